@@ -1,0 +1,1 @@
+"""What a person can do: each returns what was done, in one line."""

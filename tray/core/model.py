@@ -1,0 +1,300 @@
+"""The records of the fleet: servers, sessions, requests. All frozen; times are milliseconds since the Unix epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+
+class Status(Enum):
+    """What a session is doing, as PRODUCT states name it. The values are the words of `status --json`."""
+
+    WAITING_FOR_PERMISSION = "waiting_for_permission"
+    WAITING_FOR_ANSWER = "waiting_for_answer"
+    ERROR = "error"
+    RETRY = "retry"
+    BUSY = "busy"
+    COMPLETED = "completed"
+    IDLE = "idle"
+    ABORTED = "aborted"
+    DISCONNECTED = "disconnected"
+
+    @property
+    def urgency(self) -> int:
+        """0 is the worst. An aborted session is as quiet as an idle one."""
+        return _URGENCY[self]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the session stands still until a person answers."""
+        return self in (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER)
+
+
+_URGENCY = {
+    Status.WAITING_FOR_PERMISSION: 0,
+    Status.WAITING_FOR_ANSWER: 1,
+    Status.ERROR: 2,
+    Status.RETRY: 3,
+    Status.BUSY: 4,
+    Status.COMPLETED: 5,
+    Status.IDLE: 6,
+    Status.ABORTED: 6,
+    Status.DISCONNECTED: 7,
+}
+
+
+class SessionKey(NamedTuple):
+    """One session as one server reports it. The same session may be reported by two servers."""
+
+    server: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the person sits, as the plugin's environment tells it; an empty string is unknown."""
+
+    tty: str = ""
+    tmux: str = ""
+    tmux_pane: str = ""
+    zellij: str = ""
+    zellij_pane: str = ""
+    terminal: str = ""
+    kitty_window: str = ""
+    kitty_socket: str = ""
+    wezterm_pane: str = ""
+    wezterm_socket: str = ""
+    iterm_session: str = ""
+    window_id: str = ""
+    ssh: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One instance of OpenCode: one directory in one process."""
+
+    id: str
+    name: str
+    host: str
+    directory: str
+    project: str = ""
+    branch: str = ""
+    url: str | None = None  # only where an HTTP server really answers
+    pid: int = 0
+    opencode: str = ""
+    plugin: str = ""
+    verified: bool = True  # False: watch-only, nothing is ever answered on this link
+    place: Place = field(default_factory=Place)
+    connected: bool = True
+    seen_at: int = 0  # the last moment at which it was known to live
+    said_goodbye: bool = False
+
+
+class RequestKind(Enum):
+    """What a session waits for."""
+
+    PERMISSION = "permission"
+    QUESTION = "question"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer that a question offers."""
+
+    label: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a request; a request may hold several."""
+
+    question: str
+    header: str = ""
+    options: tuple[Option, ...] = ()
+    multiple: bool = False
+    custom: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A permission or a set of questions that one session waits for. Bound to OpenCode's own request id."""
+
+    id: str
+    session: str
+    kind: RequestKind
+    title: str  # the tool ("bash"), or the question's header
+    detail: str  # the whole command or patterns, or the question
+    always: tuple[str, ...] = ()  # the patterns that "always" would store
+    questions: tuple[Question, ...] = ()
+    asked_at: int = 0
+    sending: bool = False  # answered here, not yet confirmed by OpenCode
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn ended badly: the error's name as OpenCode gives it, and its message."""
+
+    name: str
+    message: str = ""
+
+    @property
+    def aborted(self) -> bool:
+        """Whether this is no failure at all: the person stopped the turn."""
+        return self.name == "MessageAbortedError"
+
+
+class Activity(Enum):
+    """What OpenCode's own `session.status` says."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A provider refused; OpenCode tries again by itself at `next_at` (0: unknown)."""
+
+    attempt: int
+    message: str
+    next_at: int
+
+
+class Outcome(Enum):
+    """How the last turn ended, as long as that is news."""
+
+    NONE = "none"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of a session or a message."""
+
+    input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        """Add two counts."""
+        return Tokens(
+            self.input + other.input,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+        )
+
+    def __sub__(self, other: Tokens) -> Tokens:
+        """Take a count that was added before back."""
+        return Tokens(
+            self.input - other.input,
+            self.output - other.output,
+            self.reasoning - other.reasoning,
+            self.cache_read - other.cache_read,
+            self.cache_write - other.cache_write,
+        )
+
+    @property
+    def total(self) -> int:
+        """What the model's context holds after this message."""
+        return self.input + self.output + self.reasoning + self.cache_read + self.cache_write
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The newest assistant message, as far as the fleet cares."""
+
+    id: str
+    role: str = "assistant"
+    finish: str = ""
+    error: str = ""
+    agent: str = ""
+    model: str = ""  # "provider/model"
+    tokens: Tokens = Tokens()
+    cost: float = 0.0
+    completed: bool = False
+    summary: bool = False  # the text of a compaction
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """One line of a session's todo list; status is OpenCode's word for it."""
+
+    content: str
+    status: str = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session on one server. What can be derived from these fields is derived, not stored."""
+
+    id: str
+    server: str
+    parent: str | None = None
+    title: str = ""
+    directory: str = ""
+    agent: str = ""
+    model: str = ""  # "provider/model"
+    created: int = 0
+    updated: int = 0
+    archived: bool = False
+    activity: Activity = Activity.IDLE
+    retry: Retry | None = None
+    failure: Failure | None = None
+    outcome: Outcome = Outcome.NONE
+    status_since: int = 0
+    turn_started: int = 0  # 0: no turn under way
+    turn_ended: int = 0
+    turn_length: int = 0  # ms, of the last turn that ended
+    tokens: Tokens = Tokens()
+    cost: float = 0.0
+    counted: bool = False  # tokens and cost come from the session itself, not from summing messages
+    last: Message | None = None
+    last_message: str = ""  # the newest message id seen; OpenCode's ids ascend
+    messages: int = 0
+    last_output: str = ""
+    tool: str = ""
+    todos: tuple[Todo, ...] = ()
+    additions: int = 0
+    deletions: int = 0
+    files: int = 0
+    requests: tuple[Request, ...] = ()  # its own, oldest first
+
+    @property
+    def key(self) -> SessionKey:
+        """The session's identity in the fleet."""
+        return SessionKey(self.server, self.id)
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it is a subagent's session, even if its parent has not been seen."""
+        return self.parent is not None
+
+    @property
+    def status(self) -> Status:
+        """The status from its own facts alone: requests, then the error, then activity, then the outcome."""
+        if any(r.kind is RequestKind.PERMISSION for r in self.requests):
+            return Status.WAITING_FOR_PERMISSION
+        if self.requests:
+            return Status.WAITING_FOR_ANSWER
+        if self.failure is not None:
+            return Status.ERROR
+        if self.activity is Activity.RETRY:
+            return Status.RETRY
+        if self.activity is Activity.BUSY:
+            return Status.BUSY
+        return _OUTCOME_STATUS[self.outcome]
+
+
+_OUTCOME_STATUS = {
+    Outcome.NONE: Status.IDLE,
+    Outcome.COMPLETED: Status.COMPLETED,
+    Outcome.ABORTED: Status.ABORTED,
+}

@@ -1,0 +1,1 @@
+"""Where people look: each module shows a view, a plain value, and turns clicks into choices."""

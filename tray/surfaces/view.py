@@ -1,0 +1,27 @@
+"""What the tray shows at one moment: a plain value, compared before it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tray.core.model import Status
+from tray.surfaces.menu import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class IconView:
+    """What the icon says. `count` is the number of root sessions that wait for a person."""
+
+    status: Status
+    count: int = 0
+    monochrome: bool = False
+    show_count: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrayView:
+    """Icon, tooltip and menu."""
+
+    icon: IconView
+    tooltip: str
+    menu: tuple[Entry, ...]

@@ -1,0 +1,1 @@
+"""One difference between operating systems each."""
