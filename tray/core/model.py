@@ -88,8 +88,14 @@ class Server:
     verified: bool = True  # False: watch-only, nothing is ever answered on this link
     place: Place = field(default_factory=Place)
     connected: bool = True
-    seen_at: int = 0  # the last moment at which it was known to live
+    confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
+    lost_at: int = 0  # when the link went down
     said_goodbye: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether what is known of its sessions is true now."""
+        return self.connected and self.confirmed
 
 
 class RequestKind(Enum):
@@ -219,7 +225,7 @@ class Message:
     model: str = ""  # "provider/model"
     tokens: Tokens = Tokens()
     cost: float = 0.0
-    completed: bool = False
+    completed: int = 0  # when it ended; 0: not yet
     summary: bool = False  # the text of a compaction
 
 
@@ -251,12 +257,14 @@ class Session:
     outcome: Outcome = Outcome.NONE
     status_since: int = 0
     turn_started: int = 0  # 0: no turn under way
-    turn_ended: int = 0
+    turn_ended: int = 0  # when the last turn ended; 0: one is under way, or none is known
     turn_length: int = 0  # ms, of the last turn that ended
     tokens: Tokens = Tokens()
     cost: float = 0.0
     counted: bool = False  # tokens and cost come from the session itself, not from summing messages
+    context_tokens: int = 0  # in the model's context after the last assistant message that wrote something
     last: Message | None = None
+    prompt: str = ""  # the newest message id of the person's
     last_message: str = ""  # the newest message id seen; OpenCode's ids ascend
     messages: int = 0
     last_output: str = ""

@@ -1,0 +1,387 @@
+"""All servers and sessions, and the one place where what is known of them changes: `Fleet.apply`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from typing_extensions import assert_never
+
+from tray.core import turns
+from tray.core.events import (
+    ActivityReported,
+    BranchReported,
+    Change,
+    Event,
+    InstanceDisposed,
+    MessageReported,
+    MuteCleared,
+    MutesChanged,
+    MuteSet,
+    OutputReported,
+    RequestAsked,
+    RequestClosed,
+    Restored,
+    ServerChanged,
+    ServerConnected,
+    ServerLost,
+    SessionChanged,
+    SessionDeleted,
+    SessionFacts,
+    SessionFailed,
+    SessionRemoved,
+    SessionReported,
+    SessionSeen,
+    SnapshotTaken,
+    TimePassed,
+    TodosReported,
+    ToolReported,
+)
+from tray.core.model import Activity, Outcome, Request, RequestKind, Server, Session, SessionKey, Status
+
+GONE_AFTER_GOODBYE = 60_000  # ms that a server which said goodbye stays, greyed
+GONE_AFTER_LOSS = 15 * 60_000  # ms that a server which fell silent stays, greyed
+MAX_SESSIONS = 1000  # of one server; beyond that the longest untouched quiet one makes room
+MAX_REQUESTS = 100  # pending at once in one session
+REMEMBERED_CLOSED = 512  # closed request and session ids kept a server, so that a late report revives nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a person may set about the model."""
+
+    completed_for: int = 60 * 60_000  # ms after which a finished turn is no news any more
+
+
+class Fleet:
+    """What is true, as far as the sources have told. Read it freely; change it only by `apply`."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.servers: dict[str, Server] = {}
+        self.sessions: dict[SessionKey, Session] = {}
+        self.limits: dict[str, Mapping[str, int]] = {}  # by server: model -> context size in tokens
+        self.mutes: dict[str, int] = {}  # scope -> until when
+        self._of_server: dict[str, dict[SessionKey, None]] = {}
+        self._children: dict[SessionKey, set[SessionKey]] = {}
+        self._closed: dict[str, deque[str]] = {}
+        self._changes: list[Change] = []
+
+    # ------------------------------------------------------------------ reading
+
+    def children(self, key: SessionKey) -> frozenset[SessionKey]:
+        """The sessions that name this one as their parent, and are known."""
+        return frozenset(self._children.get(key, ()))
+
+    def root_of(self, key: SessionKey) -> SessionKey:
+        """The topmost known ancestor; the session itself if its parent is not known (yet)."""
+        visited = {key}
+        while (session := self.sessions.get(key)) is not None and session.parent is not None:
+            above = SessionKey(key.server, session.parent)
+            if above not in self.sessions or above in visited:
+                break
+            visited.add(above)
+            key = above
+        return key
+
+    def tree(self, root: SessionKey) -> list[Session]:
+        """The session and all its descendants, itself first."""
+        found, waiting, visited = [], [root], {root}
+        while waiting:
+            key = waiting.pop()
+            if (session := self.sessions.get(key)) is not None:
+                found.append(session)
+            for child in self._children.get(key, ()):
+                if child not in visited:
+                    visited.add(child)
+                    waiting.append(child)
+        return found
+
+    def next_deadline(self) -> int | None:
+        """When `TimePassed` will next change anything, or None."""
+        dues = [_gone_at(server) for server in self.servers.values() if not server.connected]
+        dues += [
+            session.turn_ended + self.rules.completed_for
+            for session in self.sessions.values()
+            if session.outcome is Outcome.COMPLETED
+        ]
+        dues += self.mutes.values()
+        return min(dues, default=None)
+
+    # ------------------------------------------------------------------ changing
+
+    def apply(self, event: Event, at: int) -> tuple[Change, ...]:
+        """Take one fact in at time `at`; returns what changed. Never raises, whatever the order of events."""
+        self._changes = []
+        match event:
+            case ServerConnected(server):
+                self._server_connected(server)
+            case ServerLost(server_id, goodbye):
+                self._server_lost(server_id, goodbye=goodbye, at=at)
+            case SnapshotTaken():
+                self._snapshot_taken(event, at)
+            case SessionReported(server_id, facts):
+                self._session_reported(server_id, facts, at)
+            case SessionDeleted(server_id, session_id):
+                self._close(server_id, session_id)
+                self._remove(SessionKey(server_id, session_id))
+            case RequestAsked(server_id, request):
+                self._request_asked(server_id, request, at)
+            case RequestClosed(server_id, session_id, request_id):
+                self._request_closed(server_id, session_id, request_id, at)
+            case ActivityReported() | SessionFailed() | MessageReported():
+                self._turn_reported(event, at)
+            case OutputReported() | ToolReported() | TodosReported():
+                self._detail_reported(event, at)
+            case BranchReported(server_id, branch):
+                if server_id in self.servers:
+                    self._put_server(replace(self.servers[server_id], branch=branch))
+            case InstanceDisposed(server_id):
+                self._settle(server_id, at)
+            case Restored():
+                self._restored(event, at)
+            case SessionSeen(key):
+                if (session := self.sessions.get(key)) is not None:
+                    self._put(turns.seen(session), at)
+            case MuteSet(scope, until):
+                self._set_mutes({**self.mutes, scope: until})
+            case MuteCleared(scope):
+                self._set_mutes({name: until for name, until in self.mutes.items() if name != scope})
+            case TimePassed():
+                self._time_passed(at)
+            case _:
+                assert_never(event)
+        return tuple(self._changes)
+
+    # ------------------------------------------------------------------ servers
+
+    def _server_connected(self, server: Server) -> None:
+        self._put_server(replace(server, connected=True, confirmed=False, lost_at=0, said_goodbye=False))
+
+    def _server_lost(self, server_id: str, *, goodbye: bool, at: int) -> None:
+        server = self.servers.get(server_id)
+        if server is not None and server.connected:
+            self._put_server(replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye))
+
+    def _put_server(self, server: Server) -> None:
+        if self.servers.get(server.id) != server:
+            self.servers[server.id] = server
+            self._changes.append(ServerChanged(server.id, server))
+
+    def _forget_server(self, server_id: str) -> None:
+        for key in self._keys(server_id):
+            self._remove(key)
+        self._of_server.pop(server_id, None)
+        self.servers.pop(server_id, None)
+        self.limits.pop(server_id, None)
+        self._closed.pop(server_id, None)
+        self._changes.append(ServerChanged(server_id, None))
+
+    # ------------------------------------------------------------------ snapshots
+
+    def _snapshot_taken(self, snapshot: SnapshotTaken, at: int) -> None:
+        server = self.servers.get(snapshot.server_id)
+        if server is None:
+            return
+        if snapshot.limits is not None:
+            self.limits[server.id] = dict(snapshot.limits)
+        branch = server.branch if snapshot.branch is None else snapshot.branch
+        self._put_server(replace(server, branch=branch, confirmed=True))
+        if snapshot.sessions is not None:
+            self._sessions_told(server.id, snapshot, at)
+        if snapshot.activities is not None:
+            for key in self._keys(server.id):
+                activity, retry = snapshot.activities.get(key.session, (Activity.IDLE, None))
+                self._put(turns.with_activity(self.sessions[key], activity, retry, at), at)
+        for kind in RequestKind:
+            self._requests_told(server.id, kind, snapshot.requests(kind), at)
+        if snapshot.todos is not None:
+            for key in self._keys(server.id):
+                self._put(replace(self.sessions[key], todos=snapshot.todos.get(key.session, ())), at)
+
+    def _sessions_told(self, server_id: str, snapshot: SnapshotTaken, at: int) -> None:
+        named = {facts.id for facts in snapshot.sessions or () if not facts.archived}
+        for kind in RequestKind:
+            named.update(request.session for request in snapshot.requests(kind) or ())
+        self._reopen(server_id, named)
+        for key in self._keys(server_id):
+            if key.session not in named:
+                self._remove(key)
+        for facts in snapshot.sessions or ():
+            self._session_reported(server_id, facts, at)
+
+    def _requests_told(self, server_id: str, kind: RequestKind, requests: tuple[Request, ...] | None, at: int) -> None:
+        if requests is None:
+            return
+        self._reopen(server_id, {request.id for request in requests} | {request.session for request in requests})
+        listed = {request.id for request in requests}
+        for key in self._keys(server_id):
+            session = self.sessions[key]
+            kept = tuple(r for r in session.requests if r.kind is not kind or r.id in listed)
+            if len(kept) != len(session.requests):
+                self._put(replace(session, requests=kept), at)
+        for request in requests:
+            self._request_asked(server_id, request, at)
+
+    def _settle(self, server_id: str, at: int) -> None:
+        """Nothing runs and nothing waits on this server."""
+        for key in self._keys(server_id):
+            session = replace(self.sessions[key], requests=())
+            self._put(turns.with_activity(session, Activity.IDLE, None, at), at)
+
+    # ------------------------------------------------------------------ sessions
+
+    def _session_reported(self, server_id: str, facts: SessionFacts, at: int) -> None:
+        if server_id not in self.servers or self._is_closed(server_id, facts.id):
+            return
+        key = SessionKey(server_id, facts.id)
+        if facts.archived:
+            self._remove(key)
+            return
+        before = self.sessions.get(key) or Session(facts.id, server_id)
+        self._put(turns.with_facts(before, facts), at)
+
+    def _turn_reported(self, event: ActivityReported | SessionFailed | MessageReported, at: int) -> None:
+        session = self._session(event.server_id, event.session_id)
+        match event:
+            case ActivityReported(_, session_id, activity, retry):
+                if session is None and activity is not Activity.IDLE:
+                    session = self._placeholder(event.server_id, session_id)
+                if session is not None:
+                    self._put(turns.with_activity(session, activity, retry, at), at)
+            case SessionFailed(_, session_id, failure):
+                if session is None and not failure.aborted:
+                    session = self._placeholder(event.server_id, session_id)
+                if session is not None:
+                    self._put(turns.with_failure(session, failure), at)
+            case MessageReported(_, _, message):
+                if session is not None:
+                    self._put(turns.with_message(session, message), at)
+            case _:
+                assert_never(event)
+
+    def _detail_reported(self, event: OutputReported | ToolReported | TodosReported, at: int) -> None:
+        session = self._session(event.server_id, event.session_id)
+        if session is None:
+            return
+        match event:
+            case OutputReported(_, _, message_id, line):
+                self._put(turns.with_output(session, message_id, line), at)
+            case ToolReported(_, _, tool, running):
+                current = tool if running else ("" if session.tool == tool else session.tool)
+                self._put(replace(session, tool=current), at)
+            case TodosReported(_, _, todos):
+                self._put(replace(session, todos=todos), at)
+            case _:
+                assert_never(event)
+
+    def _request_asked(self, server_id: str, request: Request, at: int) -> None:
+        if server_id not in self.servers or self._is_closed(server_id, request.id):
+            return
+        session = self._session(server_id, request.session) or self._placeholder(server_id, request.session)
+        if session is None or len(session.requests) >= MAX_REQUESTS:
+            return
+        if any(known.id == request.id for known in session.requests):
+            return
+        asked = request if request.asked_at else replace(request, asked_at=at)
+        self._put(replace(session, requests=(*session.requests, asked)), at)
+
+    def _request_closed(self, server_id: str, session_id: str, request_id: str, at: int) -> None:
+        if server_id not in self.servers:
+            return
+        self._close(server_id, request_id)
+        session = self._session(server_id, session_id)
+        if session is not None:
+            left = tuple(r for r in session.requests if r.id != request_id)
+            self._put(replace(session, requests=left), at)
+
+    def _session(self, server_id: str, session_id: str) -> Session | None:
+        return self.sessions.get(SessionKey(server_id, session_id))
+
+    def _placeholder(self, server_id: str, session_id: str) -> Session | None:
+        """A session that acts before it was introduced; None if it was deleted or its server is unknown."""
+        if server_id not in self.servers or self._is_closed(server_id, session_id):
+            return None
+        return Session(session_id, server_id, directory=self.servers[server_id].directory)
+
+    def _put(self, after: Session, at: int) -> None:
+        before = self.sessions.get(after.key)
+        if before == after:
+            return
+        if before is None and not self._room_for_one(after.server):
+            return
+        if before is None or before.status is not after.status:
+            after = replace(after, status_since=at)
+        self.sessions[after.key] = after
+        self._of_server.setdefault(after.server, {})[after.key] = None
+        if after.parent is not None and (before is None or before.parent != after.parent):
+            self._children.setdefault(SessionKey(after.server, after.parent), set()).add(after.key)
+        self._changes.append(SessionChanged(before, after))
+
+    def _remove(self, key: SessionKey) -> None:
+        before = self.sessions.pop(key, None)
+        if before is None:
+            return
+        self._of_server[key.server].pop(key, None)
+        if before.parent is not None:
+            above = SessionKey(key.server, before.parent)
+            self._children.get(above, set()).discard(key)
+            if not self._children.get(above):
+                self._children.pop(above, None)
+        self._changes.append(SessionRemoved(before))
+
+    def _keys(self, server_id: str) -> list[SessionKey]:
+        return list(self._of_server.get(server_id, ()))
+
+    def _room_for_one(self, server_id: str) -> bool:
+        keys = self._of_server.get(server_id, {})
+        if len(keys) < MAX_SESSIONS:
+            return True
+        quiet = [key for key in keys if self.sessions[key].status in (Status.IDLE, Status.ABORTED)]
+        if not quiet:
+            return False
+        self._remove(min(quiet, key=lambda key: self.sessions[key].updated))
+        return True
+
+    # ------------------------------------------------------------------ ids that ended for good
+
+    def _close(self, server_id: str, name: str) -> None:
+        self._closed.setdefault(server_id, deque(maxlen=REMEMBERED_CLOSED)).append(name)
+
+    def _is_closed(self, server_id: str, name: str) -> bool:
+        return name in self._closed.get(server_id, ())
+
+    def _reopen(self, server_id: str, names: Iterable[str]) -> None:
+        listed = set(names)
+        kept = (name for name in self._closed.get(server_id, ()) if name not in listed)
+        self._closed[server_id] = deque(kept, maxlen=REMEMBERED_CLOSED)
+
+    # ------------------------------------------------------------------ people and time
+
+    def _restored(self, event: Restored, at: int) -> None:
+        for server in event.servers:
+            if server.id not in self.servers:
+                lost_at = server.lost_at or at
+                self._put_server(replace(server, connected=False, confirmed=False, lost_at=lost_at))
+        for session in event.sessions:
+            if session.server in self.servers and session.key not in self.sessions:
+                self._put(session, session.status_since)
+        self._set_mutes({**event.mutes, **self.mutes})
+
+    def _set_mutes(self, mutes: dict[str, int]) -> None:
+        if mutes != self.mutes:
+            self.mutes = mutes
+            self._changes.append(MutesChanged())
+
+    def _time_passed(self, at: int) -> None:
+        for server in [s for s in self.servers.values() if not s.connected and _gone_at(s) <= at]:
+            self._forget_server(server.id)
+        for session in list(self.sessions.values()):
+            if session.outcome is Outcome.COMPLETED and session.turn_ended + self.rules.completed_for <= at:
+                self._put(replace(session, outcome=Outcome.NONE), at)
+        self._set_mutes({scope: until for scope, until in self.mutes.items() if until > at})
+
+
+def _gone_at(server: Server) -> int:
+    return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)

@@ -1,0 +1,157 @@
+"""The rules of one session: what a report makes of it. Pure functions from a session to the next one.
+
+The order of OpenCode's events differs by version. A stop by the person is error → idle in 1.18, idle → error → idle
+in 1.1 and idle → error in 1.0; a stop while a provider is retried is just idle in 1.18. So an error sticks through the
+idle that follows, a late abort takes a completion back, and a turn counts as completed only if its last assistant
+message finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tray.core.events import Digest, SessionFacts
+from tray.core.model import Activity, Failure, Message, Outcome, Retry, Session
+
+FINISH_TOOL_CALLS = "tool-calls"  # the model wanted tools: a turn that ends here was cut short (a rejected permission)
+
+
+def with_facts(session: Session, facts: SessionFacts) -> Session:
+    """Take over what the report says; what it does not say stays."""
+    told = {
+        name: value
+        for name in _PLAIN_FACTS
+        if (value := getattr(facts, name)) is not None and value != getattr(session, name)
+    }
+    if facts.parent is not None and session.outcome is Outcome.COMPLETED:
+        told["outcome"] = Outcome.NONE  # it turns out to be a subagent: its turns are no news
+    if facts.tokens is not None or facts.cost is not None:
+        told["counted"] = True
+    after = replace(session, **told) if told else session
+    return with_digest(after, facts.digest) if facts.digest else after
+
+
+_PLAIN_FACTS = (
+    "parent", "title", "directory", "agent", "model", "created", "updated", "archived",
+    "cost", "tokens", "additions", "deletions", "files",
+)  # fmt: skip
+
+
+def with_digest(session: Session, digest: Digest) -> Session:
+    """Take over what the messages say. An error that was seen before and dismissed does not come back."""
+    last = digest.last
+    known = session.last is not None and last is not None and session.last.id == last.id
+    after = replace(
+        session,
+        messages=digest.messages,
+        last_output=digest.output or session.last_output,
+        tool=digest.tool,
+    )
+    if not session.counted:
+        after = replace(after, tokens=digest.tokens, cost=digest.cost)
+    if last is None:
+        return after
+    after = replace(
+        after,
+        last=last,
+        last_message=max(last.id, session.last_message),
+        context_tokens=_context(last, after.context_tokens),
+        agent=last.agent or after.agent,
+        model=last.model or after.model,
+    )
+    failure = Failure(last.error) if last.error else None
+    if failure is None or failure.aborted or known:
+        return after
+    return replace(after, failure=session.failure or failure, turn_ended=last.completed)
+
+
+def with_activity(session: Session, activity: Activity, retry: Retry | None, at: int) -> Session:
+    """Begin, go on with, or end a turn."""
+    if activity is Activity.IDLE:
+        return _turn_ended(session, at) if session.activity is not Activity.IDLE else session
+    begins = session.activity is Activity.IDLE
+    return replace(
+        session,
+        activity=activity,
+        retry=retry,
+        failure=None,
+        outcome=Outcome.NONE,
+        turn_started=at if begins else session.turn_started,
+        turn_ended=0,
+    )
+
+
+def _turn_ended(session: Session, at: int) -> Session:
+    outcome = session.outcome
+    if outcome is Outcome.NONE and session.failure is None and not session.is_child and _finished(session):
+        outcome = Outcome.COMPLETED
+    return replace(
+        session,
+        activity=Activity.IDLE,
+        retry=None,
+        outcome=outcome,
+        tool="",
+        turn_started=0,
+        turn_ended=at,
+        turn_length=max(0, at - session.turn_started) if session.turn_started else 0,
+    )
+
+
+def _finished(session: Session) -> bool:
+    last = session.last
+    if last is None or last.error:
+        return False
+    if last.finish:
+        return last.finish != FINISH_TOOL_CALLS
+    return last.completed > 0 and last.tokens.output > 0  # OpenCode 0.5 knows no `finish`
+
+
+def with_failure(session: Session, failure: Failure) -> Session:
+    """Record how the turn failed. A stop by the person is no failure and takes a completion back."""
+    if failure.aborted:
+        return replace(session, outcome=Outcome.ABORTED, failure=None)
+    return replace(session, failure=failure, outcome=Outcome.NONE)
+
+
+def with_message(session: Session, message: Message) -> Session:
+    """Count a message once, whatever it is repeated; sum tokens and cost where the session does not tell them."""
+    new = message.id > session.last_message
+    after = replace(
+        session,
+        messages=session.messages + 1 if new else session.messages,
+        last_message=message.id if new else session.last_message,
+        prompt=max(message.id, session.prompt) if message.role == "user" else session.prompt,
+        agent=message.agent or session.agent,
+        model=message.model or session.model,
+    )
+    if message.role != "assistant" or (session.last is not None and message.id < session.last.id):
+        return after
+    if not session.counted:
+        previous = session.last if session.last is not None and session.last.id == message.id else Message(message.id)
+        after = replace(
+            after,
+            tokens=session.tokens + message.tokens - previous.tokens,
+            cost=session.cost + message.cost - previous.cost,
+        )
+    after = replace(after, last=message, context_tokens=_context(message, session.context_tokens))
+    if Failure(message.error).aborted and after.outcome is Outcome.COMPLETED:
+        after = replace(after, outcome=Outcome.ABORTED)
+    return after
+
+
+def with_output(session: Session, message_id: str, line: str) -> Session:
+    """Take over the last line that the agent wrote; what the person wrote is no output."""
+    return session if message_id <= session.prompt else replace(session, last_output=line)
+
+
+def seen(session: Session) -> Session:
+    """A person has looked: an error or a finished turn is no news any more."""
+    outcome = Outcome.NONE if session.outcome is Outcome.COMPLETED else session.outcome
+    return replace(session, failure=None, outcome=outcome)
+
+
+def _context(message: Message, before: int) -> int:
+    """Tokens the model's context holds now: opencode-monitor's rule, and after a compaction just the summary."""
+    if message.tokens.output == 0:
+        return before
+    return message.tokens.output if message.summary else message.tokens.total

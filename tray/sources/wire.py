@@ -1,0 +1,176 @@
+"""OpenCode's events into core events: the table of every event type that bears on what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from tray.core.events import (
+    ActivityReported,
+    BranchReported,
+    InstanceDisposed,
+    MessageReported,
+    OutputReported,
+    RequestAsked,
+    RequestClosed,
+    SessionDeleted,
+    SessionFailed,
+    SessionReported,
+    SourceEvent,
+    TodosReported,
+    ToolReported,
+)
+from tray.core.model import Activity
+from tray.core.text import last_line
+from tray.sources.shapes import (
+    OUTPUT,
+    SHORT,
+    ErrorInfo,
+    MessageInfo,
+    PartInfo,
+    PermissionInfo,
+    QuestionInfo,
+    SessionInfo,
+    StatusInfo,
+    TodoInfo,
+    todos_known,
+)
+
+
+class FrameError(ValueError):
+    """What came is not what the protocol says; the message names the field."""
+
+
+WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for it
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Session(msgspec.Struct):
+    info: SessionInfo
+
+
+class _Deleted(msgspec.Struct):
+    sessionID: str = ""
+    info: SessionInfo | None = None
+
+
+class _Status(msgspec.Struct):
+    sessionID: str
+    status: StatusInfo
+
+
+class _Idle(msgspec.Struct):
+    sessionID: str
+
+
+class _Failed(msgspec.Struct):
+    sessionID: str = ""
+    error: ErrorInfo | None = None
+
+
+class _Replied(msgspec.Struct):
+    sessionID: str
+    requestID: str = ""
+    permissionID: str = ""
+
+
+class _Todos(msgspec.Struct):
+    sessionID: str
+    todos: list[TodoInfo]
+
+
+class _Message(msgspec.Struct):
+    info: MessageInfo
+
+
+class _Part(msgspec.Struct):
+    part: PartInfo
+
+
+class _Branch(msgspec.Struct):
+    branch: str = ""
+
+
+T = TypeVar("T")
+Decoder = Callable[[str, msgspec.Raw, int], tuple[SourceEvent, ...]]
+
+
+def _of(shape: type[T], made: Callable[[str, T, int], SourceEvent | None]) -> Decoder:
+    decoder = msgspec.json.Decoder(shape)
+
+    def decode(server_id: str, properties: msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
+        event = made(server_id, decoder.decode(properties), at)
+        return () if event is None else (event,)
+
+    return decode
+
+
+def _session_deleted(server_id: str, told: _Deleted, at: int) -> SourceEvent | None:  # noqa: ARG001
+    session_id = told.info.id if told.info else told.sessionID
+    return SessionDeleted(server_id, session_id[:SHORT]) if session_id else None
+
+
+def _session_failed(server_id: str, told: _Failed, at: int) -> SourceEvent | None:  # noqa: ARG001
+    if not told.sessionID:
+        return None  # an error of the whole server bears on no session's state
+    return SessionFailed(server_id, told.sessionID[:SHORT], (told.error or ErrorInfo()).known())
+
+
+def _replied(server_id: str, told: _Replied, at: int) -> SourceEvent:  # noqa: ARG001
+    return RequestClosed(server_id, told.sessionID[:SHORT], (told.requestID or told.permissionID)[:SHORT])
+
+
+def _part(server_id: str, told: _Part, at: int) -> SourceEvent | None:  # noqa: ARG001
+    part = told.part
+    if part.type == "tool":
+        return ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
+    if part.type == "text" and not part.synthetic and (line := last_line(part.text, OUTPUT)):
+        return OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line)
+    return None
+
+
+_session = _of(_Session, lambda server_id, told, _: SessionReported(server_id, told.info.known()))
+_permission = _of(PermissionInfo, lambda server_id, told, at: RequestAsked(server_id, told.known(at)))
+_answered = _of(_Replied, _replied)
+
+_EVENTS: Mapping[str, Decoder] = {
+    "session.created": _session,
+    "session.updated": _session,
+    "session.deleted": _of(_Deleted, _session_deleted),
+    "session.status": _of(
+        _Status, lambda s, told, _: ActivityReported(s, told.sessionID[:SHORT], *told.status.known())
+    ),
+    "session.idle": _of(_Idle, lambda s, told, _: ActivityReported(s, told.sessionID[:SHORT], Activity.IDLE)),
+    "session.error": _of(_Failed, _session_failed),
+    "permission.asked": _permission,
+    "permission.updated": _permission,
+    "permission.replied": _answered,
+    "question.asked": _of(QuestionInfo, lambda s, told, at: RequestAsked(s, told.known(at))),
+    "question.replied": _answered,
+    "question.rejected": _answered,
+    "todo.updated": _of(_Todos, lambda s, told, _: TodosReported(s, told.sessionID[:SHORT], todos_known(told.todos))),
+    "message.updated": _of(
+        _Message, lambda s, told, _: MessageReported(s, told.info.sessionID[:SHORT], told.info.known())
+    ),
+    "message.part.updated": _of(_Part, _part),
+    "vcs.branch.updated": _of(_Branch, lambda s, told, _: BranchReported(s, told.branch[:SHORT])),
+    "server.instance.disposed": lambda s, *_: (InstanceDisposed(s),),
+}
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
+    """One of OpenCode's events; `()` for a type that bears on nothing shown. Raises FrameError."""
+    try:
+        envelope = _envelope.decode(raw)
+        decoder = _EVENTS.get(envelope.type)
+        return () if decoder is None else decoder(server_id, envelope.properties, at)
+    except WRONG as error:
+        raise FrameError(str(error)) from error
