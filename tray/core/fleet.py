@@ -98,17 +98,6 @@ class Fleet:
                     waiting.append(child)
         return found
 
-    def next_deadline(self) -> int | None:
-        """When `TimePassed` will next change anything, or None."""
-        dues = [_gone_at(server) for server in self.servers.values() if not server.connected]
-        dues += [
-            session.turn_ended + self.rules.completed_for
-            for session in self.sessions.values()
-            if session.outcome is Outcome.COMPLETED
-        ]
-        dues += self.mutes.values()
-        return min(dues, default=None)
-
     # ------------------------------------------------------------------ changing
 
     def apply(self, event: Event, at: int) -> tuple[Change, ...]:

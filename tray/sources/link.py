@@ -53,12 +53,15 @@ class CallError(Exception):
     """A call to the plugin failed: it said no, did not answer in time, or is gone."""
 
 
+ABSENT = msgspec.Raw(b"")
+
+
 class _Frame(msgspec.Struct):
     type: str = ""
-    event: msgspec.Raw | None = None
+    event: msgspec.Raw = ABSENT
     id: int | None = None
-    result: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    result: msgspec.Raw = ABSENT
+    error: msgspec.Raw = ABSENT
 
 
 _frame = msgspec.json.Decoder(_Frame)
@@ -143,7 +146,7 @@ class Link:
     def _take(self, raw: bytes) -> None:
         try:
             frame = _frame.decode(raw)
-            if frame.type == "event" and frame.event is not None:
+            if frame.type == "event" and frame.event is not ABSENT:
                 for event in decode_event(self.server.id, frame.event, self._now()):
                     self._event(event)
             elif frame.type == "snapshot":
@@ -173,10 +176,10 @@ class Link:
             raise Refused(Close.UNASKED_ANSWER, f"an answer to call {number}, which was never made")
         if call.done():
             return
-        if frame.error is not None:
+        if frame.error is not ABSENT:
             call.set_exception(CallError(bytes(frame.error)[:500].decode(errors="replace")))
         else:
-            call.set_result(frame.result if frame.result is not None else msgspec.Raw(b"null"))
+            call.set_result(msgspec.Raw(b"null") if frame.result is ABSENT else frame.result)
 
     def _bad_frame(self, why: str) -> None:
         at = asyncio.get_running_loop().time()

@@ -8,6 +8,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
+from itertools import count
 from urllib.parse import urlsplit
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -15,7 +16,6 @@ from aiohttp import WSMessage, WSMsgType, web
 from tray import __version__
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
-from tray.core.model import Server
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, lost
 from tray.sources.seed import read_seed_snapshot
@@ -30,6 +30,7 @@ PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is f
 STOP_TIMEOUT = 1.0  # s that sockets get to close
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ServeClient = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 class Listener:
@@ -47,8 +48,15 @@ class Listener:
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def route(self, path: str, handler: Handler) -> None:
-        """Serve a further WebSocket path behind the same guard. Only before `start`."""
+    def serve_clients(self, path: str, serve: ServeClient) -> None:
+        """Give authenticated sockets on `path` to `serve`: the person's own commands. Only before `start`."""
+
+        async def handler(request: web.Request) -> web.StreamResponse:
+            ws, hello = await self._admit(request, Side.CLIENT)
+            if hello is not None:
+                await serve(ws)
+            return ws
+
         self._application.router.add_get(path, handler)
 
     async def start(self, host: str, port: int) -> int:
@@ -83,9 +91,9 @@ class Listener:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            return self._refuse(request, 403, f"foreign Origin {origin[:80]!r}")
+            raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))
         if not self._is_own(request.host):
-            return self._refuse(request, 421, f"foreign Host {request.host[:80]!r}")
+            raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {request.host[:80]!r}"))
         if "upgrade" not in request.headers.get("Connection", "").lower():
             return web.Response(status=426, text=f"OpenCode Tray {__version__}: plugins connect here by WebSocket\n")
         return await handler(request)
@@ -98,30 +106,40 @@ class Listener:
             return name in self._own_names
         return True
 
-    def _refuse(self, request: web.Request, status: int, why: str) -> web.Response:
+    def _refusal(self, request: web.Request, why: str) -> str:
         log.warning("refused %s: %s", request.remote, why)
-        return web.Response(status=status, text=f"refused: {why}\n")
+        return f"refused: {why}\n"
 
     # ------------------------------------------------------------------ plugins
 
     async def _plugin(self, request: web.Request) -> web.StreamResponse:
-        if self._strangers >= MAX_STRANGERS:
-            return self._refuse(request, 503, f"{MAX_STRANGERS} sockets wait for authentication already")
-        ws = web.WebSocketResponse(heartbeat=PING_EVERY, max_msg_size=MAX_FRAME, compress=False)
-        self._strangers += 1
-        link = None
-        try:
-            await ws.prepare(request)
-            link = await self._authenticate(ws, request.remote or "")
-        except Refused as refusal:
-            await self._close(ws, request, refusal)
-        finally:
-            self._strangers -= 1
-        if link is not None:
-            await self._serve(link, ws, request)
+        ws, hello = await self._admit(request, Side.PLUGIN)
+        if hello is not None:
+            await self._serve(hello, ws, request)
         return ws
 
-    async def _authenticate(self, ws: web.WebSocketResponse, remote: str) -> Link | None:
+    # ------------------------------------------------------------------ authentication
+
+    async def _admit(self, request: web.Request, side: Side) -> tuple[web.WebSocketResponse, Hello | None]:
+        """Take a stranger in, or close its socket: then there is no hello."""
+        if self._strangers >= MAX_STRANGERS:
+            why = f"{MAX_STRANGERS} sockets wait for authentication already"
+            raise web.HTTPServiceUnavailable(text=self._refusal(request, why))
+        ws = web.WebSocketResponse(heartbeat=PING_EVERY, max_msg_size=MAX_FRAME, compress=False)
+        self._strangers += 1
+        try:
+            await ws.prepare(request)
+            return ws, await self._authenticate(ws, request.remote or "", side)
+        except Refused as refusal:
+            await self._close(ws, request, refusal)
+            return ws, None
+        except ConnectionError:  # gone in the middle of the handshake
+            return ws, None
+        finally:
+            self._strangers -= 1
+
+    async def _authenticate(self, ws: web.WebSocketResponse, remote: str, side: Side) -> Hello | None:
+        """None if the socket closed meanwhile; raises Refused."""
         first = await _text_frame(ws, "no hello")
         if first is None:
             return None
@@ -129,13 +147,14 @@ class Listener:
             hello = decode_hello(first)
         except FrameError as error:
             raise Refused(Close.OUT_OF_ORDER, f"no valid hello: {error}") from error
+        if hello.protocol == 1 and side is Side.PLUGIN:
+            self._check_seed(hello, remote)
+            return hello
         if hello.protocol == 1:
-            return Link(self._seed_server(hello, remote), ws, self._report, self._now, seed=True)
-        if not await self._prove(ws, hello):
-            return None
-        return Link(hello.server(hello.instance, remote, verified=True), ws, self._report, self._now)
+            raise Refused(Close.OUT_OF_ORDER, "commands speak protocol 2")
+        return hello if await self._prove(ws, hello, side) else None
 
-    async def _prove(self, ws: web.WebSocketResponse, hello: Hello) -> bool:
+    async def _prove(self, ws: web.WebSocketResponse, hello: Hello, side: Side) -> bool:
         """Both sides prove the token. False if the socket closed meanwhile; raises Refused on a wrong proof."""
         nonce, token = secrets.token_hex(32), self._token()
         mine = proof(Side.TRAY, token, hello.instance, hello.nonce or "", nonce)
@@ -147,27 +166,33 @@ class Listener:
             theirs = decode_auth(answer).proof
         except FrameError as error:
             raise Refused(Close.OUT_OF_ORDER, f"no valid auth: {error}") from error
-        if not same(theirs, proof(Side.PLUGIN, token, hello.instance, hello.nonce or "", nonce)):
+        if not same(theirs, proof(side, token, hello.instance, hello.nonce or "", nonce)):
             raise Refused(Close.UNAUTHORIZED, "wrong token")
         await ws.send_json({"type": "welcome", "version": __version__})
         return True
 
-    def _seed_server(self, hello: Hello, remote: str) -> Server:
+    def _check_seed(self, hello: Hello, remote: str) -> None:
         """Protocol 1: a matching token is trusted; no token is watch-only, from this machine alone."""
         if hello.auth_token:
             if not same(hello.auth_token, self._token()):
                 raise Refused(Close.UNAUTHORIZED_1, "Unauthorized")
         elif not _is_loopback(remote):
             raise Refused(Close.UNAUTHORIZED_1, "Unauthorized: without a token only this machine is accepted")
-        base = f"seed:{hello.server_id}:{hello.directory}"
-        name, number = base, 1
-        while name in self.links:  # two instances of one process send the same serverId
-            number += 1
-            name = f"{base}#{number}"
-        return hello.server(name, remote, verified=bool(hello.auth_token))
 
-    async def _serve(self, link: Link, ws: web.WebSocketResponse, request: web.Request) -> None:
-        name = link.server.id
+    # ------------------------------------------------------------------ links
+
+    def _server_id(self, hello: Hello) -> str:
+        """The instance's own id; two instances of one process that speak protocol 1 are told apart by number."""
+        if hello.protocol != 1:
+            return hello.instance
+        base = f"seed:{hello.server_id}:{hello.directory}"
+        numbered = (base if number == 1 else f"{base}#{number}" for number in count(1))
+        return next(name for name in numbered if name not in self.links)
+
+    async def _serve(self, hello: Hello, ws: web.WebSocketResponse, request: web.Request) -> None:
+        name, seed = self._server_id(hello), hello.protocol == 1
+        server = hello.server(name, request.remote or "", verified=not seed or bool(hello.auth_token))
+        link = Link(server, ws, self._report, self._now, seed=seed)
         if (old := self.links.get(name)) is not None:
             old.replaced = True
             self._spawn(old.close(Close.REPLACED, "the same instance connected again"), "close replaced link")

@@ -1,0 +1,72 @@
+"""Putting the plugin into OpenCode's configuration, and taking it out again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tray.system.resources import plugin_source
+
+SIGNATURE = "OpenCode Tray's plugin"  # in the first lines of every version of our file, and of no other
+
+
+class PluginFileError(Exception):
+    """The plugin cannot be put there or taken away; the message says what to do."""
+
+
+def install_plugin(target: Path) -> str:
+    """Afterwards `target` holds this version's plugin. Says what was written. Raises PluginFileError."""
+    source = plugin_source().read_text(encoding="utf-8")
+    twins = _twins(target)
+    try:
+        found = _read(target)
+        if found is not None and SIGNATURE not in found[:500]:
+            raise PluginFileError(f"{target} is somebody else's file; move it away and install again")
+        for twin in twins:
+            twin.unlink()
+        if found == source:
+            return f"The plugin is installed already: {target}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.new")
+        fresh.write_text(source, encoding="utf-8")
+        fresh.replace(target)
+    except OSError as error:
+        raise PluginFileError(f"{target} cannot be written: {error}") from error
+    return f"{'Wrote' if found is None else 'Updated'} {target}; OpenCode loads it at its next start"
+
+
+def uninstall_plugin(target: Path) -> str:
+    """Afterwards OpenCode loads no plugin of ours. Says what was removed. Raises PluginFileError."""
+    try:
+        found = _read(target)
+        if found is not None and SIGNATURE not in found[:500]:
+            raise PluginFileError(f"{target} is somebody else's file; it stays")
+        removed = [*_twins(target), *([target] if found is not None else [])]
+        for path in removed:
+            path.unlink()
+    except OSError as error:
+        raise PluginFileError(f"{target} cannot be removed: {error}") from error
+    return f"Removed {', '.join(map(str, removed))}" if removed else "No plugin was installed"
+
+
+def installed_version(target: Path) -> str | None:
+    """The version of the installed plugin; None if there is none of ours."""
+    found = _read(target)
+    if found is None or SIGNATURE not in found[:500]:
+        return None
+    version = re.search(r'VERSION = "([^"]+)"', found)
+    return version[1] if version else ""
+
+
+def _twins(target: Path) -> list[Path]:
+    """Our file in `plugins/`, which newer OpenCode reads too: it would run twice."""
+    twin = target.parent.with_name("plugins") / target.name
+    found = _read(twin)
+    return [twin] if found is not None and SIGNATURE in found[:500] else []
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,346 @@
+"""The composition root: builds everything, starts it, carries facts and choices between the rooms, stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_never
+
+from tray.actions.locate import where
+from tray.actions.open_file import open_file
+from tray.core.alerts import Alerts, Notify
+from tray.core.attention import EVERYTHING, Board, next_in_line
+from tray.core.choices import (
+    Choice,
+    Dismiss,
+    GoTo,
+    GoToNext,
+    Mute,
+    MuteSpan,
+    OpenSettings,
+    Quit,
+    RunDoctor,
+    Unmute,
+)
+from tray.core.events import Change, Event, MuteCleared, MuteSet, SessionChanged, SessionSeen, TimePassed
+from tray.core.fleet import Fleet
+from tray.core.model import SessionKey
+from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, SettingError, Settings
+from tray.sources.listener import Listener
+from tray.storage.cache import encode_cache, read_cache, write_cache
+from tray.storage.settings_file import SettingsFileError, load_settings, template
+from tray.surfaces.control import Control
+from tray.surfaces.notifications import Notifications
+from tray.surfaces.report import status_report
+from tray.surfaces.view import TrayView
+from tray.surfaces.views import FOREVER, Look, tray_view
+from tray.system import resources, sound
+from tray.system.paths import Paths
+
+log = logging.getLogger(__name__)
+
+REFRESH_EVERY = 0.1  # s; after the first change at once
+REFRESH_DETAILS_EVERY = 2.0  # s; for what only the details show
+BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
+SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
+SAVE_EVERY = 60.0  # s
+MORNING = 8  # the local hour at which "until tomorrow" ends
+
+
+def now() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class App:
+    """Everything but the icon. Lives on one asyncio loop; only `post` may be called from other threads."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        flags: Mapping[str, Any],
+        token: Callable[[], str],
+        *,
+        notify: bool = True,
+    ) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._flags = flags
+        self._fleet = Fleet(settings.rules)
+        self._board = Board(self._fleet)
+        self._alerts = Alerts(settings.alert_rules)
+        self._listener = Listener(token, self.apply, now)
+        self._control = Control(self.status, self.stop)
+        self._listener.serve_clients("/client", self._control.serve)
+        self._notifications = (
+            Notifications("OpenCode Tray", resources.app_icon(), self._toast_clicked) if notify else None
+        )
+        self._problems: dict[str, str] = {}
+        self._show: Callable[[TrayView], None] | None = None
+        self._shown: TrayView | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._refresh_timer: asyncio.TimerHandle | None = None
+        self._refreshed_at = 0.0
+        self._alert_timer: asyncio.TimerHandle | None = None
+        self._unsaved = False
+        self._saved_at = 0.0
+        self.port = 0
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> int:
+        """Restore what was known, then accept plugins; returns the port. Raises OSError if it is taken."""
+        self._loop = asyncio.get_running_loop()
+        self.port = await self._listener.start(self._settings[HOST], self._settings[PORT])
+        restored, problem = await asyncio.to_thread(read_cache, self._paths.cache)
+        if problem is not None:
+            log.warning(problem)
+            self._problems["cache"] = problem
+        if restored is not None:
+            self.apply(restored)
+        if self._notifications is not None:
+            self._spawn(self._notifications.run(), "notifications")
+        self._spawn(self._beat(), "beat")
+        return self.port
+
+    async def run_until_stopped(self) -> None:
+        """Work until `stop`; then close everything within 2 s and keep what is known."""
+        await self._stopping.wait()
+        await self._listener.stop()
+        for timer in (self._refresh_timer, self._alert_timer):
+            if timer is not None:
+                timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=0.5) if self._tasks else None
+        await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    def stop(self) -> None:
+        """Ask everything to end; on the loop's thread."""
+        self._stopping.set()
+
+    def post(self, choice: Choice) -> None:
+        """Hand a person's choice in; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.choose, choice)
+
+    def show_on(self, show: Callable[[TrayView], None]) -> None:
+        """From now on give every new view to `show`, this moment's first; on the loop's thread."""
+        self._show = show
+        self._refresh_soon(0)
+
+    def status(self) -> dict[str, Any]:
+        """What `status --json` says."""
+        return status_report(self._fleet, self._board)
+
+    # ------------------------------------------------------------------ facts in
+
+    def apply(self, event: Event) -> None:
+        """Take one fact in, and hand on what changed."""
+        changes = self._fleet.apply(event, now())
+        if not changes:
+            return
+        self._alert(self._board.update(changes))
+        self._control.changed()
+        self._unsaved = True
+        self._refresh_soon(REFRESH_EVERY if any(map(_shows_in_menu, changes)) else REFRESH_DETAILS_EVERY)
+
+    def _alert(self, session_ids: frozenset[str]) -> None:
+        at = now()
+        for effect in self._alerts.update(session_ids, self._board, at, silent=self._is_silent(at)):
+            if isinstance(effect, Notify):
+                self._announce(effect)
+            elif self._notifications is not None:
+                self._notifications.withdraw(effect.session_id)
+        if self._alert_timer is not None:
+            self._alert_timer.cancel()
+            self._alert_timer = None
+        due = self._alerts.next_deadline()
+        if due is not None and self._loop is not None:
+            self._alert_timer = self._loop.call_later(max(0, due - at) / 1000, self._alert, frozenset())
+
+    def _announce(self, effect: Notify) -> None:
+        if self._notifications is None:
+            return
+        self._notifications.show(effect.alert)
+        if self._settings[SOUND] == "soft":
+            self._spawn(sound.play(resources.cue(effect.alert.reason.value)), "sound")
+        if self._settings[SPEAK]:
+            self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
+
+    def _is_silent(self, at: int) -> bool:
+        clock = datetime.fromtimestamp(at / 1000).astimezone()
+        return EVERYTHING in self._fleet.mutes or self._settings.is_quiet(clock.hour * 60 + clock.minute)
+
+    # ------------------------------------------------------------------ views out
+
+    def _refresh_soon(self, pause: float) -> None:
+        if self._show is None or self._loop is None:
+            return
+        due = max(self._loop.time(), self._refreshed_at + pause)
+        if self._refresh_timer is not None:
+            if self._refresh_timer.when() <= due:
+                return
+            self._refresh_timer.cancel()
+        self._refresh_timer = self._loop.call_at(due, self._refresh)
+
+    def _refresh(self) -> None:
+        self._refresh_timer = None
+        view = self.view()
+        if self._show is not None and view != self._shown:
+            self._shown = view
+            self._show(view)
+        if self._loop is not None:
+            self._refreshed_at = self._loop.time()
+
+    def view(self) -> TrayView:
+        """What the tray shows at this moment."""
+        look = Look(
+            monochrome=self._settings[ICON_STYLE] == "monochrome",
+            show_count=self._settings[ICON_COUNT],
+            problems=tuple(self._problems.values()),
+        )
+        return tray_view(self._fleet, self._board.rows(), look, now())
+
+    # ------------------------------------------------------------------ choices
+
+    def choose(self, choice: Choice) -> None:
+        """Carry out what a person chose; on the loop's thread."""
+        match choice:
+            case GoTo(key):
+                self._go_to(key)
+            case GoToNext():
+                following = next_in_line(self._board.rows())
+                if following is not None:
+                    self._go_to(following.key)
+            case Dismiss(key):
+                self.apply(SessionSeen(key))
+            case Mute(scope, span):
+                self.apply(MuteSet(scope, _end_of(span, now())))
+            case Unmute(scope):
+                self.apply(MuteCleared(scope))
+            case OpenSettings():
+                self._spawn(self._open_settings(), "open settings")
+            case RunDoctor():
+                self._spawn(self._run_doctor(), "doctor")
+            case Quit():
+                self.stop()
+            case _:
+                assert_never(choice)
+
+    def _toast_clicked(self, key: SessionKey) -> None:
+        self.choose(GoTo(key))
+
+    def _go_to(self, key: SessionKey) -> None:
+        session, server = self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
+        if session is None or server is None:
+            self._say("This session is gone", "OpenCode has removed it, or its server went away.")
+            return
+        self._say(session.title or session.id, where(session, server))
+        self.apply(SessionSeen(key))
+
+    def _say(self, title: str, body: str) -> None:
+        log.info("said: %s", title)
+        if self._notifications is not None:
+            self._notifications.say(title, body)
+
+    async def _open_settings(self) -> None:
+        path = self._paths.settings
+        if not path.exists():
+            await asyncio.to_thread(_write_template, path)
+        self._say("Settings", await open_file(path))
+
+    async def _run_doctor(self) -> None:
+        from tray.actions.doctor import examine, summary  # noqa: PLC0415  # psutil is not needed before
+
+        findings = await asyncio.to_thread(examine, self._paths, dict(os.environ))
+        self._say("Doctor", summary(findings))
+
+    # ------------------------------------------------------------------ time
+
+    async def _beat(self) -> None:
+        """Look at the clock now and then: what has run out, whether the machine slept, what was set, what to save."""
+        steady, wall = time.monotonic(), time.time()
+        while True:
+            await asyncio.sleep(BEAT)
+            steady_passed, wall_passed = time.monotonic() - steady, time.time() - wall
+            steady, wall = steady + steady_passed, wall + wall_passed
+            if abs(wall_passed - steady_passed) > SLEPT or steady_passed > BEAT + SLEPT:
+                log.info("the clock jumped by %.0f s: everything is read again", wall_passed - BEAT)
+                self._listener.reread_all()
+            self.apply(TimePassed())
+            self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
+            self._take_up_settings()
+            self._refresh_soon(0)
+            if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
+                self._unsaved, self._saved_at = False, steady
+                await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    def _take_up_settings(self) -> None:
+        """Follow the settings file; an invalid one changes nothing and shows as a problem."""
+        try:
+            settings = load_settings(self._paths.settings, os.environ, self._flags)
+        except (SettingError, SettingsFileError) as error:
+            if self._problems.get("settings") != str(error):
+                log.warning("settings kept as they were: %s", error)
+            self._problems["settings"] = str(error)
+            return
+        self._problems.pop("settings", None)
+        self._settings = settings
+        self._fleet.rules = settings.rules
+        self._alerts.rules = settings.alert_rules
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _shows_in_menu(change: Change) -> bool:
+    """Whether a row's place or words in the menu may change, and not only a session's details."""
+    if not isinstance(change, SessionChanged) or change.before is None:
+        return True
+    before, after = change.before, change.after
+    return (before.status, before.requests, before.title, before.parent, before.tool, before.failure) != (
+        after.status,
+        after.requests,
+        after.title,
+        after.parent,
+        after.tool,
+        after.failure,
+    )
+
+
+def _end_of(span: MuteSpan, at: int) -> int:
+    match span:
+        case MuteSpan.HALF_HOUR:
+            return at + 30 * 60_000
+        case MuteSpan.TWO_HOURS:
+            return at + 120 * 60_000
+        case MuteSpan.TOMORROW:
+            tomorrow = datetime.fromtimestamp(at / 1000).astimezone() + timedelta(days=1)
+            return int(tomorrow.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
+        case MuteSpan.FOREVER:
+            return FOREVER
+        case _:
+            assert_never(span)
+
+
+def _write_template(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(template(), encoding="utf-8")

@@ -1,0 +1,176 @@
+"""`demo`: a simulated fleet through the real listener, so that a newcomer sees it all in ten seconds."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tray.cli import FAILED, OK
+from tray.cli.client import ClientSocket, NotRunningError, authenticate
+from tray.cli.run import Program
+from tray.core.handshake import Side
+from tray.core.settings import HOST, PORT
+from tray.storage.files import write_privately
+from tray.storage.settings_file import load_settings
+from tray.storage.token import read_token
+from tray.system.paths import Paths
+
+STEP = 4.0  # s between two things that happen
+
+Frame = dict[str, Any]
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Feed a running tray, or start one of its own that touches nothing of the person's."""
+    paths = Paths.of(os.environ)
+    settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
+    if options.tray:
+        token = os.environ.get("OPENCODE_MONITOR_TOKEN") or read_token(paths.token)
+        try:
+            asyncio.run(simulate(settings[HOST], settings[PORT], token or ""))
+        except (NotRunningError, aiohttp.ClientError, OSError) as error:
+            print(f"opencode-tray: no tray to feed on port {settings[PORT]}: {error}", file=sys.stderr)
+            return FAILED
+        return OK
+    with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
+        own = Paths(
+            *(Path(folder) / name for name in ("settings.toml", "token", "cache.json", "tray.log", "plugin.js"))
+        )
+        token = secrets.token_hex(32)
+        write_privately(own.token, token)
+        flags = {PORT.key: options.port or 0}
+        program = Program(
+            own, load_settings(own.settings, {}, flags), flags, token, headless=options.headless, notify=True
+        )
+        print("A simulated fleet; nothing of yours is touched. Quit from the menu, or press Ctrl-C.")
+        threading.Thread(target=_feed, args=(program, token), name="demo", daemon=True).start()
+        return program.run()
+
+
+def _feed(program: Program, token: str) -> None:
+    port = program.wait_until_listening()
+    if port:
+        asyncio.run(simulate("127.0.0.1", port, token))
+
+
+async def simulate(host: str, port: int, token: str) -> None:
+    """Play the fleet until the tray goes away. Raises NotRunningError, aiohttp.ClientError, OSError."""
+    async with aiohttp.ClientSession() as session:
+        sockets: dict[str, ClientSocket] = {}
+        for name, branch in PROJECTS:
+            socket_ = await session.ws_connect(f"http://{host}:{port}/")
+            hello = {
+                "serverName": name,
+                "directory": f"/home/dev/{name}",
+                "branch": branch,
+                "hostname": "demo",
+                "opencode": "1.18.33",
+                "plugin": "demo",
+                "place": {"terminal": "demo"},
+            }
+            await authenticate(socket_, token, f"{host}:{port}", Side.PLUGIN, hello)
+            sockets[name] = socket_
+        for name, socket_ in sockets.items():
+            await socket_.send_json(_snapshot(name))
+        for name, frame in _story():
+            await asyncio.sleep(STEP)
+            if sockets[name].closed:
+                return
+            await sockets[name].send_json(frame)
+
+
+PROJECTS = (("shop-api", "feature/refunds"), ("shop-web", "main"), ("infra", "upgrade-k8s"))
+SESSIONS = (
+    # project, id, parent, title, status
+    ("shop-api", "ses_refund", None, "Refund flow with partial captures", {"type": "busy"}),
+    ("shop-api", "ses_review", "ses_refund", "Review the migration (@review subagent)", {"type": "busy"}),
+    ("shop-api", "ses_flaky", None, "Find out why checkout tests are flaky", {"type": "busy"}),
+    ("shop-web", "ses_dark", None, "Dark mode for the settings page", {"type": "busy"}),
+    ("shop-web", "ses_a11y", None, "Keyboard access in the date picker", {"type": "idle"}),
+    ("infra", "ses_k8s", None, "Upgrade the cluster to 1.33", {"type": "busy"}),
+    ("infra", "ses_cost", None, "Where did last month's bill come from?", {"type": "idle"}),
+)
+MODEL = "claude-demo"
+
+
+def _snapshot(project: str) -> Frame:
+    at = time.time_ns() // 1_000_000
+    mine = [session for session in SESSIONS if session[0] == project]
+    return {
+        "type": "snapshot",
+        "sessions": [
+            {
+                "id": name,
+                **({"parentID": parent} if parent else {}),
+                "title": title,
+                "directory": f"/home/dev/{project}",
+                "agent": "build",
+                "model": {"id": MODEL, "providerID": "demo"},
+                "cost": 0.12 * number,
+                "tokens": {"input": 21_000 * number, "output": 900 * number, "reasoning": 0, "cache": {"read": 9_000}},
+                "time": {"created": at - 3_600_000 * number, "updated": at - 60_000 * number},
+                "digest": {
+                    "messages": 6 * number,
+                    "last": {
+                        "id": f"msg_{number}",
+                        "role": "assistant",
+                        "tokens": {"input": 30_000 * number, "output": 800},
+                    },
+                    "output": "Running the tests again with the new fixture.",
+                },
+            }
+            for number, (_, name, parent, title, _) in enumerate(mine, 1)
+        ],
+        "status": {name: status for _, name, _, _, status in mine if status["type"] != "idle"},
+        "permissions": [],
+        "questions": [],
+        "todos": {
+            mine[0][1]: [{"content": "Write the test first", "status": "completed"}, {"content": "Make it pass"}]
+        },
+        "limits": {f"demo/{MODEL}": 200_000},
+    }
+
+
+def _event(kind: str, **properties: Any) -> Frame:
+    return {"type": "event", "event": {"type": kind, "properties": properties}}
+
+
+def _story() -> Iterator[tuple[str, Frame]]:
+    """What happens, over and over: asks, answers, an error, a retry, finished turns."""
+    for round_ in cycle(range(1_000_000)):
+        ask, put, message = f"per_{round_}", f"que_{round_}", f"msg_{1000 + round_}"
+        command = {"command": "pnpm prisma migrate deploy", "description": "apply the migration"}
+        options = [{"label": "Keep the old nodes"}, {"label": "Drain them now", "description": "20 minutes"}]
+        question = {"question": "Keep the old node pool during the upgrade?", "header": "Nodes", "options": options}
+        done = {"id": message, "sessionID": "ses_dark", "role": "assistant", "finish": "stop", "time": {"completed": 1}}
+        error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
+        retry = {"type": "retry", "attempt": 1, "message": "Too many requests", "next": 0}
+        busy, idle = {"type": "busy"}, {"type": "idle"}
+        yield (
+            "shop-api",
+            _event(
+                "permission.asked", id=ask, sessionID="ses_review", permission="bash", patterns=[], metadata=command
+            ),
+        )
+        yield "infra", _event("question.asked", id=put, sessionID="ses_k8s", questions=[question])
+        yield "shop-web", _event("message.updated", info=done)
+        yield "shop-web", _event("session.status", sessionID="ses_dark", status=idle)
+        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=retry)
+        yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID=ask, reply="once")
+        yield "shop-api", _event("session.error", sessionID="ses_flaky", error=error)
+        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=idle)
+        yield "infra", _event("question.replied", sessionID="ses_k8s", requestID=put)
+        yield "shop-web", _event("session.status", sessionID="ses_dark", status=busy)
+        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=busy)

@@ -1,0 +1,198 @@
+"""`run`: the tray itself."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING, Any
+
+from tray.app import App
+from tray.cli import FAILED, OK, PORT_TAKEN, USAGE
+from tray.cli.status import REASONS, describe, fetch
+from tray.core.settings import DEBUG, HOST, PORT, SettingError, Settings
+from tray.storage.settings_file import SettingsFileError, load_settings
+from tray.storage.token import TokenError, make_token
+from tray.surfaces.view import TrayView
+from tray.system.paths import Paths
+from tray.system.ports import holder
+
+if TYPE_CHECKING:
+    from tray.surfaces.tray_icon import TrayIcon  # the toolkits are not needed headless
+
+log = logging.getLogger(__name__)
+
+LOG_SIZE, LOG_FILES = 1_000_000, 3  # bytes of one log file; how many are kept besides
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until stopped. Returns the exit code."""
+    paths = Paths.of(os.environ)
+    flags = {
+        HOST.key: options.host,
+        PORT.key: options.port,
+        DEBUG.key: options.debug or None,
+    }
+    try:
+        settings = load_settings(paths.settings, os.environ, flags)
+        token = os.environ.get("OPENCODE_MONITOR_TOKEN") or make_token(paths.token)
+    except (SettingError, SettingsFileError) as error:
+        print(f"opencode-tray: {error}", file=sys.stderr)
+        return USAGE
+    except TokenError as error:
+        print(f"opencode-tray: {error}", file=sys.stderr)
+        return FAILED
+    _log_to(paths, debug=settings[DEBUG])
+    return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
+
+
+class Program:
+    """The process: the icon on the main thread, everything else on the loop's."""
+
+    def __init__(
+        self, paths: Paths, settings: Settings, flags: dict[str, Any], token: str, *, headless: bool, notify: bool
+    ) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._flags = flags
+        self._token = token
+        self._headless = headless
+        self._notify = notify
+        self._app: App | None = None
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._failure: OSError | None = None
+
+    def run(self) -> int:
+        """Run until stopped."""
+        worker = threading.Thread(target=self._work, name="loop", daemon=True)
+        worker.start()
+        self._started.wait()
+        if self._failure is not None:
+            worker.join()
+            return self._not_bound(self._failure)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stop())
+        self._announce()
+        if not self._headless:
+            self._run_icon(worker)
+        while worker.is_alive():
+            worker.join(0.5 if sys.platform == "win32" else None)
+        return OK
+
+    def wait_until_listening(self) -> int:
+        """The port, once plugins are accepted; 0 if that failed. From any thread but the loop's."""
+        self._started.wait()
+        return self._app.port if self._app is not None else 0
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._started.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        app = App(self._paths, self._settings, self._flags, lambda: self._token, notify=self._notify)
+        try:
+            await app.start()
+        except OSError as error:
+            self._failure = error
+            return
+        self._app = app
+        self._started.set()
+        await app.run_until_stopped()
+
+    def _stop(self) -> None:
+        if self._app is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._app.stop)
+
+    def _announce(self) -> None:
+        if self._app is None:
+            return
+        host = self._settings[HOST]
+        print(f"OpenCode Tray listens on {host}:{self._app.port}", flush=True)
+        if host not in ("127.0.0.1", "::1", "localhost"):
+            print(
+                f"Note: {host} can be reached from other machines; only holders of the token are let in, but",
+                flush=True,
+            )
+            print("what is sent there can be read on the way. A tunnel (ssh -R) is safer.", flush=True)
+
+    def _run_icon(self, worker: threading.Thread) -> None:
+        from tray.surfaces.tray_icon import TrayUnavailable, open_tray_icon
+
+        app = self._app
+        if app is None:
+            return
+        view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
+        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, _host_changed)
+        if icon is None:
+            print("No tray here: running without an icon. `opencode-tray watch` shows the sessions.", flush=True)
+            return
+        if not icon.has_menu:
+            print(f"The {icon.name} tray has no menu here; a click goes to whoever waits longest.", flush=True)
+        self._loop.call_soon_threadsafe(app.show_on, icon.show)
+        threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
+        try:
+            icon.run()
+        except TrayUnavailable as error:
+            print(f"The icon cannot be shown ({error}): running without it.", flush=True)
+            return
+        self._stop()
+
+    def _not_bound(self, error: OSError) -> int:
+        """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
+        port = self._settings[PORT]
+        try:
+            print(f"OpenCode Tray runs already on port {port}: {describe(fetch('status', port))}")
+        except REASONS:
+            who = holder(port)
+        else:
+            return OK
+        if who is None:
+            print(f"opencode-tray: cannot listen on {self._settings[HOST]}:{port}: {error}", file=sys.stderr)
+        else:
+            print(
+                f"opencode-tray: port {port} is taken by {who}; stop it, or choose another: --port N", file=sys.stderr
+            )
+        return PORT_TAKEN
+
+
+def _stop_after(worker: threading.Thread, icon: TrayIcon) -> None:
+    worker.join()
+    icon.stop()
+
+
+async def _view_of(app: App) -> TrayView:
+    return app.view()
+
+
+def _host_changed(shown: bool) -> None:  # noqa: FBT001  # the back end's signature
+    log.info("a panel shows the icon" if shown else "no panel shows the icon")
+
+
+def _log_to(paths: Paths, *, debug: bool) -> None:
+    """A rotating file for the whole story, and warnings on stderr. Neither ever holds message text or the token."""
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    for noisy in ("asyncio", "aiohttp", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    warn = logging.StreamHandler()
+    warn.setLevel(logging.DEBUG if debug else logging.WARNING)
+    warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    root.addHandler(warn)
+    try:
+        paths.log.parent.mkdir(parents=True, exist_ok=True)
+        file = RotatingFileHandler(paths.log, maxBytes=LOG_SIZE, backupCount=LOG_FILES, encoding="utf-8")
+    except OSError as error:
+        log.warning("no log file: %s", error)
+        return
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(file)

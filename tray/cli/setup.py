@@ -1,0 +1,70 @@
+"""`install-plugin`, `uninstall-plugin`, `doctor` and `config`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from tray.actions.doctor import examine
+from tray.actions.plugin_file import PluginFileError, install_plugin, uninstall_plugin
+from tray.cli import FAILED, OK, USAGE
+from tray.core.settings import SETTINGS, SettingError
+from tray.storage.settings_file import SettingsFileError, load_settings
+from tray.system.paths import Paths
+
+
+def _install(options: argparse.Namespace) -> int:  # noqa: ARG001
+    return _plugin(install_plugin)
+
+
+def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
+    return _plugin(uninstall_plugin)
+
+
+def _plugin(work: Callable[..., str]) -> int:
+    try:
+        print(work(Paths.of(os.environ).plugin))
+    except PluginFileError as error:
+        print(f"opencode-tray: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    findings = examine(Paths.of(os.environ), os.environ)
+    if options.json:
+        print(json.dumps([{**asdict(finding), "ok": finding.ok} for finding in findings]))
+    else:
+        for finding in findings:
+            print(f"{'ok ' if finding.ok else '!! '} {finding.told}" + (f"\n    {finding.fix}" if finding.fix else ""))
+    return OK if all(finding.ok for finding in findings) else FAILED
+
+
+def _config(options: argparse.Namespace) -> int:
+    paths = Paths.of(os.environ)
+    try:
+        settings = load_settings(paths.settings, os.environ, {})
+    except (SettingError, SettingsFileError) as error:
+        print(f"opencode-tray: {error}", file=sys.stderr)
+        return USAGE
+    if options.json:
+        told = {s.key: {"value": settings[s], "source": settings.source(s)} for s in SETTINGS}
+        print(json.dumps({"file": str(paths.settings), "settings": told}))
+        return OK
+    print(f"# {paths.settings}" + ("" if paths.settings.exists() else " (not there; every value is the default)"))
+    for setting in SETTINGS:
+        value = json.dumps(settings[setting], ensure_ascii=False)
+        print(f"{setting.key} = {value}  # {settings.source(setting)}; {setting.about} ({setting.allowed})")
+    return OK
+
+
+SETUP: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "install-plugin": _install,
+    "uninstall-plugin": _uninstall,
+    "doctor": _doctor,
+    "config": _config,
+}

@@ -1,0 +1,222 @@
+"""What a person may set: every setting with its default, what is allowed, and the environment variables that set it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tray.core.alerts import AlertRules, Reason
+from tray.core.fleet import Rules
+
+T = TypeVar("T")
+
+DEFAULT_PORT = 41235  # opencode-monitor's, which its plugin connects to unasked
+
+
+class SettingError(ValueError):
+    """A value that is not allowed: says which setting, what was given, and what is allowed."""
+
+    def __init__(self, key: str, value: object, allowed: str, source: str) -> None:
+        super().__init__(f"{source}: {key} = {value!r} is not allowed; allowed: {allowed}")
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T]):
+    """One setting. `parse` raises ValueError for what is not allowed; it is given TOML values and environment text."""
+
+    key: str
+    default: T
+    allowed: str
+    about: str
+    parse: Callable[[Any], T]
+    variables: tuple[str, ...] = ()  # besides OPENCODE_TRAY_<KEY>, which every setting has
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The environment variables that set it, the strongest first."""
+        return (f"OPENCODE_TRAY_{self.key.upper().replace('.', '_')}", *self.variables)
+
+
+def _flag(value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError
+
+
+def _number(least: int, most: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return parse
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9.:%_-]{1,253}", value):
+        raise ValueError
+    return value
+
+
+def _hours(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"|([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError
+    return value
+
+
+HOST = Setting("listener.host", "127.0.0.1", "an address or host name", "where the listener binds", _address)
+PORT = Setting(
+    "listener.port",
+    DEFAULT_PORT,
+    "1 to 65535, or 0 for a free one",
+    "the listener's port",
+    _number(0, 65535),
+    ("OPENCODE_MONITOR_PORT",),
+)
+NOTIFY = Setting("notifications.enabled", True, "true or false", "any notifications at all", _flag)
+ON_PERMISSION = Setting("notifications.permission", True, "true or false", "tell of permission waits", _flag)
+ON_QUESTION = Setting("notifications.question", True, "true or false", "tell of questions", _flag)
+ON_ERROR = Setting("notifications.error", True, "true or false", "tell of errors", _flag)
+ON_FINISHED = Setting("notifications.finished", True, "true or false", "tell of finished turns", _flag)
+FINISHED_AFTER = Setting(
+    "notifications.finished_after",
+    15,
+    "0 to 86400 seconds",
+    "tell only of turns at least this long",
+    _number(0, 86_400),
+)
+QUIET_HOURS = Setting(
+    "notifications.quiet_hours", "", '"" or "HH:MM-HH:MM", local time', "no notifications then", _hours
+)
+SOUND = Setting("notifications.sound", "off", '"off" or "soft"', "a cue for each reason", _one_of("off", "soft"))
+SPEAK = Setting("notifications.speak", False, "true or false", "speak a short summary", _flag)
+ICON_STYLE = Setting(
+    "icon.style", "colour", '"colour" or "monochrome"', "the icon's look", _one_of("colour", "monochrome")
+)
+ICON_COUNT = Setting("icon.count", True, "true or false", "the number of waiting sessions in the icon", _flag)
+FINISHED_FOR = Setting(
+    "sessions.finished_for",
+    60,
+    "1 to 10080 minutes",
+    "a finished session is shown as idle after this",
+    _number(1, 10_080),
+)
+DEBUG = Setting("log.debug", False, "true or false", "a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    HOST,
+    PORT,
+    NOTIFY,
+    ON_PERMISSION,
+    ON_QUESTION,
+    ON_ERROR,
+    ON_FINISHED,
+    FINISHED_AFTER,
+    QUIET_HOURS,
+    SOUND,
+    SPEAK,
+    ICON_STYLE,
+    ICON_COUNT,
+    FINISHED_FOR,
+    DEBUG,
+)
+
+
+class Settings:
+    """All values, each with where it came from. Immutable."""
+
+    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        self._sources = dict(sources)
+
+    def __getitem__(self, setting: Setting[T]) -> T:
+        """The value in force."""
+        value: T = self._values.get(setting.key, setting.default)
+        return value
+
+    def source(self, setting: Setting[Any]) -> str:
+        """Where the value came from: "default", the file, the variable or the flag."""
+        return self._sources.get(setting.key, "default")
+
+    @property
+    def rules(self) -> Rules:
+        """What the fleet is told."""
+        return Rules(completed_for=self[FINISHED_FOR] * 60_000)
+
+    @property
+    def alert_rules(self) -> AlertRules:
+        """What the alerts are told."""
+        wanted = {
+            Reason.PERMISSION: self[ON_PERMISSION],
+            Reason.QUESTION: self[ON_QUESTION],
+            Reason.ERROR: self[ON_ERROR],
+            Reason.FINISHED: self[ON_FINISHED],
+        }
+        reasons = frozenset(reason for reason, on in wanted.items() if on and self[NOTIFY])
+        return AlertRules(reasons=reasons, finished_after=self[FINISHED_AFTER] * 1000)
+
+    def is_quiet(self, minute_of_day: int) -> bool:
+        """Whether this local minute (0 to 1439) lies in the quiet hours, which may span midnight."""
+        hours = self[QUIET_HOURS]
+        if not hours:
+            return False
+        begin, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in hours.split("-"))
+        if begin <= end:
+            return begin <= minute_of_day < end
+        return minute_of_day >= begin or minute_of_day < end
+
+
+def parse_settings(
+    file: Mapping[str, Any], file_name: str, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> Settings:
+    """Flags before environment before file before defaults. Raises SettingError on the first value not allowed."""
+    given = _flat(file)
+    known = {setting.key for setting in SETTINGS}
+    for key in given:
+        if key not in known:
+            raise SettingError(key, given[key], f"one of {', '.join(sorted(known))}", file_name)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in SETTINGS:
+        variable = next((name for name in setting.environment if environment.get(name)), None)
+        if flags.get(setting.key) is not None:
+            source, value = "flag", flags[setting.key]
+        elif variable is not None:
+            source, value = variable, environment[variable]
+        elif setting.key in given:
+            source, value = file_name, given[setting.key]
+        else:
+            continue
+        try:
+            values[setting.key] = setting.parse(value)
+        except ValueError:
+            raise SettingError(setting.key, value, setting.allowed, source) from None
+        sources[setting.key] = source
+    return Settings(values, sources)
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """{"icon": {"count": true}} → {"icon.count": true}."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{name}.{key}": inner for key, inner in value.items()})
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,59 @@
+"""The last known servers, sessions and mutes on disk: shown greyed after a restart, until confirmed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from tray.core.events import Restored
+from tray.core.fleet import Fleet
+from tray.core.model import Server, Session
+from tray.storage.files import write_privately
+
+log = logging.getLogger(__name__)
+
+
+class _Cache(msgspec.Struct):
+    version: int
+    servers: tuple[Server, ...]
+    sessions: tuple[Session, ...]
+    mutes: dict[str, int]
+
+
+VERSION = 1  # of the file's shape; another one is set aside like a corrupt file
+
+
+def encode_cache(fleet: Fleet) -> str:
+    """What of the fleet outlives a restart."""
+    cache = _Cache(VERSION, tuple(fleet.servers.values()), tuple(fleet.sessions.values()), fleet.mutes)
+    return msgspec.json.encode(cache).decode()
+
+
+def write_cache(path: Path, text: str) -> None:
+    """Write it whole; a disk that refuses costs nothing but the memory of a restart."""
+    try:
+        write_privately(path, text)
+    except OSError as error:
+        log.warning("the cache was not written: %s", error)
+
+
+def read_cache(path: Path) -> tuple[Restored | None, str | None]:
+    """What was cached, and a problem to report. A file that cannot be understood is set aside as `*.corrupt`."""
+    try:
+        cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
+        if cache.version != VERSION:
+            raise msgspec.ValidationError(f"version {cache.version}, not {VERSION}")
+    except FileNotFoundError:
+        return None, None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        aside = path.with_suffix(path.suffix + ".corrupt")
+        try:
+            path.replace(aside)
+        except OSError:
+            return None, f"the cache {path} is corrupt ({error}) and cannot be set aside"
+        return None, f"the cache was corrupt ({error}) and was set aside as {aside}"
+    except OSError as error:
+        return None, f"the cache {path} cannot be read: {error}"
+    return Restored(cache.servers, cache.sessions, cache.mutes), None

@@ -1,0 +1,44 @@
+"""Reading the settings file; the rules are core's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tray.core.settings import SETTINGS, Settings, parse_settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class SettingsFileError(ValueError):
+    """The file is no TOML, or cannot be read."""
+
+
+def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Flags, environment, file, defaults. Raises SettingsFileError, or SettingError for a value not allowed."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        table = {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsFileError(f"{path}: {error}") from error
+    return parse_settings(table, str(path), environment, flags)
+
+
+def template() -> str:
+    """A settings file that sets nothing and shows everything."""
+    lines = ["# OpenCode Tray. Remove the # before a line to change it; a running tray takes it up by itself."]
+    section = ""
+    for setting in SETTINGS:
+        head, _, key = setting.key.partition(".")
+        if head != section:
+            lines += ["", f"[{head}]"]
+            section = head
+        value = f'"{setting.default}"' if isinstance(setting.default, str) else str(setting.default).lower()
+        lines.append(f"# {key} = {value}  # {setting.about} ({setting.allowed})")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,148 @@
+"""Native notifications: one live toast a session, shown and withdrawn in order, whatever the daemon does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from desktop_notifier import DesktopNotifier, Icon, Urgency
+
+from tray.core.alerts import Alert, Reason
+from tray.core.model import SessionKey
+from tray.core.text import shorten
+from tray.system import notification_daemon
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 5.0  # s; a stopped daemon would let a send wait for ever
+TITLE_COLUMNS = 60  # Windows raises above 64 characters
+SAID = "said"  # the key of what is no session's
+BODY_COLUMNS = 200  # Windows raises above 256 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """What is shown: plain text, not yet escaped or cut. With a session, a click goes there."""
+
+    title: str
+    body: str
+    urgent: bool = False
+    session: SessionKey | None = None
+
+
+class Notifications:
+    """A first-in-first-out lane to the desktop. `on_click` is called on the loop with the toast's session."""
+
+    def __init__(self, app_name: str, icon: Path | None, on_click: Callable[[SessionKey], None]) -> None:
+        self._app_name = app_name
+        self._icon = Icon(path=icon) if icon is not None else None
+        self._on_click = on_click
+        self._notifier: DesktopNotifier | None = None
+        self._live: dict[str, str] = {}  # toast key -> the notifier's own id
+        self._wanted: dict[str, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
+        self._wake = asyncio.Event()
+        self._complained = False
+
+    def show(self, alert: Alert) -> None:
+        """Show the alert in place of whatever is shown for its session."""
+        toast = Toast(alert.title, alert.body, urgent=alert.reason is not Reason.FINISHED, session=alert.session)
+        self._want(alert.session.session, toast)
+
+    def say(self, title: str, body: str) -> None:
+        """Say what was done; in place of whatever was said before."""
+        self._want(SAID, Toast(title, body))
+
+    def withdraw(self, session_id: str) -> None:
+        """Take the session's toast away, if there is one."""
+        self._want(session_id, None)
+
+    async def run(self) -> None:
+        """Work the lane off until cancelled; then take everything away that is still shown."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._wanted:
+                    key = next(iter(self._wanted))
+                    await self._do(key, self._wanted.pop(key))
+        finally:
+            for key in list(self._live):
+                await self._clear(key)
+
+    def _want(self, key: str, toast: Toast | None) -> None:
+        self._wanted.pop(key, None)  # the last word counts, so the lane is never longer than the fleet
+        self._wanted[key] = toast
+        self._wake.set()
+
+    async def _do(self, key: str, toast: Toast | None) -> None:
+        try:
+            await self._clear(key)
+            if toast is not None:
+                await self._show(key, toast)
+        except Exception:  # the boundary of the lane: a toast is never worth the app
+            log.exception("a notification failed")
+
+    async def _show(self, key: str, toast: Toast) -> None:
+        title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
+        daemon = await notification_daemon.find()
+        if daemon is None:
+            self._complain("no notification daemon answers; notifications are not shown")
+            return
+        if daemon.reads_markup:
+            body = escape(body, quote=False)
+        for _ in range(2):  # the second try is over a new connection: the bus may have been restarted
+            if await self._send(key, toast, title, body):
+                self._complained = False
+                return
+            self._notifier = None
+        if not await notification_daemon.show_without_clicks(title, body):
+            self._complain("the notification daemon does not take notifications")
+
+    async def _send(self, key: str, toast: Toast, title: str, body: str) -> bool:
+        taken: list[bool] = []
+        if self._notifier is None:
+            self._notifier = DesktopNotifier(app_name=self._app_name, app_icon=self._icon)
+        if sys.platform == "darwin" and not await self._notifier.has_authorisation():
+            return False
+        session = toast.session
+        sending = self._notifier.send(
+            title,
+            body,
+            urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
+            on_dispatched=lambda: taken.append(True),
+            on_clicked=None if session is None else lambda: self._on_click(session),
+        )
+        try:
+            identifier = await asyncio.wait_for(sending, SEND_TIMEOUT)
+        except asyncio.TimeoutError:
+            return False
+        if taken:
+            self._live[key] = identifier
+        return bool(taken)
+
+    async def _clear(self, key: str) -> None:
+        identifier = self._live.pop(key, None)
+        if identifier is None or self._notifier is None:
+            return
+        try:
+            await asyncio.wait_for(self._notifier.clear(identifier), SEND_TIMEOUT)
+        except KeyError:
+            pass  # closed by the person already
+        except Exception as error:  # noqa: BLE001  # the daemon is gone, and with it the toast
+            log.debug("a notification could not be withdrawn: %s", error)
+            self._notifier = None
+
+    def _complain(self, problem: str) -> None:
+        if not self._complained:
+            log.warning(problem)
+        self._complained = True
+
+
+def body_text(body: str) -> str:
+    """At most three clean lines."""
+    return "\n".join(shorten(line, BODY_COLUMNS) for line in body.splitlines()[:3])

@@ -1,0 +1,121 @@
+"""The fleet as `status --json` tells it: an interface for scripts, so its names stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tray import __version__
+from tray.core.attention import EVERYTHING, Board, Row, attention
+from tray.core.fleet import Fleet
+from tray.core.model import Request, Server, Session, Status
+from tray.surfaces.rows import context_percent
+
+
+def status_report(fleet: Fleet, board: Board) -> dict[str, Any]:
+    """Everything known, as plain JSON values. Sessions: the worst root first, each followed by its descendants."""
+    rows = sorted(board.rows(), key=lambda row: (row.status.urgency, row.since))
+    sums = attention(rows)
+    return {
+        "version": __version__,
+        "attention": {
+            "state": sums.status.value,
+            "waiting": sums.waiting,
+            "busy": sums.busy,
+            "tooltip": sums.tooltip,
+        },
+        "muted": EVERYTHING in fleet.mutes,
+        "servers": [_server(server) for server in fleet.servers.values()],
+        "sessions": [told for row in rows for told in _tree(fleet, row)],
+    }
+
+
+def _server(server: Server) -> dict[str, Any]:
+    return {
+        "id": server.id,
+        "name": server.name,
+        "host": server.host,
+        "directory": server.directory,
+        "branch": server.branch,
+        "url": server.url,
+        "connected": server.connected,
+        "verified": server.verified,
+        "opencode": server.opencode,
+        "pid": server.pid,
+    }
+
+
+def _tree(fleet: Fleet, row: Row) -> Iterable[dict[str, Any]]:
+    yield _session(fleet, row.session, row.status, row.since, row.requests, row.muted)
+    for session in fleet.tree(row.key)[1:]:
+        status = session.status if row.server.live else Status.DISCONNECTED
+        yield _session(fleet, session, status, session.status_since, session.requests, row.muted)
+
+
+def _session(
+    fleet: Fleet,
+    session: Session,
+    status: Status,
+    since: int,
+    requests: tuple[Request, ...],
+    muted: bool,  # noqa: FBT001
+) -> dict[str, Any]:
+    server = fleet.servers[session.server]
+    tokens = session.tokens
+    return {
+        "id": session.id,
+        "server": session.server,
+        "parent": session.parent,
+        "title": session.title,
+        "status": status.value,
+        "status_since": since,
+        "directory": session.directory or server.directory,
+        "agent": session.agent,
+        "model": session.model,
+        "tokens": {
+            "input": tokens.input,
+            "output": tokens.output,
+            "reasoning": tokens.reasoning,
+            "cache_read": tokens.cache_read,
+            "cache_write": tokens.cache_write,
+        },
+        "cost": round(session.cost, 6),
+        "context_percent": context_percent(fleet, session),
+        "messages": session.messages,
+        "last_output": session.last_output,
+        "tool": session.tool,
+        "error": session.failure.message or session.failure.name if session.failure else None,
+        "retry": _retry(session),
+        "files": {"changed": session.files, "additions": session.additions, "deletions": session.deletions},
+        "requests": [_request(request) for request in requests],
+        "todos": [{"content": todo.content, "status": todo.status} for todo in session.todos],
+        "muted": muted,
+    }
+
+
+def _retry(session: Session) -> dict[str, Any] | None:
+    retry = session.retry
+    return None if retry is None else {"attempt": retry.attempt, "message": retry.message, "next": retry.next_at}
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {
+        "id": request.id,
+        "kind": request.kind.value,
+        "session": request.session,
+        "title": request.title,
+        "detail": request.detail,
+        "always": list(request.always),
+        "questions": [
+            {
+                "question": question.question,
+                "header": question.header,
+                "options": [{"label": o.label, "description": o.description} for o in question.options],
+                "multiple": question.multiple,
+                "custom": question.custom,
+            }
+            for question in request.questions
+        ],
+        "asked_at": request.asked_at,
+        "sending": request.sending,
+    }

@@ -1,0 +1,105 @@
+"""How one session reads: its mark, its row in the menu, and its details. Used by the menu and the terminal alike."""
+
+from __future__ import annotations
+
+from tray.core.attention import Row
+from tray.core.fleet import Fleet
+from tray.core.model import Request, Session, Status
+from tray.core.text import age, amount, clean, shorten
+
+MARKS = {
+    Status.WAITING_FOR_PERMISSION: "!",
+    Status.WAITING_FOR_ANSWER: "?",
+    Status.ERROR: "✕",
+    Status.RETRY: "↻",
+    Status.BUSY: "◐",
+    Status.COMPLETED: "✓",
+    Status.IDLE: "○",
+    Status.ABORTED: "○",
+    Status.DISCONNECTED: "⊘",
+}
+
+WORDS = {
+    Status.WAITING_FOR_PERMISSION: "waits for permission",
+    Status.WAITING_FOR_ANSWER: "waits for an answer",
+    Status.ERROR: "failed",
+    Status.RETRY: "retries",
+    Status.BUSY: "working",
+    Status.COMPLETED: "finished",
+    Status.IDLE: "idle",
+    Status.ABORTED: "stopped",
+    Status.DISCONNECTED: "disconnected",
+}
+
+
+def project(row: Row) -> str:
+    """What the session's project is called: the directory's own name, with the host where it is another machine's."""
+    directory = (row.session.directory or row.server.directory).rstrip("/\\").replace("\\", "/")
+    return clean(directory.rpartition("/")[2] or row.server.name or row.server.host)
+
+
+def title(session: Session) -> str:
+    """The session's title; a new session has none worth the name."""
+    told = clean(session.title[:500])
+    return "New session" if not told or told.startswith("New session - ") else told
+
+
+def reason(row: Row) -> str:
+    """Why the session is in this state, in a few words; empty where the mark says it all."""
+    session = row.session
+    if row.status.needs_person and row.requests:
+        return request_text(row.requests[0])
+    if row.status is Status.ERROR and session.failure is not None:
+        return clean((session.failure.message or session.failure.name)[:500])
+    if row.status is Status.RETRY and session.retry is not None:
+        return clean(f"attempt {session.retry.attempt}: {session.retry.message[:500]}")
+    if row.status is Status.BUSY:
+        return row.tool or "working"
+    return "" if row.status in (Status.IDLE, Status.COMPLETED) else WORDS[row.status]
+
+
+def request_text(request: Request) -> str:
+    """What a request asks, in one line: "bash: ls -la"."""
+    detail = clean(request.detail[:2000])
+    return detail if not request.title or detail == request.title else f"{clean(request.title)}: {detail}"
+
+
+def row_label(row: Row, at: int, *, with_project: bool = True) -> str:
+    """One line of at most about 60 columns: `mark project · title — reason · age`."""
+    head = f"{shorten(project(row), 16)} · " if with_project else ""
+    why = reason(row)
+    tail = f" — {shorten(why, 24)}" if why else ""
+    watched = "" if row.server.verified else " (watch only)"
+    return f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{watched}"
+
+
+def context_percent(fleet: Fleet, session: Session) -> float | None:
+    """How full the model's context is, in percent; None where the model's limit is not known."""
+    limit = fleet.limits.get(session.server, {}).get(session.model)
+    return round(100 * session.context_tokens / limit, 1) if limit else None
+
+
+def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
+    """Key and text of what there is to know of a session, for its submenu."""
+    session, server = row.session, row.server
+    percent = context_percent(fleet, session)
+    done = sum(1 for todo in session.todos if todo.status in ("completed", "cancelled"))
+    below = len(fleet.tree(session.key)) - 1
+    known = (
+        ("status", f"{MARKS[row.status]} {WORDS[row.status]} · {age(at - row.since)}"),
+        ("reason", reason(row) if row.status not in (Status.BUSY, Status.DISCONNECTED) else ""),
+        ("tool", f"Tool: {row.tool}" if row.tool else ""),
+        ("output", f"“{session.last_output}”" if session.last_output else ""),
+        ("model", " · ".join(part for part in (session.agent, session.model) if part)),
+        ("context", f"Context: {percent:g} %" if percent is not None else ""),
+        ("usage", f"{amount(row.tokens.total)} tokens · ${row.cost:.2f}" if row.tokens.total else ""),
+        ("messages", f"{session.messages} messages" if session.messages else ""),
+        ("todos", f"Todos: {done} of {len(session.todos)} done" if session.todos else ""),
+        ("files", f"{session.files} files changed, +{session.additions} -{session.deletions}" if session.files else ""),
+        ("below", f"{below} subagent{'s' if below > 1 else ''}" if below else ""),
+        ("branch", f"Branch: {server.branch}" if server.branch else ""),
+        ("directory", session.directory or server.directory),
+        ("host", f"{server.host} · OpenCode {server.opencode or '?'}"),
+        ("watch", "" if server.verified else "Watch only: its plugin has no token"),
+    )
+    return tuple((key, shorten(text, 60)) for key, text in known if text)

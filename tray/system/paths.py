@@ -1,0 +1,45 @@
+"""Where this program's files live on this platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+NAME = "opencode-tray"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every file that the program reads or writes."""
+
+    settings: Path
+    token: Path
+    cache: Path
+    log: Path
+    plugin: Path  # the plugin inside OpenCode's configuration
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Paths:
+        """The platform's folders, with opencode-monitor's and our own variables honoured."""
+        data = Path(platformdirs.user_data_dir(NAME, appauthor=False))
+        return cls(
+            settings=Path(platformdirs.user_config_dir(NAME, appauthor=False)) / "settings.toml",
+            token=Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token"),
+            cache=Path(environment.get("OPENCODE_MONITOR_CACHE_FILE") or data / "cache.json"),
+            log=Path(
+                environment.get("OPENCODE_MONITOR_LOG_FILE")
+                or Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "tray.log"
+            ),
+            plugin=opencode_config(environment) / "plugin" / "opencode-tray.js",
+        )
+
+
+def opencode_config(environment: Mapping[str, str]) -> Path:
+    """OpenCode's own configuration folder: the same on every platform (XDG, even on macOS and Windows)."""
+    if environment.get("OPENCODE_CONFIG_DIR"):
+        return Path(environment["OPENCODE_CONFIG_DIR"]).expanduser()
+    base = environment.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "opencode"
