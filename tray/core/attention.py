@@ -197,9 +197,13 @@ def attention(rows: Iterable[Row]) -> Attention:
 
 def next_in_line(rows: Iterable[Row]) -> Row | None:
     """Who is next: the longest-waiting root that needs a person, then errors, then finished turns. None: nobody."""
-    candidates = [
-        row
-        for row in rows
-        if not row.muted and (row.status.needs_person or row.status in (Status.ERROR, Status.COMPLETED))
-    ]
-    return min(candidates, key=lambda r: (not r.status.needs_person, r.status.urgency, r.since), default=None)
+    candidates = [row for row in rows if not row.muted and row.status in _LINE]
+    return min(candidates, key=lambda row: (_LINE[row.status], row.since), default=None)
+
+
+_LINE = {
+    Status.WAITING_FOR_PERMISSION: 0,
+    Status.WAITING_FOR_ANSWER: 0,
+    Status.ERROR: 1,
+    Status.COMPLETED: 2,
+}

@@ -117,8 +117,8 @@ class Fleet:
                 self._remove(SessionKey(server_id, session_id))
             case RequestAsked(server_id, request):
                 self._request_asked(server_id, request, at)
-            case RequestClosed(server_id, session_id, request_id):
-                self._request_closed(server_id, session_id, request_id, at)
+            case RequestClosed(server_id, _, request_id):
+                self._request_closed(server_id, request_id, at)
             case ActivityReported() | SessionFailed() | MessageReported():
                 self._turn_reported(event, at)
             case OutputReported() | ToolReported() | TodosReported():
@@ -272,18 +272,20 @@ class Fleet:
         if session is None or len(session.requests) >= MAX_REQUESTS:
             return
         if any(known.id == request.id for known in session.requests):
-            return
+            return  # said twice
         asked = request if request.asked_at else replace(request, asked_at=at)
         self._put(replace(session, requests=(*session.requests, asked)), at)
 
-    def _request_closed(self, server_id: str, session_id: str, request_id: str, at: int) -> None:
+    def _request_closed(self, server_id: str, request_id: str, at: int) -> None:
+        """Drop the request by its id alone, which is unique: whatever session it was said to be of."""
         if server_id not in self.servers:
             return
         self._close(server_id, request_id)
-        session = self._session(server_id, session_id)
-        if session is not None:
-            left = tuple(r for r in session.requests if r.id != request_id)
-            self._put(replace(session, requests=left), at)
+        for key in self._keys(server_id):
+            session = self.sessions[key]
+            if any(request.id == request_id for request in session.requests):
+                left = tuple(request for request in session.requests if request.id != request_id)
+                self._put(replace(session, requests=left), at)
 
     def _session(self, server_id: str, session_id: str) -> Session | None:
         return self.sessions.get(SessionKey(server_id, session_id))

@@ -1,0 +1,75 @@
+"""Recorded OpenCode events, played through decoder, fleet, board and alerts by the recorded clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tray.core.alerts import AlertRules, Alerts, Notify
+from tray.core.attention import Board, Row
+from tray.core.events import Change, Event, ServerConnected, SnapshotTaken
+from tray.core.fleet import Fleet
+from tray.core.model import Server
+from tray.sources.wire import decode_event
+
+RECORDINGS = Path(__file__).parent / "recordings"
+SERVER = Server("instance", "project", "host", "/home/dev/project")
+
+
+def recording(version: str, scenario: str) -> list[dict[str, Any]]:
+    """The lines of one recording: `{"t": ms, "event": {...}}`."""
+    text = (RECORDINGS / version / f"{scenario}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@dataclass
+class Play:
+    """A fleet with one connected server, and everything announced so far."""
+
+    fleet: Fleet = field(default_factory=Fleet)
+    alerts: Alerts = field(default_factory=lambda: Alerts(AlertRules(finished_after=0)))
+    announced: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.board = Board(self.fleet)
+
+    def connect(self, at: int) -> None:
+        self.apply(ServerConnected(SERVER), at)
+        self.apply(SnapshotTaken(SERVER.id), at)
+
+    def apply(self, event: Event, at: int) -> None:
+        self.wait_until(at)
+        self._told(self.fleet.apply(event, at), at)
+
+    def wait_until(self, at: int) -> None:
+        while (due := self.alerts.next_deadline()) is not None and due <= at:
+            self._told((), due)
+
+    def _told(self, changes: tuple[Change, ...], at: int) -> None:
+        for effect in self.alerts.update(self.board.update(changes), self.board, at, silent=False):
+            self.announced.append(effect.alert.reason.value if isinstance(effect, Notify) else "withdrawn")
+
+    def events(self, lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Play the lines one by one; yields each after it has been applied."""
+        for line in lines:
+            for event in decode_event(SERVER.id, json.dumps(line["event"]).encode(), line["t"]):
+                self.apply(event, line["t"])
+            yield line
+
+    def row(self) -> Row | None:
+        """The row of the session that was touched last."""
+        return max(self.board.rows(), key=lambda row: row.session.updated, default=None)
+
+
+def played(version: str, scenario: str) -> Play:
+    """The recording from beginning to end, and five seconds more."""
+    lines = recording(version, scenario)
+    play = Play()
+    play.connect(lines[0]["t"])
+    for _ in play.events(lines):
+        pass
+    play.wait_until(lines[-1]["t"] + 5000)
+    return play

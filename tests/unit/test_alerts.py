@@ -1,0 +1,226 @@
+"""Notifications: one a session, held, replaced, withdrawn; never for what the person did, muted, or knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from replay import SERVER
+from tray.core.alerts import Alert, AlertRules, Alerts, Effect, Notify, Reason, Withdraw
+from tray.core.attention import Board
+from tray.core.events import (
+    ActivityReported,
+    Digest,
+    Event,
+    MessageReported,
+    MuteCleared,
+    MuteSet,
+    RequestAsked,
+    RequestClosed,
+    ServerConnected,
+    ServerLost,
+    SessionFacts,
+    SessionFailed,
+    SessionReported,
+    SessionSeen,
+    SnapshotTaken,
+)
+from tray.core.fleet import Fleet
+from tray.core.model import Activity, Failure, Message, Request, RequestKind, SessionKey, Status, Tokens
+
+S = SERVER.id
+
+
+class Desk:
+    """A person's desk: facts come in at times, and what is announced is written down."""
+
+    def __init__(self, rules: AlertRules | None = None) -> None:
+        self.fleet = Fleet()
+        self.board = Board(self.fleet)
+        self.alerts = Alerts(rules)
+        self.silent = False
+        self.live: dict[str, Alert] = {}
+        self.shown: list[Alert] = []
+        for event in (ServerConnected(SERVER), SnapshotTaken(S), SessionReported(S, SessionFacts("a", title="Work"))):
+            self.at(0, event)
+
+    def at(self, at: int, *events: Event) -> None:
+        while (due := self.alerts.next_deadline()) is not None and due < at:
+            self._take(self.alerts.update((), self.board, due, silent=self.silent))
+        for event in events:
+            touched = self.board.update(self.fleet.apply(event, at))
+            self._take(self.alerts.update(touched, self.board, at, silent=self.silent))
+        self._take(self.alerts.update((), self.board, at, silent=self.silent))
+
+    def _take(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, Notify):
+                self.live[effect.alert.session.session] = effect.alert
+                self.shown.append(effect.alert)
+            else:
+                assert isinstance(effect, Withdraw)
+                self.live.pop(effect.session_id, None)
+
+
+def ask(name: str = "p", detail: str = "ls", kind: RequestKind = RequestKind.PERMISSION) -> RequestAsked:
+    return RequestAsked(S, Request(name, "a", kind, "bash", detail))
+
+
+def turn(begin: int, end: int, desk: Desk, finish: str = "stop") -> None:
+    desk.at(begin, ActivityReported(S, "a", Activity.BUSY))
+    desk.at(end, MessageReported(S, "a", Message(f"msg_{end}", finish=finish)), ActivityReported(S, "a", Activity.IDLE))
+
+
+def test_an_ask_is_announced_after_a_second() -> None:
+    desk = Desk()
+    desk.at(100, ask())
+    desk.at(1099)
+    assert desk.shown == []
+    desk.at(1100)
+    assert [(a.reason, a.title, a.body) for a in desk.shown] == [(Reason.PERMISSION, "project — Work", "bash: ls")]
+
+
+def test_an_ask_that_a_rule_answers_at_once_is_never_announced() -> None:
+    desk = Desk()
+    desk.at(100, ask())
+    desk.at(900, RequestClosed(S, "a", "p"))
+    desk.at(60_000)
+    assert desk.shown == []
+
+
+def test_it_is_withdrawn_the_moment_it_is_answered_anywhere() -> None:
+    desk = Desk()
+    desk.at(100, ask())
+    desk.at(2000)
+    assert "a" in desk.live
+    desk.at(2500, RequestClosed(S, "a", "p"))
+    assert desk.live == {}
+
+
+def test_the_second_ask_replaces_the_first_when_that_is_answered() -> None:
+    desk = Desk()
+    desk.at(100, ask("p", "ls"), ask("q", "rm"))
+    desk.at(2000)
+    assert desk.live["a"].body == "bash: ls\n(and 1 more)"
+    desk.at(3000, RequestClosed(S, "a", "p"))
+    assert desk.live["a"].body == "bash: rm"
+    assert len(desk.shown) == 2
+
+
+def test_the_same_news_is_announced_once_whatever_else_changes() -> None:
+    desk = Desk()
+    desk.at(100, ask())
+    desk.at(2000, SessionReported(S, SessionFacts("a", title="Renamed")), SnapshotTaken(S))
+    desk.at(9000)
+    assert len(desk.shown) == 1
+
+
+@pytest.mark.parametrize(("length", "told"), [(14_999, 0), (15_000, 1)])
+def test_only_a_turn_that_was_long_enough_is_announced(length: int, told: int) -> None:
+    desk = Desk()
+    turn(1000, 1000 + length, desk)
+    desk.at(1000 + length + 500)
+    assert len(desk.shown) == told
+
+
+def test_an_abort_within_the_hold_takes_the_announcement_back() -> None:
+    desk = Desk()
+    turn(1, 20_001, desk)
+    desk.at(20_150, SessionFailed(S, "a", Failure("MessageAbortedError")))
+    desk.at(30_000)
+    assert desk.shown == []
+
+
+def test_a_turn_cut_short_by_a_rejection_is_not_announced() -> None:
+    desk = Desk()
+    turn(1, 20_001, desk, finish="tool-calls")
+    desk.at(30_000)
+    assert desk.shown == []
+
+
+def test_an_error_is_announced_and_withdrawn_when_work_goes_on() -> None:
+    desk = Desk()
+    desk.at(0, ActivityReported(S, "a", Activity.BUSY), SessionFailed(S, "a", Failure("APIError", "no credit")))
+    desk.at(600, ActivityReported(S, "a", Activity.IDLE))
+    assert [(a.reason, a.body) for a in desk.shown] == [(Reason.ERROR, "no credit")]
+    desk.at(5000, ActivityReported(S, "a", Activity.BUSY))
+    assert desk.live == {}
+
+
+def test_looking_at_it_withdraws_it() -> None:
+    desk = Desk()
+    turn(1, 20_001, desk)
+    desk.at(21_000)
+    assert "a" in desk.live
+    desk.at(22_000, SessionSeen(SessionKey(S, "a")))
+    assert desk.live == {}
+
+
+def test_a_subagents_ask_is_its_roots_news_and_its_end_is_nobodys() -> None:
+    desk = Desk()
+    desk.at(0, SessionReported(S, SessionFacts("child", parent="a")), ActivityReported(S, "child", Activity.BUSY))
+    desk.at(
+        20_000,
+        MessageReported(S, "child", Message("msg_1", finish="stop")),
+        ActivityReported(S, "child", Activity.IDLE),
+    )
+    desk.at(30_000, RequestAsked(S, Request("p", "child", RequestKind.PERMISSION, "bash", "ls")))
+    desk.at(40_000)
+    assert [(a.session.session, a.reason) for a in desk.shown] == [("a", Reason.PERMISSION)]
+
+
+def test_a_muted_session_is_silent_and_speaks_up_if_it_still_waits_afterwards() -> None:
+    for scope in ("session:a", f"project:{SERVER.directory}"):
+        desk = Desk()
+        desk.at(0, MuteSet(scope, 10**9), ask())
+        desk.at(60_000)
+        assert desk.shown == []
+        desk.at(60_001, MuteCleared(scope))
+        assert len(desk.shown) == 1
+
+
+def test_silence_keeps_asks_for_later_and_drops_what_is_no_news_by_then() -> None:
+    desk = Desk()
+    desk.silent = True
+    turn(1, 20_001, desk)
+    desk.at(30_000)
+    desk.at(40_000, ask())
+    desk.at(60_000)
+    assert desk.shown == []
+    desk.silent = False
+    desk.at(61_000, SessionReported(S, SessionFacts("a", title="poke")))
+    assert [a.reason for a in desk.shown] == [Reason.PERMISSION]
+
+
+def test_what_ended_long_before_it_was_first_seen_is_not_announced() -> None:
+    desk = Desk()
+    failed = Message("msg_1", error="APIError", completed=1000)
+    digest = Digest(messages=1, cost=0, tokens=Tokens(), last=failed)
+    desk.at(3600_000, SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),)))
+    desk.at(3700_000)
+    row = desk.board.row("a")
+    assert row is not None
+    assert row.status is Status.ERROR
+    assert desk.shown == []
+
+
+def test_a_lost_server_takes_its_toasts_along() -> None:
+    desk = Desk()
+    desk.at(0, ask())
+    desk.at(2000)
+    desk.at(3000, ServerLost(S))
+    assert desk.live == {}
+
+
+def test_reasons_that_are_switched_off_are_silent() -> None:
+    desk = Desk(AlertRules(reasons=frozenset({Reason.ERROR})))
+    desk.at(0, ask())
+    desk.at(9000)
+    assert desk.shown == []
+
+
+def test_an_answer_under_way_needs_no_announcement() -> None:
+    desk = Desk()
+    sending = Request("p", "a", RequestKind.PERMISSION, "bash", "ls", sending=True)
+    desk.at(0, RequestAsked(S, sending))
+    desk.at(9000)
+    assert desk.shown == []

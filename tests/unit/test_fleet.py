@@ -1,0 +1,382 @@
+"""The model: whatever the order of events, only what is pending is shown, and a snapshot is the truth."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay import SERVER
+from tray.core.attention import Board, attention, next_in_line
+from tray.core.events import (
+    ActivityReported,
+    Event,
+    InstanceDisposed,
+    MessageReported,
+    MuteCleared,
+    MuteSet,
+    OutputReported,
+    RequestAsked,
+    RequestClosed,
+    ServerConnected,
+    ServerLost,
+    SessionChanged,
+    SessionDeleted,
+    SessionFacts,
+    SessionFailed,
+    SessionReported,
+    SessionSeen,
+    SnapshotTaken,
+    TimePassed,
+    ToolReported,
+)
+from tray.core.fleet import GONE_AFTER_GOODBYE, GONE_AFTER_LOSS, MAX_SESSIONS, Fleet
+from tray.core.model import (
+    Activity,
+    Failure,
+    Message,
+    Request,
+    RequestKind,
+    Retry,
+    Server,
+    SessionKey,
+    Status,
+)
+
+S = SERVER.id
+
+
+def fleet_with(*events: Event, at: int = 1000) -> tuple[Fleet, Board]:
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
+        board.update(fleet.apply(event, at))
+    return fleet, board
+
+
+def session(name: str, parent: str | None = None, **facts: object) -> SessionReported:
+    return SessionReported(S, SessionFacts(name, parent=parent, **facts))  # type: ignore[arg-type]
+
+
+def permission(name: str, of: str, at: int = 0) -> Request:
+    return Request(name, of, RequestKind.PERMISSION, "bash", "ls", asked_at=at)
+
+
+def question(name: str, of: str) -> Request:
+    return Request(name, of, RequestKind.QUESTION, "Colour", "Which colour?")
+
+
+def status_of(board: Board, name: str) -> Status:
+    row = board.row(name)
+    assert row is not None
+    return row.status
+
+
+BUSY, IDLE = Activity.BUSY, Activity.IDLE
+DONE = Message("msg_1", finish="stop")
+
+
+def test_a_turn_that_finished_is_completed_until_it_is_seen() -> None:
+    fleet, board = fleet_with(
+        session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
+    )
+    assert status_of(board, "a") is Status.COMPLETED
+    board.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 2000))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_a_completed_turn_is_no_news_after_an_hour() -> None:
+    fleet, board = fleet_with(
+        session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
+    )
+    board.update(fleet.apply(TimePassed(), 1000 + 3600_000 - 1))
+    assert status_of(board, "a") is Status.COMPLETED
+    board.update(fleet.apply(TimePassed(), 1000 + 3600_000))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_an_error_sticks_through_idle_until_the_next_busy() -> None:
+    fleet, board = fleet_with(
+        session("a"),
+        ActivityReported(S, "a", BUSY),
+        SessionFailed(S, "a", Failure("APIError", "no")),
+        ActivityReported(S, "a", IDLE),
+        ActivityReported(S, "a", IDLE),
+    )
+    assert status_of(board, "a") is Status.ERROR
+    board.update(fleet.apply(ActivityReported(S, "a", BUSY), 2000))
+    assert status_of(board, "a") is Status.BUSY
+
+
+def test_a_stop_by_the_person_is_quiet_in_either_order() -> None:
+    stop = SessionFailed(S, "a", Failure("MessageAbortedError"))
+    for ending in ((stop, ActivityReported(S, "a", IDLE)), (ActivityReported(S, "a", IDLE), stop)):
+        _, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), *ending)
+        assert status_of(board, "a") is Status.ABORTED
+
+
+def test_retry_tells_when_and_why() -> None:
+    _, board = fleet_with(session("a"), ActivityReported(S, "a", Activity.RETRY, Retry(2, "busy", 5000)))
+    row = board.row("a")
+    assert row is not None
+    assert row.status is Status.RETRY
+    assert row.session.retry == Retry(2, "busy", 5000)
+
+
+def test_a_childs_request_surfaces_at_the_root_at_any_depth_even_before_its_parents_are_known() -> None:
+    fleet, board = fleet_with(RequestAsked(S, permission("p", "grandchild")))
+    assert [row.session.id for row in board.rows()] == ["grandchild"]
+    for event in (session("grandchild", "child"), session("child", "root"), session("root")):
+        board.update(fleet.apply(event, 2000))
+    assert [row.session.id for row in board.rows()] == ["root"]
+    assert status_of(board, "root") is Status.WAITING_FOR_PERMISSION
+    assert attention(board.rows()).waiting == 1
+
+
+def test_a_subagents_end_is_no_news() -> None:
+    _, board = fleet_with(
+        session("root"),
+        session("child", "root"),
+        ActivityReported(S, "child", BUSY),
+        MessageReported(S, "child", DONE),
+        ActivityReported(S, "child", IDLE),
+    )
+    assert status_of(board, "root") is Status.IDLE
+
+
+def test_the_root_works_as_long_as_a_subagent_does() -> None:
+    _, board = fleet_with(session("root"), session("child", "root"), ActivityReported(S, "child", BUSY))
+    assert status_of(board, "root") is Status.BUSY
+
+
+def test_a_parent_cycle_is_survived() -> None:
+    _, board = fleet_with(session("a", "b"), session("b", "a"), RequestAsked(S, permission("p", "a")))
+    assert isinstance(board.rows(), list)
+
+
+def test_an_answer_that_overtakes_its_ask_leaves_nothing_pending() -> None:
+    _, board = fleet_with(session("a"), RequestClosed(S, "a", "p"), RequestAsked(S, permission("p", "a")))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_a_late_event_does_not_revive_a_deleted_session() -> None:
+    _, board = fleet_with(
+        session("a"), SessionDeleted(S, "a"), session("a"), RequestAsked(S, permission("p", "a")),
+        ActivityReported(S, "a", BUSY),
+    )  # fmt: skip
+    assert board.rows() == []
+
+
+def test_an_archived_session_goes_and_comes_back() -> None:
+    fleet, board = fleet_with(session("a"), session("a", archived=True))
+    assert board.rows() == []
+    board.update(fleet.apply(session("a", archived=False), 2000))
+    assert len(board.rows()) == 1
+
+
+def test_the_same_session_on_two_servers_is_one_row_from_the_one_that_is_worse_off() -> None:
+    other = Server("other", "project", "host", "/elsewhere")
+    fleet, board = fleet_with(session("a"), ServerConnected(other), SnapshotTaken("other"))
+    for event in (
+        SessionReported("other", SessionFacts("a")),
+        RequestAsked("other", permission("p", "a")),
+    ):
+        board.update(fleet.apply(event, 1000))
+    assert len(board.rows()) == 1
+    assert status_of(board, "a") is Status.WAITING_FOR_PERMISSION
+    board.update(fleet.apply(ServerLost("other"), 2000))
+    assert status_of(board, "a") is Status.IDLE  # the one that lives is believed
+
+
+def test_a_lost_server_is_shown_as_disconnected_never_as_idle() -> None:
+    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
+    board.update(fleet.apply(ServerLost(S), 5000))
+    row = board.row("a")
+    assert row is not None
+    assert (row.status, row.since) == (Status.DISCONNECTED, 5000)
+    assert row.session.activity is BUSY  # what was last known stays
+
+
+def test_a_server_that_is_back_is_believed_only_after_its_snapshot() -> None:
+    fleet, board = fleet_with(session("a"))
+    for event in (ServerLost(S), ServerConnected(SERVER)):
+        board.update(fleet.apply(event, 2000))
+    assert status_of(board, "a") is Status.DISCONNECTED
+    board.update(fleet.apply(SnapshotTaken(S, sessions=(SessionFacts("a"),)), 2000))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_a_turn_that_ended_while_the_link_was_down_is_news() -> None:
+    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
+    for event in (
+        ServerLost(S),
+        ServerConnected(SERVER),
+        SnapshotTaken(S, sessions=(SessionFacts("a"),), activities={}),
+    ):
+        board.update(fleet.apply(event, 60_000))
+    assert status_of(board, "a") is Status.COMPLETED
+
+
+@pytest.mark.parametrize(("goodbye", "stays"), [(True, GONE_AFTER_GOODBYE), (False, GONE_AFTER_LOSS)])
+def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays: int) -> None:
+    fleet, board = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))
+    board.update(fleet.apply(TimePassed(), 1000 + stays - 1))
+    assert len(board.rows()) == 1
+    board.update(fleet.apply(TimePassed(), 1000 + stays))
+    assert board.rows() == []
+    assert fleet.servers == {}
+
+
+def test_a_disposed_instance_runs_and_waits_for_nothing() -> None:
+    _, board = fleet_with(
+        session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, permission("p", "a")), InstanceDisposed(S)
+    )
+    assert not status_of(board, "a").needs_person
+
+
+def test_a_section_that_could_not_be_read_leaves_what_was_known() -> None:
+    fleet, board = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), RequestAsked(S, question("q", "a")))
+    board.update(fleet.apply(SnapshotTaken(S, questions=()), 2000))
+    row = board.row("a")
+    assert row is not None
+    assert [request.id for request in row.requests] == ["p"]
+
+
+def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
+    _, board = fleet_with(
+        session("waits"),
+        RequestAsked(S, permission("p", "waits", at=500)),
+        session("asks"),
+        RequestAsked(S, Request("q", "asks", RequestKind.QUESTION, "", "", asked_at=100)),
+        session("failed"),
+        SessionFailed(S, "failed", Failure("APIError")),
+    )
+    rows = {row.session.id: row for row in board.rows()}
+    order = []
+    while (row := next_in_line(rows.values())) is not None:
+        order.append(row.session.id)
+        del rows[row.session.id]
+    assert order == ["asks", "waits", "failed"]  # who has waited longest is first, whatever it waits for
+
+
+def test_a_muted_session_is_out_of_the_icon_but_all_muted_is_not() -> None:
+    fleet, board = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), MuteSet("session:a", 9000))
+    assert attention(board.rows()).status is Status.IDLE
+    for event in (MuteCleared("session:a"), MuteSet("", 9000)):
+        board.update(fleet.apply(event, 1000))
+    assert attention(board.rows()).waiting == 1
+    board.update(fleet.apply(TimePassed(), 9000))
+    assert fleet.mutes == {}
+
+
+def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None:
+    fleet, board = fleet_with(session("waits"), RequestAsked(S, permission("p", "waits")))
+    for number in range(MAX_SESSIONS + 50):
+        board.update(fleet.apply(session(f"s{number}", updated=number + 1), 1000))
+    assert len(fleet.sessions) == MAX_SESSIONS
+    assert status_of(board, "waits") is Status.WAITING_FOR_PERMISSION
+
+
+# ---------------------------------------------------------------------- any order of anything
+
+names = st.sampled_from(["a", "b", "c"])
+request_ids = st.sampled_from(["p1", "p2", "q1"])
+servers = st.sampled_from([S, "unknown"])
+requests = st.builds(
+    Request,
+    id=request_ids,
+    session=names,
+    kind=st.sampled_from(RequestKind),
+    title=st.text(max_size=5),
+    detail=st.text(max_size=5),
+)
+facts = st.builds(
+    SessionFacts,
+    id=names,
+    parent=st.none() | names,
+    title=st.none() | st.text(max_size=5),
+    archived=st.none() | st.booleans(),
+    updated=st.none() | st.integers(0, 10),
+)
+activities = st.sampled_from(Activity)
+messages = st.builds(
+    Message,
+    id=st.sampled_from(["m1", "m2"]),
+    role=st.sampled_from(["assistant", "user", "?"]),
+    finish=st.sampled_from(["", "stop", "tool-calls"]),
+    error=st.sampled_from(["", "APIError", "MessageAbortedError"]),
+)
+failures = st.builds(Failure, name=st.sampled_from(["APIError", "MessageAbortedError"]))
+snapshots = st.builds(
+    SnapshotTaken,
+    server_id=servers,
+    sessions=st.none() | st.lists(facts, max_size=3).map(tuple),
+    activities=st.none() | st.dictionaries(names, st.tuples(activities, st.none()), max_size=3),
+    permissions=st.none() | st.lists(requests, max_size=3).map(tuple),
+    questions=st.none() | st.lists(requests, max_size=3).map(tuple),
+)
+anything = st.one_of(
+    st.just(ServerConnected(SERVER)),
+    st.builds(ServerLost, server_id=servers, goodbye=st.booleans()),
+    snapshots,
+    st.builds(SessionReported, server_id=servers, facts=facts),
+    st.builds(SessionDeleted, server_id=servers, session_id=names),
+    st.builds(ActivityReported, server_id=servers, session_id=names, activity=activities),
+    st.builds(SessionFailed, server_id=servers, session_id=names, failure=failures),
+    st.builds(RequestAsked, server_id=servers, request=requests),
+    st.builds(RequestClosed, server_id=servers, session_id=names, request_id=request_ids),
+    st.builds(MessageReported, server_id=servers, session_id=names, message=messages),
+    st.builds(OutputReported, server_id=servers, session_id=names, message_id=st.just("m1"), line=st.text(max_size=3)),
+    st.builds(ToolReported, server_id=servers, session_id=names, tool=st.just("bash"), running=st.booleans()),
+    st.builds(InstanceDisposed, server_id=servers),
+    st.builds(SessionSeen, session=st.builds(SessionKey, server=servers, session=names)),
+    st.just(TimePassed()),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(anything, st.integers(0, 10_000_000)), max_size=40))
+def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[Event, int]]) -> None:
+    fleet = Fleet()
+    board = Board(fleet)
+    closed: set[str] = set()
+    for event, at in story:
+        board.update(fleet.apply(event, at))
+        if isinstance(event, RequestClosed) and event.server_id in fleet.servers:
+            closed.add(event.request_id)
+        if isinstance(event, SnapshotTaken):
+            closed.clear()  # it may list anything: it is the truth
+        if not fleet.servers:
+            closed.clear()
+        shown = {request.id for row in board.rows() for request in row.requests}
+        assert not shown & closed
+        in_step = Board(fleet)
+        in_step.update(SessionChanged(None, known) for known in fleet.sessions.values())
+        assert {row.key: row for row in board.rows()} == {row.key: row for row in in_step.rows()}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(anything, st.integers(0, 1_000_000)), max_size=40), st.lists(requests, max_size=3))
+def test_a_whole_snapshot_brings_it_to_the_truth(story: list[tuple[Event, int]], pending: list[Request]) -> None:
+    fleet = Fleet()
+    for event, at in story:
+        fleet.apply(event, at)
+    truth = {request.id: request for request in pending}
+    asked = tuple(r for r in truth.values() if r.kind is RequestKind.PERMISSION)
+    put = tuple(r for r in truth.values() if r.kind is RequestKind.QUESTION)
+    fleet.apply(ServerConnected(SERVER), 2_000_000)
+    fleet.apply(
+        SnapshotTaken(
+            S,
+            sessions=(SessionFacts("a", archived=False),),
+            activities={"a": (BUSY, None)},
+            permissions=asked,
+            questions=put,
+        ),
+        2_000_000,
+    )
+    known = {s.id: s for s in fleet.sessions.values() if s.server == S}
+    assert set(known) == {"a"} | {request.session for request in truth.values()}
+    assert {r.id for s in known.values() for r in s.requests} == set(truth)
+    assert known["a"].activity is BUSY
+    assert all(s.activity is IDLE for name, s in known.items() if name != "a")

@@ -1,0 +1,105 @@
+"""Settings: flags before environment before file before defaults; what is not allowed is named, with what is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tray.core.alerts import Reason
+from tray.core.settings import (
+    DEBUG,
+    ICON_COUNT,
+    PORT,
+    QUIET_HOURS,
+    SETTINGS,
+    SettingError,
+    parse_settings,
+)
+from tray.storage.settings_file import SettingsFileError, load_settings, template
+
+
+def test_the_strongest_source_wins_and_is_named() -> None:
+    file = {"listener": {"port": 1111}}
+    environment = {"OPENCODE_MONITOR_PORT": "2222"}
+    assert parse_settings({}, "f", {}, {})[PORT] == 41235
+    for source, given in {
+        "default": ({}, {}, {}),
+        "f": (file, {}, {}),
+        "OPENCODE_MONITOR_PORT": (file, environment, {}),
+        "OPENCODE_TRAY_LISTENER_PORT": (file, {**environment, "OPENCODE_TRAY_LISTENER_PORT": "3333"}, {}),
+        "flag": (file, environment, {"listener.port": 4444}),
+    }.items():
+        told, variables, flags = given
+        assert parse_settings(told, "f", variables, flags).source(PORT) == source
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ({"listener": {"port": 70_000}}, "listener.port"),
+        ({"listener": {"port": True}}, "listener.port"),
+        ({"listener": {"port": "x"}}, "listener.port"),
+        ({"listener": {"host": "a b"}}, "listener.host"),
+        ({"icon": {"style": "rainbow"}}, "icon.style"),
+        ({"icon": {"style": ["colour"]}}, "icon.style"),
+        ({"notifications": {"quiet_hours": "22-7"}}, "notifications.quiet_hours"),
+        ({"notifications": {"enabled": "maybe"}}, "notifications.enabled"),
+        ({"listener": {"prot": 1}}, "listener.prot"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, object], key: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_settings(file, "settings.toml", {}, {})
+    assert key in str(caught.value)
+    assert "settings.toml" in str(caught.value)
+    assert "allowed" in str(caught.value)
+
+
+def test_seed_variables_still_work() -> None:
+    settings = parse_settings({}, "f", {"OPENCODE_MONITOR_DEBUG": "1", "OPENCODE_MONITOR_PORT": "5000"}, {})
+    assert (settings[DEBUG], settings[PORT]) == (True, 5000)
+
+
+def test_an_empty_variable_is_no_variable() -> None:
+    assert parse_settings({}, "f", {"OPENCODE_MONITOR_PORT": ""}, {})[PORT] == 41235
+
+
+@pytest.mark.parametrize(
+    ("hours", "quiet", "loud"),
+    [("22:00-07:00", [22 * 60, 0, 6 * 60 + 59], [7 * 60, 12 * 60]), ("09:00-10:30", [9 * 60], [8 * 60, 10 * 60 + 30])],
+)
+def test_quiet_hours_may_span_midnight(hours: str, quiet: list[int], loud: list[int]) -> None:
+    settings = parse_settings({"notifications": {"quiet_hours": hours}}, "f", {}, {})
+    assert settings[QUIET_HOURS] == hours
+    assert all(settings.is_quiet(minute) for minute in quiet)
+    assert not any(settings.is_quiet(minute) for minute in loud)
+
+
+def test_no_notifications_means_none_of_any_reason() -> None:
+    rules = parse_settings({"notifications": {"enabled": False}}, "f", {}, {}).alert_rules
+    assert rules.reasons == frozenset()
+    some = parse_settings({"notifications": {"finished": False}}, "f", {}, {}).alert_rules
+    assert some.reasons == frozenset(Reason) - {Reason.FINISHED}
+
+
+def test_the_template_sets_nothing_and_every_line_of_it_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(template(), encoding="utf-8")
+    untouched = load_settings(path, {}, {})
+    assert all(untouched.source(setting) == "default" for setting in SETTINGS)
+    lines = [line.removeprefix("# ") for line in template().splitlines()[1:]]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert all(load_settings(path, {}, {}).source(setting) == str(path) for setting in SETTINGS)
+
+
+def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[icon\ncount = 1", encoding="utf-8")
+    with pytest.raises(SettingsFileError, match=r"settings\.toml"):
+        load_settings(path, {}, {})
+
+
+def test_no_file_is_all_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none.toml", {}, {})[ICON_COUNT] is True

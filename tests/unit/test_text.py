@@ -1,0 +1,77 @@
+"""Titles and commands are data: they show as safe, readable, shortened text."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tray.core.text import age, amount, clean, last_line, shorten, width
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines\tand\r\nmore", "two lines and more"),
+        ("bell\x07 escape\x1b[31m", "bell escape[31m"),
+        ("evil\u202egnp.exe", "evilgnp.exe"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("family 👨\u200d👩\u200d👧 stays whole", "family 👨\u200d👩\u200d👧 stays whole"),
+        ("<b>&amp; __x__ &File", "<b>&amp; __x__ &File"),
+        ("", ""),
+    ],
+)
+def test_clean_keeps_what_can_be_read_and_nothing_else(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_a_long_title_is_cut_with_an_ellipsis_at_its_columns() -> None:
+    assert shorten("abcdefghij", 10) == "abcdefghij"
+    assert shorten("abcdefghijk", 10) == "abcdefghi…"
+    assert width(shorten("日本語のとても長い題名です", 10)) <= 10
+
+
+def test_ten_kilobytes_cost_no_more_than_they_show() -> None:
+    assert shorten("x" * 10_000, 20) == "x" * 19 + "…"
+
+
+def test_right_to_left_text_is_isolated_from_what_stands_around_it() -> None:
+    shown = shorten("שלום", 20)
+    assert (shown[0], shown[-1]) == ("\u2068", "\u2069")
+
+
+def test_an_accent_is_never_parted_from_its_letter() -> None:
+    assert shorten("e\u0301" * 20, 5) == "e\u0301" * 4 + "…"
+
+
+@given(st.text(), st.integers(2, 80))
+def test_whatever_comes_it_is_one_short_printable_line(text: str, columns: int) -> None:
+    shown = shorten(text, columns).strip("\u2068\u2069")
+    assert width(shown) <= columns
+    allowed = ("\u200c", "\u200d")
+    assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in allowed]
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [(-5, "now"), (59_999, "now"), (60_000, "1m"), (3_599_999, "59m"), (3_600_000, "1h"), (172_800_000, "2d")],
+)
+def test_ages_change_at_most_each_minute(passed: int, words: str) -> None:
+    assert age(passed) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0"), (999, "999"), (1000, "1k"), (12_345, "12.3k"), (4_500_000, "4.5M")]
+)
+def test_amounts_are_short(number: int, words: str) -> None:
+    assert amount(number) == words
+
+
+def test_the_last_line_is_the_last_with_anything_in_it() -> None:
+    assert last_line("one\ntwo\n\n \x00 \n", 200) == "two"
+    assert last_line("", 200) == ""
+    assert last_line("x" * 5000, 200) == "x" * 200
