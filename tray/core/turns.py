@@ -140,8 +140,12 @@ def with_message(session: Session, message: Message) -> Session:
 
 
 def with_output(session: Session, message_id: str, line: str) -> Session:
-    """Take over the last line that the agent wrote; what the person wrote is no output."""
-    return session if message_id <= session.prompt else replace(session, last_output=line)
+    """Take over the last line that the agent wrote; what the person wrote is no output.
+
+    Without a message id it is the agent's: our plugin sends nothing else.
+    """
+    typed = message_id and message_id <= session.prompt
+    return session if typed else replace(session, last_output=line)
 
 
 def seen(session: Session) -> Session:

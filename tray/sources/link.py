@@ -32,6 +32,7 @@ class Close(IntEnum):
     GOING_AWAY = 1001
     NO_BINARY = 1003
     UNAUTHORIZED_1 = 1008
+    TOO_BIG = 1009
     OUT_OF_ORDER = 4400
     UNAUTHORIZED = 4401
     UNASKED_ANSWER = 4402
@@ -100,6 +101,8 @@ class Link:
                     self._take(message.data.encode())
                 elif message.type is WSMsgType.BINARY:
                     raise Refused(Close.NO_BINARY, "binary frames are not spoken here")
+                elif message.type is WSMsgType.ERROR:
+                    raise Refused(Close.TOO_BIG, f"no frame of ours: {self._socket.exception()}")
         finally:
             for call in self._calls.values():
                 call.cancel()

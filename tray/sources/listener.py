@@ -7,7 +7,8 @@ import ipaddress
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -27,7 +28,8 @@ MAX_FRAME = 4 * 1024 * 1024  # bytes
 MAX_STRANGERS = 32  # sockets that have not yet authenticated
 HELLO_TIMEOUT = 5.0  # s
 PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is found within 30 s
-STOP_TIMEOUT = 1.0  # s that sockets get to close
+CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
+STOP_TIMEOUT = 0.5  # s that handlers get after that
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ServeClient = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -41,6 +43,7 @@ class Listener:
         self._token = token
         self._report = report
         self._now = now
+        self._sockets: set[web.WebSocketResponse] = set()
         self._strangers = 0
         self._own_names: frozenset[str] = frozenset()
         self._application = web.Application(middlewares=[self._guard])
@@ -52,20 +55,22 @@ class Listener:
         """Give authenticated sockets on `path` to `serve`: the person's own commands. Only before `start`."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
-            ws, hello = await self._admit(request, Side.CLIENT)
-            if hello is not None:
-                await serve(ws)
-            return ws
+            async with self._socket(request) as ws:
+                if await self._admit(ws, request, Side.CLIENT) is not None:
+                    await serve(ws)
+                return ws
 
         self._application.router.add_get(path, handler)
 
     async def start(self, host: str, port: int) -> int:
         """Bind and accept; returns the port (0 asks for a free one). Raises OSError if it cannot be bound."""
         self._own_names = frozenset({"localhost", host.lower(), socket.gethostname().lower()})
-        self._runner = web.AppRunner(self._application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            self._application, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIMEOUT
+        )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port, shutdown_timeout=STOP_TIMEOUT).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError:
             await self._runner.cleanup()
             raise
@@ -73,8 +78,10 @@ class Listener:
 
     async def stop(self) -> None:
         """Close every socket and stop listening; done within 2 s."""
-        closing = [link.close(Close.GOING_AWAY, "the tray stops") for link in self.links.values()]
-        await asyncio.wait({asyncio.ensure_future(c) for c in closing}, timeout=STOP_TIMEOUT) if closing else None
+        for ws in set(self._sockets):
+            self._spawn(ws.close(code=Close.GOING_AWAY, message=b"the tray stops"), "close")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT)
         for task in self._tasks:
             task.cancel()
         if self._runner is not None:
@@ -113,28 +120,38 @@ class Listener:
     # ------------------------------------------------------------------ plugins
 
     async def _plugin(self, request: web.Request) -> web.StreamResponse:
-        ws, hello = await self._admit(request, Side.PLUGIN)
-        if hello is not None:
-            await self._serve(hello, ws, request)
-        return ws
+        async with self._socket(request) as ws:
+            hello = await self._admit(ws, request, Side.PLUGIN)
+            if hello is not None:
+                await self._serve(hello, ws, request)
+            return ws
 
-    # ------------------------------------------------------------------ authentication
-
-    async def _admit(self, request: web.Request, side: Side) -> tuple[web.WebSocketResponse, Hello | None]:
-        """Take a stranger in, or close its socket: then there is no hello."""
+    @asynccontextmanager
+    async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
+        """A socket that `stop` knows of."""
         if self._strangers >= MAX_STRANGERS:
             why = f"{MAX_STRANGERS} sockets wait for authentication already"
             raise web.HTTPServiceUnavailable(text=self._refusal(request, why))
-        ws = web.WebSocketResponse(heartbeat=PING_EVERY, max_msg_size=MAX_FRAME, compress=False)
+        ws = web.WebSocketResponse(heartbeat=PING_EVERY, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
+        await ws.prepare(request)
+        self._sockets.add(ws)
+        try:
+            yield ws
+        finally:
+            self._sockets.discard(ws)
+
+    # ------------------------------------------------------------------ authentication
+
+    async def _admit(self, ws: web.WebSocketResponse, request: web.Request, side: Side) -> Hello | None:
+        """Take a stranger in, or close its socket: then there is no hello."""
         self._strangers += 1
         try:
-            await ws.prepare(request)
-            return ws, await self._authenticate(ws, request.remote or "", side)
+            return await self._authenticate(ws, request.remote or "", side)
         except Refused as refusal:
             await self._close(ws, request, refusal)
-            return ws, None
+            return None
         except ConnectionError:  # gone in the middle of the handshake
-            return ws, None
+            return None
         finally:
             self._strangers -= 1
 

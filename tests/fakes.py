@@ -1,0 +1,119 @@
+"""The other ends of the listener, as we wrote them: plugins of both protocols, and a fleet behind a listener."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tray.core.attention import Board
+from tray.core.events import SourceEvent
+from tray.core.fleet import Fleet
+from tray.core.handshake import Side, proof
+from tray.sources.listener import Listener
+
+TOKEN = "token-of-the-tests"
+FRAMES: dict[str, Any] = json.loads(
+    (Path(__file__).parent.parent / "plugin" / "examples" / "frames.json").read_text(encoding="utf-8")
+)
+DEADLINE = 5.0  # s
+
+
+async def until(condition: Callable[[], Any], deadline: float = DEADLINE) -> Any:
+    """The first true value of the condition; fails when the deadline has passed."""
+    end = asyncio.get_running_loop().time() + deadline
+    while not (value := condition()):
+        if asyncio.get_running_loop().time() > end:
+            raise AssertionError(f"not within {deadline:g} s: {condition}")
+        await asyncio.sleep(0.005)
+    return value
+
+
+class Desk:
+    """A listener on a free port with a fleet behind it."""
+
+    def __init__(self, token: str = TOKEN) -> None:
+        self.fleet = Fleet()
+        self.board = Board(self.fleet)
+        self.events: list[SourceEvent] = []
+        self.at = 1_795_237_290_000
+        self.listener = Listener(lambda: token, self._take, lambda: self.at)
+        self.port = 0
+
+    def _take(self, event: SourceEvent) -> None:
+        self.events.append(event)
+        self.board.update(self.fleet.apply(event, self.at))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def status(self, session_id: str) -> str | None:
+        row = self.board.row(session_id)
+        return row.status.value if row else None
+
+
+@asynccontextmanager
+async def desk(token: str = TOKEN, host: str = "127.0.0.1") -> AsyncIterator[Desk]:
+    """A running listener; stopped afterwards."""
+    made = Desk(token)
+    made.port = await made.listener.start(host, 0)
+    try:
+        yield made
+    finally:
+        await made.listener.stop()
+
+
+class FakePlugin:
+    """A socket that says what it is told to."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+        self.socket = socket
+
+    async def send(self, *frames: Any) -> None:
+        for frame in frames:
+            await self.socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
+
+    async def event(self, kind: str, **properties: Any) -> None:
+        await self.send({"type": "event", "event": {"type": kind, "properties": properties}})
+
+    async def receive(self) -> Any:
+        """The next frame; None when the listener has closed."""
+        message = await asyncio.wait_for(self.socket.receive(), DEADLINE)
+        return message.json() if message.type is aiohttp.WSMsgType.TEXT else None
+
+    async def closed_with(self) -> int | None:
+        """The code that the listener closes with."""
+        while await self.receive() is not None:
+            pass
+        return self.socket.close_code
+
+    async def authenticate(self, token: str = TOKEN, **hello: Any) -> None:
+        """Protocol 2, up to and with `welcome`."""
+        first = {**FRAMES["hello"], **hello}
+        await self.send(first)
+        challenge = await self.receive()
+        nonces = (first["instance"], first["nonce"], challenge["nonce"])
+        assert challenge["proof"] == proof(Side.TRAY, token, *nonces)
+        await self.send({"type": "auth", "proof": proof(Side.PLUGIN, token, *nonces)})
+        assert (await self.receive())["type"] == "welcome"
+
+
+@asynccontextmanager
+async def connection(url: str, **options: Any) -> AsyncIterator[FakePlugin]:
+    """A socket to the listener that has said nothing yet."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0, **options) as socket:
+        yield FakePlugin(socket)
+
+
+@asynccontextmanager
+async def plugin(at: Desk, **hello: Any) -> AsyncIterator[FakePlugin]:
+    """An authenticated protocol 2 plugin."""
+    async with connection(at.url) as made:
+        await made.authenticate(**hello)
+        yield made
