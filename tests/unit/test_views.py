@@ -1,0 +1,254 @@
+"""The menu as a value: sections in order, whoever needs you never cut, stable keys, text that is only text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from replay import SERVER
+from tray.core.attention import Board
+from tray.core.choices import Dismiss, GoTo, GoToNext, Mute, Quit, Unmute
+from tray.core.events import (
+    ActivityReported,
+    Event,
+    MessageReported,
+    MuteSet,
+    RequestAsked,
+    ServerConnected,
+    ServerLost,
+    SessionFacts,
+    SessionFailed,
+    SessionReported,
+    SnapshotTaken,
+)
+from tray.core.fleet import Fleet
+from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, SessionKey, Status, Tokens
+from tray.core.text import width
+from tray.surfaces.menu import Entry, Item, default_choice, walk
+from tray.surfaces.view import TrayView
+from tray.surfaces.views import FOREVER, Look, tray_view
+
+S = SERVER.id
+AT = 1_795_237_290_000
+HOSTILE = [
+    "__init__ & Co. _file",
+    "<b>bold</b> &amp; <script>",
+    "line\nbreak\ttab\r\x00\x1b[31m",
+    "evil\u202egnp.exe\u2066",
+    "x" * 10_000,
+    "日本語のとても長い題名" * 50,
+    "عنوان طويل جدا " * 50,
+    "👩‍👩‍👧‍👦 family",
+    "",
+    "\ud800",
+]
+
+
+def shown(*events: Event, look: Look | None = None) -> TrayView:
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
+        board.update(fleet.apply(event, AT))
+    return tray_view(fleet, board.rows(), look or Look(), AT + 4 * 60_000)
+
+
+def session(name: str, **facts: Any) -> SessionReported:
+    return SessionReported(S, SessionFacts(name, **facts))
+
+
+def asks(name: str, detail: str = "rm -rf build", at: int = AT) -> RequestAsked:
+    return RequestAsked(S, Request(f"per_{name}", name, RequestKind.PERMISSION, "bash", detail, asked_at=at))
+
+
+def busy(name: str) -> tuple[Event, ...]:
+    return session(name, title=name), ActivityReported(S, name, Activity.BUSY)
+
+
+def finished(name: str) -> tuple[Event, ...]:
+    done = MessageReported(S, name, Message("msg_1", finish="stop"))
+    return (*busy(name), done, ActivityReported(S, name, Activity.IDLE))
+
+
+def labels(entries: tuple[Entry, ...]) -> list[str]:
+    return [entry.label for entry in entries if isinstance(entry, Item)]
+
+
+def item(view: TrayView, key: str) -> Item:
+    return next(found for found in walk(view.menu) if found.key == key)
+
+
+def test_the_sections_come_in_the_order_of_urgency() -> None:
+    view = shown(
+        session("rests"), *finished("done"), *busy("works"), session("fails"), SessionFailed(S, "fails", Failure("X")),
+        session("waits"), asks("waits"),
+    )  # fmt: skip
+    top = [entry.key for entry in view.menu if isinstance(entry, Item)]
+    sections = [key for key in top if key in ("needs", "working", "finished", "idle", "disconnected")]
+    assert sections == ["needs", "working", "finished", "idle"]
+    assert top.index("waits") < top.index("fails") < top.index("works") < top.index("done")
+
+
+def test_a_row_says_mark_project_title_reason_and_age_and_goes_there() -> None:
+    view = shown(session("waits", title="Fix the parser"), asks("waits"))
+    row = item(view, "waits")
+    assert row.label == "! project · Fix the parser — bash: rm -rf build · 4m"
+    assert row.choice == GoTo(SessionKey(S, "waits"))
+    assert row.children == ()
+
+
+def test_what_is_asked_stands_in_full_under_its_row() -> None:
+    view = shown(session("waits"), asks("waits", "git push --force origin main"))
+    detail = item(view, "waits:per_waits")
+    assert detail.label.strip() == "bash: git push --force origin main"
+    assert not detail.enabled
+
+
+def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -> None:
+    view = shown(
+        session("later", title="Later"),
+        asks("later", at=AT - 1),
+        session("first", title="First"),
+        asks("first", at=AT - 9),
+    )
+    assert labels(view.menu)[0] == "Go to next: First"
+    assert default_choice(view.menu) == GoToNext()
+
+
+def test_with_nobody_waiting_the_first_item_says_so_and_a_click_does_nothing() -> None:
+    view = shown(*busy("works"))
+    assert labels(view.menu)[0] == "Nobody needs you"
+    assert default_choice(view.menu) is None
+
+
+def test_the_icon_and_the_tooltip_say_the_worst_and_how_many() -> None:
+    view = shown(
+        session("a"), asks("a"), session("b"), asks("b"), *busy("c"), *busy("d"), *busy("e"),
+        *(session(f"i{n}") for n in range(5)),
+    )  # fmt: skip
+    assert (view.icon.status, view.icon.count) == (Status.WAITING_FOR_PERMISSION, 2)
+    assert view.tooltip == "2 need you · 3 working · 5 idle"
+
+
+def test_no_session_at_all_is_a_quiet_icon_and_a_whole_menu() -> None:
+    view = shown()
+    assert (view.icon.status, view.tooltip) == (Status.IDLE, "No sessions")
+    assert item(view, "quit").choice == Quit()
+
+
+def test_idle_sessions_are_folded() -> None:
+    view = shown(*(session(f"i{n}", title=f"Idle {n}") for n in range(3)))
+    folded = item(view, "idle")
+    assert folded.label == "Idle (3)"
+    assert len(folded.children) == 3
+
+
+@pytest.mark.parametrize("count", [26, 120])
+def test_with_many_sessions_whoever_needs_you_is_never_cut_and_the_rest_is_folded(count: int) -> None:
+    waiting = [event for n in range(12) for event in (session(f"w{n}", title=f"Wait {n}"), asks(f"w{n}"))]
+    view = shown(*waiting, *(event for n in range(count) for event in busy(f"b{n}")))
+    top = [entry.key for entry in view.menu if isinstance(entry, Item)]
+    assert {f"w{n}" for n in range(12)} <= set(top)
+    outside = [key for key in top if key.startswith("b") and key[1:].isdigit()]
+    assert len(outside) < 20
+    rest = item(view, "working-more")
+    assert rest.label == f"… and {count - len(outside)} more"
+    assert len(rest.children) >= min(count - len(outside), 26)
+
+
+def test_above_eight_rows_they_are_grouped_by_project() -> None:
+    view = shown(*(event for n in range(9) for event in busy(f"b{n}")))
+    assert item(view, "working:project").label == "project"
+    assert item(view, "b0").label.startswith("◐ b0")
+
+
+def test_every_key_is_unique_among_its_siblings_and_none_is_a_position() -> None:
+    def check(entries: tuple[Entry, ...]) -> None:
+        keys = [entry.key for entry in entries]
+        assert len(keys) == len(set(keys))
+        for entry in entries:
+            if isinstance(entry, Item):
+                check(entry.children)
+
+    check(shown(*(event for n in range(40) for event in (*busy(f"b{n}"), session(f"w{n}"), asks(f"w{n}")))).menu)
+    before = item(shown(*busy("one"), *busy("two")), "two")
+    after = item(shown(*busy("two")), "two")
+    assert before.key == after.key
+
+
+@pytest.mark.parametrize("title", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_titles_are_short_safe_text_everywhere(title: str) -> None:
+    view = shown(
+        session("a", title=title, directory=f"/srv/{title[:200]}", agent=title, model=title),
+        asks("a", title),
+        session("b", title=title),
+        SessionFailed(S, "b", Failure("APIError", title)),
+        SessionReported(S, SessionFacts("c", title=title)),
+    )
+    for found in walk(view.menu):
+        assert width(found.label.strip("\u2068\u2069")) <= 110, found.label
+        assert found.label.isprintable() or {c for c in found.label if not c.isprintable()} <= set(
+            "\u2068\u2069\u200d\u200c"
+        )
+        assert "\n" not in found.label
+    assert "\n" not in view.tooltip
+
+
+def test_a_lost_server_greys_its_sessions_with_their_age() -> None:
+    view = shown(*busy("a"), ServerLost(S))
+    assert item(view, "a").label.startswith("⊘ project · a — disconnected")
+    assert item(view, "a").label.endswith("4m")
+    assert (view.icon.status, view.tooltip) == (Status.DISCONNECTED, "1 disconnected")
+
+
+def test_a_watch_only_session_is_marked() -> None:
+    watched = Server("seed", "old", "host", "/home/dev/old", verified=False)
+    view = shown(ServerConnected(watched), SnapshotTaken("seed", sessions=(SessionFacts("a", title="Old"),)))
+    assert "(watch only)" in item(view, "a").label
+    assert "watch only" in item(view, "seed").label
+
+
+def test_a_sessions_submenu_tells_its_details() -> None:
+    tokens = Tokens(input=3000, output=1000)
+    done = Message("msg_1", finish="stop", model="fake/fake-1", agent="build", tokens=tokens, cost=0.25)
+    view = shown(
+        SnapshotTaken(S, limits={"fake/fake-1": 8000}),
+        session("a", title="Work"),
+        ActivityReported(S, "a", Activity.BUSY),
+        MessageReported(S, "a", done),
+    )
+    detail = [entry.label for entry in item_in(view, "all", "a").children if isinstance(entry, Item)]
+    assert "build · fake/fake-1" in detail
+    assert "Context: 50 %" in detail
+    assert "4k tokens · $0.25" in detail
+
+
+def item_in(view: TrayView, *path: str) -> Item:
+    entries = view.menu
+    for key in path:
+        found = next(entry for entry in entries if isinstance(entry, Item) and entry.key == key)
+        entries = found.children
+    return found
+
+
+def test_news_can_be_dismissed() -> None:
+    view = shown(*finished("a"))
+    assert item_in(view, "all", "a", "dismiss").choice == Dismiss(SessionKey(S, "a"))
+
+
+def test_a_mute_shows_its_end_and_can_be_lifted() -> None:
+    view = shown(session("a"), MuteSet("", AT + 3600_000), MuteSet("session:a", FOREVER))
+    assert item_in(view, "mute").label.startswith("Notifications muted until")
+    assert item_in(view, "mute", "unmute").choice == Unmute("")
+    assert item_in(view, "all", "a", "mute").label == "This session muted"
+    assert isinstance(item_in(view, "mute", "half_hour").choice, Mute)
+
+
+def test_a_problem_shows_in_the_menu() -> None:
+    view = shown(look=Look(problems=("settings.toml: icon.style = 'x' is not allowed",)))
+    assert any(label.startswith("⚠ settings.toml") for label in labels(view.menu))
+
+
+def test_the_same_facts_give_an_equal_view() -> None:
+    events = (*busy("a"), session("w"), asks("w"))
+    assert shown(*events) == shown(*events)
