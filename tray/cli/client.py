@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -17,11 +18,14 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import read_token
 from tray.system.paths import Paths
 
-CONNECT_TIMEOUT = 5.0  # s
+CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where a listener on all addresses is reached
 
 
 ClientSocket = aiohttp.ClientWebSocketResponse[bool]
+
+
+T = TypeVar("T")
 
 
 class NotRunningError(Exception):
@@ -64,14 +68,18 @@ async def connected(port: int | None) -> AsyncIterator[Client]:
     if token is None:
         raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings[PORT]}/client"
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        try:
-            async with session.ws_connect(url, max_msg_size=0, heartbeat=20) as socket_:
-                await authenticate(socket_, token, where)
-                yield Client(socket_)
-        except (aiohttp.ClientError, OSError) as error:
-            raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+        socket_ = await _in_time(session.ws_connect(url, max_msg_size=0, heartbeat=20), where)
+        async with socket_:
+            await _in_time(authenticate(socket_, token, where), where)
+            yield Client(socket_)
+
+
+async def _in_time(step: Awaitable[T], where: str) -> T:
+    try:
+        return await asyncio.wait_for(step, CONNECT_TIMEOUT)
+    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
 
 
 async def authenticate(

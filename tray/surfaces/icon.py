@@ -1,0 +1,195 @@
+"""The tray icon, drawn. Shape tells the state, colour helps, a number counts who waits.
+
+Filled shapes are news that wants a person (octagon `!`, speech bubble `?`, disc with a cross); open ones go on without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import cos, radians, sin
+
+from PIL import Image
+from typing_extensions import assert_never
+
+from tray.core.model import Status
+from tray.surfaces.strokes import CLEAR, Canvas, Colour, Path, arc, measure
+from tray.surfaces.view import IconView
+
+
+@lru_cache(maxsize=128)
+def draw(view: IconView, size: int) -> Image.Image:
+    """Return the icon, `size` × `size` pixels, RGBA. The picture is shared: copy it before changing it.
+
+    Monochrome is black on clear, a template for a desktop that colours icons by itself.
+    """
+    canvas = Canvas(size)
+    ink = _MONOCHROME if view.monochrome else _INKS[view.status]
+    count = _count(view)
+    match view.status:
+        case Status.WAITING_FOR_PERMISSION:
+            _tile(canvas, size, _octagon, "!", count, ink)
+        case Status.WAITING_FOR_ANSWER:
+            _tile(canvas, size, _bubble, "?", count, ink)
+        case Status.ERROR:
+            _error(canvas, size, ink)
+        case Status.RETRY:
+            _retry(canvas, size, ink)
+        case Status.BUSY:
+            _ring(canvas, size, ink)
+            _half(canvas, size, ink)
+        case Status.COMPLETED:
+            _tick(canvas, size, ink)
+        case Status.IDLE | Status.ABORTED:
+            _ring(canvas, size, ink)
+        case Status.DISCONNECTED:
+            _ring(canvas, size, ink)
+            _slash(canvas, size, ink)
+        case _:
+            assert_never(view.status)
+    return canvas.picture()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ink:
+    """The colours of one icon: its body, a line around the body, and what is written on it."""
+
+    body: Colour
+    edge: Colour
+    mark: Colour = CLEAR
+    badge: Colour = (255, 255, 255, 255)
+
+
+def _plain(red: int, green: int, blue: int, mark: Colour = CLEAR) -> _Ink:
+    return _Ink((red, green, blue, 255), (red, green, blue, 255), mark)
+
+
+# Middle tones have a contrast of 3 : 1 or more against #f0f0f0 and #202020 alike. Yellow cannot: it has a dark edge.
+_YELLOW = _Ink((255, 196, 28, 255), (92, 58, 0, 255), (46, 28, 0, 255))
+_GREEN = _plain(30, 142, 72)
+_INKS = {
+    Status.WAITING_FOR_PERMISSION: _YELLOW,
+    Status.WAITING_FOR_ANSWER: _YELLOW,
+    Status.ERROR: _plain(224, 62, 62, (255, 255, 255, 255)),
+    Status.RETRY: _plain(190, 74, 200),
+    Status.BUSY: _plain(48, 122, 240),
+    Status.COMPLETED: _GREEN,
+    Status.IDLE: _GREEN,
+    Status.ABORTED: _GREEN,
+    Status.DISCONNECTED: _plain(128, 128, 128),
+}
+_MONOCHROME = _Ink((0, 0, 0, 255), (0, 0, 0, 255), CLEAR, (0, 0, 0, 255))
+
+
+def _count(view: IconView) -> str:
+    if not view.show_count or view.count < 1 or not view.status.needs_person:
+        return ""
+    return str(view.count) if view.count < 10 else "9+"
+
+
+def _margin(size: int) -> int:
+    return round(size / 16) if size >= 16 else 0
+
+
+def _pen(size: int) -> int:
+    """The width of the lines that shapes are made of."""
+    return max(1, round(size / 7.5))
+
+
+def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: str, count: str, ink: _Ink) -> None:
+    """A filled shape with its mark; a count pushes the mark aside and stands in the lower right corner."""
+    edge = max(1, round(size / 20))
+    canvas.fill(shape(size, 0), ink.edge)
+    canvas.fill(shape(size, edge), ink.body)
+    height = 2 * round(size * (0.3 if not count else 0.29))
+    pen = round(size / (9 if mark == "!" else 9))
+    width = measure(mark, height, pen)
+    if not count:
+        canvas.write(mark, ((size - width) // 2, (size - height) // 2, height), pen, ink.mark)
+        return
+    canvas.write(mark, (round(size * 0.27 - width / 2) + edge, edge + round(size * 0.1), height), pen, ink.mark)
+    _badge(canvas, size, count, edge, ink)
+
+
+def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
+    height = 2 * round(size * 0.2) + (1 if size < 20 else 0)
+    pen = max(1, round(size / 13))
+    width = measure(count, height, pen)
+    tall = height + 2 * edge + 2 * max(1, round(size / 22))
+    wide = max(tall, width + 2 * edge + 2 * max(1, round(size / 22)))
+    r = tall / 2
+    for inset, colour in ((-edge, CLEAR), (0, ink.edge), (edge, ink.badge)):
+        low, high = size - wide + inset, size - inset
+        rr = r - inset
+        canvas.fill(
+            (*arc((low + rr, size - r), (rr, rr), 90, 270), *arc((high - rr, size - r), (rr, rr), 270, 450)), colour
+        )
+    canvas.write(count, (size - (wide + width) // 2, size - (tall + height) // 2, height), pen, ink.mark)
+
+
+def _octagon(size: int, inset: float) -> Path:
+    """A stop sign: the agent stands until somebody lets it go on."""
+    low, high = inset, size - inset
+    cut = size * 0.27 - inset * 0.41 + inset * 0.0
+    return (
+        (low + cut, low), (high - cut, low), (high, low + cut), (high, high - cut),
+        (high - cut, high), (low + cut, high), (low, high - cut), (low, low + cut),
+    )  # fmt: skip
+
+
+def _bubble(size: int, inset: float) -> Path:
+    """A speech bubble: the agent asks something."""
+    low, high = inset, size - inset
+    floor = size - round(size / 7) - inset
+    r = size * 0.3 - inset
+    return (
+        *arc((low + r, low + r), (r, r), 180, 270),
+        *arc((high - r, low + r), (r, r), 270, 360),
+        *arc((high - r, floor - r), (r, r), 0, 90),
+        (size * 0.5, floor), (size * 0.22 + inset * 0.5, high - inset * 0.6), (size * 0.24 + inset * 0.5, floor),
+        *arc((low + r, floor - r), (r, r), 90, 180),
+    )  # fmt: skip
+
+
+def _error(canvas: Canvas, size: int, ink: _Ink) -> None:
+    middle = size / 2
+    reach = size * 0.18
+    canvas.disc((middle, middle), middle - _margin(size) / 2, ink.body)
+    for sign in (1, -1):
+        cross = ((middle - reach, middle - sign * reach), (middle + reach, middle + sign * reach))
+        canvas.stroke(cross, _pen(size), ink.mark)
+
+
+def _ring(canvas: Canvas, size: int, ink: _Ink) -> None:
+    outer = size / 2 - _margin(size)
+    canvas.disc((size / 2, size / 2), outer, ink.body)
+    canvas.disc((size / 2, size / 2), outer - _pen(size), CLEAR)
+
+
+def _half(canvas: Canvas, size: int, ink: _Ink) -> None:
+    radius = size / 2 - _margin(size)
+    canvas.fill(arc((size / 2, size / 2), (radius, radius), 90, 270), ink.body)
+
+
+def _slash(canvas: Canvas, size: int, ink: _Ink) -> None:
+    reach = (size / 2 - _margin(size) - _pen(size) / 2) * cos(radians(45))
+    middle = size / 2
+    canvas.stroke(((middle - reach, middle + reach), (middle + reach, middle - reach)), _pen(size), ink.body)
+
+
+def _tick(canvas: Canvas, size: int, ink: _Ink) -> None:
+    path = ((0.14, 0.54), (0.40, 0.80), (0.87, 0.24))
+    canvas.stroke(tuple((x * size, y * size) for x, y in path), _pen(size) * 1.25, ink.body)
+
+
+def _retry(canvas: Canvas, size: int, ink: _Ink) -> None:
+    """Three quarters of a circle, clockwise, ending in an arrowhead."""
+    pen = _pen(size)
+    radius = size / 2 - _margin(size) - pen / 2
+    middle = size / 2
+    canvas.stroke(arc((middle, middle), (radius, radius), 10, 290), pen, ink.body)
+    head = pen * 1.5
+    tip_angle = radians(300)
+    x, y = middle + radius * cos(tip_angle), middle + radius * sin(tip_angle)
+    canvas.fill(((x - head * 0.3, y - head), (x + head * 1.2, y + head * 0.4), (x - head * 0.6, y + head)), ink.body)

@@ -1,0 +1,92 @@
+"""The icon in Windows' notification area."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from tray.core.choices import Choice
+from tray.surfaces.icon import draw
+from tray.surfaces.pystray_module import pystray_module
+from tray.surfaces.pystray_toolkit import ToolkitIcon
+from tray.surfaces.view import TrayView
+
+TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL
+SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
+PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
+CTRL_C, CTRL_BREAK = 0, 1  # SetConsoleCtrlHandler's events
+
+_Base: Any = pystray_module("_win32").Icon
+_api = import_module("pystray._util.win32")
+_util = import_module("pystray._util")
+_STEPS = _api.WM_USER + 20  # ours; pystray's own are 10 and 11
+
+
+class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
+    """pystray's icon, sharp, with a menu that never closes under the pointer."""
+
+    _icon_handle: Any
+
+    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+        super().__init__(app_id, view, choose)
+        self._menu_handle = None
+        self._menu_open = False
+        self._message_handlers[_STEPS] = self._on_steps
+
+    def wake(self) -> None:
+        """Post a message to our own window."""
+        if self._hwnd:
+            _api.PostMessage(self._hwnd, _STEPS, 0, 0)
+
+    def label_text(self, label: str) -> str:
+        """A lone `&` would underline the next letter."""
+        return label.replace("&", "&&")
+
+    def tooltip_text(self, tooltip: str) -> str:
+        """What fits; Windows raises for more."""
+        units = tooltip.replace("&", "&&").encode("utf-16-le", "replace")[: 2 * TOOLTIP_LENGTH]
+        return units.decode("utf-16-le", "ignore")
+
+    def _run(self) -> None:
+        with suppress(AttributeError, OSError):  # before Windows 10 1703
+            _api.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(PER_MONITOR_V2))
+        # Windows' message loop never lets Python's own handler run; the reference keeps the callback alive.
+        self._console_handler = import_module("ctypes").WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(self._on_console)
+        _api.windll.kernel32.SetConsoleCtrlHandler(self._console_handler, 1)
+        super()._run()
+
+    def _on_console(self, event: int) -> int:
+        if event not in (CTRL_C, CTRL_BREAK):
+            return 0
+        self.post(lambda: self.interrupted(signal.SIGINT))
+        return 1
+
+    def _on_steps(self, *_: int) -> None:
+        self.drain()
+
+    def _update_menu(self) -> None:
+        """Wait for the next time it is opened: a new menu would close an open one."""
+        if self._menu_handle is None:
+            super()._update_menu()
+
+    def _on_notify(self, wparam: int, lparam: int) -> None:
+        if lparam != _api.WM_RBUTTONUP:
+            super()._on_notify(wparam, lparam)
+        elif not self._menu_open:
+            self._menu_open = True
+            try:
+                super()._update_menu()
+                super()._on_notify(wparam, lparam)
+            finally:
+                self._menu_open = False
+
+    def _assert_icon_handle(self) -> None:
+        if self._icon_handle:
+            return
+        size = _api.windll.user32.GetSystemMetrics(SMALL_ICON_WIDTH)
+        with _util.serialized_image(draw(self._view.icon, size), "ICO") as path:
+            self._icon_handle = _api.LoadImage(None, path, _api.IMAGE_ICON, size, size, _api.LR_LOADFROMFILE)

@@ -1,0 +1,114 @@
+"""Pen strokes on a pixel grid: a canvas that keeps edges sharp, and the few characters that the icon writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import cos, hypot, radians, sin
+
+from PIL import Image, ImageDraw
+
+Point = tuple[float, float]
+Path = tuple[Point, ...]
+Colour = tuple[int, int, int, int]
+
+CLEAR: Colour = (0, 0, 0, 0)
+_FINENESS = 8  # subpixels along one pixel's side
+
+
+def arc(centre: Point, radii: Point, start: float, end: float) -> Path:
+    """Points along an ellipse from `start` to `end`, in degrees: 0 is right, 90 is down."""
+    steps = max(4, round(abs(end - start) / 5))
+    angles = (radians(start + (end - start) * i / steps) for i in range(steps + 1))
+    return tuple((centre[0] + radii[0] * cos(a), centre[1] + radii[1] * sin(a)) for a in angles)
+
+
+class Canvas:
+    """A square picture, `size` pixels wide, clear at first. Coordinates are pixels; whole numbers are pixel edges."""
+
+    def __init__(self, size: int) -> None:
+        side = size * _FINENESS
+        self._image = Image.new("RGBA", (side, side), CLEAR)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def fill(self, outline: Sequence[Point], colour: Colour) -> None:
+        """Fill a polygon."""
+        # Pillow's integers are the centres of pixels, ours their edges.
+        self._draw.polygon([(x * _FINENESS - 0.5, y * _FINENESS - 0.5) for x, y in outline], fill=colour)
+
+    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
+        """Fill a circle."""
+        self.fill(arc(centre, (radius, radius), 0, 360), colour)
+
+    def stroke(self, path: Path, width: float, colour: Colour) -> None:
+        """Draw a line through all points, its ends and joints round."""
+        for point in path:
+            self.disc(point, width / 2, colour)
+        for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
+            length = hypot(x1 - x0, y1 - y0)
+            if length:
+                nx, ny = (y0 - y1) / length * width / 2, (x1 - x0) / length * width / 2
+                corners = ((x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny), (x0 - nx, y0 - ny))
+                self.fill(corners, colour)
+
+    def write(self, text: str, box: tuple[float, float, float], pen: float, colour: Colour) -> None:
+        """Write `text` with its first character's left upper corner at (left, top), `height` high: box holds the three.
+
+        Only the characters of `advance` can be written; `pen` is the width of the line.
+        """
+        left, top, height = box
+        for character in text:
+            width = advance(character, height, pen)
+            for path in _CHARACTERS[character]:
+                placed = tuple(
+                    (left + pen / 2 + x * (width - pen), top + pen / 2 + y * (height - pen)) for x, y in path
+                )
+                self.stroke(placed, pen, colour)
+            left += width + gap(height)
+
+    def picture(self) -> Image.Image:
+        """What has been drawn, in RGBA, with smooth edges."""
+        return self._image.reduce(_FINENESS)
+
+
+def gap(height: float) -> int:
+    """The space between two characters, in whole pixels so that each stays as sharp as the first."""
+    return max(1, round(height / 9))
+
+
+def advance(character: str, height: float, pen: float) -> int:
+    """The width of one of `!?+0123456789`, in whole pixels."""
+    return max(round(_WIDTHS.get(character, 0.6) * height), round(pen))
+
+
+def measure(text: str, height: float, pen: float) -> int:
+    """The width of a written text."""
+    return sum(advance(character, height, pen) for character in text) + gap(height) * (len(text) - 1)
+
+
+_WIDTHS = {"!": 0.0, "1": 0.4, "+": 0.45}  # of the height; the others are `advance`'s own
+
+# Centre lines in a box from (0, 0) to (1, 1).
+_CHARACTERS: dict[str, tuple[Path, ...]] = {
+    "!": (((0.0, 0.0), (0.0, 0.62)), ((0.0, 1.0),)),
+    "?": (
+        (*arc((0.5, 0.28), (0.5, 0.28), 190, 400), (0.5, 0.62), (0.5, 0.66)),
+        ((0.5, 1.0),),
+    ),
+    "+": (((0.0, 0.5), (1.0, 0.5)), ((0.5, 0.28), (0.5, 0.72))),
+    "0": (arc((0.5, 0.5), (0.5, 0.5), 0, 360),),
+    "1": (((0.0, 0.22), (1.0, 0.0), (1.0, 1.0)),),
+    "2": ((*arc((0.5, 0.29), (0.5, 0.29), 190, 390), (0.0, 1.0), (1.0, 1.0)),),
+    "3": ((*arc((0.48, 0.25), (0.44, 0.25), 200, 450), *arc((0.5, 0.74), (0.5, 0.26), 270, 520)),),
+    "4": (((0.72, 1.0), (0.72, 0.0), (0.0, 0.7), (1.0, 0.7)),),
+    "5": (((0.92, 0.0), (0.12, 0.0), (0.06, 0.45), *arc((0.48, 0.68), (0.52, 0.32), 220, 515)),),
+    "6": (
+        arc((0.5, 0.69), (0.5, 0.31), 0, 360),
+        arc((0.85, 0.69), (0.85, 0.69), 180, 270),
+    ),
+    "7": (((0.0, 0.0), (1.0, 0.0), (0.36, 1.0)),),
+    "8": (arc((0.5, 0.24), (0.43, 0.24), 0, 360), arc((0.5, 0.74), (0.5, 0.26), 0, 360)),
+    "9": (
+        arc((0.5, 0.31), (0.5, 0.31), 0, 360),
+        arc((0.15, 0.31), (0.85, 0.69), 0, 90),
+    ),
+}

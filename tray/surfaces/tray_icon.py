@@ -1,0 +1,158 @@
+"""What every tray icon can do, and which kind of icon this desktop gets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Protocol
+
+from tray.core.choices import Choice
+from tray.surfaces.view import TrayView
+
+log = logging.getLogger(__name__)
+
+
+class TrayUnavailable(Exception):  # noqa: N818  # a fact about the desktop, not a mistake
+    """This kind of icon cannot be shown here; the text says why."""
+
+
+class TrayIcon(Protocol):
+    """An icon in the tray with its menu. Built, then run on the main thread, where macOS wants it."""
+
+    @property
+    def name(self) -> str:
+        """Which kind: "StatusNotifierItem", "appindicator", "gtk", "xorg", "darwin" or "win32"."""
+
+    @property
+    def has_menu(self) -> bool:
+        """Whether the menu can be opened; if not, a click chooses the menu's default."""
+
+    def run(self) -> None:
+        """Show the icon until `stop`. Raises TrayUnavailable if it cannot be shown."""
+
+    def show(self, view: TrayView) -> None:
+        """Show this from now on; from any thread, at any time."""
+
+    def stop(self) -> None:
+        """Take the icon away; from any thread, at any time. `run` returns within 1 s."""
+
+
+def open_tray_icon(
+    app_id: str,
+    title: str,
+    view: TrayView,
+    on_choice: Callable[[Choice], None],
+    on_host: Callable[[bool], None],
+) -> TrayIcon | None:
+    """The icon for this desktop, not yet shown; None, and a log line, where there can be none.
+
+    `on_choice` and `on_host` (a panel shows the icon, or no longer does) are called from any thread and must not block.
+    """
+    from tray.surfaces.pystray_icon import PystrayIcon  # noqa: PLC0415  # headless needs none of this
+
+    if sys.platform in ("darwin", "win32"):
+        return PystrayIcon(sys.platform, app_id, view, on_choice)
+    x, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
+    panel = asyncio.run(_panel())
+    if panel is not True and not (x or wayland):
+        log.info("no tray icon: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+        return None
+    older = [kind for kind in ("appindicator", "gtk") if find_spec("gi")] + ["xorg"] if x else []
+    icons: list[Callable[[], TrayIcon]] = []
+    if panel is not None:
+        from tray.surfaces.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
+
+        icons.append(lambda: StatusNotifierIcon(app_id, title, view, on_choice, on_host, _xembed_tray if x else _no))
+    icons += [partial(PystrayIcon, kind, app_id, view, on_choice) for kind in older]
+    if not icons:
+        log.info("no tray icon: no D-Bus session bus answers. Install dbus (dbus-user-session) and log in again")
+        return None
+    return FirstThatShows(icons)
+
+
+class FirstThatShows:
+    """The first of several kinds of icon that can be shown."""
+
+    def __init__(self, icons: list[Callable[[], TrayIcon]]) -> None:
+        self._others = icons[1:]
+        self._icon = icons[0]()
+        self._view: TrayView | None = None
+        self._stopped = False
+
+    @property
+    def name(self) -> str:
+        """The kind that is shown, or tried, now."""
+        return self._icon.name
+
+    @property
+    def has_menu(self) -> bool:
+        """Whether that kind has a menu."""
+        return self._icon.has_menu
+
+    def run(self) -> None:
+        """Show the first kind that can be shown, until `stop`."""
+        while not self._stopped:
+            try:
+                return self._icon.run()
+            except TrayUnavailable as error:
+                if not self._others:
+                    raise
+                log.info("no %s icon: %s", self.name, error)
+            self._icon = self._others.pop(0)()
+            if self._view is not None:
+                self._icon.show(self._view)
+            if not self.has_menu:
+                log.warning("this tray has no menu; a click goes to whoever waits longest")
+        return None
+
+    def show(self, view: TrayView) -> None:
+        """Show this from now on."""
+        self._view = view
+        self._icon.show(view)
+
+    def stop(self) -> None:
+        """Take the icon away."""
+        self._stopped = True
+        self._icon.stop()
+
+
+async def _panel() -> bool | None:
+    """Whether StatusNotifier panels are there; None: not even a session bus."""
+    from tray.surfaces.session_bus import BusError, connect, host_registered  # noqa: PLC0415  # Linux only
+
+    try:
+        bus = await connect()
+    except BusError:
+        return None
+    try:
+        await host_registered(bus)
+    except BusError:
+        return False
+    else:
+        return True
+    finally:
+        bus.disconnect()
+
+
+def _xembed_tray() -> bool:
+    """Whether a tray of the older kind, made of X windows, is there."""
+    xlib, errors = import_module("Xlib.display"), import_module("Xlib.error")
+    try:
+        display = xlib.Display()
+    except (errors.DisplayError, OSError):
+        return False
+    try:
+        owner = display.get_selection_owner(display.intern_atom(f"_NET_SYSTEM_TRAY_S{display.get_default_screen()}"))
+        return bool(owner)
+    finally:
+        display.close()
+
+
+def _no() -> bool:
+    return False
