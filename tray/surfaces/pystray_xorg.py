@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
+from select import select
 from typing import Any
 
 from PIL import Image
@@ -36,18 +38,17 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
         super().__init__(app_id, view, choose)
+        self._waker, self._woken = socket.socketpair()
         self._other_messages = self._message_handlers[_X.ClientMessage]
         self._message_handlers[_X.ClientMessage] = self._on_message
 
     def wake(self) -> None:
-        """Send our own window a message."""
-        with suppress(_ConnectionClosedError, OSError):  # the screen is gone, or the icon has just ended
-            self._send_message(self._window, self._steps_atom)
-            self._display.flush()
+        """Wake the event loop. Not through X: python-xlib loses events that one thread sends while another waits."""
+        with suppress(OSError):  # the icon has just ended
+            self._waker.send(b".")
 
     def _create_atoms(self) -> None:
         super()._create_atoms()
-        self._steps_atom = self._display.intern_atom("_OPENCODE_TRAY_STEPS")
         self._manager_atom = self._display.intern_atom("MANAGER")
         self._name_atom = self._display.intern_atom("_NET_WM_NAME")
         self._utf8_atom = self._display.intern_atom("UTF8_STRING")
@@ -67,6 +68,17 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         finally:
             with suppress(_ConnectionClosedError, OSError):
                 self._display.close()
+            self._waker.close()
+            self._woken.close()
+
+    def _events(self) -> Iterator[Any]:
+        while True:
+            while self._display.pending_events():
+                yield self._display.next_event()
+            self._display.flush()
+            if self._woken in select([self._display, self._woken], [], [])[0]:
+                self._woken.recv(4096)
+                self.drain()
 
     def _show(self) -> None:
         if self._get_systray_manager() is None:
@@ -106,9 +118,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         return red, green, blue
 
     def _on_message(self, event: Any) -> None:
-        if event.client_type == self._steps_atom:
-            self.drain()
-        elif event.client_type == self._manager_atom and event.data[1][1] == self._net_system_tray_sx:
+        if event.client_type == self._manager_atom and event.data[1][1] == self._net_system_tray_sx:
             self._show()
         else:
             self._other_messages(event)

@@ -1,0 +1,187 @@
+/** Events: only what PROTOCOL.md names, only what is news, never what a person typed. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { directory, frames, pass, ses, session, Tray, until, withPlugin } from "./fakes.js"
+
+const asst = "msg_2"
+const busy = { sessionID: ses, status: { type: "busy" } }
+const idle = { sessionID: ses, status: { type: "idle" } }
+const toolPart = (callID, tool, status) => ({ part: { id: `prt_${callID}`, callID, sessionID: ses, messageID: asst, type: "tool", tool, state: { status, input: { secret: 1 }, title: "secret" } } })
+const assistant = (more = {}) => ({ info: { id: asst, sessionID: ses, role: "assistant", time: { created: 1 }, ...more } })
+const textPart = (text, more = {}) => ({ part: { id: "prt_t", sessionID: ses, messageID: asst, type: "text", text, ...more } })
+
+/** The events that `steps` ([type, properties], or milliseconds that pass) make. */
+async function told(...steps) {
+  const tray = new Tray()
+  await withPlugin({ tray }, async ({ event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await pass(10)
+    for (const step of steps) await (typeof step === "number" ? pass(step) : event(...step))
+  })
+  return tray.events
+}
+
+test("the examples in frames.json are what the plugin makes of OpenCode's events", async () => {
+  const events = frames.events.map((frame) => frame.event).filter(({ type }) => type !== "message.part.updated")
+  const whole = {} // OpenCode always tells a session whole
+  const steps = events.map(({ type, properties }) => {
+    if (type !== "session.created" && type !== "session.updated") return [type, properties]
+    const { info } = properties
+    whole[info.id] = { ...whole[info.id], ...info, time: { ...whole[info.id]?.time, ...info.time } }
+    return [type, { info: { ...whole[info.id] } }]
+  })
+  assert.deepEqual(await told(...steps), events)
+})
+
+test("the examples of activity are what the plugin makes of OpenCode's parts", async () => {
+  const parts = frames.events.map((frame) => frame.event).filter(({ type }) => type === "message.part.updated")
+  const made = await told(
+    ["message.updated", assistant()],
+    ["message.part.updated", toolPart("1", "bash", "running")],
+    1_000,
+    ["message.part.updated", toolPart("1", "bash", "completed")],
+    ["message.part.updated", textPart("")],
+    ["message.part.updated", textPart("Some.\nAll tests pass now.\n\n")],
+    ["message.updated", assistant({ time: { created: 1, completed: 2 } })],
+  )
+  assert.deepEqual(made.slice(0, 3), parts)
+})
+
+test("event types that PROTOCOL.md does not name are left out", async () => {
+  const noise = ["session.idle", "session.diff", "plugin.added", "file.edited", "storage.write", "tui.prompt.append", "constructor", "__proto__"]
+  assert.deepEqual(await told(...noise.map((type) => [type, { sessionID: ses, info: session() }])), [])
+})
+
+test("session.updated carries only what changed, and a new updated time is no change", async () => {
+  const one = session({ slug: "x", version: "1", revert: { a: 1 } })
+  const later = { ...one, time: { ...one.time, updated: 9 } }
+  const changed = { ...later, title: "Two", cost: 0.5, tokens: { input: 1, output: 0, reasoning: 0, cache: { read: 0, write: 0 } }, summary: { additions: 1, deletions: 0, files: 1, diffs: [] } }
+  const reverted = { ...changed, cost: 0, summary: { additions: 0, deletions: 0, files: 0 } }
+  const archived = { ...reverted, time: { ...one.time, archived: 7 } }
+  const infos = [later, later, changed, reverted, archived, { ...archived, time: { ...one.time, archived: 0 } }]
+  const events = await told(["session.created", { info: one }], ...infos.map((info) => ["session.updated", { info }]))
+  assert.deepEqual(events.map(({ properties }) => properties.info), [
+    { id: ses, title: "One", directory, time: one.time },
+    { id: ses, title: "Two", cost: 0.5, tokens: { input: 1 }, summary: { additions: 1, deletions: 0, files: 1 } },
+    { id: ses, cost: 0, summary: { additions: 0, deletions: 0, files: 0 } },
+    { id: ses, time: { archived: 7 } },
+    { id: ses, time: { archived: 0 } },
+  ])
+})
+
+test("a session that this connection has not told comes whole", async () => {
+  const [event] = await told(["session.updated", { info: session() }])
+  assert.deepEqual(Object.keys(event.properties.info), ["id", "title", "directory", "time"])
+})
+
+test("the same status twice running is told once", async () => {
+  const retry = (attempt) => ({ sessionID: ses, status: { type: "retry", attempt, message: "m", next: 5 } })
+  const steps = [idle, busy, busy, retry(1), retry(1), retry(2), busy, idle, idle]
+  const events = await told(...steps.map((properties) => ["session.status", properties]))
+  assert.deepEqual(events.map(({ properties }) => properties.status.attempt ?? properties.status.type), ["busy", 1, 2, "busy", "idle"])
+})
+
+test("a user's message is told once, without its text; an assistant's when it ends, once", async () => {
+  const user = { info: { id: "msg_1", sessionID: ses, role: "user", summary: { title: "secret" }, system: "secret" } }
+  const end = assistant({ finish: "stop", path: { cwd: "/" }, time: { created: 1, completed: 2 } })
+  const events = await told(
+    ["message.updated", user],
+    ["message.part.updated", { part: { id: "p", sessionID: ses, messageID: "msg_1", type: "text", text: "secret" } }],
+    ["message.updated", user],
+    ["message.updated", assistant()],
+    ["message.updated", assistant({ tokens: { input: 1 } })],
+    ["message.updated", end],
+    ["message.updated", end],
+  )
+  assert.deepEqual(events.map(({ properties }) => properties.info), [
+    { id: "msg_1", sessionID: ses, role: "user" },
+    { id: asst, sessionID: ses, role: "assistant", finish: "stop", time: { completed: 2 } },
+  ])
+})
+
+test("agent and model of a message are told when they are not the session's", async () => {
+  const model = { agent: "build", modelID: "fake-1", providerID: "fake" }
+  const end = (id, more) => ["message.updated", { info: { id, sessionID: ses, role: "assistant", time: { completed: 2 }, ...model, ...more } }]
+  const events = await told(["session.created", { info: session() }], end("msg_2"), end("msg_3"), end("msg_4", { agent: "plan" }), end("msg_5", { agent: "plan" }))
+  assert.deepEqual(events.slice(1).map(({ properties }) => properties.info.agent), ["build", undefined, "plan", undefined])
+})
+
+test("a tool that runs is told at once, its end and the next one after a second, and nothing twice", async () => {
+  const events = await told(
+    ["session.status", busy],
+    ["message.part.updated", toolPart("1", "bash", "pending")],
+    ["message.part.updated", toolPart("1", "bash", "running")],
+    100,
+    ["message.part.updated", toolPart("1", "bash", "completed")],
+    ["message.part.updated", toolPart("2", "read", "running")],
+    ["message.part.updated", toolPart("2", "read", "completed")],
+    ["message.part.updated", toolPart("3", "edit", "running")],
+    ["message.part.updated", toolPart("4", "grep", "running")],
+    1_000,
+    ["message.part.updated", toolPart("4", "grep", "completed")],
+    1_000,
+    ["message.part.updated", toolPart("3", "edit", "error")],
+    1_000,
+  )
+  const tools = events.slice(1).map(({ properties }) => `${properties.part.tool} ${properties.part.state.status}`)
+  assert.deepEqual(tools, ["bash running", "grep running", "edit running", "edit completed"])
+  assert.ok(!JSON.stringify(events).includes("secret"))
+})
+
+test("a tool that ended while nobody listened is told when it runs again", () =>
+  withPlugin({}, async ({ tray, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await event("message.part.updated", toolPart("1", "bash", "running"))
+    await until(() => tray.events.length === 1)
+    tray.socket.closed(1006)
+    await event("message.part.updated", toolPart("1", "bash", "completed"))
+    await until(() => tray.snapshots.length === 2)
+    await event("message.part.updated", toolPart("2", "bash", "running"))
+    await until(() => tray.events.length === 2)
+  }))
+
+test("after idle no tool runs: what an aborted turn still says of its tools is left out", async () => {
+  const events = await told(
+    ["session.status", busy],
+    ["message.part.updated", toolPart("1", "bash", "running")],
+    ["message.part.updated", toolPart("2", "read", "running")],
+    ["session.status", idle],
+    ["message.part.updated", toolPart("1", "bash", "running")],
+    3_000,
+  )
+  assert.deepEqual(events.map(({ type }) => type), ["session.status", "message.part.updated", "session.status"])
+})
+
+test("streamed text is told every 5 s and at the end, one line of at most 200 characters", async () => {
+  const delta = (text) => ["message.part.delta", { sessionID: ses, messageID: asst, partID: "prt_t", field: "text", delta: text }]
+  const steps = [["message.updated", assistant()], ["message.part.updated", textPart("")]]
+  for (let second = 0; second < 12; second++) steps.push(delta(`line ${second}\n`), 1_000)
+  const events = await told(...steps, ["message.part.updated", textPart(`line 11\n${"z".repeat(500)}`)], ["message.updated", assistant({ time: { completed: 2 } })])
+  const lines = events.filter(({ type }) => type === "message.part.updated").map(({ properties }) => properties.part.text)
+  assert.deepEqual(lines, ["line 5", "line 10", "z".repeat(200)])
+})
+
+test("text of OpenCode 1.0, which comes whole each time, is told just as rarely", async () => {
+  const steps = [["message.updated", assistant()]]
+  let text = ""
+  for (let n = 0; n < 120; n++) steps.push(["message.part.updated", textPart((text += `line ${n}\n`), { delta: "x" })], 50)
+  const events = await told(...steps, ["session.status", busy], ["session.status", idle])
+  const lines = events.filter(({ type }) => type === "message.part.updated").map(({ properties }) => properties.part.text)
+  assert.equal(lines.length, 2)
+  assert.equal(lines[1], "line 119")
+})
+
+test("a permission keeps its strings, cut; metadata only 20 strings", async () => {
+  const long = "x".repeat(9_000)
+  const metadata = { command: long, diff: { files: [] }, ...Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`k${n}`, "v"])) }
+  const [event] = await told(["permission.asked", { ...frames.snapshot.permissions[0], patterns: [long], metadata }])
+  assert.equal(event.properties.patterns[0].length, 2_000)
+  assert.equal(event.properties.metadata.command.length, 2_000)
+  assert.equal(Object.keys(event.properties.metadata).length, 20)
+  assert.ok(!("diff" in event.properties.metadata))
+})
+
+test("answers to a question do not leave OpenCode", async () => {
+  const [event] = await told(["question.replied", { sessionID: ses, requestID: "que_1", answers: [["secret"]] }])
+  assert.deepEqual(event.properties, { sessionID: ses, requestID: "que_1" })
+})

@@ -1,0 +1,164 @@
+/** The link to a tray: who may talk, and when it is made again. */
+import assert from "node:assert/strict"
+import { createHmac } from "node:crypto"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { frames, Network, pass, token, Tray, until, withPlugin } from "./fakes.js"
+
+test("the proofs in frames.json are what PROTOCOL.md says", () => {
+  for (const [who, said] of [["tray", frames.challenge.proof], ["plugin", frames.auth.proof]]) {
+    const text = `opencode-tray 2 ${who}\n${frames.hello.instance}\n${frames.hello.nonce}\n${frames.challenge.nonce}`
+    assert.equal(said, createHmac("sha256", token).update(text).digest("hex"))
+  }
+})
+
+test("hello has the fields of frames.json, and the token never travels", () =>
+  withPlugin({ answers: { "/vcs": { branch: "main" } } }, async ({ tray }) => {
+    await until(() => tray.snapshots.length === 1)
+    const [hello] = tray.of("hello")
+    const { opencode, ...common } = frames.hello // only OpenCode's own binary tells its version
+    assert.deepEqual(Object.keys(hello).sort(), Object.keys(common).sort())
+    assert.equal(hello.serverUrl, "disabled")
+    assert.match(hello.nonce, /^[0-9a-f]{64}$/)
+    assert.ok(!JSON.stringify(tray.frames).includes(token))
+  }))
+
+test("a tray with a wrong proof gets 4401 and not another word", () => {
+  const tray = new Tray({ lies: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
+  return withPlugin({ tray }, async () => {
+    await until(() => tray.socket?.closedByPlugin)
+    assert.equal(tray.socket.closedByPlugin, 4401)
+    assert.deepEqual(tray.frames.map((frame) => frame.type), ["hello"])
+  })
+})
+
+const lies = {
+  "no JSON": (socket) => socket.say("{{{"),
+  "a call before the welcome": (socket) => socket.say({ id: 1, method: "snapshot" }),
+  "a welcome without a proof": (socket) => socket.say({ type: "welcome", version: "x" }),
+  "a binary frame": (socket) => socket.onmessage({ data: new ArrayBuffer(8) }),
+  "a nonce that is none": (socket) => socket.say({ type: "challenge", nonce: 7, proof: null }),
+  "null": (socket) => socket.say("null"),
+  "a frame of 5 MB": (socket) => socket.say("x".repeat(5e6)),
+}
+for (const [what, challenge] of Object.entries(lies))
+  test(`${what} instead of a challenge: closed, nothing told, tried again later`, () => {
+    const tray = new Tray({ lies: { challenge } })
+    return withPlugin({ tray }, async ({ network }) => {
+      await until(() => tray.socket?.closedByPlugin)
+      assert.deepEqual(tray.frames.map((frame) => frame.type), ["hello"])
+      await until(() => network.attempts.length === 2)
+    })
+  })
+
+test("a tray that never answers is left after 10 s", () => {
+  const tray = new Tray({ lies: { challenge: () => {} } })
+  return withPlugin({ tray }, async () => {
+    await until(() => tray.of("hello").length === 1)
+    await pass(10_000)
+    assert.equal(tray.sockets[0].closedByPlugin, 4408)
+  })
+})
+
+test("with nobody listening it tries again by itself, ever more rarely, at most every 30 s", () =>
+  withPlugin({ tray: null }, async ({ network }) => {
+    await pass(200_000)
+    const gaps = network.attempts.slice(1).map(({ at }, index) => at - network.attempts[index].at)
+    assert.ok(gaps.length >= 8 && gaps.length <= 16, `${gaps}`)
+    assert.ok(gaps.every((gap) => gap >= 1_000 && gap <= 31_000), `${gaps}`)
+    assert.ok(gaps.slice(6).every((gap) => gap >= 15_000), `${gaps}`)
+  }))
+
+test("after a lost link it comes back as the same instance, with a new nonce and a new snapshot", () =>
+  withPlugin({}, async ({ tray }) => {
+    await until(() => tray.snapshots.length === 1)
+    tray.socket.closed(1006)
+    await until(() => tray.snapshots.length === 2)
+    const [one, two] = tray.of("hello")
+    assert.equal(one.instance, two.instance)
+    assert.notEqual(one.nonce, two.nonce)
+  }))
+
+test("a link that was replaced by another one of ours stays away", () =>
+  withPlugin({}, async ({ tray, network }) => {
+    await until(() => tray.snapshots.length === 1)
+    tray.socket.closed(4409)
+    await pass(60_000)
+    assert.equal(network.attempts.length, 1)
+  }))
+
+test("without a token it does not connect; it finds the one that the tray writes later, and the rotated one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
+  const file = join(folder, "token")
+  const tray = new Tray()
+  try {
+    await withPlugin({ tray, env: { OPENCODE_MONITOR_TOKEN: "", OPENCODE_TRAY_TOKEN_FILE: file } }, async ({ network }) => {
+      await pass(3_000)
+      assert.equal(network.attempts.length, 0)
+      tray.token = "first"
+      writeFileSync(file, "first\n")
+      await until(() => tray.snapshots.length === 1)
+      tray.token = "second"
+      writeFileSync(file, "second\n")
+      tray.socket.closed(4401)
+      await until(() => tray.snapshots.length === 2)
+    })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test("every host of the list has its own link; IPv6 with and without brackets and ports", () => {
+  const network = new Network()
+  const urls = ["ws://127.0.0.1:5000/", "ws://[::1]:5000/", "ws://[fe80::2]:5000/", "ws://far.example:7000/", "ws://[::3]:9/"]
+  const trays = urls.map((url) => network.listen(new Tray({ url })))
+  const env = { OPENCODE_MONITOR_PORT: "5000", OPENCODE_MONITOR_HOST: "127.0.0.1, ::1,[fe80::2],far.example:7000,[::3]:9,127.0.0.1," }
+  return withPlugin({ tray: null, network, env }, async ({ event }) => {
+    await until(() => trays.every((tray) => tray.snapshots.length === 1))
+    await pass(50)
+    await event("vcs.branch.updated", { branch: "x" })
+    for (const tray of trays) assert.equal(tray.events.length, 1)
+    trays[1].socket.closed(1006)
+    await event("vcs.branch.updated", { branch: "y" })
+    assert.deepEqual(trays.map((tray) => tray.events.length), [2, 1, 2, 2, 2])
+    await until(() => trays[1].snapshots.length === 2)
+  })
+})
+
+test("a host that is no host disturbs no other", () => {
+  const env = { OPENCODE_MONITOR_HOST: "exa mple,127.0.0.1,http://x/y" }
+  return withPlugin({ env }, async ({ tray }) => until(() => tray.snapshots.length === 1))
+})
+
+test("dispose says goodbye and closes, at once and for good", () =>
+  withPlugin({}, async ({ hooks, tray, network, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await hooks.dispose()
+    assert.deepEqual(tray.frames.at(-1), frames.goodbye)
+    assert.equal(tray.socket.closedByPlugin, 1000)
+    await event("vcs.branch.updated", { branch: "x" })
+    await pass(60_000)
+    assert.equal(network.attempts.length, 1)
+    assert.equal(tray.events.length, 0)
+  }))
+
+test("the end of this directory's instance is a goodbye; of another's it is not", () =>
+  withPlugin({}, async ({ tray, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await event("server.instance.disposed", { directory: "/elsewhere" })
+    assert.equal(tray.of("goodbye").length, 0)
+    await event("server.instance.disposed", { directory: "/home/dev/project" })
+    assert.equal(tray.of("goodbye").length, 1)
+  }))
+
+test("the silence of a tray that used to ping is a lost link", () =>
+  withPlugin({}, async ({ tray, network }) => {
+    await until(() => tray.snapshots.length === 1)
+    tray.socket.heard.ping()
+    await pass(60_000)
+    assert.equal(network.attempts.length, 1)
+    await pass(60_000)
+    assert.equal(network.attempts.length, 2)
+  }))

@@ -1,0 +1,208 @@
+/** The snapshot: the truth of one moment, in every version's way of telling it. */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { directory, frames, pass, ses, session, Tray, until, withPlugin } from "./fakes.js"
+
+const permission = { ...frames.snapshot.permissions[0], sessionID: ses }
+const [question] = frames.snapshot.questions
+const assistant = { id: "msg_2", sessionID: ses, role: "assistant", agent: "build", modelID: "fake-1", providerID: "fake" }
+const tokens = { input: 400, output: 45, reasoning: 0, cache: { read: 800, write: 0 } }
+
+/** The snapshot for what OpenCode answers. */
+async function snapshotOf(options, prepare = () => {}) {
+  let found
+  await withPlugin(options, async (all) => {
+    await prepare(all)
+    await until(() => all.tray.snapshots.length === 1)
+    found = { snapshot: all.tray.snapshots[0], asked: all.client.asked.map(([name]) => name) }
+  })
+  return found
+}
+
+test("it has the sections of frames.json", async () => {
+  const messages = [
+    { info: { id: "msg_1", sessionID: ses, role: "user", time: { created: 1 } }, parts: [{ type: "text", text: "the secret prompt" }] },
+    { info: { ...assistant, cost: 0.5, tokens, time: { created: 2 } }, parts: [{ type: "text", text: "One.\nTwo.\n" }, { type: "tool", tool: "bash", state: { status: "running" } }] },
+  ]
+  const answers = {
+    "session.list": [session()],
+    "session.status": { [ses]: { type: "busy" } },
+    "session.messages": messages,
+    "session.todo": [{ id: "1", content: "a", status: "pending", priority: "high" }],
+    "/permission": [permission],
+    "/question": [question],
+    "/vcs": { branch: "main" },
+  }
+  const { snapshot } = await snapshotOf({ answers })
+  const { limits, ...sections } = frames.snapshot
+  assert.deepEqual(Object.keys(snapshot).sort(), Object.keys(sections).sort())
+  assert.deepEqual(snapshot.permissions, [permission])
+  assert.deepEqual(snapshot.questions, [question])
+  assert.deepEqual(snapshot.todos, { [ses]: [{ content: "a", status: "pending", priority: "high" }] })
+  const { digest } = snapshot.sessions[0]
+  const { last } = digest
+  assert.deepEqual(digest, { messages: 2, cost: 0.5, tokens: { input: 400, output: 45, cache: { read: 800 } }, last, output: "Two.", tool: "bash" })
+  assert.deepEqual(last, { id: "msg_2", role: "assistant", agent: "build", modelID: "fake-1", providerID: "fake", cost: 0.5, tokens: digest.tokens, created: 2 })
+  assert.ok(!JSON.stringify(snapshot).includes("secret"))
+})
+
+test("a section that cannot be read is absent, and the others are there", async () => {
+  const no = { error: { name: "UnknownError" }, response: { status: 500 } }
+  const answers = { "session.list": new Error("no"), "/permission": no, "/question": "<!doctype html>", "/vcs": no }
+  const { snapshot } = await snapshotOf({ answers })
+  assert.deepEqual(snapshot, { type: "snapshot", status: {} })
+})
+
+test("a call that never comes back costs 5 s, not the snapshot", async () => {
+  const { snapshot } = await snapshotOf({ answers: { "session.status": () => new Promise(() => {}) } })
+  assert.equal(snapshot.status, undefined)
+  assert.deepEqual(snapshot.sessions, [])
+})
+
+test("OpenCode 1.0 is never asked for paths it would look up on the internet: what waits is remembered", async () => {
+  const old = { id: "per_1", sessionID: ses, type: "bash", pattern: ["ls *"], title: "ls", metadata: { command: "ls" }, time: { created: 1 } }
+  const { snapshot, asked } = await snapshotOf({ input: { serverUrl: undefined }, answers: { "session.list": [session()] } }, async ({ event }) => {
+    await event("permission.updated", old)
+    await event("permission.updated", { ...old, id: "per_2" })
+    await event("permission.replied", { sessionID: ses, permissionID: "per_2", response: "once" })
+  })
+  assert.deepEqual(snapshot.permissions, [old])
+  assert.deepEqual(snapshot.questions, [])
+  assert.ok(!asked.includes("/permission") && !asked.includes("/question"))
+})
+
+test("6 MB of providers are never asked for, and context limits only once a session works", () =>
+  withPlugin({ answers: { "config.providers": { providers: [{ id: "fake", models: { "fake-1": { limit: { context: 8000 } } } }] } } }, async ({ tray, client, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await pass(100)
+    const names = () => client.asked.map(([name]) => name)
+    assert.ok(!names().includes("config.providers"))
+    await event("session.status", { sessionID: ses, status: { type: "busy" } })
+    await until(() => tray.of("snapshot").length === 2)
+    assert.deepEqual(tray.of("snapshot")[1], frames.snapshot_limits)
+    await event("session.status", { sessionID: ses, status: { type: "idle" } })
+    await pass(100)
+    assert.equal(names().filter((name) => name === "config.providers").length, 1)
+  }))
+
+test("which sessions: live, waiting or newer than a day, of this directory, not archived, with their ancestors", async () => {
+  const info = (id, more = {}) => ({ ...session(), id, title: id, ...more })
+  const old = { time: { created: 1, updated: 1 } }
+  const extra = { ses_root: info("ses_root", old), ses_mid: info("ses_mid", { ...old, parentID: "ses_root" }) }
+  const { snapshot } = await snapshotOf({
+    answers: {
+      "session.list": [
+        info("ses_new"),
+        info("ses_old", old),
+        info("ses_elsewhere", { directory: "/other" }),
+        info("ses_archived", { time: { created: 1, updated: Date.now(), archived: 5 } }),
+        info("ses_busy", { ...old, directory: "/other", parentID: "ses_mid" }),
+      ],
+      "session.get": ({ path }) => extra[path.id] ?? new Error("gone"),
+      "session.status": { ses_busy: { type: "busy" } },
+      "/permission": [{ ...permission, sessionID: "ses_gone" }],
+    },
+  })
+  assert.deepEqual(snapshot.sessions.map(({ id }) => id), ["ses_busy", "ses_mid", "ses_root", "ses_new"])
+})
+
+test("at most 200 sessions and 12 digests, live ones first; a long session's digest is partial", async () => {
+  const infos = Array.from({ length: 500 }, (_, n) => ({ ...session(), id: `ses_${n}`, time: { created: 1, updated: Date.now() + n } }))
+  const status = Object.fromEntries(infos.slice(0, 20).map(({ id }) => [id, { type: "busy" }]))
+  const messages = Array.from({ length: 100 }, (_, n) => ({ info: { ...assistant, id: `msg_${n}`, time: { created: n, completed: n + 1 } }, parts: [] }))
+  const { snapshot, asked } = await snapshotOf({ answers: { "session.list": infos, "session.status": status, "session.messages": messages } })
+  assert.equal(snapshot.sessions.length, 200)
+  assert.ok(snapshot.sessions.slice(0, 20).every(({ id }) => id in status))
+  assert.equal(asked.filter((name) => name === "session.messages").length, 12)
+  assert.equal(snapshot.sessions[0].digest.messages, 100)
+  assert.equal(snapshot.sessions[0].digest.partial, true)
+})
+
+test("what happens while it is read follows it, in order", () => {
+  let release
+  const answers = { "session.status": () => new Promise((resolve) => (release = () => resolve({}))) }
+  return withPlugin({ answers }, async ({ tray, event }) => {
+    await until(() => release)
+    await event("session.status", { sessionID: ses, status: { type: "busy" } })
+    await event("permission.asked", permission)
+    await event("session.status", { sessionID: ses, status: { type: "idle" } })
+    assert.equal(tray.events.length, 0)
+    release()
+    await until(() => tray.events.length === 3)
+    const types = tray.frames.map((frame) => frame.event?.type ?? frame.type)
+    assert.deepEqual(types.slice(types.indexOf("snapshot")).slice(0, 4), ["snapshot", "session.status", "permission.asked", "session.status"])
+  })
+})
+
+test("a link that is lost while it is read gets a snapshot of its own when it is back", () => {
+  let calls = 0
+  const answers = { "session.status": () => (calls++ ? {} : new Promise(() => {})) }
+  return withPlugin({ answers }, async ({ tray }) => {
+    await until(() => calls === 1)
+    tray.socket.closed(1006)
+    await until(() => tray.snapshots.length === 1)
+    assert.equal(tray.sockets.length, 2)
+  })
+})
+
+test("more than 500 events while it is read: they are dropped, and another snapshot tells what they said", () => {
+  let release
+  let calls = 0
+  const answers = { "session.status": () => (calls++ ? {} : new Promise((resolve) => (release = () => resolve({})))) }
+  return withPlugin({ answers }, async ({ tray, event }) => {
+    await until(() => release)
+    for (let n = 0; n < 600; n++) await event("todo.updated", { sessionID: ses, todos: [{ content: `${n}` }] })
+    release()
+    await until(() => tray.snapshots.length === 2)
+    assert.equal(tray.events.length, 0)
+    await event("vcs.branch.updated", { branch: "x" })
+    await until(() => tray.events.length === 1)
+  })
+})
+
+const todos = { sessionID: ses, todos: [{ content: "x".repeat(2_000) }] }
+
+test("a tray that has not read 1 MiB gets no events, but a snapshot when it has", () => {
+  const tray = new Tray()
+  return withPlugin({ tray }, async ({ event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await pass(20)
+    tray.lies.readsNothing = true
+    for (let n = 0; n < 1_000; n++) await event("todo.updated", todos)
+    assert.ok(tray.bytes > 1_000_000 && tray.bytes < 1_100_000, `${tray.bytes}`)
+    await pass(5_000)
+    assert.equal(tray.snapshots.length, 1)
+    tray.lies.readsNothing = false
+    tray.socket.heard.pong()
+    await until(() => tray.snapshots.length === 2)
+    const before = tray.events.length
+    await event("vcs.branch.updated", { branch: "z" })
+    await until(() => tray.events.length === before + 1)
+  })
+})
+
+test("a tray that does not read at all is left after a minute", () => {
+  const tray = new Tray({ lies: { readsNothing: true } })
+  return withPlugin({ tray }, async ({ event }) => {
+    await until(() => tray.snapshots.length === 1)
+    for (let n = 0; n < 1_000; n++) await event("todo.updated", todos)
+    await pass(70_000)
+    assert.equal(tray.sockets[0].closedByPlugin, 4408)
+  })
+})
+
+test("a tray that reads gets everything, however much it is", () =>
+  withPlugin({}, async ({ tray, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await pass(20)
+    for (let n = 0; n < 3_000; n++) await event("todo.updated", todos)
+    assert.equal(tray.events.length, 3_000)
+  }))
+
+test("only this directory's name is told, and the address of a server only where one answers", async () => {
+  const input = { serverUrl: new URL("http://127.0.0.1:9/"), directory }
+  await withPlugin({ input, env: { OPENCODE_SERVER_URL: "http://user:secret@127.0.0.1:9" } }, async ({ tray }) => {
+    await until(() => tray.snapshots.length === 1)
+    assert.equal(tray.of("hello")[0].serverUrl, "disabled")
+  })
+})

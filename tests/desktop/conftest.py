@@ -1,0 +1,37 @@
+"""A private bus for every test that wants one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from desk import PROGRAMS, Desk
+
+from fake_desktop import PrivateBus, environment, need
+
+if sys.platform != "linux":
+    collect_ignore_glob = ["test_*.py"]  # D-Bus and X are Linux's
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[PrivateBus]:
+    """A session bus that the code under test finds, and nobody else's."""
+    need("dbus-daemon")
+    private = PrivateBus(tmp_path)
+    private.start()
+    with environment(DBUS_SESSION_BUS_ADDRESS=private.address):
+        yield private
+    private.stop()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, bus: PrivateBus) -> Iterator[Desk]:
+    need(*PROGRAMS)
+    desk = Desk(tmp_path, bus)
+    desk.start()
+    names = ("DISPLAY", "HOME", "XDG_RUNTIME_DIR", "TMPDIR")
+    with environment(WAYLAND_DISPLAY=None, **{name: desk.environment[name] for name in names}):
+        yield desk
+    desk.stop()

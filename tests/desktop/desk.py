@@ -1,0 +1,279 @@
+"""A real desktop of its own: an X server, a session bus, a panel, a notification daemon, a mouse.
+
+Everything is private (home, XDG folders, display, bus) and only what was started here is ended. What is on the screen
+is read from its pixels: the icon by its colour, a menu's rows as bands of ink.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, ImageGrab
+
+from fake_desktop import PATIENCE, PrivateBus
+
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+LIBRARIES = f"/usr/lib/{platform.machine()}-linux-gnu/xfce4"
+XFCONFD, NOTIFYD = f"{LIBRARIES}/xfconf/xfconfd", f"{LIBRARIES}/notifyd/xfce4-notifyd"
+PROGRAMS = ("Xvfb", "xdotool", "xwininfo", "xsetroot", "dbus-daemon", "gdbus", "xfce4-panel", XFCONFD, "import")
+WATCHER, SETTINGS, NOTIFICATIONS = "org.kde.StatusNotifierWatcher", "org.xfce.Xfconf", "org.freedesktop.Notifications"
+
+Colour = tuple[int, int, int]
+T = TypeVar("T")
+
+XFCE_PANEL = """<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=10;x=0;y=0"/>
+      <property name="position-locked" type="bool" value="true"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="size" type="uint" value="32"/>
+      <property name="plugin-ids" type="array"><value type="int" value="1"/><value type="int" value="2"/></property>
+    </property>
+  </property>
+  <property name="plugins" type="empty">
+    <property name="plugin-1" type="string" value="separator">
+      <property name="expand" type="bool" value="true"/>
+    </property>
+    <property name="plugin-2" type="string" value="systray">
+      <property name="square-icons" type="bool" value="true"/>
+    </property>
+  </property>
+</channel>
+"""
+
+
+def until(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
+    """Wait for a condition; returns its value once that is true."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.03)
+    raise TimeoutError(what)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window on the screen, in pixels from the top left."""
+
+    id: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        return self.x, self.y, self.x + self.width, self.y + self.height
+
+
+class Desk:
+    """The desktop. `environment` is what a program needs to be on it."""
+
+    def __init__(self, folder: Path, bus: PrivateBus) -> None:
+        self.bus = bus
+        self.display = ""
+        self._folder = folder
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name in ("home", "run", "tmp"):
+            (folder / name).mkdir(mode=0o700)
+        home = folder / "home"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "XDG_CACHE_HOME": str(home / ".cache"),
+            "XDG_DATA_HOME": str(home / ".local/share"),
+            "XDG_STATE_HOME": str(home / ".local/state"),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "TMPDIR": str(folder / "tmp"),
+            "XDG_CURRENT_DESKTOP": "XFCE",
+            "DBUS_SESSION_BUS_ADDRESS": bus.address,
+            "GSETTINGS_BACKEND": "memory",
+            "NO_AT_BRIDGE": "1",
+            "LANG": "C.UTF-8",
+        }
+
+    def start(self) -> None:
+        """A screen of 1280 by 800 on a display number that is free."""
+        reading, writing = os.pipe()
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]
+        self.spawn("Xvfb", command, pass_fds=(writing,))
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            self.display = f":{answer.readline().strip()}"
+        self.environment["DISPLAY"] = self.display
+        self.run("xsetroot", "-solid", "#405070")
+
+    def stop(self) -> None:
+        """End what was started, the newest first."""
+        for name in reversed(list(self._processes)):
+            self.end(name)
+
+    def spawn(self, name: str, command: list[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        """Start a program on this desktop, or again; its output goes to a file of its name."""
+        if name in self._processes:
+            self.end(name)
+        with (self._folder / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        self._processes[name] = process
+        return process
+
+    def end(self, name: str, how: int = signal.SIGTERM) -> None:
+        """End a program that was started here, and what it started itself."""
+        process = self._processes.pop(name)
+        if process.poll() is None:
+            os.killpg(process.pid, how)
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def written(self, name: str) -> str:
+        """What a program wrote so far."""
+        return (self._folder / f"{name}.log").read_text()
+
+    def run(self, *command: str) -> str:
+        """Run a program to its end; returns what it wrote."""
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout
+
+    def start_panel(self, *, dark: bool = False) -> None:
+        """An Xfce panel at the bottom with a tray in its right corner."""
+        self.environment["GTK_THEME"] = "Adwaita:dark" if dark else "Adwaita"
+        folder = Path(self.environment["XDG_CONFIG_HOME"]) / "xfce4/xfconf/xfce-perchannel-xml"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "xfce4-panel.xml").write_text(XFCE_PANEL)
+        if not self.on_bus(SETTINGS):  # the bus starts nothing by itself
+            self.spawn("xfconfd", [XFCONFD])
+            until(lambda: self.on_bus(SETTINGS), "the panel's settings")
+        self.spawn("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
+        until(lambda: self.on_bus(WATCHER), "the panel", 20)
+
+    def start_xembed_tray(self) -> None:
+        """A tray of the older kind: X windows, no D-Bus."""
+        place = ["--edge", "bottom", "--align", "right", "--height", "32", "--widthtype", "pixel", "--width", "200"]
+        self.spawn("trayer", ["trayer", *place])
+
+    def start_notifications(self) -> None:
+        """Xfce's notification daemon."""
+        self.spawn("xfce4-notifyd", [NOTIFYD])
+        until(lambda: self.on_bus(NOTIFICATIONS), "the notification daemon")
+
+    def on_bus(self, name: str) -> bool:
+        """Whether somebody owns the name."""
+        bus = "org.freedesktop.DBus"
+        question = ["-d", bus, "-o", "/org/freedesktop/DBus", "-m", f"{bus}.NameHasOwner", name]
+        return "true" in self.run("gdbus", "call", "--session", *question)
+
+    # ------------------------------------------------------------------ eyes
+
+    def grab(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
+        """What is on the screen now."""
+        return ImageGrab.grab(bbox=box, xdisplay=self.display).convert("RGB")
+
+    def find(self, colour: Colour, pixels: int = 20) -> tuple[int, int] | None:
+        """The middle of what has this colour, if at least so many pixels of the panel's strip have it."""
+        strip = (0, 760, 1280, 800)
+        picture = self.grab(strip)
+        seen = picture.tobytes()
+        hits = [
+            offset // 3
+            for offset in range(0, len(seen), 3)
+            if all(abs(seen[offset + channel] - colour[channel]) < 24 for channel in range(3))
+        ]
+        if len(hits) < pixels:
+            return None
+        columns, lines = [hit % picture.width for hit in hits], [hit // picture.width for hit in hits]
+        return sum(columns) // len(hits), strip[1] + sum(lines) // len(hits)
+
+    def wait_for_icon(self, colour: Colour) -> tuple[int, int]:
+        """Where the icon with this colour is, as soon as it is there and stands still."""
+        found: list[tuple[int, int] | None] = [None]
+
+        def steady() -> tuple[int, int] | None:
+            found.append(self.find(colour))
+            return found[-1] if found[-1] == found[-2] else None
+
+        return until(steady, f"an icon of the colour {colour}")
+
+    def windows(self) -> dict[str, Window]:
+        """All windows big enough for a menu that can be seen."""
+        line = r'^\s+(0x[0-9a-f]+) (?:".*?"|\(has no name\)): \(.*?\)\s+(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(-?\d+)\+(-?\d+)'
+        windows = {}
+        for id_, *numbers in re.findall(line, self.run("xwininfo", "-root", "-tree"), re.MULTILINE):
+            width, height, x, y = map(int, numbers)
+            if 50 < width < 1270 and height > 24 and "IsViewable" in self.run("xwininfo", "-id", id_):
+                windows[id_] = Window(id_, x, y, width, height)
+        return windows
+
+    def is_open(self, window: Window) -> bool:
+        """Whether it can still be seen."""
+        return "IsViewable" in self.run("xwininfo", "-id", window.id)
+
+    def rows(self, window: Window) -> list[int]:
+        """The height on the screen of each row of text in a menu, from the top."""
+        picture = self.grab(window.box)
+        colours = picture.getcolors(1 << 20)
+        assert colours is not None
+        paper = max(colours)[1]
+        inked = [
+            any(
+                sum(abs(a - b) for a, b in zip(picture.getpixel((x, y)), paper, strict=True)) > 90
+                for x in range(14, picture.width - 14)
+            )
+            for y in range(picture.height)
+        ]
+        bands = re.finditer("1{5,}", "".join("01"[ink] for ink in inked))
+        return [window.y + (band.start() + band.end()) // 2 for band in bands]
+
+    def screenshot(self, name: str) -> None:
+        """Keep what is on the screen, for people."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.run("import", "-window", "root", str(ARTIFACTS / f"{name}.png"))
+
+    # ------------------------------------------------------------------ hands
+
+    def click(self, x: int, y: int, button: int = 1) -> None:
+        """Move there and click."""
+        self.run("xdotool", "mousemove", str(x), str(y), "sleep", "0.15", "click", str(button))
+
+    def open_menu(self, x: int, y: int, button: int = 3) -> Window:
+        """Click; returns the window that opens, once it stands still."""
+        before = self.windows()
+        self.click(x, y, button)
+        seen: list[Window | None] = [None]
+
+        def steady() -> Window | None:
+            new = [window for id_, window in self.windows().items() if id_ not in before]
+            seen.append(max(new, key=lambda window: window.height, default=None))
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        return until(steady, "a menu")
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        self.run("xdotool", "key", key)

@@ -1,0 +1,49 @@
+"""The tray icon through GTK, where PyGObject is; each in its own process, as GTK opens one screen only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from desk import Desk, until
+from test_panel import colour
+
+from tray.core.model import Status
+
+pytestmark = pytest.mark.desktop
+
+GTK = "import gi; gi.require_version('Gtk', '3.0'); gi.require_version('{}', '{}')"
+KINDS = {"gtk": GTK.format("Gdk", "3.0"), "appindicator": GTK.format("AyatanaAppIndicator3", "0.1")}
+
+WHERE_GTK_IS = ("GI_TYPELIB_PATH", "LD_LIBRARY_PATH")
+
+
+def start(desk: Desk, kind: str) -> subprocess.Popen[bytes]:
+    program = str(Path(__file__).with_name("tray_program.py"))
+    desk.environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    desk.environment.update({name: os.environ[name] for name in WHERE_GTK_IS if name in os.environ})
+    return desk.spawn("program", [sys.executable, program, kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_icon_its_menu_and_its_end(desk: Desk, kind: str):
+    if subprocess.run([sys.executable, "-c", KINDS[kind]], capture_output=True, check=False).returncode:
+        pytest.skip("needs PyGObject with GTK 3, which pip does not bring")
+    desk.start_panel()
+    program = start(desk, kind)
+    menu = desk.open_menu(*desk.wait_for_icon(colour(Status.BUSY)))
+    desk.screenshot(f"menu-{kind}")
+    rows = desk.rows(menu)
+    assert len(rows) == 3
+    desk.click(menu.x + 40, rows[2])
+    until(lambda: "session='row'" in desk.written("program"), "the choice")
+    menu = desk.open_menu(*desk.wait_for_icon(colour(Status.BUSY)))
+    desk.click(menu.x + 40, desk.rows(menu)[0])
+    until(lambda: "GoToNext()" in desk.written("program"), "the choice")
+    desk.wait_for_icon(colour(Status.ERROR))
+    program.terminate()
+    assert program.wait(2) == 0
+    assert desk.written("program").endswith("ended\n")

@@ -1,0 +1,305 @@
+"""The D-Bus tray icon, as a panel sees it; with a panel of ours, so without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fake_desktop import FakeDesktop, PrivateBus, running, until
+from tray.core.choices import Choice, GoTo, GoToNext, Quit
+from tray.core.model import SessionKey, Status
+from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.status_notifier import StatusNotifierIcon
+from tray.surfaces.tray_icon import TrayUnavailable
+from tray.surfaces.view import IconView, TrayView
+
+
+def go(name: str, label: str | None = None) -> Item:
+    return Item(f"session:{name}", label or name, GoTo(SessionKey("server", name)))
+
+
+HEAD = (Item("next", "Go to next", GoToNext(), default=True), Separator("after next"))
+FOOT = (Separator("before quit"), Item("quit", "Quit", Quit()))
+
+
+def view(*rows: Entry, status: Status = Status.BUSY, count: int = 0, tooltip: str = "1 working") -> TrayView:
+    return TrayView(IconView(status, count), tooltip, (*HEAD, *rows, *FOOT))
+
+
+class Seen:
+    """What the icon reported."""
+
+    def __init__(self) -> None:
+        self.choices: list[Choice] = []
+        self.hosts: list[bool] = []
+
+    def icon(self, first: TrayView, **more: Any) -> StatusNotifierIcon:
+        return StatusNotifierIcon(
+            "opencode-tray", "OpenCode Tray", first, self.choices.append, self.hosts.append, **more
+        )
+
+
+@contextmanager
+def no_more_than(seconds: float):
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+async def shown(bus: PrivateBus, seen: Seen) -> FakeDesktop:
+    desktop = await FakeDesktop(bus.address).start(notifications=False)
+    await until(lambda: seen.hosts == [True], "the icon registers")
+    return desktop
+
+
+async def shown_once(bus: PrivateBus, seen: Seen) -> None:
+    """A panel that shows the icon and goes away again."""
+    desktop = await shown(bus, seen)
+    await desktop.stop()
+    await until(lambda: seen.hosts == [True, False])
+
+
+def with_panel(bus: PrivateBus, first: TrayView, story: Callable[[FakeDesktop, StatusNotifierIcon, Seen], Any]) -> Seen:
+    """Run a story with the icon on a panel."""
+    seen = Seen()
+    icon = seen.icon(first)
+
+    async def tell() -> None:
+        desktop = await shown(bus, seen)
+        try:
+            await story(desktop, icon, seen)
+        finally:
+            await desktop.stop()
+
+    with running(icon):
+        asyncio.run(tell())
+    return seen
+
+
+def test_a_panel_reads_the_rows_in_their_order(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        menu = await desktop.menu()
+        assert menu.labels() == ["Go to next", "---", "one", "All sessions", "Muted", "Only text", "---", "Quit"]
+        assert menu.find("All sessions").labels() == ["two"]
+        assert menu.find("Muted").properties["toggle-state"] == 1
+        assert menu.find("Only text").properties["enabled"] is False
+        assert menu.find("one").properties["enabled"] is True
+
+    rows = (go("one"), Item("all", "All sessions", children=(go("two"),)), Item("mute", "Muted", Quit(), checked=True))
+    with_panel(bus, view(*rows, Item("text", "Only text")), story)
+
+
+def test_a_clicked_row_is_what_was_chosen(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        await desktop.click("two")
+        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+
+    with_panel(bus, view(go("one"), Item("all", "All sessions", children=(go("two"),))), story)
+
+
+@pytest.mark.parametrize("how", ["Activate", "SecondaryActivate"])
+def test_a_click_on_the_icon_chooses_the_default(bus: PrivateBus, how: str):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        await desktop.call_item(how)
+        assert seen.choices == [GoToNext()]
+
+    with_panel(bus, view(), story)
+
+
+def test_a_click_on_a_row_that_is_gone_hits_nothing_else(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        stale = (await desktop.menu()).find("one").number
+        icon.show(view(go("two"), go("three")))
+        await until(lambda: "LayoutUpdated" in [name for name, _ in desktop.signals])
+        await desktop.tell_menu(stale, "clicked")
+        icon.show(view(go("one"), go("three")))
+        await until_menu(desktop, lambda menu: "one" in menu.labels())
+        await desktop.tell_menu(stale, "clicked")
+        assert seen.choices == []
+
+    with_panel(bus, view(go("one"), go("two")), story)
+
+
+async def until_menu(desktop: FakeDesktop, condition: Callable[[Any], bool]) -> Any:
+    async def look():
+        menu = await desktop.menu()
+        return menu if condition(menu) else None
+
+    return await until(look)
+
+
+def test_a_row_keeps_its_number_while_others_come_and_go_above_it(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        number = (await desktop.menu()).find("two").number
+        icon.show(view(go("zero"), go("two", "two, renamed")))
+        menu = await until_menu(desktop, lambda menu: "zero" in menu.labels())
+        assert menu.find("two, renamed").number == number
+
+    with_panel(bus, view(go("one"), go("two")), story)
+
+
+def test_an_open_menu_changes_its_words_but_not_its_rows(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        await desktop.tell_menu(0, "opened")
+        icon.show(view(go("one", "one, renamed"), go("new")))
+        menu = await until_menu(desktop, lambda menu: "one, renamed" in menu.labels())
+        assert menu.labels() == ["Go to next", "---", "one, renamed", "two", "---", "Quit"]
+        await until(lambda: [name for name, _ in desktop.signals] == ["ItemsPropertiesUpdated"])
+        await desktop.tell_menu(menu.find("two").number, "clicked")
+        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+        await desktop.tell_menu(0, "closed")
+        assert (await desktop.menu()).labels() == ["Go to next", "---", "one, renamed", "new", "---", "Quit"]
+        await until(lambda: "LayoutUpdated" in [name for name, _ in desktop.signals])
+
+    with_panel(bus, view(go("one"), go("two")), story)
+
+
+def test_a_panel_that_never_says_closed_gets_the_new_rows_when_it_opens_the_menu_again(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        await desktop.tell_menu(0, "opened")
+        icon.show(view(go("new", "new")))
+        icon.show(view(go("new", "newest")))
+        await until(desktop.about_to_show)
+        assert "newest" in (await desktop.menu()).labels()
+
+    with_panel(bus, view(go("one")), story)
+
+
+def test_only_what_changed_is_announced_and_a_storm_only_once(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        for step in range(500):
+            icon.show(view(go("one"), tooltip=f"{step} working"))
+        await until_property(desktop, "ToolTip", lambda tooltip: tooltip[2] == "499 working")
+        assert {name for name, _ in desktop.signals} == {"NewToolTip"}
+        assert len(desktop.signals) < 25
+        icon.show(view(go("one"), tooltip="499 working", status=Status.ERROR))
+        await until(lambda: desktop.signals[-1][0] == "NewIcon")
+
+    with_panel(bus, view(go("one")), story)
+
+
+async def until_property(desktop: FakeDesktop, name: str, condition: Callable[[Any], bool]) -> None:
+    async def look():
+        return condition((await desktop.properties())[name])
+
+    await until(look)
+
+
+def test_the_icon_is_drawn_for_every_size_a_panel_may_ask_for(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        pixmaps = (await desktop.properties())["IconPixmap"]
+        assert [size for size, _, _ in pixmaps] == [16, 22, 24, 32, 48, 64]
+        assert all(len(pixels) == width * height * 4 for width, height, pixels in pixmaps)
+        width, height, pixels = pixmaps[2]
+        middle = pixels[(height // 2 * width + width // 4) * 4 :][:4]
+        assert middle[0] == 255  # opaque, and alpha stands first
+        assert middle[3] > middle[1]  # a busy icon is blue, and blue stands last
+
+    with_panel(bus, view(), story)
+
+
+def test_hostile_titles_arrive_as_text(bus: PrivateBus):
+    hostile = "a_b & <b>x</b>\t\n\x00\ud800 \u202egnp.exe %s \U0001f4a3"
+
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        row = (await desktop.menu()).children[2]
+        assert row.label == "a_b & <b>x</b>   ? \u202egnp.exe %s \U0001f4a3"
+        await desktop.tell_menu(row.number, "clicked")
+        assert seen.choices == [GoTo(SessionKey("server", "one"))]
+        assert (await desktop.properties())["ToolTip"][2] == "&lt;i&gt; &amp; co"
+
+    with_panel(bus, view(go("one", hostile), tooltip="<i> & co"), story)
+
+
+def test_the_icon_waits_for_a_panel_that_comes_late_and_for_one_that_restarts(bus: PrivateBus):
+    seen = Seen()
+    icon = seen.icon(view(go("one")))
+
+    async def tell():
+        desktop = await FakeDesktop(bus.address).start(panel=False, notifications=False)
+        icon.show(view(go("two")))
+        assert seen.hosts == []
+        for times in (1, 2, 3):
+            await desktop.start_panel()
+            await until(lambda: seen.hosts[-1:] == [True], "the icon registers")
+            assert len(desktop.items) == 1
+            assert "two" in (await desktop.menu()).labels()
+            await desktop.stop_panel()
+            await until(lambda: seen.hosts[-1:] == [False])
+            assert len(seen.hosts) == 2 * times
+        await desktop.stop()
+
+    with running(icon):
+        asyncio.run(tell())
+
+
+def test_the_icon_comes_back_with_the_session_bus(bus: PrivateBus):
+    seen = Seen()
+    icon = seen.icon(view(go("one")))
+
+    async def second_life():
+        desktop = await FakeDesktop(bus.address).start(notifications=False)
+        await until(lambda: seen.hosts == [True, False, True])
+        assert "two" in (await desktop.menu()).labels()
+        await desktop.stop()
+
+    with running(icon):
+        asyncio.run(shown_once(bus, seen))
+        bus.stop()
+        icon.show(view(go("two")))
+        bus.start()
+        asyncio.run(second_life())
+
+
+def test_a_panel_that_reads_slowly_loses_nothing(bus: PrivateBus):
+    """The socket fills up with megabytes of answers; the connection must live."""
+
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        answers = await asyncio.gather(*(desktop.properties() for _ in range(100)))
+        assert len(answers) == 100
+        assert seen.hosts == [True]
+
+    with_panel(bus, view(go("one")), story)
+
+
+def test_an_older_kind_of_tray_gets_the_icon_if_no_panel_of_this_kind_comes(bus: PrivateBus):
+    icon = Seen().icon(view(), elsewhere=lambda: True)
+    with pytest.raises(TrayUnavailable, match="older kind"):
+        icon.run()
+
+
+def test_without_a_bus_the_icon_is_unavailable(bus: PrivateBus):
+    bus.stop()
+    with pytest.raises(TrayUnavailable):
+        Seen().icon(view()).run()
+
+
+def test_stop_ends_run_within_a_second_at_any_moment(bus: PrivateBus):
+    never_run = Seen().icon(view())
+    never_run.stop()
+    with no_more_than(1):
+        never_run.run()
+
+    seen = Seen()
+    icon = seen.icon(view())
+    with running(icon) as thread:
+        asyncio.run(shown_once(bus, seen))
+        with no_more_than(1):
+            icon.stop()
+            thread.join()
+    icon.stop()
+    icon.show(view())
+
+    lost = Seen()
+    waiting = lost.icon(view())
+    with running(waiting) as thread:
+        asyncio.run(shown_once(bus, lost))
+        bus.stop()
+        with no_more_than(1):
+            waiting.stop()
+            thread.join()

@@ -1,0 +1,62 @@
+"""The tray icon in an older tray, which is made of X windows and knows no D-Bus."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from desk import Desk, until
+from test_panel import ROWS, colour, view
+
+from fake_desktop import PrivateBus, need, running
+from tray.core.choices import Choice, GoToNext
+from tray.core.model import Status
+from tray.surfaces.pystray_icon import PystrayIcon
+from tray.surfaces.tray_icon import TrayUnavailable, open_tray_icon
+from tray.surfaces.view import TrayView
+
+pytestmark = pytest.mark.desktop
+
+
+def test_the_icon_follows_its_state_and_a_left_click_goes_to_next(desk: Desk):
+    need("trayer")
+    desk.start_xembed_tray()
+    choices: list[Choice] = []
+    icon = PystrayIcon("xorg", "opencode-tray", view(*ROWS), choices.append)
+    assert not icon.has_menu
+    with running(icon):
+        desk.click(*desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION)))
+        until(lambda: choices == [GoToNext()], "the choice")
+        icon.show(TrayView(view(status=Status.BUSY).icon, "日本語 עברית 💣 \ud800", view().menu))
+        desk.wait_for_icon(colour(Status.BUSY))
+        desk.screenshot("xembed")
+
+
+def test_the_icon_docks_to_a_tray_that_comes_late_and_to_one_that_restarts(desk: Desk):
+    need("trayer")
+    icon = PystrayIcon("xorg", "opencode-tray", view(*ROWS), lambda _: None)
+    with running(icon):
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            desk.start_xembed_tray()
+            desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION))
+            desk.end("trayer", how)
+            until(lambda: desk.find(colour(Status.WAITING_FOR_PERMISSION)) is None, "no icon")
+
+
+def test_an_older_tray_gets_the_icon_where_no_panel_of_the_newer_kind_is(desk: Desk):
+    need("trayer")
+    desk.start_xembed_tray()
+    icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(*ROWS), lambda _: None, lambda _: None)
+    assert icon is not None
+    with running(icon):
+        desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION))
+        icon.show(view(status=Status.ERROR))
+        desk.wait_for_icon(colour(Status.ERROR))
+
+
+def test_without_a_screen_the_icon_is_unavailable(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None) is None
+    with pytest.raises(TrayUnavailable):
+        PystrayIcon("xorg", "opencode-tray", view(), lambda _: None).run()

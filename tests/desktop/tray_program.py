@@ -1,0 +1,39 @@
+"""A program with a tray icon of the kind named on its command line. It writes down what was chosen.
+
+A left click turns the icon red; SIGTERM ends the program, through Python's own handler.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from tray.core.choices import Choice, GoTo, GoToNext
+from tray.core.model import SessionKey, Status
+from tray.surfaces.menu import Item
+from tray.surfaces.pystray_icon import PystrayIcon
+from tray.surfaces.view import IconView, TrayView
+
+MENU = (
+    Item("next", "Go to next", GoToNext(), default=True),
+    Item("more", "More", children=(Item("inner", "Inner", GoTo(SessionKey("server", "inner")), checked=True),)),
+    Item("row", "snake_case & <b>bold</b>", GoTo(SessionKey("server", "row"))),
+)
+CALM = TrayView(IconView(Status.BUSY), "1 working", MENU)
+ALARM = TrayView(IconView(Status.ERROR), "<1 & only> 日本語", MENU[:2])
+
+
+def main(kind: str) -> None:
+    def chosen(choice: Choice) -> None:
+        print(choice, flush=True)
+        if choice == GoToNext():
+            icon.show(ALARM)
+
+    icon = PystrayIcon(kind, "opencode-tray", CALM, chosen)
+    signal.signal(signal.SIGTERM, lambda *_: icon.stop())
+    icon.run()
+    print("ended", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

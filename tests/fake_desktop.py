@@ -1,0 +1,268 @@
+"""A desktop without a screen: a private session bus, on it a panel that shows tray icons and a notification server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from dbus_fast import Message, MessageType, Variant, unpack_variants
+from dbus_fast.aio import MessageBus
+
+from tray.surfaces.dbus_names import BUS, BUS_PATH, ITEM, MENU, PROPERTIES, WATCHER, WATCHER_PATH
+
+NOTIFICATIONS, NOTIFICATIONS_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+PATIENCE = 10.0  # s that a condition may take to become true; on a busy machine too
+
+T = TypeVar("T")
+
+# No service folders: a bus of its own would still start the installed notification daemons.
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+</policy></busconfig>
+"""
+
+
+def need(*programs: str) -> None:
+    """Skip where a program is missing; fail on CI, where none may be."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"CI lacks {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+
+
+class PrivateBus:
+    """A session bus at a fixed address, so that it can go away and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "bus"
+        self.address = f"unix:path={self.socket}"
+        self._config = folder / "bus.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        self.socket.unlink(missing_ok=True)
+        self._config.write_text(BUS_CONFIG.format(path=self.socket))
+        command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline()
+
+    def stop(self) -> None:
+        """Break every connection, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+
+@contextmanager
+def environment(**changes: str | None) -> Iterator[None]:
+    """Other environment variables for a while; None removes one."""
+    before = {name: os.environ.get(name) for name in changes}
+    try:
+        _set(changes)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a menu as a panel has it."""
+
+    number: int
+    label: str
+    properties: dict[str, Any]
+    children: list[Row] = field(default_factory=list)
+
+    def find(self, label: str) -> Row:
+        return next(row for row in self.walk() if row.label == label)
+
+    def walk(self) -> Iterator[Row]:
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def labels(self) -> list[str]:
+        return [child.label or "---" for child in self.children]
+
+
+class FakeDesktop:
+    """A StatusNotifier watcher with a host, and a notification server, on one connection."""
+
+    def __init__(self, address: str, *, capabilities: tuple[str, ...] = ("body", "actions", "body-markup")) -> None:
+        self.items: list[str] = []  # bus names, as they registered
+        self.signals: list[tuple[str, list[Any]]] = []  # that items sent
+        self.notes: dict[int, list[Any]] = {}  # open notifications
+        self._address = address
+        self._capabilities = list(capabilities)
+        self._note = 0
+        self._bus: MessageBus | None = None
+
+    @property
+    def bus(self) -> MessageBus:
+        assert self._bus is not None
+        return self._bus
+
+    async def start(self, *, panel: bool = True, notifications: bool = True) -> FakeDesktop:
+        """Come up."""
+        self._bus = await MessageBus(bus_address=self._address).connect()
+        self.bus.add_message_handler(self._heard)
+        for interface in (ITEM, MENU):
+            await self._ask(BUS, BUS_PATH, BUS, "AddMatch", "s", f"type='signal',interface='{interface}'")
+        if panel:
+            await self.start_panel()
+        if notifications:
+            await self.bus.request_name(NOTIFICATIONS)
+        return self
+
+    async def start_panel(self) -> None:
+        """The panel appears, as at login or after a crash."""
+        await self.bus.request_name(WATCHER)
+
+    async def stop_panel(self) -> None:
+        """The panel goes away."""
+        self.items.clear()
+        await self.bus.release_name(WATCHER)
+
+    async def stop(self) -> None:
+        """Go away altogether."""
+        self.bus.disconnect()
+        await self.bus.wait_for_disconnect()
+
+    async def properties(self) -> dict[str, Any]:
+        """What the icon that registered last says of itself."""
+        return dict((await self._ask(self.items[-1], "/StatusNotifierItem", PROPERTIES, "GetAll", "s", ITEM))[0])
+
+    async def menu(self) -> Row:
+        """Its menu."""
+        return _row((await self._ask_menu("GetLayout", "iias", 0, -1, []))[1])
+
+    async def about_to_show(self) -> bool:
+        """Ask, as a panel does that opens the menu, whether it must be read again."""
+        return bool((await self._ask_menu("AboutToShow", "i", 0))[0])
+
+    async def tell_menu(self, number: int, event: str) -> None:
+        """Say that something happened to a row: "clicked", or "opened" and "closed" for 0, the menu itself."""
+        await self._ask_menu("Event", "isvu", number, event, Variant("i", 0), 0)
+
+    async def click(self, label: str) -> None:
+        """Click the row with this label."""
+        await self.tell_menu((await self.menu()).find(label).number, "clicked")
+
+    async def call_item(self, member: str) -> None:
+        """Click the icon itself: Activate, SecondaryActivate."""
+        await self._ask(self.items[-1], "/StatusNotifierItem", ITEM, member, "ii", 0, 0)
+
+    async def press(self, note: int, action: str) -> None:
+        """Press a notification's button."""
+        body: list[Any] = [note, action]
+        await self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "ActionInvoked", "us", body))
+
+    async def _ask_menu(self, member: str, signature: str, *body: Any) -> list[Any]:
+        return await self._ask(self.items[-1], "/MenuBar", MENU, member, signature, *body)
+
+    async def _ask(self, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> list[Any]:
+        question = Message(name, path, interface, member, signature=signature, body=list(body))
+        reply = await asyncio.wait_for(self.bus.call(question), PATIENCE)
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            raise RuntimeError(f"{member}: {reply.error_name} {reply.body}")
+        return list(unpack_variants(reply.body))
+
+    def _heard(self, message: Message) -> Message | None:
+        if message.message_type is MessageType.SIGNAL and message.interface in (ITEM, MENU):
+            self.signals.append((message.member or "", list(unpack_variants(message.body))))
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        return self._answer(message)
+
+    def _answer(self, message: Message) -> Message | None:
+        match message.interface, message.member, message.body:
+            case _, "RegisterStatusNotifierItem", [name]:
+                self.items.append(name)
+                signal = Message.new_signal(WATCHER_PATH, WATCHER, "StatusNotifierItemRegistered", "s", [name])
+                self.bus.send(signal)
+                return Message.new_method_return(message)
+            case "org.freedesktop.DBus.Properties", "Get", [_, "IsStatusNotifierHostRegistered"]:
+                there = True
+                return Message.new_method_return(message, "v", [Variant("b", there)])
+            case _, "GetCapabilities", _:
+                return Message.new_method_return(message, "as", [self._capabilities])
+            case _, "GetServerInformation", _:
+                return Message.new_method_return(message, "ssss", ["fake", "fake", "1", "1.2"])
+            case _, "Notify", body:
+                self._note = body[1] or self._note + 1
+                self.notes[self._note] = unpack_variants(body)
+                return Message.new_method_return(message, "u", [self._note])
+            case _, "CloseNotification", [note]:
+                self.notes.pop(note, None)
+                closed = [note, 3]
+                self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "NotificationClosed", "uu", closed))
+                return Message.new_method_return(message)
+        return None
+
+
+def _row(layout: list[Any]) -> Row:
+    number, properties, children = layout
+    label = properties.get("label", "").replace("__", "_")
+    return Row(number, label, properties, [_row(child) for child in children])
+
+
+async def until(condition: Callable[[], T | Awaitable[T]], what: str = "") -> T:
+    """Wait for a condition; returns its value once that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        await asyncio.sleep(0.005)
+    raise TimeoutError(what or "it never became true")
+
+
+@contextmanager
+def running(icon: Any) -> Iterator[threading.Thread]:
+    """The icon at work, as the main thread would have it."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            icon.run()
+        except BaseException as error:  # noqa: BLE001  # told to the test
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="icon")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        icon.stop()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert not failures, failures

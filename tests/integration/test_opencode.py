@@ -1,0 +1,254 @@
+"""The real OpenCode reports to the real tray: what happens there is what `status --json` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_server import TITLE, ModelServer
+from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode, until
+from tray_process import Home
+
+pytestmark = pytest.mark.opencode
+
+BASH = [["bash", {"command": "echo hi", "description": "say hi"}]]
+QUESTION = {
+    "question": "Which colour?",
+    "header": "Colour",
+    "options": [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}],
+}
+TODOS = [{"id": "1", "content": "Write the test", "status": "pending", "priority": "high"}]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+class Desk:
+    """A tray and an OpenCode that reports to it."""
+
+    def __init__(self, version: str, folder: Path, model: ModelServer) -> None:
+        self.tray = Home(folder / "tray")
+        self.tray.path.mkdir()
+        self.process = self.tray.tray("--no-notify")
+        environment = {
+            "OPENCODE_MONITOR_PORT": str(self.tray.port),
+            "OPENCODE_TRAY_TOKEN_FILE": str(self.tray.path / "data/opencode-tray/token"),
+        }
+        self.opencode = OpenCode(version, folder / "home", model.port, environment)
+
+    def close(self) -> None:
+        self.opencode.kill()
+        self.tray.stop()
+
+    def told(self, session: str, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """What the tray tells of the session, as soon as it is what is wanted."""
+        found: dict[str, Any] = {}
+
+        def look() -> bool:
+            found.clear()
+            found.update(self.tray.session(session))
+            return bool(found and wanted(found))
+
+        try:
+            until(look, 20)
+        except BaseException:
+            print("the last report:", self.tray.status())
+            raise
+        return found
+
+    def status(self, session: str, status: str) -> dict[str, Any]:
+        return self.told(session, lambda told: told["status"] == status)
+
+
+@pytest.fixture(scope="module", params=[NEWEST, LAST_YEAR, OLDEST])
+def desk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model: ModelServer
+) -> Iterator[Desk]:
+    """`opencode serve` of each version, with one tray, for all tests that disturb neither."""
+    made = Desk(request.param, tmp_path_factory.mktemp("desk"), model)
+    try:
+        made.opencode.serve()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path, model: ModelServer) -> Iterator[Callable[[str], Desk]]:
+    """A desk of its own, for tests that kill."""
+    made: list[Desk] = []
+
+    def make(version: str) -> Desk:
+        made.append(Desk(version, tmp_path, model))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_server_is_introduced(desk: Desk) -> None:
+    desk.opencode.session()
+    server = until(lambda: desk.tray.status()["servers"])[0]
+    assert server["directory"] == str(desk.opencode.project)
+    assert server["connected"]
+    assert server["verified"]
+    assert server["opencode"] in (desk.opencode.version, "")
+    assert server["url"] == desk.opencode.url
+    assert server["branch"] in ("master", "main")
+
+
+def test_a_streamed_turn_is_busy_and_then_finished(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"words": 30, "pause": 0.1})
+    desk.status(session, "busy")
+    done = desk.status(session, "completed")
+    assert done["title"] == TITLE
+    assert done["model"] == "fake/fake-1"
+    assert done["agent"] == "build"
+    assert done["tokens"]["output"] == 34
+    assert done["context_percent"] == pytest.approx(15.4)
+    assert done["last_output"].endswith("word29")
+    assert done["cost"] > 0
+    assert done["messages"] == 2
+
+
+def test_a_permission_waits_and_is_gone_when_opencode_says_so(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH]})
+    waiting = desk.status(session, "waiting_for_permission")
+    request = waiting["requests"][0]
+    assert request["kind"] == "permission"
+    assert request["title"] == "bash"
+    assert "echo hi" in request["detail"]
+    assert desk.tray.status()["attention"]["state"] == "waiting_for_permission"
+    desk.opencode.call("POST", f"/session/{session}/permissions/{request['id']}", {"response": "once"})
+    done = desk.status(session, "completed")
+    assert done["requests"] == []
+
+
+def test_a_subagents_permission_waits_at_its_root(desk: Desk) -> None:
+    session = desk.opencode.session()
+    task = {
+        "description": "Look around",
+        "prompt": 'look ##{"calls": [[["bash", {"command": "ls child", "description": "list"}]]]}',
+        "subagent_type": "general",
+    }
+    desk.opencode.prompt(session, {"calls": [[["task", task]]]})
+    waiting = desk.status(session, "waiting_for_permission")
+    request = waiting["requests"][0]
+    assert request["session"] != session
+    child = desk.tray.session(request["session"])
+    assert child["parent"] == session
+    assert desk.tray.status()["attention"]["waiting"] == 1
+    desk.opencode.call("POST", f"/session/{request['session']}/permissions/{request['id']}", {"response": "once"})
+    desk.status(session, "completed")
+
+
+def test_a_question_waits_with_its_options(desk: Desk) -> None:
+    if desk.opencode.version == OLDEST:
+        pytest.skip("OpenCode 1.0 has no question tool")
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [[["question", {"questions": [QUESTION]}]]]})
+    request = desk.status(session, "waiting_for_answer")["requests"][0]
+    assert (request["title"], request["detail"]) == ("Colour", "Which colour?")
+    assert [option["label"] for option in request["questions"][0]["options"]] == ["Red", "Blue"]
+    desk.opencode.call("POST", f"/question/{request['id']}/reply", {"answers": [["Red"]]})
+    desk.status(session, "completed")
+
+
+def test_todos_are_told(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [[["todowrite", {"todos": TODOS}]]]})
+    told = desk.told(session, lambda told: told["todos"])
+    assert told["todos"] == [{"content": "Write the test", "status": "pending"}]
+
+
+def test_an_error_sticks(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"http": 400})
+    assert "scripted 400" in desk.status(session, "error")["error"]
+
+
+def test_a_refusing_provider_is_a_retry_with_its_reason(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"http": 429, "times": 1})
+    retry = desk.status(session, "retry")["retry"]
+    assert retry["attempt"] == 1
+    assert retry["next"] > 0
+    desk.status(session, "completed")
+
+
+def test_a_stop_by_the_person_is_quiet(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"words": 300, "pause": 0.1})
+    desk.status(session, "busy")
+    desk.opencode.call("POST", f"/session/{session}/abort")
+    desk.status(session, "aborted")
+
+
+def test_a_rename_and_a_delete_are_seen(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.told(session, lambda told: told)
+    desk.opencode.call("PATCH", f"/session/{session}", {"title": "By hand"})
+    desk.told(session, lambda told: told["title"] == "By hand")
+    desk.opencode.call("DELETE", f"/session/{session}")
+    until(lambda: not desk.tray.session(session))
+
+
+def test_two_directories_of_one_process_are_two_servers(desk: Desk) -> None:
+    second = desk.opencode.home / "second"
+    second.mkdir(exist_ok=True)
+    session = desk.opencode.session(second)
+    told = desk.told(session, lambda told: told["directory"] == str(second))
+    servers = {server["id"]: server for server in desk.tray.status()["servers"]}
+    assert len({server["directory"] for server in servers.values()}) == 2
+    assert len({server["pid"] for server in servers.values()}) == 1
+    assert servers[told["server"]]["directory"] == str(second)
+
+
+def test_a_second_tray_start_reads_everything_again(own: Callable[[str], Desk]) -> None:
+    desk = own(NEWEST)
+    desk.opencode.serve()
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH]})
+    asked = desk.status(session, "waiting_for_permission")["requests"][0]["asked_at"]
+    desk.process.kill()
+    desk.process.wait(5)
+    desk.process = desk.tray.tray("--no-notify")
+    again = desk.status(session, "waiting_for_permission")
+    assert abs(again["requests"][0]["asked_at"] - asked) < 1000
+
+
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
+def test_an_opencode_that_was_killed_is_disconnected_at_once(own: Callable[[str], Desk], version: str) -> None:
+    desk = own(version)
+    desk.opencode.serve()
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"words": 300, "pause": 0.1})
+    desk.status(session, "busy")
+    desk.opencode.kill()
+    desk.status(session, "disconnected")
+    assert desk.tray.status()["attention"]["state"] == "disconnected"
+
+
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
+def test_the_terminal_ui_with_no_http_server_reports_like_any_other(
+    own: Callable[[str], Desk], version: str, model: ModelServer
+) -> None:
+    desk = own(version)
+    desk.opencode.tui()
+    server = until(lambda: desk.tray.status()["servers"])[0]
+    assert server["url"] is None
+    text = f'prompt of {version} ##{{"calls": [[["bash", {{"command": "echo hi", "description": "say"}}]]]}}'
+    desk.opencode.type(text, lambda: any(version in prompt for prompt in model.prompts))
+    waiting = until(lambda: [s for s in desk.tray.status()["sessions"] if s["status"] == "waiting_for_permission"])
+    assert "echo hi" in waiting[0]["requests"][0]["detail"]
+    desk.opencode.tmux("send-keys", "-t", "tui", "Enter")  # "Allow once" is what the dialog has chosen
+    desk.status(waiting[0]["id"], "completed")

@@ -1,0 +1,218 @@
+"""The real OpenCode, in a private home, against the scripted model: as a server, and in its terminal UI under tmux."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import Self
+
+NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
+PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"
+IN_CI = os.environ.get("CI") == "true"
+
+
+def binary(version: str) -> Path:
+    """The executable that packaging/check.py installed; skips the test where there is none."""
+    folder = os.environ.get("OPENCODE_TEST_DIR") or str(Path.home() / ".cache/opencode-tray-tests/opencode")
+    found = sorted(Path(folder, version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
+    usable = [path for path in found if path.parts[-3] != "opencode-ai"]
+    if usable:
+        return usable[0]
+    reason = f"OpenCode {version} is not in {folder}; run packaging/check.py"
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def until(condition: Callable[[], Any], deadline: float = 20, what: str = "the condition") -> Any:
+    """The first true value of the condition; fails when the deadline has passed."""
+    end = time.monotonic() + deadline
+    while not (value := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not come true within {deadline:g} s")
+        time.sleep(0.05)
+    return value
+
+
+class OpenCode:
+    """One version of OpenCode in a home of its own. `environment` reaches the plugin."""
+
+    def __init__(self, version: str, home: Path, model_port: int, environment: dict[str, str]) -> None:
+        self.version = version
+        self.binary = binary(version)
+        self.home = home
+        self.project = home / "project"
+        self.url = ""
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._tmux: Path | None = None
+        self._make_home(model_port)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "HOME": str(home),
+            **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
+            "TMPDIR": str(home / "tmp"),
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            **environment,
+        }
+
+    def _make_home(self, model_port: int) -> None:
+        for folder in ("config/opencode/plugin", "tmp", "project"):
+            (self.home / folder).mkdir(parents=True)
+        model = {
+            "name": "Fake One",
+            "limit": {"context": 8000, "output": 1000},
+            "cost": {"input": 3, "output": 15},
+        }
+        provider = {
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "Fake",
+            "options": {"baseURL": f"http://127.0.0.1:{model_port}/v1", "apiKey": "x"},
+            "models": {"fake-1": model},
+        }
+        config = {
+            "autoupdate": False,
+            "share": "disabled",
+            "provider": {"fake": provider},
+            "model": "fake/fake-1",
+            "small_model": "fake/fake-1",
+            "permission": {"bash": "ask"},
+        }
+        (self.home / "config/opencode/opencode.json").write_text(json.dumps(config), encoding="utf-8")
+        shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
+        for words in (
+            ("init", "-q"),
+            ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"),
+        ):
+            subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)
+
+    # ------------------------------------------------------------------ as a server
+
+    def serve(self) -> None:
+        """Start `opencode serve`; returns when it answers."""
+        log = (self.home / "serve.log").open("wb")
+        command = [str(self.binary), "serve", "--port", "0", "--hostname", "127.0.0.1"]
+        process = subprocess.Popen(
+            command, cwd=self.project, env=self.environment, stdout=log, stderr=log, start_new_session=True
+        )
+        log.close()
+        self._processes.append(process)
+        text = self.home / "serve.log"
+        self.url = until(
+            lambda: (found := re.search(r"listening on (http://\S+)", text.read_text())) and found[1],
+            30,
+            "opencode serve",
+        )
+        self.call("GET", "/config")  # loads the directory's instance, and the plugin with it
+
+    def call(self, method: str, path: str, body: Any = None, directory: Path | None = None) -> Any:
+        """An HTTP call; the decoded answer."""
+        query = f"?directory={urllib.parse.quote(str(directory))}" if directory else ""
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310  # our own server
+            f"{self.url}{path}{query}", content, {"content-type": "application/json"}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read()[:300]!r}") from error
+        return json.loads(text) if text else None
+
+    def session(self, directory: Path | None = None) -> str:
+        """A new session's id."""
+        return str(self.call("POST", "/session", {}, directory)["id"])
+
+    def prompt(self, session: str, script: dict[str, Any] | None = None, directory: Path | None = None) -> None:
+        """Prompt without waiting for the answer."""
+        text = f"hello ##{json.dumps(script)}" if script else "hello"
+        body = {"parts": [{"type": "text", "text": text}]}
+        if self.version == OLDEST:  # knows no prompt_async: the answer of the blocking call is left unread
+            self._background(session, body, directory)
+        else:
+            self.call("POST", f"/session/{session}/prompt_async", body, directory)
+
+    def _background(self, session: str, body: Any, directory: Path | None) -> None:
+        def post() -> None:
+            try:
+                self.call("POST", f"/session/{session}/message", body, directory)
+            except (AssertionError, OSError):
+                return  # stopped, failed or killed, as the test wanted it
+
+        threading.Thread(target=post, daemon=True).start()
+
+    # ------------------------------------------------------------------ in its terminal UI
+
+    def tui(self, *arguments: str) -> None:
+        """Start the terminal UI under a tmux server of its own; returns when it takes input."""
+        self._tmux = self.home / "tmux.sock"
+        pane = ["new-session", "-d", "-s", "tui", "-x", "120", "-y", "40", str(self.binary), *arguments]
+        self.tmux(*pane)
+        until(lambda: "Ask anything" in self.screen() or "ctrl+" in self.screen().lower(), 40, "the terminal UI")
+
+    def tmux(self, *words: str) -> str:
+        """A command to the private tmux server; what it printed."""
+        command = ["tmux", "-f", "/dev/null", "-S", str(self._tmux), *words]
+        done = subprocess.run(
+            command, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=20, check=False
+        )
+        return done.stdout
+
+    def screen(self) -> str:
+        """What the terminal shows."""
+        return self.tmux("capture-pane", "-p", "-t", "tui")
+
+    def type(self, text: str, sent: Callable[[], bool]) -> None:
+        """Type a prompt and press Enter, until `sent` says that it has arrived."""
+        self.tmux("send-keys", "-t", "tui", "-l", text)
+        until(lambda: text[:20] in self.screen(), 20, "the typed prompt")
+        end = time.monotonic() + 20
+        while not sent():
+            assert time.monotonic() < end, f"Enter did not send the prompt:\n{self.screen()}"
+            self.tmux("send-keys", "-t", "tui", "Enter")
+            pause = time.monotonic() + 1
+            while time.monotonic() < pause and not sent():
+                time.sleep(0.05)
+
+    # ------------------------------------------------------------------ the end
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End every process that was started here."""
+        if self._tmux is not None:
+            pids = self.tmux("list-panes", "-a", "-F", "#{pane_pid}").split()
+            for pid in pids:
+                os.kill(int(pid), number)
+            self.tmux("kill-server")
+            self._tmux = None
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
+        self._processes.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()

@@ -1,0 +1,103 @@
+"""The program as a person runs it: real processes in a private home."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Home:
+    """A private home, and commands run in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.port = free_port()
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
+        self.environment = {
+            **kept,
+            "HOME": str(path),
+            "USERPROFILE": str(path),
+            "XDG_CONFIG_HOME": str(path / "config"),
+            "XDG_DATA_HOME": str(path / "data"),
+            "XDG_STATE_HOME": str(path / "state"),
+            "XDG_CACHE_HOME": str(path / "cache"),
+        }
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tray", *arguments],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            cwd=self.path,
+        )
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tray", *arguments],
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.path,
+        )
+        self._processes.append(process)
+        return process
+
+    def tray(self, *arguments: str) -> subprocess.Popen[str]:
+        """A headless tray that accepts plugins."""
+        process = self.start("run", "--headless", "--port", str(self.port), *arguments)
+        assert process.stdout is not None
+        said = ""
+        while "listens on" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        return process
+
+    def status(self) -> dict[str, Any]:
+        done = self.run("status", "--json", "--port", str(self.port))
+        assert done.returncode == 0, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """One session of the report; empty if it is not there."""
+        return next((told for told in self.status()["sessions"] if told["id"] == session_id), {})
+
+    def stop(self) -> None:
+        """End every process that was started here."""
+        for process in self._processes:
+            process.kill()
+            process.wait(10)
+            if process.stdout is not None:
+                process.stdout.close()
+        self._processes.clear()
+
+    @property
+    def token(self) -> str:
+        return (self.path / "data/opencode-tray/token").read_text(encoding="utf-8").strip()
+
+
+def until(condition: Callable[[], Any], deadline: float = 10) -> Any:
+    end = time.monotonic() + deadline
+    while not (value := condition()):
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.05)
+    return value

@@ -1,0 +1,51 @@
+"""Sounds: played by what is there, never waited for, and text is never an option of the voice."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from tray.core.alerts import Reason
+from tray.system import resources, sound
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows plays through its own interface")
+
+
+def program(folder: Path, body: str) -> str:
+    path = folder / "player"
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_first_player_that_is_there_plays_the_file(tmp_path: Path) -> None:
+    player = program(tmp_path, f'echo "$@" > {tmp_path}/said')
+    assert asyncio.run(sound.play(Path("cue.wav"), [("no-such-player-here",), (player, "-q")]))
+    assert (tmp_path / "said").read_text(encoding="utf-8").strip() == "-q cue.wav"
+
+
+def test_without_any_player_nothing_happens() -> None:
+    assert not asyncio.run(sound.play(Path("cue.wav"), [("no-such-player-here",)]))
+
+
+def test_a_player_that_fails_is_no_error(tmp_path: Path) -> None:
+    assert not asyncio.run(sound.play(Path("cue.wav"), [(program(tmp_path, "exit 3"),)]))
+
+
+def test_what_is_spoken_is_one_argument_whatever_it_says(tmp_path: Path) -> None:
+    voice = program(tmp_path, f'printf "%s|" "$@" > {tmp_path}/said')
+    assert asyncio.run(sound.speak("-w file; $(reboot)", [(voice, "--")]))
+    assert (tmp_path / "said").read_text(encoding="utf-8") == "--|-w file; $(reboot)|"
+
+
+@pytest.mark.parametrize("reason", [reason.value for reason in Reason])
+def test_every_reason_has_a_short_soft_cue(reason: str) -> None:
+    with wave.open(str(resources.cue(reason)), "rb") as file:
+        seconds = file.getnframes() / file.getframerate()
+        samples = memoryview(file.readframes(file.getnframes())).cast("h")
+    assert 0.1 < seconds < 0.5
+    assert 3_000 < max(abs(sample) for sample in samples) < 20_000
