@@ -38,6 +38,7 @@ DESKTOP_PACKAGES = (
     "fonts-noto-color-emoji",
     "dunst",
     "trayer",
+    "ripgrep",
     "tmux",
     "git",
 )

@@ -30,9 +30,12 @@ def binary(version: str) -> Path:
     folder = os.environ.get("OPENCODE_TEST_DIR") or str(Path.home() / ".cache/opencode-tray-tests/opencode")
     found = sorted(Path(folder, version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
     usable = [path for path in found if path.parts[-3] != "opencode-ai"]
-    if usable:
+    if not usable:
+        reason = f"OpenCode {version} is not in {folder}; run packaging/check.py"
+    elif version == OLDEST and shutil.which("rg") is None:
+        reason = f"OpenCode {version} would fetch ripgrep by itself; install it"
+    else:
         return usable[0]
-    reason = f"OpenCode {version} is not in {folder}; run packaging/check.py"
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -14,7 +14,7 @@ from fake_desktop import FakeDesktop, PrivateBus, running, until
 from tray.core.choices import Choice, GoTo, GoToNext, Quit
 from tray.core.model import SessionKey, Status
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.status_notifier import StatusNotifierIcon
+from tray.surfaces.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.tray_icon import TrayUnavailable
 from tray.surfaces.view import IconView, TrayView
 
@@ -271,6 +271,14 @@ def test_an_older_kind_of_tray_gets_the_icon_if_no_panel_of_this_kind_comes(bus:
     icon = Seen().icon(view(), elsewhere=lambda: True)
     with pytest.raises(TrayUnavailable, match="older kind"):
         icon.run()
+
+
+def test_a_panel_that_only_restarts_keeps_the_icon_though_an_older_tray_is_there(bus: PrivateBus):
+    seen = Seen()
+    with running(seen.icon(view(), elsewhere=lambda: True)) as thread:
+        asyncio.run(shown_once(bus, seen))
+        thread.join(GIVE_WAY + 1)
+        assert thread.is_alive()
 
 
 def test_without_a_bus_the_icon_is_unavailable(bus: PrivateBus):

@@ -8,7 +8,7 @@ import pytest
 from desk import Desk, until
 from test_panel import ROWS, colour, view
 
-from fake_desktop import PrivateBus, need, running
+from fake_desktop import PrivateBus, environment, need, running
 from tray.core.choices import Choice, GoToNext
 from tray.core.model import Status
 from tray.surfaces.pystray_icon import PystrayIcon
@@ -54,9 +54,16 @@ def test_an_older_tray_gets_the_icon_where_no_panel_of_the_newer_kind_is(desk: D
         desk.wait_for_icon(colour(Status.ERROR))
 
 
-def test_without_a_screen_the_icon_is_unavailable(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None) is None
-    with pytest.raises(TrayUnavailable):
-        PystrayIcon("xorg", "opencode-tray", view(), lambda _: None).run()
+def test_without_a_screen_there_is_no_icon(bus: PrivateBus):
+    with environment(DISPLAY=None, WAYLAND_DISPLAY=None):
+        assert open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None) is None
+        with pytest.raises(TrayUnavailable):
+            PystrayIcon("xorg", "opencode-tray", view(), lambda _: None).run()
+
+
+def test_with_neither_bus_nor_screen_that_answers_the_icon_is_unavailable():
+    with environment(DISPLAY="nonsense", WAYLAND_DISPLAY=None, DBUS_SESSION_BUS_ADDRESS="unix:path=/nowhere"):
+        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None)
+        assert icon is not None
+        with pytest.raises(TrayUnavailable):
+            icon.run()

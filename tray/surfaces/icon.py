@@ -20,7 +20,7 @@ from tray.surfaces.view import IconView
 
 @lru_cache(maxsize=128)
 def draw(view: IconView, size: int) -> Image.Image:
-    """Return the icon, `size` × `size` pixels, RGBA. The picture is shared: copy it before changing it.
+    """Return the icon, `size` by `size` pixels, RGBA. The picture is shared: copy it before changing it.
 
     Monochrome is black on clear, a template for a desktop that colours icons by itself.
     """
@@ -103,7 +103,7 @@ def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: 
     canvas.fill(shape(size, 0), ink.edge)
     canvas.fill(shape(size, edge), ink.body)
     height = 2 * round(size * (0.3 if not count else 0.29))
-    pen = round(size / (9 if mark == "!" else 9))
+    pen = round(size / 9)
     width = measure(mark, height, pen)
     if not count:
         canvas.write(mark, ((size - width) // 2, (size - height) // 2, height), pen, ink.mark)
@@ -131,7 +131,7 @@ def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
 def _octagon(size: int, inset: float) -> Path:
     """A stop sign: the agent stands until somebody lets it go on."""
     low, high = inset, size - inset
-    cut = size * 0.27 - inset * 0.41 + inset * 0.0
+    cut = size * 0.27 - inset * 0.41
     return (
         (low + cut, low), (high - cut, low), (high, low + cut), (high, high - cut),
         (high - cut, high), (low + cut, high), (low, high - cut), (low, low + cut),

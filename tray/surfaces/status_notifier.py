@@ -61,6 +61,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._bus_name = f"{ITEM}-{os.getpid()}-{next(_instances)}"
         self._hosted = False
         self._registered = False
+        self._settled = False  # this desktop has such panels, though one may be restarting just now
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._life: asyncio.Task[None] | None = None
@@ -180,7 +181,8 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             except BusError as error:
                 log.debug("not registered: %s", error)
                 pause = next(pauses, None)
-                if asyncio.get_running_loop().time() - started >= GIVE_WAY and self._elsewhere():
+                waited = asyncio.get_running_loop().time() - started
+                if not self._settled and waited >= GIVE_WAY and self._elsewhere():
                     raise TrayUnavailable("there is no StatusNotifier panel, only an older kind of tray") from error
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._look_again.wait(), pause)
@@ -191,7 +193,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             body = [self._bus_name]
             request = Message(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", signature="s", body=body)
             await call(bus, request)
-            self._registered = True
+            self._registered = self._settled = True
         self._set_hosted(hosted=await host_registered(bus))
 
     def _set_hosted(self, *, hosted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import cos, hypot, radians, sin
 
 from PIL import Image, ImageDraw
@@ -43,7 +44,7 @@ class Canvas:
         """Draw a line through all points, its ends and joints round."""
         for point in path:
             self.disc(point, width / 2, colour)
-        for (x0, y0), (x1, y1) in zip(path, path[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(path):
             length = hypot(x1 - x0, y1 - y0)
             if length:
                 nx, ny = (y0 - y1) / length * width / 2, (x1 - x0) / length * width / 2

@@ -17,6 +17,8 @@ from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)
 
+FOR_A_MENU = "install PyGObject and gir1.2-ayatanaappindicator3-0.1, or use a panel with StatusNotifier support"
+
 
 class TrayUnavailable(Exception):  # noqa: N818  # a fact about the desktop, not a mistake
     """This kind of icon cannot be shown here; the text says why."""
@@ -108,7 +110,7 @@ class FirstThatShows:
             if self._view is not None:
                 self._icon.show(self._view)
             if not self.has_menu:
-                log.warning("this tray has no menu; a click goes to whoever waits longest")
+                log.warning("this tray gets no menu, a click goes to whoever waits longest; for a menu %s", FOR_A_MENU)
         return None
 
     def show(self, view: TrayView) -> None:

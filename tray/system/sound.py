@@ -14,12 +14,15 @@ PLAYERS: dict[str, Sequence[Sequence[str]]] = {
     "linux": (("pw-play",), ("paplay",), ("aplay", "-q")),
     "darwin": (("afplay",),),
 }
+_SPEAK_INPUT = (
+    "Add-Type -AssemblyName System.Speech; "
+    "(New-Object System.Speech.Synthesis.SpeechSynthesizer).Speak([Console]::In.ReadToEnd())"
+)
 SPEAKERS: dict[str, Sequence[Sequence[str]]] = {
     "linux": (("spd-say", "--wait", "--"), ("espeak-ng", "--"), ("espeak", "--")),
     "darwin": (("say", "--"),),
-    "win32": (("powershell", "-NoProfile", "-Command", "Add-Type -AssemblyName System.Speech; "
-               "(New-Object System.Speech.Synthesis.SpeechSynthesizer).Speak([Console]::In.ReadToEnd())"),),
-}  # fmt: skip
+    "win32": (("powershell", "-NoProfile", "-Command", _SPEAK_INPUT),),
+}
 
 
 async def play(file: Path, players: Sequence[Sequence[str]] | None = None) -> bool:
