@@ -407,9 +407,8 @@ class Watcher {
     this.tell(type, pick(properties, ["sessionID", "requestID", "permissionID", "reply", "response"]))
   }
 
-  /** A turn has ended: no tool runs any more, and the last line is due. */
+  /** A turn has ended: no tool runs any more. */
   rest(trace) {
-    this.tellText(trace)
     trace.tools.clear()
     trace.tool = undefined
     trace.toolTold = ""
@@ -458,13 +457,20 @@ class Watcher {
   }
 
   tellText(trace) {
-    if (!trace.text || !this.#heard()) return
-    const line = lastLine(trace.text.tail)
-    trace.text.since = Date.now()
-    if (!line || line === trace.textTold) return
-    trace.textTold = line
+    const line = this.newLine(trace)
+    if (!line) return
     trace.spokeAt = trace.text.since
     this.tell("message.part.updated", { part: { sessionID: trace.id, type: "text", text: line } })
+  }
+
+  /** The last line that was written, if it is to be told and was not yet. */
+  newLine(trace) {
+    if (!trace.text || !this.#heard()) return ""
+    const line = lastLine(trace.text.tail)
+    trace.text.since = Date.now()
+    if (line === trace.textTold) return ""
+    trace.textTold = line
+    return line
   }
 }
 
@@ -523,8 +529,8 @@ function followMessage(watcher, info, type) {
   const ended = `${told.id} ${told.finish} ${told.error?.name} ${told.tokens?.output}`
   if (ended === trace.ended) return
   trace.ended = ended
-  watcher.tellText(trace)
-  watcher.tell(type, { info: told })
+  const output = watcher.newLine(trace)
+  watcher.tell(type, { info: output ? { ...told, output } : told })
 }
 
 /** Only the assistant's text is output; the prompt is a text part as well and stays here. */
@@ -581,11 +587,13 @@ const tryAsk = (call, within) => ask(call, within).catch(() => undefined)
 const listOrNothing = (value) => (Array.isArray(value) ? value : undefined)
 
 /** The truth of this moment; a section that could not be read is absent. */
-async function takeSnapshot({ client, directory, serverUrl }, watcher) {
-  const listed = listOrNothing(await tryAsk(() => client.session.list({ query: { limit: SESSIONS_MOST } })))
-  const statuses = await tryAsk(() => client.session.status())
-  const [permissions, questions] = await readRequests(client, serverUrl, watcher)
-  const vcs = await tryAsk(() => client._client.get({ url: "/vcs" }))
+async function takeSnapshot(input, watcher) {
+  const { client, directory } = input
+  const query = { directory } // OpenCode 1.0's client asks for the process's first directory by itself
+  const listed = listOrNothing(await tryAsk(() => client.session.list({ query: { ...query, limit: SESSIONS_MOST } })))
+  const statuses = await tryAsk(() => client.session.status({ query }))
+  const [permissions, questions] = await readRequests(input, watcher)
+  const vcs = await tryAsk(() => client._client.get({ url: "/vcs", query }))
 
   const snapshot = { type: "snapshot" }
   if (isRecord(statuses)) snapshot.status = activeOnly(statuses)
@@ -603,19 +611,20 @@ async function takeSnapshot({ client, directory, serverUrl }, watcher) {
   const newest = snapshot.sessions.filter((session) => live.has(session.id)).slice(0, DIGESTS_MOST)
   for (const session of newest) {
     const messages = listOrNothing(
-      await tryAsk(() => client.session.messages({ path: { id: session.id }, query: { limit: DIGEST_MESSAGES } })),
+      await tryAsk(() => client.session.messages({ path: { id: session.id }, query: { ...query, limit: DIGEST_MESSAGES } })),
     )
     if (messages) session.digest = digestOf(messages.slice(-DIGEST_MESSAGES))
-    const todos = listOrNothing(await tryAsk(() => client.session.todo({ path: { id: session.id } })))
+    const todos = listOrNothing(await tryAsk(() => client.session.todo({ path: { id: session.id }, query })))
     if (todos?.length) snapshot.todos[session.id] = todoInfo(todos)
   }
   return snapshot
 }
 
 /** What waits. OpenCode 1.0 has no such paths (and would ask the internet for them): there the watcher knows. */
-async function readRequests(client, serverUrl, watcher) {
+async function readRequests({ client, directory, serverUrl }, watcher) {
   if (serverUrl === undefined) return [[...watcher.permissions.values()], [...watcher.questions.values()]]
-  const read = async (url) => listOrNothing(await tryAsk(() => client._client.get({ url })))
+  const query = { directory }
+  const read = async (url) => listOrNothing(await tryAsk(() => client._client.get({ url, query })))
   const permissions = await read("/permission")
   const questions = await read("/question")
   return [permissions, questions].map((list) => list?.slice(0, REQUESTS_MOST).map(requestInfo).filter(Boolean))
@@ -635,7 +644,7 @@ async function chooseSessions(client, directory, listed, live) {
   const known = new Map(listed.filter((info) => isText(info?.id)).map((info) => [info.id, info]))
   let extra = 0 // sessions that the listing left out
   const find = async (id) => {
-    if (!known.has(id) && extra++ < 50) known.set(id, await tryAsk(() => client.session.get({ path: { id } })))
+    if (!known.has(id) && extra++ < 50) known.set(id, await tryAsk(() => client.session.get({ path: { id }, query: { directory } })))
     return isText(known.get(id)?.id) ? known.get(id) : undefined
   }
   for (const id of live.keys()) await find(id)
@@ -708,8 +717,8 @@ const METHODS = {
     const { sessionID, limit = 50 } = isRecord(params) ? params : {}
     if (!isText(sessionID) || !/^[\w-]{1,128}$/.test(sessionID)) throw new BadParams("sessionID is not an id")
     if (!Number.isInteger(limit) || limit < 1 || limit > 200) throw new BadParams("limit is not within 1…200")
-    const { client } = link.instance.input
-    const messages = await ask(() => client.session.messages({ path: { id: sessionID }, query: { limit } }))
+    const { client, directory } = link.instance.input
+    const messages = await ask(() => client.session.messages({ path: { id: sessionID }, query: { directory, limit } }))
     return bounded((listOrNothing(messages) ?? []).slice(-limit))
   },
 }
@@ -885,7 +894,7 @@ class Link {
     if (this.#stale) return
     if (this.#waiting > WAITING_MOST) return this.#behind()
     const news = this.#told.news(event)
-    if (news) this.#send({ type: "event", event: news })
+    if (news) this.#send([news.type, news.properties])
     if (event.type === "session.status" && !this.#limitsTold) attempt(() => this.#sendLimits())
   }
 
@@ -1137,7 +1146,7 @@ class Instance {
     const { client, directory, project, serverUrl } = this.input
     this.#place ??= await readPlace(process.env)
     this.#server ??= await this.#findServer(serverUrl)
-    const vcs = await tryAsk(() => client._client.get({ url: "/vcs" }), SECOND)
+    const vcs = await tryAsk(() => client._client.get({ url: "/vcs", query: { directory } }), SECOND)
     const name = basename(directory ?? "") || directory
     return {
       serverId: cut(`${hostname()}-${process.pid}`, 256),

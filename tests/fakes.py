@@ -80,7 +80,7 @@ class FakePlugin:
             await self.socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
 
     async def event(self, kind: str, **properties: Any) -> None:
-        await self.send({"type": "event", "event": {"type": kind, "properties": properties}})
+        await self.send([kind, properties])
 
     async def receive(self) -> Any:
         """The next frame; None when the listener has closed."""

@@ -145,7 +145,7 @@ class OpenCode:
 
     def prompt(self, session: str, script: dict[str, Any] | None = None, directory: Path | None = None) -> None:
         """Prompt without waiting for the answer."""
-        text = f"hello ##{json.dumps(script)}" if script else "hello"
+        text = f"hello from {session} ##{json.dumps(script or {})}"  # no two prompts are alike to the model
         body = {"parts": [{"type": "text", "text": text}]}
         if self.version == OLDEST:  # knows no prompt_async: the answer of the blocking call is left unread
             self._background(session, body, directory)

@@ -1,7 +1,7 @@
 /** The calls a tray may make: an allow-list. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { frames, ses, until, withPlugin } from "./fakes.js"
+import { directory, frames, ses, until, withPlugin } from "./fakes.js"
 
 const refused = -32000
 const long = "x".repeat(5_000)
@@ -39,7 +39,7 @@ test("session.messages gives at most what was asked for, with long strings cut",
   assert.deepEqual(result.map(({ info }) => info.id), ["msg_7", "msg_8"])
   assert.equal(result[0].parts[0].text.length, 2_000)
   assert.equal(result[0].parts[0].state.deep[0].length, 2_000)
-  assert.deepEqual(asked, [["session.messages", { path: { id: ses }, query: { limit: 2 } }]])
+  assert.deepEqual(asked, [["session.messages", { path: { id: ses }, query: { directory, limit: 2 } }]])
 })
 
 test("OpenCode's no is passed on with its status", async () => {

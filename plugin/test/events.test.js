@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { directory, frames, pass, ses, session, Tray, until, withPlugin } from "./fakes.js"
 
+const examples = frames.events.map(([type, properties]) => ({ type, properties }))
 const asst = "msg_2"
 const busy = { sessionID: ses, status: { type: "busy" } }
 const idle = { sessionID: ses, status: { type: "idle" } }
@@ -22,7 +23,7 @@ async function told(...steps) {
 }
 
 test("the examples in frames.json are what the plugin makes of OpenCode's events", async () => {
-  const events = frames.events.map((frame) => frame.event).filter(({ type }) => type !== "message.part.updated")
+  const events = examples.filter(({ type, properties }) => type !== "message.part.updated" && !properties.info?.output)
   const whole = {} // OpenCode always tells a session whole
   const steps = events.map(({ type, properties }) => {
     if (type !== "session.created" && type !== "session.updated") return [type, properties]
@@ -34,17 +35,19 @@ test("the examples in frames.json are what the plugin makes of OpenCode's events
 })
 
 test("the examples of activity are what the plugin makes of OpenCode's parts", async () => {
-  const parts = frames.events.map((frame) => frame.event).filter(({ type }) => type === "message.part.updated")
+  const { properties: ended } = examples.find(({ properties }) => properties.info?.output)
   const made = await told(
     ["message.updated", assistant()],
     ["message.part.updated", toolPart("1", "bash", "running")],
     1_000,
     ["message.part.updated", toolPart("1", "bash", "completed")],
     ["message.part.updated", textPart("")],
+    5_000,
     ["message.part.updated", textPart("Some.\nAll tests pass now.\n\n")],
-    ["message.updated", assistant({ time: { created: 1, completed: 2 } })],
+    ["message.part.updated", textPart("Some.\nAll tests pass now.\n\nAll of them.\n")],
+    ["message.updated", assistant({ id: ended.info.id, time: { created: 1, ...ended.info.time } })],
   )
-  assert.deepEqual(made.slice(0, 3), parts)
+  assert.deepEqual(made, examples.filter(({ type }) => type === "message.part.updated").concat({ type: "message.updated", properties: ended }))
 })
 
 test("event types that PROTOCOL.md does not name are left out", async () => {
@@ -157,7 +160,7 @@ test("streamed text is told every 5 s and at the end, one line of at most 200 ch
   const steps = [["message.updated", assistant()], ["message.part.updated", textPart("")]]
   for (let second = 0; second < 12; second++) steps.push(delta(`line ${second}\n`), 1_000)
   const events = await told(...steps, ["message.part.updated", textPart(`line 11\n${"z".repeat(500)}`)], ["message.updated", assistant({ time: { completed: 2 } })])
-  const lines = events.filter(({ type }) => type === "message.part.updated").map(({ properties }) => properties.part.text)
+  const lines = events.map(({ properties }) => properties.part?.text ?? properties.info.output)
   assert.deepEqual(lines, ["line 5", "line 10", "z".repeat(200)])
 })
 
@@ -165,8 +168,8 @@ test("text of OpenCode 1.0, which comes whole each time, is told just as rarely"
   const steps = [["message.updated", assistant()]]
   let text = ""
   for (let n = 0; n < 120; n++) steps.push(["message.part.updated", textPart((text += `line ${n}\n`), { delta: "x" })], 50)
-  const events = await told(...steps, ["session.status", busy], ["session.status", idle])
-  const lines = events.filter(({ type }) => type === "message.part.updated").map(({ properties }) => properties.part.text)
+  const events = await told(...steps, ["message.updated", assistant({ time: { completed: 2 } })])
+  const lines = events.map(({ properties }) => properties.part?.text ?? properties.info.output)
   assert.equal(lines.length, 2)
   assert.equal(lines[1], "line 119")
 })

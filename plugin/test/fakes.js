@@ -9,7 +9,7 @@ import { OpenCodeTray } from "../opencode-tray.js"
 export const frames = JSON.parse(readFileSync(new URL("../examples/frames.json", import.meta.url), "utf8"))
 export const { token } = frames
 export const directory = "/home/dev/project"
-export const ses = frames.events[0].event.properties.info.id
+export const ses = frames.events[0][1].info.id
 const trayNonce = frames.challenge.nonce
 
 const proof = (token, who, hello, nonce) =>
@@ -102,7 +102,7 @@ export class Tray {
     return this.frames.filter((frame) => frame.type === type)
   }
   get events() {
-    return this.of("event").map((frame) => frame.event)
+    return this.frames.filter(Array.isArray).map(([type, properties]) => ({ type, properties }))
   }
   get snapshots() {
     return this.of("snapshot").filter((frame) => !frame.limits)

@@ -129,7 +129,7 @@ test("what happens while it is read follows it, in order", () => {
     assert.equal(tray.events.length, 0)
     release()
     await until(() => tray.events.length === 3)
-    const types = tray.frames.map((frame) => frame.event?.type ?? frame.type)
+    const types = tray.frames.map((frame) => frame.type ?? frame[0])
     assert.deepEqual(types.slice(types.indexOf("snapshot")).slice(0, 4), ["snapshot", "session.status", "permission.asked", "session.status"])
   })
 })

@@ -171,10 +171,7 @@ def test_status_json_has_the_shape_that_scripts_rely_on(home: Home) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
 def test_what_the_tray_writes_is_its_owners_alone_and_holds_no_secret(home: Home) -> None:
     process = home.tray("--debug")
-    prompt = {
-        "type": "event",
-        "event": {"type": "session.updated", "properties": {"info": {"id": SES, "title": "TOPSECRET"}}},
-    }
+    prompt = ["session.updated", {"info": {"id": SES, "title": "TOPSECRET"}}]
     asyncio.run(say_once(home, SNAPSHOT, prompt, "not json TOPSECRET"))
     process.terminate()
     process.wait(5)

@@ -382,6 +382,10 @@ BAD_FRAMES = [
     {"type": "event", "event": {"type": "session.status", "properties": {"sessionID": 5, "status": {"type": "busy"}}}},
     {"type": "event", "event": {"type": "session.status", "properties": {"sessionID": SES, "status": {"type": "odd"}}}},
     {"type": "event", "event": {"type": "permission.asked", "properties": {"id": "p"}}},
+    ["session.status"],
+    ["session.status", {"sessionID": SES}],
+    ["session.status", {"sessionID": SES, "status": {"type": "odd"}}],
+    ["permission.asked", [], {}],
     {"type": "snapshot", "sessions": "all"},
     '{"type":"event","event":' + "[" * 5000 + "]" * 5000 + "}",
 ]

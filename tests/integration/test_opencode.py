@@ -100,7 +100,7 @@ def test_a_server_is_introduced(desk: Desk) -> None:
     assert server["connected"]
     assert server["verified"]
     assert server["opencode"] in (desk.opencode.version, "")
-    assert server["url"] == desk.opencode.url
+    assert server["url"] == (None if desk.opencode.version == OLDEST else desk.opencode.url)  # told since 1.1.11
     assert server["branch"] in ("master", "main")
 
 
@@ -151,9 +151,8 @@ def test_a_subagents_permission_waits_at_its_root(desk: Desk) -> None:
     desk.status(session, "completed")
 
 
+@pytest.mark.parametrize("desk", [NEWEST, LAST_YEAR], indirect=True)  # OpenCode 1.0 has no question tool
 def test_a_question_waits_with_its_options(desk: Desk) -> None:
-    if desk.opencode.version == OLDEST:
-        pytest.skip("OpenCode 1.0 has no question tool")
     session = desk.opencode.session()
     desk.opencode.prompt(session, {"calls": [[["question", {"questions": [QUESTION]}]]]})
     request = desk.status(session, "waiting_for_answer")["requests"][0]

@@ -29,7 +29,7 @@ from tray.system.paths import Paths
 
 STEP = 4.0  # s between two things that happen
 
-Frame = dict[str, Any]
+Frame = dict[str, Any] | list[Any]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -144,7 +144,7 @@ def _snapshot(project: str) -> Frame:
 
 
 def _event(kind: str, **properties: Any) -> Frame:
-    return {"type": "event", "event": {"type": kind, "properties": properties}}
+    return [kind, properties]
 
 
 def _story() -> Iterator[tuple[str, Frame]]:

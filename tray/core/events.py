@@ -30,6 +30,7 @@ class Digest:
     last: Message | None = None
     output: str = ""
     tool: str = ""
+    partial: bool = False  # there are more messages than were read
 
 
 @dataclass(frozen=True, slots=True)

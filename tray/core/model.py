@@ -227,6 +227,7 @@ class Message:
     cost: float = 0.0
     completed: int = 0  # when it ended; 0: not yet
     summary: bool = False  # the text of a compaction
+    output: str = ""  # the last line of its text, if it was told with the message
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,16 @@ _PLAIN_FACTS = (
 
 
 def with_digest(session: Session, digest: Digest) -> Session:
-    """Take over what the messages say. An error that was seen before and dismissed does not come back."""
+    """Take over what the messages say. An error that was seen before and dismissed does not come back.
+
+    Counts of the newest messages alone (`partial`) are taken only where less was known.
+    """
     last = digest.last
     known = session.last is not None and last is not None and session.last.id == last.id
-    after = replace(
-        session,
-        messages=digest.messages,
-        last_output=digest.output or session.last_output,
-        tool=digest.tool,
-    )
-    if not session.counted:
+    after = replace(session, last_output=digest.output or session.last_output, tool=digest.tool)
+    if not digest.partial or digest.messages > session.messages:
+        after = replace(after, messages=digest.messages)
+    if not session.counted and (not digest.partial or digest.tokens.total > session.tokens.total):
         after = replace(after, tokens=digest.tokens, cost=digest.cost)
     if last is None:
         return after
@@ -133,7 +133,12 @@ def with_message(session: Session, message: Message) -> Session:
             tokens=session.tokens + message.tokens - previous.tokens,
             cost=session.cost + message.cost - previous.cost,
         )
-    after = replace(after, last=message, context_tokens=_context(message, session.context_tokens))
+    after = replace(
+        after,
+        last=message,
+        last_output=message.output or session.last_output,
+        context_tokens=_context(message, session.context_tokens),
+    )
     if Failure(message.error).aborted and after.outcome is Outcome.COMPLETED:
         after = replace(after, outcome=Outcome.ABORTED)
     return after

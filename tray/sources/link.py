@@ -148,10 +148,12 @@ class Link:
 
     def _take(self, raw: bytes) -> None:
         try:
+            if raw.startswith(b"["):
+                self._happened(raw)
+                return
             frame = _frame.decode(raw)
             if frame.type == "event" and frame.event is not ABSENT:
-                for event in decode_event(self.server.id, frame.event, self._now()):
-                    self._event(event)
+                self._happened(frame.event)
             elif frame.type == "snapshot":
                 self._event(decode_snapshot(self.server.id, raw, self._now()))
             elif frame.type == "goodbye":
@@ -162,6 +164,10 @@ class Link:
                 raise FrameError(f"unknown frame type {frame.type[:40]!r}")
         except (FrameError, *WRONG) as error:
             self._bad_frame(str(error))
+
+    def _happened(self, raw: bytes | msgspec.Raw) -> None:
+        for event in decode_event(self.server.id, raw, self._now()):
+            self._event(event)
 
     def _event(self, event: SourceEvent) -> None:
         if isinstance(event, InstanceDisposed) and self.seed:

@@ -12,6 +12,7 @@ import msgspec
 
 from tray.core.events import SessionFacts
 from tray.core.model import Activity, Failure, Message, Option, Question, Request, RequestKind, Retry, Todo, Tokens
+from tray.core.text import last_line
 
 LONG = 2_000  # characters kept of a command, a question, an error
 SHORT = 500  # characters kept of a title, a name, an id
@@ -93,6 +94,7 @@ class MessageInfo(msgspec.Struct):
     time: _Time = msgspec.field(default_factory=_Time)
     completed: Number | None = None
     summary: object = None
+    output: str = ""
 
     def known(self) -> Message:
         """The record of core."""
@@ -108,6 +110,7 @@ class MessageInfo(msgspec.Struct):
             cost=float(self.cost),
             completed=whole(self.time.completed or self.completed or 0),
             summary=self.summary is True,
+            output=last_line(self.output, OUTPUT),
         )
 
 

@@ -37,6 +37,7 @@ class _Digest(msgspec.Struct, omit_defaults=True):
     last: MessageInfo | None = None
     output: str = ""
     tool: str = ""
+    partial: bool = False
 
     def known(self) -> Digest:
         """The record of core."""
@@ -47,6 +48,7 @@ class _Digest(msgspec.Struct, omit_defaults=True):
             last=self.last.known() if self.last else None,
             output=last_line(self.output, OUTPUT),
             tool=self.tool[:SHORT],
+            partial=self.partial,
         )
 
 

@@ -47,6 +47,8 @@ WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspe
 
 
 class _Envelope(msgspec.Struct):
+    """An event of protocol 1; protocol 2 sends the pair alone."""
+
     type: str
     properties: msgspec.Raw = msgspec.Raw(b"{}")
 
@@ -163,14 +165,15 @@ _EVENTS: Mapping[str, Decoder] = {
     "server.instance.disposed": lambda s, *_: (InstanceDisposed(s),),
 }
 
-_envelope = msgspec.json.Decoder(_Envelope)
+_event = msgspec.json.Decoder(tuple[str, msgspec.Raw] | _Envelope)
 
 
 def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
-    """One of OpenCode's events; `()` for a type that bears on nothing shown. Raises FrameError."""
+    """One of OpenCode's events, as protocol 2 or 1 writes it; `()` if it bears on nothing shown. Raises FrameError."""
     try:
-        envelope = _envelope.decode(raw)
-        decoder = _EVENTS.get(envelope.type)
-        return () if decoder is None else decoder(server_id, envelope.properties, at)
+        told = _event.decode(raw)
+        kind, properties = (told.type, told.properties) if isinstance(told, _Envelope) else told
+        decoder = _EVENTS.get(kind)
+        return () if decoder is None else decoder(server_id, properties, at)
     except WRONG as error:
         raise FrameError(str(error)) from error
