@@ -1,0 +1,88 @@
+"""The icon's promises: told apart by shape alone, seen on light and dark panels, sharp at every size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import pytest
+from PIL import Image, ImageChops
+
+from tray.core.model import Status
+from tray.surfaces.icon import draw
+from tray.surfaces.view import IconView
+
+SIZES = (16, 20, 22, 24, 32, 48, 64)
+SHAPES = tuple(status for status in Status if status is not Status.ABORTED)  # looks like idle: nothing to do
+PANELS = {"light": (0xF0, 0xF0, 0xF0), "dark": (0x20, 0x20, 0x20)}
+NEEDING = (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER)
+
+
+def pixels(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    raw = picture.tobytes()
+    return ((raw[at], raw[at + 1], raw[at + 2], raw[at + 3]) for at in range(0, len(raw), 4))
+
+
+def unlike(one: Image.Image, other: Image.Image) -> float:
+    """The part of the picture that differs, from 0 to 1."""
+    difference = ImageChops.difference(one, other).tobytes()
+    return sum(difference) / 255 / len(difference)
+
+
+def luminance(colour: tuple[int, ...]) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    linear = [(c / 255 / 12.92) if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """Contrast ratio (WCAG 2.2)."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_states_differ_by_shape_alone(size: int) -> None:
+    alphas = {status: draw(IconView(status, monochrome=True), size).getchannel("A") for status in SHAPES}
+    for one, other in combinations(SHAPES, 2):
+        assert unlike(alphas[one], alphas[other]) > 0.06, (one, other)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+@pytest.mark.parametrize("status", Status)
+def test_every_state_stands_out_from_the_panel(status: Status, panel: str) -> None:
+    """A graphic needs 3 : 1 (WCAG 2.2, 1.4.11): a fifth of its area at least has that."""
+    solid = [pixel for pixel in pixels(draw(IconView(status), 24)) if pixel[3] == 255]
+    seen = [pixel for pixel in solid if contrast(pixel, PANELS[panel]) >= 3]
+    assert len(seen) > len(solid) / 5
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("status", NEEDING)
+def test_each_count_can_be_read(status: Status, size: int) -> None:
+    counted = [draw(IconView(status, count), size).convert("L") for count in range(11)]
+    for one, other in combinations(counted, 2):
+        assert unlike(one, other) * size * size >= 3  # whole pixels
+
+
+def test_ten_and_more_are_nine_plus() -> None:
+    assert draw(IconView(NEEDING[0], 10), 24).tobytes() == draw(IconView(NEEDING[0], 4000), 24).tobytes()
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in NEEDING])
+def test_only_who_waits_is_counted(status: Status) -> None:
+    assert draw(IconView(status, 3), 24).tobytes() == draw(IconView(status), 24).tobytes()
+
+
+def test_the_count_can_be_switched_off() -> None:
+    bare = draw(IconView(NEEDING[0]), 24)
+    assert draw(IconView(NEEDING[0], 3, show_count=False), 24).tobytes() == bare.tobytes()
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("size", SIZES)
+def test_monochrome_is_a_template(status: Status, size: int) -> None:
+    """macOS and some Linux themes colour it themselves: black, and how much of it."""
+    picture = draw(IconView(status, 2, monochrome=True), size)
+    assert (picture.size, picture.mode) == ((size, size), "RGBA")
+    assert {pixel[:3] for pixel in pixels(picture) if pixel[3]} == {(0, 0, 0)}
