@@ -73,7 +73,7 @@ def desktop() -> bool:
     missing = [name for name in DESKTOP_PACKAGES if not _is_installed(query, name)]
     if not missing:
         return True
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         print(f"Not root: tests that need these are left out: {' '.join(missing)}")
         return True
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"

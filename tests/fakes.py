@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from typing_extensions import Self
 
 from tray.core.attention import Board
 from tray.core.events import SourceEvent
@@ -109,6 +111,44 @@ async def connection(url: str, **options: Any) -> AsyncIterator[FakePlugin]:
     """A socket to the listener that has said nothing yet."""
     async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0, **options) as socket:
         yield FakePlugin(socket)
+
+
+class PluginThread:
+    """A protocol 2 plugin with a loop of its own, for tests that block. A context manager."""
+
+    def __init__(self, port: int, token: str, **hello: Any) -> None:
+        self._port = port
+        self._token = token
+        self._hello = hello
+        self._loop = asyncio.new_event_loop()
+        self._link: FakePlugin | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="plugin", daemon=True)
+        self._open = AsyncExitStack()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._connect())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._open.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE)
+        self._loop.close()
+
+    def send(self, *frames: Any) -> None:
+        assert self._link is not None
+        self._do(self._link.send(*frames))
+
+    def event(self, kind: str, **properties: Any) -> None:
+        self.send([kind, properties])
+
+    async def _connect(self) -> None:
+        self._link = await self._open.enter_async_context(connection(f"http://127.0.0.1:{self._port}/"))
+        await self._link.authenticate(self._token, **self._hello)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)
 
 
 @asynccontextmanager

@@ -60,9 +60,9 @@ class Home:
         self._processes.append(process)
         return process
 
-    def tray(self, *arguments: str) -> subprocess.Popen[str]:
-        """A headless tray that accepts plugins."""
-        process = self.start("run", "--headless", "--port", str(self.port), *arguments)
+    def tray(self, *arguments: str, headless: bool = True) -> subprocess.Popen[str]:
+        """A tray that accepts plugins."""
+        process = self.start("run", *(["--headless"] if headless else []), "--port", str(self.port), *arguments)
         assert process.stdout is not None
         said = ""
         while "listens on" not in said:

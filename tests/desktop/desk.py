@@ -6,6 +6,7 @@ is read from its pixels: the icon by its colour, a menu's rows as bands of ink.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -26,6 +27,13 @@ LIBRARIES = f"/usr/lib/{platform.machine()}-linux-gnu/xfce4"
 XFCONFD, NOTIFYD = f"{LIBRARIES}/xfconf/xfconfd", f"{LIBRARIES}/notifyd/xfce4-notifyd"
 PROGRAMS = ("Xvfb", "xdotool", "xwininfo", "xsetroot", "dbus-daemon", "gdbus", "xfce4-panel", XFCONFD, "import")
 WATCHER, SETTINGS, NOTIFICATIONS = "org.kde.StatusNotifierWatcher", "org.xfce.Xfconf", "org.freedesktop.Notifications"
+
+DUNST_RULES = """[global]
+    mouse_left_click = do_action
+    origin = top-right
+    history_length = 100
+    dmenu = /bin/true
+"""
 
 Colour = tuple[int, int, int]
 T = TypeVar("T")
@@ -178,10 +186,29 @@ class Desk:
         place = ["--edge", "bottom", "--align", "right", "--height", "32", "--widthtype", "pixel", "--width", "200"]
         self.spawn("trayer", ["trayer", *place])
 
-    def start_notifications(self) -> None:
-        """Xfce's notification daemon."""
-        self.spawn("xfce4-notifyd", [NOTIFYD])
+    def start_notifications(self, daemon: str = "xfce4-notifyd") -> None:
+        """Xfce's notification daemon, or dunst, whose notifications can be clicked and read back."""
+        rules = self._folder / "dunstrc"
+        rules.write_text(DUNST_RULES)
+        command = {"xfce4-notifyd": [NOTIFYD], "dunst": ["dunst", "-conf", str(rules)]}[daemon]
+        self.spawn(daemon, command)
         until(lambda: self.on_bus(NOTIFICATIONS), "the notification daemon")
+
+    def toast(self, what: str = "a notification") -> Window:
+        """The window of the notification that is shown, once it stands still. Only while no menu is open."""
+        seen: list[Window | None] = [None]
+
+        def steady() -> Window | None:
+            seen.append(next((window for window in self.windows().values() if window.y < 400), None))
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        return until(steady, what)
+
+    def told(self) -> list[str]:
+        """All that dunst shows, or has shown: title and text, the newest first."""
+        self.run("dunstctl", "close-all")
+        shown = json.loads(self.run("dunstctl", "history"))["data"][0]
+        return [f"{toast['summary']['data']}\n{toast['body']['data']}" for toast in shown]
 
     def on_bus(self, name: str) -> bool:
         """Whether somebody owns the name."""

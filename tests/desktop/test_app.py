@@ -1,0 +1,173 @@
+"""The whole program on a real desktop: what a person sees and clicks, while sessions work, ask and end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Colour, Desk, until
+from test_panel import colour
+
+from fake_desktop import need
+from fakes import PluginThread
+from tray.core.model import Status
+from tray_process import Home
+
+pytestmark = pytest.mark.desktop
+
+SES = "ses_1"
+ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"command": "pnpm test"}, "always": []}
+BUSY, WAITING = colour(Status.BUSY), colour(Status.WAITING_FOR_PERMISSION)
+TITLE = "Fix the parser"
+
+
+def snapshot(title: str = TITLE, **sections: Any) -> dict[str, Any]:
+    session = {"id": SES, "title": title, "directory": "/home/dev/project", "time": {"created": 1, "updated": 2}}
+    return {
+        "type": "snapshot",
+        "sessions": [session],
+        "status": {SES: {"type": "busy"}},
+        "permissions": [],
+        "questions": [],
+        **sections,
+    }
+
+
+class Person:
+    """Somebody at a desk with a tray."""
+
+    def __init__(self, desk: Desk, folder: Path) -> None:
+        self.desk = desk
+        self.home = Home(folder)
+        self.home.environment = {**desk.environment, **self.home.environment}
+        self.tray = self.home.tray(headless=False)
+
+    def plugin(self) -> PluginThread:
+        return PluginThread(self.home.port, self.home.token, directory="/home/dev/project", serverName="project")
+
+    def icon(self, wanted: Colour) -> tuple[int, int]:
+        """Where the icon is, as soon as it has this colour; the pointer is somewhere else."""
+        self.desk.run("xdotool", "mousemove", "10", "700")
+        return self.desk.wait_for_icon(wanted)
+
+
+@pytest.fixture
+def person(desk: Desk, tmp_path: Path) -> Iterator[Person]:
+    desk.environment["GTK_THEME"] = "Adwaita"
+    folder = tmp_path / "person"
+    folder.mkdir()
+    desk.start_panel(dark=True)
+    made = Person(desk, folder)
+    yield made
+    made.home.stop()
+
+
+def test_an_ask_is_seen_as_icon_toast_and_row_and_is_gone_when_it_is_answered(person: Person):
+    desk = person.desk
+    desk.start_notifications()
+    with person.plugin() as plugin:
+        plugin.send(snapshot())
+        person.icon(BUSY)
+        plugin.event("permission.asked", **ASK)
+        icon = person.icon(WAITING)
+        toast = desk.toast()
+        desk.screenshot("app-permission")
+        menu = desk.open_menu(*icon)
+        desk.screenshot("app-menu")
+        rows = desk.rows(menu)
+        assert rows
+        desk.press("Escape")
+        plugin.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+        person.icon(BUSY)
+        until(lambda: not desk.is_open(toast), "no notification")
+
+
+def test_a_click_on_a_row_says_where_the_session_is(person: Person):
+    need("dunst")
+    desk = person.desk
+    desk.start_notifications("dunst")
+    with person.plugin() as plugin:
+        plugin.send(snapshot(permissions=[ASK]))
+        menu = desk.open_menu(*person.icon(WAITING))
+        desk.click(menu.x + 60, desk.rows(menu)[3])  # after "Go to next", the sums and the section's name
+        until(lambda: any("tmux, pane %7" in toast for toast in desk.told()), "where the session is")
+
+
+def test_a_click_on_a_notification_says_where_the_session_is(person: Person):
+    need("dunst")
+    desk = person.desk
+    desk.start_notifications("dunst")
+    with person.plugin() as plugin:
+        plugin.send(snapshot(permissions=[ASK]))
+        toast = desk.toast()
+        desk.click(toast.x + 30, toast.y + 20)
+        until(lambda: any("tmux, pane %7" in toast for toast in desk.told()), "where the session is")
+        assert any("pnpm test" in toast for toast in desk.told())
+
+
+@pytest.mark.parametrize("daemon", ["dunst", "xfce4-notifyd"])
+def test_a_hostile_title_is_text(person: Person, daemon: str):
+    need("dunst")
+    desk = person.desk
+    desk.start_notifications(daemon)
+    title = (
+        "<b>bold</b> &amp; <img src='file:///etc/passwd'> _mnemonic_ \u202egnp.exe\u202c\x1b[31m\nsecond\tline "
+        + "w" * 9000
+    )
+    command = {"command": "echo '<a href=\"x\">' & rm -rf / \u2028 עברית 日本語"}
+    with person.plugin() as plugin:
+        plugin.send(snapshot(title, permissions=[{**ASK, "metadata": command}]))
+        icon = person.icon(WAITING)
+        desk.toast()
+        desk.screenshot(f"app-hostile-{daemon}")
+        menu = desk.open_menu(*icon)
+        desk.screenshot("app-hostile-menu")
+        assert menu.width < 900
+        desk.press("Escape")
+        if daemon == "dunst":
+            (told,) = desk.told()
+            assert "<b>bold</b> &amp; <img" in told.splitlines()[0]
+            assert "echo '<a href=\"x\">' & rm -rf /" in told.replace("&lt;", "<").replace("&gt;", ">").replace(
+                "&amp;", "&"
+            )
+
+
+def test_a_notification_daemon_that_dies_costs_the_notifications_of_that_time_alone(person: Person):
+    need("dunst")
+    desk = person.desk
+    desk.start_notifications("dunst")
+    with person.plugin() as plugin:
+        plugin.send(snapshot(permissions=[ASK]))
+        desk.toast()
+        desk.end("dunst", signal.SIGKILL)
+        plugin.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+        person.icon(BUSY)
+        plugin.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "while away"}})
+        person.icon(WAITING)
+        plugin.event("permission.replied", sessionID=SES, requestID="per_2", reply="once")
+        person.icon(BUSY)
+        desk.start_notifications("dunst")
+        plugin.event("permission.asked", **{**ASK, "id": "per_3", "metadata": {"command": "here again"}})
+        desk.toast("the notification after the daemon came back")
+        assert ["here again" in toast for toast in desk.told()] == [True]
+        assert person.tray.poll() is None
+
+
+def test_a_tray_that_was_killed_shows_the_truth_when_it_is_started_again(person: Person):
+    desk = person.desk
+    with person.plugin() as plugin:
+        plugin.send(snapshot(permissions=[ASK]))
+        person.icon(WAITING)
+        person.tray.kill()
+        person.tray.wait(5)
+        until(lambda: desk.find(WAITING) is None, "no icon")
+    person.tray = person.home.tray(headless=False)
+    with person.plugin() as plugin:
+        plugin.send(snapshot())
+        person.icon(BUSY)
+    person.tray.terminate()
+    assert person.tray.wait(3) == 0
+    until(lambda: desk.find(BUSY) is None, "no icon")
