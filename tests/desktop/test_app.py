@@ -13,6 +13,8 @@ from test_panel import colour
 
 from fake_desktop import need
 from fakes import PluginThread
+from model_server import ModelServer
+from opencode import NEWEST, OpenCode
 from tray.core.model import Status
 from tray_process import Home
 
@@ -43,6 +45,12 @@ class Person:
         self.desk = desk
         self.home = Home(folder)
         self.home.environment = {**desk.environment, **self.home.environment}
+        self.tray = self.home.tray(headless=False)
+
+    def restart(self) -> None:
+        """For settings that count from now on."""
+        self.tray.terminate()
+        self.tray.wait(5)
         self.tray = self.home.tray(headless=False)
 
     def plugin(self) -> PluginThread:
@@ -130,9 +138,7 @@ def test_a_hostile_title_is_text(person: Person, daemon: str):
         if daemon == "dunst":
             (told,) = desk.told()
             assert "<b>bold</b> &amp; <img" in told.splitlines()[0]
-            assert "echo '<a href=\"x\">' & rm -rf /" in told.replace("&lt;", "<").replace("&gt;", ">").replace(
-                "&amp;", "&"
-            )
+            assert "echo '&lt;a href=\"x\"&gt;' &amp; rm -rf /" in told  # as sent: dunst reads it as markup
 
 
 def test_a_notification_daemon_that_dies_costs_the_notifications_of_that_time_alone(person: Person):
@@ -171,3 +177,49 @@ def test_a_tray_that_was_killed_shows_the_truth_when_it_is_started_again(person:
     person.tray.terminate()
     assert person.tray.wait(3) == 0
     until(lambda: desk.find(BUSY) is None, "no icon")
+
+
+@pytest.mark.opencode
+def test_a_real_session_asks_and_ends_before_the_persons_eyes(person: Person, tmp_path: Path):
+    desk, settings = person.desk, person.home.path / "config/opencode-tray/settings.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("[notifications]\nfinished_after = 0\n", encoding="utf-8")
+    person.restart()
+    desk.start_notifications("dunst")
+    environment = {
+        "OPENCODE_MONITOR_PORT": str(person.home.port),
+        "OPENCODE_TRAY_TOKEN_FILE": str(person.home.path / "data/opencode-tray/token"),
+    }
+    with ModelServer() as model, OpenCode(NEWEST, tmp_path / "opencode", model.port, environment) as opencode:
+        opencode.serve()
+        session = opencode.session()
+        opencode.prompt(session, {"calls": [[["bash", {"command": "echo hi", "description": "say hi"}]]], "words": 3})
+        icon = person.icon(WAITING)
+        desk.toast()
+        menu = desk.open_menu(*icon)
+        desk.screenshot("app-opencode")
+        desk.click(menu.x + 60, desk.rows(menu)[3])
+        until(lambda: any(f"--session {session}" in toast for toast in desk.told()), "where the session is")
+        assert any("bash: echo hi" in toast for toast in desk.told())
+        request = person.home.session(session)["requests"][0]["id"]
+        opencode.call("POST", f"/session/{session}/permissions/{request}", {"response": "once"})
+        person.icon(colour(Status.COMPLETED))
+        until(lambda: any("word2" in toast for toast in desk.told()), "the news that it has finished")
+
+
+def test_the_demo_shows_all_there_is(desk: Desk, tmp_path: Path):
+    """The picture at the top of the README is this one."""
+    desk.start_panel(dark=True)
+    desk.start_notifications()
+    home = Home(tmp_path / "demo")
+    home.path.mkdir()
+    home.environment = {**desk.environment, **home.environment}
+    home.start("demo", "--port", str(home.port))
+    try:
+        icon = desk.wait_for_icon(WAITING)
+        desk.toast()
+        menu = desk.open_menu(*icon)
+        desk.screenshot("demo")
+        assert len(desk.rows(menu)) > 15  # every section, and what is asked in full
+    finally:
+        home.stop()

@@ -104,6 +104,14 @@ def test_what_is_asked_stands_in_full_under_its_row() -> None:
     assert not detail.enabled
 
 
+def test_what_its_row_says_already_is_not_said_twice_but_every_one_of_several_is_told() -> None:
+    one = shown(session("waits"), asks("waits", "ls"))
+    assert [entry.key for entry in one.menu if entry.key.startswith("waits:")] == []
+    second = RequestAsked(S, Request("per_2", "waits", RequestKind.PERMISSION, "bash", "pwd", asked_at=AT))
+    two = shown(session("waits"), asks("waits", "ls"), second)
+    assert [entry.key for entry in two.menu if entry.key.startswith("waits:")] == ["waits:per_waits", "waits:per_2"]
+
+
 def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -> None:
     view = shown(
         session("later", title="Later"),

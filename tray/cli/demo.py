@@ -9,14 +9,14 @@ import secrets
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from tray.app import now
 from tray.cli import FAILED, OK
 from tray.cli.client import ClientSocket, NotRunningError, authenticate
 from tray.cli.run import Program
@@ -84,6 +84,8 @@ async def simulate(host: str, port: int, token: str) -> None:
             sockets[name] = socket_
         for name, socket_ in sockets.items():
             await socket_.send_json(_snapshot(name))
+        for name, frame in _opening(now()):
+            await sockets[name].send_json(frame)
         for name, frame in _story():
             await asyncio.sleep(STEP)
             if sockets[name].closed:
@@ -106,7 +108,7 @@ MODEL = "claude-demo"
 
 
 def _snapshot(project: str) -> Frame:
-    at = time.time_ns() // 1_000_000
+    at = now()
     mine = [session for session in SESSIONS if session[0] == project]
     return {
         "type": "snapshot",
@@ -143,34 +145,66 @@ def _snapshot(project: str) -> Frame:
     }
 
 
+def _opening(at: int) -> Iterator[tuple[str, Frame]]:
+    """One of everything, so that the first look shows it all."""
+    told = {"id": "msg_900", "role": "assistant", "finish": "stop", "time": {"completed": at}}
+    yield "shop-web", _status("ses_a11y", "busy")
+    yield "shop-web", _event("message.updated", info={**told, "sessionID": "ses_a11y"})
+    yield "shop-web", _status("ses_a11y", "idle")
+    error = {"name": "APIError", "data": {"message": "Your credit balance is too low"}}
+    yield "infra", _event("session.error", sessionID="ses_cost", error=error)
+    yield "shop-api", _event("message.part.updated", part=_tool("ses_refund", "edit"))
+    retry = {"type": "retry", "attempt": 2, "message": "Overloaded", "next": at + 8_000}
+    yield "shop-api", _event("session.status", sessionID="ses_flaky", status=retry)
+    yield "shop-api", _ask("per_opening", at - 4 * 60_000)
+    yield "infra", _question("que_opening")
+
+
+def _story() -> Iterator[tuple[str, Frame]]:
+    """What happens then, over and over: answers, asks, an error, finished turns."""
+    yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID="per_opening", reply="once")
+    yield "infra", _event("question.replied", sessionID="ses_k8s", requestID="que_opening")
+    for round_ in count():
+        message = {"id": f"msg_{1000 + round_}", "role": "assistant", "finish": "stop", "time": {"completed": 1}}
+        error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
+        yield "shop-api", _ask(f"per_{round_}", now())
+        yield "shop-web", _event("message.updated", info={**message, "sessionID": "ses_dark"})
+        yield "shop-web", _status("ses_dark", "idle")
+        yield "infra", _question(f"que_{round_}")
+        yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID=f"per_{round_}", reply="once")
+        yield "shop-api", _event("session.error", sessionID="ses_flaky", error=error)
+        yield "shop-api", _status("ses_flaky", "idle")
+        yield "infra", _event("question.replied", sessionID="ses_k8s", requestID=f"que_{round_}")
+        yield "shop-web", _status("ses_dark", "busy")
+        yield "shop-api", _status("ses_flaky", "busy")
+
+
 def _event(kind: str, **properties: Any) -> Frame:
     return [kind, properties]
 
 
-def _story() -> Iterator[tuple[str, Frame]]:
-    """What happens, over and over: asks, answers, an error, a retry, finished turns."""
-    for round_ in cycle(range(1_000_000)):
-        ask, put, message = f"per_{round_}", f"que_{round_}", f"msg_{1000 + round_}"
-        command = {"command": "pnpm prisma migrate deploy", "description": "apply the migration"}
-        options = [{"label": "Keep the old nodes"}, {"label": "Drain them now", "description": "20 minutes"}]
-        question = {"question": "Keep the old node pool during the upgrade?", "header": "Nodes", "options": options}
-        done = {"id": message, "sessionID": "ses_dark", "role": "assistant", "finish": "stop", "time": {"completed": 1}}
-        error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
-        retry = {"type": "retry", "attempt": 1, "message": "Too many requests", "next": 0}
-        busy, idle = {"type": "busy"}, {"type": "idle"}
-        yield (
-            "shop-api",
-            _event(
-                "permission.asked", id=ask, sessionID="ses_review", permission="bash", patterns=[], metadata=command
-            ),
-        )
-        yield "infra", _event("question.asked", id=put, sessionID="ses_k8s", questions=[question])
-        yield "shop-web", _event("message.updated", info=done)
-        yield "shop-web", _event("session.status", sessionID="ses_dark", status=idle)
-        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=retry)
-        yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID=ask, reply="once")
-        yield "shop-api", _event("session.error", sessionID="ses_flaky", error=error)
-        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=idle)
-        yield "infra", _event("question.replied", sessionID="ses_k8s", requestID=put)
-        yield "shop-web", _event("session.status", sessionID="ses_dark", status=busy)
-        yield "shop-api", _event("session.status", sessionID="ses_flaky", status=busy)
+def _status(session: str, kind: str) -> Frame:
+    return _event("session.status", sessionID=session, status={"type": kind})
+
+
+def _tool(session: str, tool: str) -> dict[str, Any]:
+    return {"sessionID": session, "type": "tool", "tool": tool, "state": {"status": "running"}}
+
+
+def _ask(request: str, at: int) -> Frame:
+    return _event(
+        "permission.asked",
+        id=request,
+        sessionID="ses_review",
+        permission="bash",
+        patterns=["pnpm prisma migrate deploy"],
+        metadata={"command": "pnpm prisma migrate deploy"},
+        always=["pnpm prisma *"],
+        time={"created": at},
+    )
+
+
+def _question(request: str) -> Frame:
+    options = [{"label": "Keep the old nodes"}, {"label": "Drain them now", "description": "20 minutes"}]
+    question = {"question": "Keep the old node pool during the upgrade?", "header": "Nodes", "options": options}
+    return _event("question.asked", id=request, sessionID="ses_k8s", questions=[question])

@@ -7,6 +7,8 @@ from tray.core.fleet import Fleet
 from tray.core.model import Request, Session, Status
 from tray.core.text import age, amount, clean, shorten
 
+REASON = 24  # columns of the reason in a row
+
 MARKS = {
     Status.WAITING_FOR_PERMISSION: "!",
     Status.WAITING_FOR_ANSWER: "?",
@@ -68,7 +70,7 @@ def row_label(row: Row, at: int, *, with_project: bool = True) -> str:
     """One line of at most about 60 columns: `mark project · title — reason · age`."""
     head = f"{shorten(project(row), 16)} · " if with_project else ""
     why = reason(row)
-    tail = f" — {shorten(why, 24)}" if why else ""
+    tail = f" — {shorten(why, REASON)}" if why else ""
     watched = "" if row.server.verified else " (watch only)"
     return f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{watched}"
 

@@ -30,9 +30,9 @@ from tray.core.choices import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Status
-from tray.core.text import amount, shorten
+from tray.core.text import amount, shorten, width
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import details, project, request_text, row_label, title
+from tray.surfaces.rows import REASON, details, project, reason, request_text, row_label, title
 from tray.surfaces.view import IconView, TrayView
 
 ROOM = 20  # rows that a menu shows without scrolling; whoever needs a person is never cut
@@ -97,7 +97,7 @@ def _sections(rows: list[Row], at: int) -> tuple[Entry, ...]:
             room -= 1
             continue
         shown = found if key == "needs" else _soonest(found, room - 1)
-        entries.append(Item(key, f"{name} ({len(found)})"))
+        entries.append(Item(key, name))
         entries += _rows(shown, at, key)
         if len(shown) < len(found):
             left = [row for row in found if row not in shown]
@@ -136,7 +136,8 @@ def _row(row: Row, at: int, *, with_project: bool) -> list[Entry]:
     entries: list[Entry] = [
         Item(row.session.id, row_label(row, at, with_project=with_project), GoTo(row.key)),
     ]
-    for request in row.requests if row.status.needs_person else ():
+    told_whole = len(row.requests) == 1 and width(reason(row)) <= REASON
+    for request in row.requests if row.status.needs_person and not told_whole else ():
         sending = " (sending…)" if request.sending else ""
         entries.append(Item(f"{row.session.id}:{request.id}", f"      {shorten(request_text(request), 56)}{sending}"))
     return entries

@@ -21,8 +21,8 @@ class Daemon:
 
     @property
     def reads_markup(self) -> bool:
-        """Whether the body is read as markup."""
-        return "body-markup" in self.capabilities
+        """Whether the body is read as markup: dunst with a configuration of its own may only own up to the links."""
+        return not self.capabilities.isdisjoint(("body-markup", "body-hyperlinks"))
 
 
 async def find() -> Daemon | None:
