@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from typing_extensions import Self
 
-from tray.core.attention import Board
+from tray.core.board import Board
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.handshake import Side, proof

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tray.core.alerts import AlertRules, Alerts, Notify
-from tray.core.attention import Board, Row
+from tray.core.board import Board, Row
 from tray.core.events import Change, Event, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Server

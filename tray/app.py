@@ -16,7 +16,8 @@ from typing_extensions import assert_never
 from tray.actions.locate import where
 from tray.actions.open_file import open_file
 from tray.core.alerts import Alerts, Notify
-from tray.core.attention import EVERYTHING, Board, next_in_line
+from tray.core.attention import next_in_line
+from tray.core.board import EVERYTHING, Board
 from tray.core.choices import (
     Choice,
     Dismiss,
@@ -39,15 +40,17 @@ from tray.storage.settings_file import SettingsFileError, load_settings, templat
 from tray.surfaces.control import Control
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
+from tray.surfaces.submenus import FOREVER
 from tray.surfaces.view import TrayView
-from tray.surfaces.views import FOREVER, Look, tray_view
+from tray.surfaces.views import Look, Views
 from tray.system import resources, sound
 from tray.system.paths import Paths
 
 log = logging.getLogger(__name__)
 
-REFRESH_EVERY = 0.1  # s; after the first change at once
-REFRESH_DETAILS_EVERY = 2.0  # s; for what only the details show
+# How soon after the last view a change is shown, in s; the first one after a pause is shown at once.
+STATE_PACE, WORDS_PACE, DETAILS_PACE = 0.0, 0.1, 2.0
+IDLE_SHARE = 3  # a view is followed by at least so many times its own cost before the next, whatever happens
 BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
@@ -76,6 +79,7 @@ class App:
         self._flags = flags
         self._fleet = Fleet(settings.rules)
         self._board = Board(self._fleet)
+        self._views = Views(self._fleet, self._board)
         self._alerts = Alerts(settings.alert_rules)
         self._listener = Listener(token, self.apply, now)
         self._control = Control(self.status, self.stop)
@@ -91,6 +95,7 @@ class App:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._refreshed_at = 0.0
+        self._refresh_cost = 0.0
         self._alert_timer: asyncio.TimerHandle | None = None
         self._unsaved = False
         self._saved_at = 0.0
@@ -153,7 +158,7 @@ class App:
         self._alert(self._board.update(changes))
         self._control.changed()
         self._unsaved = True
-        self._refresh_soon(REFRESH_EVERY if any(map(_shows_in_menu, changes)) else REFRESH_DETAILS_EVERY)
+        self._refresh_soon(min(map(_pace, changes)))
 
     def _alert(self, session_ids: frozenset[str]) -> None:
         at = now()
@@ -187,7 +192,7 @@ class App:
     def _refresh_soon(self, pause: float) -> None:
         if self._show is None or self._loop is None:
             return
-        due = max(self._loop.time(), self._refreshed_at + pause)
+        due = max(self._loop.time(), self._refreshed_at + max(pause, IDLE_SHARE * self._refresh_cost))
         if self._refresh_timer is not None:
             if self._refresh_timer.when() <= due:
                 return
@@ -196,10 +201,12 @@ class App:
 
     def _refresh(self) -> None:
         self._refresh_timer = None
+        begun = time.perf_counter()
         view = self.view()
         if self._show is not None and view != self._shown:
             self._shown = view
             self._show(view)
+        self._refresh_cost = time.perf_counter() - begun
         if self._loop is not None:
             self._refreshed_at = self._loop.time()
 
@@ -210,7 +217,7 @@ class App:
             show_count=self._settings[ICON_COUNT],
             problems=tuple(self._problems.values()),
         )
-        return tray_view(self._fleet, self._board.rows(), look, now())
+        return self._views.view(look, now())
 
     # ------------------------------------------------------------------ choices
 
@@ -220,7 +227,7 @@ class App:
             case GoTo(key):
                 self._go_to(key)
             case GoToNext():
-                following = next_in_line(self._board.rows())
+                following = next_in_line(self._board)
                 if following is not None:
                     self._go_to(following.key)
             case Dismiss(key):
@@ -311,19 +318,15 @@ class App:
             log.error("%s failed", task.get_name(), exc_info=error)
 
 
-def _shows_in_menu(change: Change) -> bool:
-    """Whether a row's place or words in the menu may change, and not only a session's details."""
+def _pace(change: Change) -> float:
+    """How soon a change is worth a new view: what a session does, at once; its words soon; its details now and then."""
     if not isinstance(change, SessionChanged) or change.before is None:
-        return True
+        return STATE_PACE
     before, after = change.before, change.after
-    return (before.status, before.requests, before.title, before.parent, before.tool, before.failure) != (
-        after.status,
-        after.requests,
-        after.title,
-        after.parent,
-        after.tool,
-        after.failure,
-    )
+    if (before.status, before.requests) != (after.status, after.requests):
+        return STATE_PACE
+    words = (before.title, before.parent, before.tool, before.failure, before.retry)
+    return WORDS_PACE if words != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAILS_PACE
 
 
 def _end_of(span: MuteSpan, at: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from replay import SERVER
 from tray.core.alerts import Alert, AlertRules, Alerts, Effect, Notify, Reason, Withdraw
-from tray.core.attention import Board
+from tray.core.board import Board
 from tray.core.events import (
     ActivityReported,
     Digest,

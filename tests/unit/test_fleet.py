@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay import SERVER
-from tray.core.attention import Board, attention, next_in_line
+from stories import requests, stories
+from tray.core.attention import attention, next_in_line
+from tray.core.board import Board, session_scope
 from tray.core.events import (
     ActivityReported,
     Event,
@@ -15,7 +17,6 @@ from tray.core.events import (
     MessageReported,
     MuteCleared,
     MuteSet,
-    OutputReported,
     RequestAsked,
     RequestClosed,
     ServerConnected,
@@ -28,7 +29,6 @@ from tray.core.events import (
     SessionSeen,
     SnapshotTaken,
     TimePassed,
-    ToolReported,
 )
 from tray.core.fleet import GONE_AFTER_GOODBYE, GONE_AFTER_LOSS, MAX_SESSIONS, Fleet
 from tray.core.model import (
@@ -130,7 +130,7 @@ def test_a_childs_request_surfaces_at_the_root_at_any_depth_even_before_its_pare
         board.update(fleet.apply(event, 2000))
     assert [row.session.id for row in board.rows()] == ["root"]
     assert status_of(board, "root") is Status.WAITING_FOR_PERMISSION
-    assert attention(board.rows()).waiting == 1
+    assert attention(board).waiting == 1
 
 
 def test_a_subagents_end_is_no_news() -> None:
@@ -243,7 +243,7 @@ def test_a_section_that_could_not_be_read_leaves_what_was_known() -> None:
 
 
 def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
-    _, board = fleet_with(
+    fleet, board = fleet_with(
         session("waits"),
         RequestAsked(S, permission("p", "waits", at=500)),
         session("asks"),
@@ -251,20 +251,19 @@ def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
         session("failed"),
         SessionFailed(S, "failed", Failure("APIError")),
     )
-    rows = {row.session.id: row for row in board.rows()}
     order = []
-    while (row := next_in_line(rows.values())) is not None:
+    while (row := next_in_line(board)) is not None:
         order.append(row.session.id)
-        del rows[row.session.id]
+        board.update(fleet.apply(MuteSet(session_scope(row.session.id), 9000), 1000))
     assert order == ["asks", "waits", "failed"]  # who has waited longest is first, whatever it waits for
 
 
 def test_a_muted_session_is_out_of_the_icon_but_all_muted_is_not() -> None:
     fleet, board = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), MuteSet("session:a", 9000))
-    assert attention(board.rows()).status is Status.IDLE
+    assert attention(board).status is Status.IDLE
     for event in (MuteCleared("session:a"), MuteSet("", 9000)):
         board.update(fleet.apply(event, 1000))
-    assert attention(board.rows()).waiting == 1
+    assert attention(board).waiting == 1
     board.update(fleet.apply(TimePassed(), 9000))
     assert fleet.mutes == {}
 
@@ -279,63 +278,9 @@ def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None
 
 # ---------------------------------------------------------------------- any order of anything
 
-names = st.sampled_from(["a", "b", "c"])
-request_ids = st.sampled_from(["p1", "p2", "q1"])
-servers = st.sampled_from([S, "unknown"])
-requests = st.builds(
-    Request,
-    id=request_ids,
-    session=names,
-    kind=st.sampled_from(RequestKind),
-    title=st.text(max_size=5),
-    detail=st.text(max_size=5),
-)
-facts = st.builds(
-    SessionFacts,
-    id=names,
-    parent=st.none() | names,
-    title=st.none() | st.text(max_size=5),
-    archived=st.none() | st.booleans(),
-    updated=st.none() | st.integers(0, 10),
-)
-activities = st.sampled_from(Activity)
-messages = st.builds(
-    Message,
-    id=st.sampled_from(["m1", "m2"]),
-    role=st.sampled_from(["assistant", "user", "?"]),
-    finish=st.sampled_from(["", "stop", "tool-calls"]),
-    error=st.sampled_from(["", "APIError", "MessageAbortedError"]),
-)
-failures = st.builds(Failure, name=st.sampled_from(["APIError", "MessageAbortedError"]))
-snapshots = st.builds(
-    SnapshotTaken,
-    server_id=servers,
-    sessions=st.none() | st.lists(facts, max_size=3).map(tuple),
-    activities=st.none() | st.dictionaries(names, st.tuples(activities, st.none()), max_size=3),
-    permissions=st.none() | st.lists(requests, max_size=3).map(tuple),
-    questions=st.none() | st.lists(requests, max_size=3).map(tuple),
-)
-anything = st.one_of(
-    st.just(ServerConnected(SERVER)),
-    st.builds(ServerLost, server_id=servers, goodbye=st.booleans()),
-    snapshots,
-    st.builds(SessionReported, server_id=servers, facts=facts),
-    st.builds(SessionDeleted, server_id=servers, session_id=names),
-    st.builds(ActivityReported, server_id=servers, session_id=names, activity=activities),
-    st.builds(SessionFailed, server_id=servers, session_id=names, failure=failures),
-    st.builds(RequestAsked, server_id=servers, request=requests),
-    st.builds(RequestClosed, server_id=servers, session_id=names, request_id=request_ids),
-    st.builds(MessageReported, server_id=servers, session_id=names, message=messages),
-    st.builds(OutputReported, server_id=servers, session_id=names, message_id=st.just("m1"), line=st.text(max_size=3)),
-    st.builds(ToolReported, server_id=servers, session_id=names, tool=st.just("bash"), running=st.booleans()),
-    st.builds(InstanceDisposed, server_id=servers),
-    st.builds(SessionSeen, session=st.builds(SessionKey, server=servers, session=names)),
-    st.just(TimePassed()),
-)
-
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(anything, st.integers(0, 10_000_000)), max_size=40))
+@given(stories)
 def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     board = Board(fleet)
@@ -353,10 +298,17 @@ def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[E
         in_step = Board(fleet)
         in_step.update(SessionChanged(None, known) for known in fleet.sessions.values())
         assert {row.key: row for row in board.rows()} == {row.key: row for row in in_step.rows()}
+        assert attention(board) == attention(in_step)
+        for status in Status:
+            rows = sorted(
+                (row for row in board.rows() if row.status is status), key=lambda row: (row.since, row.key.session)
+            )
+            assert board.oldest(status) == rows
+            assert board.newest(status, 3) == rows[::-1][:3]
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(anything, st.integers(0, 1_000_000)), max_size=40), st.lists(requests, max_size=3))
+@given(stories, st.lists(requests, max_size=3))
 def test_a_whole_snapshot_brings_it_to_the_truth(story: list[tuple[Event, int]], pending: list[Request]) -> None:
     fleet = Fleet()
     for event, at in story:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from replay import SERVER
-from tray.core.attention import Board
+from stories import stories
+from tray.core.board import Board
 from tray.core.choices import Dismiss, GoTo, GoToNext, Mute, Quit, Unmute
 from tray.core.events import (
     ActivityReported,
@@ -26,8 +28,9 @@ from tray.core.fleet import Fleet
 from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, SessionKey, Status, Tokens
 from tray.core.text import width
 from tray.surfaces.menu import Entry, Item, default_choice, walk
+from tray.surfaces.submenus import FOREVER
 from tray.surfaces.view import TrayView
-from tray.surfaces.views import FOREVER, Look, tray_view
+from tray.surfaces.views import TODAY_EVERY, Look, Views
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -50,7 +53,7 @@ def shown(*events: Event, look: Look | None = None) -> TrayView:
     board = Board(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
         board.update(fleet.apply(event, AT))
-    return tray_view(fleet, board.rows(), look or Look(), AT + 4 * 60_000)
+    return Views(fleet, board).view(look or Look(), AT + 4 * 60_000)
 
 
 def session(name: str, **facts: Any) -> SessionReported:
@@ -260,3 +263,16 @@ def test_a_problem_shows_in_the_menu() -> None:
 def test_the_same_facts_give_an_equal_view() -> None:
     events = (*busy("a"), session("w"), asks("w"))
     assert shown(*events) == shown(*events)
+
+
+@settings(max_examples=150, deadline=None)
+@given(stories)
+def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[Event, int]]) -> None:
+    fleet = Fleet()
+    board = Board(fleet)
+    views = Views(fleet, board)
+    now = 0
+    for event, later in story:
+        now += later + TODAY_EVERY
+        board.update(fleet.apply(event, now))
+        assert views.view(Look(), now) == Views(fleet, board).view(Look(), now)

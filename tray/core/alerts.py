@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from tray.core.attention import Board, Row
+from tray.core.board import Board, Row
 from tray.core.model import RequestKind, SessionKey, Status
 
 STALE_NEWS = 60_000  # ms; an end or an error older than this when first seen is shown, but not announced

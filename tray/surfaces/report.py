@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tray import __version__
-from tray.core.attention import EVERYTHING, Board, Row, attention
+from tray.core.attention import attention
+from tray.core.board import EVERYTHING, Board, Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Server, Session, Status
 from tray.surfaces.rows import context_percent
@@ -15,7 +16,7 @@ from tray.surfaces.rows import context_percent
 def status_report(fleet: Fleet, board: Board) -> dict[str, Any]:
     """Everything known, as plain JSON values. Sessions: the worst root first, each followed by its descendants."""
     rows = sorted(board.rows(), key=lambda row: (row.status.urgency, row.since))
-    sums = attention(rows)
+    sums = attention(board)
     return {
         "version": __version__,
         "attention": {

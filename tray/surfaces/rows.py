@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tray.core.attention import Row
+from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Session, Status
 from tray.core.text import age, amount, clean, shorten

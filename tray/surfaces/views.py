@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from heapq import nsmallest
+from functools import partial
 
-from tray.core.attention import (
-    EVERYTHING,
-    Attention,
-    Row,
-    attention,
-    next_in_line,
-    project_scope,
-    session_scope,
-)
-from tray.core.choices import (
-    Choice,
-    Dismiss,
-    GoTo,
-    GoToNext,
-    Mute,
-    MuteSpan,
-    OpenSettings,
-    Quit,
-    RunDoctor,
-    Unmute,
-)
+from tray.core.attention import Attention, attention, next_in_line
+from tray.core.board import EVERYTHING, Board, Row
+from tray.core.choices import GoTo, GoToNext, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
-from tray.core.model import Server, Status
-from tray.core.text import amount, shorten, width
+from tray.core.model import Status
+from tray.core.text import age, shorten, width
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import REASON, details, project, reason, request_text, row_label, title
+from tray.surfaces.rows import REASON, project, reason, request_text, row_label, title
+from tray.surfaces.submenus import mute_label, mute_menu, server_entries, session_entries, today
 from tray.surfaces.view import IconView, TrayView
 
 ROOM = 20  # rows that a menu shows without scrolling; whoever needs a person is never cut
 FOLD = 30  # rows in a folded submenu
 GROUP_ABOVE = 8  # rows, above which they are grouped by project
-FOREVER = 2**53  # the end of a mute without one
+TODAY_EVERY = 2_000  # ms between two sums over all sessions
+
+_SECTIONS = (
+    ("needs", "Needs you", (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER, Status.ERROR)),
+    ("working", "Working", (Status.RETRY, Status.BUSY)),
+    ("finished", "Finished", (Status.COMPLETED,)),
+    ("idle", "Idle", (Status.IDLE, Status.ABORTED)),
+    ("disconnected", "Disconnected", (Status.DISCONNECTED,)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,89 +40,139 @@ class Look:
     problems: tuple[str, ...] = ()
 
 
-def tray_view(fleet: Fleet, rows: Iterable[Row], look: Look, at: int) -> TrayView:
-    """All that the tray shows at this moment."""
-    listed = list(rows)
-    sums = attention(listed)
-    return TrayView(
-        icon=IconView(sums.status, sums.waiting, look.monochrome, look.show_count),
-        tooltip=sums.tooltip,
-        menu=(*_head(listed, sums), *_sections(listed, at), *_foot(fleet, listed, look, at)),
-    )
+class Views:
+    """Makes the tray's view of this moment, again and again; an entry whose facts are the same is made only once."""
+
+    def __init__(self, fleet: Fleet, board: Board) -> None:
+        self._fleet = fleet
+        self._board = board
+        self._before: dict[tuple[str, ...], tuple[object, tuple[Entry, ...]]] = {}  # the last view's entries
+        self._made: dict[tuple[str, ...], tuple[object, tuple[Entry, ...]]] = {}
+        self._today = ""
+        self._today_at = 0
+
+    def view(self, look: Look, at: int) -> TrayView:
+        """All that the tray shows at the time `at`."""
+        self._before, self._made = self._made, {}
+        sums = attention(self._board)
+        return TrayView(
+            icon=IconView(sums.status, sums.waiting, look.monochrome, look.show_count),
+            tooltip=sums.tooltip,
+            menu=(*self._head(sums), *self._sections(at), *self._foot(look, at)),
+        )
+
+    def _once(self, name: tuple[str, ...], facts: object, make: Callable[[], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        known = self._before.get(name)
+        made = known if known is not None and known[0] == facts else (facts, make())
+        self._made[name] = made
+        return made[1]
+
+    def _head(self, sums: Attention) -> tuple[Entry, ...]:
+        following = next_in_line(self._board)
+        if following is None:
+            first = Item("next", "Nobody needs you")
+        else:
+            name = shorten(title(following.session), 40)
+            first = Item("next", f"Go to next: {name}", GoToNext(), default=True)
+        return (first, Item("sums", sums.tooltip), Separator("head"))
+
+    # ------------------------------------------------------------------ sections
+
+    def _sections(self, at: int) -> tuple[Entry, ...]:
+        entries: list[Entry] = []
+        room = ROOM
+        for key, name, statuses in _SECTIONS:
+            total = sum(map(self._board.count, statuses))
+            if not total:
+                continue
+            if key == "idle" or (key == "disconnected" and total > 3) or (key != "needs" and room < 3):
+                entries.append(Item(key, f"{name} ({total})", children=self._folded(self._newest(statuses), total, at)))
+                room -= 1
+                continue
+            most = None if key == "needs" else room - 1 + FOLD
+            found = [row for status in statuses for row in self._board.oldest(status, most)]
+            shown = found if most is None else found[: room - 1]
+            entries += [Item(key, name), *self._rows(shown, at, key)]
+            if len(shown) < total:
+                left = self._folded(found[len(shown) :], total - len(shown), at)
+                entries.append(Item(f"{key}-more", f"… and {total - len(shown)} more", children=left))
+            room -= len(shown) + 1
+        return (*entries, Separator("sections")) if entries else ()
+
+    def _newest(self, statuses: Sequence[Status]) -> list[Row]:
+        rows = [row for status in statuses for row in self._board.newest(status, FOLD)]
+        return sorted(rows, key=lambda row: -row.since)
+
+    def _folded(self, rows: list[Row], total: int, at: int) -> tuple[Entry, ...]:
+        shown = rows[:FOLD]
+        rest = [Item("rest", f"… and {total - len(shown)} more")] if total > len(shown) else []
+        return (*self._rows(shown, at, "folded"), *rest)
+
+    def _rows(self, rows: list[Row], at: int, section: str) -> list[Entry]:
+        if len(rows) <= GROUP_ABOVE:
+            return [entry for row in rows for entry in self._row(row, at, with_project=True)]
+        entries: list[Entry] = []
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(project(row), []).append(row)
+        for name, members in groups.items():
+            entries.append(Item(f"{section}:{name}", shorten(name, 40)))
+            entries += [entry for row in members for entry in self._row(row, at, with_project=False)]
+        return entries
+
+    def _row(self, row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:
+        name = ("row", row.session.id, str(with_project))
+        facts = (row, age(at - row.since))
+        return self._once(name, facts, partial(_row_entries, row, at, with_project=with_project))
+
+    # ------------------------------------------------------------------ footer
+
+    def _foot(self, look: Look, at: int) -> tuple[Entry, ...]:
+        entries: list[Entry] = [Item(f"problem:{text}", f"⚠ {shorten(text, 58)}") for text in look.problems]
+        if any(map(self._board.count, Status)):
+            entries += [Item("all", "All sessions", children=self._all_sessions(at)), Item("today", self._sums(at))]
+        if self._fleet.servers:
+            entries.append(Item("servers", "Servers", children=self._servers()))
+        mutes = self._fleet.mutes
+        entries += [
+            Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
+            Item("settings", "Settings…", OpenSettings()),
+            Item("doctor", "Doctor", RunDoctor()),
+            Separator("foot"),
+            Item("quit", "Quit", Quit()),
+        ]
+        return tuple(entries)
+
+    def _sums(self, at: int) -> str:
+        if not self._today or not 0 <= at - self._today_at < TODAY_EVERY:
+            self._today, self._today_at = today(self._board.rows(), at), at
+        return self._today
+
+    def _all_sessions(self, at: int) -> tuple[Entry, ...]:
+        rows: list[Row] = []
+        for status in sorted(Status, key=lambda status: status.urgency):
+            rows += self._board.newest(status, FOLD - len(rows))
+        total = sum(map(self._board.count, Status))
+        rest = [Item("rest", f"… and {total - len(rows)} more")] if total > len(rows) else []
+        return (*(entry for row in rows for entry in self._session(row, at)), *rest)
+
+    def _session(self, row: Row, at: int) -> tuple[Entry, ...]:
+        fleet = self._fleet
+        facts = (row, age(at - row.since), fleet.mutes, fleet.limits.get(row.server.id), len(fleet.tree(row.key)))
+        return self._once(("session", row.session.id), facts, partial(session_entries, fleet, row, at))
+
+    def _servers(self) -> tuple[Entry, ...]:
+        servers = self._fleet.servers.values()
+        ordered = sorted(servers, key=lambda server: (not server.connected, server.name, server.id))
+        shown: list[Entry] = []
+        for server in ordered[:FOLD]:
+            shown += self._once(("server", server.id), server, partial(server_entries, server))
+        rest = [Item("rest", f"… and {len(ordered) - FOLD} more")] if len(ordered) > FOLD else []
+        return (*shown, *rest)
 
 
-def _head(rows: list[Row], sums: Attention) -> tuple[Entry, ...]:
-    following = next_in_line(rows)
-    if following is None:
-        first = Item("next", "Nobody needs you")
-    else:
-        first = Item("next", f"Go to next: {shorten(title(following.session), 40)}", GoToNext(), default=True)
-    return (first, Item("sums", sums.tooltip), Separator("head"))
-
-
-# ---------------------------------------------------------------------- sections
-
-
-_SECTIONS = (
-    ("needs", "Needs you", (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER, Status.ERROR)),
-    ("working", "Working", (Status.BUSY, Status.RETRY)),
-    ("finished", "Finished", (Status.COMPLETED,)),
-    ("idle", "Idle", (Status.IDLE, Status.ABORTED)),
-    ("disconnected", "Disconnected", (Status.DISCONNECTED,)),
-)
-
-
-def _sections(rows: list[Row], at: int) -> tuple[Entry, ...]:
-    by_status: dict[Status, list[Row]] = {status: [] for status in Status}
-    for row in rows:
-        by_status[row.status].append(row)
-    entries: list[Entry] = []
-    room = ROOM
-    for key, name, statuses in _SECTIONS:
-        found = [row for status in statuses for row in by_status[status]]
-        if not found:
-            continue
-        if key == "idle" or (key == "disconnected" and len(found) > 3) or (key != "needs" and room < 3):
-            entries.append(Item(key, f"{name} ({len(found)})", children=_folded(found, at)))
-            room -= 1
-            continue
-        shown = found if key == "needs" else _soonest(found, room - 1)
-        entries.append(Item(key, name))
-        entries += _rows(shown, at, key)
-        if len(shown) < len(found):
-            left = [row for row in found if row not in shown]
-            entries.append(Item(f"{key}-more", f"… and {len(left)} more", children=_folded(left, at)))
-        room -= len(shown) + 1
-    return (*entries, Separator("sections")) if entries else ()
-
-
-def _soonest(rows: list[Row], count: int) -> list[Row]:
-    return nsmallest(count, rows, key=lambda row: (row.status.urgency, row.since))
-
-
-def _folded(rows: list[Row], at: int) -> tuple[Entry, ...]:
-    newest = nsmallest(FOLD, rows, key=lambda row: -row.since)
-    entries = [*_rows(newest, at, "folded")]
-    if len(rows) > len(newest):
-        entries.append(Item("rest", f"… and {len(rows) - len(newest)} more"))
-    return tuple(entries)
-
-
-def _rows(rows: list[Row], at: int, section: str) -> list[Entry]:
-    if len(rows) <= GROUP_ABOVE:
-        ordered = sorted(rows, key=lambda row: (row.status.urgency, row.since))
-        return [entry for row in ordered for entry in _row(row, at, with_project=True)]
-    entries: list[Entry] = []
-    groups: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.status.urgency, row.since)):
-        groups.setdefault(project(row), []).append(row)
-    for name, members in groups.items():
-        entries.append(Item(f"{section}:{name}", shorten(name, 40)))
-        entries += [entry for row in members for entry in _row(row, at, with_project=False)]
-    return entries
-
-
-def _row(row: Row, at: int, *, with_project: bool) -> list[Entry]:
+def _row_entries(row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:
+    """A session's row, and what it asks where the row does not say all of it."""
     entries: list[Entry] = [
         Item(row.session.id, row_label(row, at, with_project=with_project), GoTo(row.key)),
     ]
@@ -140,90 +180,4 @@ def _row(row: Row, at: int, *, with_project: bool) -> list[Entry]:
     for request in row.requests if row.status.needs_person and not told_whole else ():
         sending = " (sending…)" if request.sending else ""
         entries.append(Item(f"{row.session.id}:{request.id}", f"      {shorten(request_text(request), 56)}{sending}"))
-    return entries
-
-
-# ---------------------------------------------------------------------- footer
-
-
-def _foot(fleet: Fleet, rows: list[Row], look: Look, at: int) -> tuple[Entry, ...]:
-    entries: list[Entry] = [Item(f"problem:{text}", f"⚠ {shorten(text, 58)}") for text in look.problems]
-    if rows:
-        entries += [
-            Item("all", "All sessions", children=_all_sessions(fleet, rows, at)),
-            Item("today", _today(rows, at)),
-        ]
-    if fleet.servers:
-        entries.append(Item("servers", "Servers", children=_servers(fleet.servers)))
-    entries += [
-        Item("mute", _mute_label(fleet.mutes, EVERYTHING), children=_mute(fleet.mutes, EVERYTHING)),
-        Item("settings", "Settings…", OpenSettings()),
-        Item("doctor", "Doctor", RunDoctor()),
-        Separator("foot"),
-        Item("quit", "Quit", Quit()),
-    ]
     return tuple(entries)
-
-
-def _all_sessions(fleet: Fleet, rows: list[Row], at: int) -> tuple[Entry, ...]:
-    worst = nsmallest(FOLD, rows, key=lambda row: (row.status.urgency, -row.since))
-    entries: list[Entry] = [
-        Item(row.session.id, row_label(row, at), children=_session_menu(fleet, row, at)) for row in worst
-    ]
-    if len(rows) > len(worst):
-        entries.append(Item("rest", f"… and {len(rows) - len(worst)} more"))
-    return tuple(entries)
-
-
-def _session_menu(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
-    session = row.session
-    scope, place = session_scope(session.id), project_scope(session.directory or row.server.directory)
-    news: Choice | None = Dismiss(row.key) if row.status in (Status.ERROR, Status.COMPLETED) else None
-    actions: list[Entry] = [
-        Item("go", "Go there", GoTo(row.key)),
-        Item("mute", _mute_label(fleet.mutes, scope, "this session"), children=_mute(fleet.mutes, scope)),
-        Item("mute-project", _mute_label(fleet.mutes, place, "this project"), children=_mute(fleet.mutes, place)),
-    ]
-    if news is not None:
-        actions.append(Item("dismiss", "Dismiss", news))
-    told = [Item(key, text) for key, text in details(row, fleet, at)]
-    return (*actions, Separator("details"), *told)
-
-
-def _today(rows: list[Row], at: int) -> str:
-    """The sessions that were touched since local midnight, with all they have used since they began."""
-    midnight = datetime.fromtimestamp(at / 1000).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight.timestamp() * 1000
-    touched = [
-        row for row in rows if max(row.session.updated, row.session.turn_ended, row.session.turn_started) >= since
-    ]
-    tokens = sum(row.tokens.total for row in touched)
-    cost = sum(row.cost for row in touched)
-    plural = "" if len(touched) == 1 else "s"
-    return f"Today: {len(touched)} session{plural} · {amount(tokens)} tokens · ${cost:.2f}"
-
-
-def _servers(servers: Mapping[str, Server]) -> tuple[Entry, ...]:
-    ordered = sorted(servers.values(), key=lambda server: (not server.connected, server.name, server.id))
-    entries: list[Entry] = []
-    for server in ordered[:FOLD]:
-        state = "" if server.connected else " — disconnected"
-        state += "" if server.verified else " — watch only"
-        told = f"{server.name}@{server.host} · OpenCode {server.opencode or '?'}"
-        entries.append(Item(server.id, shorten(told, 50) + state))
-    if len(ordered) > FOLD:
-        entries.append(Item("rest", f"… and {len(ordered) - FOLD} more"))
-    return tuple(entries)
-
-
-def _mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications") -> str:
-    until = mutes.get(scope)
-    if until is None:
-        return f"Mute {what}"
-    end = "" if until >= FOREVER else f" until {datetime.fromtimestamp(until / 1000).astimezone():%a %H:%M}"
-    return f"{what.capitalize()} muted{end}"
-
-
-def _mute(mutes: Mapping[str, int], scope: str) -> tuple[Entry, ...]:
-    spans: list[Entry] = [Item(span.name.lower(), span.value.capitalize(), Mute(scope, span)) for span in MuteSpan]
-    return (Item("unmute", "Unmute", Unmute(scope)), *spans) if scope in mutes else tuple(spans)

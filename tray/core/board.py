@@ -1,0 +1,171 @@
+"""One row for each root session, kept in step with the fleet, and in order by state and age."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
+from tray.core.fleet import Fleet
+from tray.core.model import Activity, Request, Server, Session, SessionKey, Status, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A root session with what its descendants add to it."""
+
+    session: Session
+    server: Server
+    status: Status
+    since: int  # when this status began
+    requests: tuple[Request, ...]  # its own and its descendants', oldest first
+    tokens: Tokens
+    cost: float
+    tool: str
+    muted: bool  # by its own or its project's mute; the mute of everything is not a row's matter
+
+    @property
+    def key(self) -> SessionKey:
+        """The root session's identity."""
+        return self.session.key
+
+
+def session_scope(session_id: str) -> str:
+    """The mute scope of one session."""
+    return f"session:{session_id}"
+
+
+def project_scope(directory: str) -> str:
+    """The mute scope of one project directory."""
+    return f"project:{directory}"
+
+
+EVERYTHING = ""  # the mute scope of all sessions
+
+
+class Board:
+    """The rows, recomputed only where a change touched them. Derived from the fleet: holds no truth of its own.
+
+    A session that two servers report is one row: the row of the server that knows it best.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._known: dict[str, dict[str, Row]] = {}  # session id -> its row on each server
+        self._rows: dict[str, Row] = {}  # session id -> the row that is shown
+        self._by_age: dict[Status, list[tuple[int, str]]] = {status: [] for status in Status}  # (since, session id)
+        self._muted: Counter[Status] = Counter()
+
+    def update(self, changes: Iterable[Change]) -> frozenset[str]:
+        """Bring the rows in step with the fleet. Returns the ids of the root sessions whose row may differ."""
+        stale: set[SessionKey] = set()
+        for change in changes:
+            match change:
+                case SessionChanged(_, after):
+                    stale.add(after.key)
+                    stale.add(self._fleet.root_of(after.key))
+                    if change.before is None or change.before.parent != after.parent:
+                        stale.update(self._fleet.children(after.key))
+                case SessionRemoved(before):
+                    stale.add(before.key)
+                    stale.update(self._fleet.children(before.key))
+                    if before.parent is not None:
+                        stale.add(self._fleet.root_of(SessionKey(before.server, before.parent)))
+                case ServerChanged(server_id, _):
+                    stale.update(SessionKey(server_id, name) for name, on in self._known.items() if server_id in on)
+                case MutesChanged():
+                    stale.update(row.key for on in self._known.values() for row in on.values())
+        for key in stale:
+            self._recompute(key)
+        return frozenset(key.session for key in stale)
+
+    def row(self, session_id: str) -> Row | None:
+        """The row of a root session."""
+        return self._rows.get(session_id)
+
+    def rows(self) -> list[Row]:
+        """All rows, in no order."""
+        return list(self._rows.values())
+
+    def oldest(self, status: Status, count: int | None = None) -> list[Row]:
+        """The rows that have been in this state longest, the longest first; at most `count` of them."""
+        return [self._rows[name] for _, name in islice(self._by_age[status], count)]
+
+    def newest(self, status: Status, count: int) -> list[Row]:
+        """The rows that have been in this state for the shortest time, the newest first; at most `count` of them."""
+        return [self._rows[name] for _, name in islice(reversed(self._by_age[status]), count)]
+
+    def count(self, status: Status) -> int:
+        """How many rows are in this state."""
+        return len(self._by_age[status])
+
+    def muted(self, status: Status) -> int:
+        """How many of those are muted."""
+        return self._muted[status]
+
+    def _recompute(self, key: SessionKey) -> None:
+        session = self._fleet.sessions.get(key)
+        server = self._fleet.servers.get(key.server)
+        known = self._known.setdefault(key.session, {})
+        if session is None or server is None or self._fleet.root_of(key) != key:
+            known.pop(key.server, None)
+        else:
+            known[key.server] = _row(self._fleet, session, server)
+        if not known:
+            del self._known[key.session]
+        self._show(key.session, min(known.values(), key=_trust, default=None))
+
+    def _show(self, name: str, row: Row | None) -> None:
+        before = self._rows.pop(name, None)
+        if before is not None:
+            shelf = self._by_age[before.status]
+            del shelf[bisect_left(shelf, (before.since, name))]
+            self._muted[before.status] -= before.muted
+        if row is not None:
+            self._rows[name] = row
+            insort(self._by_age[row.status], (row.since, name))
+            self._muted[row.status] += row.muted
+
+
+def _trust(row: Row) -> tuple[bool, int, bool, int]:
+    """Sort key: connected first, then the worst state, then the session's own directory, then the newest."""
+    elsewhere = row.server.directory != row.session.directory
+    return not row.server.live, row.status.urgency, elsewhere, -row.session.updated
+
+
+def _row(fleet: Fleet, session: Session, server: Server) -> Row:
+    tree = fleet.tree(session.key)
+    requests = tuple(sorted((r for s in tree for r in s.requests), key=lambda r: r.asked_at))
+    status = _status(session, tree) if server.live else Status.DISCONNECTED
+    if status is Status.DISCONNECTED:
+        since = server.lost_at or session.status_since
+    elif status.needs_person:
+        since = min(request.asked_at for request in requests)
+    elif session.turn_ended and status in (Status.ERROR, Status.COMPLETED):
+        since = session.turn_ended
+    else:
+        since = min((s.status_since for s in tree if s.status is status), default=session.status_since)
+    scopes = (session_scope(session.id), project_scope(session.directory or server.directory))
+    return Row(
+        session=session,
+        server=server,
+        status=status,
+        since=since,
+        requests=requests,
+        tokens=sum((s.tokens for s in tree), Tokens()),
+        cost=sum(s.cost for s in tree),
+        tool=next((s.tool for s in tree if s.tool), ""),
+        muted=any(scope in fleet.mutes for scope in scopes),
+    )
+
+
+def _status(root: Session, tree: list[Session]) -> Status:
+    """The worst of the root's own status and of what its descendants hold up: their requests, retries and work.
+
+    A subagent's error or end is its parent's to deal with; the root's own status tells what came of it.
+    """
+    below = [s.status for s in tree[1:] if s.requests or s.activity is not Activity.IDLE]
+    return min((root.status, *below), key=lambda status: status.urgency)

@@ -1,0 +1,69 @@
+"""The submenus: what can be done with one session, and for how long notifications can be muted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from tray.core.board import Row, project_scope, session_scope
+from tray.core.choices import Choice, Dismiss, GoTo, Mute, MuteSpan, Unmute
+from tray.core.fleet import Fleet
+from tray.core.model import Server, Status
+from tray.core.text import amount, shorten
+from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.rows import details, row_label
+
+FOREVER = 2**53  # the end of a mute without one
+
+
+def session_entries(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
+    """A session's line, and under it all that can be done with it and all that is known of it."""
+    session = row.session
+    scope, place = session_scope(session.id), project_scope(session.directory or row.server.directory)
+    news: Choice | None = Dismiss(row.key) if row.status in (Status.ERROR, Status.COMPLETED) else None
+    actions: list[Entry] = [
+        Item("go", "Go there", GoTo(row.key)),
+        Item("mute", mute_label(fleet.mutes, scope, "this session"), children=mute_menu(fleet.mutes, scope)),
+        Item("mute-project", mute_label(fleet.mutes, place, "this project"), children=mute_menu(fleet.mutes, place)),
+    ]
+    if news is not None:
+        actions.append(Item("dismiss", "Dismiss", news))
+    told = [Item(key, text) for key, text in details(row, fleet, at)]
+    children = (*actions, Separator("details"), *told)
+    return (Item(session.id, row_label(row, at), children=children),)
+
+
+def server_entries(server: Server) -> tuple[Entry, ...]:
+    """A server's line."""
+    state = "" if server.connected else " — disconnected"
+    state += "" if server.verified else " — watch only"
+    told = f"{server.name}@{server.host} · OpenCode {server.opencode or '?'}"
+    return (Item(server.id, shorten(told, 50) + state),)
+
+
+def today(rows: Iterable[Row], at: int) -> str:
+    """The sessions that were touched since local midnight, with all they have used since they began."""
+    midnight = datetime.fromtimestamp(at / 1000).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    since = midnight.timestamp() * 1000
+    touched = [
+        row for row in rows if max(row.session.updated, row.session.turn_ended, row.session.turn_started) >= since
+    ]
+    tokens = sum(row.tokens.total for row in touched)
+    cost = sum(row.cost for row in touched)
+    plural = "" if len(touched) == 1 else "s"
+    return f"Today: {len(touched)} session{plural} · {amount(tokens)} tokens · ${cost:.2f}"
+
+
+def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications") -> str:
+    """Whether a scope is muted, and until when."""
+    until = mutes.get(scope)
+    if until is None:
+        return f"Mute {what}"
+    end = "" if until >= FOREVER else f" until {datetime.fromtimestamp(until / 1000).astimezone():%a %H:%M}"
+    return f"{what.capitalize()} muted{end}"
+
+
+def mute_menu(mutes: Mapping[str, int], scope: str) -> tuple[Entry, ...]:
+    """For how long a scope can be muted, and how to end that."""
+    spans: list[Entry] = [Item(span.name.lower(), span.value.capitalize(), Mute(scope, span)) for span in MuteSpan]
+    return (Item("unmute", "Unmute", Unmute(scope)), *spans) if scope in mutes else tuple(spans)
