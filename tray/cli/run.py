@@ -126,6 +126,7 @@ class Program:
             print("what is sent there can be read on the way. A tunnel (ssh -R) is safer.", flush=True)
 
     def _run_icon(self, worker: threading.Thread) -> None:
+        from tray.surfaces.paced import PacedMenu
         from tray.surfaces.tray_icon import TrayUnavailable, open_tray_icon
 
         app = self._app
@@ -138,7 +139,7 @@ class Program:
             return
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu here; a click goes to whoever waits longest.", flush=True)
-        self._loop.call_soon_threadsafe(app.show_on, icon.show)
+        self._loop.call_soon_threadsafe(app.show_on, PacedMenu(icon.show).show)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()

@@ -1,0 +1,49 @@
+"""Between the app and the icon: icon and tooltip at once, the menu at a pace that panels bear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from tray.surfaces.view import TrayView
+
+MENU_EVERY = 0.5  # s; panels read a changed menu anew, and Xfce's crashes at 100 menus a second
+
+
+class PacedMenu:
+    """Hands views on to `show`. The first new menu after a pause goes at once, further ones when they are due.
+
+    Used on one asyncio loop's thread.
+    """
+
+    def __init__(self, show: Callable[[TrayView], None]) -> None:
+        self._show = show
+        self._given: TrayView | None = None
+        self._latest: TrayView | None = None
+        self._menu_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def show(self, view: TrayView) -> None:
+        """Show this from now on."""
+        loop = asyncio.get_running_loop()
+        self._latest = view
+        due = self._menu_at + MENU_EVERY
+        if self._given is None or view.menu == self._given.menu or loop.time() >= due:
+            self._give(view)
+            return
+        self._give(replace(view, menu=self._given.menu))
+        if self._timer is None:
+            self._timer = loop.call_at(due, self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._timer = None
+        if self._latest is not None:
+            self._give(self._latest)
+
+    def _give(self, view: TrayView) -> None:
+        if self._given is None or view.menu != self._given.menu:
+            self._menu_at = asyncio.get_running_loop().time()
+        if view != self._given:
+            self._given = view
+            self._show(view)
