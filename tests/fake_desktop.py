@@ -21,6 +21,17 @@ from dbus_fast.aio import MessageBus
 from tray.surfaces.dbus_names import BUS, BUS_PATH, ITEM, MENU, PROPERTIES, WATCHER, WATCHER_PATH
 
 NOTIFICATIONS, NOTIFICATIONS_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+NOTIFICATIONS_XML = f"""<node><interface name="{NOTIFICATIONS}">
+<method name="GetCapabilities"><arg type="as" direction="out"/></method>
+<method name="GetServerInformation"><arg type="s" direction="out"/><arg type="s" direction="out"/>
+<arg type="s" direction="out"/><arg type="s" direction="out"/></method>
+<method name="CloseNotification"><arg type="u" direction="in"/></method>
+<method name="Notify"><arg type="s" direction="in"/><arg type="u" direction="in"/><arg type="s" direction="in"/>
+<arg type="s" direction="in"/><arg type="s" direction="in"/><arg type="as" direction="in"/>
+<arg type="a{{sv}}" direction="in"/><arg type="i" direction="in"/><arg type="u" direction="out"/></method>
+<signal name="NotificationClosed"><arg type="u"/><arg type="u"/></signal>
+<signal name="ActionInvoked"><arg type="u"/><arg type="s"/></signal>
+</interface></node>"""
 PATIENCE = 10.0  # s that a condition may take to become true; on a busy machine too
 
 T = TypeVar("T")
@@ -118,6 +129,8 @@ class FakeDesktop:
         self.items: list[str] = []  # bus names, as they registered
         self.signals: list[tuple[str, list[Any]]] = []  # that items sent
         self.notes: dict[int, list[Any]] = {}  # open notifications
+        self.deaf = False  # hears and does not answer, as a stopped process
+        self.unanswered = 0
         self._address = address
         self._capabilities = list(capabilities)
         self._note = 0
@@ -199,6 +212,9 @@ class FakeDesktop:
             self.signals.append((message.member or "", list(unpack_variants(message.body))))
         if message.message_type is not MessageType.METHOD_CALL:
             return None
+        if self.deaf:
+            self.unanswered += 1
+            return Message.new_signal("/nowhere", "nobody.Hears", "This")  # instead of an answer
         return self._answer(message)
 
     def _answer(self, message: Message) -> Message | None:
@@ -211,6 +227,8 @@ class FakeDesktop:
             case "org.freedesktop.DBus.Properties", "Get", [_, "IsStatusNotifierHostRegistered"]:
                 there = True
                 return Message.new_method_return(message, "v", [Variant("b", there)])
+            case _, "Introspect", _ if message.path == NOTIFICATIONS_PATH:
+                return Message.new_method_return(message, "s", [NOTIFICATIONS_XML])
             case _, "GetCapabilities", _:
                 return Message.new_method_return(message, "as", [self._capabilities])
             case _, "GetServerInformation", _:

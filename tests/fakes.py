@@ -89,6 +89,15 @@ class FakePlugin:
         message = await asyncio.wait_for(self.socket.receive(), DEADLINE)
         return message.json() if message.type is aiohttp.WSMsgType.TEXT else None
 
+    def answer_pings(self) -> None:
+        """From now on read and forget what comes: aiohttp answers pings only while something is read."""
+
+        async def forget() -> None:
+            async for _ in self.socket:
+                pass
+
+        self._reading = asyncio.create_task(forget())  # ends with the connection
+
     async def closed_with(self) -> int | None:
         """The code that the listener closes with."""
         while await self.receive() is not None:

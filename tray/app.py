@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 # How soon after the last view a change is shown, in s; the first one after a pause is shown at once.
 STATE_PACE, WORDS_PACE, DETAILS_PACE = 0.0, 0.1, 2.0
-IDLE_SHARE = 3  # a view is followed by at least so many times its own cost before the next, whatever happens
+PAUSE_AFTER_VIEW = 2  # times what the last view cost, whatever happens: views never take more than a third of a core
 BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
@@ -192,7 +192,7 @@ class App:
     def _refresh_soon(self, pause: float) -> None:
         if self._show is None or self._loop is None:
             return
-        due = max(self._loop.time(), self._refreshed_at + max(pause, IDLE_SHARE * self._refresh_cost))
+        due = max(self._loop.time(), self._refreshed_at + max(pause, PAUSE_AFTER_VIEW * self._refresh_cost))
         if self._refresh_timer is not None:
             if self._refresh_timer.when() <= due:
                 return

@@ -15,6 +15,7 @@ from fakes import FRAMES, TOKEN, Desk, FakePlugin, connection, desk, plugin, unt
 from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
+from tray.sources import listener
 
 SEED = FRAMES["protocol1"]["hello"]
 WATCH_ONLY = {key: value for key, value in SEED.items() if key != "authToken"}
@@ -331,6 +332,27 @@ def test_a_frame_over_four_mebibytes_is_refused(caplog: pytest.LogCaptureFixture
             assert "exceeds limit" in caplog.text
 
     run(test())
+
+
+def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener, "PING_EVERY", 0.2)
+
+    async def test() -> None:
+        async with desk() as at, connection(at.url, autoping=False) as link:
+            await link.authenticate()
+            await introduce(link)
+            await until(lambda: at.status(SES) == "disconnected")
+            lost = [event for event in at.events if isinstance(event, ServerLost)]
+            assert [event.goodbye for event in lost] == [False]
+            assert "refused" not in caplog.text
+
+    run(test())
+
+
+def test_pings_find_a_dead_peer_within_45_s() -> None:
+    assert listener.PING_EVERY * 1.5 <= 45  # aiohttp closes when a pong takes longer than half of it
 
 
 def test_an_answer_nobody_asked_for_is_refused() -> None:

@@ -185,6 +185,7 @@ def _log_to(paths: Paths, *, debug: bool) -> None:
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "aiohttp", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # our lane says in one line what it could not show
     warn = logging.StreamHandler()
     warn.setLevel(logging.DEBUG if debug else logging.WARNING)
     warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))

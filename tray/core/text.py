@@ -12,6 +12,8 @@ _RIGHT_TO_LEFT = ("R", "AL")
 
 def clean(text: str) -> str:
     """One line of printable text: white space folded, control, format and bidi characters and lone surrogates gone."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = (
         character
         for character in text
@@ -25,7 +27,7 @@ _UNSHOWN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 def width(text: str) -> int:
     """Columns that the text takes in a fixed-width font: 2 for East Asian wide, 0 for combining characters."""
-    return sum(_columns(character) for character in text)
+    return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def _columns(character: str) -> int:
@@ -42,7 +44,7 @@ def shorten(text: str, columns: int) -> str:
     line = clean(text[: columns * 16])  # a 10 kB title costs no more than a long one
     if width(line) > columns or len(text) > columns * 16:
         line = _cut(line, columns - 1) + ELLIPSIS
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
+    if not line.isascii() and any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
         return f"{_ISOLATE}{line}{_POP}"
     return line
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSMsgType, web
 
 from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
@@ -101,8 +101,8 @@ class Link:
                     self._take(message.data.encode())
                 elif message.type is WSMsgType.BINARY:
                     raise Refused(Close.NO_BINARY, "binary frames are not spoken here")
-                elif message.type is WSMsgType.ERROR:
-                    raise Refused(Close.TOO_BIG, f"no frame of ours: {self._socket.exception()}")
+                elif message.type is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
+                    raise Refused(Close.TOO_BIG, f"no frame of ours: {message.data}")
         finally:
             for call in self._calls.values():
                 call.cancel()

@@ -73,6 +73,7 @@ class Notifications:
         finally:
             for key in list(self._live):
                 await self._clear(key)
+            await self._drop_notifier()
 
     def _want(self, key: str, toast: Toast | None) -> None:
         self._wanted.pop(key, None)  # the last word counts, so the lane is never longer than the fleet
@@ -99,7 +100,7 @@ class Notifications:
             if await self._send(key, toast, title, body):
                 self._complained = False
                 return
-            self._notifier = None
+            await self._drop_notifier()
         if not await notification_daemon.show_without_clicks(title, body):
             self._complain("the notification daemon does not take notifications")
 
@@ -135,7 +136,14 @@ class Notifications:
             pass  # closed by the person already
         except Exception as error:  # noqa: BLE001  # the daemon is gone, and with it the toast
             log.debug("a notification could not be withdrawn: %s", error)
-            self._notifier = None
+            await self._drop_notifier()
+
+    async def _drop_notifier(self) -> None:
+        """Let the next notification go over a new connection. desktop-notifier never closes the one it has."""
+        backend, self._notifier = getattr(self._notifier, "_backend", None), None
+        bus = getattr(backend, "bus", None)
+        if bus is not None:
+            await notification_daemon.hang_up(bus)
 
     def _complain(self, problem: str) -> None:
         if not self._complained:

@@ -28,7 +28,7 @@ from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)
 
-SIGNAL_EVERY = 0.04  # s; panels read every property again on each signal
+SIGNAL_EVERY = 0.1  # s; panels read every property again on each signal, all pictures among them
 REGISTER_AGAIN = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s: the minute in which a session may still be starting
 GIVE_WAY = 5.0  # s without a watcher, before an older kind of tray may have the icon
 RECONNECT_AFTER = 0.25  # s, doubled up to RECONNECT_AT_MOST

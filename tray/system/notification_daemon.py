@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,13 +48,19 @@ if sys.platform == "linux":
     from dbus_fast import Message, MessageType
     from dbus_fast.aio import MessageBus
 
+    async def hang_up(bus: MessageBus) -> None:
+        """Close a connection to the bus, and its socket with it, also if the bus is gone."""
+        bus.disconnect()
+        with suppress(Exception):
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
     async def _find_on_bus() -> Daemon | None:
         bus = await MessageBus().connect()
         try:
             name = await _call(bus, "GetServerInformation")
             capabilities = await _call(bus, "GetCapabilities")
         finally:
-            bus.disconnect()
+            await hang_up(bus)
         if name is None or capabilities is None:
             return None
         return Daemon(str(name[0]), frozenset(capabilities[0]))
@@ -63,6 +70,9 @@ if sys.platform == "linux":
         return reply.body if reply is not None and reply.message_type is MessageType.METHOD_RETURN else None
 
 else:
+
+    async def hang_up(bus: Any) -> None:
+        """Nothing: there is no bus."""
 
     async def _find_on_bus() -> Daemon | None:
         return None

@@ -1,0 +1,181 @@
+"""The notification lane against a notification server on a real bus: order, replacement, and a server that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from fake_desktop import FakeDesktop, PrivateBus, until
+from tray.core.alerts import Alert, Reason
+from tray.core.model import SessionKey
+from tray.surfaces import notifications
+from tray.surfaces.notifications import Notifications
+from tray.system import notification_daemon
+
+pytestmark = pytest.mark.desktop
+
+ONE, TWO = SessionKey("server", "ses_1"), SessionKey("server", "ses_2")
+
+
+def alert(session: SessionKey = ONE, body: str = "bash: ls", title: str = "project — Work") -> Alert:
+    return Alert(session, Reason.PERMISSION, f"request {body}", title, body, 0)
+
+
+class Lane:
+    """Notifications at work, and the clicks that came back."""
+
+    def __init__(self) -> None:
+        self.clicked: list[SessionKey] = []
+        self.notifications = Notifications("OpenCode Tray", None, self.clicked.append)
+        self.task = asyncio.create_task(self.notifications.run())
+
+    async def end(self) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+@asynccontextmanager
+async def lane() -> AsyncIterator[Lane]:
+    made = Lane()
+    yield made
+    await made.end()
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 30))
+
+
+def shown(desktop: FakeDesktop) -> list[tuple[str, str]]:
+    return [(note[3], note[4]) for note in desktop.notes.values()]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "body"),
+    [
+        (("body", "body-markup"), "a &lt;b&gt; &amp; c"),
+        (("body", "body-hyperlinks"), "a &lt;b&gt; &amp; c"),
+        (("body",), "a <b> & c"),
+    ],
+)
+def test_the_body_is_escaped_for_a_server_that_reads_markup(
+    bus: PrivateBus, capabilities: tuple[str, ...], body: str
+) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address, capabilities=capabilities).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(alert(body="a <b> & c", title="T <i>&"))
+            await until(lambda: desktop.notes)
+            assert shown(desktop) == [("T <i>&", body)]
+        await desktop.stop()
+
+    run(test())
+
+
+def test_one_toast_a_session_replaced_and_withdrawn_in_order(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            for number in range(5):
+                made.notifications.show(alert(body=f"ask {number}"))
+            made.notifications.show(alert(TWO, "other"))
+            await until(lambda: shown(desktop) == [("project — Work", "ask 4"), ("project — Work", "other")])
+            made.notifications.show(alert(body="ask 5"))
+            made.notifications.withdraw("ses_2")
+            await until(lambda: shown(desktop) == [("project — Work", "ask 5")])
+            made.notifications.show(alert(body="ask 6"))
+            made.notifications.withdraw("ses_1")
+            await until(lambda: not desktop.notes)
+        await desktop.stop()
+
+    run(test())
+
+
+def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(alert(ONE, "one"))
+            made.notifications.show(alert(TWO, "two"))
+            await until(lambda: len(desktop.notes) == 2)
+            _, second = desktop.notes
+            await desktop.press(second, "default")
+            await until(lambda: made.clicked)
+            assert made.clicked == [TWO]
+        await desktop.stop()
+
+    run(test())
+
+
+def test_the_end_takes_every_toast_away(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(alert())
+            await until(lambda: desktop.notes)
+        await until(lambda: not desktop.notes)
+        await desktop.stop()
+
+    run(test())
+
+
+def test_without_a_server_it_is_said_once_and_later_ones_are_shown(
+    bus: PrivateBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with lane() as made:
+            for number in range(3):
+                made.notifications.show(alert(body=f"lost {number}"))
+                await until(lambda: "no notification daemon" in caplog.text)
+            desktop = await FakeDesktop(bus.address).start(panel=False)
+            made.notifications.show(alert(body="here"))
+            await until(lambda: shown(desktop) == [("project — Work", "here")])
+            assert caplog.text.count("no notification daemon") == 1
+            await desktop.stop()
+
+    run(test())
+
+
+def test_a_server_that_stopped_answering_does_not_stop_the_lane(
+    bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notification_daemon, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(notifications, "SEND_TIMEOUT", 0.2)
+
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(alert(body="before"))
+            await until(lambda: desktop.notes)
+            desktop.deaf = True
+            made.notifications.show(alert(body="while it is stopped"))
+            made.notifications.show(alert(TWO, "this one too"))
+            await until(lambda: desktop.unanswered >= 2)
+            desktop.deaf = False
+            made.notifications.show(alert(TWO, "after"))
+            await until(lambda: ("project — Work", "after") in shown(desktop))
+        await desktop.stop()
+
+    run(test())
+
+
+def test_after_the_bus_was_restarted_the_next_one_is_shown(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(alert(body="before"))
+            await until(lambda: desktop.notes)
+            bus.stop()
+            with suppress(EOFError, OSError):
+                await desktop.bus.wait_for_disconnect()
+            made.notifications.show(alert(body="lost"))
+            bus.start()
+            again = await FakeDesktop(bus.address).start(panel=False)
+            made.notifications.show(alert(body="after"))
+            await until(lambda: shown(again) == [("project — Work", "after")])
+            await again.stop()
+
+    run(test())
