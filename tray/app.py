@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 # How soon after the last view a change is shown, in s; the first one after a pause is shown at once.
 STATE_PACE, WORDS_PACE, DETAILS_PACE = 0.0, 0.1, 2.0
-PAUSE_AFTER_VIEW = 2  # times what the last view cost, whatever happens: views never take more than a third of a core
+PAUSE_AFTER_VIEW = 1  # times what the last view cost, whatever happens: views never take more than half a core
 BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s

@@ -31,6 +31,7 @@ from desk import PROGRAMS, Desk  # noqa: E402
 from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
 from tray.app import App  # noqa: E402
+from tray.cli.run import collect_rarely  # noqa: E402
 from tray.core.settings import PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
 from tray.surfaces.view import TrayView  # noqa: E402
@@ -245,6 +246,7 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
     """
     paths = Paths(*(folder / name for name in ("settings.toml", "token", "cache.json", "tray.log", "plugin.js")))
     settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port()})
+    collect_rarely()
     app = App(paths, settings, {}, lambda: TOKEN, notify=False)
     port = await app.start()
     shown: list[tuple[float, int]] = []  # when, and how many work

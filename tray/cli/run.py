@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -70,6 +71,7 @@ class Program:
 
     def run(self) -> int:
         """Run until stopped."""
+        collect_rarely()
         worker = threading.Thread(target=self._work, name="loop", daemon=True)
         worker.start()
         self._started.wait()
@@ -164,6 +166,12 @@ class Program:
                 f"opencode-tray: port {port} is taken by {who}; stop it, or choose another: --port N", file=sys.stderr
             )
         return PORT_TAKEN
+
+
+def collect_rarely() -> None:
+    """Keep Python's garbage collector from pausing us: what was imported stays, and records hold no cycles."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _stop_after(worker: threading.Thread, icon: TrayIcon) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from desktop_notifier import DesktopNotifier, Icon, Urgency
 
@@ -82,6 +83,9 @@ class Notifications:
 
     async def _do(self, key: str, toast: Toast | None) -> None:
         try:
+            if not self._connected:
+                await self._drop_notifier()
+                self._live.clear()  # the daemon went with the bus, and the toasts with the daemon
             await self._clear(key)
             if toast is not None:
                 await self._show(key, toast)
@@ -138,10 +142,18 @@ class Notifications:
             log.debug("a notification could not be withdrawn: %s", error)
             await self._drop_notifier()
 
+    @property
+    def _bus(self) -> Any:
+        """The connection that desktop-notifier keeps to itself and never closes; None where there is none."""
+        return getattr(getattr(self._notifier, "_backend", None), "bus", None)
+
+    @property
+    def _connected(self) -> bool:
+        return self._bus is None or self._bus.connected
+
     async def _drop_notifier(self) -> None:
-        """Let the next notification go over a new connection. desktop-notifier never closes the one it has."""
-        backend, self._notifier = getattr(self._notifier, "_backend", None), None
-        bus = getattr(backend, "bus", None)
+        """Let the next notification go over a new connection."""
+        bus, self._notifier = self._bus, None
         if bus is not None:
             await notification_daemon.hang_up(bus)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Session, Status
@@ -35,9 +37,14 @@ WORDS = {
 
 
 def project(row: Row) -> str:
-    """What the session's project is called: the directory's own name, with the host where it is another machine's."""
-    directory = (row.session.directory or row.server.directory).rstrip("/\\").replace("\\", "/")
-    return clean(directory.rpartition("/")[2] or row.server.name or row.server.host)
+    """What the session's project is called: the directory's own name."""
+    server = row.server
+    return _last_part(row.session.directory or server.directory) or clean(server.name or server.host)
+
+
+@lru_cache(maxsize=1024)
+def _last_part(directory: str) -> str:
+    return clean(directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
 
 
 def title(session: Session) -> str:

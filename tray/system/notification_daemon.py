@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PROBE_TIMEOUT = 2.0  # s
+HANG_UP_TIMEOUT = 1.0  # s
 _NAME, _PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _OSASCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
 
@@ -52,7 +53,7 @@ if sys.platform == "linux":
         """Close a connection to the bus, and its socket with it, also if the bus is gone."""
         bus.disconnect()
         with suppress(Exception):
-            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+            await asyncio.wait_for(bus.wait_for_disconnect(), HANG_UP_TIMEOUT)  # type: ignore[no-untyped-call]
 
     async def _find_on_bus() -> Daemon | None:
         bus = await MessageBus().connect()
