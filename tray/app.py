@@ -33,10 +33,11 @@ from tray.core.choices import (
 from tray.core.events import Change, Event, MuteCleared, MuteSet, SessionChanged, SessionSeen, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import SessionKey
-from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, SettingError, Settings
+from tray.core.problem import Problem
+from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, Settings
 from tray.sources.listener import Listener
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.settings_file import SettingsFileError, load_settings, template
+from tray.storage.settings_file import load_settings, template
 from tray.surfaces.control import Control
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
@@ -297,7 +298,7 @@ class App:
         """Follow the settings file; an invalid one changes nothing and shows as a problem."""
         try:
             settings = load_settings(self._paths.settings, os.environ, self._flags)
-        except (SettingError, SettingsFileError) as error:
+        except Problem as error:
             if self._problems.get("settings") != str(error):
                 log.warning("settings kept as they were: %s", error)
             self._problems["settings"] = str(error)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tray.actions.plugin_file import installed_version
-from tray.core.settings import HOST, PORT, SettingError
+from tray.core.problem import Problem
+from tray.core.settings import HOST, PORT
 from tray.storage.files import is_private
-from tray.storage.settings_file import SettingsFileError, load_settings
+from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon
 from tray.system.paths import Paths
 from tray.system.ports import holder
@@ -53,7 +54,7 @@ def summary(findings: list[Finding]) -> str:
 def _settings(paths: Paths, environment: Mapping[str, str]) -> Finding:
     try:
         load_settings(paths.settings, environment, {})
-    except (SettingError, SettingsFileError) as error:
+    except Problem as error:
         return Finding("settings", str(error), f"edit {paths.settings}")
     return Finding("settings", f"settings are valid ({paths.settings})")
 
@@ -85,7 +86,7 @@ def _opencode() -> Finding:
 def _port(paths: Paths, environment: Mapping[str, str]) -> Finding:
     try:
         settings = load_settings(paths.settings, environment, {})
-    except (SettingError, SettingsFileError):
+    except Problem:
         return Finding("port", "the port is not known", "mend the settings first")
     process = holder(settings[PORT])
     if process is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tray.core.problem import Problem
 from tray.system.resources import plugin_source
 
 SIGNATURE = "OpenCode Tray's plugin"  # in the first lines of every version of our file, and of no other
 
 
-class PluginFileError(Exception):
+class PluginFileError(Problem):
     """The plugin cannot be put there or taken away; the message says what to do."""
 
 

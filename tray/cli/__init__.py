@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tray import __version__
+from tray.core.problem import Problem
 
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 
@@ -17,6 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(_with_command(given))
     try:
         return _run(options)
+    except Problem as problem:
+        print(f"opencode-tray: {problem}", file=sys.stderr)
+        return USAGE if problem.is_usage else FAILED
     except KeyboardInterrupt:
         return OK if options.command in ("run", "watch", "demo") else 130
     except BrokenPipeError:  # `| head`

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from tray.core.handshake import Side, proof, same
+from tray.core.problem import Problem
 from tray.core.settings import HOST, PORT
 from tray.storage.settings_file import load_settings
 from tray.storage.token import read_token
@@ -28,7 +29,7 @@ ClientSocket = aiohttp.ClientWebSocketResponse[bool]
 T = TypeVar("T")
 
 
-class NotRunningError(Exception):
+class NotRunningError(Problem):
     """No tray of ours answers there; the message says where, and what to do."""
 
 

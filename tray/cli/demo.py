@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import secrets
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from tray.app import now
-from tray.cli import FAILED, OK
+from tray.cli import OK
 from tray.cli.client import ClientSocket, NotRunningError, authenticate
 from tray.cli.run import Program
 from tray.core.handshake import Side
@@ -40,9 +39,8 @@ def demo(options: argparse.Namespace) -> int:
         token = os.environ.get("OPENCODE_MONITOR_TOKEN") or read_token(paths.token)
         try:
             asyncio.run(simulate(settings[HOST], settings[PORT], token or ""))
-        except (NotRunningError, aiohttp.ClientError, OSError) as error:
-            print(f"opencode-tray: no tray to feed on port {settings[PORT]}: {error}", file=sys.stderr)
-            return FAILED
+        except (aiohttp.ClientError, OSError) as error:
+            raise NotRunningError(f"no tray to feed on port {settings[PORT]}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
         own = Paths(

@@ -14,11 +14,12 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
 from tray.app import App
-from tray.cli import FAILED, OK, PORT_TAKEN, USAGE
-from tray.cli.status import REASONS, describe, fetch
-from tray.core.settings import DEBUG, HOST, PORT, SettingError, Settings
-from tray.storage.settings_file import SettingsFileError, load_settings
-from tray.storage.token import TokenError, make_token
+from tray.cli import OK, PORT_TAKEN
+from tray.cli.status import describe, fetch
+from tray.core.problem import Problem
+from tray.core.settings import DEBUG, HOST, PORT, Settings
+from tray.storage.settings_file import load_settings
+from tray.storage.token import make_token
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
 from tray.system.ports import holder
@@ -32,22 +33,15 @@ LOG_SIZE, LOG_FILES = 1_000_000, 3  # bytes of one log file; how many are kept b
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until stopped. Returns the exit code."""
+    """Run until stopped. Returns the exit code. Raises Problem."""
     paths = Paths.of(os.environ)
     flags = {
         HOST.key: options.host,
         PORT.key: options.port,
         DEBUG.key: options.debug or None,
     }
-    try:
-        settings = load_settings(paths.settings, os.environ, flags)
-        token = os.environ.get("OPENCODE_MONITOR_TOKEN") or make_token(paths.token)
-    except (SettingError, SettingsFileError) as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return USAGE
-    except TokenError as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return FAILED
+    settings = load_settings(paths.settings, os.environ, flags)
+    token = os.environ.get("OPENCODE_MONITOR_TOKEN") or make_token(paths.token)
     _log_to(paths, debug=settings[DEBUG])
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
 
@@ -155,7 +149,7 @@ class Program:
         port = self._settings[PORT]
         try:
             print(f"OpenCode Tray runs already on port {port}: {describe(fetch('status', port))}")
-        except REASONS:
+        except Problem:
             who = holder(port)
         else:
             return OK

@@ -5,32 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from tray.actions.doctor import examine
-from tray.actions.plugin_file import PluginFileError, install_plugin, uninstall_plugin
-from tray.cli import FAILED, OK, USAGE
-from tray.core.settings import SETTINGS, SettingError
-from tray.storage.settings_file import SettingsFileError, load_settings
+from tray.actions.plugin_file import install_plugin, uninstall_plugin
+from tray.cli import FAILED, OK
+from tray.core.settings import SETTINGS
+from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
 
 
 def _install(options: argparse.Namespace) -> int:  # noqa: ARG001
-    return _plugin(install_plugin)
+    print(install_plugin(Paths.of(os.environ).plugin))
+    return OK
 
 
 def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
-    return _plugin(uninstall_plugin)
-
-
-def _plugin(work: Callable[..., str]) -> int:
-    try:
-        print(work(Paths.of(os.environ).plugin))
-    except PluginFileError as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return FAILED
+    print(uninstall_plugin(Paths.of(os.environ).plugin))
     return OK
 
 
@@ -46,11 +38,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ)
-    try:
-        settings = load_settings(paths.settings, os.environ, {})
-    except (SettingError, SettingsFileError) as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return USAGE
+    settings = load_settings(paths.settings, os.environ, {})
     if options.json:
         told = {s.key: {"value": settings[s], "source": settings.source(s)} for s in SETTINGS}
         print(json.dumps({"file": str(paths.settings), "settings": told}))

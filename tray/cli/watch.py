@@ -13,13 +13,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tray.cli import FAILED, OK, USAGE
-from tray.cli.client import NotRunningError, connected
+from tray.cli import OK
+from tray.cli.client import connected
 from tray.core.model import Status
-from tray.core.settings import SettingError
 from tray.core.text import age, amount, shorten
-from tray.storage.settings_file import SettingsFileError
-from tray.storage.token import TokenError
 from tray.surfaces.rows import MARKS, WORDS
 
 STYLES = {
@@ -35,14 +32,7 @@ STYLES = {
 
 def watch(options: argparse.Namespace) -> int:
     """Show the table until Ctrl-C, or until the tray stops."""
-    try:
-        asyncio.run(_watch(options.port))
-    except (SettingError, SettingsFileError) as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return USAGE
-    except (NotRunningError, TokenError) as error:
-        print(f"opencode-tray: {error}", file=sys.stderr)
-        return FAILED
+    asyncio.run(_watch(options.port))
     return OK
 
 

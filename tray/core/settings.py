@@ -9,14 +9,17 @@ from typing import Any, Generic, TypeVar
 
 from tray.core.alerts import AlertRules, Reason
 from tray.core.fleet import Rules
+from tray.core.problem import Problem
 
 T = TypeVar("T")
 
 DEFAULT_PORT = 41235  # opencode-monitor's, which its plugin connects to unasked
 
 
-class SettingError(ValueError):
+class SettingError(Problem):
     """A value that is not allowed: says which setting, what was given, and what is allowed."""
+
+    is_usage = True
 
     def __init__(self, key: str, value: object, allowed: str, source: str) -> None:
         super().__init__(f"{source}: {key} = {value!r} is not allowed; allowed: {allowed}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tray.core.problem import Problem
 from tray.core.settings import SETTINGS, Settings, parse_settings
 
 if sys.version_info >= (3, 11):
@@ -15,8 +16,10 @@ else:
     import tomli as tomllib
 
 
-class SettingsFileError(ValueError):
+class SettingsFileError(Problem):
     """The file is no TOML, or cannot be read."""
+
+    is_usage = True
 
 
 def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from tray.core.problem import Problem
 from tray.storage.files import is_private, write_privately
 
 
-class TokenError(Exception):
+class TokenError(Problem):
     """The token file cannot be used; the message says what to do."""
 
 
