@@ -258,7 +258,6 @@ class App:
         self.apply(SessionSeen(key))
 
     def _say(self, title: str, body: str) -> None:
-        log.info("said: %s", title)
         if self._notifications is not None:
             self._notifications.say(title, body)
 

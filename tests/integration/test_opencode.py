@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ QUESTION = {
     "question": "Which colour?",
     "header": "Colour",
     "options": [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cold"}],
+}
+TASK = {
+    "description": "Look around",
+    "prompt": 'look ##{"calls": [[["bash", {"command": "ls child", "description": "list"}]]]}',
+    "subagent_type": "general",
 }
 TODOS = [{"id": "1", "content": "Write the test", "status": "pending", "priority": "high"}]
 
@@ -135,12 +141,7 @@ def test_a_permission_waits_and_is_gone_when_opencode_says_so(desk: Desk) -> Non
 
 def test_a_subagents_permission_waits_at_its_root(desk: Desk) -> None:
     session = desk.opencode.session()
-    task = {
-        "description": "Look around",
-        "prompt": 'look ##{"calls": [[["bash", {"command": "ls child", "description": "list"}]]]}',
-        "subagent_type": "general",
-    }
-    desk.opencode.prompt(session, {"calls": [[["task", task]]]})
+    desk.opencode.prompt(session, {"calls": [[["task", TASK]]]})
     waiting = desk.status(session, "waiting_for_permission")
     request = waiting["requests"][0]
     assert request["session"] != session
@@ -242,12 +243,59 @@ def test_the_terminal_ui_with_no_http_server_reports_like_any_other(
     own: Callable[[str], Desk], version: str, model: ModelServer
 ) -> None:
     desk = own(version)
-    desk.opencode.tui()
+    opencode = desk.opencode
+    opencode.tui()
     server = until(lambda: desk.tray.status()["servers"])[0]
     assert server["url"] is None
-    text = f'prompt of {version} ##{{"calls": [[["bash", {{"command": "echo hi", "description": "say"}}]]]}}'
-    desk.opencode.type(text, lambda: any(version in prompt for prompt in model.prompts))
-    waiting = until(lambda: [s for s in desk.tray.status()["sessions"] if s["status"] == "waiting_for_permission"])
-    assert "echo hi" in waiting[0]["requests"][0]["detail"]
-    desk.opencode.tmux("send-keys", "-t", "tui", "Enter")  # "Allow once" is what the dialog has chosen
-    desk.status(waiting[0]["id"], "completed")
+    number = 0
+
+    def prompt(**script: Any) -> None:
+        nonlocal number
+        number += 1
+        text = f"{number}. of {version} ##{json.dumps(script)}"
+        opencode.type(text, lambda: any(text[:15] in prompt for prompt in model.prompts))
+
+    def root() -> str:
+        return next((told["id"] for told in desk.tray.status()["sessions"] if told["parent"] is None), "")
+
+    prompt(words=30, pause=0.1)
+    session = until(root)
+    desk.status(session, "busy")
+    assert desk.status(session, "completed")["title"] == TITLE
+
+    prompt(calls=[BASH])
+    waiting = desk.status(session, "waiting_for_permission")
+    assert "echo hi" in waiting["requests"][0]["detail"]
+    opencode.tmux("send-keys", "-t", "tui", "Enter")  # "Allow once" is what the dialog has chosen
+    desk.status(session, "completed")
+
+    prompt(calls=[[["task", TASK]]])
+    waiting = desk.status(session, "waiting_for_permission")
+    assert waiting["requests"][0]["session"] != session
+    opencode.tmux("send-keys", "-t", "tui", "Enter")
+    desk.status(session, "completed")
+
+    prompt(calls=[[["question", {"questions": [QUESTION]}]]])
+    assert desk.status(session, "waiting_for_answer")["requests"][0]["detail"] == "Which colour?"
+    opencode.tmux("send-keys", "-t", "tui", "Enter")  # the first answer
+    desk.status(session, "completed")
+
+    prompt(calls=[[["todowrite", {"todos": TODOS}]]])
+    assert desk.told(session, lambda told: told["todos"])["todos"][0]["content"] == "Write the test"
+    desk.status(session, "completed")
+
+    prompt(http=429, times=1)
+    desk.status(session, "retry")
+    desk.status(session, "completed")
+
+    prompt(words=300, pause=0.1)
+    desk.status(session, "busy")
+    until(lambda: opencode.tmux("send-keys", "-t", "tui", "Escape") or desk.told(session, bool)["status"] == "aborted")
+
+    prompt(http=400)
+    assert "scripted 400" in desk.status(session, "error")["error"]
+
+    prompt(words=300, pause=0.1)
+    desk.status(session, "busy")
+    opencode.kill()
+    desk.status(session, "disconnected")
