@@ -13,9 +13,10 @@ from desk import Colour, Desk, until
 from fake_desktop import running
 from tray.core.choices import Choice, GoTo, GoToNext, Quit
 from tray.core.model import SessionKey, Status
+from tray.surfaces.backends.open_icon import open_tray_icon
+from tray.surfaces.backends.tray_icon import TrayIcon
 from tray.surfaces.icon import draw
 from tray.surfaces.menu import Item, Separator
-from tray.surfaces.tray_icon import TrayIcon, open_tray_icon
 from tray.surfaces.view import IconView, TrayView
 
 pytestmark = pytest.mark.desktop

@@ -13,9 +13,9 @@ import pytest
 from fake_desktop import FakeDesktop, PrivateBus, running, until
 from tray.core.choices import Choice, GoTo, GoToNext, Quit
 from tray.core.model import SessionKey, Status
+from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
+from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.status_notifier import GIVE_WAY, StatusNotifierIcon
-from tray.surfaces.tray_icon import TrayUnavailable
 from tray.surfaces.view import IconView, TrayView
 
 

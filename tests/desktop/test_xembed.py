@@ -11,8 +11,9 @@ from test_panel import ROWS, colour, view
 from fake_desktop import PrivateBus, environment, need, running
 from tray.core.choices import Choice, GoToNext
 from tray.core.model import Status
-from tray.surfaces.pystray_icon import PystrayIcon
-from tray.surfaces.tray_icon import TrayUnavailable, open_tray_icon
+from tray.surfaces.backends.open_icon import open_tray_icon
+from tray.surfaces.backends.pystray_icon import PystrayIcon
+from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.view import TrayView
 
 pytestmark = pytest.mark.desktop

@@ -10,8 +10,8 @@ import sys
 
 from tray.core.choices import Choice, GoTo, GoToNext
 from tray.core.model import SessionKey, Status
+from tray.surfaces.backends.pystray_icon import PystrayIcon
 from tray.surfaces.menu import Item
-from tray.surfaces.pystray_icon import PystrayIcon
 from tray.surfaces.view import IconView, TrayView
 
 MENU = (

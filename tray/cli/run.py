@@ -25,7 +25,7 @@ from tray.system.paths import Paths
 from tray.system.ports import holder
 
 if TYPE_CHECKING:
-    from tray.surfaces.tray_icon import TrayIcon  # the toolkits are not needed headless
+    from tray.surfaces.backends.tray_icon import TrayIcon  # the toolkits are not needed headless
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +122,9 @@ class Program:
             print("what is sent there can be read on the way. A tunnel (ssh -R) is safer.", flush=True)
 
     def _run_icon(self, worker: threading.Thread) -> None:
+        from tray.surfaces.backends.open_icon import open_tray_icon
+        from tray.surfaces.backends.tray_icon import TrayUnavailable
         from tray.surfaces.paced import PacedMenu
-        from tray.surfaces.tray_icon import TrayUnavailable, open_tray_icon
 
         app = self._app
         if app is None:

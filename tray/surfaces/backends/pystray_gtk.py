@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tray.surfaces.gtk_loop import GtkLoop
-from tray.surfaces.pystray_module import pystray_module
+from tray.surfaces.backends.gtk_loop import GtkLoop
+from tray.surfaces.backends.pystray_module import pystray_module
 
 _Base: Any = pystray_module("_gtk").Icon
 

@@ -1,4 +1,4 @@
-"""What every tray icon can do, and which kind of icon this desktop gets."""
+"""Which kind of tray icon this desktop gets."""
 
 from __future__ import annotations
 
@@ -10,39 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
 
 from tray.core.choices import Choice
+from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
 from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)
 
 FOR_A_MENU = "install PyGObject and gir1.2-ayatanaappindicator3-0.1, or use a panel with StatusNotifier support"
-
-
-class TrayUnavailable(Exception):  # noqa: N818  # a fact about the desktop, not a mistake
-    """This kind of icon cannot be shown here; the text says why."""
-
-
-class TrayIcon(Protocol):
-    """An icon in the tray with its menu. Built, then run on the main thread, where macOS wants it."""
-
-    @property
-    def name(self) -> str:
-        """Which kind: "StatusNotifierItem", "appindicator", "gtk", "xorg", "darwin" or "win32"."""
-
-    @property
-    def has_menu(self) -> bool:
-        """Whether the menu can be opened; if not, a click chooses the menu's default."""
-
-    def run(self) -> None:
-        """Show the icon until `stop`. Raises TrayUnavailable if it cannot be shown."""
-
-    def show(self, view: TrayView) -> None:
-        """Show this from now on; from any thread, at any time."""
-
-    def stop(self) -> None:
-        """Take the icon away; from any thread, at any time. `run` returns within 1 s."""
 
 
 def open_tray_icon(
@@ -56,7 +31,7 @@ def open_tray_icon(
 
     `on_choice` and `on_host` (a panel shows the icon, or no longer does) are called from any thread and must not block.
     """
-    from tray.surfaces.pystray_icon import PystrayIcon  # noqa: PLC0415  # headless needs none of this
+    from tray.surfaces.backends.pystray_icon import PystrayIcon  # noqa: PLC0415  # headless needs none of this
 
     if sys.platform in ("darwin", "win32"):
         return PystrayIcon(sys.platform, app_id, view, on_choice)
@@ -68,7 +43,7 @@ def open_tray_icon(
     older = [kind for kind in ("appindicator", "gtk") if find_spec("gi")] + ["xorg"] if x else []
     icons: list[Callable[[], TrayIcon]] = []
     if panel is not None:
-        from tray.surfaces.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
+        from tray.surfaces.backends.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
 
         icons.append(lambda: StatusNotifierIcon(app_id, title, view, on_choice, on_host, _xembed_tray if x else _no))
     icons += [partial(PystrayIcon, kind, app_id, view, on_choice) for kind in older]
@@ -126,7 +101,7 @@ class FirstThatShows:
 
 async def _panel() -> bool | None:
     """Whether StatusNotifier panels are there; None: not even a session bus."""
-    from tray.surfaces.session_bus import BusError, connect, host_registered  # noqa: PLC0415  # Linux only
+    from tray.surfaces.backends.session_bus import BusError, connect, host_registered  # noqa: PLC0415  # Linux only
 
     try:
         bus = await connect()

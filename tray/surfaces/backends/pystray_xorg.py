@@ -14,9 +14,9 @@ from typing import Any
 from PIL import Image
 
 from tray.core.choices import Choice
+from tray.surfaces.backends.pystray_module import pystray_module
+from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.pystray_module import pystray_module
-from tray.surfaces.pystray_toolkit import ToolkitIcon
 from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from typing import Any
 from dbus_fast import Message, Variant
 
 from tray.core.choices import Choice
-from tray.surfaces.dbus_names import MENU, MENU_PATH, text
+from tray.surfaces.backends.dbus_names import MENU, MENU_PATH, text
 from tray.surfaces.menu import Entry, Item, Separator
 
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 
-from tray.surfaces.pystray_toolkit import ToolkitIcon
+from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 
 REBUILD_EVERY = 0.5  # s; a hundred new menus a second crash Xfce's tray
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 from tray.core.choices import Choice
-from tray.surfaces.pystray_toolkit import ToolkitIcon
-from tray.surfaces.tray_icon import TrayUnavailable
+from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
+from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class PystrayIcon:
         self._post()
 
     def _open(self) -> ToolkitIcon:
-        kind = import_module(f"tray.surfaces.pystray_{self.name}").Icon
+        kind = import_module(f"tray.surfaces.backends.pystray_{self.name}").Icon
         icon: ToolkitIcon = kind(self._app_id, self._view, self._choose)
         self._icon = icon
         self._post()  # for what was shown, or stopped, since

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from tray.core.choices import Choice
+from tray.surfaces.backends.pystray_module import pystray_module
+from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.pystray_module import pystray_module
-from tray.surfaces.pystray_toolkit import ToolkitIcon
 from tray.surfaces.view import TrayView
 
 TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL

@@ -18,12 +18,12 @@ from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from tray.core.choices import Choice
-from tray.surfaces.dbus_item import DBusItem
-from tray.surfaces.dbus_menu import LONGEST_OPEN
-from tray.surfaces.dbus_names import BUS, ITEM, WATCHER, WATCHER_PATH
-from tray.surfaces.pystray_module import pystray_module
-from tray.surfaces.session_bus import BusError, call, connect, host_registered, request_name, watch
-from tray.surfaces.tray_icon import TrayUnavailable
+from tray.surfaces.backends.dbus_item import DBusItem
+from tray.surfaces.backends.dbus_menu import LONGEST_OPEN
+from tray.surfaces.backends.dbus_names import BUS, ITEM, WATCHER, WATCHER_PATH
+from tray.surfaces.backends.pystray_module import pystray_module
+from tray.surfaces.backends.session_bus import BusError, call, connect, host_registered, request_name, watch
+from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)

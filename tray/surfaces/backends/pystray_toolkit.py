@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tray.core.choices import Choice
+from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.icon import draw
 from tray.surfaces.menu import Entry, Item, default_choice
-from tray.surfaces.pystray_module import pystray_module
 from tray.surfaces.view import TrayView
 
 PICTURE_SIZE = 64  # px: for toolkits that scale the picture themselves

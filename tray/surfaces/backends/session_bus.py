@@ -9,7 +9,7 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from tray.surfaces.dbus_names import BUS, BUS_PATH, PROPERTIES, WATCHER, WATCHER_PATH
+from tray.surfaces.backends.dbus_names import BUS, BUS_PATH, PROPERTIES, WATCHER, WATCHER_PATH
 
 TIMEOUT = 5.0  # s for an answer, before the other side counts as hung
 

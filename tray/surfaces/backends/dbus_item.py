@@ -15,8 +15,8 @@ from dbus_fast import Message, Variant
 from PIL import Image
 
 from tray.core.choices import Choice
-from tray.surfaces.dbus_menu import DBusMenu
-from tray.surfaces.dbus_names import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
+from tray.surfaces.backends.dbus_menu import DBusMenu
+from tray.surfaces.backends.dbus_names import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
 from tray.surfaces.icon import draw
 from tray.surfaces.menu import default_choice
 from tray.surfaces.view import IconView, TrayView

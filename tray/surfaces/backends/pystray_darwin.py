@@ -7,9 +7,9 @@ import signal
 from importlib import import_module
 from typing import Any
 
+from tray.surfaces.backends.pystray_module import pystray_module
+from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.pystray_module import pystray_module
-from tray.surfaces.pystray_toolkit import ToolkitIcon
 
 POINTS = 18  # Apple's Human Interface Guidelines for menu bar extras
 RETINA = 3  # pixels per point, for every screen there is
