@@ -21,6 +21,7 @@ from tray.core.choices import Choice, Dismiss, GoToNext, Mute, MuteSpan, Unmute
 from tray.core.model import SessionKey
 from tray.core.settings import PORT
 from tray.storage.settings_file import load_settings
+from tray.surfaces.menu import walk
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
 from tray_process import free_port
@@ -158,6 +159,26 @@ def test_settings_are_taken_up_and_quiet_hours_are_quiet(at_work: Callable[[], A
             await until(lambda: running.waiting == 1)
             await asyncio.sleep(1.3)  # longer than an ask is held back
             assert running.told.shown == []
+
+    run(test())
+
+
+def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_mended(
+    at_work: Callable[[], Any],
+) -> None:
+    def problems(view: TrayView) -> list[str]:
+        return [item.label for item in walk(view.menu) if item.key.startswith("problem:")]
+
+    async def test() -> None:
+        async with at_work() as (running, _):
+            running.settings.write_text('[icon]\nstyle = "monochrome"\n')
+            await until(lambda: running.views[-1].icon.monochrome)
+            running.settings.write_text('[icon]\nstyle = "rainbow"\n')
+            await until(lambda: problems(running.views[-1]))
+            assert running.views[-1].icon.monochrome
+            running.settings.unlink()
+            await until(lambda: not problems(running.views[-1]))
+            assert not running.views[-1].icon.monochrome
 
     run(test())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -263,6 +264,20 @@ def test_the_demo_shows_a_fleet_with_no_opencode_at_all(home: Home) -> None:
     sessions = until(lambda: home.status()["sessions"])
     assert len(sessions) >= 7
     until(lambda: home.status()["attention"]["waiting"] > 0, 15)
+
+
+def test_a_demo_of_its_own_says_how_to_look_at_it_from_a_terminal(home: Home) -> None:
+    process = home.start("demo", "--headless")
+    assert process.stdout is not None
+    said = ""
+    while (found := re.search(r"OPENCODE_MONITOR_TOKEN=(\w+) opencode-tray watch --port (\d+)", said)) is None:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    token, port = found.groups()
+    done = home.run("status", "--port", port, OPENCODE_MONITOR_TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    assert not (home.path / "data").exists()
 
 
 def test_a_wrong_token_gets_no_status(home: Home) -> None:

@@ -60,6 +60,7 @@ def demo(options: argparse.Namespace) -> int:
 def _feed(program: Program, token: str) -> None:
     port = program.wait_until_listening()
     if port:
+        print(f"In another terminal: OPENCODE_MONITOR_TOKEN={token} opencode-tray watch --port {port}", flush=True)
         asyncio.run(simulate("127.0.0.1", port, token))
 
 
