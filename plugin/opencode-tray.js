@@ -25,6 +25,9 @@ const CALL_WITHIN = 5 * SECOND // a call into OpenCode; they take 1–15 ms
 const ACTIVITY_EVERY = SECOND // tool and text, for each session
 const TEXT_EVERY = 5 * SECOND
 const SNAPSHOT_EVERY = SECOND // at most, when events had to be dropped
+const TRY_AGAIN = 2 * SECOND // after a snapshot that was not whole; doubled each time
+const TRIES_MOST = 5
+const SECTIONS = ["sessions", "status", "permissions", "questions"]
 
 const TEXT_MOST = 2_000 // characters of any string
 const LINE_MOST = 200 // characters of a line of output
@@ -361,7 +364,11 @@ class Watcher {
 
   trace(sessionID) {
     let trace = this.traces.get(sessionID)
-    if (trace) return trace
+    if (trace) {
+      this.traces.delete(sessionID) // to the end: the first is the one that is longest untouched
+      this.traces.set(sessionID, trace)
+      return trace
+    }
     if (this.traces.size >= TRACES_MOST) this.drop(this.traces.keys().next().value)
     trace = {
       id: sessionID,
@@ -669,8 +676,9 @@ async function chooseSessions(client, directory, listed, live) {
 function digestOf(messages) {
   const digest = { messages: messages.length, cost: 0, tokens: { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } } }
   if (messages.length === DIGEST_MESSAGES) digest.partial = true
-  for (const { info, parts } of messages) {
+  for (const { info, parts } of messages.filter(isRecord)) {
     if (info?.role !== "assistant") continue
+    delete digest.tool // of a message before, whatever became of it
     digest.cost += info.cost > 0 ? info.cost : 0
     addTokens(digest.tokens, info.tokens)
     const { sessionID, time, ...last } = assistantInfo(info)
@@ -798,8 +806,15 @@ class Told {
 
   #sessionNews(type, info) {
     const before = this.#sessions.get(info.id)
+    if (info.time?.archived) {
+      this.#sessions.delete(info.id)
+      return before ? { type, properties: { info: { id: info.id, time: { archived: info.time.archived } } } } : undefined
+    }
     if (this.#sessions.size > 5 * SESSIONS_MOST) this.#sessions.clear()
-    if (this.#statuses.size > 5 * SESSIONS_MOST) this.#statuses.clear()
+    if (this.#statuses.size > 5 * SESSIONS_MOST) {
+      this.#statuses.clear()
+      this.#idle = undefined
+    }
     if (!before || type === "session.created") {
       this.#sessions.set(info.id, info)
       return { type, properties: { info } }
@@ -830,6 +845,8 @@ class Link {
   #queue // events that follow the snapshot being taken; undefined while none is
   #stale = false // events were dropped
   #drain
+  #again // the timer of another snapshot, as this one was not whole
+  #tries = 0
   #unread = 0 // bytes sent since the last of our pings that was answered
   #asked // of these, bytes sent before the ping that is not answered yet
   #heardAt = 0 // the tray's last ping
@@ -874,6 +891,7 @@ class Link {
   close() {
     this.#timer?.cancel()
     this.#drain?.cancel()
+    this.#again?.cancel()
     const socket = this.#socket
     this.#socket = undefined
     if (this.isOpen) this.#write(socket, JSON.stringify({ type: "goodbye" }))
@@ -913,14 +931,25 @@ class Link {
     const socket = this.#socket
     this.#queue = []
     this.#stale = false
-    const snapshot = await this.instance.snapshot()
+    const snapshot = await this.instance.snapshot().catch((error) => ({ type: "snapshot", failed: error?.name }))
     if (this.#socket !== socket) return
-    if (this.#send(fitted(snapshot)) !== "too big") this.#told = new Told(snapshot)
+    if (snapshot.failed) this.instance.log(`no snapshot: ${snapshot.failed}`)
+    else if (this.#send(fitted(snapshot)) !== "too big") this.#told = new Told(snapshot)
     const queue = this.#queue
     this.#queue = undefined
     if (this.#stale) this.#behind()
     else for (const event of queue) this.event(event)
+    this.#askAgain(snapshot)
     if (!this.#limitsTold && this.instance.watcher.traces.size) await this.#sendLimits()
+  }
+
+  /** A section that could not be read is tried again, a few times. */
+  #askAgain(snapshot) {
+    if (SECTIONS.every((name) => name in snapshot)) this.#tries = 0
+    else if (this.#tries < TRIES_MOST) {
+      this.#again?.cancel()
+      this.#again = later(() => this.isOpen && this.sendSnapshot(), TRY_AGAIN * 2 ** this.#tries++)
+    }
   }
 
   /** Once for each connection, when a session works: then OpenCode has loaded its models, before it takes a second. */
@@ -995,8 +1024,10 @@ class Link {
     this.#timer?.cancel()
     this.#state = "open"
     this.#failures = 0
+    this.#tries = 0
     this.#limitsTold = false
     this.#told = new Told()
+    if (this.#socket.ping) this.#pinged() // where pings can be heard, silence counts from now
     this.sendSnapshot()
   }
 
@@ -1029,7 +1060,8 @@ class Link {
   }
 
   #send(frame) {
-    const text = JSON.stringify(frame)
+    let text = JSON.stringify(frame)
+    if (HALF_A_CHARACTER.test(text)) text = JSON.stringify(frame, (_, value) => (typeof value === "string" ? value.toWellFormed() : value))
     if (text.length > FRAME_MOST || (text.length > FRAME_MOST / 4 && Buffer.byteLength(text) > FRAME_MOST)) return "too big"
     this.#write(this.#socket, text)
   }
@@ -1073,6 +1105,7 @@ class Link {
     this.#heardAt = 0
     this.#drain?.cancel()
     this.#drain = undefined
+    this.#again?.cancel()
     this.#timer?.cancel()
     if (!replaced) this.#retry(`closed with ${code}`)
   }
@@ -1085,6 +1118,9 @@ class Link {
     this.#timer = later(() => this.connect(), wait)
   }
 }
+
+/** JSON's spelling of a surrogate without its other half, as left by cutting a text within an emoji. */
+const HALF_A_CHARACTER = /\\ud[89a-f]/
 
 /** A snapshot that fits into a frame: the tray keeps what it knew of a section that is absent. */
 function fitted(snapshot) {

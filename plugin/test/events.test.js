@@ -68,13 +68,33 @@ test("session.updated carries only what changed, and a new updated time is no ch
     { id: ses, title: "Two", cost: 0.5, tokens: { input: 1 }, summary: { additions: 1, deletions: 0, files: 1 } },
     { id: ses, cost: 0, summary: { additions: 0, deletions: 0, files: 0 } },
     { id: ses, time: { archived: 7 } },
-    { id: ses, time: { archived: 0 } },
+    { id: ses, title: "Two", directory, tokens: { input: 1 }, time: { ...one.time, archived: 0 } },
   ])
 })
 
 test("a session that this connection has not told comes whole", async () => {
   const [event] = await told(["session.updated", { info: session() }])
   assert.deepEqual(Object.keys(event.properties.info), ["id", "title", "directory", "time"])
+})
+
+test("an archived session is told once, as archived", async () => {
+  const archived = session({ time: { created: 1, updated: 2, archived: 7 } })
+  const events = await told(["session.created", { info: session() }], ["session.updated", { info: archived }], ["session.updated", { info: { ...archived, cost: 3 } }])
+  assert.deepEqual(events.slice(1).map(({ properties }) => properties.info), [{ id: ses, time: { archived: 7 } }])
+})
+
+test("a text that is cut within a character, or comes so, stays a text", async () => {
+  const command = `${"x".repeat(1_999)}😀`
+  const events = await told(["permission.asked", { ...frames.snapshot.permissions[0], metadata: { command } }], ["session.updated", { info: session({ title: "\ud83d..." }) }])
+  assert.equal(events[0].properties.metadata.command, `${"x".repeat(1_999)}\ufffd`)
+  assert.equal(events[1].properties.info.title, "\ufffd...")
+})
+
+test("after a thousand other sessions an idle is still news", async () => {
+  const status = (sessionID, type) => ["session.status", { sessionID, status: { type } }]
+  const others = Array.from({ length: 1_001 }, (_, n) => status(`ses_other${n}`, "busy"))
+  const events = await told(...[status(ses, "busy")], ...others, ["session.updated", { info: session() }], status(ses, "idle"))
+  assert.deepEqual(events.at(-1), { type: "session.status", properties: { sessionID: ses, status: { type: "idle" } } })
 })
 
 test("the same status twice running is told once", async () => {

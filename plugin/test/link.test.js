@@ -153,7 +153,7 @@ test("the end of this directory's instance is a goodbye; of another's it is not"
     assert.equal(tray.of("goodbye").length, 1)
   }))
 
-test("the silence of a tray that used to ping is a lost link", () =>
+test("the silence of a tray is a lost link, whether it ever pinged or not", () =>
   withPlugin({}, async ({ tray, network }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.heard.ping()

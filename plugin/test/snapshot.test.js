@@ -19,6 +19,14 @@ async function snapshotOf(options, prepare = () => {}) {
   return found
 }
 
+/** Lets so many seconds pass in which the tray pings. */
+async function passPinged(tray, seconds) {
+  for (let passed = 0; passed < seconds; passed += 20) {
+    await pass(20_000)
+    tray.socket.heard.ping()
+  }
+}
+
 test("it has the sections of frames.json", async () => {
   const messages = [
     { info: { id: "msg_1", sessionID: ses, role: "user", time: { created: 1 } }, parts: [{ type: "text", text: "the secret prompt" }] },
@@ -51,6 +59,38 @@ test("a section that cannot be read is absent, and the others are there", async 
   const answers = { "session.list": new Error("no"), "/permission": no, "/question": "<!doctype html>", "/vcs": no }
   const { snapshot } = await snapshotOf({ answers })
   assert.deepEqual(snapshot, { type: "snapshot", status: {} })
+})
+
+test("a section that could not be read is tried again, five times at most", () => {
+  let calls = 0
+  const answers = { "/permission": () => (++calls < 3 ? new Error("not yet") : [permission]) }
+  return withPlugin({ answers }, async ({ tray }) => {
+    await until(() => tray.snapshots.length === 3)
+    assert.deepEqual(tray.snapshots.map((snapshot) => snapshot.permissions), [undefined, undefined, [permission]])
+    await passPinged(tray, 120)
+    assert.equal(tray.snapshots.length, 3)
+  })
+})
+
+test("a section that never can be read costs six snapshots", () =>
+  withPlugin({ answers: { "session.list": new Error("no") } }, async ({ tray }) => {
+    await until(() => tray.snapshots.length === 1)
+    await passPinged(tray, 300)
+    assert.equal(tray.snapshots.length, 6)
+  }))
+
+test("messages that are none spoil neither the snapshot nor what follows", () =>
+  withPlugin({ answers: { "session.list": [session()], "session.status": { [ses]: { type: "busy" } }, "session.messages": [null, 7, {}] } }, async ({ tray, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await event("vcs.branch.updated", { branch: "z" })
+    await until(() => tray.events.length === 1)
+  }))
+
+test("a tool that an older message left running is no tool of now", async () => {
+  const tool = { info: { ...assistant, time: { created: 1 } }, parts: [{ type: "tool", tool: "bash", state: { status: "running" } }] }
+  const now = { info: { ...assistant, id: "msg_3", time: { created: 2 } }, parts: [] }
+  const { snapshot } = await snapshotOf({ answers: { "session.list": [session()], "session.status": { [ses]: { type: "busy" } }, "session.messages": [tool, now] } })
+  assert.equal(snapshot.sessions[0].digest.tool, undefined)
 })
 
 test("a call that never comes back costs 5 s, not the snapshot", async () => {

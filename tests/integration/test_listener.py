@@ -309,6 +309,21 @@ def test_a_stranger_is_refused_with_its_own_code(what: str, said: Any, code: int
     run(test())
 
 
+def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            half = "\ud83d..."  # sent as the escape that OpenCode sends
+            await link.send({"type": "snapshot", "sessions": [{"id": SES, "title": half}], "status": {}})
+            await link.event("permission.asked", **{**ASK, "metadata": {"command": half}})
+            await until(lambda: at.status(SES) == "waiting_for_permission")
+            row = at.board.row(SES)
+            assert row is not None
+            assert row.session.title == "\ufffd..."
+            assert row.requests[0].detail == "\ufffd..."
+
+    run(test())
+
+
 def test_a_binary_frame_is_refused_before_and_after_hello() -> None:
     async def test() -> None:
         async with desk() as at:

@@ -224,3 +224,59 @@ def test_an_answer_under_way_needs_no_announcement() -> None:
     desk.at(0, RequestAsked(S, sending))
     desk.at(9000)
     assert desk.shown == []
+
+
+def test_the_roots_error_is_announced_though_a_subagent_failed_long_before() -> None:
+    desk = Desk()
+    desk.at(0, SessionReported(S, SessionFacts("c", parent="a")))
+    desk.at(100, ActivityReported(S, "a", Activity.BUSY), ActivityReported(S, "c", Activity.BUSY))
+    desk.at(1000, SessionFailed(S, "c", Failure("APIError")), ActivityReported(S, "c", Activity.IDLE))
+    desk.at(600_000, SessionFailed(S, "a", Failure("APIError")), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(601_000)
+    assert [alert.reason for alert in desk.shown] == [Reason.ERROR]
+
+
+def test_an_error_with_no_turn_before_it_is_announced_at_any_time() -> None:
+    desk = Desk()
+    turn(1000, 30_000, desk)
+    desk.at(40_000, SessionSeen(SessionKey(S, "a")))
+    desk.at(7_200_000, SessionFailed(S, "a", Failure("ModelNotFoundError")))
+    desk.at(7_201_000)
+    assert desk.shown[-1].reason is Reason.ERROR
+
+
+def test_no_toast_outlives_its_request_whatever_else_is_the_case() -> None:
+    desk = Desk()
+    desk.at(1000, SessionFailed(S, "a", Failure("APIError")))
+    desk.at(100_000, ask())
+    desk.at(102_000)
+    assert desk.live["a"].reason is Reason.PERMISSION
+    desk.at(103_000, RequestClosed(S, "a", "p"))
+    desk.at(110_000)
+    assert desk.live == {}
+    held = Desk()
+    held.at(100, ask("p", "ls"))
+    held.at(2000)
+    held.at(2500, ask("q", "rm"))
+    held.at(2600, RequestClosed(S, "a", "p"))
+    assert held.live == {}  # the other one is still held
+    held.at(4000)
+    assert held.live["a"].body == "bash: rm"
+
+
+def test_a_short_loss_of_the_link_announces_no_old_news_again() -> None:
+    desk = Desk()
+    turn(1000, 30_000, desk)
+    desk.at(31_000)
+    assert len(desk.shown) == 1
+    desk.at(40_000, ServerLost(S))
+    assert desk.live == {}
+    told = SessionFacts("a", title="Work")
+    desk.at(41_000, ServerConnected(SERVER), SnapshotTaken(S, sessions=(told,), activities={}))
+    desk.at(50_000)
+    assert len(desk.shown) == 1
+    desk.at(60_000, ask())
+    desk.at(62_000, ServerLost(S))
+    desk.at(63_000, ServerConnected(SERVER), SnapshotTaken(S, sessions=(told,), permissions=(ask().request,)))
+    desk.at(70_000)
+    assert [alert.reason for alert in desk.shown] == [Reason.FINISHED, Reason.PERMISSION, Reason.PERMISSION]

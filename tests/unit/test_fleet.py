@@ -12,6 +12,7 @@ from tray.core.attention import attention, next_in_line
 from tray.core.board import Board, session_scope
 from tray.core.events import (
     ActivityReported,
+    Digest,
     Event,
     InstanceDisposed,
     MessageReported,
@@ -19,6 +20,7 @@ from tray.core.events import (
     MuteSet,
     RequestAsked,
     RequestClosed,
+    Restored,
     ServerConnected,
     ServerLost,
     SessionChanged,
@@ -39,8 +41,10 @@ from tray.core.model import (
     RequestKind,
     Retry,
     Server,
+    Session,
     SessionKey,
     Status,
+    Tokens,
 )
 
 S = SERVER.id
@@ -113,6 +117,100 @@ def test_a_stop_by_the_person_is_quiet_in_either_order() -> None:
     for ending in ((stop, ActivityReported(S, "a", IDLE)), (ActivityReported(S, "a", IDLE), stop)):
         _, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), *ending)
         assert status_of(board, "a") is Status.ABORTED
+
+
+def test_a_turn_that_was_stopped_is_not_finished_because_the_one_before_was() -> None:
+    fleet, board = fleet_with(
+        session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
+    )
+    prompted = MessageReported(S, "a", Message("msg_2", role="user"))
+    for event in (prompted, ActivityReported(S, "a", BUSY), ActivityReported(S, "a", IDLE)):
+        board.update(fleet.apply(event, 2000))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_a_failure_while_the_link_was_down_shows_though_the_message_was_known_before() -> None:
+    def told(error: str) -> SnapshotTaken:
+        digest = Digest(1, 0.0, Tokens(), Message("msg_1", error=error))
+        activities = {} if error else {"a": (BUSY, None)}
+        return SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities=activities)
+
+    fleet, board = fleet_with(told(""))
+    for event in (ServerLost(S), ServerConnected(SERVER), told("APIError")):
+        board.update(fleet.apply(event, 2000))
+    assert status_of(board, "a") is Status.ERROR
+    board.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 3000))
+    board.update(fleet.apply(told("APIError"), 4000))
+    assert status_of(board, "a") is Status.IDLE
+
+
+def test_a_turn_that_ended_while_the_link_was_down_is_as_old_as_it_is() -> None:
+    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
+    digest = Digest(1, 0.0, Tokens(), Message("msg_1", finish="stop", completed=4000))
+    for event in (
+        ServerLost(S),
+        ServerConnected(SERVER),
+        SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities={}),
+    ):
+        board.update(fleet.apply(event, 600_000))
+    row = board.row("a")
+    assert row is not None
+    assert (row.status, row.since, row.session.turn_length) == (Status.COMPLETED, 4000, 3000)
+
+
+def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
+    fleet, board = fleet_with(session("a"), session("c", "a"))
+    for at, event in (
+        (2000, ActivityReported(S, "a", BUSY)),
+        (2000, ActivityReported(S, "c", BUSY)),
+        (3000, SessionFailed(S, "c", Failure("APIError"))),
+    ):
+        board.update(fleet.apply(event, at))
+    assert status_of(board, "a") is Status.BUSY  # the child's error is its parent's to deal with
+    board.update(fleet.apply(ActivityReported(S, "c", IDLE), 4000))
+    board.update(fleet.apply(SessionFailed(S, "a", Failure("APIError")), 900_000))
+    row = board.row("a")
+    assert row is not None
+    assert (row.status, row.since) == (Status.ERROR, 900_000)
+
+
+def test_subagents_of_an_archived_session_are_no_rows_but_one_that_waits_is() -> None:
+    fleet, board = fleet_with(session("a"), session("c", "a"), session("d", "a"), RequestAsked(S, permission("p", "d")))
+    board.update(fleet.apply(SessionReported(S, SessionFacts("a", archived=True)), 2000))
+    assert [row.session.id for row in board.rows()] == ["d"]
+
+
+def test_a_session_that_only_the_statuses_of_a_snapshot_name_works() -> None:
+    _, board = fleet_with(SnapshotTaken(S, sessions=(), activities={"a": (BUSY, None)}))
+    assert status_of(board, "a") is Status.BUSY
+
+
+def test_of_two_servers_that_know_a_session_the_one_where_it_last_worked_is_shown_and_dismissed_everywhere() -> None:
+    other = Server("other", "other", SERVER.host, directory=SERVER.directory)
+    fleet, board = fleet_with(session("a", updated=100, cost=1.0))
+    events = (
+        ServerConnected(other),
+        SnapshotTaken("other", sessions=(SessionFacts("a", updated=150, cost=1.5),)),
+        ActivityReported(S, "a", BUSY),
+        SessionReported(S, SessionFacts("a", cost=9.0)),
+        ActivityReported(S, "a", IDLE),
+        SessionFailed(S, "a", Failure("APIError")),
+        SessionFailed("other", "a", Failure("APIError")),
+        SessionSeen(SessionKey(S, "a")),
+    )
+    for event in events:
+        board.update(fleet.apply(event, 2000))
+    row = board.row("a")
+    assert row is not None
+    assert (row.status, row.cost) == (Status.IDLE, 9.0)
+
+
+def test_a_cache_that_is_read_late_brings_nothing_into_a_live_server() -> None:
+    fleet, board = fleet_with()
+    old = Session("a", S, requests=(permission("p", "a"),))
+    board.update(fleet.apply(Restored((SERVER,), (old,), {"": 500, "session:a": 9000}), 1000))
+    assert board.rows() == []
+    assert fleet.mutes == {"session:a": 9000}  # the other one has run out
 
 
 def test_retry_tells_when_and_why() -> None:

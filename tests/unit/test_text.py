@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import age, amount, clean, last_line, shorten, width
+from tray.sources.wire import without_halves
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,17 @@ def test_the_last_line_is_the_last_with_anything_in_it() -> None:
     assert last_line("one\ntwo\n\n \x00 \n", 200) == "two"
     assert last_line("", 200) == ""
     assert last_line("x" * 5000, 200) == "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("raw", "whole"),
+    [
+        (rb'"\ud83d\ude00 \uD83D\uDE00"', rb'"\ud83d\ude00 \uD83D\uDE00"'),
+        (rb'"\ud83d..."', rb'"\ufffd..."'),
+        (rb'"\ude00\ud83d\ude00"', rb'"\ufffd\ud83d\ude00"'),
+        (rb'"\ud83d\ud83d\ude00"', rb'"\ufffd\ud83d\ude00"'),
+        (rb'"C:\\ud83d \u00e9"', rb'"C:\\ud83d \u00e9"'),
+    ],
+)
+def test_only_a_surrogate_without_its_other_half_is_replaced(raw: bytes, whole: bytes) -> None:
+    assert without_halves(raw) == whole

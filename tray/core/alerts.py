@@ -21,6 +21,11 @@ class Reason(Enum):
     ERROR = "error"
     FINISHED = "finished"
 
+    @property
+    def is_request(self) -> bool:
+        """Whether somebody is waited for."""
+        return self in (Reason.PERMISSION, Reason.QUESTION)
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
@@ -66,6 +71,7 @@ class Alerts:
     def __init__(self, rules: AlertRules | None = None) -> None:
         self.rules = rules or AlertRules()
         self._told: dict[str, Alert] = {}  # announced, or silently taken note of
+        self._live: set[str] = set()  # of these, whose notification is shown
         self._held: dict[str, int] = {}  # session id -> when to look again
 
     def update(self, session_ids: Iterable[str], board: Board, at: int, *, silent: bool) -> tuple[Effect, ...]:
@@ -89,21 +95,30 @@ class Alerts:
     def _look(self, session_id: str, row: Row | None, at: int, *, silent: bool) -> Effect | None:
         self._held.pop(session_id, None)
         told = self._told.get(session_id)
+        if told is not None and row is not None and row.status is Status.DISCONNECTED and not told.reason.is_request:
+            return self._withdraw(session_id)  # old news when the link is back
         wanted = wanted_alert(row, self.rules) if row is not None else None
-        if wanted is None:
-            return Withdraw(session_id) if self._told.pop(session_id, None) else None
-        if told is not None and told.identity == wanted.identity:
+        if wanted is not None and told is not None and told.identity == wanted.identity:
             return None
+        self._told.pop(session_id, None)
+        if wanted is None:
+            return self._withdraw(session_id)
         if at < wanted.due:
             self._held[session_id] = wanted.due
-            return None
-        is_request = wanted.reason in (Reason.PERMISSION, Reason.QUESTION)
-        if silent and is_request:
-            return Withdraw(session_id) if self._told.pop(session_id, None) else None
+            return self._withdraw(session_id)
+        if silent and wanted.reason.is_request:
+            return self._withdraw(session_id)
         self._told[session_id] = wanted
-        if not is_request and (silent or at - wanted.due > STALE_NEWS):
-            return None
+        if not wanted.reason.is_request and (silent or at - wanted.due > STALE_NEWS):
+            return self._withdraw(session_id)
+        self._live.add(session_id)
         return Notify(wanted)
+
+    def _withdraw(self, session_id: str) -> Withdraw | None:
+        if session_id not in self._live:
+            return None
+        self._live.discard(session_id)
+        return Withdraw(session_id)
 
 
 def wanted_alert(row: Row, rules: AlertRules) -> Alert | None:

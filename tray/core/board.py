@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
@@ -110,13 +110,17 @@ class Board:
         session = self._fleet.sessions.get(key)
         server = self._fleet.servers.get(key.server)
         known = self._known.setdefault(key.session, {})
-        if session is None or server is None or self._fleet.root_of(key) != key:
+        if session is None or server is None or self._fleet.root_of(key) != key or self._is_left_over(session):
             known.pop(key.server, None)
         else:
             known[key.server] = _row(self._fleet, session, server)
         if not known:
             del self._known[key.session]
         self._show(key.session, min(known.values(), key=_trust, default=None))
+
+    def _is_left_over(self, session: Session) -> bool:
+        """Whether this is a subagent whose parent is gone, or was never told, and that nobody has to know of."""
+        return session.parent is not None and not any(map(_is_active, self._fleet.tree(session.key)))
 
     def _show(self, name: str, row: Row | None) -> None:
         before = self._rows.pop(name, None)
@@ -133,7 +137,7 @@ class Board:
 def _trust(row: Row) -> tuple[bool, int, bool, int]:
     """Sort key: connected first, then the worst state, then the session's own directory, then the newest."""
     elsewhere = row.server.directory != row.session.directory
-    return not row.server.live, row.status.urgency, elsewhere, -row.session.updated
+    return not row.server.live, row.status.urgency, elsewhere, -row.session.touched
 
 
 def _row(fleet: Fleet, session: Session, server: Server) -> Row:
@@ -147,7 +151,8 @@ def _row(fleet: Fleet, session: Session, server: Server) -> Row:
     elif session.turn_ended and status in (Status.ERROR, Status.COMPLETED):
         since = session.turn_ended
     else:
-        since = min((s.status_since for s in tree if s.status is status), default=session.status_since)
+        begun = (s.status_since for s in (session, *_active(tree)) if s.status is status)
+        since = min(begun, default=session.status_since)
     scopes = (session_scope(session.id), project_scope(session.directory or server.directory))
     return Row(
         session=session,
@@ -162,10 +167,19 @@ def _row(fleet: Fleet, session: Session, server: Server) -> Row:
     )
 
 
+def _active(tree: list[Session]) -> list[Session]:
+    """The descendants that work, or wait for somebody."""
+    return [session for session in tree[1:] if _is_active(session)]
+
+
+def _is_active(session: Session) -> bool:
+    return bool(session.requests) or session.activity is not Activity.IDLE
+
+
 def _status(root: Session, tree: list[Session]) -> Status:
     """The worst of the root's own status and of what its descendants hold up: their requests, retries and work.
 
     A subagent's error or end is its parent's to deal with; the root's own status tells what came of it.
     """
-    below = [s.status for s in tree[1:] if s.requests or s.activity is not Activity.IDLE]
+    below = [replace(s, failure=None).status for s in _active(tree)]
     return min((root.status, *below), key=lambda status: status.urgency)

@@ -131,8 +131,9 @@ class Fleet:
             case Restored():
                 self._restored(event, at)
             case SessionSeen(key):
-                if (session := self.sessions.get(key)) is not None:
-                    self._put(turns.seen(session), at)
+                for server_id in self.servers:  # another server may know the same session
+                    if (session := self._session(server_id, key.session)) is not None:
+                        self._put(turns.seen(session), at)
             case MuteSet(scope, until):
                 self._set_mutes({**self.mutes, scope: until})
             case MuteCleared(scope):
@@ -183,6 +184,9 @@ class Fleet:
             for key in self._keys(server.id):
                 activity, retry = snapshot.activities.get(key.session, (Activity.IDLE, None))
                 self._put(turns.with_activity(self.sessions[key], activity, retry, at), at)
+            for name, (activity, retry) in snapshot.activities.items():
+                if SessionKey(server.id, name) not in self.sessions:
+                    self._turn_reported(ActivityReported(server.id, name, activity, retry), at)
         for kind in RequestKind:
             self._requests_told(server.id, kind, snapshot.requests(kind), at)
         if snapshot.todos is not None:
@@ -243,7 +247,7 @@ class Fleet:
                 if session is None and not failure.aborted:
                     session = self._placeholder(event.server_id, session_id)
                 if session is not None:
-                    self._put(turns.with_failure(session, failure), at)
+                    self._put(turns.with_failure(session, failure, at), at)
             case MessageReported(_, _, message):
                 if session is not None:
                     self._put(turns.with_message(session, message), at)
@@ -332,7 +336,7 @@ class Fleet:
         quiet = [key for key in keys if self.sessions[key].status in (Status.IDLE, Status.ABORTED)]
         if not quiet:
             return False
-        self._remove(min(quiet, key=lambda key: self.sessions[key].updated))
+        self._remove(min(quiet, key=lambda key: self.sessions[key].touched))
         return True
 
     # ------------------------------------------------------------------ ids that ended for good
@@ -351,14 +355,16 @@ class Fleet:
     # ------------------------------------------------------------------ people and time
 
     def _restored(self, event: Restored, at: int) -> None:
+        fresh = {server.id for server in event.servers} - set(self.servers)
         for server in event.servers:
-            if server.id not in self.servers:
+            if server.id in fresh:
                 lost_at = server.lost_at or at
                 self._put_server(replace(server, connected=False, confirmed=False, lost_at=lost_at))
         for session in event.sessions:
-            if session.server in self.servers and session.key not in self.sessions:
+            if session.server in fresh and session.key not in self.sessions:
                 self._put(session, session.status_since)
-        self._set_mutes({**event.mutes, **self.mutes})
+        still = {scope: until for scope, until in event.mutes.items() if until > at}
+        self._set_mutes({**still, **self.mutes})
 
     def _set_mutes(self, mutes: dict[str, int]) -> None:
         if mutes != self.mutes:

@@ -277,6 +277,11 @@ class Session:
     requests: tuple[Request, ...] = ()  # its own, oldest first
 
     @property
+    def touched(self) -> int:
+        """When anything last happened in it: OpenCode tells `updated` seldom."""
+        return max(self.updated, self.turn_started, self.turn_ended)
+
+    @property
     def key(self) -> SessionKey:
         """The session's identity in the fleet."""
         return SessionKey(self.server, self.id)

@@ -43,7 +43,8 @@ def with_digest(session: Session, digest: Digest) -> Session:
     Counts of the newest messages alone (`partial`) are taken only where less was known.
     """
     last = digest.last
-    known = session.last is not None and last is not None and session.last.id == last.id
+    before = session.last
+    known = before is not None and last is not None and (before.id, before.error) == (last.id, last.error)
     after = replace(session, last_output=digest.output or session.last_output, tool=digest.tool)
     if not digest.partial or digest.messages > session.messages:
         after = replace(after, messages=digest.messages)
@@ -82,6 +83,8 @@ def with_activity(session: Session, activity: Activity, retry: Retry | None, at:
 
 
 def _turn_ended(session: Session, at: int) -> Session:
+    told = session.last.completed if session.last is not None else 0
+    ended = told if session.turn_started <= told <= at else at  # it may be long ago when the link was down
     outcome = session.outcome
     if outcome is Outcome.NONE and session.failure is None and not session.is_child and _finished(session):
         outcome = Outcome.COMPLETED
@@ -92,25 +95,26 @@ def _turn_ended(session: Session, at: int) -> Session:
         outcome=outcome,
         tool="",
         turn_started=0,
-        turn_ended=at,
-        turn_length=max(0, at - session.turn_started) if session.turn_started else 0,
+        turn_ended=ended,
+        turn_length=max(0, ended - session.turn_started) if session.turn_started else 0,
     )
 
 
 def _finished(session: Session) -> bool:
     last = session.last
-    if last is None or last.error:
+    if last is None or last.error or last.id < session.prompt:
         return False
     if last.finish:
         return last.finish != FINISH_TOOL_CALLS
     return last.completed > 0 and last.tokens.output > 0  # OpenCode 0.5 knows no `finish`
 
 
-def with_failure(session: Session, failure: Failure) -> Session:
+def with_failure(session: Session, failure: Failure, at: int) -> Session:
     """Record how the turn failed. A stop by the person is no failure and takes a completion back."""
     if failure.aborted:
         return replace(session, outcome=Outcome.ABORTED, failure=None)
-    return replace(session, failure=failure, outcome=Outcome.NONE)
+    ended = at if session.activity is Activity.IDLE else session.turn_ended
+    return replace(session, failure=failure, outcome=Outcome.NONE, turn_ended=ended)
 
 
 def with_message(session: Session, message: Message) -> Session:

@@ -15,7 +15,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
 from tray.sources.snapshot import decode_snapshot
-from tray.sources.wire import WRONG, FrameError, decode_event
+from tray.sources.wire import WRONG, FrameError, decode_event, without_halves
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class Link:
         self._next_call = 0
         self._bad: deque[float] = deque(maxlen=MAX_BAD_FRAMES)
         self._held: list[SourceEvent] | None = None
+        self._holds = 0
 
     async def serve(self) -> None:
         """Take frames until the socket closes. Raises Refused for what the protocol forbids."""
@@ -135,11 +136,15 @@ class Link:
 
     def hold(self) -> None:
         """Keep events back until `release`, so that a snapshot under way cannot overtake them."""
+        self._holds += 1
         if self._held is None:
             self._held = []
 
     def release(self) -> None:
-        """Report what was held back, in order."""
+        """Report what was held back, in order, once everybody who held it has let go."""
+        self._holds -= 1
+        if self._holds:
+            return
         held, self._held = self._held or [], None
         for event in held:
             self._report(event)
@@ -148,22 +153,30 @@ class Link:
 
     def _take(self, raw: bytes) -> None:
         try:
-            if raw.startswith(b"["):
-                self._happened(raw)
-                return
-            frame = _frame.decode(raw)
-            if frame.type == "event" and frame.event is not ABSENT:
-                self._happened(frame.event)
-            elif frame.type == "snapshot":
-                self._event(decode_snapshot(self.server.id, raw, self._now()))
-            elif frame.type == "goodbye":
-                self.goodbye = True
-            elif not frame.type and frame.id is not None:
-                self._answered(frame.id, frame)
-            else:
-                raise FrameError(f"unknown frame type {frame.type[:40]!r}")
+            self._read(raw)
         except (FrameError, *WRONG) as error:
-            self._bad_frame(str(error))
+            whole = without_halves(raw)
+            if whole == raw:
+                self._bad_frame(str(error))
+            else:
+                self._take(whole)
+
+    def _read(self, raw: bytes) -> None:
+        """Take a frame. Raises FrameError, or what msgspec raises."""
+        if raw.startswith(b"["):
+            self._happened(raw)
+            return
+        frame = _frame.decode(raw)
+        if frame.type == "event" and frame.event is not ABSENT:
+            self._happened(frame.event)
+        elif frame.type == "snapshot":
+            self._event(decode_snapshot(self.server.id, raw, self._now()))
+        elif frame.type == "goodbye":
+            self.goodbye = True
+        elif not frame.type and frame.id is not None:
+            self._answered(frame.id, frame)
+        else:
+            raise FrameError(f"unknown frame type {frame.type[:40]!r}")
 
     def _happened(self, raw: bytes | msgspec.Raw) -> None:
         for event in decode_event(self.server.id, raw, self._now()):

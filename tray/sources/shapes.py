@@ -203,7 +203,7 @@ class PermissionInfo(msgspec.Struct):
             title=(self.permission or self.type)[:SHORT],
             detail=detail[:LONG],
             always=tuple(pattern[:LONG] for pattern in (self.always or old)[:50]),
-            asked_at=whole(self.time.created) if self.time else id_time(self.id, at),
+            asked_at=min(whole(self.time.created), at) if self.time else id_time(self.id, at),
         )
 
 
