@@ -47,6 +47,12 @@ def step(what: str, command: list[str]) -> None:
         sys.exit(f"{what} failed; above is what it said.")
 
 
+def _has_pip(python: Path) -> bool:
+    """Whether the environment is whole: an attempt may have been cut short, or its Python replaced."""
+    check = [str(python), "-m", "pip", "--version"]
+    return python.exists() and subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+
 def prepare(folder: Path) -> Path:
     """Afterwards the environment holds this checkout's program; returns its Python."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -54,7 +60,7 @@ def prepare(folder: Path) -> Path:
     wanted = source_hash()
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
-    if not python.exists():
+    if not _has_pip(python):
         try:
             import ensurepip  # noqa: F401, PLC0415  # Debian ships it apart
         except ImportError:
@@ -71,7 +77,7 @@ def main() -> int:
     if sys.version_info < (3, 10):
         sys.exit(f"OpenCode Tray needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     python = prepare(environment_folder())
-    tray = [str(python), "-m", "tray"]
+    tray = [str(python), "-I", "-m", "tray"]  # isolated: this folder has a `tray` as well
     installed = subprocess.run([*tray, "install-plugin"], check=False).returncode
     if installed != 0:
         return installed

@@ -136,9 +136,9 @@ function listenerUrl(item, port) {
 /** The tray's data folder, where it writes its token. */
 function trayFolder(env) {
   const name = "opencode-tray"
-  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", name)
   if (platform() === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), name)
-  return join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), name)
+  if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, name)
+  return platform() === "darwin" ? join(homedir(), "Library", "Application Support", name) : join(homedir(), ".local", "share", name)
 }
 
 /** The shared secret, or "" where there is none yet. Read anew for each connection: the tray may rotate it. */

@@ -85,9 +85,8 @@ class App:
         self._listener = Listener(token, self.apply, now)
         self._control = Control(self.status, self.stop)
         self._listener.serve_clients("/client", self._control.serve)
-        self._notifications = (
-            Notifications("OpenCode Tray", resources.app_icon(), self._toast_clicked) if notify else None
-        )
+        self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_clicked)
+        self._announces = notify  # what was asked for with a click is said in any case
         self._problems: dict[str, str] = {}
         self._show: Callable[[TrayView], None] | None = None
         self._shown: TrayView | None = None
@@ -114,8 +113,7 @@ class App:
             self._problems["cache"] = problem
         if restored is not None:
             self.apply(restored)
-        if self._notifications is not None:
-            self._spawn(self._notifications.run(), "notifications")
+        self._spawn(self._notifications.run(), "notifications")
         self._spawn(self._beat(), "beat")
         return self.port
 
@@ -166,7 +164,7 @@ class App:
         for effect in self._alerts.update(session_ids, self._board, at, silent=self._is_silent(at)):
             if isinstance(effect, Notify):
                 self._announce(effect)
-            elif self._notifications is not None:
+            else:
                 self._notifications.withdraw(effect.session_id)
         if self._alert_timer is not None:
             self._alert_timer.cancel()
@@ -176,7 +174,7 @@ class App:
             self._alert_timer = self._loop.call_later(max(0, due - at) / 1000, self._alert, frozenset())
 
     def _announce(self, effect: Notify) -> None:
-        if self._notifications is None:
+        if not self._announces:
             return
         self._notifications.show(effect.alert)
         if self._settings[SOUND] == "soft":
@@ -258,8 +256,7 @@ class App:
         self.apply(SessionSeen(key))
 
     def _say(self, title: str, body: str) -> None:
-        if self._notifications is not None:
-            self._notifications.say(title, body)
+        self._notifications.say(title, body)
 
     async def _open_settings(self) -> None:
         path = self._paths.settings

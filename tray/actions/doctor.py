@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from tray.actions.plugin_file import installed_version
 from tray.core.problem import Problem
 from tray.core.settings import HOST, PORT
-from tray.storage.files import is_private
 from tray.storage.settings_file import load_settings
+from tray.storage.token import TokenError, read_token
 from tray.system import notification_daemon
 from tray.system.paths import Paths
 from tray.system.ports import holder
@@ -33,14 +33,14 @@ class Finding:
         return not self.fix
 
 
-def examine(paths: Paths, environment: Mapping[str, str]) -> list[Finding]:
-    """Look at everything once; changes nothing. Takes up to 2 s."""
+def examine(paths: Paths, environment: Mapping[str, str], port: int | None = None) -> list[Finding]:
+    """Look at everything once, on this port or the configured one; changes nothing. Takes up to 2 s."""
     return [
         _settings(paths, environment),
         _token(paths),
         _plugin(paths),
         _opencode(),
-        _port(paths, environment),
+        _port(paths, environment, port),
         asyncio.run(_notifications()),
     ]
 
@@ -62,13 +62,20 @@ def _settings(paths: Paths, environment: Mapping[str, str]) -> Finding:
 def _token(paths: Paths) -> Finding:
     if not paths.token.exists():
         return Finding("token", f"no token at {paths.token}", "start opencode-tray once; it makes one")
-    if not is_private(paths.token):
-        return Finding("token", f"{paths.token} can be read by others", f"run: chmod 600 {paths.token}")
+    try:
+        read_token(paths.token)
+    except TokenError as error:
+        return Finding("token", f"the token cannot be used: {error}", f"mend or remove {paths.token}")
     return Finding("token", f"the token is yours alone ({paths.token})")
 
 
 def _plugin(paths: Paths) -> Finding:
-    installed = installed_version(paths.plugin)
+    try:
+        installed = installed_version(paths.plugin)
+    except OSError as error:
+        return Finding(
+            "plugin", f"{paths.plugin} cannot be read: {error}", "move it away, then: opencode-tray install-plugin"
+        )
     if installed is None:
         return Finding("plugin", "the plugin is not installed", "run: opencode-tray install-plugin")
     if paths.plugin.read_bytes() != plugin_source().read_bytes():
@@ -83,9 +90,9 @@ def _opencode() -> Finding:
     return Finding("opencode", f"OpenCode is {found}")
 
 
-def _port(paths: Paths, environment: Mapping[str, str]) -> Finding:
+def _port(paths: Paths, environment: Mapping[str, str], port: int | None) -> Finding:
     try:
-        settings = load_settings(paths.settings, environment, {})
+        settings = load_settings(paths.settings, environment, {PORT.key: port})
     except Problem:
         return Finding("port", "the port is not known", "mend the settings first")
     process = holder(settings[PORT])

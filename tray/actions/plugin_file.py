@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from tray.core.problem import Problem
@@ -18,8 +19,9 @@ class PluginFileError(Problem):
 def install_plugin(target: Path) -> str:
     """Afterwards `target` holds this version's plugin. Says what was written. Raises PluginFileError."""
     source = plugin_source().read_text(encoding="utf-8")
-    twins = _twins(target)
+    fresh = target.with_name(f".{target.name}.new")
     try:
+        twins = _twins(target)
         found = _read(target)
         if found is not None and SIGNATURE not in found[:500]:
             raise PluginFileError(f"{target} is somebody else's file; move it away and install again")
@@ -28,10 +30,11 @@ def install_plugin(target: Path) -> str:
         if found == source:
             return f"The plugin is installed already: {target}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.new")
         fresh.write_text(source, encoding="utf-8")
         fresh.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise PluginFileError(f"{target} cannot be written: {error}") from error
     return f"{'Wrote' if found is None else 'Updated'} {target}; OpenCode loads it at its next start"
 
@@ -63,7 +66,9 @@ def _twins(target: Path) -> list[Path]:
     """Our file in `plugins/`, which newer OpenCode reads too: it would run twice."""
     twin = target.parent.with_name("plugins") / target.name
     found = _read(twin)
-    return [twin] if found is not None and SIGNATURE in found[:500] else []
+    if found is None or SIGNATURE not in found[:500]:
+        return []
+    return [] if target.exists() and twin.samefile(target) else [twin]  # one folder may be a link to the other
 
 
 def _read(path: Path) -> str | None:

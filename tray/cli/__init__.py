@@ -36,8 +36,12 @@ def _with_command(given: list[str]) -> list[str]:
     """`run` is what is meant without a command; opencode-monitor's flags that are commands become them."""
     for flag, command in SEED_FLAGS.items():
         if flag in given:
-            return [command, *(word for word in given if word != flag)]
-    if any(word in COMMANDS for word in given) or {"-h", "--help", "--version"} & set(given):
+            return [command]
+    named = next((word for word in given if word in COMMANDS), None)
+    if named is not None:
+        given.remove(named)
+        return [named, *given]  # wherever it stands
+    if {"-h", "--help", "--version"} & set(given):
         return given
     return ["run", *given]
 
@@ -66,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")
     demo.add_argument("--tray", action="store_true", help="feed a tray that runs already instead of starting one")
     demo.add_argument("--headless", action="store_true", help="no icon")
-    commands.add_parser("doctor", parents=[as_json], help="check the installation")
-    commands.add_parser("config", parents=[as_json], help="every setting, its value and where it came from")
+    commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
+    commands.add_parser("config", parents=[port, as_json], help="every setting, its value and where it came from")
     commands.add_parser("stop", parents=[port], help="stop the running tray")
     return parser
 

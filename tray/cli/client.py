@@ -16,7 +16,7 @@ from tray.core.handshake import Side, proof, same
 from tray.core.problem import Problem
 from tray.core.settings import HOST, PORT
 from tray.storage.settings_file import load_settings
-from tray.storage.token import read_token
+from tray.storage.token import given_token, read_token
 from tray.system.paths import Paths
 
 CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
@@ -59,12 +59,12 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(port: int | None) -> AsyncIterator[Client]:
+async def connected(port: int | None, host: str | None = None) -> AsyncIterator[Client]:
     """Connect to the tray on this port, or the configured one. Raises NotRunningError."""
     paths = Paths.of(os.environ)
-    settings = load_settings(paths.settings, os.environ, {"listener.port": port})
+    settings = load_settings(paths.settings, os.environ, {PORT.key: port, HOST.key: host})
     host = EVERYWHERE.get(settings[HOST], settings[HOST])
-    token = os.environ.get("OPENCODE_MONITOR_TOKEN") or read_token(paths.token)
+    token = given_token(os.environ) or read_token(paths.token)
     where = f"{host}:{settings[PORT]}"
     if token is None:
         raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
@@ -79,7 +79,7 @@ async def connected(port: int | None) -> AsyncIterator[Client]:
 async def _in_time(step: Awaitable[T], where: str) -> T:
     try:
         return await asyncio.wait_for(step, CONNECT_TIMEOUT)
-    except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:  # ValueError: no host, no JSON
         raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
 
 
@@ -92,7 +92,7 @@ async def authenticate(
     server_id = f"{socket.gethostname()}-{os.getpid()}"
     await socket_.send_json({**first, "serverId": server_id, **(hello or {})})
     challenge = await _receive(socket_)
-    theirs = challenge.get("nonce", "")
+    theirs = str(challenge.get("nonce", ""))
     if not same(str(challenge.get("proof")), proof(Side.TRAY, token, instance, nonce, theirs)):
         raise NotRunningError(f"what listens at {where} does not know our token; is it another user's tray?")
     await socket_.send_json({"type": "auth", "proof": proof(side, token, instance, nonce, theirs)})

@@ -23,7 +23,7 @@ from tray.core.handshake import Side
 from tray.core.settings import HOST, PORT
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
-from tray.storage.token import read_token
+from tray.storage.token import given_token, read_token
 from tray.system.paths import Paths
 
 STEP = 4.0  # s between two things that happen
@@ -36,7 +36,7 @@ def demo(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ)
     settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
     if options.tray:
-        token = os.environ.get("OPENCODE_MONITOR_TOKEN") or read_token(paths.token)
+        token = given_token(os.environ) or read_token(paths.token)
         try:
             asyncio.run(simulate(settings[HOST], settings[PORT], token or ""))
         except (aiohttp.ClientError, OSError) as error:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tray.cli.status import describe, fetch
 from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, PORT, Settings
 from tray.storage.settings_file import load_settings
-from tray.storage.token import make_token
+from tray.storage.token import given_token, make_token
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
 from tray.system.ports import holder
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         DEBUG.key: options.debug or None,
     }
     settings = load_settings(paths.settings, os.environ, flags)
-    token = os.environ.get("OPENCODE_MONITOR_TOKEN") or make_token(paths.token)
+    token = given_token(os.environ) or make_token(paths.token)
     _log_to(paths, debug=settings[DEBUG])
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
 
@@ -74,7 +75,8 @@ class Program:
             return self._not_bound(self._failure)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stop())
-        self._announce()
+        with suppress(OSError):  # nobody reads it
+            self._announce()
         if not self._headless:
             self._run_icon(worker)
         while worker.is_alive():
@@ -100,6 +102,9 @@ class Program:
             await app.start()
         except OSError as error:
             self._failure = error
+            return
+        except UnicodeError as error:  # a host name that can be none
+            self._failure = OSError(str(error))
             return
         self._app = app
         self._started.set()
@@ -149,7 +154,7 @@ class Program:
         """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
         port = self._settings[PORT]
         try:
-            print(f"OpenCode Tray runs already on port {port}: {describe(fetch('status', port))}")
+            print(f"OpenCode Tray runs already on port {port}: {describe(fetch('status', port, self._settings[HOST]))}")
         except Problem:
             who = holder(port)
         else:
@@ -184,6 +189,7 @@ def _host_changed(shown: bool) -> None:  # noqa: FBT001  # the back end's signat
 
 def _log_to(paths: Paths, *, debug: bool) -> None:
     """A rotating file for the whole story, and warnings on stderr. Neither ever holds message text or the token."""
+    logging.raiseExceptions = False  # a full disk costs lines, and no tracebacks
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "aiohttp", "PIL"):

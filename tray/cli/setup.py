@@ -11,7 +11,7 @@ from dataclasses import asdict
 from tray.actions.doctor import examine
 from tray.actions.plugin_file import install_plugin, uninstall_plugin
 from tray.cli import FAILED, OK
-from tray.core.settings import SETTINGS
+from tray.core.settings import PORT, SETTINGS
 from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
 
@@ -27,7 +27,7 @@ def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    findings = examine(Paths.of(os.environ), os.environ)
+    findings = examine(Paths.of(os.environ), os.environ, options.port)
     if options.json:
         print(json.dumps([{**asdict(finding), "ok": finding.ok} for finding in findings]))
     else:
@@ -38,7 +38,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ)
-    settings = load_settings(paths.settings, os.environ, {})
+    settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
     if options.json:
         told = {s.key: {"value": settings[s], "source": settings.source(s)} for s in SETTINGS}
         print(json.dumps({"file": str(paths.settings), "settings": told}))

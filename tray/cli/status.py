@@ -26,11 +26,11 @@ def stop(options: argparse.Namespace) -> int:
     return OK
 
 
-def fetch(method: str, port: int | None) -> dict[str, Any]:
+def fetch(method: str, port: int | None, host: str | None = None) -> dict[str, Any]:
     """Call the running tray. Raises Problem."""
 
     async def call() -> dict[str, Any]:
-        async with connected(port) as client:
+        async with connected(port, host) as client:
             result: dict[str, Any] = await client.call(method)
             return result
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from tray.core.model import Place, Server
+from tray.core.text import clean
 from tray.sources.wire import WRONG, FrameError
 
 Name = Annotated[str, Meta(max_length=256)]
@@ -59,15 +60,15 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
         named_pid = int(pid) if host and pid.isascii() and pid.isdigit() else 0
         return Server(
             id=server_id,
-            name=self.server_name or self.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2],
-            host=self.hostname or (host if named_pid else self.server_id),
+            name=clean(self.server_name or self.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2]),
+            host=clean(self.hostname or (host if named_pid else self.server_id)),
             directory=self.directory,
             project=self.project if isinstance(self.project, str) else "",
             branch=self.branch,
             url=_url(self.server_url, remote),
             pid=self.pid or named_pid,
-            opencode=self.opencode,
-            plugin=self.plugin,
+            opencode=clean(self.opencode),
+            plugin=clean(self.plugin),
             verified=verified,
             place=Place(**msgspec.structs.asdict(self.place)),
         )

@@ -169,7 +169,7 @@ class Link:
         frame = _frame.decode(raw)
         if frame.type == "event" and frame.event is not ABSENT:
             self._happened(frame.event)
-        elif frame.type == "snapshot":
+        elif frame.type == "snapshot" and not self.seed:
             self._event(decode_snapshot(self.server.id, raw, self._now()))
         elif frame.type == "goodbye":
             self.goodbye = True
@@ -199,12 +199,13 @@ class Link:
         if call.done():
             return
         if frame.error is not ABSENT:
-            call.set_exception(CallError(bytes(frame.error)[:500].decode(errors="replace")))
+            call.set_exception(CallError("the plugin said no"))
         else:
             call.set_result(msgspec.Raw(b"null") if frame.result is ABSENT else frame.result)
 
     def _bad_frame(self, why: str) -> None:
         at = asyncio.get_running_loop().time()
+        why = "…" + why.rpartition(" - at ")[2][:200]  # where, and not what: it may be somebody's text
         log.debug("%s: frame dropped: %s", self.server.name, why)
         full = len(self._bad) == MAX_BAD_FRAMES
         if full and at - self._bad[0] < BAD_FRAME_WINDOW:

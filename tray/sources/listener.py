@@ -17,6 +17,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from tray import __version__
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
+from tray.core.text import clean
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, lost
 from tray.sources.seed import read_seed_snapshot
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MAX_FRAME = 4 * 1024 * 1024  # bytes
 MAX_STRANGERS = 32  # sockets that have not yet authenticated
+MAX_WATCH_ONLY = 64  # links without a token
 HELLO_TIMEOUT = 5.0  # s
 PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is found within 30 s
 CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
@@ -97,7 +99,7 @@ class Listener:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if origin is not None and _netloc(origin) != request.host:
             raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))
         if not self._is_own(request.host):
             raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {request.host[:80]!r}"))
@@ -106,6 +108,7 @@ class Listener:
         return await handler(request)
 
     def _is_own(self, host: str) -> bool:
+        name = ""
         try:
             name = urlsplit(f"//{host}").hostname or ""
             ipaddress.ip_address(name)
@@ -178,6 +181,8 @@ class Listener:
         await ws.send_json({"type": "challenge", "nonce": nonce, "proof": mine})
         answer = await _text_frame(ws, "no auth")
         if answer is None:
+            if ws.close_code == Close.UNAUTHORIZED:
+                log.warning("refused by %s: its token is another one", clean(hello.server_name))
             return False
         try:
             theirs = decode_auth(answer).proof
@@ -195,6 +200,8 @@ class Listener:
                 raise Refused(Close.UNAUTHORIZED_1, "Unauthorized")
         elif not _is_loopback(remote):
             raise Refused(Close.UNAUTHORIZED_1, "Unauthorized: without a token only this machine is accepted")
+        elif sum(not link.server.verified for link in self.links.values()) >= MAX_WATCH_ONLY:
+            raise Refused(Close.UNAUTHORIZED_1, f"Unauthorized: {MAX_WATCH_ONLY} watch without a token already")
 
     # ------------------------------------------------------------------ links
 
@@ -258,12 +265,21 @@ class Listener:
 async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
     """The next text frame, or None if the socket closed. Raises Refused."""
     try:
-        message: WSMessage = await ws.receive(HELLO_TIMEOUT)
+        message: WSMessage = await asyncio.wait_for(
+            ws.receive(), HELLO_TIMEOUT
+        )  # its own limit starts anew with a ping
     except asyncio.TimeoutError:
         raise Refused(Close.TOO_LATE, f"{missing} within {HELLO_TIMEOUT:g} s") from None
     if message.type is WSMsgType.BINARY:
         raise Refused(Close.NO_BINARY, "binary frames are not spoken here")
     return message.data.encode() if message.type is WSMsgType.TEXT else None
+
+
+def _netloc(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 def _is_loopback(remote: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,16 @@ MAX_DIGESTS = 5  # sessions whose messages are read; a long one is megabytes
 
 async def read_seed_snapshot(link: Link, now: Callable[[], int]) -> SnapshotTaken:
     """Read what can be read; what cannot is absent. Never calls anything that changes something."""
-    sections = {
-        "sessions": await _read(link, "session.list"),
-        "status": await _read(link, "session.status"),
-        "permissions": await _read(link, "_client.get", {"url": "/permission"}),
-        "questions": await _read(link, "_client.get", {"url": "/question"}),
-    }
-    told: dict[str, Any] = {name: section for name, section in sections.items() if section is not None}
-    providers = await _read(link, "config.providers")
+    read = await asyncio.gather(
+        _read(link, "session.list"),
+        _read(link, "session.status"),
+        _read(link, "_client.get", {"url": "/permission"}),
+        _read(link, "_client.get", {"url": "/question"}),
+        _read(link, "config.providers"),
+    )
+    *sections, providers = read
+    names = ("sessions", "status", "permissions", "questions")
+    told: dict[str, Any] = {name: section for name, section in zip(names, sections, strict=True) if section is not None}
     if providers is not None:
         told["limits"] = _limits(providers)
     if "sessions" in told:
@@ -67,7 +70,9 @@ async def _worth_showing(link: Link, told: dict[str, Any], at: int) -> list[Any]
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    """The records of a list, without those whose ids are no ids."""
+    records = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return [item for item in records if all(isinstance(item.get(name, ""), str) for name in ("id", "sessionID"))]
 
 
 def _updated(session: dict[str, Any]) -> float:

@@ -107,7 +107,7 @@ class MessageInfo(msgspec.Struct):
             agent=(self.agent or self.mode)[:SHORT],
             model=_model(self.providerID, self.modelID) or (_model(model.providerID, model.modelID) if model else ""),
             tokens=self.tokens.known() if self.tokens else Tokens(),
-            cost=float(self.cost),
+            cost=money(self.cost),
             completed=whole(self.time.completed or self.completed or 0),
             summary=self.summary is True,
             output=last_line(self.output, OUTPUT),
@@ -141,7 +141,7 @@ class SessionInfo(msgspec.Struct):
             created=whole(time.created) if time and time.created else None,
             updated=whole(time.updated) if time and time.updated else None,
             archived=None if time is None else bool(time.archived),
-            cost=None if self.cost is None else float(self.cost),
+            cost=None if self.cost is None else money(self.cost),
             tokens=self.tokens.known() if self.tokens else None,
             additions=whole(summary.additions) if summary else None,
             deletions=whole(summary.deletions) if summary else None,
@@ -268,6 +268,11 @@ def id_time(identifier: str, at: int) -> int:
 def whole(number: Number) -> int:
     """A count or a time; 0 for what can be neither."""
     return int(number) if 0 <= number <= LATEST else 0
+
+
+def money(number: Number) -> float:
+    """A cost; 0 for what can be none."""
+    return float(number) if 0 <= number <= LATEST else 0.0
 
 
 def _cut(text: str | None, limit: int = SHORT) -> str | None:

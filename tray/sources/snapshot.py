@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
+from tray.core.fleet import MAX_SESSIONS
 from tray.core.model import Tokens
 from tray.core.text import last_line
 from tray.sources.shapes import (
+    LATEST,
     OUTPUT,
     SHORT,
     MessageInfo,
@@ -23,11 +26,13 @@ from tray.sources.shapes import (
     StatusInfo,
     TodoInfo,
     TokensInfo,
+    money,
     todos_known,
 )
 from tray.sources.wire import WRONG, FrameError
 
 T = TypeVar("T", bound=msgspec.Struct)
+V = TypeVar("V")
 
 
 class _Digest(msgspec.Struct, omit_defaults=True):
@@ -43,7 +48,7 @@ class _Digest(msgspec.Struct, omit_defaults=True):
         """The record of core."""
         return Digest(
             messages=max(0, self.messages),
-            cost=float(self.cost),
+            cost=money(self.cost),
             tokens=self.tokens.known() if self.tokens else Tokens(),
             last=self.last.known() if self.last else None,
             output=last_line(self.output, OUTPUT),
@@ -61,37 +66,75 @@ class _Listed(SessionInfo):
         return replace(facts, digest=self.digest.known()) if self.digest else facts
 
 
+ABSENT = msgspec.Raw(b"")
+
+
 class _Snapshot(msgspec.Struct):
-    sessions: list[msgspec.Raw] | None = None
-    status: dict[str, StatusInfo] | None = None
-    permissions: list[msgspec.Raw] | None = None
-    questions: list[msgspec.Raw] | None = None
-    todos: dict[str, list[TodoInfo]] | None = None
-    limits: dict[str, Number] | None = None
-    branch: str | None = None
+    sessions: msgspec.Raw = ABSENT
+    status: msgspec.Raw = ABSENT
+    permissions: msgspec.Raw = ABSENT
+    questions: msgspec.Raw = ABSENT
+    todos: msgspec.Raw = ABSENT
+    limits: msgspec.Raw = ABSENT
+    branch: msgspec.Raw = ABSENT
 
 
 _snapshot = msgspec.json.Decoder(_Snapshot)
 
 
 def decode_snapshot(server_id: str, raw: bytes, at: int) -> SnapshotTaken:
-    """A snapshot frame. Raises FrameError; one session or request that is wrong is left out alone."""
+    """A snapshot frame. Raises FrameError if it is none.
+
+    A section that is no list or object is absent; what is wrong within one is left out alone, but for a session whose
+    status is not understood: that one is busy, as only who is not idle is named.
+    """
     try:
         told = _snapshot.decode(raw)
     except WRONG as error:
         raise FrameError(str(error)) from error
-    asked = None if told.permissions is None else _each(told.permissions, PermissionInfo)
-    put = None if told.questions is None else _each(told.questions, QuestionInfo)
+    sessions, statuses = _list(told.sessions), _table(told.status)
+    asked, put = _list(told.permissions), _list(told.questions)
+    todos, limits = _table(told.todos), _table(told.limits)
+    branch = _one(told.branch, str)
     return SnapshotTaken(
         server_id,
-        sessions=None if told.sessions is None else tuple(s.known() for s in _each(told.sessions, _Listed)),
-        activities=None if told.status is None else {key[:SHORT]: s.known() for key, s in told.status.items()},
-        permissions=None if asked is None else tuple(info.known(at) for info in asked),
-        questions=None if put is None else tuple(info.known(at) for info in put),
-        todos=None if told.todos is None else {key[:SHORT]: todos_known(list_) for key, list_ in told.todos.items()},
-        limits=None if told.limits is None else {key: int(size) for key, size in told.limits.items() if size > 0},
-        branch=None if told.branch is None else told.branch[:SHORT],
+        sessions=None if sessions is None else tuple(s.known() for s in _each(sessions[:MAX_SESSIONS], _Listed)),
+        activities=None
+        if statuses is None
+        else {key[:SHORT]: (_one(value, StatusInfo) or BUSY).known() for key, value in statuses.items()},
+        permissions=None if asked is None else tuple(r.known(at) for r in _each(asked[:MAX_LISTED], PermissionInfo)),
+        questions=None if put is None else tuple(r.known(at) for r in _each(put[:MAX_LISTED], QuestionInfo)),
+        todos=None
+        if todos is None
+        else {key[:SHORT]: todos_known(_each(_list(value) or [], TodoInfo)) for key, value in todos.items()},
+        limits=None
+        if limits is None
+        else {key: int(size) for key, value in limits.items() if (size := _one(value, float)) and 0 < size <= LATEST},
+        branch=None if branch is None else branch[:SHORT],
     )
+
+
+BUSY = StatusInfo("busy")
+MAX_LISTED = 1_000  # entries that are read of one section
+
+
+# What is absent is an error to the decoder too, and comes out as None.
+
+
+def _one(raw: msgspec.Raw, shape: type[V]) -> V | None:
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except WRONG:
+        return None
+
+
+def _list(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
+    return _one(raw, list[msgspec.Raw])
+
+
+def _table(raw: msgspec.Raw) -> dict[str, msgspec.Raw] | None:
+    table = _one(raw, dict[str, msgspec.Raw])
+    return None if table is None else dict(islice(table.items(), MAX_LISTED))
 
 
 def _each(items: list[msgspec.Raw], shape: type[T]) -> list[T]:
@@ -149,7 +192,7 @@ def digest_of(messages: msgspec.Raw) -> dict[str, object]:
     parts = [part for listing in assistants for part in listing.parts]
     sums = _Digest(
         messages=len(told),
-        cost=sum(listing.info.cost for listing in assistants),
+        cost=sum(money(listing.info.cost) for listing in assistants),
         tokens=_sum(listing.info.tokens for listing in assistants if listing.info.tokens),
         last=assistants[-1].info if assistants else None,
         output=next((line for p in reversed(parts) if p.type == "text" and (line := last_line(p.text, OUTPUT))), ""),

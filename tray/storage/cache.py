@@ -33,6 +33,8 @@ def encode_cache(fleet: Fleet) -> str:
 
 def write_cache(path: Path, text: str) -> None:
     """Write it whole; a disk that refuses costs nothing but the memory of a restart."""
+    if _is_no_file(path):
+        return
     try:
         write_privately(path, text)
     except OSError as error:
@@ -41,6 +43,8 @@ def write_cache(path: Path, text: str) -> None:
 
 def read_cache(path: Path) -> tuple[Restored | None, str | None]:
     """What was cached, and a problem to report. A file that cannot be understood is set aside as `*.corrupt`."""
+    if _is_no_file(path):
+        return None, f"the cache {path} is no regular file: nothing is read or kept there"
     try:
         cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
         if cache.version != VERSION:
@@ -57,3 +61,8 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
     except OSError as error:
         return None, f"the cache {path} cannot be read: {error}"
     return Restored(cache.servers, cache.sessions, cache.mutes), None
+
+
+def _is_no_file(path: Path) -> bool:
+    """A device, a pipe or a folder: neither to be read, nor to be replaced by a file."""
+    return path.exists() and not path.is_file()

@@ -25,10 +25,10 @@ class SettingsFileError(Problem):
 def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Flags, environment, file, defaults. Raises SettingsFileError, or SettingError for a value not allowed."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         table = {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
         raise SettingsFileError(f"{path}: {error}") from error
     return parse_settings(table, str(path), environment, flags)
 

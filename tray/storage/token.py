@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tray.core.problem import Problem
@@ -37,4 +39,16 @@ def make_token(path: Path) -> str:
             write_privately(path, token + "\n")
         except OSError as error:
             raise TokenError(f"{path} cannot be written: {error}") from error
+    with suppress(OSError):
+        path.parent.chmod(0o700)  # the folder may be older than the token
     return token
+
+
+def given_token(environment: Mapping[str, str]) -> str | None:
+    """The token of OPENCODE_MONITOR_TOKEN, read as the plugin reads it. Raises TokenError for one that is no text."""
+    token = environment.get("OPENCODE_MONITOR_TOKEN", "").strip()
+    try:
+        token.encode()
+    except UnicodeEncodeError as error:
+        raise TokenError("OPENCODE_MONITOR_TOKEN is no UTF-8 text") from error
+    return token or None

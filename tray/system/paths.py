@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,6 @@ class Paths:
 def opencode_config(environment: Mapping[str, str]) -> Path:
     """OpenCode's own configuration folder: the same on every platform (XDG, even on macOS and Windows)."""
     if environment.get("OPENCODE_CONFIG_DIR"):
-        return Path(environment["OPENCODE_CONFIG_DIR"]).expanduser()
+        return Path(os.path.expanduser(environment["OPENCODE_CONFIG_DIR"]))  # noqa: PTH111  # leaves ~nobody as it is
     base = environment.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path.home() / ".config") / "opencode"
