@@ -232,6 +232,18 @@ def test_the_plugin_never_runs_twice_from_both_folders(home: Home) -> None:
     assert not twin.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_two_names_of_one_plugin_folder_are_one(home: Home) -> None:
+    folder = home.path / "config/opencode/plugin"
+    folder.mkdir(parents=True)
+    (folder.parent / "plugins").symlink_to("plugin")
+    for _ in range(3):
+        assert home.run("install-plugin").returncode == 0
+        assert (folder / "opencode-tray.js").exists()
+    assert home.run("uninstall-plugin").returncode == 0
+    assert not (folder / "opencode-tray.js").exists()
+
+
 def test_opencodes_own_configuration_folder_is_honoured(home: Home) -> None:
     done = home.run("install-plugin", OPENCODE_CONFIG_DIR=str(home.path / "elsewhere"))
     assert (home.path / "elsewhere/plugin/opencode-tray.js").exists(), done.stderr

@@ -16,6 +16,8 @@ from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
 from tray.sources import listener
+from tray.sources.hello import decode_hello
+from tray.sources.link import Refused
 
 SEED = FRAMES["protocol1"]["hello"]
 WATCH_ONLY = {key: value for key, value in SEED.items() if key != "authToken"}
@@ -243,6 +245,9 @@ def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
     [
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Host": "["}, 421),
+        ({"Host": "[::bad"}, 421),
         ({"Host": "evil.example"}, 421),
         ({"Host": "evil.example:41235"}, 421),
     ],
@@ -307,6 +312,101 @@ def test_a_stranger_is_refused_with_its_own_code(what: str, said: Any, code: int
             assert at.events == []
 
     run(test())
+
+
+def test_strangers_that_only_ping_are_ended_like_silent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "HELLO_TIMEOUT", 0.3)
+
+    async def test() -> None:
+        async with desk() as at, connection(at.url) as link:
+
+            async def ping() -> None:
+                while not link.socket.closed:
+                    await link.socket.ping()
+                    await asyncio.sleep(0.05)
+
+            pinging = asyncio.create_task(ping())
+            assert await link.closed_with() == 4408
+            pinging.cancel()
+
+    run(test())
+
+
+def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            await link.send(
+                {
+                    "type": "snapshot",
+                    "sessions": [{"id": SES}, {"id": 5}, {"id": "ses_2"}, "?"],
+                    "status": {SES: {"type": "something new"}, "ses_2": {"type": "busy"}},
+                    "permissions": [{"id": 7}, ASK],
+                    "questions": "none",
+                    "todos": {SES: [{"content": 5}, {"content": "Test"}], "ses_2": 7},
+                    "limits": {"a/b": "many", "c/d": 8000},
+                }
+            )
+            await until(lambda: at.status("ses_2") == "busy")
+            row = at.board.row(SES)
+            assert row is not None
+            assert (row.status.value, row.session.activity.value) == ("waiting_for_permission", "busy")
+            assert [todo.content for todo in row.session.todos] == ["Test"]
+            assert list(at.fleet.limits.values()) == [{"c/d": 8000}]
+
+    run(test())
+
+
+def test_a_flood_in_one_frame_is_cut_and_a_cost_beyond_all_measure_is_none() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            flood = [{"id": f"ses_{n}"} for n in range(20_000)]
+            await link.send({"type": "snapshot", "sessions": flood, "permissions": []})
+            await link.send('["session.updated",{"info":{"id":"ses_1","cost":1' + "0" * 400 + "}}]")
+            await link.event("permission.asked", **{**ASK, "sessionID": "ses_1"})
+            await until(lambda: at.status("ses_1") == "waiting_for_permission")
+            assert len(at.fleet.sessions) <= 1000
+            row = at.board.row("ses_1")
+            assert row is not None
+            assert row.cost == 0.0
+
+    run(test())
+
+
+def test_a_watch_only_link_cannot_send_a_snapshot_and_there_are_not_many_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "MAX_WATCH_ONLY", 1)
+
+    async def test() -> None:
+        async with desk() as at, connection(at.url) as link:
+            await link.send(WATCH_ONLY, {"type": "snapshot", "sessions": [{"id": SES}]})
+            await until(lambda: at.listener.links)
+            async with connection(at.url) as second:
+                await second.send(WATCH_ONLY)
+                assert await second.closed_with() == 1008
+            assert at.status(SES) is None
+
+    run(test())
+
+
+def test_a_plugin_with_another_token_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        async with desk() as at, connection(at.url) as link:
+            await link.send({**FRAMES["hello"], "serverName": "far\naway"})
+            await link.receive()
+            await link.socket.close(code=4401)  # as our plugin does when the tray's proof is wrong
+            await until(lambda: "far away: its token is another one" in caplog.text)
+
+    run(test())
+
+
+@pytest.mark.parametrize("remote", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "", "nonsense"])
+def test_without_a_token_only_this_machine_is_loopback(remote: str) -> None:
+    made = listener.Listener(lambda: TOKEN, lambda _: None, lambda: 0)
+    hello = decode_hello(json.dumps(WATCH_ONLY).encode())
+    with pytest.raises(Refused, match="only this machine"):
+        made._check_seed(hello, remote)  # noqa: SLF001  # no far address can be had in a test
+    made._check_seed(hello, "::ffff:127.0.0.1")  # noqa: SLF001
 
 
 def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:

@@ -12,7 +12,7 @@ from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.token import TokenError, make_token, read_token
+from tray.storage.token import TokenError, given_token, make_token, read_token
 
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
 
@@ -39,6 +39,32 @@ def test_a_token_that_others_can_read_is_refused_with_the_mend(tmp_path: Path) -
     path.chmod(0o644)
     with pytest.raises(TokenError, match="chmod 600"):
         read_token(path)
+
+
+@needs_modes
+def test_the_folder_becomes_its_owners_alone_though_it_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "old" / "token"
+    path.parent.mkdir(mode=0o755)
+    make_token(path)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_given_token_is_read_as_the_plugin_reads_it() -> None:
+    assert given_token({"OPENCODE_MONITOR_TOKEN": " secret\n"}) == "secret"
+    assert given_token({"OPENCODE_MONITOR_TOKEN": "  "}) is None
+    assert given_token({}) is None
+    with pytest.raises(TokenError, match="UTF-8"):
+        given_token({"OPENCODE_MONITOR_TOKEN": "\udcff"})
+
+
+def test_a_cache_that_is_no_file_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    restored, problem = read_cache(folder)
+    assert restored is None
+    assert "no regular file" in (problem or "")
+    write_cache(folder, "{}")
+    assert folder.is_dir()
 
 
 def test_an_empty_token_is_no_token(tmp_path: Path) -> None:
