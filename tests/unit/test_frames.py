@@ -1,0 +1,65 @@
+"""Recorded events as they come over a wire that doubles, reorders, cuts and corrupts them."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay import RECORDINGS, SERVER
+from tray.core.board import Board
+from tray.core.events import RequestAsked, RequestClosed, ServerConnected, SnapshotTaken
+from tray.core.fleet import Fleet
+from tray.sources.wire import FrameError, decode_event, without_halves
+
+SCENARIOS = ("07_two_permissions_parallel", "08_question_reply", "11_subagent_task_with_child_permission")
+EVENTS = sorted(
+    {
+        json.dumps(json.loads(line)["event"]).encode()
+        for name in SCENARIOS
+        for path in RECORDINGS.glob(f"*/{name}.jsonl")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    }
+)
+
+
+def spoiled(raw: bytes, at: int, by: bytes) -> bytes:
+    """The frame with something else from some place on, or in that place."""
+    place = at % len(raw)
+    return raw[:place] + by if at % 2 else raw[:place] + by + raw[place + len(by) :]
+
+
+whole = st.sampled_from(EVENTS)
+frames = st.one_of(
+    whole,
+    whole,
+    st.builds(
+        spoiled, whole, st.integers(0, 10_000), st.sampled_from([b"", b"null", b'"x"', b"[]", b"9", b"\xff", b"\\"])
+    ),
+    st.just(b'{"type":"something.new","properties":{"sessionID":"ses_1"}}'),
+    st.binary(max_size=8),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(frames, max_size=80))
+def test_no_frame_breaks_anything_and_only_what_is_pending_is_shown(story: list[bytes]) -> None:
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id)):
+        board.update(fleet.apply(event, 1000))
+    asked: set[str] = set()
+    closed: set[str] = set()
+    for raw in story:
+        try:
+            events = decode_event(SERVER.id, without_halves(raw), 1000)
+        except FrameError:
+            continue
+        for event in events:
+            if isinstance(event, RequestAsked):
+                asked.add(event.request.id)
+            if isinstance(event, RequestClosed):
+                closed.add(event.request_id)
+            board.update(fleet.apply(event, 1000))
+    assert {request.id for row in board.rows() for request in row.requests} <= asked - closed
