@@ -124,9 +124,11 @@ class App:
         for timer in (self._refresh_timer, self._alert_timer):
             if timer is not None:
                 timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks, timeout=0.5) if self._tasks else None
+        for _ in range(2):  # before Python 3.12 `wait_for` drops a cancellation that comes as its answer comes
+            if self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(self._tasks, timeout=0.3)
         await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
 
     def stop(self) -> None:

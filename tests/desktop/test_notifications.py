@@ -34,8 +34,9 @@ class Lane:
         self.task = asyncio.create_task(self.notifications.run())
 
     async def end(self) -> None:
-        self.task.cancel()
-        await asyncio.wait([self.task])
+        while not self.task.done():  # before Python 3.12 `wait_for` may drop a cancellation
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=0.5)
 
 
 @asynccontextmanager

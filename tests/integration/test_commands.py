@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -290,6 +291,24 @@ def test_a_demo_of_its_own_says_how_to_look_at_it_from_a_terminal(home: Home) ->
     done = home.run("status", "--port", port, OPENCODE_MONITOR_TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert not (home.path / "data").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals for this")
+def test_watch_shows_a_live_table_in_a_terminal_until_the_tray_goes(home: Home) -> None:
+    home.tray()
+    asyncio.run(say_once(home, SNAPSHOT))
+    until(lambda: home.status()["sessions"])
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "tray", "watch", "--port", str(home.port)]
+    environment = {**home.environment, "COLUMNS": "160", "LINES": "40", "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=slave, stderr=slave, env=environment, cwd=home.path) as watch:
+        os.close(slave)
+        said = b""
+        while b"Work" not in said:
+            said += os.read(master, 65536)  # ends with an error when the program ends
+        assert home.run("stop", "--port", str(home.port)).returncode == 0
+        assert watch.wait(10) == 1
+    os.close(master)
 
 
 def test_a_wrong_token_gets_no_status(home: Home) -> None:
