@@ -213,8 +213,9 @@ def test_two_directories_of_one_process_are_two_servers(desk: Desk) -> None:
     assert servers[told["server"]]["directory"] == str(second)
 
 
-def test_a_second_tray_start_reads_everything_again(own: Callable[[str], Desk]) -> None:
-    desk = own(NEWEST)
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
+def test_a_second_tray_start_reads_everything_again(own: Callable[[str], Desk], version: str) -> None:
+    desk = own(version)
     desk.opencode.serve()
     session = desk.opencode.session()
     desk.opencode.prompt(session, {"calls": [BASH]})
