@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class Paths:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Paths:
         """The platform's folders, with opencode-monitor's and our own variables honoured."""
-        data = Path(platformdirs.user_data_dir(NAME, appauthor=False))
+        data = _data_folder(environment)
         return cls(
             settings=Path(platformdirs.user_config_dir(NAME, appauthor=False)) / "settings.toml",
             token=Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token"),
@@ -36,6 +37,13 @@ class Paths:
             ),
             plugin=opencode_config(environment) / "plugin" / "opencode-tray.js",
         )
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path:
+    """The same as the plugin's: XDG_DATA_HOME counts on macOS too, whatever the version of platformdirs."""
+    if sys.platform == "darwin" and environment.get("XDG_DATA_HOME"):
+        return Path(environment["XDG_DATA_HOME"]) / NAME
+    return Path(platformdirs.user_data_dir(NAME, appauthor=False))
 
 
 def opencode_config(environment: Mapping[str, str]) -> Path:
