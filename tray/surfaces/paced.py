@@ -9,10 +9,11 @@ from dataclasses import replace
 from tray.surfaces.view import TrayView
 
 MENU_EVERY = 0.5  # s; panels read a changed menu anew, and Xfce's crashes at 100 menus a second
+AT_ONCE = 4  # menus in a row after a pause: a server comes, its sessions come, one of them asks
 
 
 class PacedMenu:
-    """Hands views on to `show`. The first new menu after a pause goes at once, further ones when they are due.
+    """Hands views on to `show`. The first few menus after a pause go at once, further ones when they are due.
 
     Used on one asyncio loop's thread.
     """
@@ -21,14 +22,14 @@ class PacedMenu:
         self._show = show
         self._given: TrayView | None = None
         self._latest: TrayView | None = None
-        self._menu_at = 0.0
+        self._paid_until = 0.0  # each menu moves it on by MENU_EVERY, ahead of now by AT_ONCE of them at most
         self._timer: asyncio.TimerHandle | None = None
 
     def show(self, view: TrayView) -> None:
         """Show this from now on."""
         loop = asyncio.get_running_loop()
         self._latest = view
-        due = self._menu_at + MENU_EVERY
+        due = self._paid_until - (AT_ONCE - 1) * MENU_EVERY
         if self._given is None or view.menu == self._given.menu or loop.time() >= due:
             self._give(view)
             return
@@ -43,7 +44,7 @@ class PacedMenu:
 
     def _give(self, view: TrayView) -> None:
         if self._given is None or view.menu != self._given.menu:
-            self._menu_at = asyncio.get_running_loop().time()
+            self._paid_until = max(self._paid_until, asyncio.get_running_loop().time()) + MENU_EVERY
         if view != self._given:
             self._given = view
             self._show(view)
