@@ -131,6 +131,8 @@ class FakeDesktop:
         self.notes: dict[int, list[Any]] = {}  # open notifications
         self.deaf = False  # hears and does not answer, as a stopped process
         self.unanswered = 0
+        self.short_lived = False  # the panel goes as soon as it has said that it shows icons
+        self.ends: asyncio.Queue[None] = asyncio.Queue()  # of a short-lived panel
         self._address = address
         self._capabilities = list(capabilities)
         self._note = 0
@@ -226,6 +228,9 @@ class FakeDesktop:
                 return Message.new_method_return(message)
             case "org.freedesktop.DBus.Properties", "Get", [_, "IsStatusNotifierHostRegistered"]:
                 there = True
+                if self.short_lived:
+                    leaving = asyncio.ensure_future(self.bus.release_name(WATCHER))
+                    leaving.add_done_callback(lambda _: self.ends.put_nowait(None))
                 return Message.new_method_return(message, "v", [Variant("b", there)])
             case _, "Introspect", _ if message.path == NOTIFICATIONS_PATH:
                 return Message.new_method_return(message, "s", [NOTIFICATIONS_XML])

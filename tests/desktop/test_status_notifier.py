@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fake_desktop import FakeDesktop, PrivateBus, running, until
+from fake_desktop import PATIENCE, FakeDesktop, PrivateBus, running, until
 from tray.core.choices import Choice, GoTo, GoToNext, Quit
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
@@ -232,6 +232,25 @@ def test_the_icon_waits_for_a_panel_that_comes_late_and_for_one_that_restarts(bu
             await desktop.stop_panel()
             await until(lambda: seen.hosts[-1:] == [False])
             assert len(seen.hosts) == 2 * times
+        await desktop.stop()
+
+    with running(icon):
+        asyncio.run(tell())
+
+
+def test_the_last_word_of_a_panel_that_goes_is_not_taken_for_a_panel_that_is_there(bus: PrivateBus):
+    """Its answer and its end may be read in one go; whoever then believes the answer shows an icon to nobody."""
+    seen = Seen()
+    icon = seen.icon(view())
+
+    async def tell():
+        desktop = await FakeDesktop(bus.address).start(panel=False, notifications=False)
+        desktop.short_lived = True
+        for _ in range(50):
+            await desktop.start_panel()
+            await asyncio.wait_for(desktop.ends.get(), PATIENCE)
+            await desktop.properties()  # the icon has read all that came before
+            assert seen.hosts[-1:] in ([], [False])
         await desktop.stop()
 
     with running(icon):

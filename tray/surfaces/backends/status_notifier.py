@@ -193,11 +193,18 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     async def _register(self, bus: MessageBus) -> None:
         if not self._registered:
+            self._registered = True  # taken back as soon as the watcher goes, which may be before its answer is read
             body = [self._bus_name]
             request = Message(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", signature="s", body=body)
-            await call(bus, request)
-            self._registered = self._settled = True
-        self._set_hosted(hosted=await host_registered(bus))
+            try:
+                await call(bus, request)
+            except BusError:
+                self._registered = False
+                raise
+            self._settled = True
+        hosted = await host_registered(bus)
+        if self._registered:
+            self._set_hosted(hosted=hosted)
 
     def _set_hosted(self, *, hosted: bool) -> None:
         if hosted != self._hosted:
