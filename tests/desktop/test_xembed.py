@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 
 import pytest
 from desk import Desk, until
 from test_panel import ROWS, colour, view
+from Xlib.protocol.display import Display
 
-from fake_desktop import PrivateBus, environment, need, running
+from fake_desktop import PATIENCE, PrivateBus, environment, need, running
 from tray.core.choices import Choice, GoToNext
 from tray.core.model import Status
 from tray.surfaces.backends.open_icon import open_tray_icon
@@ -31,6 +34,28 @@ def test_the_icon_follows_its_state_and_a_left_click_goes_to_next(desk: Desk):
         icon.show(TrayView(view(status=Status.BUSY).icon, "日本語 עברית 💣 \ud800", view().menu))
         desk.wait_for_icon(colour(Status.BUSY))
         desk.screenshot("xembed")
+
+
+def test_a_click_that_comes_while_the_icon_is_sent_is_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """python-xlib reads what has come when it sends; who then waits for the socket waits for ever."""
+    need("trayer")
+    send, sending = Display.flush, threading.Event()
+
+    def send_slowly(display: Display) -> None:
+        sending.set()
+        time.sleep(0.5)
+        send(display)
+
+    desk.start_xembed_tray()
+    choices: list[Choice] = []
+    icon = PystrayIcon("xorg", "opencode-tray", view(*ROWS), choices.append)
+    with running(icon):
+        place = desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION))
+        monkeypatch.setattr(Display, "flush", send_slowly)
+        icon.show(view(*ROWS))
+        assert sending.wait(PATIENCE)
+        desk.click(*place)
+        until(lambda: choices == [GoToNext()], "the choice")
 
 
 def test_the_icon_docks_to_a_tray_that_comes_late_and_to_one_that_restarts(desk: Desk):

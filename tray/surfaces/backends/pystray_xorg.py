@@ -73,10 +73,10 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _events(self) -> Iterator[Any]:
         while True:
-            while self._display.pending_events():
+            self._display.flush()  # before the look at what has come: python-xlib reads events as it sends
+            if self._display.pending_events():
                 yield self._display.next_event()
-            self._display.flush()
-            if self._woken in select([self._display, self._woken], [], [])[0]:
+            elif self._woken in select([self._display, self._woken], [], [])[0]:
                 self._woken.recv(4096)
                 self.drain()
 
@@ -85,6 +85,11 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
             log.info("no tray is there yet; the icon waits for one")
         else:
             super()._show()
+
+    def _get_systray_manager(self) -> Any:
+        # pystray stops the whole screen for this question; if we were stopped then, it would stay so.
+        owner = self._display.get_selection_owner(self._net_system_tray_sx)
+        return None if owner == _X.NONE else owner
 
     def _update_icon(self) -> None:
         self._icon_data = None
