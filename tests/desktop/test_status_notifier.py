@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -42,13 +40,6 @@ class Seen:
         return StatusNotifierIcon(
             "opencode-tray", "OpenCode Tray", first, self.choices.append, self.hosts.append, **more
         )
-
-
-@contextmanager
-def no_more_than(seconds: float):
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds
 
 
 async def shown(bus: PrivateBus, seen: Seen) -> FakeDesktop:
@@ -306,19 +297,18 @@ def test_without_a_bus_the_icon_is_unavailable(bus: PrivateBus):
         Seen().icon(view()).run()
 
 
-def test_stop_ends_run_within_a_second_at_any_moment(bus: PrivateBus):
+def test_stop_ends_run_at_any_moment(bus: PrivateBus):
     never_run = Seen().icon(view())
     never_run.stop()
-    with no_more_than(1):
-        never_run.run()
+    never_run.run()
 
     seen = Seen()
     icon = seen.icon(view())
     with running(icon) as thread:
         asyncio.run(shown_once(bus, seen))
-        with no_more_than(1):
-            icon.stop()
-            thread.join()
+        icon.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
     icon.stop()
     icon.show(view())
 
@@ -327,6 +317,6 @@ def test_stop_ends_run_within_a_second_at_any_moment(bus: PrivateBus):
     with running(waiting) as thread:
         asyncio.run(shown_once(bus, lost))
         bus.stop()
-        with no_more_than(1):
-            waiting.stop()
-            thread.join()
+        waiting.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
