@@ -129,13 +129,14 @@ class FakeDesktop:
         self.items: list[str] = []  # bus names, as they registered
         self.signals: list[tuple[str, list[Any]]] = []  # that items sent
         self.notes: dict[int, list[Any]] = {}  # open notifications
+        self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
         self.deaf = False  # hears and does not answer, as a stopped process
         self.unanswered = 0
         self.short_lived = False  # the panel goes as soon as it has said that it shows icons
         self.ends: asyncio.Queue[None] = asyncio.Queue()  # of a short-lived panel
         self._address = address
         self._capabilities = list(capabilities)
-        self._note = 0
+        self.noted = 0
         self._bus: MessageBus | None = None
 
     @property
@@ -239,9 +240,10 @@ class FakeDesktop:
             case _, "GetServerInformation", _:
                 return Message.new_method_return(message, "ssss", ["fake", "fake", "1", "1.2"])
             case _, "Notify", body:
-                self._note = body[1] or self._note + 1
-                self.notes[self._note] = unpack_variants(body)
-                return Message.new_method_return(message, "u", [self._note])
+                self.noted = body[1] or self.noted + 1
+                self.notes[self.noted] = unpack_variants(body)
+                self.on_note()
+                return Message.new_method_return(message, "u", [self.noted])
             case _, "CloseNotification", [note]:
                 self.notes.pop(note, None)
                 closed = [note, 3]

@@ -55,6 +55,7 @@ PAUSE_AFTER_VIEW = 1  # times what the last view cost, whatever happens: views n
 BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
+TOASTS_TIMEOUT = 1.2  # s that the notification daemon gets at the end
 MORNING = 8  # the local hour at which "until tomorrow" ends
 
 
@@ -93,6 +94,7 @@ class App:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lane: asyncio.Task[Any] | None = None  # the notifications at work
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._refreshed_at = 0.0
         self._refresh_cost = 0.0
@@ -113,14 +115,14 @@ class App:
             self._problems["cache"] = problem
         if restored is not None:
             self.apply(restored)
-        self._spawn(self._notifications.run(), "notifications")
+        self._lane = self._spawn(self._notifications.run(), "notifications")
         self._spawn(self._beat(), "beat")
         return self.port
 
     async def run_until_stopped(self) -> None:
         """Work until `stop`; then close everything within 2 s and keep what is known."""
         await self._stopping.wait()
-        await self._listener.stop()
+        await asyncio.gather(self._listener.stop(), self._take_toasts_away())
         for timer in (self._refresh_timer, self._alert_timer):
             if timer is not None:
                 timer.cancel()
@@ -130,6 +132,11 @@ class App:
                     task.cancel()
                 await asyncio.wait(self._tasks, timeout=0.3)
         await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    async def _take_toasts_away(self) -> None:
+        self._notifications.end()
+        if self._lane is not None:
+            await asyncio.wait([self._lane], timeout=TOASTS_TIMEOUT)
 
     def stop(self) -> None:
         """Ask everything to end; on the loop's thread."""
@@ -306,10 +313,11 @@ class App:
         self._fleet.rules = settings.rules
         self._alerts.rules = settings.alert_rules
 
-    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -38,6 +38,7 @@ class Told:
         self.shown: list[Alert] = []
         self.withdrawn: list[str] = []
         self.said: list[str] = []
+        self._ending = asyncio.Event()
 
     def show(self, alert: Alert) -> None:
         self.shown.append(alert)
@@ -48,8 +49,11 @@ class Told:
     def say(self, title: str, body: str) -> None:
         self.said.append(f"{title}\n{body}")
 
+    def end(self) -> None:
+        self._ending.set()
+
     async def run(self) -> None:
-        await asyncio.Event().wait()
+        await self._ending.wait()
 
 
 class Running:

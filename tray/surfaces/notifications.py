@@ -47,6 +47,7 @@ class Notifications:
         self._live: dict[str, str] = {}  # toast key -> the notifier's own id
         self._wanted: dict[str, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
         self._wake = asyncio.Event()
+        self._ending = False
         self._complained = False
 
     def show(self, alert: Alert) -> None:
@@ -62,21 +63,29 @@ class Notifications:
         """Take the session's toast away, if there is one."""
         self._want(session_id, None)
 
+    def end(self) -> None:
+        """Send nothing more and take everything away that is still shown; then `run` returns."""
+        self._ending = True
+        self._wanted.clear()
+        self._wake.set()
+
     async def run(self) -> None:
-        """Work the lane off until cancelled; then take everything away that is still shown."""
+        """Work the lane off until `end`. Cancelled, it leaves what is shown: a toast on its way has no name yet."""
         try:
-            while True:
+            while not self._ending:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._wanted:
                     key = next(iter(self._wanted))
                     await self._do(key, self._wanted.pop(key))
-        finally:
             for key in list(self._live):
                 await self._clear(key)
+        finally:
             await self._drop_notifier()
 
     def _want(self, key: str, toast: Toast | None) -> None:
+        if self._ending:
+            return
         self._wanted.pop(key, None)  # the last word counts, so the lane is never longer than the fleet
         self._wanted[key] = toast
         self._wake.set()
