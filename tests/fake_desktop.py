@@ -132,12 +132,11 @@ class FakeDesktop:
         self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
         self.deaf = False  # hears and does not answer, as a stopped process
         self.unanswered = 0
-        self.short_lived = False  # the panel goes as soon as it has said that it shows icons
-        self.ends: asyncio.Queue[None] = asyncio.Queue()  # of a short-lived panel
         self._address = address
         self._capabilities = list(capabilities)
         self.noted = 0
         self._bus: MessageBus | None = None
+        self._asked = asyncio.Event()  # whether it shows icons
 
     @property
     def bus(self) -> MessageBus:
@@ -159,6 +158,13 @@ class FakeDesktop:
     async def start_panel(self) -> None:
         """The panel appears, as at login or after a crash."""
         await self.bus.request_name(WATCHER)
+
+    async def start_panel_for_a_moment(self) -> None:
+        """The panel appears, and goes as soon as it has said that it shows icons."""
+        self._asked.clear()
+        await self.start_panel()
+        await asyncio.wait_for(self._asked.wait(), PATIENCE)
+        await self.bus.release_name(WATCHER)
 
     async def stop_panel(self) -> None:
         """The panel goes away."""
@@ -229,9 +235,7 @@ class FakeDesktop:
                 return Message.new_method_return(message)
             case "org.freedesktop.DBus.Properties", "Get", [_, "IsStatusNotifierHostRegistered"]:
                 there = True
-                if self.short_lived:
-                    leaving = asyncio.ensure_future(self.bus.release_name(WATCHER))
-                    leaving.add_done_callback(lambda _: self.ends.put_nowait(None))
+                self._asked.set()
                 return Message.new_method_return(message, "v", [Variant("b", there)])
             case _, "Introspect", _ if message.path == NOTIFICATIONS_PATH:
                 return Message.new_method_return(message, "s", [NOTIFICATIONS_XML])
