@@ -166,6 +166,7 @@ def test_only_what_changed_is_announced_and_a_storm_only_once(bus: PrivateBus):
         for step in range(500):
             icon.show(view(go("one"), tooltip=f"{step} working"))
         await until_property(desktop, "ToolTip", lambda tooltip: tooltip[2] == "499 working")
+        await until(lambda: desktop.signals)
         assert {name for name, _ in desktop.signals} == {"NewToolTip"}
         assert len(desktop.signals) < 25
         icon.show(view(go("one"), tooltip="499 working", status=Status.ERROR))

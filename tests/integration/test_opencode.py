@@ -259,7 +259,7 @@ def test_the_terminal_ui_with_no_http_server_reports_like_any_other(
     def root() -> str:
         return next((told["id"] for told in desk.tray.status()["sessions"] if told["parent"] is None), "")
 
-    prompt(words=30, pause=0.1)
+    prompt(words=80, pause=0.1)
     session = until(root)
     desk.status(session, "busy")
     assert desk.status(session, "completed")["title"] == TITLE

@@ -219,8 +219,10 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._tell()
             return reply
         if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
-            self._registered = False
-            self._set_hosted(hosted=False)
+            _, gone, _ = message.body
+            if gone:  # not so for one that appears: what was on its way may have reached it
+                self._registered = False
+                self._set_hosted(hosted=False)
             self._look_again.set()
         elif message.interface == WATCHER and message.message_type is MessageType.SIGNAL:
             self._look_again.set()
