@@ -15,7 +15,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
 from tray.sources.snapshot import decode_snapshot
-from tray.sources.wire import WRONG, FrameError, decode_event, without_halves
+from tray.sources.wire import ABSENT, WRONG, FrameError, decode_event, without_halves
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,6 @@ class Refused(Exception):  # noqa: N818  # what happened, not what kind of thing
 
 class CallError(Exception):
     """A call to the plugin failed: it said no, did not answer in time, or is gone."""
-
-
-ABSENT = msgspec.Raw(b"")
 
 
 class _Frame(msgspec.Struct):

@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.fleet import MAX_SESSIONS
-from tray.core.model import Tokens
+from tray.core.model import Activity, Request, Retry, Todo, Tokens
 from tray.core.text import last_line
 from tray.sources.shapes import (
     LATEST,
@@ -29,10 +29,13 @@ from tray.sources.shapes import (
     money,
     todos_known,
 )
-from tray.sources.wire import WRONG, FrameError
+from tray.sources.wire import ABSENT, WRONG, FrameError
 
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V")
+
+MAX_LISTED = 1_000  # entries that are read of one section
+BUSY = StatusInfo("busy")
 
 
 class _Digest(msgspec.Struct, omit_defaults=True):
@@ -66,9 +69,6 @@ class _Listed(SessionInfo):
         return replace(facts, digest=self.digest.known()) if self.digest else facts
 
 
-ABSENT = msgspec.Raw(b"")
-
-
 class _Snapshot(msgspec.Struct):
     sessions: msgspec.Raw = ABSENT
     status: msgspec.Raw = ABSENT
@@ -92,36 +92,53 @@ def decode_snapshot(server_id: str, raw: bytes, at: int) -> SnapshotTaken:
         told = _snapshot.decode(raw)
     except WRONG as error:
         raise FrameError(str(error)) from error
-    sessions, statuses = _list(told.sessions), _table(told.status)
-    asked, put = _list(told.permissions), _list(told.questions)
-    todos, limits = _table(told.todos), _table(told.limits)
     branch = _one(told.branch, str)
     return SnapshotTaken(
         server_id,
-        sessions=None if sessions is None else tuple(s.known() for s in _each(sessions[:MAX_SESSIONS], _Listed)),
-        activities=None
-        if statuses is None
-        else {key[:SHORT]: (_one(value, StatusInfo) or BUSY).known() for key, value in statuses.items()},
-        permissions=None if asked is None else tuple(r.known(at) for r in _each(asked[:MAX_LISTED], PermissionInfo)),
-        questions=None if put is None else tuple(r.known(at) for r in _each(put[:MAX_LISTED], QuestionInfo)),
-        todos=None
-        if todos is None
-        else {key[:SHORT]: todos_known(_each(_list(value) or [], TodoInfo)) for key, value in todos.items()},
-        limits=None
-        if limits is None
-        else {key: int(size) for key, value in limits.items() if (size := _one(value, float)) and 0 < size <= LATEST},
+        sessions=_sessions(told.sessions),
+        activities=_activities(told.status),
+        permissions=_requests(told.permissions, PermissionInfo, at),
+        questions=_requests(told.questions, QuestionInfo, at),
+        todos=_todos(told.todos),
+        limits=_limits(told.limits),
         branch=None if branch is None else branch[:SHORT],
     )
 
 
-BUSY = StatusInfo("busy")
-MAX_LISTED = 1_000  # entries that are read of one section
+def _sessions(section: msgspec.Raw) -> tuple[SessionFacts, ...] | None:
+    listed = _list(section)
+    return None if listed is None else tuple(session.known() for session in _each(listed[:MAX_SESSIONS], _Listed))
 
 
-# What is absent is an error to the decoder too, and comes out as None.
+def _activities(section: msgspec.Raw) -> dict[str, tuple[Activity, Retry | None]] | None:
+    table = _table(section)
+    if table is None:
+        return None
+    return {key[:SHORT]: (_one(value, StatusInfo) or BUSY).known() for key, value in table.items()}
+
+
+def _requests(section: msgspec.Raw, shape: type[PermissionInfo | QuestionInfo], at: int) -> tuple[Request, ...] | None:
+    listed = _list(section)
+    return None if listed is None else tuple(request.known(at) for request in _each(listed[:MAX_LISTED], shape))
+
+
+def _todos(section: msgspec.Raw) -> dict[str, tuple[Todo, ...]] | None:
+    table = _table(section)
+    if table is None:
+        return None
+    return {key[:SHORT]: todos_known(_each(_list(value) or [], TodoInfo)) for key, value in table.items()}
+
+
+def _limits(section: msgspec.Raw) -> dict[str, int] | None:
+    table = _table(section)
+    if table is None:
+        return None
+    sizes = {key: _one(value, float) or 0 for key, value in table.items()}
+    return {key: int(size) for key, size in sizes.items() if 0 < size <= LATEST}
 
 
 def _one(raw: msgspec.Raw, shape: type[V]) -> V | None:
+    """None for what is absent, too: no bytes are no JSON."""
     try:
         return msgspec.json.decode(raw, type=shape)
     except WRONG:

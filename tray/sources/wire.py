@@ -45,7 +45,7 @@ class FrameError(ValueError):
 
 
 WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for it
-
+ABSENT = msgspec.Raw(b"")  # the value of a field that did not come
 
 _ESCAPES = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
