@@ -45,6 +45,9 @@ const CALLS_MOST = 4 // of the tray, at once
 const HOSTS_MOST = 8
 const LOG_MOST = 1024 * 1024
 
+/** JSON's spelling of a surrogate without its other half, as left by cutting a text within an emoji. */
+const HALF_A_CHARACTER = /\\ud[89a-f]/
+
 // ------------------------------------------------------------------------------------------------ small things
 
 const isText = (value) => typeof value === "string" && value !== ""
@@ -138,7 +141,8 @@ function trayFolder(env) {
   const name = "opencode-tray"
   if (platform() === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), name)
   if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, name)
-  return platform() === "darwin" ? join(homedir(), "Library", "Application Support", name) : join(homedir(), ".local", "share", name)
+  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", name)
+  return join(homedir(), ".local", "share", name)
 }
 
 /** The shared secret, or "" where there is none yet. Read anew for each connection: the tray may rotate it. */
@@ -1061,7 +1065,7 @@ class Link {
 
   #send(frame) {
     let text = JSON.stringify(frame)
-    if (HALF_A_CHARACTER.test(text)) text = JSON.stringify(frame, (_, value) => (typeof value === "string" ? value.toWellFormed() : value))
+    if (HALF_A_CHARACTER.test(text)) text = JSON.stringify(frame, wellFormed)
     if (text.length > FRAME_MOST || (text.length > FRAME_MOST / 4 && Buffer.byteLength(text) > FRAME_MOST)) return "too big"
     this.#write(this.#socket, text)
   }
@@ -1119,8 +1123,10 @@ class Link {
   }
 }
 
-/** JSON's spelling of a surrogate without its other half, as left by cutting a text within an emoji. */
-const HALF_A_CHARACTER = /\\ud[89a-f]/
+/** For JSON: U+FFFD for each half of a character. */
+function wellFormed(_, value) {
+  return typeof value === "string" ? value.toWellFormed() : value
+}
 
 /** A snapshot that fits into a frame: the tray keeps what it knew of a section that is absent. */
 function fitted(snapshot) {

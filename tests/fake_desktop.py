@@ -129,12 +129,12 @@ class FakeDesktop:
         self.items: list[str] = []  # bus names, as they registered
         self.signals: list[tuple[str, list[Any]]] = []  # that items sent
         self.notes: dict[int, list[Any]] = {}  # open notifications
+        self.noted = 0  # the number of the newest
         self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
         self.deaf = False  # hears and does not answer, as a stopped process
         self.unanswered = 0
         self._address = address
         self._capabilities = list(capabilities)
-        self.noted = 0
         self._bus: MessageBus | None = None
         self._asked = asyncio.Event()  # whether it shows icons
 

@@ -265,9 +265,8 @@ class Listener:
 async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
     """The next text frame, or None if the socket closed. Raises Refused."""
     try:
-        message: WSMessage = await asyncio.wait_for(
-            ws.receive(), HELLO_TIMEOUT
-        )  # its own limit starts anew with a ping
+        # The limit of `receive` itself starts anew with a ping.
+        message: WSMessage = await asyncio.wait_for(ws.receive(), HELLO_TIMEOUT)
     except asyncio.TimeoutError:
         raise Refused(Close.TOO_LATE, f"{missing} within {HELLO_TIMEOUT:g} s") from None
     if message.type is WSMsgType.BINARY:
