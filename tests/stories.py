@@ -7,9 +7,13 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from replay import SERVER
+from tray.core.answers import RequestKey
 from tray.core.board import EVERYTHING, project_scope, session_scope
 from tray.core.events import (
     ActivityReported,
+    AnswerDrafted,
+    AnswerFailed,
+    AnswerSent,
     InstanceDisposed,
     MessageReported,
     MuteCleared,
@@ -43,6 +47,7 @@ requests = st.builds(
     title=st.text(max_size=5),
     detail=st.text(max_size=5),
 )
+request_keys = st.builds(RequestKey, server=servers, request=request_ids)
 facts = st.builds(
     SessionFacts,
     id=names,
@@ -83,6 +88,9 @@ anything = st.one_of(
     st.builds(ToolReported, server_id=servers, session_id=names, tool=st.just("bash"), running=st.booleans()),
     st.builds(InstanceDisposed, server_id=servers),
     st.builds(SessionSeen, session=st.builds(SessionKey, server=servers, session=names)),
+    st.builds(AnswerSent, request=request_keys),
+    st.builds(AnswerFailed, request=request_keys, why=st.just("no")),
+    st.builds(AnswerDrafted, request=request_keys, question=st.integers(-1, 2), label=st.just("Red")),
     st.builds(MuteSet, scope=scopes, until=st.integers(0, 10_000_000)),
     st.builds(MuteCleared, scope=scopes),
     st.just(TimePassed()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tray.core.answers import RequestKey
 from tray.core.model import (
     Activity,
     Failure,
@@ -209,6 +210,30 @@ class SessionSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerSent:
+    """A person answered here; what OpenCode makes of it is not known yet."""
+
+    request: RequestKey
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFailed:
+    """The answer did not get through: the request waits again."""
+
+    request: RequestKey
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDrafted:
+    """A person chose this label, or took the choice back; nothing is sent yet."""
+
+    request: RequestKey
+    question: int  # which of the request's questions, from 0
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class MuteSet:
     """No notifications from `scope` before `until`. Scope: "" everything, "project:DIR", "session:ID"."""
 
@@ -245,7 +270,8 @@ SourceEvent = (
     | BranchReported
     | InstanceDisposed
 )
-Event = SourceEvent | Restored | SessionSeen | MuteSet | MuteCleared | TimePassed
+PersonEvent = SessionSeen | AnswerSent | AnswerFailed | AnswerDrafted | MuteSet | MuteCleared
+Event = SourceEvent | PersonEvent | Restored | TimePassed
 
 
 @dataclass(frozen=True, slots=True)

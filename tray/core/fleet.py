@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from typing_extensions import assert_never
 
 from tray.core import turns
+from tray.core.answers import RequestKey, drafted
 from tray.core.events import (
     ActivityReported,
+    AnswerDrafted,
+    AnswerFailed,
+    AnswerSent,
     BranchReported,
     Change,
     Event,
@@ -98,6 +102,15 @@ class Fleet:
                     waiting.append(child)
         return found
 
+    def request(self, key: RequestKey) -> Request | None:
+        """The request, as long as it waits."""
+        session = self._asking(key)
+        return next((r for r in session.requests if r.id == key.request), None) if session is not None else None
+
+    def was_closed(self, key: RequestKey) -> bool:
+        """Whether the request waited once, and was answered or dropped not long ago."""
+        return self._is_closed(key.server, key.request)
+
     # ------------------------------------------------------------------ changing
 
     def apply(self, event: Event, at: int) -> tuple[Change, ...]:
@@ -134,6 +147,12 @@ class Fleet:
                 for server_id in self.servers:  # another server may know the same session
                     if (session := self._session(server_id, key.session)) is not None:
                         self._put(turns.seen(session), at)
+            case AnswerSent(key):
+                self._request_changed(key, lambda request: replace(request, sending=True, refusal=""), at)
+            case AnswerFailed(key, why):
+                self._request_changed(key, lambda request: replace(request, sending=False, refusal=why), at)
+            case AnswerDrafted(key, question, label):
+                self._request_changed(key, lambda request: drafted(request, question, label), at)
             case MuteSet(scope, until):
                 self._set_mutes({**self.mutes, scope: until})
             case MuteCleared(scope):
@@ -291,6 +310,17 @@ class Fleet:
                 left = tuple(request for request in session.requests if request.id != request_id)
                 self._put(replace(session, requests=left), at)
 
+    def _request_changed(self, key: RequestKey, change: Callable[[Request], Request], at: int) -> None:
+        session = self._asking(key)
+        if session is not None and self.servers[key.server].verified:
+            changed = (change(request) if request.id == key.request else request for request in session.requests)
+            self._put(replace(session, requests=tuple(changed)), at)
+
+    def _asking(self, key: RequestKey) -> Session | None:
+        """The session that waits with this request."""
+        of_server = (self.sessions[name] for name in self._of_server.get(key.server, ()))
+        return next((session for session in of_server if any(r.id == key.request for r in session.requests)), None)
+
     def _session(self, server_id: str, session_id: str) -> Session | None:
         return self.sessions.get(SessionKey(server_id, session_id))
 
@@ -362,7 +392,8 @@ class Fleet:
                 self._put_server(replace(server, connected=False, confirmed=False, lost_at=lost_at))
         for session in event.sessions:
             if session.server in fresh and session.key not in self.sessions:
-                self._put(session, session.status_since)
+                waiting = tuple(replace(request, sending=False) for request in session.requests)  # who sent it is gone
+                self._put(replace(session, requests=waiting), session.status_since)
         still = {scope: until for scope, until in event.mutes.items() if until > at}
         self._set_mutes({**still, **self.mutes})
 

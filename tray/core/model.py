@@ -132,11 +132,14 @@ class Request:
     session: str
     kind: RequestKind
     title: str  # the tool ("bash"), or the question's header
-    detail: str  # the whole command or patterns, or the question
+    detail: str  # the command, the file and its changes, the address …; or the question
+    whole: bool = True  # `detail` is all that is asked: nothing was cut or could not be shown
     always: tuple[str, ...] = ()  # the patterns that "always" would store
     questions: tuple[Question, ...] = ()
     asked_at: int = 0
     sending: bool = False  # answered here, not yet confirmed by OpenCode
+    refusal: str = ""  # why the last answer from here did not get through
+    draft: tuple[tuple[str, ...], ...] = ()  # what was chosen so far, a list for each question
 
 
 @dataclass(frozen=True, slots=True)
