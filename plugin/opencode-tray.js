@@ -31,6 +31,9 @@ const SECTIONS = ["sessions", "status", "permissions", "questions"]
 
 const TEXT_MOST = 2_000 // characters of any string
 const LINE_MOST = 200 // characters of a line of output
+const PROSE_MOST = 10_000 // characters of an answer or a message in a person's own words
+const PROMPT_MOST = 50_000 // characters of a prompt
+const TITLE_MOST = 200 // characters of a session's new title
 const FRAME_MOST = 4 * 1024 * 1024 // bytes
 const WAITING_MOST = 1024 * 1024 // bytes that the tray has not read before events are dropped
 const PING_AFTER = WAITING_MOST / 4 // bytes, to learn what the tray has read
@@ -312,16 +315,27 @@ function assistantInfo(info) {
   return message
 }
 
-/** A permission or a question, whole, but of the metadata only short strings. */
+const isPlain = (value) => ["string", "number", "boolean"].includes(typeof value)
+
+/** A permission or a question, whole, but of the metadata only plain values; `more` where something was left out. */
 function requestInfo(request) {
   if (!isText(request?.id) || !isText(request.sessionID)) return undefined
   const { metadata, ...rest } = request
   const trimmed = bounded(rest)
   if (isRecord(metadata)) {
-    const strings = Object.entries(metadata).filter(([, value]) => typeof value === "string")
-    trimmed.metadata = Object.fromEntries(strings.slice(0, 20).map(([key, value]) => [cut(key), cut(value)]))
+    const plain = Object.entries(metadata).filter(([, value]) => isPlain(value) || (Array.isArray(value) && value.every(isPlain)))
+    trimmed.metadata = Object.fromEntries(plain.slice(0, 20).map(([key, value]) => [cut(key), bounded(value)]))
   }
+  if (JSON.stringify(trimmed) !== JSON.stringify({ ...rest, ...(isRecord(metadata) && { metadata }) })) trimmed.more = true
   return trimmed
+}
+
+/** The id of the tool call that a permission is asked for. */
+const callOf = (request) => request.tool?.callID ?? request.callID
+
+/** A permission with the command it is asked for: OpenCode 1.1 tells that in the tool's part alone. */
+function withCommand(request, command) {
+  return isText(command) && !request.metadata?.command ? { ...request, metadata: { ...request.metadata, command: cut(command) } } : request
 }
 
 const todoInfo = (todos) => todos.slice(0, 100).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
@@ -377,10 +391,11 @@ class Watcher {
     trace = {
       id: sessionID,
       idle: false,
+      status: undefined,
       user: "", // newest message of each role; ids ascend
       assistant: "",
       ended: "",
-      tools: new Map(), // running ones by call, oldest first
+      tools: new Map(), // running ones by call, oldest first: { tool, command }
       tool: undefined, // { tool, status } that should be known
       toolTold: "", // the tool that the tray believes to run
       text: undefined, // { part, tail, since } being written
@@ -397,16 +412,28 @@ class Watcher {
     this.traces.delete(sessionID)
   }
 
+  /** By session, the status of those that were last seen to do something. */
+  statuses() {
+    const active = [...this.traces.values()].filter(({ status }) => status && status.type !== "idle")
+    return Object.fromEntries(active.map(({ id, status }) => [id, status]))
+  }
+
   forget(sessionID) {
     this.drop(sessionID)
+    this.settle(sessionID)
+  }
+
+  /** Nothing waits in this session any more. */
+  settle(sessionID) {
     for (const requests of [this.permissions, this.questions])
       for (const [id, request] of requests) if (request.sessionID === sessionID) requests.delete(id)
   }
 
   ask(requests, type, properties) {
-    const request = requestInfo(properties)
-    if (!request) return
-    this.trace(request.sessionID)
+    const asked = requestInfo(properties)
+    if (!asked) return
+    const trace = this.trace(asked.sessionID)
+    const request = withCommand(asked, trace.tools.get(callOf(asked))?.command)
     if (requests.size >= REQUESTS_MOST) requests.delete(requests.keys().next().value)
     requests.set(request.id, request)
     this.tell(type, request)
@@ -416,6 +443,17 @@ class Watcher {
     requests.delete(properties.requestID ?? properties.permissionID)
     if (!isText(properties.sessionID)) return
     this.tell(type, pick(properties, ["sessionID", "requestID", "permissionID", "reply", "response"]))
+  }
+
+  /** The command came after the permission that is asked for it. */
+  explain(sessionID, call, command) {
+    for (const [id, request] of this.permissions) {
+      if (request.sessionID !== sessionID || callOf(request) !== call) continue
+      const told = withCommand(request, command)
+      if (told === request) continue
+      this.permissions.set(id, told)
+      this.tell("permission.asked", told)
+    }
   }
 
   /** A turn has ended: no tool runs any more. */
@@ -432,10 +470,12 @@ class Watcher {
     const status = part.state?.status
     if (status === "running" || status === "pending") {
       if (trace.idle) return // OpenCode 1.0 and 1.1 report the tools of an aborted turn after its end
-      if (trace.tools.size < 50) trace.tools.set(call, part.tool)
+      const command = part.state.input?.command
+      if (trace.tools.size < 50) trace.tools.set(call, { tool: part.tool, command: isText(command) ? cut(command) : undefined })
+      if (isText(command)) this.explain(trace.id, call, command)
     } else trace.tools.delete(call)
     const running = [...trace.tools.values()].at(-1)
-    trace.tool = running ? { tool: running, status: "running" } : { tool: part.tool, status: "completed" }
+    trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" }
     this.speakSoon(trace)
   }
 
@@ -499,8 +539,12 @@ const FOLLOW = {
     const told = statusInfo(properties)
     if (!told) return
     const trace = watcher.trace(told.sessionID)
+    trace.status = told.status
     trace.idle = told.status.type === "idle"
-    if (trace.idle) watcher.rest(trace)
+    if (trace.idle) {
+      watcher.rest(trace)
+      watcher.settle(trace.id)
+    }
     watcher.tell(type, told)
   },
   "session.error": (watcher, properties, type) => watcher.tell(type, errorInfo(properties)),
@@ -597,17 +641,60 @@ const tryAsk = (call, within) => ask(call, within).catch(() => undefined)
 /** A list, or undefined: an unknown path of OpenCode answers with its web page. */
 const listOrNothing = (value) => (Array.isArray(value) ? value : undefined)
 
+/** OpenCode's in-process client, bound to one directory. Every call may throw, or never end. */
+class OpenCode {
+  #client
+
+  constructor({ client, directory, serverUrl }) {
+    this.#client = client
+    this.directory = directory
+    this.isOld = serverUrl === undefined // 1.0: it sends what it has no path for, as /permission, to the internet
+  }
+
+  get(url) {
+    return this.#client._client.get(this.#bound({ url }))
+  }
+  post(url, path, body) {
+    const headers = { "content-type": "application/json", ...authorization() }
+    return this.#client._client.post({ ...this.#bound({ url, path, body }), headers })
+  }
+  sessions(limit) {
+    return this.#client.session.list(this.#bound({ query: { limit } }))
+  }
+  statuses() {
+    return this.#client.session.status(this.#bound({}))
+  }
+  /** A call of the client's `session` namespace on one session. */
+  session(name, id, { query, body } = {}) {
+    if (typeof this.#client.session[name] !== "function") throw new Unsupported(`this OpenCode has no ${name}`)
+    return this.#client.session[name](this.#bound({ path: { id }, query, ...(body && { body }) }))
+  }
+  providers() {
+    return this.#client.config.providers(this.#bound({}))
+  }
+
+  #bound({ query, ...options }) {
+    const headers = authorization()
+    // 1.0's client asks for the process's first directory by itself
+    return { ...options, query: { directory: this.directory, ...query }, ...(headers && { headers }) }
+  }
+}
+
+/** OpenCode 1.1 asks its own plugins for the server's password, and its client does not send it. */
+function authorization() {
+  const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_SERVER_USERNAME: user } = process.env
+  return password ? { authorization: `Basic ${Buffer.from(`${user || "opencode"}:${password}`).toString("base64")}` } : undefined
+}
+
 /** The truth of this moment; a section that could not be read is absent. */
-async function takeSnapshot(input, watcher) {
-  const { client, directory } = input
-  const query = { directory } // OpenCode 1.0's client asks for the process's first directory by itself
-  const listed = listOrNothing(await tryAsk(() => client.session.list({ query: { ...query, limit: SESSIONS_MOST } })))
-  const statuses = await tryAsk(() => client.session.status({ query }))
-  const [permissions, questions] = await readRequests(input, watcher)
-  const vcs = await tryAsk(() => client._client.get({ url: "/vcs", query }))
+async function takeSnapshot(opencode, watcher) {
+  const listed = listOrNothing(await tryAsk(() => opencode.sessions(SESSIONS_MOST)))
+  const statuses = await tryAsk(() => opencode.statuses())
+  const [permissions, questions] = await readRequests(opencode, watcher)
+  const vcs = await tryAsk(() => opencode.get("/vcs"))
 
   const snapshot = { type: "snapshot" }
-  if (isRecord(statuses)) snapshot.status = activeOnly(statuses)
+  if (isRecord(statuses)) snapshot.status = { ...watcher.statuses(), ...activeOnly(statuses) }
   if (permissions) snapshot.permissions = permissions
   if (questions) snapshot.questions = questions
   if (isText(vcs?.branch)) snapshot.branch = cut(vcs.branch)
@@ -616,29 +703,33 @@ async function takeSnapshot(input, watcher) {
   const waiting = [...(permissions ?? []), ...(questions ?? [])].map((request) => request.sessionID)
   const live = new Map([...watcher.traces.keys()].map((sessionID) => [sessionID, 1]))
   for (const sessionID of [...Object.keys(snapshot.status ?? {}), ...waiting]) live.set(sessionID, 2)
-  const found = await chooseSessions(client, directory, listed, live)
+  const found = await chooseSessions(opencode, listed, live)
   snapshot.sessions = found.map(sessionInfo)
   snapshot.todos = {}
   const newest = snapshot.sessions.filter((session) => live.has(session.id)).slice(0, DIGESTS_MOST)
   for (const session of newest) {
     const messages = listOrNothing(
-      await tryAsk(() => client.session.messages({ path: { id: session.id }, query: { ...query, limit: DIGEST_MESSAGES } })),
+      await tryAsk(() => opencode.session("messages", session.id, { query: { limit: DIGEST_MESSAGES } })),
     )
     if (messages) session.digest = digestOf(messages.slice(-DIGEST_MESSAGES))
-    const todos = listOrNothing(await tryAsk(() => client.session.todo({ path: { id: session.id }, query })))
+    const todos = listOrNothing(await tryAsk(() => opencode.session("todo", session.id)))
     if (todos?.length) snapshot.todos[session.id] = todoInfo(todos)
   }
   return snapshot
 }
 
-/** What waits. OpenCode 1.0 has no such paths (and would ask the internet for them): there the watcher knows. */
-async function readRequests({ client, directory, serverUrl }, watcher) {
-  if (serverUrl === undefined) return [[...watcher.permissions.values()], [...watcher.questions.values()]]
-  const query = { directory }
-  const read = async (url) => listOrNothing(await tryAsk(() => client._client.get({ url, query })))
-  const permissions = await read("/permission")
-  const questions = await read("/question")
-  return [permissions, questions].map((list) => list?.slice(0, REQUESTS_MOST).map(requestInfo).filter(Boolean))
+/**
+ * What waits: as listed, and what was seen to be asked and is not answered yet. OpenCode 1.0 has no such lists, and in
+ * 1.14's terminal UI the in-process client is another instance's, whose lists are empty.
+ */
+async function readRequests(opencode, watcher) {
+  const read = async (url) => (opencode.isOld ? [] : listOrNothing(await tryAsk(() => opencode.get(url))))
+  const lists = [await read("/permission"), await read("/question")]
+  return lists.map((list, index) => {
+    const seen = index === 0 ? watcher.permissions : watcher.questions
+    const listed = list?.slice(0, REQUESTS_MOST).map(requestInfo).filter(Boolean)
+    return listed && [...new Map(listed.map((request) => [request.id, request]).concat([...seen])).values()]
+  })
 }
 
 function activeOnly(statuses) {
@@ -651,18 +742,18 @@ function activeOnly(statuses) {
  * newest. A listing is the whole project's, or that of all folders without version control; idle sessions of another
  * directory are another instance's to tell.
  */
-async function chooseSessions(client, directory, listed, live) {
+async function chooseSessions(opencode, listed, live) {
   const known = new Map(listed.filter((info) => isText(info?.id)).map((info) => [info.id, info]))
   let extra = 0 // sessions that the listing left out
   const find = async (id) => {
-    if (!known.has(id) && extra++ < 50) known.set(id, await tryAsk(() => client.session.get({ path: { id }, query: { directory } })))
+    if (!known.has(id) && extra++ < 50) known.set(id, await tryAsk(() => opencode.session("get", id)))
     return isText(known.get(id)?.id) ? known.get(id) : undefined
   }
   for (const id of live.keys()) await find(id)
 
   const rank = (info) => live.get(info.id) ?? 0
   const updated = (info) => info.time?.updated ?? 0
-  const recent = (info) => info.directory === directory && updated(info) > Date.now() - DAY
+  const recent = (info) => info.directory === opencode.directory && updated(info) > Date.now() - DAY
   const chosen = new Map()
   const wanted = [...known.values()]
     .filter((info) => isText(info?.id) && !info.time?.archived && (rank(info) || recent(info)))
@@ -704,8 +795,8 @@ function addTokens(sum, tokens) {
 }
 
 /** Context sizes of the configured models. `provider.list` would tell them for all models known: 6 MB. */
-async function readLimits(client) {
-  const found = await tryAsk(() => client.config.providers())
+async function readLimits(opencode) {
+  const found = await tryAsk(() => opencode.providers())
   const limits = {}
   for (const provider of listOrNothing(found?.providers) ?? [])
     for (const [model, { limit } = {}] of Object.entries(provider?.models ?? {}))
@@ -718,6 +809,95 @@ async function readLimits(client) {
 /** A call's parameters are wrong. */
 class BadParams extends Error {}
 
+/** What the call names does not wait, or is not there, any more. */
+class NotFound extends Error {}
+
+/** This OpenCode cannot do it. */
+class Unsupported extends Error {}
+
+const VERDICTS = ["once", "always", "reject"]
+const isId = (value) => typeof value === "string" && /^[A-Za-z0-9][\w-]{0,127}$/.test(value)
+const isProse = (value, most = PROSE_MOST) => isText(value) && value.length <= most
+
+/** The call's parameters, each of which has to pass its check; those whose name ends in "?" may be absent. */
+function checked(params, checks) {
+  const given = isRecord(params) ? params : {}
+  const found = {}
+  for (const [key, holds] of Object.entries(checks)) {
+    const name = key.replace("?", "")
+    if (given[name] === undefined && name !== key) continue
+    if (!holds(given[name])) throw new BadParams(`${name} is not what it has to be`)
+    found[name] = given[name]
+  }
+  return found
+}
+
+/** OpenCode answers what it has done with `true`; what it has no path for it may answer with its web page. */
+async function isTrue(call) {
+  if ((await ask(call)) !== true) throw new Unsupported("this OpenCode cannot do that")
+  return {}
+}
+
+/** The request that waits under this id; not every version says no to an id that does not. Throws NotFound. */
+async function waiting(opencode, seen, url, requestID) {
+  if (seen.has(requestID)) return seen.get(requestID)
+  const listed = opencode.isOld ? [] : listOrNothing(await tryAsk(() => opencode.get(url)))
+  const request = listed?.find((one) => one?.id === requestID)
+  if (!request) throw new NotFound("it does not wait any more")
+  return request
+}
+
+async function replyToPermission({ instance: { opencode, watcher } }, params) {
+  const { requestID, reply, message } = checked(params, {
+    requestID: isId,
+    reply: (value) => VERDICTS.includes(value),
+    "message?": (text) => isProse(text),
+  })
+  const { sessionID } = await waiting(opencode, watcher.permissions, "/permission", requestID)
+  if (!opencode.isOld)
+    return isTrue(() => opencode.post("/permission/{requestID}/reply", { requestID }, { reply, ...(message && { message }) }))
+  if (message) throw new Unsupported("this OpenCode takes no message with a rejection")
+  return isTrue(() => opencode.post("/session/{id}/permissions/{permissionID}", { id: sessionID, permissionID: requestID }, { response: reply }))
+}
+
+async function replyToQuestion({ instance: { opencode, watcher } }, params) {
+  const isAnswer = (chosen) => Array.isArray(chosen) && chosen.length <= 50 && chosen.every((text) => isProse(text))
+  const isAnswers = (lists) => Array.isArray(lists) && lists.length > 0 && lists.length <= 50 && lists.every(isAnswer)
+  const { requestID, answers } = checked(params, { requestID: isId, answers: isAnswers })
+  await waiting(opencode, watcher.questions, "/question", requestID)
+  return isTrue(() => opencode.post("/question/{requestID}/reply", { requestID }, { answers }))
+}
+
+async function rejectQuestion({ instance: { opencode, watcher } }, params) {
+  const { requestID } = checked(params, { requestID: isId })
+  await waiting(opencode, watcher.questions, "/question", requestID)
+  return isTrue(() => opencode.post("/question/{requestID}/reject", { requestID }, {}))
+}
+
+/** A call on a session that is there: of one that is not, not every version says so. */
+async function onSession({ instance: { opencode } }, params, name, more) {
+  const { sessionID } = checked(params, { sessionID: isId })
+  const found = await ask(() => opencode.session("get", sessionID))
+  if (found?.id !== sessionID) throw new NotFound("there is no such session")
+  return ask(() => opencode.session(name, sessionID, more))
+}
+
+async function updateSession(link, params) {
+  const isTitle = (text) => isProse(text, TITLE_MOST)
+  const { title, archived } = checked(params, { "title?": isTitle, "archived?": (at) => Number.isInteger(at) && at >= 0 })
+  if (title === undefined && archived === undefined) throw new BadParams("neither title nor archived")
+  await onSession(link, params, "update", { body: { ...(title && { title }), ...(archived !== undefined && { time: { archived } }) } })
+  return {}
+}
+
+/** What a session changed. OpenCode 1.18 tells it for each prompt: then it is that of the newest. */
+async function diff(link, params) {
+  const whole = listOrNothing(await onSession(link, params, "diff"))
+  const newest = link.instance.watcher.traces.get(params.sessionID)?.user
+  if (whole?.length || !newest) return bounded(whole ?? [])
+  return bounded(listOrNothing(await onSession(link, params, "diff", { query: { messageID: newest } })) ?? [])
+}
+
 /** The calls that a tray may make: these, and no path into OpenCode's client. Each checks its own parameters. */
 const METHODS = {
   __proto__: null,
@@ -725,17 +905,48 @@ const METHODS = {
     await link.sendSnapshot()
     return {}
   },
+  "permission.reply": replyToPermission,
+  "question.reply": replyToQuestion,
+  "question.reject": rejectQuestion,
   "session.messages": async (link, params) => {
-    const { sessionID, limit = 50 } = isRecord(params) ? params : {}
-    if (!isText(sessionID) || !/^[\w-]{1,128}$/.test(sessionID)) throw new BadParams("sessionID is not an id")
-    if (!Number.isInteger(limit) || limit < 1 || limit > 200) throw new BadParams("limit is not within 1…200")
-    const { client, directory } = link.instance.input
-    const messages = await ask(() => client.session.messages({ path: { id: sessionID }, query: { directory, limit } }))
+    const isLimit = (count) => Number.isInteger(count) && count >= 1 && count <= SESSIONS_MOST
+    const { limit = 50 } = checked(params, { "limit?": isLimit })
+    const messages = await onSession(link, params, "messages", { query: { limit } })
     return bounded((listOrNothing(messages) ?? []).slice(-limit))
+  },
+  "session.todo": async (link, params) => bounded(listOrNothing(await onSession(link, params, "todo")) ?? []),
+  "session.diff": diff,
+  "session.abort": async (link, params) => {
+    await onSession(link, params, "abort")
+    return {}
+  },
+  "session.delete": async (link, params) => {
+    await onSession(link, params, "abort") // or it stays busy for ever
+    await onSession(link, params, "delete")
+    return {}
+  },
+  "session.fork": async (link, params) => {
+    const { messageID } = checked(params, { "messageID?": isId })
+    const forked = await onSession(link, params, "fork", { body: messageID ? { messageID } : {} })
+    return pick(forked ?? {}, ["id", "title"])
+  },
+  "session.update": updateSession,
+  /** Starts a turn and does not wait for its end. */
+  "session.prompt": async (link, params) => {
+    const { text } = checked(params, { text: (value) => isProse(value, PROMPT_MOST) })
+    await onSession(link, params, "promptAsync", { body: { parts: [{ type: "text", text }] } })
+    return {}
+  },
+  /** Makes the terminal UIs of this OpenCode show the session. */
+  "tui.select": async (link, params) => {
+    const { sessionID } = checked(params, { sessionID: isId })
+    const { opencode } = link.instance
+    if (opencode.isOld) throw new Unsupported("this OpenCode cannot switch its terminal UI")
+    return isTrue(() => opencode.post("/tui/select-session", {}, { sessionID }))
   },
 }
 
-const RPC = { noMethod: -32601, badParams: -32602, refused: -32000 }
+const RPC = { noMethod: -32601, badParams: -32602, refused: -32000, notFound: -32001, unsupported: -32002 }
 
 /** The answer to a call. */
 async function serve(link, { id, method, params }) {
@@ -745,6 +956,8 @@ async function serve(link, { id, method, params }) {
     return { id, result: await METHODS[method](link, params) }
   } catch (error) {
     if (error instanceof BadParams) return failed(RPC.badParams, error.message)
+    if (error instanceof Unsupported) return failed(RPC.unsupported, error.message)
+    if (error instanceof NotFound || error?.status === 404) return failed(RPC.notFound, cut(error.message, LINE_MOST))
     return failed(RPC.refused, cut(String(error?.message), LINE_MOST), error?.status ? { status: error.status } : {})
   }
 }
@@ -959,7 +1172,7 @@ class Link {
   /** Once for each connection, when a session works: then OpenCode has loaded its models, before it takes a second. */
   async #sendLimits() {
     this.#limitsTold = true
-    const limits = await readLimits(this.instance.input.client)
+    const limits = await readLimits(this.instance.opencode)
     if (!this.isOpen) return
     if (limits) this.#send({ type: "snapshot", limits })
     else this.#limitsTold = false
@@ -1148,6 +1361,7 @@ class Instance {
 
   constructor(input, settings, id, log) {
     this.input = input
+    this.opencode = new OpenCode(input)
     this.settings = settings
     this.id = id
     this.log = log
@@ -1178,17 +1392,17 @@ class Instance {
 
   /** One at a time, so that several listeners cannot crowd OpenCode. */
   snapshot() {
-    const next = this.#snapshots.then(() => takeSnapshot(this.input, this.watcher))
+    const next = this.#snapshots.then(() => takeSnapshot(this.opencode, this.watcher))
     this.#snapshots = next.catch(() => {})
     return next
   }
 
   /** The fields of `hello` but for type, protocol, instance and nonce. */
   async hello() {
-    const { client, directory, project, serverUrl } = this.input
+    const { directory, project, serverUrl } = this.input
     this.#place ??= await readPlace(process.env)
     this.#server ??= await this.#findServer(serverUrl)
-    const vcs = await tryAsk(() => client._client.get({ url: "/vcs", query: { directory } }), SECOND)
+    const vcs = await tryAsk(() => this.opencode.get("/vcs"), SECOND)
     const name = basename(directory ?? "") || directory
     return {
       serverId: cut(`${hostname()}-${process.pid}`, 256),

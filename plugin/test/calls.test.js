@@ -1,9 +1,9 @@
 /** The calls a tray may make: an allow-list. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { directory, frames, ses, until, withPlugin } from "./fakes.js"
+import { directory, frames, ses, session, until, withPlugin } from "./fakes.js"
 
-const refused = -32000
+const [refused, notFound, unsupported] = [-32000, -32001, -32002]
 const long = "x".repeat(5_000)
 
 async function answerTo(call, answers = {}) {
@@ -19,7 +19,7 @@ async function answerTo(call, answers = {}) {
   return answer
 }
 
-for (const method of ["config.get", "session.delete", "_client.post", "constructor", "__proto__", "toString"])
+for (const method of ["config.get", "session.share", "_client.post", "constructor", "__proto__", "toString"])
   test(`${method} is no method, and OpenCode is not asked`, async () => {
     const { asked, ...answer } = await answerTo({ id: 2, method, params: {} })
     assert.deepEqual(answer, frames.rpc_error)
@@ -33,25 +33,163 @@ for (const params of [undefined, null, [], {}, { sessionID: "../x" }, { sessionI
     assert.deepEqual(answer.asked, [])
   })
 
+const found = { "session.get": session() }
+const path = { id: ses }
+const query = { directory }
+
 test("session.messages gives at most what was asked for, with long strings cut", async () => {
   const messages = Array.from({ length: 9 }, (_, n) => ({ info: { id: `msg_${n}` }, parts: [{ type: "text", text: long, state: { deep: [long] } }] }))
-  const { result, asked } = await answerTo({ ...frames.rpc_request }, { "session.messages": messages })
+  const { result, asked } = await answerTo({ ...frames.rpc_request }, { ...found, "session.messages": messages })
   assert.deepEqual(result.map(({ info }) => info.id), ["msg_7", "msg_8"])
   assert.equal(result[0].parts[0].text.length, 2_000)
   assert.equal(result[0].parts[0].state.deep[0].length, 2_000)
-  assert.deepEqual(asked, [["session.messages", { path: { id: ses }, query: { directory, limit: 2 } }]])
+  assert.deepEqual(asked.at(-1), ["session.messages", { path, query: { directory, limit: 2 } }])
 })
 
 test("OpenCode's no is passed on with its status", async () => {
-  const answer = await answerTo({ ...frames.rpc_request }, { "session.messages": { error: { name: "NotFoundError" }, response: { status: 404 } } })
+  const answer = await answerTo({ ...frames.rpc_request }, { ...found, "session.messages": { error: { name: "BadRequest" }, response: { status: 400 } } })
   assert.equal(answer.error.code, refused)
-  assert.equal(answer.error.status, 404)
+  assert.equal(answer.error.status, 400)
+})
+
+for (const gone of [{ error: { name: "NotFoundError" }, response: { status: 404 } }, {}])
+  test(`a session that is not there is not found, and nothing is done: ${JSON.stringify(gone)}`, async () => {
+    for (const method of ["session.abort", "session.delete", "session.fork", "session.todo"]) {
+      const { error, asked } = await answerTo({ id: 1, method, params: { sessionID: ses } }, { "session.get": gone })
+      assert.equal(error.code, notFound)
+      assert.deepEqual(asked.map(([name]) => name), ["session.get"])
+    }
+  })
+
+// ------------------------------------------------------------------------------------------------ answers
+
+const permission = frames.events.find(([type]) => type === "permission.asked")[1]
+const question = frames.events.find(([type]) => type === "question.asked")[1]
+const old = frames.events.find(([type]) => type === "permission.updated")[1]
+const reply = (id, more) => ({ id: 1, method: "permission.reply", params: { requestID: id, reply: "once", ...more } })
+
+/** The answer to a call that comes after these events, and what OpenCode was asked because of it. */
+async function answerAfter(events, call, { answers = {}, input = {}, env = {} } = {}) {
+  let answer
+  await withPlugin({ answers, input, env }, async ({ tray, client, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    for (const [type, properties] of events) event(type, properties)
+    client.asked.length = 0
+    tray.socket.say(call)
+    await until(() => tray.answers.length === 1)
+    answer = { ...tray.answers[0], asked: client.asked }
+  })
+  return answer
+}
+
+const asked = [["permission.asked", permission], ["question.asked", question]]
+const json = { "content-type": "application/json" }
+const yes = { "POST /permission/{requestID}/reply": true, "POST /question/{requestID}/reply": true, "POST /question/{requestID}/reject": true }
+
+for (const [what, call, url, requestID, body] of [
+  ["a permission is allowed", reply(permission.id), "/permission/{requestID}/reply", permission.id, { reply: "once" }],
+  ["a permission is rejected with a message", reply(permission.id, { reply: "reject", message: "no" }), "/permission/{requestID}/reply", permission.id, { reply: "reject", message: "no" }],
+  ["a question is answered", { id: 1, method: "question.reply", params: { requestID: question.id, answers: [["SQLite"]] } }, "/question/{requestID}/reply", question.id, { answers: [["SQLite"]] }],
+  ["a question is rejected", { id: 1, method: "question.reject", params: { requestID: question.id } }, "/question/{requestID}/reject", question.id, {}],
+])
+  test(`${what} under its own id`, async () => {
+    const answer = await answerAfter(asked, call, { answers: yes })
+    assert.deepEqual(answer.result, {})
+    assert.deepEqual(answer.asked, [[`POST ${url}`, { url, path: { requestID }, body, query, headers: json }]])
+  })
+
+test("OpenCode 1.0 is answered by its own path, and takes no message", async () => {
+  const url = "/session/{id}/permissions/{permissionID}"
+  const given = { answers: { [`POST ${url}`]: true }, input: { serverUrl: undefined } }
+  const answer = await answerAfter([["permission.updated", old]], reply(old.id), given)
+  assert.deepEqual(answer.asked, [[`POST ${url}`, { url, path: { id: old.sessionID, permissionID: old.id }, body: { response: "once" }, query, headers: json }]])
+  const message = await answerAfter([["permission.updated", old]], reply(old.id, { reply: "reject", message: "no" }), given)
+  assert.equal(message.error.code, unsupported)
+  assert.deepEqual(message.asked, [])
+})
+
+test("what was answered already is not found, and OpenCode is not asked to answer it", async () => {
+  const gone = [...asked, ["permission.replied", { sessionID: permission.sessionID, requestID: permission.id, reply: "reject" }]]
+  for (const id of [permission.id, "per_never"]) {
+    const answer = await answerAfter(gone, reply(id), { answers: yes })
+    assert.equal(answer.error.code, notFound)
+    assert.deepEqual(answer.asked.map(([name]) => name), ["/permission"])
+  }
+})
+
+test("nothing waits in a session that is idle", async () => {
+  const idle = [...asked, ["session.status", { sessionID: permission.sessionID, status: { type: "idle" } }]]
+  assert.equal((await answerAfter(idle, reply(permission.id), { answers: yes })).error.code, notFound)
+})
+
+test("an answer that is no `true`, as a web page is none, was no answer", async () => {
+  const answer = await answerAfter(asked, reply(permission.id), { answers: { "POST /permission/{requestID}/reply": "<!doctype html>" } })
+  assert.equal(answer.error.code, unsupported)
+})
+
+for (const [method, params] of [
+  ["permission.reply", { requestID: permission.id, reply: "maybe" }],
+  ["permission.reply", { requestID: "../x", reply: "once" }],
+  ["permission.reply", { requestID: permission.id, reply: "reject", message: "x".repeat(10_001) }],
+  ["question.reply", { requestID: question.id, answers: [] }],
+  ["question.reply", { requestID: question.id, answers: ["SQLite"] }],
+  ["question.reply", { requestID: question.id, answers: [[""]] }],
+  ["session.update", { sessionID: ses }],
+  ["session.update", { sessionID: ses, title: "x".repeat(201) }],
+  ["session.prompt", { sessionID: ses, text: "" }],
+  ["session.fork", { sessionID: ses, messageID: "-x" }],
+  ["tui.select", {}],
+])
+  test(`${method} refuses ${JSON.stringify(params).slice(0, 80)}`, async () => {
+    const answer = await answerAfter(asked, { id: 1, method, params }, { answers: yes })
+    assert.equal(answer.error.code, -32602)
+    assert.deepEqual(answer.asked, [])
+  })
+
+test("with a password OpenCode is asked with it: 1.1 refuses its own plugins", async () => {
+  const env = { OPENCODE_SERVER_PASSWORD: "secret" }
+  const answer = await answerAfter(asked, reply(permission.id), { answers: yes, env })
+  assert.equal(answer.asked[0][1].headers.authorization, `Basic ${Buffer.from("opencode:secret").toString("base64")}`)
+})
+
+// ------------------------------------------------------------------------------------------------ sessions
+
+for (const [method, params, name, options, result] of [
+  ["session.abort", {}, "session.abort", {}, {}],
+  ["session.fork", {}, "session.fork", { body: {} }, { id: "ses_2", title: "One (fork #1)" }],
+  ["session.update", { title: "Two" }, "session.update", { body: { title: "Two" } }, {}],
+  ["session.update", { archived: 7 }, "session.update", { body: { time: { archived: 7 } } }, {}],
+  ["session.prompt", { text: "go on" }, "session.promptAsync", { body: { parts: [{ type: "text", text: "go on" }] } }, {}],
+  ["session.todo", {}, "session.todo", {}, [{ content: "Test it" }]],
+  ["session.delete", {}, "session.delete", {}, {}],
+])
+  test(`${method} ${JSON.stringify(params)} is ${name}`, async () => {
+    const answers = { ...found, "session.fork": { id: "ses_2", title: "One (fork #1)", version: "1" }, "session.todo": [{ content: "Test it" }] }
+    const answer = await answerAfter([], { id: 1, method, params: { sessionID: ses, ...params } }, { answers })
+    assert.deepEqual(answer.result, result)
+    assert.deepEqual(answer.asked.at(-1), [name, { path, query, ...options }])
+  })
+
+test("session.diff is that of the newest prompt where OpenCode has none of the whole session", async () => {
+  const prompt = frames.events.find(([type, { info }]) => type === "message.updated" && info.role === "user")
+  const diff = ({ query }) => (query.messageID === prompt[1].info.id ? [{ file: "a.txt", additions: 1 }] : [])
+  const answer = await answerAfter([prompt], { id: 1, method: "session.diff", params: { sessionID: ses } }, { answers: { ...found, "session.diff": diff } })
+  assert.deepEqual(answer.result, [{ file: "a.txt", additions: 1 }])
+})
+
+test("tui.select switches the terminal UI", async () => {
+  const url = "/tui/select-session"
+  const call = { id: 1, method: "tui.select", params: { sessionID: ses } }
+  const answer = await answerAfter([], call, { answers: { [`POST ${url}`]: true } })
+  assert.deepEqual(answer.result, {})
+  assert.deepEqual(answer.asked[0][1].body, { sessionID: ses })
+  assert.equal((await answerAfter([], call, { input: { serverUrl: undefined } })).error.code, unsupported)
 })
 
 test("an answer over 4 MiB is refused, not sent", async () => {
   const part = { type: "text", text: long }
   const messages = Array.from({ length: 200 }, () => ({ info: { id: "msg" }, parts: Array(30).fill(part) }))
-  const answer = await answerTo({ id: 1, method: "session.messages", params: { sessionID: ses, limit: 200 } }, { "session.messages": messages })
+  const answer = await answerTo({ id: 1, method: "session.messages", params: { sessionID: ses, limit: 200 } }, { "session.get": session(), "session.messages": messages })
   assert.equal(answer.error.code, refused)
 })
 
@@ -65,7 +203,7 @@ test("snapshot is answered after the snapshot was sent", () =>
   }))
 
 test("more than four calls at once are refused; frames that are no calls are ignored", () =>
-  withPlugin({ answers: { "session.messages": () => new Promise(() => {}) } }, async ({ tray }) => {
+  withPlugin({ answers: { "session.get": () => new Promise(() => {}) } }, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     for (const frame of ["{{{", "7", "null", "[]", { id: "1", method: "snapshot" }, { method: "snapshot" }, { id: 1 }]) tray.socket.say(frame)
     for (let id = 1; id <= 6; id++) tray.socket.say({ id, method: "session.messages", params: { sessionID: ses } })

@@ -83,6 +83,27 @@ test("an archived session is told once, as archived", async () => {
   assert.deepEqual(events.slice(1).map(({ properties }) => properties.info), [{ id: ses, time: { archived: 7 } }])
 })
 
+const ask = (more) => ({ ...frames.snapshot.permissions[0], ...more })
+
+test("a permission of which something was left out says so", async () => {
+  const whole = await told(["permission.asked", ask({ metadata: { command: "ls", timeout: 3, directories: ["/o"] } })])
+  assert.equal(whole[0].properties.more, undefined)
+  for (const more of [{ metadata: { input: { deep: 1 } } }, { metadata: { command: "x".repeat(2_001) } }, { patterns: ["x".repeat(2_001)] }])
+    assert.equal((await told(["permission.asked", ask(more)]))[0].properties.more, true)
+})
+
+test("the command that a permission is asked for is told, whether the tool's part comes before it or after: 1.1 has it there alone", async () => {
+  const bare = ask({ metadata: {} })
+  const part = { id: "prt_1", sessionID: bare.sessionID, type: "tool", tool: "bash", callID: bare.tool.callID, state: { status: "running", input: { command: "ls -la" } } }
+  const running = ["message.part.updated", { part }]
+  for (const events of [[["permission.asked", bare], running], [running, ["permission.asked", bare]]]) {
+    const asks = (await told(...events)).filter(({ type }) => type === "permission.asked")
+    assert.deepEqual(asks.at(-1).properties, { ...bare, metadata: { command: "ls -la" } })
+  }
+  const other = { part: { ...part, callID: "call_other" } }
+  assert.equal((await told(["permission.asked", bare], ["message.part.updated", other])).filter(({ type }) => type === "permission.asked").length, 1)
+})
+
 test("a text that is cut within a character, or comes so, stays a text", async () => {
   const command = `${"x".repeat(1_999)}😀`
   const events = await told(["permission.asked", { ...frames.snapshot.permissions[0], metadata: { command } }], ["session.updated", { info: session({ title: "\ud83d..." }) }])

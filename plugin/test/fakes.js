@@ -122,15 +122,16 @@ export function fakeClient(answers = {}) {
     if (data instanceof Error) throw data
     return data?.error ? data : { data, response: { status: 200 } }
   }
-  const session = Object.fromEntries(["list", "get", "status", "messages", "todo"].map((name) => [name, call(`session.${name}`)]))
+  const session = Object.fromEntries(["list", "get", "status", "messages", "todo", "diff", "abort", "delete", "fork", "update", "promptAsync"].map((name) => [name, call(`session.${name}`)]))
   const get = (options) => call(options.url)(options)
-  return { asked, session, config: { providers: call("config.providers") }, _client: { get } }
+  const post = (options) => call(`POST ${options.url}`)(options)
+  return { asked, session, config: { providers: call("config.providers") }, _client: { get, post } }
 }
 
 export const quiet = { "session.list": [], "session.status": {}, "session.messages": [], "session.todo": [], "/permission": [], "/question": [] }
 
 const touched = ["HOST", "PORT", "TOKEN", "DEBUG"].map((name) => `OPENCODE_MONITOR_${name}`)
-const others = ["OPENCODE_TRAY_TOKEN_FILE", "OPENCODE_SERVER_URL", "OPENCODE_SERVER_PORT", "OPENCODE_SERVER_HOST", "OPENCODE_PLUGIN_LOG_FILE", "XDG_DATA_HOME"]
+const others = ["OPENCODE_TRAY_TOKEN_FILE", "OPENCODE_SERVER_PASSWORD", "OPENCODE_SERVER_USERNAME", "OPENCODE_SERVER_URL", "OPENCODE_SERVER_PORT", "OPENCODE_SERVER_HOST", "OPENCODE_PLUGIN_LOG_FILE", "XDG_DATA_HOME"]
 
 /** Runs `act` with a mocked clock, a network and an environment of its own. */
 export async function withPlugin({ env = {}, answers = {}, input = {}, tray = new Tray(), network = new Network() }, act) {

@@ -111,6 +111,22 @@ test("OpenCode 1.0 is never asked for paths it would look up on the internet: wh
   assert.ok(!asked.includes("/permission") && !asked.includes("/question"))
 })
 
+test("what was seen is told although OpenCode's lists are empty: 1.14's terminal UI asks another instance", async () => {
+  const status = { sessionID: ses, status: { type: "busy" } }
+  const prepare = async ({ event, tray }) => {
+    await until(() => tray.snapshots.length === 1)
+    event("session.status", status)
+    event("permission.asked", permission)
+    event("question.asked", question)
+    tray.frames.length = 0
+    tray.socket.say(frames.rpc_snapshot_request)
+  }
+  const { snapshot } = await snapshotOf({ answers: { "session.get": session() } }, prepare)
+  assert.deepEqual(snapshot.status, { [ses]: status.status })
+  assert.deepEqual(snapshot.permissions, [permission])
+  assert.deepEqual(snapshot.questions, [question])
+})
+
 test("6 MB of providers are never asked for, and context limits only once a session works", () =>
   withPlugin({ answers: { "config.providers": { providers: [{ id: "fake", models: { "fake-1": { limit: { context: 8000 } } } }] } } }, async ({ tray, client, event }) => {
     await until(() => tray.snapshots.length === 1)
