@@ -7,44 +7,48 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import assert_never
-
-from tray.actions.locate import where
+from tray.actions.attach.ladder import Ladder
+from tray.actions.carry_out import Actions
 from tray.actions.open_file import open_file
+from tray.actions.reply import Replies
 from tray.core.alerts import Alerts, Notify
-from tray.core.attention import next_in_line
 from tray.core.board import EVERYTHING, Board
 from tray.core.choices import (
     Choice,
-    Dismiss,
+    ChooseLabel,
+    Done,
     GoTo,
     GoToNext,
-    Mute,
-    MuteSpan,
+    OpenInBrowser,
     OpenSettings,
     Quit,
+    Respond,
+    RespondInWords,
     RunDoctor,
-    Unmute,
+    SendDraft,
+    Surface,
 )
-from tray.core.events import Change, Event, MuteCleared, MuteSet, SessionChanged, SessionSeen, TimePassed
+from tray.core.events import Change, Event, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
-from tray.core.model import SessionKey
 from tray.core.problem import Problem
 from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, Settings
 from tray.sources.listener import Listener
+from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
+from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings, template
+from tray.surfaces.commands import Commands
 from tray.surfaces.control import Control
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
-from tray.surfaces.submenus import FOREVER
 from tray.surfaces.view import TrayView
 from tray.surfaces.views import Look, Views
 from tray.system import resources, sound
+from tray.system.ask import ask_text
 from tray.system.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -56,7 +60,6 @@ BEAT = 20.0  # s between looks at the clock, the settings file and what has run 
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
 TOASTS_TIMEOUT = 1.2  # s that the notification daemon gets at the end
-MORNING = 8  # the local hour at which "until tomorrow" ends
 
 
 def now() -> int:
@@ -84,9 +87,21 @@ class App:
         self._views = Views(self._fleet, self._board)
         self._alerts = Alerts(settings.alert_rules)
         self._listener = Listener(token, self.apply, now)
-        self._control = Control(self.status, self.stop)
+        call = self._listener.call
+        self._replies = Replies(self._fleet, self.apply, call, self._record, now)
+        self._actions = Actions(
+            self._fleet,
+            self._board,
+            self._replies,
+            Ladder(lambda: self._settings, call),
+            call,
+            ask_text,
+            self.apply,
+            now,
+        )
+        self._control = Control(self.status, Commands(self._fleet, self._board, self.choose))
         self._listener.serve_clients("/client", self._control.serve)
-        self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_clicked)
+        self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
         self._announces = notify  # what was asked for with a click is said in any case
         self._problems: dict[str, str] = {}
         self._show: Callable[[TrayView], None] | None = None
@@ -145,7 +160,7 @@ class App:
     def post(self, choice: Choice) -> None:
         """Hand a person's choice in; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.choose, choice)
+            self._loop.call_soon_threadsafe(self._chosen, choice, Surface.MENU)
 
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """From now on give every new view to `show`, this moment's first; on the loop's thread."""
@@ -164,6 +179,7 @@ class App:
         if not changes:
             return
         self._alert(self._board.update(changes))
+        self._replies.fleet_changed()
         self._control.changed()
         self._unsaved = True
         self._refresh_soon(min(map(_pace, changes)))
@@ -229,55 +245,48 @@ class App:
 
     # ------------------------------------------------------------------ choices
 
-    def choose(self, choice: Choice) -> None:
-        """Carry out what a person chose; on the loop's thread."""
+    async def choose(self, choice: Choice, surface: Surface) -> Done:
+        """Carry out what a person chose; what came of it, once that is known. On the loop's thread."""
         match choice:
-            case GoTo(key):
-                self._go_to(key)
-            case GoToNext():
-                following = next_in_line(self._board)
-                if following is not None:
-                    self._go_to(following.key)
-            case Dismiss(key):
-                self.apply(SessionSeen(key))
-            case Mute(scope, span):
-                self.apply(MuteSet(scope, _end_of(span, now())))
-            case Unmute(scope):
-                self.apply(MuteCleared(scope))
             case OpenSettings():
-                self._spawn(self._open_settings(), "open settings")
+                return await self._open_settings()
             case RunDoctor():
-                self._spawn(self._run_doctor(), "doctor")
+                return await self._run_doctor()
             case Quit():
                 self.stop()
+                return Done("The tray stops. Agents go on")
             case _:
-                assert_never(choice)
+                return await self._actions.carry_out(choice, surface)
 
-    def _toast_clicked(self, key: SessionKey) -> None:
-        self.choose(GoTo(key))
+    def _toast_chosen(self, choice: Choice) -> None:
+        self._chosen(choice, Surface.NOTIFICATION)
 
-    def _go_to(self, key: SessionKey) -> None:
-        session, server = self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
-        if session is None or server is None:
-            self._say("This session is gone", "OpenCode has removed it, or its server went away.")
-            return
-        self._say(session.title or session.id, where(session, server))
-        self.apply(SessionSeen(key))
+    def _chosen(self, choice: Choice, surface: Surface) -> None:
+        self._spawn(self._choose_and_say(choice, surface), f"choice {type(choice).__name__}")
+
+    async def _choose_and_say(self, choice: Choice, surface: Surface) -> None:
+        """Whoever clicked sees what was done; only what was not, or otherwise than asked, has to be said."""
+        done = await self.choose(choice, surface)
+        if not (done.ok and done.as_asked):
+            self._say(_name_of(choice), done.line)
+
+    def _record(self, entry: Mapping[str, Any]) -> None:
+        audit.append(self._paths.audit, entry)
 
     def _say(self, title: str, body: str) -> None:
         self._notifications.say(title, body)
 
-    async def _open_settings(self) -> None:
+    async def _open_settings(self) -> Done:
         path = self._paths.settings
         if not path.exists():
             await asyncio.to_thread(_write_template, path)
-        self._say("Settings", await open_file(path))
+        return Done(await open_file(path), as_asked=False)
 
-    async def _run_doctor(self) -> None:
+    async def _run_doctor(self) -> Done:
         from tray.actions.doctor import examine, summary  # noqa: PLC0415  # psutil is not needed before
 
         findings = await asyncio.to_thread(examine, self._paths, dict(os.environ))
-        self._say("Doctor", summary(findings))
+        return Done(summary(findings), as_asked=False)
 
     # ------------------------------------------------------------------ time
 
@@ -336,21 +345,20 @@ def _pace(change: Change) -> float:
     return WORDS_PACE if words != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAILS_PACE
 
 
-def _end_of(span: MuteSpan, at: int) -> int:
-    match span:
-        case MuteSpan.HALF_HOUR:
-            return at + 30 * 60_000
-        case MuteSpan.TWO_HOURS:
-            return at + 120 * 60_000
-        case MuteSpan.TOMORROW:
-            tomorrow = datetime.fromtimestamp(at / 1000).astimezone() + timedelta(days=1)
-            return int(tomorrow.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
-        case MuteSpan.FOREVER:
-            return FOREVER
+def _name_of(choice: Choice) -> str:
+    """What a person was about, as the title of what is said of it."""
+    match choice:
+        case Respond() | RespondInWords() | ChooseLabel() | SendDraft():
+            return "Your answer"
+        case OpenSettings():
+            return "Settings"
+        case RunDoctor():
+            return "Doctor"
+        case GoTo() | GoToNext() | OpenInBrowser():
+            return "Going there"
         case _:
-            assert_never(span)
+            return type(choice).__name__
 
 
 def _write_template(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template(), encoding="utf-8")
+    write_privately(path, template())  # it may come to hold a password

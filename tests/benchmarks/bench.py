@@ -244,7 +244,9 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
 
     The events: one session after the other begins to work, 500 a second, told by a process of its own.
     """
-    paths = Paths(*(folder / name for name in ("settings.toml", "token", "cache.json", "tray.log", "plugin.js")))
+    paths = Paths(
+        *(folder / name for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js"))
+    )
     settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port()})
     collect_rarely()
     app = App(paths, settings, {}, lambda: TOKEN, notify=False)

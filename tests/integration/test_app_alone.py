@@ -17,7 +17,7 @@ from tray import app as app_module
 from tray.app import App
 from tray.core.alerts import Alert
 from tray.core.board import EVERYTHING
-from tray.core.choices import Choice, Dismiss, GoToNext, Mute, MuteSpan, Unmute
+from tray.core.choices import Choice, Dismiss, Done, GoToNext, Mute, MuteSpan, Surface, Unmute
 from tray.core.model import SessionKey
 from tray.core.settings import PORT
 from tray.storage.settings_file import load_settings
@@ -61,7 +61,9 @@ class Running:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = folder / "settings.toml"
-        self.paths = Paths(*(folder / name for name in ("settings.toml", "token", "cache.json", "log", "plugin.js")))
+        self.paths = Paths(
+            *(folder / name for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "log", "plugin.js"))
+        )
         self.told = Told()
         self.views: list[TrayView] = []
         monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
@@ -71,8 +73,8 @@ class Running:
     def waiting(self) -> int:
         return int(self.app.status()["attention"]["waiting"])
 
-    def choose(self, choice: Choice) -> None:
-        self.app.choose(choice)
+    async def choose(self, choice: Choice) -> Done:
+        return await self.app.choose(choice, Surface.MENU)
 
 
 @pytest.fixture
@@ -141,12 +143,12 @@ def test_while_everything_is_muted_the_icon_still_counts_and_afterwards_what_wai
 ) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
-            running.choose(Mute(EVERYTHING, MuteSpan.HALF_HOUR))
+            await running.choose(Mute(EVERYTHING, MuteSpan.HALF_HOUR))
             await link.event("permission.asked", **ASK)
             await until(lambda: running.waiting == 1)
             await asyncio.sleep(1.3)  # longer than an ask is held back
             assert running.told.shown == []
-            running.choose(Unmute(EVERYTHING))
+            await running.choose(Unmute(EVERYTHING))
             await until(lambda: running.told.shown)
 
     run(test())
@@ -187,7 +189,7 @@ def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_me
     run(test())
 
 
-def test_going_to_next_says_where_it_is_and_looking_makes_finished_turns_idle(at_work: Callable[[], Any]) -> None:
+def test_going_to_next_gives_the_way_there_and_looking_makes_finished_turns_idle(at_work: Callable[[], Any]) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             done = {"id": "msg_1", "sessionID": SES, "role": "assistant", "finish": "stop", "time": {"completed": 2}}
@@ -195,12 +197,13 @@ def test_going_to_next_says_where_it_is_and_looking_makes_finished_turns_idle(at
             await link.event("message.updated", info=done)
             await link.event("session.status", sessionID=SES, status={"type": "idle"})
             await until(lambda: running.app.status()["attention"]["state"] == "completed")
-            running.choose(GoToNext())
+            went = await running.choose(GoToNext())
+            assert "opencode attach http://127.0.0.1:4096" in went.line
+            assert "workstation is another machine" in went.line
+            assert not went.as_asked
             assert running.app.status()["attention"]["state"] == "idle"
-            assert running.told.said[0].startswith("Work\n")
-            running.choose(GoToNext())
-            assert len(running.told.said) == 1
-            running.choose(Dismiss(SessionKey("nobody", "ses_9")))
+            assert (await running.choose(GoToNext())).line == "Nobody needs you"
+            assert not (await running.choose(Dismiss(SessionKey("nobody", "ses_9")))).ok
 
     run(test())
 

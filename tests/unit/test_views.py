@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,27 @@ from hypothesis import given, settings
 
 from replay import SERVER
 from stories import stories
+from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.board import Board
-from tray.core.choices import Dismiss, GoTo, GoToNext, Mute, Quit, Unmute
+from tray.core.choices import (
+    FOREVER,
+    Delete,
+    Dismiss,
+    GoTo,
+    GoToNext,
+    Mute,
+    Quit,
+    Respond,
+    RespondInWords,
+    SendDraft,
+    Stop,
+    Unmute,
+)
 from tray.core.events import (
     ActivityReported,
+    AnswerDrafted,
+    AnswerFailed,
+    AnswerSent,
     Event,
     MessageReported,
     MuteSet,
@@ -25,10 +43,21 @@ from tray.core.events import (
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, SessionKey, Status, Tokens
+from tray.core.model import (
+    Activity,
+    Failure,
+    Message,
+    Option,
+    Question,
+    Request,
+    RequestKind,
+    Server,
+    SessionKey,
+    Status,
+    Tokens,
+)
 from tray.core.text import width
 from tray.surfaces.menu import Entry, Item, default_choice, walk
-from tray.surfaces.submenus import FOREVER
 from tray.surfaces.view import TrayView
 from tray.surfaces.views import TODAY_EVERY, Look, Views
 
@@ -100,19 +129,99 @@ def test_a_row_says_mark_project_title_reason_and_age_and_goes_there() -> None:
     assert row.children == ()
 
 
-def test_what_is_asked_stands_in_full_under_its_row() -> None:
-    view = shown(session("waits"), asks("waits", "git push --force origin main"))
-    detail = item(view, "waits:per_waits")
-    assert detail.label.strip() == "bash: git push --force origin main"
-    assert not detail.enabled
+def answers(view: TrayView, request: str = "waits:per_waits") -> tuple[Entry, ...]:
+    return item(view, request).children
 
 
-def test_what_its_row_says_already_is_not_said_twice_but_every_one_of_several_is_told() -> None:
-    one = shown(session("waits"), asks("waits", "ls"))
-    assert [entry.key for entry in one.menu if entry.key.startswith("waits:")] == []
+def test_what_is_asked_stands_in_full_over_the_answers_to_it() -> None:
+    command = "git push --force-with-lease origin main && " + "echo pushed " * 12
+    view = shown(session("waits"), asks("waits", command))
+    lines = [entry.label for entry in answers(view) if isinstance(entry, Item) and entry.key.startswith("line")]
+    assert " ".join(lines) == f"bash: {command}".strip()
+    assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Go there"]
+
+
+def test_every_request_has_answers_of_its_own() -> None:
     second = RequestAsked(S, Request("per_2", "waits", RequestKind.PERMISSION, "bash", "pwd", asked_at=AT))
     two = shown(session("waits"), asks("waits", "ls"), second)
     assert [entry.key for entry in two.menu if entry.key.startswith("waits:")] == ["waits:per_waits", "waits:per_2"]
+    for request in ("per_waits", "per_2"):
+        once = next(e for e in walk(answers(two, f"waits:{request}")) if e.key == "once")
+        assert isinstance(once.choice, Respond)
+        assert once.choice.request == RequestKey(S, request)
+
+
+def test_always_names_the_patterns_and_asks_again() -> None:
+    request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", "git push", always=("git push *", "git *"))
+    view = shown(session("waits"), RequestAsked(S, request))
+    always = item(view, "always")
+    assert always.choice is None
+    assert labels(always.children) == ["git push *", "git *", "Yes, always allow this"]
+    sure = item(view, "sure")
+    assert sure.choice == Respond(RequestKey(S, "per_waits"), Permit(Verdict.ALWAYS), replace(request, asked_at=AT))
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"detail": "rm -rf /tmp/x\u202e"},
+        {"detail": "ls", "whole": False},
+        {"detail": "\n".join(f"line {number}" for number in range(40))},
+    ],
+)
+def test_what_cannot_be_shown_whole_can_be_rejected_but_not_allowed(hidden: dict[str, Any]) -> None:
+    request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", always=("ls *",), **hidden)
+    view = shown(session("waits"), RequestAsked(S, request))
+    offered = [entry.key for entry in walk(answers(view)) if entry.enabled]
+    assert offered == ["reject", "reject-in-words", "go"]
+
+
+def test_on_a_link_that_only_watches_nothing_can_be_answered() -> None:
+    view = shown(ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), session("waits"), asks("waits"))
+    assert [entry.key for entry in walk(answers(view)) if entry.enabled] == ["go"]
+
+
+def test_while_an_answer_is_sent_there_is_no_other_and_afterwards_its_failure_is_said() -> None:
+    key = RequestKey(S, "per_waits")
+    sending = shown(session("waits"), asks("waits"), AnswerSent(key))
+    assert "(sending…)" in item(sending, "waits:per_waits").label
+    assert [entry.key for entry in walk(answers(sending)) if entry.enabled] == ["go"]
+    failed = shown(session("waits"), asks("waits"), AnswerSent(key), AnswerFailed(key, "no answer in 10 s"))
+    assert "⚠ no answer in 10 s" in labels(answers(failed))
+    assert "Allow once" in labels(answers(failed))
+
+
+COLOUR = Question("Which colour?", "Colour", (Option("Red", "warm"), Option("Blue")), custom=False)
+SIZES = Question("Which sizes?", "Size", (Option("S"), Option("L")), multiple=True)
+
+
+def question(*questions: Question) -> RequestAsked:
+    return RequestAsked(
+        S, Request("que_1", "waits", RequestKind.QUESTION, "Colour", questions[0].question, questions=questions)
+    )
+
+
+def test_one_choice_is_answered_with_one_click() -> None:
+    view = shown(session("waits"), question(COLOUR))
+    offered = answers(view, "waits:que_1")
+    assert labels(offered) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go there"]
+    red = next(entry for entry in walk(offered) if entry.key == "option-0")
+    assert isinstance(red.choice, Respond)
+    assert red.choice.answer == Reply((("Red",),))
+
+
+def test_several_choices_are_put_together_and_sent_when_none_is_missing() -> None:
+    key = RequestKey(S, "que_1")
+    asked = (session("waits"), question(COLOUR, SIZES))
+    begun = answers(shown(*asked, AnswerDrafted(key, 0, "Red")), "waits:que_1")
+    send = next(entry for entry in walk(begun) if entry.key == "send")
+    assert (send.label, send.enabled) == ("Send (1 without an answer yet)", False)
+    assert [entry.label for entry in walk(begun) if entry.checked] == ["Red — warm"]
+    assert next(e for e in walk(begun) if e.key == "words-1").choice == RespondInWords(key, 1)
+    own = AnswerDrafted(key, 1, "in between")
+    ready = answers(shown(*asked, AnswerDrafted(key, 0, "Red"), AnswerDrafted(key, 1, "S"), own), "waits:que_1")
+    assert next(e for e in walk(ready) if e.key == "send").choice == SendDraft(key)
+    assert [entry.label for entry in walk(ready) if entry.checked] == ["Red — warm", "S", "“in between”"]
 
 
 def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -> None:
@@ -276,3 +385,21 @@ def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[E
         now += later + TODAY_EVERY
         board.update(fleet.apply(event, now))
         assert views.view(Look(), now) == Views(fleet, board).view(Look(), now)
+
+
+def test_what_cannot_be_undone_asks_again_and_names_what_goes() -> None:
+    view = shown(*busy("works"), session("below", parent="works"))
+    stop, delete = item(view, "stop"), item(view, "delete")
+    assert (stop.choice, delete.choice) == (None, None)
+    assert [(e.label, e.choice) for e in walk(stop.children)] == [("Yes, stop “works”", Stop(SessionKey(S, "works")))]
+    told = "Yes, delete “works” and 1 subagent session for good"
+    assert [(e.label, e.choice) for e in walk(delete.children)] == [(told, Delete(SessionKey(S, "works")))]
+
+
+def test_a_server_that_is_away_or_not_trusted_is_asked_for_nothing() -> None:
+    for events in (
+        (*busy("works"), ServerLost(S)),
+        (ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), *busy("works")),
+    ):
+        deeds = {entry.key for entry in walk(shown(*events).menu)}
+        assert not deeds & {"stop", "delete", "fork", "rename", "prompt", "archive"}

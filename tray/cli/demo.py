@@ -44,7 +44,10 @@ def demo(options: argparse.Namespace) -> int:
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
         own = Paths(
-            *(Path(folder) / name for name in ("settings.toml", "token", "cache.json", "tray.log", "plugin.js"))
+            *(
+                Path(folder) / name
+                for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js")
+            )
         )
         token = secrets.token_hex(32)
         write_privately(own.token, token)

@@ -40,12 +40,12 @@ def _config(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ)
     settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
     if options.json:
-        told = {s.key: {"value": settings[s], "source": settings.source(s)} for s in SETTINGS}
+        told = {s.key: {"value": s.show(settings[s]), "source": settings.source(s)} for s in SETTINGS}
         print(json.dumps({"file": str(paths.settings), "settings": told}))
         return OK
     print(f"# {paths.settings}" + ("" if paths.settings.exists() else " (not there; every value is the default)"))
     for setting in SETTINGS:
-        value = json.dumps(settings[setting], ensure_ascii=False)
+        value = json.dumps(setting.show(settings[setting]), ensure_ascii=False)
         print(f"{setting.key} = {value}  # {settings.source(setting)}; {setting.about} ({setting.allowed})")
     return OK
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tray.core.board import Board, Row
-from tray.core.model import RequestKind, SessionKey, Status
+from tray.core.model import Request, RequestKind, SessionKey, Status
 
 STALE_NEWS = 60_000  # ms; an end or an error older than this when first seen is shown, but not announced
 ABORT_HOLD = 500  # ms; a stop by the person follows the idle within about 150 ms
@@ -46,6 +46,8 @@ class Alert:
     title: str
     body: str
     due: int
+    request: Request | None = None  # what is asked
+    answerable: bool = False  # whether an answer can be sent from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,13 @@ def _request_alert(row: Row, rules: AlertRules) -> Alert | None:
     first = min(waiting, key=lambda r: (r.kind is not RequestKind.PERMISSION, r.asked_at))
     reason = Reason.PERMISSION if first.kind is RequestKind.PERMISSION else Reason.QUESTION
     body = first.detail if first.detail.startswith(first.title) else f"{first.title}: {first.detail}"
+    if first.refusal:
+        body += f"\n{first.refusal}"
     if len(waiting) > 1:
         body += f"\n(and {len(waiting) - 1} more)"
-    return Alert(row.key, reason, f"request {first.id}", _name(row), body, first.asked_at + rules.hold)
+    identity = f"request {first.id} {first.whole} {first.refusal}"
+    due = first.asked_at + rules.hold
+    return Alert(row.key, reason, identity, _name(row), body, due, first, row.server.verified)
 
 
 def _name(row: Row) -> str:

@@ -57,6 +57,17 @@ class AnswerError(Problem):
     is_usage = True
 
 
+def asks_the_same(one: Request, other: Request) -> bool:
+    """Whether a person who saw the one knows what the other asks."""
+    return (one.kind, one.title, one.detail, one.always, one.questions) == (
+        other.kind,
+        other.title,
+        other.detail,
+        other.always,
+        other.questions,
+    )
+
+
 def check(request: Request, answer: Answer) -> None:
     """Raises AnswerError if the answer does not fit what was asked."""
     if isinstance(answer, Permit):

@@ -4,8 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
-from tray.core.model import SessionKey
+from tray.core.answers import Answer, RequestKey
+from tray.core.model import Request, SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a choice, in one line."""
+
+    line: str
+    ok: bool = True
+    as_asked: bool = True  # False: something else was done than what was asked for, and the line says why
+    result: Any = None  # what was asked for, as plain JSON values
+
+
+class Surface(Enum):
+    """Where a person chose."""
+
+    MENU = "menu"
+    NOTIFICATION = "notification"
+    COMMAND = "command line"
+
+
+FOREVER = 2**53  # ms since the epoch: the end of a mute without one
 
 
 class MuteSpan(Enum):
@@ -27,6 +50,126 @@ class GoTo:
 @dataclass(frozen=True, slots=True)
 class GoToNext:
     """Take me to whoever has waited longest for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """My answer to a request. `seen` is what I was shown of it; None: I named it by its id."""
+
+    request: RequestKey
+    answer: Answer
+    seen: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RespondInWords:
+    """Ask me for the words: of a rejection, or of my own answer to one of the questions."""
+
+    request: RequestKey
+    question: int | None = None  # which question, from 0; None: a rejection
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseLabel:
+    """This label belongs, or belongs no more, to the answer that I am putting together."""
+
+    request: RequestKey
+    question: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDraft:
+    """Send the answer that I put together."""
+
+    request: RequestKey
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInBrowser:
+    """Show me the session in OpenCode's web page."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAttachCommand:
+    """Put the command that opens the session on the clipboard."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class CopySessionID:
+    """Put the session's id on the clipboard."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the session's turn."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Make a new session that begins as a copy of this one."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give the session another title; None: ask me for it."""
+
+    session: SessionKey
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Put the session away; OpenCode keeps it."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the session and its subagents' for good."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Send the session a prompt; None: ask me for it."""
+
+    session: SessionKey
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowMessages:
+    """Show me the session's newest messages."""
+
+    session: SessionKey
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTodos:
+    """Show me the session's todo list."""
+
+    session: SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class ShowDiff:
+    """Show me what the session changed in files."""
+
+    session: SessionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +209,21 @@ class Quit:
     """Stop the tray. Agents go on."""
 
 
-Choice = GoTo | GoToNext | Dismiss | Mute | Unmute | OpenSettings | RunDoctor | Quit
+SessionChoice = (
+    GoTo
+    | OpenInBrowser
+    | CopyAttachCommand
+    | CopySessionID
+    | Stop
+    | Fork
+    | Rename
+    | Archive
+    | Delete
+    | Prompt
+    | ShowMessages
+    | ShowTodos
+    | ShowDiff
+    | Dismiss
+)
+AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
+Choice = SessionChoice | AnswerChoice | GoToNext | Mute | Unmute | OpenSettings | RunDoctor | Quit

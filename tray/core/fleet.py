@@ -292,12 +292,24 @@ class Fleet:
         if server_id not in self.servers or self._is_closed(server_id, request.id):
             return
         session = self._session(server_id, request.session) or self._placeholder(server_id, request.session)
-        if session is None or len(session.requests) >= MAX_REQUESTS:
+        if session is None:
             return
-        if any(known.id == request.id for known in session.requests):
-            return  # said twice
+        if (known := next((r for r in session.requests if r.id == request.id), None)) is not None:
+            self._request_told_again(known, request, session, at)
+            return
+        if len(session.requests) >= MAX_REQUESTS:
+            return
         asked = request if request.asked_at else replace(request, asked_at=at)
         self._put(replace(session, requests=(*session.requests, asked)), at)
+
+    def _request_told_again(self, known: Request, told: Request, session: Session, at: int) -> None:
+        """OpenCode 1.1 tells the command of a permission late. What a person did meanwhile stays."""
+        if told.whole < known.whole:
+            return
+        own = (known.asked_at, known.sending, known.refusal, known.draft)
+        merged = replace(told, asked_at=own[0], sending=own[1], refusal=own[2], draft=own[3], session=known.session)
+        requests = tuple(merged if request is known else request for request in session.requests)
+        self._put(replace(session, requests=requests), at)
 
     def _request_closed(self, server_id: str, request_id: str, at: int) -> None:
         """Drop the request by its id alone, which is unique: whatever session it was said to be of."""

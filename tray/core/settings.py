@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from tray.core.alerts import AlertRules, Reason
 from tray.core.fleet import Rules
+from tray.core.places import Host, HttpServer, parse_hosts, parse_servers
 from tray.core.problem import Problem
 
 T = TypeVar("T")
@@ -22,7 +23,8 @@ class SettingError(Problem):
     is_usage = True
 
     def __init__(self, key: str, value: object, allowed: str, source: str) -> None:
-        super().__init__(f"{source}: {key} = {value!r} is not allowed; allowed: {allowed}")
+        told = f"{key} = {value!r}" if isinstance(value, (str, int, float)) else f"what stands under {key}"
+        super().__init__(f"{source}: {told} is not allowed; allowed: {allowed}")
         self.key = key
 
 
@@ -36,6 +38,8 @@ class Setting(Generic[T]):
     about: str
     parse: Callable[[Any], T]
     variables: tuple[str, ...] = ()  # besides OPENCODE_TRAY_<KEY>, which every setting has
+    show: Callable[[T], Any] = lambda value: value  # as a plain JSON value, without what is secret
+    example: tuple[str, ...] = ()  # lines of TOML, for a setting that is a list of tables
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -69,6 +73,12 @@ def _one_of(*words: str) -> Callable[[Any], str]:
         return str(value)
 
     return parse
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError
+    return value
 
 
 def _address(value: Any) -> str:
@@ -120,6 +130,32 @@ FINISHED_FOR = Setting(
     "a finished session is shown as idle after this",
     _number(1, 10_080),
 )
+TERMINAL = Setting(
+    "attach.terminal",
+    "",
+    "a terminal's name, or a command that another is added to",
+    "where sessions are opened; else $TERMINAL, else what is there",
+    _text,
+)
+OPENCODE = Setting("attach.opencode", "", "the program's path", "OpenCode; else the one on the PATH", _text)
+HOSTS: Setting[tuple[Host, ...]] = Setting(
+    "hosts",
+    (),
+    'name, ssh = "user@host", and opencode, the program there',
+    "other machines, and how to reach them",
+    parse_hosts,
+    show=lambda hosts: [asdict(host) for host in hosts],
+    example=("[[hosts]]", 'name = "build-box"', 'ssh = "me@build-box.example"'),
+)
+SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
+    "servers",
+    (),
+    "url, username, and password or password_env",
+    "OpenCode servers with a password",
+    parse_servers,
+    show=lambda servers: [{**asdict(server), "password": "…" if server.password else ""} for server in servers],
+    example=("[[servers]]", 'url = "http://127.0.0.1:4096"', 'password_env = "OPENCODE_SERVER_PASSWORD"'),
+)
 DEBUG = Setting("log.debug", False, "true or false", "a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -137,7 +173,11 @@ SETTINGS: tuple[Setting[Any], ...] = (
     ICON_STYLE,
     ICON_COUNT,
     FINISHED_FOR,
+    TERMINAL,
+    OPENCODE,
     DEBUG,
+    HOSTS,
+    SERVERS,
 )
 
 

@@ -44,6 +44,10 @@ def shorten(text: str, columns: int) -> str:
     line = clean(text[: columns * 16])  # a 10 kB title costs no more than a long one
     if width(line) > columns or len(text) > columns * 16:
         line = _cut(line, columns - 1) + ELLIPSIS
+    return _isolated(line)
+
+
+def _isolated(line: str) -> str:
     if not line.isascii() and any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
         return f"{_ISOLATE}{line}{_POP}"
     return line
@@ -56,6 +60,35 @@ def _cut(line: str, columns: int) -> str:
         if used > columns:
             return line[:position].rstrip(" " + _JOINERS)
     return line
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """The text as clean lines of at most `columns` columns, broken between words where there are any."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        words = clean(line).split(" ")
+        current = ""
+        for word in words:
+            while width(word) > columns:
+                if current:
+                    lines.append(_isolated(current))
+                    current = ""
+                head = _cut(word, columns) or word[0]
+                lines.append(_isolated(head))
+                word = word[len(head) :]  # noqa: PLW2901  # what is left of it
+            if current and width(current) + 1 + width(word) > columns:
+                lines.append(_isolated(current))
+                current = word
+            else:
+                current = f"{current} {word}" if current else word
+        if current:
+            lines.append(_isolated(current))
+    return lines
+
+
+def is_shown_whole(text: str) -> bool:
+    """Whether cleaning takes nothing away that could mean something: all of it but white space can be seen."""
+    return clean(text) == " ".join(text.split())
 
 
 def age(milliseconds: int) -> str:

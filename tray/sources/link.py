@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 from aiohttp import WebSocketError, WSMsgType, web
 
+from tray.core.calls import CallError, Why
 from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
+from tray.core.text import shorten
 from tray.sources.snapshot import decode_snapshot
 from tray.sources.wire import ABSENT, WRONG, FrameError, decode_event, without_halves
 
@@ -50,8 +52,18 @@ class Refused(Exception):  # noqa: N818  # what happened, not what kind of thing
         self.reason = reason
 
 
-class CallError(Exception):
-    """A call to the plugin failed: it said no, did not answer in time, or is gone."""
+_WHY = {-32601: Why.UNSUPPORTED, -32001: Why.NOT_FOUND, -32002: Why.UNSUPPORTED}  # plugin/PROTOCOL.md, "Calls"
+_TOLD = {
+    Why.NOT_FOUND: "OpenCode does not know it any more",
+    Why.UNSUPPORTED: "this OpenCode, or the plugin in it, cannot do that",
+    Why.REFUSED: "OpenCode said no",
+}
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+    status: int = 0
 
 
 class _Frame(msgspec.Struct):
@@ -119,10 +131,10 @@ class Link:
             return await asyncio.wait_for(answer, timeout)
         except asyncio.TimeoutError:
             self._late.append(number)
-            raise CallError(f"{method}: no answer in {timeout:g} s") from None
+            raise CallError(f"no answer in {timeout:g} s", Why.SILENT) from None
         except (ConnectionError, asyncio.CancelledError) as error:
             if answer.cancelled() or isinstance(error, ConnectionError):
-                raise CallError(f"{method}: the connection is gone") from None
+                raise CallError("the connection was lost", Why.GONE) from None
             raise
         finally:
             self._calls.pop(number, None)
@@ -196,7 +208,7 @@ class Link:
         if call.done():
             return
         if frame.error is not ABSENT:
-            call.set_exception(CallError("the plugin said no"))
+            call.set_exception(_failure(frame.error))
         else:
             call.set_result(msgspec.Raw(b"null") if frame.result is ABSENT else frame.result)
 
@@ -208,6 +220,16 @@ class Link:
         if full and at - self._bad[0] < BAD_FRAME_WINDOW:
             raise Refused(Close.TOO_MANY_BAD_FRAMES, f"{MAX_BAD_FRAMES} bad frames in a minute, the last: {why}")
         self._bad.append(at)
+
+
+def _failure(raw: msgspec.Raw) -> CallError:
+    try:
+        error = msgspec.json.decode(raw, type=_Error)
+    except WRONG:
+        error = _Error()
+    why = _WHY.get(error.code, Why.REFUSED)
+    more = f" ({error.status})" if error.status else f": {shorten(error.message, 80)}" if error.message else ""
+    return CallError(f"{_TOLD[why]}{more}", why)
 
 
 def lost(link: Link) -> ServerLost:

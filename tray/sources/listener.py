@@ -7,20 +7,23 @@ import ipaddress
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from aiohttp import WSMessage, WSMsgType, web
 
 from tray import __version__
+from tray.core.calls import CallError, Why
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
 from tray.core.text import clean
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, lost
-from tray.sources.seed import read_seed_snapshot
+from tray.sources.seed import call_seed, read_seed_snapshot
 from tray.sources.wire import FrameError
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ MAX_STRANGERS = 32  # sockets that have not yet authenticated
 MAX_WATCH_ONLY = 64  # links without a token
 HELLO_TIMEOUT = 5.0  # s
 PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is found within 30 s
+ANSWER_TIMEOUT = 10.0  # s that a plugin gets to do what a person asked for
 CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
 STOP_TIMEOUT = 0.5  # s that handlers get after that
 
@@ -93,6 +97,17 @@ class Listener:
         """Ask every plugin for a new snapshot: after sleep, or a jump of the clock."""
         for link in self.links.values():
             self._spawn(self._reread(link), f"reread {link.server.name}")
+
+    async def call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
+        """Ask the plugin of this server (a `core.calls.Call`). Raises CallError; nothing is asked of a stranger."""
+        link = self.links.get(server_id)
+        if link is None:
+            raise CallError("its OpenCode is not connected", Why.GONE)
+        if not link.server.verified:
+            raise CallError("its plugin has no token: it is only watched", Why.WATCH_ONLY)
+        if link.seed:
+            return await call_seed(link, method, params)
+        return msgspec.json.decode(await link.call(method, dict(params), ANSWER_TIMEOUT))
 
     # ------------------------------------------------------------------ the guard
 

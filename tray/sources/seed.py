@@ -1,19 +1,25 @@
-"""A snapshot from opencode-monitor's own plugin, which pushes none: read by the few calls that protocol 1 allows us."""
+"""opencode-monitor's own plugin: its snapshot, which it does not push but is read, and what a person asks of it.
+
+It calls `client[namespace][action](params)` and answers with the `data` alone, so a call that OpenCode refused looks
+like one that returned nothing: only OpenCode's own event tells that an answer arrived.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from tray.core.calls import CallError, Why
 from tray.core.events import SnapshotTaken
-from tray.sources.link import CallError, Link
+from tray.sources.link import Link
 from tray.sources.snapshot import decode_snapshot, digest_of, limits_of
 from tray.sources.wire import WRONG, FrameError
 
 READ_TIMEOUT = 10.0  # s for one call
+ACT_TIMEOUT = 10.0  # s for what a person asked for
 RECENT = 24 * 3600_000  # ms; an older session that is quiet is history
 MAX_DIGESTS = 5  # sessions whose messages are read; a long one is megabytes
 
@@ -86,3 +92,52 @@ def _digest(messages: Any) -> dict[str, Any]:
         return dict(digest_of(msgspec.Raw(msgspec.json.encode(messages))))
     except FrameError:
         return {}
+
+
+async def call_seed(link: Link, method: str, params: Mapping[str, Any]) -> Any:
+    """One of our own calls (plugin/PROTOCOL.md) in that plugin's form. Raises CallError."""
+    translate = _CALLS.get(method)
+    if translate is None:
+        raise CallError("opencode-monitor's plugin cannot do that; install OpenCode Tray's own", Why.UNSUPPORTED)
+    theirs, given = translate(params)
+    result = msgspec.json.decode(await link.call(theirs, given, ACT_TIMEOUT))
+    return {} if result is None else result
+
+
+def _post(url: str, path: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    headers = {"content-type": "application/json"}
+    return "_client.post", {"url": url, "path": dict(path), "body": dict(body), "headers": headers}
+
+
+def _on_session(action: str, params: Mapping[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:
+    return f"session.{action}", {"path": {"id": params["sessionID"]}, **more}
+
+
+def _reply(params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    body = {name: params[name] for name in ("reply", "message") if params.get(name)}
+    return _post("/permission/{requestID}/reply", {"requestID": params["requestID"]}, body)
+
+
+def _update(params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    body: dict[str, Any] = {"title": params["title"]} if "title" in params else {}
+    if "archived" in params:
+        body["time"] = {"archived": params["archived"]}
+    return _on_session("update", params, body=body)
+
+
+_CALLS: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {
+    "permission.reply": _reply,
+    "question.reply": lambda p: _post(
+        "/question/{requestID}/reply", {"requestID": p["requestID"]}, {"answers": p["answers"]}
+    ),
+    "question.reject": lambda p: _post("/question/{requestID}/reject", {"requestID": p["requestID"]}, {}),
+    "session.messages": lambda p: _on_session("messages", p, query={"limit": p.get("limit", 50)}),
+    "session.todo": lambda p: _on_session("todo", p),
+    "session.diff": lambda p: _on_session("diff", p),
+    "session.abort": lambda p: _on_session("abort", p),
+    "session.delete": lambda p: _on_session("delete", p),
+    "session.fork": lambda p: _on_session("fork", p, body={}),
+    "session.update": _update,
+    "session.prompt": lambda p: _on_session("promptAsync", p, body={"parts": [{"type": "text", "text": p["text"]}]}),
+    "tui.select": lambda p: _post("/tui/select-session", {}, {"sessionID": p["sessionID"]}),
+}

@@ -17,6 +17,7 @@ from tray.core.text import last_line
 LONG = 2_000  # characters kept of a command, a question, an error
 SHORT = 500  # characters kept of a title, a name, an id
 OUTPUT = 200  # characters kept of the last line of output
+MAX_QUESTIONS = 20  # of one request
 LATEST = 2**53  # the largest number that JSON carries exactly
 
 
@@ -187,24 +188,58 @@ class PermissionInfo(msgspec.Struct):
     title: str = ""
     metadata: dict[str, object] = {}
     always: list[str] = []
+    more: bool = False
     time: _PermissionTime | None = None
 
     def known(self, at: int) -> Request:
         """The record of core."""
         spelled = [self.pattern] if isinstance(self.pattern, str) else self.pattern
         old = [pattern for pattern in spelled if pattern]
-        told = [self.metadata.get(name) for name in ("command", "filepath", "filePath", "url", "query")]
-        texts = [text for text in (*told, self.title) if isinstance(text, str) and text]
-        detail = texts[0] if texts else ", ".join(self.patterns or old)
+        kind = (self.permission or self.type)[:SHORT]
+        lines, shown = _permission_lines(kind, self.metadata, self.title, self.patterns or old)
+        detail = "\n".join(lines)
         return Request(
             id=self.id[:SHORT],
             session=self.sessionID[:SHORT],
             kind=RequestKind.PERMISSION,
-            title=(self.permission or self.type)[:SHORT],
+            title=kind,
             detail=detail[:LONG],
+            whole=shown and not self.more and len(detail) < LONG,
             always=tuple(pattern[:LONG] for pattern in (self.always or old)[:50]),
             asked_at=min(whole(self.time.created), at) if self.time else id_time(self.id, at),
         )
+
+
+# The metadata that says what is asked, best first; and what only repeats that, or changes nothing for the person.
+_SUBJECTS = ("command", "filepath", "filePath", "url", "query", "pattern", "description")
+_REPEATS = {"patterns", "parentDir", "files", "exists", "format", "timeout"}
+_TEXTS = {"diff", "content"}  # whole files and changes: shown as they are
+
+
+def _permission_lines(
+    kind: str, metadata: dict[str, object], title: str, patterns: list[str]
+) -> tuple[list[str], bool]:
+    """What is asked, line by line, and whether that is all of it."""
+    subject = next((name for name in _SUBJECTS if isinstance(metadata.get(name), str) and metadata[name]), None)
+    about = str(metadata[subject]) if subject else title or ", ".join(patterns)
+    lines = [about]
+    if kind == "external_directory" and patterns:
+        lines = [", ".join(patterns), *lines] if subject else lines
+    told = True
+    for name, value in metadata.items():
+        if name == subject or name in _REPEATS:
+            continue
+        if name in _TEXTS and isinstance(value, str):
+            lines += value.splitlines()
+        elif isinstance(value, (str, int, float)):
+            lines += [f"{name}: {value}"] if value != "" else []
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            lines.append(f"{name}: {', '.join(value)}")
+        else:
+            told = False
+    if kind == "bash" and subject != "command":
+        told = False  # the patterns alone leave out what is redirected where
+    return lines, told and bool(about)
 
 
 class _Option(msgspec.Struct):
@@ -231,10 +266,11 @@ class QuestionInfo(msgspec.Struct):
     id: str
     sessionID: str
     questions: list[_Question] = []
+    more: bool = False
 
     def known(self, at: int) -> Request:
         """The record of core."""
-        questions = tuple(question.known() for question in self.questions[:20])
+        questions = tuple(question.known() for question in self.questions[:MAX_QUESTIONS])
         first = questions[0] if questions else Question("")
         return Request(
             id=self.id[:SHORT],
@@ -242,6 +278,7 @@ class QuestionInfo(msgspec.Struct):
             kind=RequestKind.QUESTION,
             title=first.header or "question",
             detail=first.question,
+            whole=not self.more and len(self.questions) <= MAX_QUESTIONS,
             questions=questions,
             asked_at=id_time(self.id, at),
         )

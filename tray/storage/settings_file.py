@@ -39,6 +39,10 @@ def template() -> str:
     section = ""
     for setting in SETTINGS:
         head, _, key = setting.key.partition(".")
+        if not key:
+            first, *rest = setting.example
+            lines += ["", f"# {first}  # {setting.about} ({setting.allowed})", *(f"# {line}" for line in rest)]
+            continue
         if head != section:
             lines += ["", f"[{head}]"]
             section = head

@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from tray.core.problem import Problem
+from tray.surfaces.commands import Commands
+
 log = logging.getLogger(__name__)
 
 WATCH_EVERY = 0.25  # s; a watching terminal is sent at most one report in this time
@@ -18,14 +21,15 @@ WATCH_EVERY = 0.25  # s; a watching terminal is sent at most one report in this 
 class _Call(msgspec.Struct):
     id: int
     method: str
+    params: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Control:
-    """Answers `status` and `quit`; after `watch` sends a report whenever something changed."""
+    """Answers `status`, and all that Commands knows; after `watch` sends a report whenever something changed."""
 
-    def __init__(self, status: Callable[[], dict[str, Any]], quit_: Callable[[], None]) -> None:
+    def __init__(self, status: Callable[[], dict[str, Any]], commands: Commands) -> None:
         self._status = status
-        self._quit = quit_
+        self._commands = commands
         self._watching: set[asyncio.Event] = set()
 
     def changed(self) -> None:
@@ -34,7 +38,7 @@ class Control:
             event.set()
 
     async def serve(self, ws: web.WebSocketResponse) -> None:
-        """Answer one client until it leaves."""
+        """Answer one client until it leaves, one call after the other."""
         watch: asyncio.Task[None] | None = None
         try:
             async for message in ws:
@@ -47,15 +51,17 @@ class Control:
                     await _send(ws, {"id": call.id, "result": self._status()})
                 elif call.method == "watch" and watch is None:
                     watch = asyncio.get_running_loop().create_task(self._watch(ws), name="watch")
-                elif call.method == "quit":
-                    await _send(ws, {"id": call.id, "result": {}})
-                    self._quit()
                 else:
-                    error = {"code": -32601, "message": f"no method {call.method[:80]!r}"}
-                    await _send(ws, {"id": call.id, "error": error})
+                    await _send(ws, {"id": call.id, **await self._carry_out(call)})
         finally:
             if watch is not None:
                 watch.cancel()
+
+    async def _carry_out(self, call: _Call) -> dict[str, Any]:
+        try:
+            return {"result": await self._commands.run(call.method, call.params)}
+        except Problem as problem:
+            return {"error": {"code": -32602, "message": str(problem), "usage": problem.is_usage}}
 
     async def _watch(self, ws: web.WebSocketResponse) -> None:
         event = asyncio.Event()

@@ -7,15 +7,18 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from desktop_notifier import DesktopNotifier, Icon, Urgency
+from desktop_notifier import Button, DesktopNotifier, Icon, ReplyField, Urgency
 
 from tray.core.alerts import Alert, Reason
-from tray.core.model import SessionKey
-from tray.core.text import shorten
+from tray.core.answers import Permit, Reply, RequestKey, Verdict
+from tray.core.choices import Choice, GoTo, Respond
+from tray.core.model import Request, RequestKind
+from tray.core.text import is_shown_whole, shorten, width
 from tray.system import notification_daemon
 
 log = logging.getLogger(__name__)
@@ -24,25 +27,38 @@ SEND_TIMEOUT = 5.0  # s; a stopped daemon would let a send wait for ever
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
 SAID = "said"  # the key of what is no session's
 BODY_COLUMNS = 200  # Windows raises above 256 characters
+BODY_LINES = 3
+BUTTONS = 4  # more do not fit beside each other on any desktop
+BUTTON_COLUMNS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ToastButton:
+    """A button, and what it chooses. It hangs on its own toast: a stale one chooses nothing but what it always did."""
+
+    label: str
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True)
 class Toast:
-    """What is shown: plain text, not yet escaped or cut. With a session, a click goes there."""
+    """What is shown: plain text, not yet escaped or cut."""
 
     title: str
     body: str
     urgent: bool = False
-    session: SessionKey | None = None
+    click: Choice | None = None
+    buttons: tuple[ToastButton, ...] = ()
+    field: Callable[[str], Choice] | None = None  # what a text typed into it chooses, where the platform has one
 
 
 class Notifications:
-    """A first-in-first-out lane to the desktop. `on_click` is called on the loop with the toast's session."""
+    """A first-in-first-out lane to the desktop. `on_choice` is called on the loop with what a toast was clicked for."""
 
-    def __init__(self, app_name: str, icon: Path | None, on_click: Callable[[SessionKey], None]) -> None:
+    def __init__(self, app_name: str, icon: Path | None, on_choice: Callable[[Choice], None]) -> None:
         self._app_name = app_name
         self._icon = Icon(path=icon) if icon is not None else None
-        self._on_click = on_click
+        self._on_choice = on_choice
         self._notifier: DesktopNotifier | None = None
         self._live: dict[str, str] = {}  # toast key -> the notifier's own id
         self._wanted: dict[str, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
@@ -52,8 +68,7 @@ class Notifications:
 
     def show(self, alert: Alert) -> None:
         """Show the alert in place of whatever is shown for its session."""
-        toast = Toast(alert.title, alert.body, urgent=alert.reason is not Reason.FINISHED, session=alert.session)
-        self._want(alert.session.session, toast)
+        self._want(alert.session.session, toast_of(alert))
 
     def say(self, title: str, body: str) -> None:
         """Say what was done; in place of whatever was said before."""
@@ -123,13 +138,18 @@ class Notifications:
             self._notifier = DesktopNotifier(app_name=self._app_name, app_icon=self._icon)
         if sys.platform == "darwin" and not await self._notifier.has_authorisation():
             return False
-        session = toast.session
+        choose, click, field = self._on_choice, toast.click, toast.field
+        buttons = [
+            Button(title=button.label, on_pressed=partial(choose, button.choice)) for button in toast.buttons[:BUTTONS]
+        ]
         sending = self._notifier.send(
             title,
             body,
             urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
             on_dispatched=lambda: taken.append(True),
-            on_clicked=None if session is None else lambda: self._on_click(session),
+            on_clicked=None if click is None else partial(choose, click),
+            buttons=buttons,
+            reply_field=None if field is None else ReplyField(on_replied=lambda text: choose(field(text))),
         )
         try:
             identifier = await asyncio.wait_for(sending, SEND_TIMEOUT)
@@ -172,6 +192,49 @@ class Notifications:
         self._complained = True
 
 
+def toast_of(alert: Alert) -> Toast:
+    """The toast of an alert: a click goes to the session, the buttons answer what can be answered in so few words."""
+    go = GoTo(alert.session)
+    urgent = alert.reason is not Reason.FINISHED
+    if alert.request is None:
+        return Toast(alert.title, alert.body, urgent=urgent, click=go)
+    answers = _answers(alert, alert.request) if alert.answerable and fits(alert.body) else None
+    if answers is None:
+        return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=(ToastButton("Review…", go),))
+    return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=answers, field=_field(alert, alert.request))
+
+
+def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
+    """The buttons that answer; None where so few and so short ones cannot. Never "always": that is a menu's matter."""
+    key = RequestKey(alert.session.server, request.id)
+    if request.kind is RequestKind.PERMISSION:
+        if not request.whole or not is_shown_whole(request.detail):
+            return None
+        return (
+            ToastButton("Allow once", Respond(key, Permit(Verdict.ONCE), request)),
+            ToastButton("Reject", Respond(key, Permit(Verdict.REJECT), request)),
+        )
+    if len(request.questions) != 1 or request.questions[0].multiple:
+        return None
+    labels = [option.label for option in request.questions[0].options]
+    if len(labels) > BUTTONS or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels):
+        return None
+    return tuple(ToastButton(label, Respond(key, Reply(((label,),)), request)) for label in labels)
+
+
+def _field(alert: Alert, request: Request) -> Callable[[str], Choice] | None:
+    if request.kind is not RequestKind.QUESTION or not request.questions[0].custom:
+        return None
+    key = RequestKey(alert.session.server, request.id)
+    return lambda text: Respond(key, Reply(((text,),)), request)
+
+
 def body_text(body: str) -> str:
     """At most three clean lines."""
-    return "\n".join(shorten(line, BODY_COLUMNS) for line in body.splitlines()[:3])
+    return "\n".join(shorten(line, BODY_COLUMNS) for line in body.splitlines()[:BODY_LINES])
+
+
+def fits(body: str) -> bool:
+    """Whether `body_text` leaves nothing of it out."""
+    lines = body.splitlines()
+    return len(lines) <= BODY_LINES and all(width(line) <= BODY_COLUMNS for line in lines)

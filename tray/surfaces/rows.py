@@ -69,7 +69,7 @@ def reason(row: Row) -> str:
 
 def request_text(request: Request) -> str:
     """What a request asks, in one line: "bash: ls -la"."""
-    detail = clean(request.detail[:2000])
+    detail = clean(request.detail[:2000].partition("\n")[0])
     return detail if not request.title or detail == request.title else f"{clean(request.title)}: {detail}"
 
 

@@ -6,31 +6,68 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from tray.core.board import Row, project_scope, session_scope
-from tray.core.choices import Choice, Dismiss, GoTo, Mute, MuteSpan, Unmute
+from tray.core.choices import (
+    FOREVER,
+    Archive,
+    CopyAttachCommand,
+    CopySessionID,
+    Delete,
+    Dismiss,
+    Fork,
+    GoTo,
+    Mute,
+    MuteSpan,
+    OpenInBrowser,
+    Prompt,
+    Rename,
+    Stop,
+    Unmute,
+)
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Status
 from tray.core.text import amount, shorten
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import details, row_label
-
-FOREVER = 2**53  # the end of a mute without one
+from tray.surfaces.rows import details, row_label, title
 
 
 def session_entries(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
     """A session's line, and under it all that can be done with it and all that is known of it."""
     session = row.session
     scope, place = session_scope(session.id), project_scope(session.directory or row.server.directory)
-    news: Choice | None = Dismiss(row.key) if row.status in (Status.ERROR, Status.COMPLETED) else None
-    actions: list[Entry] = [
-        Item("go", "Go there", GoTo(row.key)),
+    ways: list[Entry] = [Item("go", "Go there", GoTo(row.key))]
+    if row.server.url is not None:
+        ways.append(Item("browser", "Open in browser", OpenInBrowser(row.key)))
+    ways += [
+        Item("copy-command", "Copy attach command", CopyAttachCommand(row.key)),
+        Item("copy-id", "Copy session ID", CopySessionID(row.key)),
+    ]
+    quiet: list[Entry] = [
         Item("mute", mute_label(fleet.mutes, scope, "this session"), children=mute_menu(fleet.mutes, scope)),
         Item("mute-project", mute_label(fleet.mutes, place, "this project"), children=mute_menu(fleet.mutes, place)),
     ]
-    if news is not None:
-        actions.append(Item("dismiss", "Dismiss", news))
+    if row.status in (Status.ERROR, Status.COMPLETED):
+        quiet.append(Item("dismiss", "Dismiss", Dismiss(row.key)))
+    deeds = _deeds(fleet, row) if row.server.verified and row.server.live else []
     told = [Item(key, text) for key, text in details(row, fleet, at)]
-    children = (*actions, Separator("details"), *told)
+    children = (*ways, Separator("ways"), *quiet, *deeds, Separator("details"), *told)
     return (Item(session.id, row_label(row, at), children=children),)
+
+
+def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
+    """What OpenCode can do with a session; what cannot be undone asks again."""
+    key, name = row.key, shorten(title(row.session), 40)
+    below = len(fleet.tree(key)) - 1
+    also = f" and {below} subagent session{'s' if below > 1 else ''}" if below else ""
+    deeds: list[Entry] = [
+        Item("prompt", "Send a prompt…", Prompt(key)),
+        Item("fork", "Fork", Fork(key)),
+        Item("rename", "Rename…", Rename(key)),
+        Item("archive", "Archive", Archive(key)),
+        Item("delete", "Delete", children=(Item("sure", f"Yes, delete “{name}”{also} for good", Delete(key)),)),
+    ]
+    if row.status.urgency <= Status.BUSY.urgency and row.status is not Status.ERROR:
+        deeds.insert(0, Item("stop", "Stop", children=(Item("sure", f"Yes, stop “{name}”", Stop(key)),)))
+    return [Separator("deeds"), *deeds]
 
 
 def server_entries(server: Server) -> tuple[Entry, ...]:

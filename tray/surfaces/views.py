@@ -11,9 +11,10 @@ from tray.core.board import EVERYTHING, Board, Row
 from tray.core.choices import GoTo, GoToNext, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
 from tray.core.model import Status
-from tray.core.text import age, shorten, width
+from tray.core.text import age, shorten
+from tray.surfaces.answers import answer_entry
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import REASON, project, reason, request_text, row_label, title
+from tray.surfaces.rows import project, row_label, title
 from tray.surfaces.submenus import mute_label, mute_menu, server_entries, session_entries, today
 from tray.surfaces.view import IconView, TrayView
 
@@ -172,12 +173,10 @@ class Views:
 
 
 def _row_entries(row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:
-    """A session's row, and what it asks where the row does not say all of it."""
+    """A session's row, and under it each of its requests with the answers to it."""
     entries: list[Entry] = [
         Item(row.session.id, row_label(row, at, with_project=with_project), GoTo(row.key)),
     ]
-    told_whole = len(row.requests) == 1 and width(reason(row)) <= REASON
-    for request in row.requests if row.status.needs_person and not told_whole else ():
-        sending = " (sending…)" if request.sending else ""
-        entries.append(Item(f"{row.session.id}:{request.id}", f"      {shorten(request_text(request), 56)}{sending}"))
+    if row.status.needs_person:
+        entries += [answer_entry(row, request) for request in row.requests]
     return tuple(entries)

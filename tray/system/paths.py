@@ -20,6 +20,7 @@ class Paths:
     settings: Path
     token: Path
     cache: Path
+    audit: Path
     log: Path
     plugin: Path  # the plugin inside OpenCode's configuration
 
@@ -31,6 +32,7 @@ class Paths:
             settings=Path(platformdirs.user_config_dir(NAME, appauthor=False)) / "settings.toml",
             token=Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token"),
             cache=Path(environment.get("OPENCODE_MONITOR_CACHE_FILE") or data / "cache.json"),
+            audit=data / "audit.jsonl",
             log=Path(
                 environment.get("OPENCODE_MONITOR_LOG_FILE")
                 or Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "tray.log"

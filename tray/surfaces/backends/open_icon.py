@@ -101,7 +101,8 @@ class FirstThatShows:
 
 async def _panel() -> bool | None:
     """Whether StatusNotifier panels are there; None: not even a session bus."""
-    from tray.surfaces.backends.session_bus import BusError, connect, host_registered  # noqa: PLC0415  # Linux only
+    from tray.surfaces.backends.dbus_watcher import host_registered  # noqa: PLC0415  # Linux only
+    from tray.system.session_bus import BusError, connect  # noqa: PLC0415  # likewise
 
     try:
         bus = await connect()

@@ -1,0 +1,59 @@
+"""The multiplexer tmux: its own commands choose the client, the window and the pane."""
+
+from __future__ import annotations
+
+import re
+
+from tray.actions.attach.rung import Detached, Shown
+from tray.system.processes import Seat, seat_of
+from tray.system.run import Ran, run
+
+
+class Tmux:
+    """A Multiplexer."""
+
+    name = "tmux"
+
+    def detect(self, seat: Seat) -> bool:
+        """Whether tmux told the program of its socket and its pane."""
+        return _socket(seat) is not None and bool(re.fullmatch(r"%\d+", seat.variable("TMUX_PANE")))
+
+    async def go(self, seat: Seat) -> Shown | Detached | None:
+        """Show the pane in the client that looks at its session, else in the one that was used last."""
+        socket, pane = _socket(seat) or "", seat.variable("TMUX_PANE")
+        form = "#{session_id} #{window_id} #{pane_tty}"
+        listed = await _tmux(socket, "list-panes", "-a", "-f", f"#{{==:#{{pane_id}},{pane}}}", "-F", form)
+        places = {line.split(" ")[0]: line.split(" ") for line in listed.out.splitlines() if line.count(" ") == 2}
+        if not places or (seat.tty and all(tty != seat.tty for _, _, tty in places.values())):
+            return None  # gone; or another server took the socket over, and this pane is another one
+        best = await _client(socket, places)
+        if best is None:
+            session, window, _ = next(iter(places.values()))
+            await _tmux(socket, "select-window", "-t", f"{session}:{window}")
+            await _tmux(socket, "select-pane", "-t", pane)
+            return Detached(["tmux", "-S", socket, "attach-session", "-t", session])
+        tty, pid, session = best
+        where = places.get(session) or next(iter(places.values()))
+        shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
+        return Shown(seat_of(pid) or Seat(pid, tty)) if shown.ok else None
+
+
+async def _client(socket: str, sessions: dict[str, list[str]]) -> tuple[str, int, str] | None:
+    """The terminal, process and session of the client to use; None where nobody looks."""
+    form = "#{client_control_mode} #{client_activity} #{client_pid} #{session_id} #{client_tty}"
+    listed = await _tmux(socket, "list-clients", "-F", form)
+    clients = [line.split(" ", 4) for line in listed.out.splitlines() if line.count(" ") >= 4]
+    people = [client for client in clients if client[0] != "1"]  # a program that steers tmux shows nothing
+    if not people:
+        return None
+    _, _, pid, session, tty = max(people, key=lambda client: (client[3] in sessions, int(client[1])))
+    return tty, int(pid), session
+
+
+def _socket(seat: Seat) -> str | None:
+    socket = seat.variable("TMUX").partition(",")[0]
+    return socket if socket.startswith("/") else None
+
+
+async def _tmux(socket: str, *words: str) -> Ran:
+    return await run(["tmux", "-u", "-S", socket, *words])  # -u: or it writes _ for what is not ASCII

@@ -1,0 +1,186 @@
+"""Every choice of a person, carried out. What could not be done as asked is said, with what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from typing_extensions import assert_never
+
+from tray.actions.mute import end_of
+from tray.actions.reply import Replies
+from tray.actions.sessions import act
+from tray.core.answers import Answer, Permit, Reply, Verdict
+from tray.core.attention import next_in_line
+from tray.core.board import Board
+from tray.core.calls import Call
+from tray.core.choices import (
+    AnswerChoice,
+    Archive,
+    ChooseLabel,
+    CopyAttachCommand,
+    CopySessionID,
+    Delete,
+    Dismiss,
+    Done,
+    Fork,
+    GoTo,
+    GoToNext,
+    Mute,
+    OpenInBrowser,
+    Prompt,
+    Rename,
+    Respond,
+    RespondInWords,
+    SendDraft,
+    SessionChoice,
+    ShowDiff,
+    ShowMessages,
+    ShowTodos,
+    Stop,
+    Surface,
+    Unmute,
+)
+from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, SessionSeen
+from tray.core.fleet import Fleet
+from tray.core.model import Server, Session, SessionKey
+from tray.core.text import shorten
+
+NOT_SENT = Done("Nothing was sent", as_asked=True)
+
+
+class Going(Protocol):
+    """The ways to a session."""
+
+    async def go(self, session: Session, server: Server) -> Done:
+        """Take the person there, by the best way there is."""
+
+    async def browse(self, session: Session, server: Server) -> Done:
+        """Open its web page."""
+
+    async def copy_command(self, session: Session, server: Server) -> Done:
+        """Put the command that opens it on the clipboard."""
+
+    async def copy(self, text: str) -> Done:
+        """Put a text on the clipboard."""
+
+
+Ask = Callable[[str, str, str], Awaitable["str | None"]]  # title, question, what stands there at first → what was typed
+
+
+class Actions:
+    """Carries choices out; lives on the loop's thread."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        board: Board,
+        replies: Replies,
+        going: Going,
+        call: Call,
+        ask: Ask,
+        apply: Callable[[Event], None],
+        now: Callable[[], int],
+    ) -> None:
+        self._fleet = fleet
+        self._board = board
+        self._replies = replies
+        self._going = going
+        self._call = call
+        self._ask = ask
+        self._apply = apply
+        self._now = now
+
+    async def carry_out(
+        self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
+    ) -> Done:
+        """Do it; what came of it, once that is known."""
+        match choice:
+            case Respond() | RespondInWords() | SendDraft() | ChooseLabel():
+                return await self._answer(choice, surface)
+            case GoToNext():
+                following = next_in_line(self._board)
+                return Done("Nobody needs you") if following is None else await self._on_session(GoTo(following.key))
+            case Mute(scope, span):
+                self._apply(MuteSet(scope, end_of(span, self._now())))
+                return Done(f"Muted: {span.value}")
+            case Unmute(scope):
+                self._apply(MuteCleared(scope))
+                return Done("Not muted any more")
+            case _:
+                return await self._on_session(choice)
+
+    # ------------------------------------------------------------------ answers
+
+    async def _answer(self, choice: AnswerChoice, surface: Surface) -> Done:
+        match choice:
+            case Respond(key, answer, seen):
+                return await self._replies.send(key, answer, surface, seen)
+            case ChooseLabel(key, question, label):
+                self._apply(AnswerDrafted(key, question, label))
+                return Done("Chosen")
+            case SendDraft(key):
+                request = self._fleet.request(key)
+                return await self._replies.send(key, Reply(request.draft if request else ()), surface)
+            case RespondInWords(key):
+                words = await self._in_words(choice)
+                return NOT_SENT if words is None else await self._replies.send(key, words, surface)
+            case _:
+                assert_never(choice)
+
+    async def _in_words(self, choice: RespondInWords) -> Answer | None:
+        """Ask for the words; None: the person thought better of it, or nothing waits any more."""
+        request = self._fleet.request(choice.request)
+        if request is None:
+            return None
+        if choice.question is None:
+            asked = f"Reject “{shorten(request.detail, 80)}”. What should the agent do instead?"
+            words = await self._ask("Reject with a message", asked, "")
+            return Permit(Verdict.REJECT, words) if words else None
+        if not 0 <= choice.question < len(request.questions):
+            return None
+        words = await self._ask("Your answer", request.questions[choice.question].question, "")
+        if not words:
+            return None
+        if len(request.questions) == 1 and not request.questions[0].multiple:
+            return Reply(((words,),))
+        self._apply(AnswerDrafted(choice.request, choice.question, words))
+        return None
+
+    # ------------------------------------------------------------------ sessions
+
+    async def _on_session(self, choice: SessionChoice) -> Done:
+        session, server = self._found(choice.session)
+        if session is None or server is None:
+            return Done("This session is gone: OpenCode has removed it, or its server went away", ok=False)
+        match choice:
+            case GoTo(key):
+                done = await self._going.go(session, server)
+                self._apply(SessionSeen(key))
+                return done
+            case OpenInBrowser(key):
+                done = await self._going.browse(session, server)
+                self._apply(SessionSeen(key))
+                return done
+            case CopyAttachCommand():
+                return await self._going.copy_command(session, server)
+            case CopySessionID():
+                return await self._going.copy(session.id)
+            case Dismiss(key):
+                self._apply(SessionSeen(key))
+                return Done("Dismissed")
+            case Rename(key, None):
+                title = await self._ask("Rename", "The session's title:", session.title)
+                return await act(self._call, Rename(key, title), self._now()) if title else Done("Not renamed")
+            case Prompt(key, None):
+                text = await self._ask("Prompt", f"Tell “{shorten(session.title or session.id, 60)}”:", "")
+                return await act(self._call, Prompt(key, text), self._now()) if text else NOT_SENT
+            case (
+                Stop() | Fork() | Rename() | Archive() | Delete() | Prompt() | ShowMessages() | ShowTodos() | ShowDiff()
+            ):
+                return await act(self._call, choice, self._now())
+            case _:
+                assert_never(choice)
+
+    def _found(self, key: SessionKey) -> tuple[Session | None, Server | None]:
+        return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)

@@ -1,0 +1,143 @@
+"""Answering a request: sent once, shown as sending until OpenCode itself says that it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from typing_extensions import assert_never
+
+from tray.core.answers import Answer, AnswerError, Decline, Permit, Reply, RequestKey, Verdict, asks_the_same, check
+from tray.core.calls import Call, CallError, Why
+from tray.core.choices import Done, Surface
+from tray.core.events import AnswerFailed, AnswerSent, Event, RequestClosed
+from tray.core.fleet import Fleet
+from tray.core.model import Request, Server
+
+CONFIRMED_WITHIN = 10.0  # s from the click to OpenCode's own event
+
+Record = Callable[[Mapping[str, Any]], None]
+
+
+class Replies:
+    """Sends answers. Each hangs on its request's id: one that is late, doubled or replayed finds nothing to answer."""
+
+    def __init__(
+        self, fleet: Fleet, apply: Callable[[Event], None], call: Call, record: Record, now: Callable[[], int]
+    ) -> None:
+        self._fleet = fleet
+        self._apply = apply
+        self._call = call
+        self._record = record
+        self._now = now
+        self._awaited: dict[RequestKey, asyncio.Event] = {}
+
+    def fleet_changed(self) -> None:
+        """Look whether OpenCode has confirmed what was sent; after each change of the fleet."""
+        for key, confirmed in self._awaited.items():
+            if self._fleet.request(key) is None:
+                confirmed.set()
+
+    async def send(self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None) -> Done:
+        """Answer, and wait for OpenCode's own word; returns what became of it. `seen`: what the person was shown."""
+        request, server = self._fleet.request(key), self._fleet.servers.get(key.server)
+        if request is None or server is None:
+            return _nothing_waits(was_there=self._fleet.was_closed(key))
+        if seen is not None and not asks_the_same(seen, request):
+            return Done("What is asked has changed since: look again", ok=False)
+        if request.sending:
+            return Done("An answer is on its way already", as_asked=False)
+        if not server.verified:
+            return Done("Its plugin has no token, so it is only watched: answer it in its terminal", ok=False)
+        if not server.live:
+            return Done("Its OpenCode is not connected: nothing was sent", ok=False)
+        try:
+            check(request, answer)
+        except AnswerError as error:
+            return Done(str(error), ok=False)
+        return await self._send(key, request, server, answer, surface)
+
+    async def _send(self, key: RequestKey, request: Request, server: Server, answer: Answer, surface: Surface) -> Done:
+        entry = _entry(request, server, answer, surface)
+        confirmed = self._awaited[key] = asyncio.Event()
+        self._apply(AnswerSent(key))
+        self._write(entry, "sending")
+        try:
+            done = await asyncio.wait_for(self._ask(key, request, answer, confirmed), CONFIRMED_WITHIN)
+        except asyncio.TimeoutError:
+            done = Done(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
+        except CallError as error:
+            done = Done(f"Not answered: {error}", ok=False)
+            if error.why is Why.NOT_FOUND:
+                self._apply(RequestClosed(key.server, request.session, key.request))
+                done = Done("It was answered elsewhere already", as_asked=False)
+        finally:
+            del self._awaited[key]
+        if not done.ok:
+            self._apply(AnswerFailed(key, done.line))
+        self._write(entry, "answered" if done.ok and done.as_asked else done.line)
+        return done
+
+    async def _ask(self, key: RequestKey, request: Request, answer: Answer, confirmed: asyncio.Event) -> Done:
+        method, params = _call_of(request, answer)
+        await self._call(key.server, method, params)
+        await confirmed.wait()
+        if not self._fleet.was_closed(key):  # its session or its server went
+            return Done("It waits no more, but OpenCode did not say that this answer was the reason", as_asked=False)
+        return Done(f"{describe(answer)}: {request.title}")
+
+    def _write(self, entry: Mapping[str, Any], result: str) -> None:
+        self._record({"at": self._now(), **entry, "result": result})
+
+
+def _nothing_waits(*, was_there: bool) -> Done:
+    if was_there:
+        return Done("It was answered already", as_asked=False)
+    return Done("No such request waits; `opencode-tray status` shows those that do", ok=False)
+
+
+def _call_of(request: Request, answer: Answer) -> tuple[str, dict[str, Any]]:
+    match answer:
+        case Permit(verdict, message):
+            told = {"requestID": request.id, "sessionID": request.session, "reply": verdict.value}
+            return "permission.reply", told | ({"message": message} if message else {})
+        case Reply(answers):
+            return "question.reply", {"requestID": request.id, "answers": [list(chosen) for chosen in answers]}
+        case Decline():
+            return "question.reject", {"requestID": request.id}
+        case _:
+            assert_never(answer)
+
+
+def describe(answer: Answer) -> str:
+    """The answer in a few words."""
+    match answer:
+        case Permit(Verdict.ONCE):
+            return "Allowed once"
+        case Permit(Verdict.ALWAYS):
+            return "Allowed always"
+        case Permit() | Decline():
+            return "Rejected"
+        case Reply():
+            return "Answered"
+        case _:
+            assert_never(answer)
+
+
+def _entry(request: Request, server: Server, answer: Answer, surface: Surface) -> dict[str, Any]:
+    """What the audit log keeps: who was answered, what, and from where; never words of a person's own."""
+    told: dict[str, Any] = {"verdict": answer.verdict.value} if isinstance(answer, Permit) else {}
+    if isinstance(answer, Permit) and answer.verdict is Verdict.ALWAYS:
+        told["always"] = list(request.always)
+    return {
+        "surface": surface.value,
+        "host": server.host,
+        "directory": server.directory,
+        "session": request.session,
+        "request": request.id,
+        "kind": request.kind.value,
+        "asked": f"{request.title}: {request.detail}"[:500],
+        "answer": describe(answer),
+        **told,
+    }

@@ -1,0 +1,51 @@
+"""Finding what a person named: by its id, or by the beginning of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from tray.core.answers import RequestKey
+from tray.core.board import Board
+from tray.core.fleet import Fleet
+from tray.core.model import SessionKey
+from tray.core.problem import Problem
+
+K = TypeVar("K")
+
+
+class NotFoundError(Problem):
+    """Nothing, or more than one thing, is called so."""
+
+
+def find_session(fleet: Fleet, board: Board, name: str) -> SessionKey:
+    """The session with this id, or whose id alone begins so. Raises NotFoundError."""
+    known: dict[str, SessionKey] = {}
+    for key in fleet.sessions:
+        row = board.row(key.session)
+        known[key.session] = row.key if row is not None else key  # of two servers the one that knows it best
+    return _only(known, name, "session")
+
+
+def find_request(fleet: Fleet, board: Board, name: str) -> RequestKey:
+    """The request with this id, or whose id alone begins so. Raises NotFoundError.
+
+    A whole id that nothing waits under is returned all the same: it may have been answered a moment ago.
+    """
+    known = {request.id: RequestKey(row.server.id, request.id) for row in board.rows() for request in row.requests}
+    if name not in known:
+        for server in fleet.servers:
+            if fleet.was_closed(key := RequestKey(server, name)):
+                return key
+    return _only(known, name, "request")
+
+
+def _only(known: Mapping[str, K], name: str, what: str) -> K:
+    if name in known:
+        return known[name]
+    alike = [key for key in known if name and key.startswith(name)]
+    if len(alike) == 1:
+        return known[alike[0]]
+    if alike:
+        raise NotFoundError(f"{len(alike)} {what}s begin with {name!r}; give more of the id")
+    raise NotFoundError(f"there is no {what} {name!r}; `opencode-tray status` shows what is there")

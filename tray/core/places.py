@@ -1,0 +1,56 @@
+"""What a person sets about other machines and servers: how to reach them, and the password for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_DESTINATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.:-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Another machine: the name that its OpenCode reports, and where ssh finds it."""
+
+    name: str
+    ssh: str  # HOST or USER@HOST
+    opencode: str = "opencode"  # the program there
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """An OpenCode server with a password. Either the password itself, or the variable that holds it."""
+
+    url: str
+    username: str = "opencode"
+    password: str = ""
+    password_env: str = ""
+
+
+def parse_hosts(value: Any) -> tuple[Host, ...]:
+    """`[[hosts]]`. Raises ValueError."""
+    hosts = tuple(Host(**table) for table in _tables(value, {"name", "ssh"}, {"opencode"}))
+    if not all(_DESTINATION.fullmatch(host.ssh) and not host.opencode.startswith("-") for host in hosts):
+        raise ValueError
+    return hosts
+
+
+def parse_servers(value: Any) -> tuple[HttpServer, ...]:
+    """`[[servers]]`. Raises ValueError."""
+    servers = tuple(HttpServer(**table) for table in _tables(value, {"url"}, {"username", "password", "password_env"}))
+    if not all(re.match(r"https?://[^/\s]+", server.url) for server in servers):
+        raise ValueError
+    return servers
+
+
+def _tables(value: Any, needed: set[str], allowed: set[str]) -> list[Mapping[str, str]]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError  # noqa: TRY004  # what the settings' parser expects of all of us
+    for table in value:
+        if not isinstance(table, Mapping) or not needed <= set(table) <= needed | allowed:
+            raise ValueError
+        if not all(isinstance(text, str) and text for text in table.values()):
+            raise ValueError
+    return list(value)

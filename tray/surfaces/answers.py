@@ -1,0 +1,121 @@
+"""The `Answer` submenu of a request: what it waits for in full, and the answers there are to it."""
+
+from __future__ import annotations
+
+from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
+from tray.core.board import Row
+from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDraft
+from tray.core.model import Question, Request, RequestKind
+from tray.core.text import is_shown_whole, shorten, wrap
+from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.rows import request_text
+
+COLUMNS = 60  # of a line of text in a menu
+LINES = 20  # of what is asked
+INDENT = "      "
+
+
+def answer_entry(row: Row, request: Request) -> Item:
+    """The item under a session's row that opens the answers to one of its requests."""
+    state = " (sending…)" if request.sending else ""
+    label = f"{INDENT}Answer: {shorten(request_text(request), 44)}{state}"
+    return Item(f"{row.session.id}:{request.id}", label, children=_entries(row, request))
+
+
+def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
+    key = RequestKey(row.server.id, request.id)
+    there = Item("go", "Go there", GoTo(row.key))
+    lines = _told(request)
+    told = [Item(f"line-{number}", line) for number, line in enumerate(lines[:LINES])]
+    if len(lines) > LINES:
+        told.append(Item("more", "…"))
+    if request.refusal:
+        told.append(Item("refusal", f"⚠ {shorten(request.refusal, COLUMNS)}"))
+    if not row.server.verified:
+        return (*told, Separator("answers"), Item("watched", "Only watched: its plugin has no token"), there)
+    if request.sending:
+        return (*told, Separator("answers"), Item("sending", "Sending…"), there)
+    if request.kind is RequestKind.QUESTION:
+        return (*told, *_to_questions(request, key), there)
+    in_sight = request.whole and len(lines) <= LINES and is_shown_whole(request.detail)
+    return (*told, Separator("answers"), *_to_permission(request, key, in_sight=in_sight), there)
+
+
+def _told(request: Request) -> list[str]:
+    if request.kind is RequestKind.QUESTION:
+        return wrap(request.detail, COLUMNS) if len(request.questions) < 2 else []
+    return [shorten(f"{request.title}:", COLUMNS), *wrap(request.detail, COLUMNS)]
+
+
+def _to_permission(request: Request, key: RequestKey, *, in_sight: bool) -> list[Entry]:
+    reject: list[Entry] = [
+        Item("reject", "Reject", Respond(key, Permit(Verdict.REJECT), request)),
+        Item("reject-in-words", "Reject with a message…", RespondInWords(key)),
+    ]
+    if not in_sight:
+        return [Item("hidden", "There is more to it than can be shown here"), *reject]
+    allow: list[Entry] = [Item("once", "Allow once", Respond(key, Permit(Verdict.ONCE), request))]
+    if request.always:
+        patterns = [line for pattern in request.always for line in wrap(pattern, COLUMNS)]
+        shown: list[Entry] = [Item(f"pattern-{number}", line) for number, line in enumerate(patterns[:LINES])]
+        if len(patterns) <= LINES and all(map(is_shown_whole, request.always)):
+            sure: Entry = Item("sure", "Yes, always allow this", Respond(key, Permit(Verdict.ALWAYS), request))
+            allow.append(Item("always", "Always allow", children=(*shown, Separator("sure"), sure)))
+    return [*allow, *reject]
+
+
+def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
+    decline = Item("decline", "Reject", Respond(key, Decline(), request))
+    if len(request.questions) == 1 and not request.questions[0].multiple:
+        question = request.questions[0]
+        options: list[Entry] = [
+            Item(
+                f"option-{number}",
+                _label(option.label, option.description),
+                Respond(key, Reply(((option.label,),)), request),
+            )
+            for number, option in enumerate(question.options)
+        ]
+        return [Separator("answers"), *options, *_own_words(question, 0, key), Separator("decline"), decline]
+    drafts = request.draft or tuple(() for _ in request.questions)
+    several = len(request.questions) > 1
+    entries: list[Entry] = []
+    for number, (question, chosen) in enumerate(zip(request.questions, drafts, strict=True)):
+        if several:
+            entries.append(Separator(f"question-{number}"))
+            entries += [Item(f"asked-{number}-{n}", line) for n, line in enumerate(wrap(question.question, COLUMNS))]
+        else:
+            entries.append(Separator("answers"))
+        entries += _choices(question, number, chosen, key)
+    missing = sum(not chosen for chosen in drafts)
+    ready = SendDraft(key) if not missing else None
+    label = "Send" if not missing else f"Send ({missing} without an answer yet)"
+    return [*entries, Separator("send"), Item("send", label, ready), decline]
+
+
+def _choices(question: Question, number: int, chosen: tuple[str, ...], key: RequestKey) -> list[Entry]:
+    labels = [option.label for option in question.options]
+    options: list[Entry] = [
+        Item(
+            f"option-{number}-{position}",
+            _label(option.label, option.description),
+            ChooseLabel(key, number, option.label),
+            checked=option.label in chosen,
+        )
+        for position, option in enumerate(question.options)
+    ]
+    own: list[Entry] = [
+        Item(f"own-{number}-{position}", f"“{shorten(text, 50)}”", ChooseLabel(key, number, text), checked=True)
+        for position, text in enumerate(text for text in chosen if text not in labels)
+    ]
+    return [*options, *own, *_own_words(question, number, key)]
+
+
+def _own_words(question: Question, number: int, key: RequestKey) -> list[Entry]:
+    if not question.custom:
+        return []
+    return [Item(f"words-{number}", "In my own words…", RespondInWords(key, number))]
+
+
+def _label(label: str, description: str) -> str:
+    return shorten(f"{label} — {description}" if description else label, COLUMNS)

@@ -1,0 +1,158 @@
+"""What a person's own commands ask for, as choices: the methods of `/client`, each with its parameters checked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from tray.core.answers import Answer, Decline, Permit, Verdict, reply_of
+from tray.core.board import EVERYTHING, Board, project_scope, session_scope
+from tray.core.choices import (
+    Archive,
+    Choice,
+    CopyAttachCommand,
+    CopySessionID,
+    Delete,
+    Dismiss,
+    Done,
+    Fork,
+    GoTo,
+    GoToNext,
+    Mute,
+    MuteSpan,
+    OpenInBrowser,
+    Prompt,
+    Quit,
+    Rename,
+    Respond,
+    ShowDiff,
+    ShowMessages,
+    ShowTodos,
+    Stop,
+    Surface,
+    Unmute,
+)
+from tray.core.fleet import Fleet
+from tray.core.lookup import find_request, find_session
+from tray.core.model import RequestKind, SessionKey
+from tray.core.problem import Problem
+
+
+class CommandError(Problem):
+    """The command is not one, or its parameters are not what they have to be."""
+
+    is_usage = True
+
+
+class Params(msgspec.Struct):
+    """All that a command may carry; each takes its own and ignores the rest."""
+
+    session: str = ""
+    request: str = ""
+    verdict: str = ""
+    message: str = ""
+    answers: list[str] = []
+    title: str = ""
+    text: str = ""
+    limit: int = 20
+    scope: str = ""
+    span: str = ""
+
+
+SPANS = {
+    "30m": MuteSpan.HALF_HOUR,
+    "2h": MuteSpan.TWO_HOURS,
+    "tomorrow": MuteSpan.TOMORROW,
+    "forever": MuteSpan.FOREVER,
+}
+
+
+class Commands:
+    """Turns a call into a choice, and hands it on."""
+
+    def __init__(self, fleet: Fleet, board: Board, choose: Callable[[Choice, Surface], Awaitable[Done]]) -> None:
+        self._fleet = fleet
+        self._board = board
+        self._choose = choose
+
+    async def run(self, method: str, params: msgspec.Raw) -> dict[str, Any]:
+        """Carry it out; what came of it, as plain JSON values. Raises Problem."""
+        try:
+            given = msgspec.json.decode(bytes(params) or b"{}", type=Params)
+        except msgspec.DecodeError as error:
+            raise CommandError(f"{method}: {error}") from error
+        done = await self._choose(self._choice(method, given), Surface.COMMAND)
+        return {"ok": done.ok, "line": done.line, "as_asked": done.as_asked, "result": done.result}
+
+    def _choice(self, method: str, given: Params) -> Choice:
+        match method:
+            case "quit":
+                return Quit()
+            case "next":
+                return GoToNext()
+            case "reply":
+                return self._reply(given)
+            case "mute":
+                if given.span not in SPANS:
+                    raise CommandError(f"{given.span!r} is no time to mute for; one of {', '.join(SPANS)}")
+                return Mute(self._scope(given), SPANS[given.span])
+            case "unmute":
+                return Unmute(self._scope(given))
+            case _:
+                return self._on_session(method, given)
+
+    def _reply(self, given: Params) -> Choice:
+        key = find_request(self._fleet, self._board, given.request)
+        request = self._fleet.request(key)
+        answer: Answer
+        if given.answers:
+            if request is None or request.kind is not RequestKind.QUESTION:
+                raise CommandError("this is a permission: once, always or reject")
+            answer = reply_of(request, given.answers)
+        elif given.verdict not in [verdict.value for verdict in Verdict]:
+            raise CommandError(f"{given.verdict!r} is no answer; once, always or reject")
+        elif request is not None and request.kind is RequestKind.QUESTION and given.verdict == Verdict.REJECT.value:
+            answer = Decline()
+        else:
+            answer = Permit(Verdict(given.verdict), given.message)
+        return Respond(key, answer)
+
+    def _scope(self, given: Params) -> str:
+        if given.scope == "everything":
+            return EVERYTHING
+        if given.scope == "project" and not given.session:
+            raise CommandError("whose project? name one of its sessions")
+        key = find_session(self._fleet, self._board, given.session)
+        session, server = self._fleet.sessions[key], self._fleet.servers[key.server]
+        if given.scope == "project":
+            return project_scope(session.directory or server.directory)
+        return session_scope(session.id)
+
+    def _on_session(self, method: str, given: Params) -> Choice:
+        makes: dict[str, Callable[[SessionKey], Choice]] = {
+            "attach": GoTo,
+            "browser": OpenInBrowser,
+            "copy-command": CopyAttachCommand,
+            "copy-id": CopySessionID,
+            "stop": Stop,
+            "fork": Fork,
+            "archive": Archive,
+            "delete": Delete,
+            "dismiss": Dismiss,
+            "todos": ShowTodos,
+            "diff": ShowDiff,
+        }
+        if method not in (*makes, "rename", "prompt", "messages"):
+            raise CommandError(f"there is no command {method[:80]!r}")
+        key = find_session(self._fleet, self._board, given.session)
+        match method:
+            case "rename":
+                return Rename(key, given.title)
+            case "prompt":
+                return Prompt(key, given.text)
+            case "messages":
+                return ShowMessages(key, given.limit)
+            case _:
+                return makes[method](key)

@@ -1,0 +1,139 @@
+"""A new terminal window that runs a command: the person's own terminal, else the first that is known and there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tray.system import launch
+from tray.system.run import start
+
+STARTED_WITHIN = 8.0  # s that a terminal gets to open and to run what it was given
+FAILED_WITHIN = 1.0  # s that one gets which ended badly: mate-terminal does, though its window opens
+
+# What goes between a terminal's name and the command that it runs.
+TERMINALS: Mapping[str, Sequence[str]] = {
+    "ghostty": ("-e",),
+    "kitty": ("--",),
+    "wezterm": ("start", "--always-new-process", "--"),
+    "alacritty": ("-e",),
+    "foot": (),
+    "gnome-terminal": ("--",),
+    "ptyxis": ("--new-window", "--"),
+    "kgx": ("--",),
+    "konsole": ("-e",),
+    "xfce4-terminal": ("-x",),
+    "mate-terminal": ("-x",),
+    "cosmic-term": ("--",),
+    "tilix": ("-e",),
+    "terminator": ("-u", "-x"),
+    "lxterminal": ("-e",),
+    "qterminal": ("-e",),
+    "rio": ("-e",),
+    "urxvt": ("-e",),
+    "st": ("-e",),
+    "xterm": ("-e",),
+    "uxterm": ("-e",),
+}
+MAC_TERMINALS = {"terminal": "Terminal", "iterm2": "iTerm", "iterm": "iTerm", "ghostty": "Ghostty"}
+_OF_A_TERMINAL = ("TMUX", "ZELLIJ", "KITTY_", "WEZTERM_", "KONSOLE_", "WINDOWID", "GNOME_TERMINAL_", "ITERM_", "TERM_")
+
+
+async def open_terminal(
+    command: Sequence[str],
+    *,
+    folder: str = "",
+    environment: Mapping[str, str] | None = None,
+    preferred: Sequence[str] = (),
+) -> str | None:
+    """Run the command in a new terminal window; the name of the terminal, or None where none could be opened.
+
+    `preferred` is the person's own choice: a terminal's name, or that with the arguments that go before a command.
+    """
+    for opener in _openers(preferred):
+        if not shutil.which(opener[0]):
+            continue
+        job = _job(command, folder, environment or {})
+        started = await start([*opener, *_launcher(job)], _outside())
+        if await _is_taken(job, STARTED_WITHIN if started else FAILED_WITHIN):
+            return Path(opener[0]).name
+        _withdraw(job)
+    return None
+
+
+def _launcher(job: Path) -> list[str]:
+    words = [sys.executable, "-I", launch.__file__, str(job)]
+    if sys.platform != "darwin":
+        return words
+    script = job.with_name("open.command")  # macOS opens files, not commands; it holds nothing but our own paths
+    script.write_text(f"#!/bin/sh\nrm -f {shlex.quote(str(script))}\nexec {shlex.join(words)}\n", encoding="utf-8")
+    script.chmod(0o700)
+    return [str(script)]
+
+
+def _job(command: Sequence[str], folder: str, environment: Mapping[str, str]) -> Path:
+    path = Path(tempfile.mkdtemp(prefix="opencode-tray-")) / "job"
+    told = {"command": list(command), "folder": folder, "environment": dict(environment)}
+    path.write_text(json.dumps(told), encoding="utf-8")  # in a folder that is ours alone
+    return path
+
+
+async def _is_taken(job: Path, within: float) -> bool:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while os.path.exists(job):  # noqa: ASYNC240, PTH110  # a look at a local folder takes microseconds
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+def _withdraw(job: Path) -> None:
+    shutil.rmtree(job.parent, ignore_errors=True)
+
+
+def _outside() -> dict[str, str]:
+    """Our environment without what tells programs of the terminal that we were started in."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OF_A_TERMINAL)}
+
+
+def _openers(preferred: Sequence[str]) -> list[list[str]]:
+    """The ways to open a terminal, the best first."""
+    if sys.platform == "win32":
+        return [["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
+    if sys.platform == "darwin":
+        application = MAC_TERMINALS.get((preferred[0] if preferred else "terminal").lower())
+        wanted = [["open", "-a", application]] if application else []
+        return [*_known(preferred), *wanted, ["open", "-a", "Terminal"]]
+    named = os.environ.get("TERMINAL", "")
+    return [
+        *_known(preferred),
+        *_known([named] if named else []),
+        ["xdg-terminal-exec"],
+        *_debian(),
+        *([name, *words] for name, words in TERMINALS.items()),
+    ]
+
+
+def _known(words: Sequence[str]) -> list[list[str]]:
+    if not words:
+        return []
+    if len(words) > 1:
+        return [list(words)]
+    return [[words[0], *TERMINALS.get(Path(words[0]).name, ("-e",))]]
+
+
+def _debian() -> list[list[str]]:
+    """Debian's own choice, by the name of the program that is behind it where we know that better."""
+    alternative = shutil.which("x-terminal-emulator")
+    if alternative is None:
+        return []
+    behind = Path(alternative).resolve().name.removesuffix(".wrapper")
+    return [[behind, *TERMINALS[behind]]] if behind in TERMINALS else [[alternative, "-e"]]

@@ -1,0 +1,49 @@
+"""Windows: bringing the window of a process up; its tab Windows Terminal lets nobody choose."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
+
+    _user32 = ctypes.WinDLL("user32")
+    _Visit = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+    _user32.EnumWindows.argtypes = [_Visit, wintypes.LPARAM]
+    _user32.GetWindowThreadProcessId.argtypes = [wintypes.HWND, ctypes.POINTER(wintypes.DWORD)]
+    for _name in ("IsWindowVisible", "IsIconic", "SetForegroundWindow"):
+        getattr(_user32, _name).argtypes = [wintypes.HWND]
+    _user32.ShowWindow.argtypes = [wintypes.HWND, ctypes.c_int]
+    _user32.GetForegroundWindow.restype = wintypes.HWND
+
+    _RESTORE, _ALT, _KEY_UP = 9, 0x12, 2
+
+    def raise_window(owners: Collection[int]) -> tuple[int, bool]:
+        """Bring one of the processes' windows up. Returns how many there are, and whether one is in front now."""
+        found: list[int] = []
+
+        def visit(window: int, _: int) -> bool:
+            pid = wintypes.DWORD()
+            _user32.GetWindowThreadProcessId(window, ctypes.byref(pid))
+            if pid.value in owners and _user32.IsWindowVisible(window):
+                found.append(window)
+            return True
+
+        _user32.EnumWindows(_Visit(visit), 0)
+        if not found:
+            return 0, False
+        if _user32.IsIconic(found[0]):
+            _user32.ShowWindow(found[0], _RESTORE)
+        if not _user32.SetForegroundWindow(found[0]):
+            _user32.keybd_event(_ALT, 0, 0, 0)  # a key press of ours lifts the lock on the foreground
+            _user32.keybd_event(_ALT, 0, _KEY_UP, 0)
+            _user32.SetForegroundWindow(found[0])
+        return len(found), _user32.GetForegroundWindow() == found[0]
+
+else:
+
+    def raise_window(owners: Collection[int]) -> tuple[int, bool]:  # noqa: ARG001
+        """Nothing: there are no such windows."""
+        return 0, False
