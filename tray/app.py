@@ -28,6 +28,7 @@ from tray.core.choices import (
     Quit,
     Respond,
     RespondInWords,
+    RotateToken,
     RunDoctor,
     SendDraft,
     Surface,
@@ -41,6 +42,7 @@ from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings, template
+from tray.storage.token import Token, TokenError
 from tray.surfaces.commands import Commands
 from tray.surfaces.control import Control
 from tray.surfaces.notifications import Notifications
@@ -75,7 +77,7 @@ class App:
         paths: Paths,
         settings: Settings,
         flags: Mapping[str, Any],
-        token: Callable[[], str],
+        token: Token,
         *,
         notify: bool = True,
     ) -> None:
@@ -86,6 +88,7 @@ class App:
         self._board = Board(self._fleet)
         self._views = Views(self._fleet, self._board)
         self._alerts = Alerts(settings.alert_rules)
+        self._token = token
         self._listener = Listener(token, self.apply, now)
         call = self._listener.call
         self._replies = Replies(self._fleet, self.apply, call, self._record, now)
@@ -252,6 +255,8 @@ class App:
                 return await self._open_settings()
             case RunDoctor():
                 return await self._run_doctor()
+            case RotateToken():
+                return await self._rotate_token()
             case Quit():
                 self.stop()
                 return Done("The tray stops. Agents go on")
@@ -275,6 +280,14 @@ class App:
 
     def _say(self, title: str, body: str) -> None:
         self._notifications.say(title, body)
+
+    async def _rotate_token(self) -> Done:
+        try:
+            await asyncio.to_thread(self._token.rotate)
+        except TokenError as error:
+            return Done(str(error), ok=False)
+        asyncio.get_running_loop().call_soon(self._listener.close_all, "the token was changed")  # after the answer
+        return Done("There is a new token; everybody has to prove it again")
 
     async def _open_settings(self) -> Done:
         path = self._paths.settings
@@ -303,6 +316,8 @@ class App:
             self.apply(TimePassed())
             self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()
+            if await asyncio.to_thread(self._token.reread):
+                self._listener.close_all("the token was changed")
             self._refresh_soon(0)
             if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
                 self._unsaved, self._saved_at = False, steady

@@ -34,6 +34,7 @@ from tray.app import App  # noqa: E402
 from tray.cli.run import collect_rarely  # noqa: E402
 from tray.core.settings import PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
+from tray.storage.token import Token  # noqa: E402
 from tray.surfaces.view import TrayView  # noqa: E402
 from tray.system.paths import Paths  # noqa: E402
 from tray_process import Home, free_port  # noqa: E402
@@ -249,7 +250,7 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
     )
     settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port()})
     collect_rarely()
-    app = App(paths, settings, {}, lambda: TOKEN, notify=False)
+    app = App(paths, settings, {}, Token(TOKEN), notify=False)
     port = await app.start()
     shown: list[tuple[float, int]] = []  # when, and how many work
 

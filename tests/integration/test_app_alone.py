@@ -21,6 +21,7 @@ from tray.core.choices import Choice, Dismiss, Done, GoToNext, Mute, MuteSpan, S
 from tray.core.model import SessionKey
 from tray.core.settings import PORT
 from tray.storage.settings_file import load_settings
+from tray.storage.token import Token
 from tray.surfaces.menu import walk
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
@@ -67,7 +68,7 @@ class Running:
         self.told = Told()
         self.views: list[TrayView] = []
         monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
-        self.app = App(self.paths, load_settings(self.settings, {}, {PORT.key: free_port()}), {}, lambda: TOKEN)
+        self.app = App(self.paths, load_settings(self.settings, {}, {PORT.key: free_port()}), {}, Token(TOKEN))
 
     @property
     def waiting(self) -> int:
@@ -198,7 +199,7 @@ def test_going_to_next_gives_the_way_there_and_looking_makes_finished_turns_idle
             await link.event("session.status", sessionID=SES, status={"type": "idle"})
             await until(lambda: running.app.status()["attention"]["state"] == "completed")
             went = await running.choose(GoToNext())
-            assert "opencode attach http://127.0.0.1:4096" in went.line
+            assert "ssh -t workstation 'opencode /home/dev/project --session" in went.line
             assert "workstation is another machine" in went.line
             assert not went.as_asked
             assert running.app.status()["attention"]["state"] == "idle"

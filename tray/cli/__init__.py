@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tray import __version__
+from tray.cli.parser import COMMANDS, READS, make_parser
 from tray.core.problem import Problem
 
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
@@ -15,7 +15,7 @@ OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 not running or failed, 2 usage, 3 the port is taken."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(_with_command(given))
+    options = make_parser().parse_args(_with_command(given))
     try:
         return _run(options)
     except Problem as problem:
@@ -28,7 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
 
 
-COMMANDS = ("run", "status", "watch", "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop")
 SEED_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}
 
 
@@ -44,36 +43,6 @@ def _with_command(given: list[str]) -> list[str]:
     if {"-h", "--help", "--version"} & set(given):
         return given
     return ["run", *given]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="opencode-tray",
-        description="One glance says whether a coding agent needs you. Without a command: run.",
-    )
-    parser.add_argument("--version", action="version", version=f"opencode-tray {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    port = argparse.ArgumentParser(add_help=False)
-    port.add_argument("--port", "--ws-port", type=int, metavar="N", help="the listener's port (41235)")
-    as_json = argparse.ArgumentParser(add_help=False)
-    as_json.add_argument("--json", action="store_true", help="for scripts")
-
-    run = commands.add_parser("run", parents=[port], help="start the tray (the default)")
-    run.add_argument("--host", metavar="H", help="where to listen (127.0.0.1)")
-    run.add_argument("--headless", action="store_true", help="no icon; everything else works")
-    run.add_argument("--no-notify", action="store_true", help="no notifications")
-    run.add_argument("--debug", action="store_true", help="a detailed log")
-    commands.add_parser("status", parents=[port, as_json], help="what the running tray knows")
-    commands.add_parser("watch", parents=[port], help="a live table of all sessions")
-    commands.add_parser("install-plugin", help="put the plugin into OpenCode's configuration")
-    commands.add_parser("uninstall-plugin", help="take the plugin out again")
-    demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")
-    demo.add_argument("--tray", action="store_true", help="feed a tray that runs already instead of starting one")
-    demo.add_argument("--headless", action="store_true", help="no icon")
-    commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
-    commands.add_parser("config", parents=[port, as_json], help="every setting, its value and where it came from")
-    commands.add_parser("stop", parents=[port], help="stop the running tray")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -98,6 +67,18 @@ def _run(options: argparse.Namespace) -> int:
             from tray.cli.status import stop
 
             return stop(options)
+        case "reply" | "attach" | "next" | "session" | "mute" | "unmute":
+            from tray.cli.act import act
+
+            return act(options)
+        case read if read in READS:
+            from tray.cli.read import READERS
+
+            return READERS[read](options)
+        case "token":
+            from tray.cli.token import token
+
+            return token(options)
         case _:
             from tray.cli.setup import SETUP
 

@@ -33,6 +33,12 @@ class NotRunningError(Problem):
     """No tray of ours answers there; the message says where, and what to do."""
 
 
+class RefusedError(Problem):
+    """The tray cannot do that; the message says why."""
+
+    is_usage = True
+
+
 class Client:
     """An authenticated connection to the running tray."""
 
@@ -40,13 +46,13 @@ class Client:
         self._socket = socket_
         self._calls = 0
 
-    async def call(self, method: str) -> Any:
-        """Call and wait for the result. Raises NotRunningError if the tray goes away or refuses."""
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call and wait for the result. Raises NotRunningError if the tray goes away, RefusedError if it says no."""
         self._calls += 1
-        await self._socket.send_json({"id": self._calls, "method": method})
+        await self._socket.send_json({"id": self._calls, "method": method, "params": dict(params or {})})
         answer = await _receive(self._socket)
         if "error" in answer:
-            raise NotRunningError(f"the tray refused {method}: {answer['error'].get('message')}")
+            raise RefusedError(str(answer["error"].get("message")))
         return answer.get("result")
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:

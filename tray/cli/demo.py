@@ -23,7 +23,7 @@ from tray.core.handshake import Side
 from tray.core.settings import HOST, PORT
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
-from tray.storage.token import given_token, read_token
+from tray.storage.token import Token, given_token, read_token
 from tray.system.paths import Paths
 
 STEP = 4.0  # s between two things that happen
@@ -53,7 +53,12 @@ def demo(options: argparse.Namespace) -> int:
         write_privately(own.token, token)
         flags = {PORT.key: options.port or 0}
         program = Program(
-            own, load_settings(own.settings, {}, flags), flags, token, headless=options.headless, notify=True
+            own,
+            load_settings(own.settings, {}, flags),
+            flags,
+            Token(token, own.token),
+            headless=options.headless,
+            notify=True,
         )
         print("A simulated fleet; nothing of yours is touched. Quit from the menu, or press Ctrl-C.")
         threading.Thread(target=_feed, args=(program, token), name="demo", daemon=True).start()

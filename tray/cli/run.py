@@ -20,7 +20,7 @@ from tray.cli.status import describe, fetch
 from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, PORT, Settings
 from tray.storage.settings_file import load_settings
-from tray.storage.token import given_token, make_token
+from tray.storage.token import Token
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
 from tray.system.ports import holder
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         DEBUG.key: options.debug or None,
     }
     settings = load_settings(paths.settings, os.environ, flags)
-    token = given_token(os.environ) or make_token(paths.token)
+    token = Token.of(os.environ, paths.token)
     _log_to(paths, debug=settings[DEBUG])
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
 
@@ -51,7 +51,7 @@ class Program:
     """The process: the icon on the main thread, everything else on the loop's."""
 
     def __init__(
-        self, paths: Paths, settings: Settings, flags: dict[str, Any], token: str, *, headless: bool, notify: bool
+        self, paths: Paths, settings: Settings, flags: dict[str, Any], token: Token, *, headless: bool, notify: bool
     ) -> None:
         self._paths = paths
         self._settings = settings
@@ -97,7 +97,7 @@ class Program:
             self._loop.close()
 
     async def _serve(self) -> None:
-        app = App(self._paths, self._settings, self._flags, lambda: self._token, notify=self._notify)
+        app = App(self._paths, self._settings, self._flags, self._token, notify=self._notify)
         try:
             await app.start()
         except OSError as error:

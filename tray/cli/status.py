@@ -8,15 +8,27 @@ import json
 from typing import Any
 
 from tray.cli import OK
-from tray.cli.client import connected
+from tray.cli.client import NotRunningError, connected
 from tray.core.text import clean
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print what the running tray knows."""
+    """Print what the running tray knows. For a bar, that no tray runs is something to show, and no error."""
+    if options.bar:
+        print(_for_bar(options))
+        return OK
     report = fetch("status", options.port)
     print(json.dumps(report, ensure_ascii=False) if options.json else describe(report))
     return OK
+
+
+def _for_bar(options: argparse.Namespace) -> str:
+    from tray.cli.bars import FORMATS
+
+    try:
+        return FORMATS[options.bar](fetch("status", options.port))
+    except NotRunningError:
+        return FORMATS[options.bar](None)
 
 
 def stop(options: argparse.Namespace) -> int:

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tray.cli import OK
-from tray.cli.client import connected
+from tray.cli.bars import FORMATS
+from tray.cli.client import NotRunningError, connected
 from tray.core.model import Status
 from tray.core.text import age, amount, shorten
 from tray.surfaces.rows import MARKS, WORDS
 
+TRY_AGAIN = 5.0  # s between two looks whether a tray runs, for a bar
 STYLES = {
     Status.WAITING_FOR_PERMISSION: "bold yellow",
     Status.WAITING_FOR_ANSWER: "bold yellow",
@@ -31,9 +33,27 @@ STYLES = {
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Show the table until Ctrl-C, or until the tray stops."""
-    asyncio.run(_watch(options.port))
+    """Show the table until Ctrl-C, or until the tray stops; for a bar, a line for each change, for ever."""
+    asyncio.run(_follow(options.port, options.bar) if options.bar else _watch(options.port))
     return OK
+
+
+async def _follow(port: int | None, bar: str) -> None:
+    told = FORMATS[bar]
+    while True:
+        try:
+            async with connected(port) as client:
+                async for report in client.watch():
+                    _tell(told(report), bar)
+        except NotRunningError:
+            _tell(told(None), bar)
+        await asyncio.sleep(TRY_AGAIN)
+
+
+def _tell(text: str, bar: str) -> None:
+    if bar == "swiftbar":
+        print("~~~")  # begins the next state of a streaming plugin
+    print(text, flush=True)
 
 
 async def _watch(port: int | None) -> None:

@@ -205,6 +205,11 @@ class RunDoctor:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateToken:
+    """Make a new token, and let nobody stay who came with the old one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Stop the tray. Agents go on."""
 
@@ -226,4 +231,4 @@ SessionChoice = (
     | Dismiss
 )
 AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
-Choice = SessionChoice | AnswerChoice | GoToNext | Mute | Unmute | OpenSettings | RunDoctor | Quit
+Choice = SessionChoice | AnswerChoice | GoToNext | Mute | Unmute | OpenSettings | RunDoctor | RotateToken | Quit

@@ -93,6 +93,11 @@ class Listener:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def close_all(self, why: str) -> None:
+        """Close every socket, whoever sits behind it; plugins and commands come back and prove themselves anew."""
+        for ws in set(self._sockets):
+            self._spawn(ws.close(code=Close.UNAUTHORIZED, message=why.encode()), "close")
+
     def reread_all(self) -> None:
         """Ask every plugin for a new snapshot: after sleep, or a jump of the clock."""
         for link in self.links.values():

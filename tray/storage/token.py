@@ -15,6 +15,41 @@ class TokenError(Problem):
     """The token file cannot be used; the message says what to do."""
 
 
+class Token:
+    """The token in force. `path` is its file; None: it came from the environment, and only that can change it."""
+
+    def __init__(self, text: str, path: Path | None = None) -> None:
+        self._text = text
+        self._path = path
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], path: Path) -> Token:
+        """The one that the environment gives, else that of the file, made if there is none. Raises TokenError."""
+        given = given_token(environment)
+        return cls(given) if given is not None else cls(make_token(path), path)
+
+    def __call__(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def rotate(self) -> None:
+        """Make a new one, which is in force at once. Raises TokenError."""
+        if self._path is None:
+            raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, and start the tray again")
+        self._text = replace_token(self._path)
+
+    def reread(self) -> bool:
+        """Follow the file: another tray, or a command without one, may have rotated it. Whether it differs."""
+        try:
+            found = read_token(self._path) if self._path is not None else None
+        except TokenError:
+            return False  # what cannot be used changes nothing; doctor tells of it
+        if found is None or found == self._text:
+            return False
+        self._text = found
+        return True
+
+
 def read_token(path: Path) -> str | None:
     """The token, or None if there is no file. Raises TokenError where others could read it, or it is empty."""
     try:
@@ -32,15 +67,19 @@ def read_token(path: Path) -> str | None:
 
 def make_token(path: Path) -> str:
     """The token of the file; makes 32 random bytes in hex if there is none. Raises TokenError."""
-    token = read_token(path)
-    if token is None:
-        token = secrets.token_hex(32)
-        try:
-            write_privately(path, token + "\n")
-        except OSError as error:
-            raise TokenError(f"{path} cannot be written: {error}") from error
+    token = read_token(path) or replace_token(path)
     with suppress(OSError):
         path.parent.chmod(0o700)  # the folder may be older than the token
+    return token
+
+
+def replace_token(path: Path) -> str:
+    """A new token, which the file holds from now on. Raises TokenError."""
+    token = secrets.token_hex(32)
+    try:
+        write_privately(path, token + "\n")
+    except OSError as error:
+        raise TokenError(f"{path} cannot be written: {error}") from error
     return token
 
 

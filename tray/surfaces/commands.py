@@ -27,6 +27,7 @@ from tray.core.choices import (
     Quit,
     Rename,
     Respond,
+    RotateToken,
     ShowDiff,
     ShowMessages,
     ShowTodos,
@@ -90,6 +91,8 @@ class Commands:
         match method:
             case "quit":
                 return Quit()
+            case "token.rotate":
+                return RotateToken()
             case "next":
                 return GoToNext()
             case "reply":

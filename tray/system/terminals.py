@@ -10,11 +10,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tray.system import launch
 from tray.system.run import start
 
+TRIES = 4  # terminals that are tried one after the other
 STARTED_WITHIN = 8.0  # s that a terminal gets to open and to run what it was given
 FAILED_WITHIN = 1.0  # s that one gets which ended badly: mate-terminal does, though its window opens
 
@@ -57,9 +59,8 @@ async def open_terminal(
 
     `preferred` is the person's own choice: a terminal's name, or that with the arguments that go before a command.
     """
-    for opener in _openers(preferred):
-        if not shutil.which(opener[0]):
-            continue
+    there = (opener for opener in _openers(preferred) if shutil.which(opener[0]))
+    for opener in islice(there, TRIES):
         job = _job(command, folder, environment or {})
         started = await start([*opener, *_launcher(job)], _outside())
         if await _is_taken(job, STARTED_WITHIN if started else FAILED_WITHIN):
@@ -112,6 +113,8 @@ def _openers(preferred: Sequence[str]) -> list[list[str]]:
         application = MAC_TERMINALS.get((preferred[0] if preferred else "terminal").lower())
         wanted = [["open", "-a", application]] if application else []
         return [*_known(preferred), *wanted, ["open", "-a", "Terminal"]]
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return []
     named = os.environ.get("TERMINAL", "")
     return [
         *_known(preferred),

@@ -14,11 +14,12 @@ import sys
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
 from tray.actions.attach.mac_terminals import ITerm2, Terminal
-from tray.actions.attach.rung import Detached, Multiplexer, Rung
+from tray.actions.attach.rung import Detached, Multiplexer, Rung, Shown
 from tray.actions.attach.target import Target, TargetError
 from tray.actions.attach.tmux import Tmux
 from tray.actions.attach.wezterm import WezTerm
@@ -34,6 +35,7 @@ from tray.system.processes import Seat, attached_to, seat_of
 from tray.system.terminals import open_terminal
 
 NESTED = 4  # multiplexers within multiplexers that are followed
+REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
 WITHOUT_SCREEN = {"serve", "web", "acp", "run", "github", "mcp"}  # OpenCode's commands that show no session
 
@@ -52,43 +54,60 @@ class Ladder:
     async def go(self, session: Session, server: Server) -> Done:
         """Climb down until a rung holds."""
         try:
-            target = Target.of(session, server)
+            target = self._target(session, server)
         except TargetError as error:
             return Done(f"Not opened: {error}", ok=False)
-        missed = "its terminal was not found"
         if is_here(server):
-            for seat in await asyncio.to_thread(_seats, server, target):
-                done = await self._show(seat, session, server)
-                if done is not None:
-                    return done
-            if server.connected or target.url is None:
-                opened = await self._open(target.command(self._opencode()), target.directory, target.url)
-                if opened is not None:
-                    return Done(f"Opened it in {opened}")
-            missed = "no terminal could be opened; `attach.terminal` in the settings names one"
+            return await self._go_here(target, session, server)
+        return await self._go_far(target, server)
+
+    async def _go_here(self, target: Target, session: Session, server: Server) -> Done:
+        command, folder = target.command(self._opencode()), target.directory
+        for seat in await asyncio.to_thread(_seats, server, target):
+            shown = await self._show(seat, session, server)
+            if isinstance(shown, Done):
+                return shown
+            if isinstance(shown, Detached):
+                command, folder = shown.command, ""
+                break
+        if folder and not await asyncio.to_thread(Path(folder).is_dir):
+            return await self._without_terminal(target, shlex.join(command), "its directory is not there any more")
+        opened = await self._open(command, folder, target.url)
+        if opened is not None:
+            return Done(f"Opened it in {opened}")
+        missed = "no terminal could be opened; `attach.terminal` in the settings names one"
+        return await self._without_terminal(target, shlex.join(command), missed)
+
+    async def _go_far(self, target: Target, server: Server) -> Done:
+        host = self._host(server)
+        if target.url is not None and await _answers(target.url):
+            opened = await self._open(target.command(self._opencode()), "", target.url)
+            if opened is not None:
+                return Done(f"Opened it in {opened}")
+        if host is None:
+            missed = f"{server.host} is another machine; `[[hosts]]` in the settings says how to reach it"
+        elif (opened := await self._open_far(host, target)) is not None:
+            return Done(f"Opened it on {host.ssh} in {opened}")
         else:
-            host = self._host(server)
-            if host is not None:
-                far = await self._open_far(host, target)
-                if far is not None:
-                    return far
-                missed = f"no terminal with ssh to {host.ssh} could be opened"
-            else:
-                missed = f"{server.host} is another machine; `[[hosts]]` in the settings says how to reach it"
-        return await self._without_terminal(target, missed)
+            missed = f"no terminal with ssh to {host.ssh} could be opened"
+        return await self._without_terminal(target, self._shown_command(target, server), missed)
 
     async def browse(self, session: Session, server: Server) -> Done:
         """Open the session's web page; where there is none, say so and give the command."""
         try:
-            target = Target.of(session, server)
+            target = self._target(session, server)
         except TargetError as error:
             return Done(f"Not opened: {error}", ok=False)
-        return await self._without_terminal(target, "", wants_page=True)
+        page = target.page()
+        if page is not None and await asyncio.to_thread(_browse, page):
+            return Done("Opened its web page")
+        missed = "its OpenCode has no web page" if page is None else "no browser could be opened"
+        return await self._give_command(self._shown_command(target, server), missed)
 
     async def copy_command(self, session: Session, server: Server) -> Done:
         """Put the command that opens the session on the clipboard."""
         try:
-            target = Target.of(session, server)
+            target = self._target(session, server)
         except TargetError as error:
             return Done(f"Not copied: {error}", ok=False)
         return await self.copy(self._shown_command(target, server))
@@ -99,19 +118,22 @@ class Ladder:
             return Done(f"Copied: {text}")
         return Done(f"There is no clipboard here: {text}", as_asked=False)
 
+    def _target(self, session: Session, server: Server) -> Target:
+        target = Target.of(session, server)
+        return target if is_here(server) else target.from_afar()
+
     # ------------------------------------------------------------------ its own terminal
 
-    async def _show(self, seat: Seat, session: Session, server: Server) -> Done | None:
+    async def _show(self, seat: Seat, session: Session, server: Server) -> Done | Detached | None:
         """Bring the terminal to the front in which OpenCode shows the session, or could."""
         selecting = asyncio.ensure_future(self._select(session, server))
         line = await self._focus(seat)
         selected = await selecting
-        if line is None:
-            return None
+        if not isinstance(line, str):
+            return line
         if not selected:
-            return Done(f"{line}; choose the session there, this OpenCode cannot be told to", as_asked=False)
-        several = "one of its" in line
-        return Done(line, as_asked=not several)
+            return Done(f"{line}; choose the session there: this OpenCode cannot be told to", as_asked=False)
+        return Done(line, as_asked="one of its" not in line)
 
     async def _select(self, session: Session, server: Server) -> bool:
         try:
@@ -121,19 +143,16 @@ class Ladder:
             return False
         return True
 
-    async def _focus(self, seat: Seat) -> str | None:
+    async def _focus(self, seat: Seat) -> str | Detached | None:
         through: list[str] = []
         for _ in range(NESTED):
             multiplexer = next((one for one in MULTIPLEXERS if one.detect(seat)), None)
             if multiplexer is None:
                 break
             shown = await multiplexer.go(seat)
-            if shown is None:
-                return None
+            if not isinstance(shown, Shown):
+                return shown
             through.append(multiplexer.name)
-            if isinstance(shown, Detached):
-                opened = await self._open(shown.command, "", None)
-                return f"Opened its {multiplexer.name} session in {opened}" if opened else None
             seat = shown.client
         for rung in RUNGS:
             if rung.detect(seat) and (line := await rung.go(seat)) is not None:
@@ -148,33 +167,31 @@ class Ladder:
         if account is not None:
             password = account.password or os.environ.get(account.password_env, "")
             environment = {"OPENCODE_SERVER_USERNAME": account.username, "OPENCODE_SERVER_PASSWORD": password}
-        there = folder if folder and Path(folder).is_dir() else ""  # noqa: ASYNC240  # one look
         preferred = shlex.split(self._settings()[TERMINAL])
-        return await open_terminal(command, folder=there, environment=environment, preferred=preferred)
+        return await open_terminal(command, folder=folder, environment=environment, preferred=preferred)
 
-    async def _open_far(self, host: Host, target: Target) -> Done | None:
+    async def _open_far(self, host: Host, target: Target) -> str | None:
         """In a new terminal over ssh. What ssh runs there a shell reads, so every word has to be a plain one."""
         command = [host.opencode, target.directory, "--session", target.session]
         if any(shlex.quote(word) != word for word in command):
             return None
-        opened = await self._open(["ssh", "-t", "--", host.ssh, *command], "", None)
-        return Done(f"Opened it on {host.ssh} in {opened}") if opened else None
+        return await self._open(["ssh", "-t", "--", host.ssh, *command], "", None)
 
     # ------------------------------------------------------------------ without a terminal
 
-    async def _without_terminal(self, target: Target, missed: str, *, wants_page: bool = False) -> Done:
+    async def _without_terminal(self, target: Target, command: str, missed: str) -> Done:
         page = target.page()
         if page is not None and await asyncio.to_thread(_browse, page):
-            return Done(f"Opened its web page: {missed}", as_asked=False) if missed else Done("Opened its web page")
-        if wants_page:
-            missed = "its OpenCode has no web page" if page is None else "no browser could be opened"
-        done = await self.copy(target.shown_command())
-        how = "The command is on the clipboard" if done.as_asked else target.shown_command()
-        return Done(f"{how}: {missed}", as_asked=False)
+            return Done(f"Opened its web page: {missed}", as_asked=False)
+        return await self._give_command(command, missed)
+
+    async def _give_command(self, command: str, missed: str) -> Done:
+        copied = await clipboard.copy(command)
+        return Done(f"{'The command is on the clipboard' if copied else command}: {missed}", as_asked=False)
 
     def _shown_command(self, target: Target, server: Server) -> str:
-        if is_here(server):
-            return target.shown_command()
+        if is_here(server) or target.url is not None:
+            return shlex.join(target.command("opencode"))
         host = self._host(server)
         far = [host.opencode if host else "opencode", target.directory, "--session", target.session]
         return shlex.join(["ssh", "-t", host.ssh if host else server.host, shlex.join(far)])
@@ -208,6 +225,18 @@ def _seats(server: Server, target: Target) -> list[Seat]:
 
 def _shows_nothing(seat: Seat) -> bool:
     return any(word in WITHOUT_SCREEN for word in seat.arguments[1:3])
+
+
+async def _answers(url: str) -> bool:
+    """Whether somebody listens there."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, port), REACHED_WITHIN)
+    except (OSError, asyncio.TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def _browse(page: str) -> bool:

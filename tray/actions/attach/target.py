@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from tray.core.model import Server, Session
@@ -36,17 +35,19 @@ class Target:
             raise TargetError(f"{session.id[:40]!r} is no session id")
         if _CONTROL.search(directory) or not is_absolute(directory):
             raise TargetError(f"{directory[:80]!r} is no directory")
-        return cls(session.id, directory, server.url if server.url and is_web_address(server.url) else None)
+        url = server.url if server.url and is_web_address(server.url) else None
+        return cls(session.id, directory, url)
+
+    def from_afar(self) -> Target:
+        """The same, seen from another machine: there a loopback address is somebody else's."""
+        host = urlsplit(self.url or "").hostname or ""
+        return replace(self, url=None) if host == "localhost" or host.startswith("127.") or host == "::1" else self
 
     def command(self, opencode: str) -> list[str]:
         """The arguments that open the session in a terminal. `opencode` is the program."""
         if self.url is not None:
             return [opencode, "attach", self.url, "--session", self.session, "--dir", self.directory]
         return [opencode, self.directory, "--session", self.session]
-
-    def shown_command(self) -> str:
-        """The same for a person to paste into a shell."""
-        return shlex.join(self.command("opencode"))
 
     def page(self) -> str | None:
         """The session's page on OpenCode's HTTP server."""

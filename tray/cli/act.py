@@ -1,0 +1,69 @@
+"""What a person wants done by the running tray: `reply`, `attach`, `next`, `session …`, `mute` and the like."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tray.cli import FAILED, OK, USAGE
+from tray.cli.client import connected
+from tray.cli.parser import SURE
+
+
+def act(options: argparse.Namespace) -> int:
+    """Have it done; print what came of it. Exit code 1 if it was not done."""
+    method, params = _call(options)
+    if options.command == "session" and method in SURE and not _is_sure(options):
+        print("Nothing was done.", file=sys.stderr)
+        return USAGE
+    done = ask(options.port, method, params)
+    if options.json:
+        print(json.dumps(done, ensure_ascii=False))
+    else:
+        print(done["line"], file=sys.stdout if done["ok"] else sys.stderr)
+    return OK if done["ok"] else FAILED
+
+
+def ask(port: int | None, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Call the running tray. Raises Problem."""
+
+    async def call() -> dict[str, Any]:
+        async with connected(port) as client:
+            done: dict[str, Any] = await client.call(method, params)
+            return done
+
+    return asyncio.run(call())
+
+
+def _is_sure(options: argparse.Namespace) -> bool:
+    """Ask again, unless --yes said so; where nobody can be asked, --yes has to."""
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        print("Add --yes: nobody is here to be asked.", file=sys.stderr)
+        return False
+    question = SURE[options.deed].format(session=options.session)
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The method of `/client` and its parameters."""
+    match options.command:
+        case "reply":
+            told = {"verdict": options.verdict or "", "message": options.message or "", "answers": options.answer or []}
+            return "reply", {"request": options.request, **told}
+        case "next":
+            return "next", {}
+        case "attach":
+            return "attach", {"session": options.session}
+        case "mute" | "unmute":
+            scope = "project" if options.project else "session" if options.session else "everything"
+            span = options.span if options.command == "mute" else ""
+            return options.command, {"scope": scope, "session": options.project or options.session or "", "span": span}
+        case _:
+            words = " ".join(options.words)
+            return options.deed, {"session": options.session, "title": words, "text": words}

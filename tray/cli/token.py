@@ -1,0 +1,32 @@
+"""`token show` and `token rotate`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from tray.cli import OK
+from tray.cli.act import ask
+from tray.cli.client import NotRunningError
+from tray.storage.token import TokenError, given_token, read_token, replace_token
+from tray.system.paths import Paths
+
+
+def token(options: argparse.Namespace) -> int:
+    """Print the token, or make a new one. Raises Problem."""
+    paths = Paths.of(os.environ)
+    if options.deed == "show":
+        found = given_token(os.environ) or read_token(paths.token)
+        if found is None:
+            raise TokenError(f"there is no token yet (at {paths.token}); the tray makes one at its first start")
+        print(found)
+        return OK
+    if given_token(os.environ):
+        raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, for the tray and the plugins")
+    try:
+        print(ask(options.port, "token.rotate", {})["line"])
+    except NotRunningError:
+        replace_token(paths.token)
+        print(f"No tray runs. A new token is at {paths.token}")
+    print("Plugins on this machine read it by themselves; copy it to the other machines.")
+    return OK
