@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -130,7 +131,7 @@ class OpenCode:
         query = f"?directory={urllib.parse.quote(str(directory))}" if directory else ""
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310  # our own server
-            f"{self.url}{path}{query}", content, {"content-type": "application/json"}, method=method
+            f"{self.url}{path}{query}", content, {"content-type": "application/json", **self._login()}, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
@@ -138,6 +139,11 @@ class OpenCode:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read()[:300]!r}") from error
         return json.loads(text) if text else None
+
+    def _login(self) -> dict[str, str]:
+        password = self.environment.get("OPENCODE_SERVER_PASSWORD")
+        login = base64.b64encode(f"opencode:{password}".encode()).decode()
+        return {"authorization": f"Basic {login}"} if password else {}
 
     def session(self, directory: Path | None = None) -> str:
         """A new session's id."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk import PROGRAMS, Desk
+from person import Person
 
 from fake_desktop import PrivateBus, environment, need
 
@@ -35,3 +36,14 @@ def desk(tmp_path: Path, bus: PrivateBus) -> Iterator[Desk]:
     with environment(WAYLAND_DISPLAY=None, **{name: desk.environment[name] for name in names}):
         yield desk
     desk.stop()
+
+
+@pytest.fixture
+def person(desk: Desk, tmp_path: Path) -> Iterator[Person]:
+    desk.environment["GTK_THEME"] = "Adwaita"
+    folder = tmp_path / "person"
+    folder.mkdir()
+    desk.start_panel(dark=True)
+    made = Person(desk, folder)
+    yield made
+    made.home.stop()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Colour, Desk, until
+from desk import Desk, until
+from person import Person
 from test_panel import colour
 
 from fake_desktop import need
-from fakes import PluginThread
 from model_server import ModelServer
-from opencode import NEWEST, OpenCode
+from opencode import NEWEST, OpenCode, binary
 from tray.core.model import Status
 from tray_process import Home
 
@@ -38,41 +38,6 @@ def snapshot(title: str = TITLE, **sections: Any) -> dict[str, Any]:
     }
 
 
-class Person:
-    """Somebody at a desk with a tray."""
-
-    def __init__(self, desk: Desk, folder: Path) -> None:
-        self.desk = desk
-        self.home = Home(folder)
-        self.home.environment = {**desk.environment, **self.home.environment}
-        self.tray = self.home.tray(headless=False)
-
-    def restart(self) -> None:
-        """For settings that count from now on."""
-        self.tray.terminate()
-        self.tray.wait(5)
-        self.tray = self.home.tray(headless=False)
-
-    def plugin(self) -> PluginThread:
-        return PluginThread(self.home.port, self.home.token, directory="/home/dev/project", serverName="project")
-
-    def icon(self, wanted: Colour) -> tuple[int, int]:
-        """Where the icon is, as soon as it has this colour; the pointer is somewhere else."""
-        self.desk.run("xdotool", "mousemove", "10", "700")
-        return self.desk.wait_for_icon(wanted)
-
-
-@pytest.fixture
-def person(desk: Desk, tmp_path: Path) -> Iterator[Person]:
-    desk.environment["GTK_THEME"] = "Adwaita"
-    folder = tmp_path / "person"
-    folder.mkdir()
-    desk.start_panel(dark=True)
-    made = Person(desk, folder)
-    yield made
-    made.home.stop()
-
-
 def test_an_ask_is_seen_as_icon_toast_and_row_and_is_gone_when_it_is_answered(person: Person):
     desk = person.desk
     desk.start_notifications()
@@ -93,7 +58,7 @@ def test_an_ask_is_seen_as_icon_toast_and_row_and_is_gone_when_it_is_answered(pe
         until(lambda: not desk.is_open(toast), "no notification")
 
 
-def test_a_click_on_a_row_says_where_the_session_is(person: Person):
+def test_a_click_on_a_row_of_another_machine_says_how_to_get_there(person: Person):
     need("dunst")
     desk = person.desk
     desk.start_notifications("dunst")
@@ -101,10 +66,10 @@ def test_a_click_on_a_row_says_where_the_session_is(person: Person):
         plugin.send(snapshot(permissions=[ASK]))
         menu = desk.open_menu(*person.icon(WAITING))
         desk.click(menu.x + 60, desk.rows(menu)[3])  # after "Go to next", the sums and the section's name
-        until(lambda: any("tmux, pane %7" in toast for toast in desk.told()), "where the session is")
+        until(lambda: any("workstation is another machine" in toast for toast in desk.told()), "how to get there")
 
 
-def test_a_click_on_a_notification_says_where_the_session_is(person: Person):
+def test_a_click_on_a_notification_is_a_click_on_its_session(person: Person):
     need("dunst")
     desk = person.desk
     desk.start_notifications("dunst")
@@ -112,7 +77,7 @@ def test_a_click_on_a_notification_says_where_the_session_is(person: Person):
         plugin.send(snapshot(permissions=[ASK]))
         toast = desk.toast()
         desk.click(toast.x + 30, toast.y + 20)
-        until(lambda: any("tmux, pane %7" in toast for toast in desk.told()), "where the session is")
+        until(lambda: any("workstation is another machine" in toast for toast in desk.told()), "how to get there")
         assert any("pnpm test" in toast for toast in desk.told())
 
 
@@ -184,6 +149,7 @@ def test_a_real_session_asks_and_ends_before_the_persons_eyes(person: Person, tm
     desk, settings = person.desk, person.home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("[notifications]\nfinished_after = 0\n", encoding="utf-8")
+    person.home.environment |= {"PATH": f"{binary(NEWEST).parent}:{os.environ['PATH']}", "TERMINAL": "xterm"}
     person.restart()
     desk.start_notifications("dunst")
     environment = {
@@ -199,7 +165,8 @@ def test_a_real_session_asks_and_ends_before_the_persons_eyes(person: Person, tm
         menu = desk.open_menu(*icon)
         desk.screenshot("app-opencode")
         desk.click(menu.x + 60, desk.rows(menu)[3])
-        until(lambda: any(f"--session {session}" in toast for toast in desk.told()), "where the session is")
+        attach = f"attach {opencode.url} --session {session}"
+        until(lambda: attach in desk.run("ps", "ax", "-o", "args"), "the session in a new terminal")
         assert any("bash: echo hi" in toast for toast in desk.told())
         request = person.home.session(session)["requests"][0]["id"]
         opencode.call("POST", f"/session/{session}/permissions/{request}", {"response": "once"})

@@ -6,9 +6,9 @@ from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
 from tray.core.board import Row
 from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDraft
 from tray.core.model import Question, Request, RequestKind
-from tray.core.text import is_shown_whole, shorten, wrap
+from tray.core.text import is_shown_whole, shorten, width, wrap
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import request_text
+from tray.surfaces.rows import REASON, reason, request_text
 
 COLUMNS = 60  # of a line of text in a menu
 LINES = 20  # of what is asked
@@ -16,9 +16,12 @@ INDENT = "      "
 
 
 def answer_entry(row: Row, request: Request) -> Item:
-    """The item under a session's row that opens the answers to one of its requests."""
+    """The item under a session's row that opens the answers to one of its requests; what the row says it does not."""
     state = " (sending…)" if request.sending else ""
-    label = f"{INDENT}Answer: {shorten(request_text(request), 44)}{state}"
+    told = (
+        "" if row.requests == (request,) and width(reason(row)) <= REASON else f": {shorten(request_text(request), 44)}"
+    )
+    label = f"{INDENT}Answer{told}{state}"
     return Item(f"{row.session.id}:{request.id}", label, children=_entries(row, request))
 
 

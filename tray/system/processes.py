@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 
 import psutil
 
@@ -17,6 +19,7 @@ class Seat:
     environment: Mapping[str, str] = field(default_factory=dict)
     ancestors: tuple[int, ...] = ()  # its parent first
     arguments: tuple[str, ...] = ()
+    title: str = ""  # what the program calls itself, which most terminals show in their window's name
 
     def variable(self, name: str) -> str:
         """A variable of its environment, or ""."""
@@ -32,13 +35,21 @@ def seat_of(pid: int) -> Seat | None:
         environment = process.environ()
         return Seat(
             pid,
-            process.terminal() or "" if hasattr(process, "terminal") else "",
+            _terminal(process),
             environment,
             tuple(parent.pid for parent in process.parents()),
             tuple(process.cmdline()),
         )
     except (psutil.Error, OSError):
         return None
+
+
+def _terminal(process: psutil.Process) -> str:
+    """Its terminal device, or "". psutil lists the devices once, and does not know those of terminals opened since."""
+    if os.name == "posix":
+        listed = getattr(import_module("psutil._psposix"), "get_terminal_map", None)
+        getattr(listed, "cache_clear", lambda: None)()
+    return process.terminal() or "" if hasattr(process, "terminal") else ""
 
 
 def attached_to(url: str) -> list[Seat]:

@@ -13,6 +13,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from tray.system import clipboard
 from tray.system.processes import Seat, attached_to, seat_of
 from tray.system.terminals import open_terminal
 
+TITLE = 20  # characters of a session's title that OpenCode surely leaves in the name of its terminal: "OC | TITLE"
 NESTED = 4  # multiplexers within multiplexers that are followed
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
@@ -64,7 +66,7 @@ class Ladder:
     async def _go_here(self, target: Target, session: Session, server: Server) -> Done:
         command, folder = target.command(self._opencode()), target.directory
         for seat in await asyncio.to_thread(_seats, server, target):
-            shown = await self._show(seat, session, server)
+            shown = await self._show(replace(seat, title=session.title[:TITLE]), session, server)
             if isinstance(shown, Done):
                 return shown
             if isinstance(shown, Detached):

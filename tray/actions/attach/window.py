@@ -38,7 +38,7 @@ class Window:
 
             told = seat.variable("WINDOWID")
             number = int(told) if told.isdigit() else 0
-            return _told(*await asyncio.to_thread(raise_x_window, owners, number))
+            return _told(*await asyncio.to_thread(raise_x_window, owners, number, seat.title))
         return None
 
 

@@ -1,0 +1,138 @@
+"""tmux, the real one: the very pane among several is shown to whoever looks, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from opencode import IN_CI
+from tray.actions.attach.rung import Detached, Shown
+from tray.actions.attach.tmux import Tmux
+from tray.system.processes import Seat, seat_of
+
+if shutil.which("tmux") is None:
+    if IN_CI:
+        pytest.fail("tmux is not installed")
+    pytest.skip("needs tmux", allow_module_level=True)
+
+
+class Server:
+    """A tmux server of our own, with clients in pseudo-terminals."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "tmux.sock"
+        self._clients: list[tuple[int, int]] = []
+
+    def __call__(self, *words: str) -> str:
+        command = ["tmux", "-u", "-f", "/dev/null", "-S", str(self.socket), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+
+    def attach(self, session: str) -> int:
+        """A client that looks at this session; its pid."""
+        before = len(self("list-clients").splitlines())
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execvp("tmux", ["tmux", "-u", "-S", str(self.socket), "attach-session", "-t", session])  # noqa: S606
+        self._clients.append((pid, terminal))
+        until(lambda: len(self("list-clients").splitlines()) > before)
+        return pid
+
+    def seat(self, pane: str) -> Seat:
+        """The program in this pane."""
+        pid = int(self("display-message", "-p", "-t", pane, "#{pane_pid}"))
+        found = until(lambda: (seat := seat_of(pid)) and seat.variable("TMUX_PANE") and seat)
+        assert isinstance(found, Seat)
+        return found
+
+    def looks_at(self, pid: int) -> str:
+        """The pane that this client shows."""
+        for line in self("list-clients", "-F", "#{client_pid} #{pane_id}").splitlines():
+            if line.startswith(f"{pid} "):
+                return line.split(" ")[1]
+        return ""
+
+    def stop(self) -> None:
+        self("kill-server")
+        for pid, terminal in self._clients:
+            os.close(terminal)
+            os.waitpid(pid, 0)
+
+
+def until(condition: Callable[[], object]) -> object:
+    end = time.monotonic() + 10
+    while not (value := condition()):
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.02)
+    return value
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Server]:
+    """Session `one` with two windows, the second of two panes; session `two` with one."""
+    server = Server(tmp_path)
+    server("new-session", "-d", "-s", "one", "-x", "80", "-y", "24", "sleep 600")
+    server("new-window", "-t", "one", "sleep 600")
+    server("split-window", "-t", "one", "sleep 600")
+    server("new-session", "-d", "-s", "two", "sleep 600")
+    server("select-window", "-t", "one:0")
+    yield server
+    server.stop()
+
+
+def go(seat: Seat) -> Shown | Detached | None:
+    assert Tmux().detect(seat)
+    return asyncio.run(Tmux().go(seat))
+
+
+def test_the_very_pane_among_three_is_shown(tmux: Server) -> None:
+    client = tmux.attach("one")
+    assert tmux.looks_at(client) == "%0"
+    for pane in ("%2", "%1", "%0"):
+        shown = go(tmux.seat(pane))
+        assert isinstance(shown, Shown)
+        assert shown.client.pid == client
+        assert tmux.looks_at(client) == pane
+
+
+def test_who_looks_at_the_session_already_is_preferred_to_who_typed_last(tmux: Server) -> None:
+    here, there = tmux.attach("one"), tmux.attach("two")
+    assert isinstance(go(tmux.seat("%1")), Shown)
+    assert (tmux.looks_at(here), tmux.looks_at(there)) == ("%1", "%3")
+
+
+def test_a_client_of_another_session_is_switched_when_nobody_looks_at_this_one(tmux: Server) -> None:
+    client = tmux.attach("two")
+    assert isinstance(go(tmux.seat("%2")), Shown)
+    assert tmux.looks_at(client) == "%2"
+
+
+def test_with_nobody_looking_the_command_shows_the_pane_in_a_new_terminal(tmux: Server) -> None:
+    detached = go(tmux.seat("%1"))
+    assert isinstance(detached, Detached)
+    assert detached.command == ["tmux", "-S", str(tmux.socket), "attach-session", "-t", "$0"]
+    assert tmux.looks_at(tmux.attach("one")) == "%1"
+
+
+def test_a_pane_of_a_server_that_is_gone_or_is_another_one_is_not_shown(tmux: Server) -> None:
+    seat = tmux.seat("%1")
+    assert go(Seat(seat.pid, "/dev/pts/9999", seat.environment)) is None  # the same number, another pane
+    assert go(Seat(seat.pid, "", {**seat.environment, "TMUX_PANE": "%77"})) is None
+    tmux("kill-server")
+    assert go(seat) is None
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"TMUX": "relative,1,2", "TMUX_PANE": "%1"}, {"TMUX": "/tmp/x,1,2", "TMUX_PANE": "%1; kill-server"}],  # noqa: S108
+)
+def test_what_is_no_pane_is_not_tried(environment: dict[str, str]) -> None:
+    assert not Tmux().detect(Seat(1, "", environment))

@@ -1,0 +1,82 @@
+"""Where a click goes: whatever a server says of itself stays one argument of a known program, or is refused."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replay import SERVER
+from tray.actions.attach.target import Target, TargetError, is_web_address
+from tray.core.model import Server, Session
+
+ID = "ses_e0384e8b5ffe5JJE0hM1yBmZr8"
+
+
+def session(name: str = ID, directory: str = "/home/dev/project") -> Session:
+    return Session(name, SERVER.id, directory=directory)
+
+
+def server(url: str | None = None) -> Server:
+    return replace(SERVER, url=url)
+
+
+def test_without_a_server_the_session_is_opened_in_its_directory() -> None:
+    target = Target.of(session(), server())
+    assert target.command("opencode") == ["opencode", "/home/dev/project", "--session", ID]
+    assert target.page() is None
+
+
+def test_with_a_server_it_is_attached_to_and_has_a_page() -> None:
+    target = Target.of(session(), server("http://127.0.0.1:4096"))
+    attach = ["opencode", "attach", "http://127.0.0.1:4096", "--session", ID, "--dir", "/home/dev/project"]
+    assert target.command("opencode") == attach
+    folder = base64.urlsafe_b64encode(b"/home/dev/project").decode().rstrip("=")
+    assert target.page() == f"http://127.0.0.1:4096/{folder}/session/{ID}"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-x", "--session", "ses_1;rm -rf ~", "$(id)", "a b", "a\nb", "../x", "é", "a" * 200]
+)
+def test_what_is_no_id_is_refused(name: str) -> None:
+    with pytest.raises(TargetError):
+        Target.of(session(name), server())
+
+
+@pytest.mark.parametrize("directory", ["relative", "-x", "--help", "~", "/a\nb", "/a\x1b[201~b", "/a\x00b", "$HOME"])
+def test_what_is_no_directory_is_refused(directory: str) -> None:
+    with pytest.raises(TargetError):
+        Target.of(session(directory=directory), server())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)", "file:///etc/passwd", "http://", "https://user:pw@host/", "http://host/ --eval", "ftp://x",
+        "http://a\nb", "http://-oProxyCommand=x", "http://host:99999", "http://hőst", "http://host/?a=b", "http://host/#a",
+    ],
+)  # fmt: skip
+def test_what_is_no_web_address_is_not_gone_to(url: str) -> None:
+    assert not is_web_address(url)
+    assert Target.of(session(), server(url)).url is None
+
+
+@given(st.text(max_size=60))
+def test_a_directory_of_any_name_is_one_argument_and_survives_a_shell(name: str) -> None:
+    try:
+        target = Target.of(session(directory=f"/{name}"), server())
+    except TargetError:
+        return
+    command = target.command("opencode")
+    assert command == ["opencode", f"/{name}", "--session", ID]
+    assert shlex.split(shlex.join(command)) == command
+
+
+def test_a_loopback_address_of_another_machine_is_not_ours() -> None:
+    for url in ("http://127.0.0.1:4096", "http://localhost:4096", "http://[::1]:4096"):
+        assert Target.of(session(), server(url)).from_afar().url is None
+    assert Target.of(session(), server("http://192.0.2.7:4096")).from_afar().url == "http://192.0.2.7:4096"
