@@ -96,12 +96,20 @@ def test_the_very_pane_among_three_comes_to_the_front_with_the_session(place: Pl
     )
     session = until(lambda: next(iter(place.sessions()), ""), "the session")
 
-    told = place.run("attach", session)
-    assert told == "Focused its tmux pane; brought its window to the front"
-    assert place.front() == "seat"
-    active = opencode.tmux("list-clients", "-F", "#{pane_id}").strip()
-    assert active == pane
-    until(lambda: "word2" in opencode.tmux("capture-pane", "-p", "-t", pane), "the session on the screen")
+    until(lambda: place.home.session(session)["status"] == "completed", "the end of the turn", 20)
+    forked = place.run("session", "fork", session).removeprefix("Forked: ")
+
+    def shown() -> str:
+        """What OpenCode calls its terminal: the title of the session that it shows."""
+        return opencode.tmux("display-message", "-p", "-t", pane, "#{pane_title}").strip()
+
+    for wanted, title in ((forked, f"OC | {TITLE} (fork #1)"), (session, f"OC | {TITLE}")):
+        opencode.tmux("select-window", "-t", "tui:1")
+        desk.run("xdotool", "search", "--name", "^other$", "windowactivate", "--sync")
+        assert place.run("attach", wanted) == "Focused its tmux pane; brought its window to the front"
+        assert place.front() == "seat"
+        assert opencode.tmux("list-clients", "-F", "#{pane_id}").strip() == pane
+        until(lambda title=title: shown() == title, f"the session {title}")
     desk.screenshot("attach-pane")
 
 

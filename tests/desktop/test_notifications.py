@@ -11,7 +11,9 @@ import pytest
 
 from fake_desktop import FakeDesktop, PrivateBus, until
 from tray.core.alerts import Alert, Reason
-from tray.core.model import SessionKey
+from tray.core.answers import Permit, RequestKey, Verdict
+from tray.core.choices import Choice, GoTo, Respond
+from tray.core.model import Request, RequestKind, SessionKey
 from tray.surfaces import notifications
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
@@ -29,8 +31,8 @@ class Lane:
     """Notifications at work, and the clicks that came back."""
 
     def __init__(self) -> None:
-        self.clicked: list[SessionKey] = []
-        self.notifications = Notifications("OpenCode Tray", None, self.clicked.append)
+        self.chosen: list[Choice] = []
+        self.notifications = Notifications("OpenCode Tray", None, self.chosen.append)
         self.task = asyncio.create_task(self.notifications.run())
 
     async def end(self) -> None:
@@ -105,10 +107,46 @@ def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
 
             async def pressed() -> bool:  # again, as the first may come before the sender knows its toast's number
                 await desktop.press(second, "default")
-                return bool(made.clicked)
+                return bool(made.chosen)
 
             await until(pressed)
-            assert set(made.clicked) == {TWO}
+            assert set(made.chosen) == {GoTo(TWO)}
+        await desktop.stop()
+
+    run(test())
+
+
+def asked(name: str) -> Request:
+    return Request(name, ONE.session, RequestKind.PERMISSION, "bash", f"echo {name}", asked_at=1)
+
+
+def permission(name: str) -> Alert:
+    request = asked(name)
+    body = f"bash: {request.detail}"
+    return Alert(ONE, Reason.PERMISSION, f"request {name}", "project — Work", body, 0, request, answerable=True)
+
+
+def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_nothing(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1"))
+            await until(lambda: desktop.notes)
+            ((old, note),) = desktop.notes.items()
+            buttons = dict(zip(note[5][1::2], note[5][::2], strict=True))  # label -> the key that is sent back
+            made.notifications.show(permission("per_2"))
+            await until(lambda: desktop.notes and old not in desktop.notes)
+            ((new, note),) = desktop.notes.items()
+            again = dict(zip(note[5][1::2], note[5][::2], strict=True))
+            await desktop.press(old, buttons["Allow once"])
+
+            async def pressed() -> bool:
+                await desktop.press(new, again["Reject"])
+                return bool(made.chosen)
+
+            await until(pressed)
+            reject = Respond(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
+            assert set(made.chosen) == {reject}
         await desktop.stop()
 
     run(test())
