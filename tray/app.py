@@ -16,6 +16,7 @@ from tray.actions.carry_out import Actions
 from tray.actions.open_file import open_file
 from tray.actions.reply import Replies
 from tray.core.alerts import Alerts, Notify
+from tray.core.answers import RequestKey
 from tray.core.board import EVERYTHING, Board
 from tray.core.choices import (
     Choice,
@@ -35,6 +36,7 @@ from tray.core.choices import (
 )
 from tray.core.events import Change, Event, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
+from tray.core.model import Request
 from tray.core.problem import Problem
 from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, Settings
 from tray.sources.listener import Listener
@@ -173,6 +175,10 @@ class App:
     def status(self) -> dict[str, Any]:
         """What `status --json` says."""
         return status_report(self._fleet, self._board)
+
+    def request(self, key: RequestKey) -> Request | None:
+        """A request, as long as it waits."""
+        return self._fleet.request(key)
 
     # ------------------------------------------------------------------ facts in
 

@@ -4,106 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fakes import TOKEN, FakePlugin, connection, until
+from fakes import until
+from running_app import ASK, SES, run
 from tray import app as app_module
-from tray.app import App
-from tray.core.alerts import Alert
 from tray.core.board import EVERYTHING
-from tray.core.choices import Choice, Dismiss, Done, GoToNext, Mute, MuteSpan, Surface, Unmute
+from tray.core.choices import Dismiss, GoToNext, Mute, MuteSpan, Unmute
 from tray.core.model import SessionKey
-from tray.core.settings import PORT
-from tray.storage.settings_file import load_settings
-from tray.storage.token import Token
 from tray.surfaces.menu import walk
 from tray.surfaces.view import TrayView
-from tray.system.paths import Paths
-from tray_process import free_port
-
-SES = "ses_1"
-SNAPSHOT = {"type": "snapshot", "sessions": [{"id": SES, "title": "Work"}], "status": {}, "permissions": []}
-ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"command": "ls"}}
-
-
-class Told:
-    """Stands where notifications would be shown."""
-
-    def __init__(self) -> None:
-        self.shown: list[Alert] = []
-        self.withdrawn: list[str] = []
-        self.said: list[str] = []
-        self._ending = asyncio.Event()
-
-    def show(self, alert: Alert) -> None:
-        self.shown.append(alert)
-
-    def withdraw(self, session_id: str) -> None:
-        self.withdrawn.append(session_id)
-
-    def say(self, title: str, body: str) -> None:
-        self.said.append(f"{title}\n{body}")
-
-    def end(self) -> None:
-        self._ending.set()
-
-    async def run(self) -> None:
-        await self._ending.wait()
-
-
-class Running:
-    """An app at work."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.settings = folder / "settings.toml"
-        self.paths = Paths(
-            *(folder / name for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "log", "plugin.js"))
-        )
-        self.told = Told()
-        self.views: list[TrayView] = []
-        monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
-        self.app = App(self.paths, load_settings(self.settings, {}, {PORT.key: free_port()}), {}, Token(TOKEN))
-
-    @property
-    def waiting(self) -> int:
-        return int(self.app.status()["attention"]["waiting"])
-
-    async def choose(self, choice: Choice) -> Done:
-        return await self.app.choose(choice, Surface.MENU)
-
-
-@pytest.fixture
-def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Makes an app that works as long as the block lasts, with a heart that beats fast."""
-    monkeypatch.setattr(app_module, "BEAT", 0.05)
-
-    @asynccontextmanager
-    async def work() -> AsyncIterator[tuple[Running, FakePlugin]]:
-        made = Running(tmp_path, monkeypatch)
-        port = await made.app.start()
-        made.app.show_on(made.views.append)
-        life = asyncio.create_task(made.app.run_until_stopped())
-        try:
-            async with connection(f"http://127.0.0.1:{port}/") as link:
-                await link.authenticate()
-                await link.send(SNAPSHOT)
-                await until(lambda: made.app.status()["sessions"])
-                yield made, link
-        finally:
-            made.app.stop()
-            await asyncio.wait_for(life, 2)
-
-    return work
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
 
 
 def test_after_sleep_every_plugin_is_asked_for_the_truth(

@@ -1,0 +1,39 @@
+"""An app at work for each test that wants one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import FakePlugin, connection, until
+from running_app import SNAPSHOT, Running
+from tray import app as app_module
+
+
+@pytest.fixture
+def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Makes an app that works as long as the block lasts, with a heart that beats fast."""
+    monkeypatch.setattr(app_module, "BEAT", 0.05)
+
+    @asynccontextmanager
+    async def work() -> AsyncIterator[tuple[Running, FakePlugin]]:
+        made = Running(tmp_path, monkeypatch)
+        port = await made.app.start()
+        made.app.show_on(made.views.append)
+        life = asyncio.create_task(made.app.run_until_stopped())
+        try:
+            async with connection(f"http://127.0.0.1:{port}/") as link:
+                await link.authenticate()
+                await link.send(SNAPSHOT)
+                await until(lambda: made.app.status()["sessions"])
+                yield made, link
+        finally:
+            made.app.stop()
+            await asyncio.wait_for(life, 2)
+
+    return work
