@@ -45,6 +45,7 @@ from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, Session
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Session, SessionKey
 from tray.core.text import shorten
+from tray.system.ask import NoDialogError
 
 NOT_SENT = Done("Nothing was sent", as_asked=True)
 
@@ -95,6 +96,15 @@ class Actions:
         self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
     ) -> Done:
         """Do it; what came of it, once that is known."""
+        try:
+            return await self._carry_out(choice, surface)
+        except NoDialogError:
+            told = "Nothing here can ask for words: install zenity or kdialog, or run in a terminal:"
+            return Done(f"{told} {_by_hand(choice)}", ok=False)
+
+    async def _carry_out(
+        self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
+    ) -> Done:
         match choice:
             case Respond() | RespondInWords() | SendDraft() | ChooseLabel():
                 return await self._answer(choice, surface)
@@ -184,3 +194,18 @@ class Actions:
 
     def _found(self, key: SessionKey) -> tuple[Session | None, Server | None]:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
+
+
+def _by_hand(choice: object) -> str:
+    """The command that does without a dialog."""
+    match choice:
+        case RespondInWords(key, None):
+            return f"opencode-tray reply {key.request} reject --message …"
+        case RespondInWords(key):
+            return f"opencode-tray reply {key.request} --answer …"
+        case Rename(key):
+            return f"opencode-tray session rename {key.session} …"
+        case Prompt(key):
+            return f"opencode-tray session prompt {key.session} …"
+        case _:
+            return "opencode-tray"

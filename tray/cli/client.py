@@ -36,7 +36,9 @@ class NotRunningError(Problem):
 class RefusedError(Problem):
     """The tray cannot do that; the message says why."""
 
-    is_usage = True
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        super().__init__(str(told.get("message")))
+        self.is_usage = bool(told.get("usage"))
 
 
 class Client:
@@ -52,7 +54,7 @@ class Client:
         await self._socket.send_json({"id": self._calls, "method": method, "params": dict(params or {})})
         answer = await _receive(self._socket)
         if "error" in answer:
-            raise RefusedError(str(answer["error"].get("message")))
+            raise RefusedError(answer["error"])
         return answer.get("result")
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:

@@ -26,12 +26,12 @@ _UNSHOWN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a fixed-width font: 2 for East Asian wide, 0 for combining characters."""
+    """Columns that the text takes in a fixed-width font: 2 for East Asian wide, 0 for what combines or only formats."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character) or character in _JOINERS or "\ufe00" <= character <= "\ufe0f":
+    if unicodedata.combining(character) or "\ufe00" <= character <= "\ufe0f" or unicodedata.category(character) == "Cf":
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 

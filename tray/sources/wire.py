@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -110,18 +111,29 @@ class _Branch(msgspec.Struct):
     branch: str = ""
 
 
-T = TypeVar("T")
-Decoder = Callable[[str, msgspec.Raw, int], tuple[SourceEvent, ...]]
+class _Disposed(msgspec.Struct):
+    directory: str = ""
 
 
-def _of(shape: type[T], made: Callable[[str, T, int], SourceEvent | None]) -> Decoder:
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One of OpenCode's event types: what its properties look like, and what core is told."""
+
+    shape: type[msgspec.Struct]
+    decode: Callable[[str, msgspec.Raw, int], tuple[SourceEvent, ...]]
+
+
+def _of(shape: type[T], made: Callable[[str, T, int], SourceEvent | None]) -> EventKind:
     decoder = msgspec.json.Decoder(shape)
 
     def decode(server_id: str, properties: msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
         event = made(server_id, decoder.decode(properties), at)
         return () if event is None else (event,)
 
-    return decode
+    return EventKind(shape, decode)
 
 
 def _session_deleted(server_id: str, told: _Deleted, at: int) -> SourceEvent | None:  # noqa: ARG001
@@ -152,7 +164,7 @@ _session = _of(_Session, lambda server_id, told, _: SessionReported(server_id, t
 _permission = _of(PermissionInfo, lambda server_id, told, at: RequestAsked(server_id, told.known(at)))
 _answered = _of(_Replied, _replied)
 
-_EVENTS: Mapping[str, Decoder] = {
+EVENTS: Mapping[str, EventKind] = {
     "session.created": _session,
     "session.updated": _session,
     "session.deleted": _of(_Deleted, _session_deleted),
@@ -173,7 +185,7 @@ _EVENTS: Mapping[str, Decoder] = {
     ),
     "message.part.updated": _of(_Part, _part),
     "vcs.branch.updated": _of(_Branch, lambda s, told, _: BranchReported(s, told.branch[:SHORT])),
-    "server.instance.disposed": lambda s, *_: (InstanceDisposed(s),),
+    "server.instance.disposed": _of(_Disposed, lambda s, *_: InstanceDisposed(s)),
 }
 
 _event = msgspec.json.Decoder(tuple[str, msgspec.Raw] | _Envelope)
@@ -184,7 +196,7 @@ def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[Sou
     try:
         told = _event.decode(raw)
         kind, properties = (told.type, told.properties) if isinstance(told, _Envelope) else told
-        decoder = _EVENTS.get(kind)
-        return () if decoder is None else decoder(server_id, properties, at)
+        known = EVENTS.get(kind)
+        return () if known is None else known.decode(server_id, properties, at)
     except WRONG as error:
         raise FrameError(str(error)) from error

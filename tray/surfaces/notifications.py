@@ -18,7 +18,7 @@ from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.choices import Choice, GoTo, Respond
 from tray.core.model import Request, RequestKind
-from tray.core.text import is_shown_whole, shorten, width
+from tray.core.text import clean, is_shown_whole, shorten, width
 from tray.system import notification_daemon
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
     labels = [option.label for option in request.questions[0].options]
     if len(labels) > BUTTONS or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels):
         return None
-    return tuple(ToastButton(label, Respond(key, Reply(((label,),)), request)) for label in labels)
+    return tuple(ToastButton(clean(label), Respond(key, Reply(((label,),)), request)) for label in labels)
 
 
 def _field(alert: Alert, request: Request) -> Callable[[str], Choice] | None:

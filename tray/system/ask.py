@@ -21,29 +21,21 @@ _BOX = (
 
 Words = Callable[[str, str, str], Sequence[str]]
 
+
+def _markup(title: str, question: str, first: str) -> Sequence[str]:
+    """For zenity and yad, which read the question as Pango markup, with a backslash for an escape."""
+    told = escape(question, quote=False).replace("\\", "\\\\")
+    return ["--entry", f"--title={title}", f"--text={told}", f"--entry-text={first}"]
+
+
+def _kdialog(title: str, question: str, first: str) -> Sequence[str]:
+    """A leading space keeps what begins with a dash from being an option; it is stripped from the answer."""
+    return ["--title", f" {title}", "--inputbox", f" {question}", f" {first}" if first else ""]
+
+
 DIALOGS: dict[str, Sequence[tuple[str, Words]]] = {
-    "linux": (
-        (
-            "zenity",
-            lambda title, question, first: [
-                "--entry",
-                f"--title={title}",
-                f"--text={_plain(question)}",
-                f"--entry-text={first}",
-            ],
-        ),
-        ("kdialog", lambda title, question, first: ["--title", title, "--inputbox", question, first]),
-        (
-            "yad",
-            lambda title, question, first: [
-                "--entry",
-                f"--title={title}",
-                f"--text={_plain(question)}",
-                f"--entry-text={first}",
-            ],
-        ),
-    ),
-    "darwin": (("osascript", lambda title, question, first: ["-e", _SCRIPT, title, question, first]),),
+    "linux": (("zenity", _markup), ("kdialog", _kdialog), ("yad", _markup)),
+    "darwin": (("osascript", lambda title, question, first: ["-e", _SCRIPT, "--", title, question, first]),),
     "win32": (("powershell", lambda *_: ["-NoProfile", "-Command", _BOX]),),
 }
 
@@ -78,8 +70,3 @@ async def _ask(command: Sequence[str], told: str) -> str | None:
         raise
     text = out.decode("utf-8", "replace").strip()
     return text if process.returncode == 0 and text else None
-
-
-def _plain(text: str) -> str:
-    """What zenity and yad read: Pango markup, with a backslash for an escape."""
-    return escape(text, quote=False).replace("\\", "\\\\")

@@ -1,0 +1,141 @@
+"""Frames and texts that nobody would send: made from the protocol's own types, and bent. One seed, one run."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from tray.sources.wire import EVENTS
+
+IDS = [f"{kind}_{number}" for kind in ("ses", "per", "que", "msg", "prt") for number in range(12)]
+WORDS = ["busy", "idle", "retry", "running", "completed", "tool", "text", "user", "assistant", "bash", "once", "stop"]
+HOSTILE = [
+    "<b>bold</b> &amp; <script>", "_mnemonic_ & Co.", "\x00\x1b[31m\r\n\t", "\u202egnp.exe\u2066", "%s %n {0}",
+    "x" * 5_000, "日本語" * 200, "עברית " * 50, "👩‍👩‍👧‍👦" * 20, "a\u0301\u0323" * 30,
+    " ", "\u2028\u2029", "\ud800", "../../etc/passwd", "",
+]  # fmt: skip
+NUMBERS = [0, 1, -1, 2**31, 2**53, 2**63, 2**64 + 1, -(2**63), 1e308, -1e308, 0.1, 1e-300]
+
+
+@lru_cache
+def _fields(shape: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    told = inspect.type_info(shape)
+    assert isinstance(told, inspect.StructType)
+    return told.fields
+
+
+class Fuzz:
+    """Everything that is drawn, from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311  # no secret
+
+    def text(self) -> str:
+        """A text of any characters there are, at times one that was thought out."""
+        draw = self.random.random()
+        if draw < 0.3:
+            return self.random.choice(HOSTILE)
+        if draw < 0.4:
+            return self.random.choice(HOSTILE) + self.random.choice(WORDS) + self.random.choice(HOSTILE)
+        length = self.random.choice((1, 3, 20, 200))
+        top = self.random.choice((0x7F, 0x24F, 0xFFFF, sys.maxunicode))
+        return "".join(chr(self.random.randint(0, top)) for _ in range(length))
+
+    def value(self, kind: inspect.Type, depth: int = 4) -> Any:
+        """A value of this type; now and then of another one."""
+        if self.random.random() < 0.02:
+            return self.random.choice([None, True, 7, "x", [], {}, [[]], {"a": {"b": 1}}, self.text()])
+        match kind:
+            case inspect.StructType(cls=cls):
+                return self.record(cls, depth - 1)
+            case inspect.StrType():
+                return self.random.choice((self.random.choice(IDS), self.random.choice(WORDS), self.text()))
+            case inspect.BoolType():
+                return self.random.random() < 0.5
+            case inspect.IntType() | inspect.FloatType():
+                return self.random.choice((*NUMBERS, self.random.randint(0, 10**13)))
+            case inspect.LiteralType(values=values):
+                return self.random.choice(values)
+            case inspect.ListType(item_type=item):
+                return [
+                    self.value(item, depth - 1) for _ in range(self.random.choice((0, 1, 2, 5)) if depth > 0 else 0)
+                ]
+            case inspect.DictType(value_type=item):
+                keys = {
+                    self.random.choice((*IDS, "command", "diff", self.text())) for _ in range(3 if depth > 0 else 0)
+                }
+                return {key: self.value(item, depth - 1) for key in keys}
+            case inspect.UnionType(types=types):
+                return self.value(self.random.choice(types), depth)
+            case inspect.NoneType():
+                return None
+            case _:
+                return self.random.choice([None, 1, "x", self.text(), [], {"a": 1}])
+
+    def record(self, shape: type[msgspec.Struct], depth: int = 4) -> dict[str, Any]:
+        """The fields of a record, some of them missing, now and then with one that nobody knows."""
+        fields = {
+            field.encode_name: self.random.choice(IDS)
+            if field.name in ("id", "sessionID")
+            else self.value(field.type, depth)
+            for field in _fields(shape)
+            if field.required or self.random.random() < 0.6
+        }
+        if self.random.random() < 0.05:
+            fields.pop(next(iter(fields), ""), None)
+        if self.random.random() < 0.05:
+            fields[self.text()] = self.text()
+        return fields
+
+    def event(self) -> list[Any]:
+        """An event as protocol 2 writes it."""
+        kind = self.random.choice(list(EVENTS))
+        return [kind, self.record(EVENTS[kind].shape)]
+
+    def snapshot(self) -> dict[str, Any]:
+        """A snapshot; its sections are made of what the events are made of."""
+        session, status = EVENTS["session.created"].shape, EVENTS["session.status"].shape
+
+        def some(shape: type[msgspec.Struct]) -> list[dict[str, Any]]:
+            return [self.record(shape) for _ in range(self.random.randint(0, 4))]
+
+        sections = {
+            "sessions": [one.get("info") for one in some(session)],
+            "status": {self.random.choice(IDS): one.get("status") for one in some(status)},
+            "permissions": some(EVENTS["permission.asked"].shape),
+            "questions": some(EVENTS["question.asked"].shape),
+            "todos": {self.random.choice(IDS): one.get("todos") for one in some(EVENTS["todo.updated"].shape)},
+            "limits": {self.random.choice(WORDS): self.random.choice(NUMBERS)},
+            "branch": self.text(),
+        }
+        kept = {name: value for name, value in sections.items() if self.random.random() < 0.6}
+        if self.random.random() < 0.1:
+            kept[self.random.choice(list(sections))] = self.random.choice([None, 7, "x", [7, None], {"x": 7}])
+        return {"type": "snapshot", **kept}
+
+    def frame(self) -> str:
+        """A frame; most are events. What is no JSON is rare, as a hundred a minute end the link."""
+        draw = self.random.random()
+        if draw < 0.97:
+            return json.dumps(self.event(), ensure_ascii=True)
+        if draw < 0.99:
+            return json.dumps(self.snapshot())
+        return self.random.choice(
+            [
+                '{"type":"goodbye"}',
+                '{"type":"hello"}',
+                "[]",
+                "[1,2,3]",
+                "null",
+                "{",
+                '"\ufffd"',
+                '["session.updated"',
+                "7",
+            ]
+        )

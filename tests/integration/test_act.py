@@ -1,0 +1,266 @@
+"""What a person does from a terminal or a script: every command, what OpenCode is asked for, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import FRAMES, FakePlugin, connection, until
+from tray_process import Home
+
+SES, OTHER = "ses_first", "ses_second"
+SNAPSHOT = {
+    "type": "snapshot",
+    "sessions": [
+        {"id": SES, "title": "Work", "directory": "/home/dev/project"},
+        {"id": OTHER, "title": "50% | <b>", "directory": "/home/dev/project"},
+    ],
+    "status": {SES: {"type": "busy"}},
+    "permissions": [{"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"command": "ls"}}],
+    "questions": [
+        {"id": "que_1", "sessionID": OTHER, "questions": [{"question": "Which?", "options": [{"label": "Red"}]}]},
+    ],
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    made.tray("--no-notify")
+    yield made
+    made.stop()
+
+
+class Desk:
+    """A tray and a plugin that does what it is asked, and remembers it."""
+
+    def __init__(self, home: Home, plugin: FakePlugin) -> None:
+        self.home = home
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.results: dict[str, Any] = {}
+        self._plugin = plugin
+        self.answering = asyncio.create_task(self._answer())
+
+    async def _answer(self) -> None:
+        while (call := await self._plugin.socket.receive()).type.name == "TEXT":
+            told = call.json()
+            self.calls.append((told["method"], told["params"]))
+            await self._plugin.send({"id": told["id"], "result": self.results.get(told["method"], {})})
+            if told["method"].startswith(("permission", "question")):
+                kind = "permission.replied" if "permission" in told["method"] else "question.replied"
+                await self._plugin.event(kind, sessionID=SES, requestID=told["params"]["requestID"])
+
+    async def run(self, *words: str) -> tuple[int, str]:
+        """A command's exit code, and what it said."""
+        done = await asyncio.to_thread(self.home.run, *words, "--port", str(self.home.port))
+        assert "Traceback" not in done.stderr
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+
+@asynccontextmanager
+async def desk(home: Home) -> AsyncIterator[Desk]:
+    async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
+        await plugin.authenticate(home.token, hostname=FRAMES["hello"]["hostname"])
+        await plugin.send(SNAPSHOT)
+        made = Desk(home, plugin)
+        await until(lambda: len(home.status()["sessions"]) == 2)
+        try:
+            yield made
+        finally:
+            made.answering.cancel()
+
+
+def run(test: Any) -> None:
+    asyncio.run(asyncio.wait_for(test, 60))
+
+
+def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            assert await at.run("reply", "per_1", "--answer", "Red") == (
+                2,
+                "opencode-tray: this is a permission: once, always or reject",
+            )
+            assert (await at.run("reply", "per_1"))[0] == 2
+            assert (await at.run("reply", "per_nobody", "once"))[0] == 1
+            assert at.calls == []
+            assert await at.run("reply", "per_", "reject", "--message", "use a branch") == (0, "Rejected: bash")
+            assert await at.run("reply", "per_1", "once") == (0, "It was answered already")
+            assert (await at.run("reply", "que_1", "once"))[0] == 1
+            code, told = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
+            assert (code, json.loads(told)["ok"]) == (0, True)
+            assert at.calls == [
+                (
+                    "permission.reply",
+                    {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"},
+                ),
+                ("question.reply", {"requestID": "que_1", "answers": [["in my own words"]]}),
+            ]
+
+    run(test())
+
+
+def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            assert (await at.run("reply", "que_1", "reject"))[0] == 0
+            assert at.calls == [("question.reject", {"requestID": "que_1"})]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("words", "call", "told"),
+    [
+        (["prompt", "ses_f", "run", "all", "tests"], ("session.prompt", {"text": "run all tests"}), "Sent"),
+        (["rename", SES, "A", "title"], ("session.update", {"title": "A title"}), "Renamed"),
+        (["fork", SES], ("session.fork", {}), "Forked: ses_new"),
+        (["stop", SES, "--yes"], ("session.abort", {}), "Stopped"),
+        (["delete", SES, "--yes"], ("session.delete", {}), "Deleted"),
+    ],
+)
+def test_session_does_one_thing_with_one_session(home: Home, words: list[str], call: Any, told: str) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            at.results["session.fork"] = {"id": "ses_new"}
+            assert await at.run("session", *words) == (0, told)
+            assert at.calls == [(call[0], {"sessionID": SES, **call[1]})]
+
+    run(test())
+
+
+def test_what_cannot_be_undone_asks_again_and_what_is_ambiguous_is_not_guessed(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            for deed in ("stop", "delete"):
+                assert (await at.run("session", deed, SES))[0] == 2
+            code, told = await at.run("session", "fork", "ses_")
+            assert (code, "2 sessions begin with" in told) == (1, True)
+            assert (await at.run("session", "fork", "nobody"))[0] == 1
+            assert (await at.run("session", "rename", SES, "x" * 201))[0] == 1
+            assert at.calls == []
+
+    run(test())
+
+
+def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            at.results["session.messages"] = [
+                {
+                    "info": {"role": "user", "time": {"created": 1}},
+                    "parts": [{"type": "text", "text": "do it\x1b[31m"}],
+                },
+                {
+                    "info": {"role": "assistant", "agent": "build"},
+                    "parts": [{"type": "tool", "tool": "bash", "state": 7}],
+                },
+                "nonsense",
+            ]
+            at.results["session.todo"] = [{"content": "Test it", "status": "completed"}, {"content": "Ship it"}]
+            at.results["session.diff"] = [
+                {
+                    "file": "a.txt",
+                    "additions": 1,
+                    "deletions": 1,
+                    "patch": "Index: a\n--- a\n+++ a\n@@ -1 +1 @@\n-one\n+two",
+                },
+                {"file": "b.txt", "additions": 1, "deletions": 0, "before": "x", "after": "x\ny"},
+            ]
+            code, told = await at.run("messages", SES, "--limit", "2")
+            assert code == 0
+            assert "do it[31m" in told
+            assert "\x1b" not in told
+            assert await at.run("todos", SES) == (0, "✓ Test it\n○ Ship it")
+            code, told = await at.run("diff", SES)
+            assert told.splitlines()[:4] == ["a.txt  +1 -1", "@@ -1 +1 @@", "-one", "+two"]
+            assert "+y" in told
+            code, told = await at.run("todos", SES, "--json")
+            assert json.loads(told) == at.results["session.todo"]
+            assert ("session.messages", {"sessionID": SES, "limit": 2}) in at.calls
+
+    run(test())
+
+
+def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            assert await at.run("mute", "2h", "--session", SES) == (0, "Muted: 2 hours")
+            assert await at.run("mute", "forever", "--project", OTHER) == (0, "Muted: until I unmute")
+            assert await at.run("mute") == (0, "Muted: 30 minutes")
+            assert home.status()["muted"]
+            assert await at.run("unmute") == (0, "Not muted any more")
+            assert all(session["muted"] for session in home.status()["sessions"])
+            assert (await at.run("mute", "--session", "nobody"))[0] == 1
+        await at.run("stop")
+        await until(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
+        await asyncio.to_thread(home.tray, "--no-notify")
+        assert all(session["muted"] for session in home.status()["sessions"])
+        assert not home.status()["muted"]
+
+    run(test())
+
+
+def test_next_goes_to_who_has_waited_longest(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            code, told = await at.run("next")
+            assert code == 0
+            assert "workstation is another machine" in told
+            assert "http://127.0.0.1" not in told  # an address of that machine, and not of this one
+
+    run(test())
+
+
+def test_bars_get_their_own_format_and_titles_cannot_break_out_of_it(home: Home) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            code, told = await at.run("status", "--waybar")
+            waybar = json.loads(told)
+            assert (code, waybar["text"], waybar["class"]) == (0, "! 2", "waiting_for_permission")
+            assert "&lt;b&gt;" in waybar["tooltip"]
+            assert await at.run("status", "--polybar") == (0, "%{F#e5c07b}! 2%{F-}")
+            code, told = await at.run("status", "--swiftbar")
+            lines = told.splitlines()
+            assert lines[:2] == ["! 2 | color=#e5c07b", "---"]
+            assert f"? 50% ¦ <b> | bash=opencode-tray param1=attach param2={OTHER} terminal=false" in lines
+
+    run(test())
+
+
+def test_a_bar_shows_that_no_tray_runs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for bar in ("waybar", "polybar", "swiftbar"):
+        done = home.run("status", f"--{bar}", "--port", str(home.port))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.strip()
+
+
+def test_a_bar_that_watches_gets_a_line_for_each_change(home: Home) -> None:
+    async def test() -> None:
+        watching = await asyncio.to_thread(home.start, "watch", "--waybar", "--port", str(home.port))
+        assert watching.stdout is not None
+        first = json.loads(await asyncio.to_thread(watching.stdout.readline))
+        assert first["class"] == "idle"
+        async with desk(home):
+            while first["class"] != "waiting_for_permission":
+                first = json.loads(await asyncio.to_thread(watching.stdout.readline))
+        watching.terminate()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "words", [["reply", "per_1", "once"], ["next"], ["session", "fork", "x"], ["todos", "x"], ["mute"]]
+)
+def test_without_a_tray_each_says_so_and_exits_1(tmp_path: Path, words: list[str]) -> None:
+    home = Home(tmp_path)
+    done = home.run(*words, "--port", str(home.port))
+    assert done.returncode == 1
+    assert "opencode-tray" in done.stderr

@@ -1,0 +1,181 @@
+"""The rungs whose programs cannot run here: what each is asked for, and that no environment makes it more."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_programs import Programs
+from tray.actions.attach.kitty import Kitty
+from tray.actions.attach.konsole import Konsole
+from tray.actions.attach.rung import Detached
+from tray.actions.attach.wezterm import WezTerm
+from tray.actions.attach.window import Window
+from tray.actions.attach.zellij import Zellij
+from tray.system import ask
+from tray.system.compositors import focus
+from tray.system.processes import Seat, seat_of
+
+if sys.platform == "win32":
+    pytest.skip("the programs are scripts", allow_module_level=True)
+
+WM = ("SWAYSOCK", "HYPRLAND_INSTANCE_SIGNATURE", "NIRI_SOCKET", "WAYLAND_DISPLAY", "DISPLAY", "XDG_CURRENT_DESKTOP")
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    made = Programs(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(made.folder))
+    for name in WM:
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(work, 20))
+
+
+def seat(**environment: str) -> Seat:
+    return Seat(7, "/dev/pts/7", environment, (6, 5, 4))
+
+
+def test_kitty_focuses_its_window_over_its_socket(programs: Programs) -> None:
+    programs.add("kitty")
+    here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
+    assert Kitty().detect(here)
+    assert run(Kitty().go(here)) == "Focused its kitty window"
+    assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "focus-window", "--match", "id:3"]]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"KITTY_WINDOW_ID": "3"},  # no remote control
+        {"KITTY_WINDOW_ID": "3 or id:4", "KITTY_LISTEN_ON": "unix:/tmp/x"},
+        {"KITTY_WINDOW_ID": "3", "KITTY_LISTEN_ON": "tcp:evil.example:1"},
+    ],
+)
+def test_what_is_no_kitty_of_this_machine_is_not_tried(environment: dict[str, str]) -> None:
+    assert not Kitty().detect(seat(**environment))
+
+
+def test_a_kitty_that_says_no_is_no_way(programs: Programs) -> None:
+    programs.add("kitty", {"focus-window": ""}, code=1)
+    assert run(Kitty().go(seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9"))) is None
+
+
+def test_wezterm_shows_its_pane_through_its_own_socket(programs: Programs) -> None:
+    programs.add("wezterm")
+    here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
+    rung = WezTerm(Window())
+    assert rung.detect(here)
+    assert run(rung.go(here)) == "Focused its WezTerm pane"
+    assert programs.calls == [["wezterm", "cli", "activate-pane", "--pane-id", "2"]]
+    assert not rung.detect(seat(WEZTERM_PANE="2; x", WEZTERM_UNIX_SOCKET="/x"))
+
+
+def test_zellij_that_nobody_looks_at_is_attached_to(programs: Programs) -> None:
+    programs.add("zellij")
+    here = seat(ZELLIJ_SESSION_NAME="work session", ZELLIJ_PANE_ID="4")
+    assert Zellij().detect(here)
+    assert run(Zellij().go(here)) == Detached(["zellij", "attach", "work session"])
+    for name in ("", "--help", "a\nb"):
+        assert not Zellij().detect(seat(ZELLIJ_SESSION_NAME=name, ZELLIJ_PANE_ID="4"))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {
+            "KONSOLE_DBUS_SERVICE": "org.evil",
+            "KONSOLE_DBUS_SESSION": "/Sessions/1",
+            "KONSOLE_DBUS_WINDOW": "/Windows/1",
+        },
+        {"KONSOLE_DBUS_SERVICE": ":1.7", "KONSOLE_DBUS_SESSION": "/Sessions/x", "KONSOLE_DBUS_WINDOW": "/Windows/1"},
+        {"KONSOLE_DBUS_SERVICE": ":1.7", "KONSOLE_DBUS_SESSION": "/Sessions/1", "KONSOLE_DBUS_WINDOW": "/MainApp"},
+    ],
+)
+def test_what_is_no_konsole_is_not_called(environment: dict[str, str]) -> None:
+    assert not Konsole(Window()).detect(seat(**environment))
+
+
+# ---------------------------------------------------------------------- compositors
+
+
+def test_sway_focuses_the_first_process_that_has_a_window(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWAYSOCK", "/run/sway")
+    programs.add("swaymsg", {"pid=5": ""})
+    assert run(focus((6, 5, 4)))
+    assert programs.calls == [["swaymsg", "-q", f"[pid={pid}] focus"] for pid in (6, 5)]
+    assert not run(focus((9, 8)))
+
+
+def test_hyprland_is_believed_by_what_it_says_not_by_its_exit_code(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPRLAND_INSTANCE_SIGNATURE", "x")
+    programs.add("hyprctl", {"clients": '[{"pid": 5}, 7]', "dispatch": "ok"})
+    assert run(focus((6, 5, 4)))
+    assert programs.calls[-1] == ["hyprctl", "dispatch", "focuswindow", "pid:5"]
+    programs.add("hyprctl", {"clients": '[{"pid": 5}]', "dispatch": "No such window found"})
+    assert not run(focus((5,)))
+    programs.add("hyprctl", {"clients": "not JSON"})
+    assert not run(focus((5,)))
+
+
+def test_niri_is_told_the_windows_own_number(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIRI_SOCKET", "/run/niri")
+    programs.add("niri", {"windows": '[{"id": 12, "pid": 5}]', "focus-window": ""})
+    assert run(focus((6, 5)))
+    assert programs.calls[-1] == ["niri", "msg", "action", "focus-window", "--id", "12"]
+
+
+def test_kwin_is_asked_through_kdotool(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", "KDE")
+    programs.add("kdotool", {"search --pid 5": "{0000-1111}", "windowactivate": ""})
+    assert run(focus((6, 5)))
+    assert programs.calls[-1] == ["kdotool", "windowactivate", "{0000-1111}"]
+
+
+def test_without_a_desktop_there_is_no_window(programs: Programs) -> None:
+    assert run(Window().go(seat())) is None
+    assert programs.calls == []
+
+
+# ---------------------------------------------------------------------- questions to a person
+
+
+@pytest.mark.parametrize("program", ["zenity", "kdialog", "yad"])
+def test_a_question_is_asked_by_the_desktops_own_dialog_and_its_words_are_only_words(
+    programs: Programs, program: str
+) -> None:
+    programs.add(program, {"": "typed text"})
+    assert run(ask.ask_text("Title", "What <b>now</b> & \\n $(id)?", "--first")) == "typed text"
+    (call,) = programs.calls
+    assert call[0] == program
+    words = " ".join(call[1:])
+    assert "--first" not in call  # which would be an option
+    assert "first" in words
+    assert "$(id)" in words
+    assert ("<b>" in words) == (program == "kdialog")  # the others read markup
+
+
+def test_a_dialog_that_is_left_answers_nothing(programs: Programs) -> None:
+    programs.add("zenity", {"": ""}, code=1)
+    assert run(ask.ask_text("Title", "What?", "")) is None
+
+
+def test_our_own_process_has_a_seat_and_nobody_elses_has() -> None:
+    own = seat_of(os.getpid())
+    assert own is not None
+    assert own.ancestors[0] == os.getppid()
+    assert own.variable("PATH")
+    assert seat_of(0) is None
+    assert seat_of(2**22 + 1) is None

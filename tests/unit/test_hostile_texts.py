@@ -1,0 +1,69 @@
+"""10,000 texts that were drawn to harm: where people read them they are one line of plain text that fits."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from fuzz import Fuzz
+from replay import SERVER
+from tray.core.alerts import AlertRules, wanted_alert
+from tray.core.board import Board
+from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
+from tray.core.fleet import Fleet
+from tray.core.model import Option, Question, Request, RequestKind
+from tray.core.text import shorten, width
+from tray.surfaces.menu import walk
+from tray.surfaces.notifications import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, body_text, toast_of
+from tray.surfaces.views import Look, Views
+
+TEXTS = 10_000
+EACH = 8  # texts in one menu
+FORBIDDEN = ("Cc", "Cs", "Zl", "Zp")
+OVERRIDES = "\u202a\u202b\u202d\u202e\u2066\u2067"  # what could reorder the text around; an isolate of ours is balanced
+COLUMNS = 100
+
+
+def plain(text: str, columns: int) -> None:
+    assert width(text) <= columns
+    assert not any(unicodedata.category(character) in FORBIDDEN for character in text)
+    assert not any(character in OVERRIDES for character in text)
+    assert text.count("\u2068") == text.count("\u2069")
+
+
+def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
+    fuzz = Fuzz(20261121)
+    for round_ in range(TEXTS // EACH):
+        title, directory, tool, detail, pattern, question, label, about = (fuzz.text() for _ in range(EACH))
+        fleet = Fleet()
+        board = Board(fleet)
+        views = Views(fleet, board)
+        choice = Question(question, tool, (Option(label, about), Option("ok")), multiple=round_ % 2 == 0)
+        asked = (
+            Request("p", "a", RequestKind.PERMISSION, tool, detail, always=(pattern,), asked_at=1)
+            if round_ % 3
+            else Request("q", "a", RequestKind.QUESTION, tool, question, questions=(choice,), asked_at=1)
+        )
+        facts = SessionFacts("a", title=title, directory=directory)
+        for event in (
+            ServerConnected(SERVER),
+            SnapshotTaken(SERVER.id),
+            SessionReported(SERVER.id, facts),
+            RequestAsked(SERVER.id, asked),
+        ):
+            board.update(fleet.apply(event, 1))
+        view = views.view(Look(problems=(detail,)), 2)
+        plain(view.tooltip, COLUMNS)
+        for item in walk(view.menu):
+            plain(item.label, COLUMNS)
+        row = board.row("a")
+        assert row is not None
+        alert = wanted_alert(row, AlertRules())
+        assert alert is not None
+        toast = toast_of(alert)
+        plain(shorten(toast.title, TITLE_COLUMNS), TITLE_COLUMNS)
+        lines = body_text(toast.body).split("\n")
+        assert len(lines) <= BODY_LINES
+        for line in lines:
+            plain(line, BODY_COLUMNS)
+        for button in toast.buttons:
+            plain(button.label, COLUMNS)
