@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,22 @@ class Desk:
 
     def status(self, session: str, status: str) -> dict[str, Any]:
         return self.told(session, lambda told: told["status"] == status)
+
+    def asks(self, session: str, kind: str = "permission") -> dict[str, Any]:
+        """The request that the session waits with, whole: OpenCode 1.1 tells the command a moment later."""
+        waiting = "waiting_for_permission" if kind == "permission" else "waiting_for_answer"
+        told = self.told(session, lambda told: told["status"] == waiting and told["requests"][0]["whole"])
+        request: dict[str, Any] = told["requests"][0]
+        return request
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """A command's exit code, and what it said."""
+        done = self.tray.run(*words, "--port", str(self.tray.port))
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def messages(self, session: str) -> str:
+        """All that was said in the session, as JSON."""
+        return json.dumps(self.opencode.call("GET", f"/session/{session}/message")).replace('\\"', '"')
 
 
 @pytest.fixture(scope="module", params=[NEWEST, LAST_YEAR, OLDEST])
@@ -150,6 +167,130 @@ def test_a_subagents_permission_waits_at_its_root(desk: Desk) -> None:
     assert desk.tray.status()["attention"]["waiting"] == 1
     desk.opencode.call("POST", f"/session/{request['session']}/permissions/{request['id']}", {"response": "once"})
     desk.status(session, "completed")
+
+
+def test_a_permission_is_answered_from_here_and_the_agent_goes_on(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+    request = desk.asks(session)
+    assert "echo hi" in request["detail"]
+    assert desk.run("reply", request["id"], "once") == (0, "Allowed once: bash")
+    assert desk.status(session, "completed")["last_output"] == "word0 word1 word2"
+    assert desk.run("reply", request["id"], "reject") == (0, "It was answered already")
+
+
+def test_always_is_opencodes_own_pattern_and_holds(desk: Desk) -> None:
+    session = desk.opencode.session()
+    command = [["bash", {"command": "printf always", "description": "d"}]]
+    desk.opencode.prompt(session, {"calls": [command]})
+    request = desk.asks(session)
+    assert request["always"] in (["printf *"], ["printf always *"])  # as the version has it
+    assert desk.run("reply", request["id"], "always") == (0, "Allowed always: bash")
+    desk.status(session, "completed")
+    desk.opencode.prompt(session, {"calls": [command], "words": 4})
+    assert desk.told(session, lambda told: told["last_output"].endswith("word3"))["requests"] == []
+
+
+def test_a_rejection_with_a_message_tells_the_agent_what_to_do_where_opencode_can(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+    request = desk.asks(session)
+    code, told = desk.run("reply", request["id"], "reject", "--message", "use a branch")
+    if desk.opencode.version == OLDEST:
+        assert (code, "cannot do that" in told) == (1, True)
+        assert not desk.asks(session)["sending"]
+        assert desk.run("reply", request["id"], "reject") == (0, "Rejected: bash")
+        return
+    assert (code, told) == (0, "Rejected: bash")
+    desk.status(session, "completed")
+    assert "use a branch" in desk.messages(session)
+
+
+def test_a_subagents_permission_is_answered_at_its_root(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [[["task", TASK]]]})
+    request = desk.asks(session)
+    assert request["session"] != session
+    assert desk.run("reply", request["id"], "once")[0] == 0
+    desk.status(session, "completed")
+
+
+@pytest.mark.parametrize("desk", [NEWEST, LAST_YEAR], indirect=True)  # OpenCode 1.0 has no question tool
+def test_two_questions_are_answered_at_once(desk: Desk) -> None:
+    session = desk.opencode.session()
+    sizes = {
+        "question": "Sizes?",
+        "header": "Size",
+        "multiple": True,
+        "options": [{"label": "S", "description": "s"}, {"label": "L", "description": "l"}],
+    }
+    desk.opencode.prompt(session, {"calls": [[["question", {"questions": [QUESTION, sizes]}]]]})
+    request = desk.asks(session, "question")
+    assert desk.run("reply", request["id"], "--answer", "blue")[0] == 2
+    assert desk.run("reply", request["id"], "--answer", "blue", "--answer", "s, L")[0] == 0
+    desk.status(session, "completed")
+    assert '"Which colour?"="Blue"' in desk.messages(session)
+    assert '"Sizes?"="S, L"' in desk.messages(session)
+
+
+@pytest.mark.parametrize("desk", [NEWEST, LAST_YEAR], indirect=True)
+def test_a_question_is_rejected(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [[["question", {"questions": [QUESTION]}]]]})
+    request = desk.asks(session, "question")
+    assert desk.run("reply", request["id"], "reject") == (0, "Rejected: Colour")
+    assert desk.told(session, lambda told: not told["requests"])["status"] in ("idle", "completed", "aborted", "busy")
+
+
+def test_two_people_answer_at_once_and_one_answer_counts(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+    request = desk.asks(session)
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(desk.run, "reply", request["id"], "once") for _ in range(4)]
+        told = [answer.result() for answer in answers]
+    assert {code for code, _ in told} == {0}
+    assert [line for _, line in told].count("Allowed once: bash") == 1
+    desk.status(session, "completed")
+    assert desk.messages(session).count('"status": "completed"') == 1  # the tool ran once
+
+
+def test_a_session_is_named_forked_prompted_stopped_archived_and_deleted_from_here(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"words": 3})
+    desk.status(session, "completed")
+    assert desk.run("session", "rename", session, "From", "here") == (0, "Renamed")
+    desk.told(session, lambda told: told["title"] == "From here")
+    code, told = desk.run("session", "fork", session)
+    assert code == 0
+    forked = told.removeprefix("Forked: ")
+    desk.told(forked, bool)
+    assert desk.run("session", "prompt", forked, '##{"words": 300, "pause": 0.1}') == (0, "Sent")
+    desk.status(forked, "busy")
+    assert desk.run("session", "stop", forked, "--yes") == (0, "Stopped")
+    desk.status(forked, "aborted")
+    code, told = desk.run("messages", forked, "--json")
+    assert len(json.loads(told)) >= 2
+    assert desk.run("session", "archive", session) == (0, "Archived")
+    until(lambda: not desk.tray.session(session))
+    assert desk.run("session", "delete", forked, "--yes") == (0, "Deleted")
+    until(lambda: not desk.tray.session(forked))
+    assert desk.run("session", "stop", forked, "--yes")[0] == 1
+
+
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
+def test_behind_a_password_everything_works_the_same(own: Callable[[str], Desk], version: str) -> None:
+    desk = own(version)
+    desk.opencode.environment["OPENCODE_SERVER_PASSWORD"] = "secret-of-the-test"
+    desk.opencode.serve()
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+    assert desk.run("reply", desk.asks(session)["id"], "once") == (0, "Allowed once: bash")
+    assert desk.status(session, "completed")["messages"] == 3
+    desk.process.kill()
+    desk.process.wait(5)
+    desk.process = desk.tray.tray("--no-notify")
+    assert desk.told(session, lambda told: told["messages"] == 3)  # a snapshot is read through the password, too
 
 
 @pytest.mark.parametrize("desk", [NEWEST, LAST_YEAR], indirect=True)  # OpenCode 1.0 has no question tool
@@ -270,15 +411,23 @@ def test_the_terminal_ui_with_no_http_server_reports_like_any_other(
     opencode.tmux("send-keys", "-t", "tui", "Enter")  # "Allow once" is what the dialog has chosen
     desk.status(session, "completed")
 
+    prompt(calls=[BASH])
+    assert desk.run("reply", desk.asks(session)["id"], "once") == (0, "Allowed once: bash")
+    desk.status(session, "completed")
+
     prompt(calls=[[["task", TASK]]])
-    waiting = desk.status(session, "waiting_for_permission")
-    assert waiting["requests"][0]["session"] != session
-    opencode.tmux("send-keys", "-t", "tui", "Enter")
+    request = desk.asks(session)
+    assert request["session"] != session
+    assert desk.run("reply", request["id"], "once") == (0, "Allowed once: bash")
     desk.status(session, "completed")
 
     prompt(calls=[[["question", {"questions": [QUESTION]}]]])
     assert desk.status(session, "waiting_for_answer")["requests"][0]["detail"] == "Which colour?"
     opencode.tmux("send-keys", "-t", "tui", "Enter")  # the first answer
+    desk.status(session, "completed")
+
+    prompt(calls=[[["question", {"questions": [QUESTION]}]]])
+    assert desk.run("reply", desk.asks(session, "question")["id"], "--answer", "Blue") == (0, "Answered: Colour")
     desk.status(session, "completed")
 
     prompt(calls=[[["todowrite", {"todos": TODOS}]]])

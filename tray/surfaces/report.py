@@ -106,6 +106,7 @@ def _request(request: Request) -> dict[str, Any]:
         "session": request.session,
         "title": request.title,
         "detail": request.detail,
+        "whole": request.whole,
         "always": list(request.always),
         "questions": [
             {
@@ -119,4 +120,5 @@ def _request(request: Request) -> dict[str, Any]:
         ],
         "asked_at": request.asked_at,
         "sending": request.sending,
+        "refusal": request.refusal,
     }
