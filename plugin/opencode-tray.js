@@ -624,6 +624,11 @@ class Refused extends Error {
 /** The answer of a call into OpenCode. Throws Refused when it fails or takes longer than `within` ms. */
 async function ask(call, within = CALL_WITHIN) {
   await pause() // the thread is OpenCode's: let it work between two calls
+  return askNow(call, within)
+}
+
+/** The same, for what a person waits for. */
+async function askNow(call, within = CALL_WITHIN) {
   const late = later(() => {}, within)
   try {
     const answer = await Promise.race([call(), late.done])
@@ -834,7 +839,7 @@ function checked(params, checks) {
 
 /** OpenCode answers what it has done with `true`; what it has no path for it may answer with its web page. */
 async function isTrue(call) {
-  if ((await ask(call)) !== true) throw new Unsupported("this OpenCode cannot do that")
+  if ((await askNow(call)) !== true) throw new Unsupported("this OpenCode cannot do that")
   return {}
 }
 

@@ -26,17 +26,25 @@ PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"
 IN_CI = os.environ.get("CI") == "true"
 
 
+def _folder() -> str:
+    return os.environ.get("OPENCODE_TEST_DIR") or str(Path.home() / ".cache/opencode-tray-tests/opencode")
+
+
+def installed(version: str) -> Path | None:
+    """The executable that packaging/check.py installed, or None."""
+    found = sorted(Path(_folder(), version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
+    return next((path for path in found if path.parts[-3] != "opencode-ai"), None)
+
+
 def binary(version: str) -> Path:
-    """The executable that packaging/check.py installed; skips the test where there is none."""
-    folder = os.environ.get("OPENCODE_TEST_DIR") or str(Path.home() / ".cache/opencode-tray-tests/opencode")
-    found = sorted(Path(folder, version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
-    usable = [path for path in found if path.parts[-3] != "opencode-ai"]
-    if not usable:
-        reason = f"OpenCode {version} is not in {folder}; run packaging/check.py"
+    """The same; skips the test where there is none."""
+    found = installed(version)
+    if found is None:
+        reason = f"OpenCode {version} is not in {_folder()}; run packaging/check.py"
     elif version == OLDEST and shutil.which("rg") is None:
         reason = f"OpenCode {version} would fetch ripgrep by itself; install it"
     else:
-        return usable[0]
+        return found
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -26,6 +26,7 @@ import psutil
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop")]
 
+import answers  # noqa: E402
 from desk import PROGRAMS, Desk  # noqa: E402
 
 from fake_desktop import PrivateBus  # noqa: E402
@@ -341,12 +342,28 @@ def measure(seconds: float) -> list[Line]:
                     f"{floor_event:.0f} µs",
                 ),
             ]
+        lines += answer_lines(run, folder)
         p50, p99 = (1000 * percentile(delays, part) for part in (0.5, 0.99))
         lines += [
             Line(f"event to view at {RATE}/s, 5,000 sessions", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms", "p99 5 ms"),
             Line("lost of these", f"{5000 - held} sessions, {len(delays) - working} of {len(delays)} events", "0"),
         ]
     return lines
+
+
+def answer_lines(run: Callable[[Callable[[], Awaitable[Any]]], Any], folder: Path) -> list[Line]:
+    """From the click on an answer to whoever has it."""
+    (folder / "answers").mkdir()
+    (folder / "real").mkdir()
+    called, below = run(lambda: answers.to_the_plugin(folder / "answers"))
+    confirmed = run(lambda: answers.to_opencode(folder / "real"))
+
+    def told(delays: list[float]) -> str:
+        p50, p99 = (1000 * percentile(delays, part) for part in (0.5, 0.99))
+        return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+
+    lines = [Line("click to plugin", told(called), "", told(below))]
+    return [*lines, Line("click to OpenCode's own word", told(confirmed), "p99 50 ms")] if confirmed else lines
 
 
 def main() -> None:
