@@ -277,6 +277,9 @@ def test_the_demo_shows_a_fleet_with_no_opencode_at_all(home: Home) -> None:
     sessions = until(lambda: home.status()["sessions"])
     assert len(sessions) >= 7
     until(lambda: home.status()["attention"]["waiting"] > 0, 15)
+    asked = [request["id"] for session in home.status()["sessions"] for request in session["requests"]]
+    done = home.run("reply", asked[0], "reject", "--port", str(home.port))
+    assert (done.returncode, done.stdout.startswith("Rejected")) == (0, True), done.stderr
 
 
 def test_a_demo_of_its_own_says_how_to_look_at_it_from_a_terminal(home: Home) -> None:

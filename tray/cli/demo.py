@@ -93,11 +93,52 @@ async def simulate(host: str, port: int, token: str) -> None:
             await socket_.send_json(_snapshot(name))
         for name, frame in _opening(now()):
             await sockets[name].send_json(frame)
-        for name, frame in _story():
-            await asyncio.sleep(STEP)
-            if sockets[name].closed:
-                return
-            await sockets[name].send_json(frame)
+        obeying = [asyncio.create_task(_obey(socket_), name="demo") for socket_ in sockets.values()]
+        try:
+            for name, frame in _story():
+                await asyncio.sleep(STEP)
+                if sockets[name].closed:
+                    return
+                await sockets[name].send_json(frame)
+        finally:
+            for task in obeying:
+                task.cancel()
+
+
+async def _obey(socket_: ClientSocket) -> None:
+    """Do what is asked as OpenCode would, until the socket closes."""
+    async for message in socket_:
+        call = message.json()
+        params = call.get("params") or {}
+        answer: dict[str, Any] = {"result": [] if call["method"] in READS else {"id": "ses_fork"}}
+        await socket_.send_json({"id": call["id"], **answer})
+        for frame in _consequences(call["method"], params):
+            await socket_.send_json(frame)
+
+
+READS = ("session.messages", "session.todo", "session.diff")
+
+
+def _consequences(method: str, params: dict[str, Any]) -> Iterator[Frame]:
+    """The events that follow a call."""
+    session, request = params.get("sessionID"), params.get("requestID")
+    match method:
+        case "permission.reply":
+            yield _event("permission.replied", sessionID=session, requestID=request, reply=params.get("reply"))
+        case "question.reply":
+            yield _event("question.replied", sessionID="ses_k8s", requestID=request)
+        case "question.reject":
+            yield _event("question.rejected", sessionID="ses_k8s", requestID=request)
+        case "session.abort":
+            yield _event("session.error", sessionID=session, error={"name": "MessageAbortedError"})
+            yield _status(str(session), "idle")
+        case "session.prompt":
+            yield _status(str(session), "busy")
+        case "session.delete":
+            yield _event("session.deleted", info={"id": session})
+        case "session.update":
+            told = {"title": params["title"]} if "title" in params else {"time": {"archived": params.get("archived")}}
+            yield _event("session.updated", info={"id": session, **told})
 
 
 PROJECTS = (("shop-api", "feature/refunds"), ("shop-web", "main"), ("infra", "upgrade-k8s"))
