@@ -15,7 +15,7 @@ from test_panel import colour
 
 from fake_desktop import need
 from model_server import ModelServer
-from opencode import NEWEST, OpenCode
+from opencode import LAST_YEAR, NEWEST, OpenCode
 from tray.core.model import Status
 
 pytestmark = [pytest.mark.desktop, pytest.mark.opencode]
@@ -58,7 +58,9 @@ class Place:
 
 
 @pytest.fixture
-def place(person: Person, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, person: Person, tmp_path: Path) -> Iterator[Place]:
+    """With `opencode serve` of the newest version, or of the one that the test names."""
+    version = getattr(request, "param", NEWEST)
     settings = person.home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("[notifications]\nfinished = false\n", encoding="utf-8")
@@ -67,11 +69,12 @@ def place(person: Person, tmp_path: Path) -> Iterator[Place]:
         "OPENCODE_MONITOR_PORT": str(person.home.port),
         "OPENCODE_TRAY_TOKEN_FILE": str(person.home.path / "data/opencode-tray/token"),
     }
-    with ModelServer() as model, OpenCode(NEWEST, tmp_path / "opencode", model.port, environment) as opencode:
+    with ModelServer() as model, OpenCode(version, tmp_path / "opencode", model.port, environment) as opencode:
         opencode.serve()
         yield Place(person, opencode)
 
 
+@pytest.mark.parametrize("place", [NEWEST, LAST_YEAR], indirect=True)
 def test_a_permission_is_allowed_by_a_click_in_the_menu_and_the_agent_goes_on(place: Place) -> None:
     session = place.asks({"calls": [BASH], "words": 3})
     answers = place.open_answers()
@@ -103,17 +106,23 @@ def test_a_permission_is_allowed_by_the_notifications_own_button(place: Place) -
     until(lambda: not place.desk.is_open(toast), "no notification")
 
 
-def test_what_was_answered_elsewhere_has_neither_toast_nor_answers(place: Place) -> None:
+def test_what_was_answered_in_the_terminal_ui_has_neither_toast_nor_answers(place: Place) -> None:
     place.desk.start_notifications()
-    session = place.asks({"calls": [BASH], "words": 3})
+    opencode, home = place.opencode, place.person.home
+    opencode.kill()
+    opencode.tui()
+    opencode.type(
+        f"hello ##{json.dumps({'calls': [BASH], 'words': 3})}", lambda: home.status()["attention"]["busy"] > 0
+    )
+    place.person.icon(WAITING)
     toast = place.desk.toast()
-    request = place.person.home.session(session)["requests"][0]["id"]
-    place.opencode.call("POST", f"/session/{session}/permissions/{request}", {"response": "once"})
+    session = next(told for told in home.status()["sessions"] if told["requests"])
+    opencode.tmux("send-keys", "-t", "tui", "Enter")  # "Allow once" is what its dialog has chosen
     until(lambda: not place.desk.is_open(toast), "no notification")
     place.person.icon(DONE)
-    late = place.person.home.run("reply", request, "reject", "--port", str(place.person.home.port))
+    late = home.run("reply", session["requests"][0]["id"], "reject", "--port", str(home.port))
     assert (late.returncode, late.stdout.strip()) == (0, "It was answered already")
-    assert place.person.home.session(session)["status"] == "completed"
+    assert home.session(session["id"])["status"] == "completed"
 
 
 def test_a_tray_that_is_killed_as_the_answer_goes_leaves_nothing_wrong(place: Place) -> None:

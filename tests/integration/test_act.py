@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +267,43 @@ def test_without_a_tray_each_says_so_and_exits_1(tmp_path: Path, words: list[str
     done = home.run(*words, "--port", str(home.port))
     assert done.returncode == 1
     assert "opencode-tray" in done.stderr
+
+
+def in_terminal(home: Home, typed: str, *words: str) -> str:
+    """A command in a terminal of its own, in which this is typed; all that the terminal showed."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "tray", *words, "--port", str(home.port)]
+    process = subprocess.Popen(command, env=home.environment, cwd=home.path, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.write(ours, typed.encode())
+    shown = b""
+    with suppress(OSError):  # the terminal is gone when the last who has it ends
+        while block := os.read(ours, 4096):
+            shown += block
+    os.close(ours)
+    process.wait(10)
+    return shown.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals for this")
+@pytest.mark.parametrize(
+    ("words", "typed", "method", "params"),
+    [
+        (["reply", "per_1"], "o\n", "permission.reply", {"requestID": "per_1", "sessionID": SES, "reply": "once"}),
+        (["reply", "que_1"], "1\n", "question.reply", {"requestID": "que_1", "answers": [["Red"]]}),
+        (["session", "rename", SES], "By hand\n", "session.update", {"sessionID": SES, "title": "By hand"}),
+        (["session", "stop", SES], "y\n", "session.abort", {"sessionID": SES}),
+        (["reply", "per_1"], "\n", "", {}),
+        (["session", "delete", SES], "\n", "", {}),
+    ],
+)
+def test_what_the_command_line_did_not_say_is_asked_for_in_a_terminal(
+    home: Home, words: list[str], typed: str, method: str, params: dict[str, Any]
+) -> None:
+    async def test() -> None:
+        async with desk(home) as at:
+            shown = await asyncio.to_thread(in_terminal, home, typed, *words)
+            assert at.calls == ([(method, params)] if method else [])
+            assert ("Nothing was done" in shown) == (not method)
+
+    run(test())

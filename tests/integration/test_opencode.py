@@ -278,6 +278,16 @@ def test_a_session_is_named_forked_prompted_stopped_archived_and_deleted_from_he
     assert desk.run("session", "stop", forked, "--yes")[0] == 1
 
 
+def test_after_the_token_was_rotated_the_plugin_is_back_by_itself(desk: Desk) -> None:
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+    desk.asks(session)
+    assert desk.run("token", "rotate")[0] == 0
+    request = desk.asks(session)  # disconnected, until it has proven itself anew
+    assert desk.run("reply", request["id"], "once") == (0, "Allowed once: bash")
+    desk.status(session, "completed")
+
+
 @pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
 def test_behind_a_password_everything_works_the_same(own: Callable[[str], Desk], version: str) -> None:
     desk = own(version)

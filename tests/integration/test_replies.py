@@ -8,15 +8,17 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fake_programs import Programs
 from fakes import FRAMES, FakePlugin, connection, until
 from running_app import ASK, SES, SNAPSHOT, Running, run
 from tray.actions import reply
 from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.choices import ChooseLabel, Delete, Done, Respond, SendDraft, Stop
+from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop
 from tray.core.model import SessionKey
 from tray.storage import audit
 
@@ -208,6 +210,32 @@ def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
             await link.send({"id": call["id"], "result": {}})
             await link.event("question.replied", sessionID=SES, requestID="que_1")
             assert (await answering).ok
+
+    run(test())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the dialog is a script")
+def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
+    at_work: AtWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Programs(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(programs.folder))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def test() -> None:
+        async with at_work() as (running, link):
+            await asked(running, link)
+            nothing = await running.choose(RespondInWords(KEY))
+            assert (nothing.ok, "opencode-tray reply per_1" in nothing.line) == (False, True)
+            programs.add("zenity", {"": "use a branch"})
+            answering = asyncio.create_task(running.choose(RespondInWords(KEY)))
+            call = await link.receive()
+            told = {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"}
+            assert call["params"] == told
+            await link.send({"id": call["id"], "result": {}})
+            await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
+            assert (await answering).line == "Rejected: bash"
 
     run(test())
 

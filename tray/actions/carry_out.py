@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from typing_extensions import assert_never
@@ -65,6 +65,9 @@ class Going(Protocol):
     async def copy(self, text: str) -> Done:
         """Put a text on the clipboard."""
 
+    async def run_in_terminal(self, words: Sequence[str], name: str) -> str | None:
+        """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
+
 
 Ask = Callable[[str, str, str], Awaitable["str | None"]]  # title, question, what stands there at first → what was typed
 
@@ -99,8 +102,12 @@ class Actions:
         try:
             return await self._carry_out(choice, surface)
         except NoDialogError:
+            words, name = _by_hand(choice)
+            opened = await self._going.run_in_terminal(words, name)
+            if opened is not None:
+                return Done(f"Asked for it in {opened}")
             told = "Nothing here can ask for words: install zenity or kdialog, or run in a terminal:"
-            return Done(f"{told} {_by_hand(choice)}", ok=False)
+            return Done(f"{told} opencode-tray {' '.join(words)} {name}", ok=False)
 
     async def _carry_out(
         self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
@@ -196,16 +203,14 @@ class Actions:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
 
 
-def _by_hand(choice: object) -> str:
-    """The command that does without a dialog."""
+def _by_hand(choice: object) -> tuple[list[str], str]:
+    """Our own command that asks in a terminal, and the id that it is about."""
     match choice:
-        case RespondInWords(key, None):
-            return f"opencode-tray reply {key.request} reject --message …"
         case RespondInWords(key):
-            return f"opencode-tray reply {key.request} --answer …"
+            return ["reply"], key.request
         case Rename(key):
-            return f"opencode-tray session rename {key.session} …"
+            return ["session", "rename"], key.session
         case Prompt(key):
-            return f"opencode-tray session prompt {key.session} …"
+            return ["session", "prompt"], key.session
         case _:
-            return "opencode-tray"
+            return ["status"], ""

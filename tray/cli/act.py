@@ -9,14 +9,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tray.cli import FAILED, OK, USAGE
+from tray.cli import FAILED, OK, USAGE, interview
 from tray.cli.client import connected
-from tray.cli.parser import SURE
+from tray.cli.parser import SURE, WORDED
 
 
 def act(options: argparse.Namespace) -> int:
     """Have it done; print what came of it. Exit code 1 if it was not done."""
     method, params = _call(options)
+    if params is None:
+        print("Nothing was done.", file=sys.stderr)
+        return USAGE
     if options.command == "session" and method in SURE and not _is_sure(options):
         print("Nothing was done.", file=sys.stderr)
         return USAGE
@@ -50,9 +53,11 @@ def _is_sure(options: argparse.Namespace) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
-    """The method of `/client` and its parameters."""
+def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
+    """The method of `/client` and its parameters; None: the person thought better of it."""
     match options.command:
+        case "reply" if not options.verdict and not options.answer and interview.can_ask():
+            return "reply", interview.answer(options.port, options.request)
         case "reply":
             told = {"verdict": options.verdict or "", "message": options.message or "", "answers": options.answer or []}
             return "reply", {"request": options.request, **told}
@@ -66,4 +71,7 @@ def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             return options.command, {"scope": scope, "session": options.project or options.session or "", "span": span}
         case _:
             words = " ".join(options.words)
+            if options.deed in WORDED and not words and interview.can_ask():
+                words = interview.words(WORDED[options.deed])
+                return options.deed, {"session": options.session, "title": words, "text": words} if words else None
             return options.deed, {"session": options.session, "title": words, "text": words}

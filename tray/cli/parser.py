@@ -20,6 +20,7 @@ DEEDS = {
     "copy-id": "put its id on the clipboard",
 }
 SURE = {"stop": "Stop the turn of {session}?", "delete": "Delete {session} and its subagents' sessions for good?"}
+WORDED = {"prompt": "Prompt", "rename": "Title"}
 READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
 COMMANDS = (
     "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token",
@@ -97,8 +98,8 @@ def _add_sessions(
         one.set_defaults(words=[], yes=False)
         if deed in SURE:
             one.add_argument("--yes", action="store_true", help="do not ask again")
-        if deed in ("prompt", "rename"):
-            one.add_argument("words", nargs="+", metavar="WORD")
+        if deed in WORDED:
+            one.add_argument("words", nargs="*", metavar="WORD", help="none: asked for in the terminal")
     for what, about in READS.items():
         one = commands.add_parser(what, parents=[named, *common], help=about)
         if what == "messages":

@@ -50,11 +50,16 @@ def fetch(method: str, port: int | None, host: str | None = None) -> dict[str, A
 
 
 def describe(report: dict[str, Any]) -> str:
-    """A few lines for a person."""
+    """A few lines for a person: the sessions, and under who waits what for, by the ids that commands take."""
     lines = [report["attention"]["tooltip"]]
     for session in report["sessions"]:
         if session["parent"] is None:
-            waits = "".join(f"\n      {r['title']}: {clean(r['detail'])[:100]}" for r in session["requests"])
             title = clean(session["title"]) or session["id"]
-            lines.append(f"  {session['status']:<24} {title[:60]}  {clean(session['directory'])}{waits}")
+            lines.append(
+                f"  {session['status']:<24} {title[:60]}  {clean(session['directory'])}  {clean(session['id'])}"
+            )
+            lines += [
+                f"      {clean(request['id'])}  {clean(request['title'])}: {clean(request['detail'])[:100]}"
+                for request in session["requests"]
+            ]
     return "\n".join(lines)

@@ -44,7 +44,16 @@ TERMINALS: Mapping[str, Sequence[str]] = {
     "xterm": ("-e",),
     "uxterm": ("-e",),
 }
-MAC_TERMINALS = {"terminal": "Terminal", "iterm2": "iTerm", "iterm": "iTerm", "ghostty": "Ghostty"}
+# Those of macOS by name; `open` starts what is no program on the PATH.
+MAC_TERMINALS: Mapping[str, Sequence[str]] = {
+    "terminal": ("open", "-a", "Terminal"),
+    "iterm2": ("open", "-a", "iTerm"),
+    "iterm": ("open", "-a", "iTerm"),
+    "ghostty": ("open", "-na", "Ghostty", "--args", "-e"),
+    "kitty": ("/Applications/kitty.app/Contents/MacOS/kitty", "--"),
+    "wezterm": ("/Applications/WezTerm.app/Contents/MacOS/wezterm", "start", "--always-new-process", "--"),
+    "alacritty": ("/Applications/Alacritty.app/Contents/MacOS/alacritty", "-e"),
+}
 _OF_A_TERMINAL = ("TMUX", "ZELLIJ", "KITTY_", "WEZTERM_", "KONSOLE_", "WINDOWID", "GNOME_TERMINAL_", "ITERM_", "TERM_")
 
 
@@ -108,11 +117,10 @@ def _outside() -> dict[str, str]:
 def _openers(preferred: Sequence[str]) -> list[list[str]]:
     """The ways to open a terminal, the best first."""
     if sys.platform == "win32":
-        return [["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
+        return [*_known(preferred), ["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
     if sys.platform == "darwin":
-        application = MAC_TERMINALS.get((preferred[0] if preferred else "terminal").lower())
-        wanted = [["open", "-a", application]] if application else []
-        return [*_known(preferred), *wanted, ["open", "-a", "Terminal"]]
+        wanted = MAC_TERMINALS.get(preferred[0].lower(), ()) if len(preferred) == 1 else preferred
+        return [opener for opener in (list(wanted), *_known(preferred), list(MAC_TERMINALS["terminal"])) if opener]
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return []
     named = os.environ.get("TERMINAL", "")

@@ -30,7 +30,7 @@ from tray.core.calls import Call, CallError
 from tray.core.choices import Done
 from tray.core.model import Server, Session
 from tray.core.places import Host, HttpServer
-from tray.core.settings import HOSTS, OPENCODE, SERVERS, TERMINAL, Settings
+from tray.core.settings import HOSTS, OPENCODE, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
 from tray.system.processes import Seat, attached_to, seat_of
 from tray.system.terminals import open_terminal
@@ -123,6 +123,11 @@ class Ladder:
     def _target(self, session: Session, server: Server) -> Target:
         target = Target.of(session, server)
         return target if is_here(server) else target.from_afar()
+
+    async def run_in_terminal(self, words: Sequence[str], name: str) -> str | None:
+        """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
+        port = str(self._settings()[PORT])
+        return await self._open([sys.executable, "-I", "-m", "tray", *words, "--port", port, "--", name], "", None)
 
     # ------------------------------------------------------------------ its own terminal
 
