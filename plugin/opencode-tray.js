@@ -43,6 +43,7 @@ const DIGESTS_MOST = 12
 const DIGEST_MESSAGES = 100 // reading 100 messages of 10 kB holds OpenCode's thread for 9 ms, reading 300 for 45 ms
 const TRACES_MOST = 300
 const REQUESTS_MOST = 200
+const METADATA_MOST = 20 // entries of a permission's metadata
 const LIMITS_MOST = 500
 const CALLS_MOST = 4 // of the tray, at once
 const HOSTS_MOST = 8
@@ -81,17 +82,18 @@ function attempt(act, failed = () => {}) {
   }
 }
 
-/** `value` with long strings, long lists and deep nesting cut. */
-function bounded(value, depth = 8) {
-  if (typeof value === "string") return cut(value)
+/** `value` with long strings, long lists and deep nesting cut; `onCut` is told when anything was. */
+function bounded(value, onCut = () => {}, depth = 8) {
+  if (typeof value === "string") {
+    if (value.length > TEXT_MOST) onCut()
+    return cut(value)
+  }
   if (typeof value !== "object" || value === null) return value
+  const entries = Array.isArray(value) ? value : Object.entries(value)
+  if (depth === 0 || entries.length > (Array.isArray(value) ? SESSIONS_MOST : 100)) onCut()
   if (depth === 0) return undefined
-  if (Array.isArray(value)) return value.slice(0, SESSIONS_MOST).map((item) => bounded(item, depth - 1))
-  return Object.fromEntries(
-    Object.entries(value)
-      .slice(0, 100)
-      .map(([key, item]) => [key, bounded(item, depth - 1)]),
-  )
+  if (Array.isArray(value)) return value.slice(0, SESSIONS_MOST).map((item) => bounded(item, onCut, depth - 1))
+  return Object.fromEntries(entries.slice(0, 100).map(([key, item]) => [key, bounded(item, onCut, depth - 1)]))
 }
 
 /** The named fields of `value` that are there: not undefined, null or "". */
@@ -321,12 +323,16 @@ const isPlain = (value) => ["string", "number", "boolean"].includes(typeof value
 function requestInfo(request) {
   if (!isText(request?.id) || !isText(request.sessionID)) return undefined
   const { metadata, ...rest } = request
-  const trimmed = bounded(rest)
+  let more = false
+  const onCut = () => (more = true)
+  const trimmed = bounded(rest, onCut)
   if (isRecord(metadata)) {
-    const plain = Object.entries(metadata).filter(([, value]) => isPlain(value) || (Array.isArray(value) && value.every(isPlain)))
-    trimmed.metadata = Object.fromEntries(plain.slice(0, 20).map(([key, value]) => [cut(key), bounded(value)]))
+    const all = Object.entries(metadata)
+    const plain = all.filter(([, value]) => isPlain(value) || (Array.isArray(value) && value.every(isPlain)))
+    if (plain.length < all.length || plain.length > METADATA_MOST) onCut()
+    trimmed.metadata = Object.fromEntries(plain.slice(0, METADATA_MOST).map(([key, value]) => [cut(key), bounded(value, onCut)]))
   }
-  if (JSON.stringify(trimmed) !== JSON.stringify({ ...rest, ...(isRecord(metadata) && { metadata }) })) trimmed.more = true
+  if (more) trimmed.more = true
   return trimmed
 }
 
@@ -335,7 +341,9 @@ const callOf = (request) => request.tool?.callID ?? request.callID
 
 /** A permission with the command it is asked for: OpenCode 1.1 tells that in the tool's part alone. */
 function withCommand(request, command) {
-  return isText(command) && !request.metadata?.command ? { ...request, metadata: { ...request.metadata, command: cut(command) } } : request
+  if (!isText(command) || request.metadata?.command) return request
+  const told = { ...request, metadata: { ...request.metadata, command: cut(command) } }
+  return command.length > TEXT_MOST ? { ...told, more: true } : told
 }
 
 const todoInfo = (todos) => todos.slice(0, 100).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
@@ -471,7 +479,7 @@ class Watcher {
     if (status === "running" || status === "pending") {
       if (trace.idle) return // OpenCode 1.0 and 1.1 report the tools of an aborted turn after its end
       const command = part.state.input?.command
-      if (trace.tools.size < 50) trace.tools.set(call, { tool: part.tool, command: isText(command) ? cut(command) : undefined })
+      if (trace.tools.size < 50) trace.tools.set(call, { tool: part.tool, command: isText(command) ? cut(command, TEXT_MOST + 1) : undefined })
       if (isText(command)) this.explain(trace.id, call, command)
     } else trace.tools.delete(call)
     const running = [...trace.tools.values()].at(-1)
@@ -846,8 +854,9 @@ async function isTrue(call) {
 /** The request that waits under this id; not every version says no to an id that does not. Throws NotFound. */
 async function waiting(opencode, seen, url, requestID) {
   if (seen.has(requestID)) return seen.get(requestID)
-  const listed = opencode.isOld ? [] : listOrNothing(await tryAsk(() => opencode.get(url)))
-  const request = listed?.find((one) => one?.id === requestID)
+  const listed = opencode.isOld ? [] : listOrNothing(await askNow(() => opencode.get(url)))
+  if (!listed) throw new Refused("OpenCode did not list what waits")
+  const request = listed.find((one) => one?.id === requestID)
   if (!request) throw new NotFound("it does not wait any more")
   return request
 }

@@ -32,7 +32,7 @@ from tray.core.events import (
     TimePassed,
     ToolReported,
 )
-from tray.core.model import Activity, Failure, Message, Request, RequestKind, SessionKey
+from tray.core.model import Activity, Failure, Message, Question, Request, RequestKind, SessionKey
 
 OTHER = replace(SERVER, id="other", name="other")
 names = st.sampled_from(["a", "b", "c"])
@@ -46,6 +46,7 @@ requests = st.builds(
     kind=st.sampled_from(RequestKind),
     title=st.text(max_size=5),
     detail=st.text(max_size=5),
+    questions=st.sampled_from([(), (Question("?"),), (Question("?"), Question("!", multiple=True))]),
 )
 request_keys = st.builds(RequestKey, server=servers, request=request_ids)
 facts = st.builds(

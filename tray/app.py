@@ -21,6 +21,8 @@ from tray.core.board import EVERYTHING, Board
 from tray.core.choices import (
     Choice,
     ChooseLabel,
+    CopyAttachCommand,
+    CopySessionID,
     Done,
     GoTo,
     GoToNext,
@@ -185,10 +187,10 @@ class App:
     def apply(self, event: Event) -> None:
         """Take one fact in, and hand on what changed."""
         changes = self._fleet.apply(event, now())
+        self._replies.happened(event)
         if not changes:
             return
         self._alert(self._board.update(changes))
-        self._replies.fleet_changed()
         self._control.changed()
         self._unsaved = True
         self._refresh_soon(min(map(_pace, changes)))
@@ -277,7 +279,11 @@ class App:
 
     async def _choose_and_say(self, choice: Choice, surface: Surface) -> None:
         """Whoever clicked sees what was done; only what was not, or otherwise than asked, has to be said."""
-        done = await self.choose(choice, surface)
+        try:
+            done = await self.choose(choice, surface)
+        except Exception:  # whatever a person does, they are told what came of it
+            log.exception("%s failed", type(choice).__name__)
+            done = Done(f"It failed; {self._paths.log} says why", ok=False)
         if not (done.ok and done.as_asked):
             self._say(_name_of(choice), done.line)
 
@@ -319,6 +325,7 @@ class App:
             if abs(wall_passed - steady_passed) > SLEPT or steady_passed > BEAT + SLEPT:
                 log.info("the clock jumped by %.0f s: everything is read again", wall_passed - BEAT)
                 self._listener.reread_all()
+            self._listener.sweep()
             self.apply(TimePassed())
             self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()
@@ -366,19 +373,22 @@ def _pace(change: Change) -> float:
     return WORDS_PACE if words != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAILS_PACE
 
 
+_NAMES: Mapping[type, str] = {
+    GoTo: "Going there",
+    GoToNext: "Going there",
+    OpenInBrowser: "Going there",
+    CopyAttachCommand: "Copying",
+    CopySessionID: "Copying",
+    OpenSettings: "Settings",
+    RunDoctor: "Doctor",
+}
+
+
 def _name_of(choice: Choice) -> str:
     """What a person was about, as the title of what is said of it."""
-    match choice:
-        case Respond() | RespondInWords() | ChooseLabel() | SendDraft():
-            return "Your answer"
-        case OpenSettings():
-            return "Settings"
-        case RunDoctor():
-            return "Doctor"
-        case GoTo() | GoToNext() | OpenInBrowser():
-            return "Going there"
-        case _:
-            return type(choice).__name__
+    if isinstance(choice, (Respond, RespondInWords, ChooseLabel, SendDraft)):
+        return "Your answer"
+    return _NAMES.get(type(choice), "Your session")
 
 
 def _write_template(path: Path) -> None:

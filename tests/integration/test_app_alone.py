@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fakes import until
+from fakes import FRAMES, until
 from running_app import ASK, SES, run
 from tray import app as app_module
 from tray.core.board import EVERYTHING
@@ -105,7 +105,9 @@ def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_me
     run(test())
 
 
-def test_going_to_next_gives_the_way_there_and_looking_makes_finished_turns_idle(at_work: Callable[[], Any]) -> None:
+def test_going_to_next_gives_the_way_there_and_a_dismissal_ends_the_news(
+    at_work: Callable[[], Any],
+) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             done = {"id": "msg_1", "sessionID": SES, "role": "assistant", "finish": "stop", "time": {"completed": 2}}
@@ -114,9 +116,11 @@ def test_going_to_next_gives_the_way_there_and_looking_makes_finished_turns_idle
             await link.event("session.status", sessionID=SES, status={"type": "idle"})
             await until(lambda: running.app.status()["attention"]["state"] == "completed")
             went = await running.choose(GoToNext())
-            assert "ssh -t workstation 'opencode /home/dev/project --session" in went.line
+            assert "ssh -t -- workstation 'opencode /home/dev/project --session" in went.line
             assert "workstation is another machine" in went.line
-            assert not went.as_asked
+            assert not went.ok
+            assert running.app.status()["attention"]["state"] == "completed"  # nobody has looked at it yet
+            assert (await running.choose(Dismiss(SessionKey(FRAMES["hello"]["instance"], SES)))).ok
             assert running.app.status()["attention"]["state"] == "idle"
             assert (await running.choose(GoToNext())).line == "Nobody needs you"
             assert not (await running.choose(Dismiss(SessionKey("nobody", "ses_9")))).ok

@@ -93,8 +93,10 @@ def test_the_button_of_a_request_that_was_swapped_for_another_does_nothing(at_wo
             await link.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "rm -rf /"}})
             await until(lambda: [r["id"] for r in requests(running)] == ["per_2"])
             assert (await running.choose(old)).line == "It was answered already"
-            same_id = Respond(RequestKey(SERVER, "per_2"), ONCE, replace(seen, id="per_2"))
-            assert not (await running.choose(same_id)).ok
+            two = RequestKey(SERVER, "per_2")
+            before = replace(seen, id="per_2")
+            for same_id in (Respond(two, ONCE, before), SendDraft(two, before)):
+                assert not (await running.choose(same_id)).ok
             assert [request["sending"] for request in requests(running)] == [False]
             await link.send({"type": "snapshot", **{k: v for k, v in SNAPSHOT.items() if k != "type"}})
             await until(lambda: not requests(running))
@@ -149,6 +151,41 @@ def test_not_found_is_answered_elsewhere_and_no_error(at_work: AtWork) -> None:
     run(test())
 
 
+def test_an_answer_that_somebody_elses_overtook_is_not_told_as_ours(at_work: AtWork) -> None:
+    async def test() -> None:
+        async with at_work() as (running, link):
+            await asked(running, link)
+            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            call = await link.receive()
+            await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
+            await link.send({"id": call["id"], "result": {}})
+            assert await answering == Done("Somebody else was faster: reject", as_asked=False)
+            assert written(running) == ["sending", "Somebody else was faster: reject"]
+
+    run(test())
+
+
+def test_the_draft_of_an_answer_to_something_else_is_gone(at_work: AtWork) -> None:
+    def question(*labels: str) -> dict[str, Any]:
+        return {"question": "Which?", "multiple": True, "options": [{"label": label} for label in labels]}
+
+    async def test() -> None:
+        async with at_work() as (running, link):
+            key = RequestKey(SERVER, "que_1")
+            await link.event("question.asked", id="que_1", sessionID=SES, questions=[question("A"), question("B")])
+            await until(lambda: running.waiting == 1)
+            await running.choose(ChooseLabel(key, 1, "B"))
+            await link.event("question.asked", id="que_1", sessionID=SES, questions=[question("C")])
+            await until(lambda: len(requests(running)[0]["questions"]) == 1)
+            running.app.view()
+            await running.choose(ChooseLabel(key, 0, "C"))
+            now = running.app.request(key)
+            assert now is not None
+            assert now.draft == (("C",),)
+
+    run(test())
+
+
 def test_a_link_that_is_lost_on_the_way_tells_the_truth_when_it_is_back(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
@@ -177,13 +214,15 @@ def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: At
                 call = await seed.receive()
                 asked_of_it.add(call["method"])
                 await seed.send({"id": call["id"], "error": {"code": -1}})
-            await seed.send({"type": "event", "event": {"type": "permission.asked", "properties": ASK}})
+            await seed.send(
+                {"type": "event", "event": {"type": "permission.asked", "properties": {**ASK, "sessionID": "ses_2"}}}
+            )
             await until(lambda: running.waiting == 1)
             server = next(server["id"] for server in running.app.status()["servers"] if not server["verified"])
             done = await running.choose(Respond(RequestKey(server, "per_1"), ONCE))
             assert (done.ok, "only watched" in done.line) == (False, True)
             for deed in (Stop, Delete):
-                assert not (await running.choose(deed(SessionKey(server, SES)))).ok
+                assert not (await running.choose(deed(SessionKey(server, "ses_2")))).ok
             assert asked_of_it == {"session.list", "session.status", "_client.get", "config.providers"}
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(seed.receive(), 0.2)
@@ -204,7 +243,9 @@ def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
             key = RequestKey(SERVER, "que_1")
             for number, label in ((0, "A"), (0, "B"), (1, "C")):
                 await running.choose(ChooseLabel(key, number, label))
-            answering = asyncio.create_task(running.choose(SendDraft(key)))
+            seen = running.app.request(key)
+            assert seen is not None
+            answering = asyncio.create_task(running.choose(SendDraft(key, seen)))
             call = await link.receive()
             assert (call["method"], call["params"]["answers"]) == ("question.reply", [["B"], ["C"]])
             await link.send({"id": call["id"], "result": {}})
@@ -226,10 +267,12 @@ def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            nothing = await running.choose(RespondInWords(KEY))
+            seen = running.app.request(KEY)
+            assert seen is not None
+            nothing = await running.choose(RespondInWords(KEY, seen))
             assert (nothing.ok, "opencode-tray reply per_1" in nothing.line) == (False, True)
             programs.add("zenity", {"": "use a branch"})
-            answering = asyncio.create_task(running.choose(RespondInWords(KEY)))
+            answering = asyncio.create_task(running.choose(RespondInWords(KEY, seen)))
             call = await link.receive()
             told = {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"}
             assert call["params"] == told

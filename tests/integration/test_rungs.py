@@ -13,7 +13,7 @@ import pytest
 from fake_programs import Programs
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
-from tray.actions.attach.rung import Detached
+from tray.actions.attach.rung import Detached, Raised
 from tray.actions.attach.wezterm import WezTerm
 from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
@@ -48,7 +48,7 @@ def test_kitty_focuses_its_window_over_its_socket(programs: Programs) -> None:
     programs.add("kitty")
     here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
     assert Kitty().detect(here)
-    assert run(Kitty().go(here)) == "Focused its kitty window"
+    assert run(Kitty().go(here)) == Raised("Focused its kitty window")
     assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "focus-window", "--match", "id:3"]]
 
 
@@ -75,7 +75,7 @@ def test_wezterm_shows_its_pane_through_its_own_socket(programs: Programs) -> No
     here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
     rung = WezTerm(Window())
     assert rung.detect(here)
-    assert run(rung.go(here)) == "Focused its WezTerm pane"
+    assert run(rung.go(here)) == Raised("Focused its WezTerm pane")
     assert programs.calls == [["wezterm", "cli", "activate-pane", "--pane-id", "2"]]
     assert not rung.detect(seat(WEZTERM_PANE="2; x", WEZTERM_UNIX_SOCKET="/x"))
 

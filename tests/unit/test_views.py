@@ -56,7 +56,7 @@ from tray.core.model import (
     Status,
     Tokens,
 )
-from tray.core.text import width
+from tray.core.text import GOES_ON, width
 from tray.surfaces.menu import Entry, Item, default_choice, walk
 from tray.surfaces.view import TrayView
 from tray.surfaces.views import TODAY_EVERY, Look, Views
@@ -137,7 +137,9 @@ def test_what_is_asked_stands_in_full_over_the_answers_to_it() -> None:
     command = "git push --force-with-lease origin main && " + "echo pushed " * 12
     view = shown(session("waits"), asks("waits", command))
     lines = [entry.label for entry in answers(view) if isinstance(entry, Item) and entry.key.startswith("line")]
-    assert " ".join(lines) == f"bash: {command}".strip()
+    assert lines[0] == "bash:"
+    assert all(line.startswith(GOES_ON) for line in lines[2:])
+    assert "".join(line.removeprefix(GOES_ON) for line in lines[1:]) == command.strip()
     assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Go there"]
 
 
@@ -217,10 +219,14 @@ def test_several_choices_are_put_together_and_sent_when_none_is_missing() -> Non
     send = next(entry for entry in walk(begun) if entry.key == "send")
     assert (send.label, send.enabled) == ("Send (1 without an answer yet)", False)
     assert [entry.label for entry in walk(begun) if entry.checked] == ["Red — warm"]
-    assert next(e for e in walk(begun) if e.key == "words-1").choice == RespondInWords(key, 1)
+    words = next(e for e in walk(begun) if e.key == "words-1").choice
+    assert isinstance(words, RespondInWords)
+    assert (words.request, words.question) == (key, 1)
     own = AnswerDrafted(key, 1, "in between")
     ready = answers(shown(*asked, AnswerDrafted(key, 0, "Red"), AnswerDrafted(key, 1, "S"), own), "waits:que_1")
-    assert next(e for e in walk(ready) if e.key == "send").choice == SendDraft(key)
+    ready_to_send = next(e for e in walk(ready) if e.key == "send").choice
+    assert isinstance(ready_to_send, SendDraft)
+    assert ready_to_send.seen.draft == (("Red",), ("S", "in between"))
     assert [entry.label for entry in walk(ready) if entry.checked] == ["Red — warm", "S", "“in between”"]
 
 

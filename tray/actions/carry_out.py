@@ -7,10 +7,10 @@ from typing import Protocol
 
 from typing_extensions import assert_never
 
-from tray.actions.mute import end_of
+from tray.actions.mute import end_of, when
 from tray.actions.reply import Replies
 from tray.actions.sessions import act
-from tray.core.answers import Answer, Permit, Reply, Verdict
+from tray.core.answers import Answer, Permit, Reply, Verdict, asks_the_same
 from tray.core.attention import next_in_line
 from tray.core.board import Board
 from tray.core.calls import Call
@@ -44,7 +44,7 @@ from tray.core.choices import (
 from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, SessionSeen
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Session, SessionKey
-from tray.core.text import shorten
+from tray.core.text import clean, shorten
 from tray.system.ask import NoDialogError
 
 NOT_SENT = Done("Nothing was sent", as_asked=True)
@@ -119,8 +119,9 @@ class Actions:
                 following = next_in_line(self._board)
                 return Done("Nobody needs you") if following is None else await self._on_session(GoTo(following.key))
             case Mute(scope, span):
-                self._apply(MuteSet(scope, end_of(span, self._now())))
-                return Done(f"Muted: {span.value}")
+                until = end_of(span, self._now())
+                self._apply(MuteSet(scope, until))
+                return Done(f"Muted {when(until)}")
             case Unmute(scope):
                 self._apply(MuteCleared(scope))
                 return Done("Not muted any more")
@@ -136,20 +137,18 @@ class Actions:
             case ChooseLabel(key, question, label):
                 self._apply(AnswerDrafted(key, question, label))
                 return Done("Chosen")
-            case SendDraft(key):
+            case SendDraft(key, seen):
                 request = self._fleet.request(key)
-                return await self._replies.send(key, Reply(request.draft if request else ()), surface)
-            case RespondInWords(key):
+                return await self._replies.send(key, Reply(request.draft if request else ()), surface, seen)
+            case RespondInWords(key, seen):
                 words = await self._in_words(choice)
-                return NOT_SENT if words is None else await self._replies.send(key, words, surface)
+                return NOT_SENT if words is None else await self._replies.send(key, words, surface, seen)
             case _:
                 assert_never(choice)
 
     async def _in_words(self, choice: RespondInWords) -> Answer | None:
-        """Ask for the words; None: the person thought better of it, or nothing waits any more."""
-        request = self._fleet.request(choice.request)
-        if request is None:
-            return None
+        """Ask for the words; None: the person thought better of it, or they are part of an answer to be sent later."""
+        request = choice.seen
         if choice.question is None:
             asked = f"Reject “{shorten(request.detail, 80)}”. What should the agent do instead?"
             words = await self._ask("Reject with a message", asked, "")
@@ -161,7 +160,9 @@ class Actions:
             return None
         if len(request.questions) == 1 and not request.questions[0].multiple:
             return Reply(((words,),))
-        self._apply(AnswerDrafted(choice.request, choice.question, words))
+        current = self._fleet.request(choice.request)
+        if current is not None and asks_the_same(choice.seen, current):
+            self._apply(AnswerDrafted(choice.request, choice.question, words))
         return None
 
     # ------------------------------------------------------------------ sessions
@@ -171,18 +172,16 @@ class Actions:
         if session is None or server is None:
             return Done("This session is gone: OpenCode has removed it, or its server went away", ok=False)
         match choice:
-            case GoTo(key):
-                done = await self._going.go(session, server)
-                self._apply(SessionSeen(key))
-                return done
-            case OpenInBrowser(key):
-                done = await self._going.browse(session, server)
-                self._apply(SessionSeen(key))
+            case GoTo(key) | OpenInBrowser(key):
+                way = self._going.go if isinstance(choice, GoTo) else self._going.browse
+                done = await way(session, server)
+                if done.ok:
+                    self._apply(SessionSeen(key))
                 return done
             case CopyAttachCommand():
                 return await self._going.copy_command(session, server)
             case CopySessionID():
-                return await self._going.copy(session.id)
+                return await self._going.copy(clean(session.id))
             case Dismiss(key):
                 self._apply(SessionSeen(key))
                 return Done("Dismissed")

@@ -9,6 +9,7 @@ from typing_extensions import assert_never
 from tray.core.choices import FOREVER, MuteSpan
 
 MORNING = 8  # the local hour at which "until tomorrow" ends
+NIGHT_ENDS = 4  # the local hour before which "tomorrow" is the morning to come
 
 
 def end_of(span: MuteSpan, at: int) -> int:
@@ -19,9 +20,19 @@ def end_of(span: MuteSpan, at: int) -> int:
         case MuteSpan.TWO_HOURS:
             return at + 120 * 60_000
         case MuteSpan.TOMORROW:
-            tomorrow = datetime.fromtimestamp(at / 1000).astimezone() + timedelta(days=1)
-            return int(tomorrow.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
+            now = datetime.fromtimestamp(at / 1000)  # noqa: DTZ006  # naive: the clock on the wall, also when it changes
+            day = now if now.hour < NIGHT_ENDS else now + timedelta(days=1)
+            return int(day.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
         case MuteSpan.FOREVER:
             return FOREVER
         case _:
             assert_never(span)
+
+
+def when(until: int) -> str:
+    """The end of a mute for a person: "until Sun 08:00"."""
+    return (
+        "until you unmute"
+        if until >= FOREVER
+        else f"until {datetime.fromtimestamp(until / 1000).astimezone():%a %H:%M}"
+    )

@@ -9,15 +9,24 @@ from typing import Any
 from typing_extensions import assert_never
 
 from tray.core.answers import Answer, AnswerError, Decline, Permit, Reply, RequestKey, Verdict, asks_the_same, check
-from tray.core.calls import Call, CallError, Why
+from tray.core.calls import PATIENCE, Call, CallError, Why
 from tray.core.choices import Done, Surface
 from tray.core.events import AnswerFailed, AnswerSent, Event, RequestClosed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Server
+from tray.core.text import clean
 
-CONFIRMED_WITHIN = 10.0  # s from the click to OpenCode's own event
+CONFIRMED_WITHIN = PATIENCE  # s from the click to OpenCode's own event
 
 Record = Callable[[Mapping[str, Any]], None]
+
+
+class _Awaited:
+    """An answer on its way."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()  # the request waits no more
+        self.verdict = ""  # how OpenCode says that it was answered
 
 
 class Replies:
@@ -31,13 +40,17 @@ class Replies:
         self._call = call
         self._record = record
         self._now = now
-        self._awaited: dict[RequestKey, asyncio.Event] = {}
+        self._awaited: dict[RequestKey, _Awaited] = {}
 
-    def fleet_changed(self) -> None:
-        """Look whether OpenCode has confirmed what was sent; after each change of the fleet."""
-        for key, confirmed in self._awaited.items():
+    def happened(self, event: Event) -> None:
+        """Look whether OpenCode has confirmed what was sent; after each event that the fleet has taken in."""
+        if isinstance(event, RequestClosed):
+            awaited = self._awaited.get(RequestKey(event.server_id, event.request_id))
+            if awaited is not None:
+                awaited.verdict = event.verdict
+        for key, awaited in self._awaited.items():
             if self._fleet.request(key) is None:
-                confirmed.set()
+                awaited.over.set()
 
     async def send(self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None) -> Done:
         """Answer, and wait for OpenCode's own word; returns what became of it. `seen`: what the person was shown."""
@@ -60,11 +73,11 @@ class Replies:
 
     async def _send(self, key: RequestKey, request: Request, server: Server, answer: Answer, surface: Surface) -> Done:
         entry = _entry(request, server, answer, surface)
-        confirmed = self._awaited[key] = asyncio.Event()
+        awaited = self._awaited[key] = _Awaited()
         self._apply(AnswerSent(key))
         self._write(entry, "sending")
         try:
-            done = await asyncio.wait_for(self._ask(key, request, answer, confirmed), CONFIRMED_WITHIN)
+            done = await asyncio.wait_for(self._ask(key, request, answer, awaited), CONFIRMED_WITHIN)
         except asyncio.TimeoutError:
             done = Done(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
         except CallError as error:
@@ -72,6 +85,9 @@ class Replies:
             if error.why is Why.NOT_FOUND:
                 self._apply(RequestClosed(key.server, request.session, key.request))
                 done = Done("It was answered elsewhere already", as_asked=False)
+        except Exception:
+            self._apply(AnswerFailed(key, "it failed; the log says why"))
+            raise
         finally:
             del self._awaited[key]
         if not done.ok:
@@ -79,10 +95,12 @@ class Replies:
         self._write(entry, "answered" if done.ok and done.as_asked else done.line)
         return done
 
-    async def _ask(self, key: RequestKey, request: Request, answer: Answer, confirmed: asyncio.Event) -> Done:
+    async def _ask(self, key: RequestKey, request: Request, answer: Answer, awaited: _Awaited) -> Done:
         method, params = _call_of(request, answer)
         await self._call(key.server, method, params)
-        await confirmed.wait()
+        await awaited.over.wait()
+        if isinstance(answer, Permit) and awaited.verdict not in ("", answer.verdict.value):
+            return Done(f"Somebody else was faster: {clean(awaited.verdict)}", as_asked=False)
         if not self._fleet.was_closed(key):  # its session or its server went
             return Done("It waits no more, but OpenCode did not say that this answer was the reason", as_asked=False)
         return Done(f"{describe(answer)}: {request.title}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
 from tray.cli.parser import COMMANDS, READS, make_parser
 from tray.core.problem import Problem
+from tray.core.text import clean
 
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 
@@ -19,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except Problem as problem:
-        print(f"opencode-tray: {problem}", file=sys.stderr)
+        if getattr(options, "json", False):
+            print(json.dumps({"ok": False, "line": str(problem)}, ensure_ascii=False))
+        print(f"opencode-tray: {' '.join(map(clean, str(problem).splitlines()))}", file=sys.stderr)
         return USAGE if problem.is_usage else FAILED
     except KeyboardInterrupt:
         return OK if options.command in ("run", "watch", "demo") else 130
@@ -28,18 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
 
 
+VALUED = ("--port", "--ws-port", "--host")  # what follows them is no command
 SEED_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}
 
 
 def _with_command(given: list[str]) -> list[str]:
     """`run` is what is meant without a command; opencode-monitor's flags that are commands become them."""
-    for flag, command in SEED_FLAGS.items():
-        if flag in given:
-            return [command]
-    named = next((word for word in given if word in COMMANDS), None)
+    if given and given[0] in SEED_FLAGS:
+        return [SEED_FLAGS[given[0]]]
+    before = ["", *given]
+    named = next((n for n, word in enumerate(given) if word in COMMANDS and before[n] not in VALUED), None)
     if named is not None:
-        given.remove(named)
-        return [named, *given]  # wherever it stands
+        return [given[named], *given[:named], *given[named + 1 :]]  # wherever it stands
     if {"-h", "--help", "--version"} & set(given):
         return given
     return ["run", *given]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from typing import Any
 
-from tray.cli import FAILED, OK, USAGE, interview
-from tray.cli.client import connected
+from tray.cli import FAILED, OK, interview
+from tray.cli.client import call_tray
 from tray.cli.parser import SURE, WORDED
+from tray.core.text import clean
 
 
 def act(options: argparse.Namespace) -> int:
@@ -19,38 +18,38 @@ def act(options: argparse.Namespace) -> int:
     method, params = _call(options)
     if params is None:
         print("Nothing was done.", file=sys.stderr)
-        return USAGE
+        return FAILED
     if options.command == "session" and method in SURE and not _is_sure(options):
         print("Nothing was done.", file=sys.stderr)
-        return USAGE
-    done = ask(options.port, method, params)
+        return FAILED
+    done = call_tray(options.port, method, params)
     if options.json:
         print(json.dumps(done, ensure_ascii=False))
     else:
-        print(done["line"], file=sys.stdout if done["ok"] else sys.stderr)
+        print(clean(done["line"]), file=sys.stdout if done["ok"] else sys.stderr)
     return OK if done["ok"] else FAILED
 
 
-def ask(port: int | None, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Call the running tray. Raises Problem."""
-
-    async def call() -> dict[str, Any]:
-        async with connected(port) as client:
-            done: dict[str, Any] = await client.call(method, params)
-            return done
-
-    return asyncio.run(call())
-
-
 def _is_sure(options: argparse.Namespace) -> bool:
-    """Ask again, unless --yes said so; where nobody can be asked, --yes has to."""
+    """Ask again, naming what goes, unless --yes said so; where nobody can be asked, --yes has to."""
     if options.yes:
         return True
     if not sys.stdin.isatty():
         print("Add --yes: nobody is here to be asked.", file=sys.stderr)
         return False
-    question = SURE[options.deed].format(session=options.session)
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    question = SURE[options.deed].format(session=_named(options))
+    return interview.words(f"{question} [y/N]").lower() in ("y", "yes")
+
+
+def _named(options: argparse.Namespace) -> str:
+    """The session by its title, and how many of its subagents go with it."""
+    sessions = call_tray(options.port, "status")["sessions"]
+    found = [session for session in sessions if session["id"].startswith(options.session)]
+    if len(found) != 1:
+        return str(options.session)  # the tray will say what is wrong with that
+    below = sum(session["parent"] == found[0]["id"] for session in sessions)
+    also = f" and {below} subagent session{'s' if below > 1 else ''}" if below else ""
+    return f"“{clean(found[0]['title']) or found[0]['id']}”{also}"
 
 
 def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:

@@ -115,3 +115,13 @@ async def _receive(socket_: ClientSocket) -> dict[str, Any]:
         raise NotRunningError("the tray closed the connection")
     frame = message.json()
     return frame if isinstance(frame, dict) else {}
+
+
+def call_tray(port: int | None, method: str, params: Mapping[str, Any] | None = None, host: str | None = None) -> Any:
+    """One call of the running tray, and its result. Raises Problem."""
+
+    async def call() -> Any:
+        async with connected(port, host) as client:
+            return await client.call(method, params)
+
+    return asyncio.run(call())

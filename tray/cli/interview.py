@@ -6,8 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tray.cli.client import RefusedError
-from tray.cli.status import fetch
+from tray.cli.client import RefusedError, call_tray
 from tray.core.text import clean
 
 VERDICTS = {"o": "once", "a": "always", "r": "reject", "m": "reject"}
@@ -28,7 +27,7 @@ def words(what: str) -> str:
 
 def answer(port: int | None, name: str) -> dict[str, Any] | None:
     """The parameters of `reply`, asked for; None if the person leaves it. Raises Problem."""
-    request = _request(fetch("status", port), name)
+    request = _request(call_tray(port, "status"), name)
     print(f"{clean(request['title'])}:")
     return {"request": request["id"], **told} if (told := _told(request)) else None
 

@@ -19,7 +19,7 @@ DEEDS = {
     "copy-command": "put the command that opens it on the clipboard",
     "copy-id": "put its id on the clipboard",
 }
-SURE = {"stop": "Stop the turn of {session}?", "delete": "Delete {session} and its subagents' sessions for good?"}
+SURE = {"stop": "Stop the turn of {session}?", "delete": "Delete {session} for good?"}
 WORDED = {"prompt": "Prompt", "rename": "Title"}
 READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
 COMMANDS = (
@@ -80,8 +80,9 @@ def _add_answers(
     mute.add_argument("span", nargs="?", default="30m", choices=("30m", "2h", "tomorrow", "forever"))
     unmute = commands.add_parser("unmute", parents=common, help="notifications again")
     for one in (mute, unmute):
-        one.add_argument("--session", metavar="SESSION", help="of this session alone")
-        one.add_argument("--project", metavar="SESSION", help="of the project that this session is in")
+        scope = one.add_mutually_exclusive_group()
+        scope.add_argument("--session", metavar="SESSION", help="of this session alone")
+        scope.add_argument("--project", metavar="SESSION", help="of the project that this session is in")
 
 
 def _add_sessions(

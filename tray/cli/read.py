@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tray.cli import FAILED, OK
-from tray.cli.act import ask
+from tray.cli.client import call_tray
 from tray.core.text import clean
 
 _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
@@ -23,7 +23,7 @@ _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
 def _reader(method: str, show: Callable[[Any], Iterable[Text]]) -> Callable[[argparse.Namespace], int]:
     def read(options: argparse.Namespace) -> int:
         """Print it, as JSON or for a person. Exit code 1 if it could not be read."""
-        done = ask(options.port, method, {"session": options.session, "limit": getattr(options, "limit", 20)})
+        done = call_tray(options.port, method, {"session": options.session, "limit": getattr(options, "limit", 20)})
         if not done["ok"]:
             print(done["line"], file=sys.stderr)
             return FAILED
@@ -49,8 +49,7 @@ def _record(value: Any) -> dict[str, Any]:
 def _messages(messages: Any) -> Iterable[Text]:
     for message in _dicts(messages):
         info = _record(message.get("info"))
-        made = _record(info.get("time")).get("created")
-        at = f"{datetime.fromtimestamp(made / 1000).astimezone():%H:%M}" if isinstance(made, (int, float)) else ""
+        at = _clock(_record(info.get("time")).get("created"))
         who = "you" if info.get("role") == "user" else clean(str(info.get("agent") or info.get("role")))
         yield Text(f"── {who} {at}".rstrip(), "bold")
         for part in _dicts(message.get("parts")):
@@ -62,6 +61,13 @@ def _messages(messages: Any) -> Iterable[Text]:
                 yield Text(f"  {clean(str(part.get('tool')))}: {told} ({clean(str(state.get('status')))})", "dim")
 
 
+def _clock(at: Any) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at / 1000).astimezone():%H:%M}"
+    except (TypeError, ValueError, OverflowError, OSError):  # no time at all, or none of this calendar
+        return ""
+
+
 def _todos(todos: Any) -> Iterable[Text]:
     for todo in _dicts(todos):
         yield Text(f"{_MARKS.get(str(todo.get('status')), '○')} {clean(str(todo.get('content')))}")
@@ -70,7 +76,8 @@ def _todos(todos: Any) -> Iterable[Text]:
 def _diff(files: Any) -> Iterable[Text]:
     for file in _dicts(files):
         name = clean(str(file.get("file")))
-        yield Text(f"{name}  +{file.get('additions', 0)} -{file.get('deletions', 0)}", "bold")
+        added, removed = (clean(str(file.get(count, 0))) for count in ("additions", "deletions"))
+        yield Text(f"{name}  +{added} -{removed}", "bold")
         for line in _patch(file):
             style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
             yield Text("".join(c if c.isprintable() else " " for c in line), style)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tray.app import App
 from tray.cli import OK, PORT_TAKEN
-from tray.cli.status import describe, fetch
+from tray.cli.client import call_tray
+from tray.cli.status import describe
 from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, PORT, Settings
 from tray.storage.settings_file import load_settings
@@ -154,7 +155,8 @@ class Program:
         """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
         port = self._settings[PORT]
         try:
-            print(f"OpenCode Tray runs already on port {port}: {describe(fetch('status', port, self._settings[HOST]))}")
+            report = call_tray(port, "status", host=self._settings[HOST])
+            print(f"OpenCode Tray runs already on port {port}: {describe(report)}")
         except Problem:
             who = holder(port)
         else:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from typing import Any
 
 from tray.cli import OK
-from tray.cli.client import NotRunningError, connected
-from tray.core.text import clean
+from tray.cli.client import NotRunningError, call_tray
+from tray.core.text import clean, shorten
 
 
 def status(options: argparse.Namespace) -> int:
@@ -17,7 +16,7 @@ def status(options: argparse.Namespace) -> int:
     if options.bar:
         print(_for_bar(options))
         return OK
-    report = fetch("status", options.port)
+    report = call_tray(options.port, "status")
     print(json.dumps(report, ensure_ascii=False) if options.json else describe(report))
     return OK
 
@@ -26,27 +25,16 @@ def _for_bar(options: argparse.Namespace) -> str:
     from tray.cli.bars import FORMATS
 
     try:
-        return FORMATS[options.bar](fetch("status", options.port))
+        return FORMATS[options.bar](call_tray(options.port, "status"))
     except NotRunningError:
         return FORMATS[options.bar](None)
 
 
 def stop(options: argparse.Namespace) -> int:
     """Stop the running tray."""
-    fetch("quit", options.port)
+    call_tray(options.port, "quit")
     print("The tray stops. Agents go on.")
     return OK
-
-
-def fetch(method: str, port: int | None, host: str | None = None) -> dict[str, Any]:
-    """Call the running tray. Raises Problem."""
-
-    async def call() -> dict[str, Any]:
-        async with connected(port, host) as client:
-            result: dict[str, Any] = await client.call(method)
-            return result
-
-    return asyncio.run(call())
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -54,12 +42,12 @@ def describe(report: dict[str, Any]) -> str:
     lines = [report["attention"]["tooltip"]]
     for session in report["sessions"]:
         if session["parent"] is None:
-            title = clean(session["title"]) or session["id"]
+            title = clean(session["title"]) or clean(session["id"])
             lines.append(
                 f"  {session['status']:<24} {title[:60]}  {clean(session['directory'])}  {clean(session['id'])}"
             )
             lines += [
-                f"      {clean(request['id'])}  {clean(request['title'])}: {clean(request['detail'])[:100]}"
+                f"      {clean(request['id'])}  {clean(request['title'])}: {shorten(request['detail'], 100)}"
                 for request in session["requests"]
             ]
     return "\n".join(lines)

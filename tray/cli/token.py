@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from tray.cli import OK
-from tray.cli.act import ask
-from tray.cli.client import NotRunningError
+from tray.cli import FAILED, OK
+from tray.cli.client import NotRunningError, call_tray
 from tray.storage.token import TokenError, given_token, read_token, replace_token
 from tray.system.paths import Paths
 
@@ -24,9 +23,13 @@ def token(options: argparse.Namespace) -> int:
     if given_token(os.environ):
         raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, for the tray and the plugins")
     try:
-        print(ask(options.port, "token.rotate", {})["line"])
+        done = call_tray(options.port, "token.rotate")
     except NotRunningError:
         replace_token(paths.token)
         print(f"No tray runs. A new token is at {paths.token}")
+    else:
+        print(done["line"])
+        if not done["ok"]:
+            return FAILED
     print("Plugins on this machine read it by themselves; copy it to the other machines.")
     return OK

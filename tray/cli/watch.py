@@ -17,7 +17,7 @@ from tray.cli import OK
 from tray.cli.bars import FORMATS
 from tray.cli.client import NotRunningError, connected
 from tray.core.model import Status
-from tray.core.text import age, amount, shorten
+from tray.core.text import age, amount, clean, shorten
 from tray.surfaces.rows import MARKS, WORDS
 
 TRY_AGAIN = 5.0  # s between two looks whether a tray runs, for a bar
@@ -74,7 +74,7 @@ def table(report: dict[str, Any], at: int) -> Table:
         indent = "" if session["parent"] is None else "  ↳ "
         shown.add_row(
             Text(MARKS[status], style),
-            Text(indent + (shorten(session["title"], 36) or session["id"]), style),
+            Text(indent + (shorten(session["title"], 36) or clean(session["id"])), style),
             Text(shorten(session["directory"].rpartition("/")[2], 16)),
             Text(shorten(session["agent"], 10)),
             Text(shorten(_doing(session, status), 40)),

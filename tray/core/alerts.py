@@ -160,4 +160,5 @@ def _request_alert(row: Row, rules: AlertRules) -> Alert | None:
 
 def _name(row: Row) -> str:
     title = row.session.title or row.session.id
-    return f"{row.server.name} — {title}" if row.server.name else title
+    name = f"{row.server.name} — {title}" if row.server.name else title
+    return name if row.server.verified else f"(watch only) {name}"

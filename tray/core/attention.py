@@ -60,9 +60,11 @@ def next_in_line(board: Board) -> Row | None:
     for statuses in _LINE:
         heads = [row for status in statuses for row in _first_unmuted(board, status)]
         if heads:
-            return min(heads, key=lambda row: row.since)
+            return min(heads, key=lambda row: (not row.server.verified, row.since))
     return None
 
 
 def _first_unmuted(board: Board, status: Status) -> list[Row]:
-    return [row for row in board.oldest(status, board.muted(status) + 1) if not row.muted][:1]
+    """The first of those who have proven themselves, or else of the others: whoever only says so comes last."""
+    unmuted = [row for row in board.oldest(status) if not row.muted]
+    return sorted(unmuted, key=lambda row: not row.server.verified)[:1]

@@ -134,10 +134,10 @@ class Board:
             self._muted[row.status] += row.muted
 
 
-def _trust(row: Row) -> tuple[bool, int, bool, int]:
-    """Sort key: connected first, then the worst state, then the session's own directory, then the newest."""
+def _trust(row: Row) -> tuple[bool, bool, int, bool, int]:
+    """Sort key: who has proven the token, who is connected, the worst state, its own directory, the newest."""
     elsewhere = row.server.directory != row.session.directory
-    return not row.server.live, row.status.urgency, elsewhere, -row.session.touched
+    return not row.server.verified, not row.server.live, row.status.urgency, elsewhere, -row.session.touched
 
 
 def _row(fleet: Fleet, session: Session, server: Server) -> Row:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
+PATIENCE = 10.0  # s that a source gets to do what a person asked for
+
 
 class Why(Enum):
     """Why a call did nothing, or may have done nothing."""

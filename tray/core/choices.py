@@ -66,6 +66,7 @@ class RespondInWords:
     """Ask me for the words: of a rejection, or of my own answer to one of the questions."""
 
     request: RequestKey
+    seen: Request
     question: int | None = None  # which question, from 0; None: a rejection
 
 
@@ -80,9 +81,10 @@ class ChooseLabel:
 
 @dataclass(frozen=True, slots=True)
 class SendDraft:
-    """Send the answer that I put together."""
+    """Send the answer that I put together, to what I was shown."""
 
     request: RequestKey
+    seen: Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ class RequestClosed:
     server_id: str
     session_id: str
     request_id: str
+    verdict: str = ""  # OpenCode's word for the answer to a permission, where it tells it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing_extensions import assert_never
 
 from tray.core import turns
-from tray.core.answers import RequestKey, drafted
+from tray.core.answers import RequestKey, asks_the_same, drafted
 from tray.core.events import (
     ActivityReported,
     AnswerDrafted,
@@ -48,6 +48,9 @@ GONE_AFTER_GOODBYE = 60_000  # ms that a server which said goodbye stays, greyed
 GONE_AFTER_LOSS = 15 * 60_000  # ms that a server which fell silent stays, greyed
 MAX_SESSIONS = 1000  # of one server; beyond that the longest untouched quiet one makes room
 MAX_REQUESTS = 100  # pending at once in one session
+GONE_IF_UNPROVEN = 10_000  # ms that a server without a token stays after it went
+MAX_UNPROVEN_SESSIONS, MAX_UNPROVEN_REQUESTS = 50, 5  # the same of a server without a token: anybody can be one
+MAX_UNPROVEN_GONE = 16  # of these, servers that went and are still shown
 REMEMBERED_CLOSED = 512  # closed request and session ids kept a server, so that a late report revives nothing
 
 
@@ -107,6 +110,10 @@ class Fleet:
         session = self._asking(key)
         return next((r for r in session.requests if r.id == key.request), None) if session is not None else None
 
+    def closed(self, server_id: str) -> tuple[str, ...]:
+        """The ids of requests and sessions of this server that ended not long ago."""
+        return tuple(self._closed.get(server_id, ()))
+
     def was_closed(self, key: RequestKey) -> bool:
         """Whether the request waited once, and was answered or dropped not long ago."""
         return self._is_closed(key.server, key.request)
@@ -130,7 +137,7 @@ class Fleet:
                 self._remove(SessionKey(server_id, session_id))
             case RequestAsked(server_id, request):
                 self._request_asked(server_id, request, at)
-            case RequestClosed(server_id, _, request_id):
+            case RequestClosed(server_id, _, request_id, _):
                 self._request_closed(server_id, request_id, at)
             case ActivityReported() | SessionFailed() | MessageReported():
                 self._turn_reported(event, at)
@@ -166,6 +173,9 @@ class Fleet:
     # ------------------------------------------------------------------ servers
 
     def _server_connected(self, server: Server) -> None:
+        gone = [known for known in self.servers.values() if not known.verified and not known.connected]
+        if not server.verified and len(gone) >= MAX_UNPROVEN_GONE:
+            self._forget_server(min(gone, key=lambda known: known.lost_at).id)
         self._put_server(replace(server, connected=True, confirmed=False, lost_at=0, said_goodbye=False))
 
     def _server_lost(self, server_id: str, *, goodbye: bool, at: int) -> None:
@@ -297,17 +307,24 @@ class Fleet:
         if (known := next((r for r in session.requests if r.id == request.id), None)) is not None:
             self._request_told_again(known, request, session, at)
             return
-        if len(session.requests) >= MAX_REQUESTS:
+        if len(session.requests) >= (MAX_REQUESTS if self.servers[server_id].verified else MAX_UNPROVEN_REQUESTS):
             return
         asked = request if request.asked_at else replace(request, asked_at=at)
         self._put(replace(session, requests=(*session.requests, asked)), at)
 
     def _request_told_again(self, known: Request, told: Request, session: Session, at: int) -> None:
-        """OpenCode 1.1 tells the command of a permission late. What a person did meanwhile stays."""
+        """OpenCode 1.1 tells the command of a permission late. A draft of an answer to something else goes."""
         if told.whole < known.whole:
             return
-        own = (known.asked_at, known.sending, known.refusal, known.draft)
-        merged = replace(told, asked_at=own[0], sending=own[1], refusal=own[2], draft=own[3], session=known.session)
+        draft = known.draft if asks_the_same(known, told) else ()
+        merged = replace(
+            told,
+            session=known.session,
+            asked_at=known.asked_at,
+            sending=known.sending,
+            refusal=known.refusal,
+            draft=draft,
+        )
         requests = tuple(merged if request is known else request for request in session.requests)
         self._put(replace(session, requests=requests), at)
 
@@ -373,7 +390,7 @@ class Fleet:
 
     def _room_for_one(self, server_id: str) -> bool:
         keys = self._of_server.get(server_id, {})
-        if len(keys) < MAX_SESSIONS:
+        if len(keys) < (MAX_SESSIONS if self.servers[server_id].verified else MAX_UNPROVEN_SESSIONS):
             return True
         quiet = [key for key in keys if self.sessions[key].status in (Status.IDLE, Status.ABORTED)]
         if not quiet:
@@ -424,4 +441,6 @@ class Fleet:
 
 
 def _gone_at(server: Server) -> int:
+    if not server.verified:
+        return server.lost_at + GONE_IF_UNPROVEN
     return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)

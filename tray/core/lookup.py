@@ -30,14 +30,18 @@ def find_session(fleet: Fleet, board: Board, name: str) -> SessionKey:
 def find_request(fleet: Fleet, board: Board, name: str) -> RequestKey:
     """The request with this id, or whose id alone begins so. Raises NotFoundError.
 
-    A whole id that nothing waits under is returned all the same: it may have been answered a moment ago.
+    A whole id that nothing waits under is returned all the same: it may have been answered a moment ago. And what is
+    the beginning of such an id as well may mean that one: it is ambiguous.
     """
-    known = {request.id: RequestKey(row.server.id, request.id) for row in board.rows() for request in row.requests}
-    if name not in known:
-        for server in fleet.servers:
-            if fleet.was_closed(key := RequestKey(server, name)):
-                return key
-    return _only(known, name, "request")
+    waiting = [RequestKey(row.server.id, request.id) for row in board.rows() for request in row.requests]
+    closed = [RequestKey(server, request) for server in fleet.servers for request in fleet.closed(server)]
+    whole = [key for key in waiting if key.request == name] or [key for key in closed if key.request == name]
+    alike = whole or [key for key in (*waiting, *closed) if name and key.request.startswith(name)]
+    if not alike:
+        raise NotFoundError(f"there is no request {name!r}; `opencode-tray status` shows what waits")
+    if len(alike) > 1:
+        raise NotFoundError(f"{len(alike)} requests begin with {name!r}, some just answered; give the whole id")
+    return alike[0]
 
 
 def _only(known: Mapping[str, K], name: str, what: str) -> K:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 _DESTINATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.:-]*")
 
@@ -29,10 +30,15 @@ class HttpServer:
     password_env: str = ""
 
 
+def is_destination(text: str) -> bool:
+    """Whether ssh can take it for a destination, and for nothing else: HOST or USER@HOST."""
+    return bool(_DESTINATION.fullmatch(text))
+
+
 def parse_hosts(value: Any) -> tuple[Host, ...]:
     """`[[hosts]]`. Raises ValueError."""
     hosts = tuple(Host(**table) for table in _tables(value, {"name", "ssh"}, {"opencode"}))
-    if not all(_DESTINATION.fullmatch(host.ssh) and not host.opencode.startswith("-") for host in hosts):
+    if not all(is_destination(host.ssh) and not host.opencode.startswith("-") for host in hosts):
         raise ValueError
     return hosts
 
@@ -40,9 +46,14 @@ def parse_hosts(value: Any) -> tuple[Host, ...]:
 def parse_servers(value: Any) -> tuple[HttpServer, ...]:
     """`[[servers]]`. Raises ValueError."""
     servers = tuple(HttpServer(**table) for table in _tables(value, {"url"}, {"username", "password", "password_env"}))
-    if not all(re.match(r"https?://[^/\s]+", server.url) for server in servers):
+    if not all(_is_address(server.url) for server in servers):
         raise ValueError
     return servers
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is an http or https address without a user in it. Raises ValueError for a port that is none."""
+    return bool(re.fullmatch(r"https?://[^/\s@]+(/[^\s@]*)?", url)) and urlsplit(url).port != 0
 
 
 def _tables(value: Any, needed: set[str], allowed: set[str]) -> list[Mapping[str, str]]:

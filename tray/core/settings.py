@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
@@ -37,13 +38,15 @@ class Setting(Generic[T]):
     allowed: str
     about: str
     parse: Callable[[Any], T]
-    variables: tuple[str, ...] = ()  # besides OPENCODE_TRAY_<KEY>, which every setting has
+    variables: tuple[str, ...] = ()  # besides OPENCODE_TRAY_<KEY>, which every single value has
     show: Callable[[T], Any] = lambda value: value  # as a plain JSON value, without what is secret
     example: tuple[str, ...] = ()  # lines of TOML, for a setting that is a list of tables
 
     @property
     def environment(self) -> tuple[str, ...]:
         """The environment variables that set it, the strongest first."""
+        if self.example:
+            return ()  # a list of tables
         return (f"OPENCODE_TRAY_{self.key.upper().replace('.', '_')}", *self.variables)
 
 
@@ -79,6 +82,11 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError
     return value
+
+
+def _command(value: Any) -> str:
+    shlex.split(_text(value))  # raises ValueError for a quote without its other half
+    return str(value)
 
 
 def _address(value: Any) -> str:
@@ -135,7 +143,7 @@ TERMINAL = Setting(
     "",
     "a terminal's name, or a command that another is added to",
     "where sessions are opened; else $TERMINAL, else what is there",
-    _text,
+    _command,
 )
 OPENCODE = Setting("attach.opencode", "", "the program's path", "OpenCode; else the one on the PATH", _text)
 HOSTS: Setting[tuple[Host, ...]] = Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 ELLIPSIS = "…"
@@ -62,33 +63,66 @@ def _cut(line: str, columns: int) -> str:
     return line
 
 
+TAB, GOES_ON = "⇥", "↪ "  # how `wrap` shows a tab, and a line that is the rest of the one before
+
+
 def wrap(text: str, columns: int) -> list[str]:
-    """The text as clean lines of at most `columns` columns, broken between words where there are any."""
+    """The text as lines of at most `columns` columns, spaces as they are; what `hides` finds is not in them."""
     lines: list[str] = []
     for line in text.splitlines():
-        words = clean(line).split(" ")
-        current = ""
-        for word in words:
-            while width(word) > columns:
-                if current:
-                    lines.append(_isolated(current))
-                    current = ""
-                head = _cut(word, columns) or word[0]
-                lines.append(_isolated(head))
-                word = word[len(head) :]  # noqa: PLW2901  # what is left of it
-            if current and width(current) + 1 + width(word) > columns:
-                lines.append(_isolated(current))
-                current = word
-            else:
-                current = f"{current} {word}" if current else word
-        if current:
-            lines.append(_isolated(current))
+        left = "".join(_shown(character) for character in line).rstrip()
+        mark = ""
+        while left:
+            room = columns - len(mark)
+            piece = left if width(left) <= room else _piece(left, room)
+            lines.append(_isolated(mark + piece))
+            left = left[len(piece) :]
+            mark = GOES_ON
     return lines
 
 
+def _shown(character: str) -> str:
+    if character == "\t":
+        return TAB
+    if character.isspace():
+        return " "
+    return "" if character not in _JOINERS and unicodedata.category(character) in _UNSHOWN else character
+
+
+def _piece(line: str, columns: int) -> str:
+    """The beginning of a line, up to a space if there is one not too far back."""
+    fits = _cut(line, columns) or line[0]
+    space = fits.rfind(" ", columns // 2)
+    return fits[: space + 1] if space >= 0 else fits
+
+
+# Unicode's Default_Ignorable_Code_Point: letters and marks among them that no font draws (DerivedCoreProperties.txt).
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+MARKS_MOST = 4  # combining characters on one letter; more are drawn over what stands around
+
+
+def hides(text: str) -> bool:
+    """Whether something in it cannot be seen, or be told from something else, however it is drawn."""
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return False
+    marks = 0
+    for character in text:
+        if character.isspace() and character not in " \n\t":
+            return True
+        if unicodedata.category(character) in _UNSHOWN and character not in "\n\t":
+            return True
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MARKS_MOST:
+            return True
+    return _IGNORABLE.search(text) is not None
+
+
 def is_shown_whole(text: str) -> bool:
-    """Whether cleaning takes nothing away that could mean something: all of it but white space can be seen."""
-    return clean(text) == " ".join(text.split())
+    """Whether clean lines of it, in which white space is folded, are all there is to it."""
+    return not hides(text) and all(line == " ".join(line.split()) for line in text.split("\n"))
 
 
 def age(milliseconds: int) -> str:

@@ -115,7 +115,8 @@ class Link:
                     raise Refused(Close.TOO_BIG, f"no frame of ours: {message.data}")
         finally:
             for call in self._calls.values():
-                call.cancel()
+                if not call.done():
+                    call.set_exception(CallError("the connection was lost", Why.GONE))
 
     async def call(
         self, method: str, params: dict[str, Any] | None = None, timeout: float = CALL_TIMEOUT
@@ -130,14 +131,13 @@ class Link:
             await self._socket.send_str(msgspec.json.encode(frame).decode())
             return await asyncio.wait_for(answer, timeout)
         except asyncio.TimeoutError:
-            self._late.append(number)
             raise CallError(f"no answer in {timeout:g} s", Why.SILENT) from None
-        except (ConnectionError, asyncio.CancelledError) as error:
-            if answer.cancelled() or isinstance(error, ConnectionError):
-                raise CallError("the connection was lost", Why.GONE) from None
-            raise
+        except ConnectionError:
+            raise CallError("the connection was lost", Why.GONE) from None
         finally:
-            self._calls.pop(number, None)
+            del self._calls[number]
+            if not answer.done() or answer.cancelled():
+                self._late.append(number)  # nobody waits for it any more, and it may still come
 
     async def close(self, code: Close, reason: str) -> None:
         """Close the socket; `serve` then returns."""
@@ -220,6 +220,14 @@ class Link:
         if full and at - self._bad[0] < BAD_FRAME_WINDOW:
             raise Refused(Close.TOO_MANY_BAD_FRAMES, f"{MAX_BAD_FRAMES} bad frames in a minute, the last: {why}")
         self._bad.append(at)
+
+
+def decode_answer(raw: msgspec.Raw) -> Any:
+    """The plain JSON values of an answer. Raises CallError for what is none."""
+    try:
+        return msgspec.json.decode(raw)
+    except WRONG as error:
+        raise CallError("the answer could not be read") from error
 
 
 def _failure(raw: msgspec.Raw) -> CallError:

@@ -13,16 +13,15 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 from aiohttp import WSMessage, WSMsgType, web
 
 from tray import __version__
-from tray.core.calls import CallError, Why
+from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
 from tray.core.text import clean
 from tray.sources.hello import Hello, decode_auth, decode_hello
-from tray.sources.link import Close, Link, Refused, lost
+from tray.sources.link import Close, Link, Refused, decode_answer, lost
 from tray.sources.seed import call_seed, read_seed_snapshot
 from tray.sources.wire import FrameError
 
@@ -33,7 +32,6 @@ MAX_STRANGERS = 32  # sockets that have not yet authenticated
 MAX_WATCH_ONLY = 64  # links without a token
 HELLO_TIMEOUT = 5.0  # s
 PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is found within 30 s
-ANSWER_TIMEOUT = 10.0  # s that a plugin gets to do what a person asked for
 CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
 STOP_TIMEOUT = 0.5  # s that handlers get after that
 
@@ -51,6 +49,8 @@ class Listener:
         self._now = now
         self._sockets: set[web.WebSocketResponse] = set()
         self._strangers = 0
+        self._spoken: set[web.RequestHandler] = set()  # connections that a request came over
+        self._silent: set[web.RequestHandler] = set()  # those that none had come over at the last sweep
         self._own_names: frozenset[str] = frozenset()
         self._application = web.Application(middlewares=[self._guard])
         self._application.router.add_get("/", self._plugin)
@@ -93,6 +93,17 @@ class Listener:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def sweep(self) -> None:
+        """End the connections that have sent no request since the sweep before: aiohttp waits for one for ever."""
+        server = self._runner.server if self._runner is not None else None
+        connections = set(server.connections) if server is not None else set()
+        silent = connections - self._spoken
+        for connection in silent & self._silent:
+            if connection.transport is not None:
+                connection.transport.abort()
+        self._silent = silent
+        self._spoken &= connections
+
     def close_all(self, why: str) -> None:
         """Close every socket, whoever sits behind it; plugins and commands come back and prove themselves anew."""
         for ws in set(self._sockets):
@@ -112,12 +123,13 @@ class Listener:
             raise CallError("its plugin has no token: it is only watched", Why.WATCH_ONLY)
         if link.seed:
             return await call_seed(link, method, params)
-        return msgspec.json.decode(await link.call(method, dict(params), ANSWER_TIMEOUT))
+        return decode_answer(await link.call(method, dict(params), PATIENCE))
 
     # ------------------------------------------------------------------ the guard
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._spoken.add(request.protocol)
         origin = request.headers.get("Origin")
         if origin is not None and _netloc(origin) != request.host:
             raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))

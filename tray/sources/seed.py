@@ -12,14 +12,13 @@ from typing import Any
 
 import msgspec
 
-from tray.core.calls import CallError, Why
+from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import SnapshotTaken
-from tray.sources.link import Link
+from tray.sources.link import Link, decode_answer
 from tray.sources.snapshot import decode_snapshot, digest_of, limits_of
 from tray.sources.wire import WRONG, FrameError
 
 READ_TIMEOUT = 10.0  # s for one call
-ACT_TIMEOUT = 10.0  # s for what a person asked for
 RECENT = 24 * 3600_000  # ms; an older session that is quiet is history
 MAX_DIGESTS = 5  # sessions whose messages are read; a long one is megabytes
 
@@ -100,7 +99,7 @@ async def call_seed(link: Link, method: str, params: Mapping[str, Any]) -> Any:
     if translate is None:
         raise CallError("opencode-monitor's plugin cannot do that; install OpenCode Tray's own", Why.UNSUPPORTED)
     theirs, given = translate(params)
-    result = msgspec.json.decode(await link.call(theirs, given, ACT_TIMEOUT))
+    result = decode_answer(await link.call(theirs, given, PATIENCE))
     return {} if result is None else result
 
 

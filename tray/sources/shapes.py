@@ -204,7 +204,7 @@ class PermissionInfo(msgspec.Struct):
             kind=RequestKind.PERMISSION,
             title=kind,
             detail=detail[:LONG],
-            whole=shown and not self.more and len(detail) < LONG,
+            whole=shown and not self.more and len(detail) <= LONG,
             always=tuple(pattern[:LONG] for pattern in (self.always or old)[:50]),
             asked_at=min(whole(self.time.created), at) if self.time else id_time(self.id, at),
         )
@@ -212,7 +212,12 @@ class PermissionInfo(msgspec.Struct):
 
 # The metadata that says what is asked, best first; and what only repeats that, or changes nothing for the person.
 _SUBJECTS = ("command", "filepath", "filePath", "url", "query", "pattern", "description")
-_REPEATS = {"patterns", "parentDir", "files", "exists", "format", "timeout"}
+_REPEATS = {"patterns", "parentDir", "exists", "format", "timeout"}
+# The permissions of OpenCode's own tools that tell all that the tool is going to do; not so `task` and MCP's.
+_TELLING = {
+    "bash", "edit", "write", "patch", "webfetch", "websearch", "codesearch", "external_directory",
+    "read", "glob", "grep", "list",
+}  # fmt: skip
 _TEXTS = {"diff", "content"}  # whole files and changes: shown as they are
 
 
@@ -237,8 +242,8 @@ def _permission_lines(
             lines.append(f"{name}: {', '.join(value)}")
         else:
             told = False
-    if kind == "bash" and subject != "command":
-        told = False  # the patterns alone leave out what is redirected where
+    if kind not in _TELLING or (kind == "bash" and subject != "command"):
+        told = False  # a tool of whatever kind; or only the patterns, which leave out what is redirected where
     return lines, told and bool(about)
 
 

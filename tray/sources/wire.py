@@ -92,6 +92,8 @@ class _Replied(msgspec.Struct):
     sessionID: str
     requestID: str = ""
     permissionID: str = ""
+    reply: str = ""
+    response: str = ""
 
 
 class _Todos(msgspec.Struct):
@@ -148,7 +150,8 @@ def _session_failed(server_id: str, told: _Failed, at: int) -> SourceEvent | Non
 
 
 def _replied(server_id: str, told: _Replied, at: int) -> SourceEvent:  # noqa: ARG001
-    return RequestClosed(server_id, told.sessionID[:SHORT], (told.requestID or told.permissionID)[:SHORT])
+    verdict = (told.reply or told.response)[:SHORT]
+    return RequestClosed(server_id, told.sessionID[:SHORT], (told.requestID or told.permissionID)[:SHORT], verdict)
 
 
 def _part(server_id: str, told: _Part, at: int) -> SourceEvent | None:  # noqa: ARG001

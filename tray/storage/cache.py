@@ -26,8 +26,10 @@ VERSION = 1  # of the file's shape; another one is set aside like a corrupt file
 
 
 def encode_cache(fleet: Fleet) -> str:
-    """What of the fleet outlives a restart."""
-    cache = _Cache(VERSION, tuple(fleet.servers.values()), tuple(fleet.sessions.values()), fleet.mutes)
+    """What of the fleet outlives a restart: of those who have proven the token."""
+    servers = {server.id: server for server in fleet.servers.values() if server.verified}
+    sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
+    cache = _Cache(VERSION, tuple(servers.values()), sessions, fleet.mutes)
     return msgspec.json.encode(cache).decode()
 
 

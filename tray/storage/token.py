@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ class Token:
     def __init__(self, text: str, path: Path | None = None) -> None:
         self._text = text
         self._path = path
+        self._lock = threading.Lock()  # of the file's content and ours together
 
     @classmethod
     def of(cls, environment: Mapping[str, str], path: Path) -> Token:
@@ -36,18 +38,20 @@ class Token:
         """Make a new one, which is in force at once. Raises TokenError."""
         if self._path is None:
             raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, and start the tray again")
-        self._text = replace_token(self._path)
+        with self._lock:
+            self._text = replace_token(self._path)
 
     def reread(self) -> bool:
         """Follow the file: another tray, or a command without one, may have rotated it. Whether it differs."""
-        try:
-            found = read_token(self._path) if self._path is not None else None
-        except TokenError:
-            return False  # what cannot be used changes nothing; doctor tells of it
-        if found is None or found == self._text:
-            return False
-        self._text = found
-        return True
+        with self._lock:
+            try:
+                found = read_token(self._path) if self._path is not None else None
+            except TokenError:
+                return False  # what cannot be used changes nothing; doctor tells of it
+            if found is None or found == self._text:
+                return False
+            self._text = found
+            return True
 
 
 def read_token(path: Path) -> str | None:

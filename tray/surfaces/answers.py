@@ -6,7 +6,7 @@ from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
 from tray.core.board import Row
 from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDraft
 from tray.core.model import Question, Request, RequestKind
-from tray.core.text import is_shown_whole, shorten, width, wrap
+from tray.core.text import hides, shorten, width, wrap
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import REASON, reason, request_text
 
@@ -39,8 +39,9 @@ def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
     if request.sending:
         return (*told, Separator("answers"), Item("sending", "Sending…"), there)
     if request.kind is RequestKind.QUESTION:
-        return (*told, *_to_questions(request, key), there)
-    in_sight = request.whole and len(lines) <= LINES and is_shown_whole(request.detail)
+        asked = _to_questions(request, key) if len(lines) <= LINES and _in_sight(request) else _unseen(request, key)
+        return (*told, *asked, there)
+    in_sight = request.whole and len(lines) <= LINES and not hides(request.detail)
     return (*told, Separator("answers"), *_to_permission(request, key, in_sight=in_sight), there)
 
 
@@ -53,7 +54,7 @@ def _told(request: Request) -> list[str]:
 def _to_permission(request: Request, key: RequestKey, *, in_sight: bool) -> list[Entry]:
     reject: list[Entry] = [
         Item("reject", "Reject", Respond(key, Permit(Verdict.REJECT), request)),
-        Item("reject-in-words", "Reject with a message…", RespondInWords(key)),
+        Item("reject-in-words", "Reject with a message…", RespondInWords(key, request)),
     ]
     if not in_sight:
         return [Item("hidden", "There is more to it than can be shown here"), *reject]
@@ -61,10 +62,25 @@ def _to_permission(request: Request, key: RequestKey, *, in_sight: bool) -> list
     if request.always:
         patterns = [line for pattern in request.always for line in wrap(pattern, COLUMNS)]
         shown: list[Entry] = [Item(f"pattern-{number}", line) for number, line in enumerate(patterns[:LINES])]
-        if len(patterns) <= LINES and all(map(is_shown_whole, request.always)):
+        if len(patterns) <= LINES and not any(map(hides, request.always)):
             sure: Entry = Item("sure", "Yes, always allow this", Respond(key, Permit(Verdict.ALWAYS), request))
             allow.append(Item("always", "Always allow", children=(*shown, Separator("sure"), sure)))
     return [*allow, *reject]
+
+
+def _in_sight(request: Request) -> bool:
+    """Whether all questions and all labels can be read whole."""
+    labels = [option.label for question in request.questions for option in question.options]
+    texts = [question.question for question in request.questions]
+    readable = all(len(wrap(text, COLUMNS)) <= LINES for text in texts) and all(
+        width(text) <= COLUMNS for text in labels
+    )
+    return request.whole and readable and not any(map(hides, (*texts, *labels)))
+
+
+def _unseen(request: Request, key: RequestKey) -> list[Entry]:
+    decline = Item("decline", "Reject", Respond(key, Decline(), request))
+    return [Separator("answers"), Item("hidden", "There is more to it than can be shown here"), decline]
 
 
 def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
@@ -79,7 +95,7 @@ def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
             )
             for number, option in enumerate(question.options)
         ]
-        return [Separator("answers"), *options, *_own_words(question, 0, key), Separator("decline"), decline]
+        return [Separator("answers"), *options, *_own_words(question, 0, key, request), Separator("decline"), decline]
     drafts = request.draft or tuple(() for _ in request.questions)
     several = len(request.questions) > 1
     entries: list[Entry] = []
@@ -89,14 +105,16 @@ def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
             entries += [Item(f"asked-{number}-{n}", line) for n, line in enumerate(wrap(question.question, COLUMNS))]
         else:
             entries.append(Separator("answers"))
-        entries += _choices(question, number, chosen, key)
+        entries += _choices(question, number, chosen, key, request)
     missing = sum(not chosen for chosen in drafts)
-    ready = SendDraft(key) if not missing else None
+    ready = SendDraft(key, request) if not missing else None
     label = "Send" if not missing else f"Send ({missing} without an answer yet)"
     return [*entries, Separator("send"), Item("send", label, ready), decline]
 
 
-def _choices(question: Question, number: int, chosen: tuple[str, ...], key: RequestKey) -> list[Entry]:
+def _choices(
+    question: Question, number: int, chosen: tuple[str, ...], key: RequestKey, request: Request
+) -> list[Entry]:
     labels = [option.label for option in question.options]
     options: list[Entry] = [
         Item(
@@ -111,13 +129,13 @@ def _choices(question: Question, number: int, chosen: tuple[str, ...], key: Requ
         Item(f"own-{number}-{position}", f"“{shorten(text, 50)}”", ChooseLabel(key, number, text), checked=True)
         for position, text in enumerate(text for text in chosen if text not in labels)
     ]
-    return [*options, *own, *_own_words(question, number, key)]
+    return [*options, *own, *_own_words(question, number, key, request)]
 
 
-def _own_words(question: Question, number: int, key: RequestKey) -> list[Entry]:
+def _own_words(question: Question, number: int, key: RequestKey, request: Request) -> list[Entry]:
     if not question.custom:
         return []
-    return [Item(f"words-{number}", "In my own words…", RespondInWords(key, number))]
+    return [Item(f"words-{number}", "In my own words…", RespondInWords(key, request, number))]
 
 
 def _label(label: str, description: str) -> str:

@@ -37,7 +37,7 @@ from tray.core.choices import (
 )
 from tray.core.fleet import Fleet
 from tray.core.lookup import find_request, find_session
-from tray.core.model import RequestKind, SessionKey
+from tray.core.model import Request, RequestKind, SessionKey
 from tray.core.problem import Problem
 
 
@@ -109,18 +109,12 @@ class Commands:
     def _reply(self, given: Params) -> Choice:
         key = find_request(self._fleet, self._board, given.request)
         request = self._fleet.request(key)
-        answer: Answer
-        if given.answers:
-            if request is None or request.kind is not RequestKind.QUESTION:
-                raise CommandError("this is a permission: once, always or reject")
-            answer = reply_of(request, given.answers)
-        elif given.verdict not in [verdict.value for verdict in Verdict]:
-            raise CommandError(f"{given.verdict!r} is no answer; once, always or reject")
-        elif request is not None and request.kind is RequestKind.QUESTION and given.verdict == Verdict.REJECT.value:
-            answer = Decline()
-        else:
-            answer = Permit(Verdict(given.verdict), given.message)
-        return Respond(key, answer)
+        verdicts = [verdict.value for verdict in Verdict]
+        if bool(given.answers) == bool(given.verdict) or (given.verdict and given.verdict not in verdicts):
+            raise CommandError("a permission takes once, always or reject; a question takes --answer TEXT, or reject")
+        if request is None:
+            return Respond(key, Decline())  # it was answered already, whatever is said to it now
+        return Respond(key, _answer_to(request, given))
 
     def _scope(self, given: Params) -> str:
         if given.scope == "everything":
@@ -159,3 +153,18 @@ class Commands:
                 return ShowMessages(key, given.limit)
             case _:
                 return makes[method](key)
+
+
+def _answer_to(request: Request, given: Params) -> Answer:
+    """Raises AnswerError, CommandError."""
+    if request.kind is RequestKind.PERMISSION:
+        if given.answers:
+            raise CommandError("this is a permission: once, always or reject")
+        return Permit(Verdict(given.verdict), given.message)
+    if given.answers:
+        return reply_of(request, given.answers)
+    if given.verdict != Verdict.REJECT.value:
+        raise CommandError("this is a question: --answer TEXT, or reject")
+    if given.message:
+        raise CommandError("a rejected question takes no message; answer it in your own words: --answer TEXT")
+    return Decline()

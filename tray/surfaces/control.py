@@ -53,6 +53,8 @@ class Control:
                     watch = asyncio.get_running_loop().create_task(self._watch(ws), name="watch")
                 else:
                     await _send(ws, {"id": call.id, **await self._carry_out(call)})
+        except ConnectionError:  # it left before it was answered
+            return
         finally:
             if watch is not None:
                 watch.cancel()
@@ -62,6 +64,9 @@ class Control:
             return {"result": await self._commands.run(call.method, call.params)}
         except Problem as problem:
             return {"error": {"code": -32602, "message": str(problem), "usage": problem.is_usage}}
+        except Exception:  # the boundary of the connection: the person is told what came of it
+            log.exception("%s failed", call.method[:40])
+            return {"error": {"code": -32603, "message": "it failed; the tray's log says why"}}
 
     async def _watch(self, ws: web.WebSocketResponse) -> None:
         event = asyncio.Event()

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0  # s; a stopped daemon would let a send wait for ever
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
-SAID = "said"  # the key of what is no session's
+SAID = None  # the key of what is no session's
 BODY_COLUMNS = 200  # Windows raises above 256 characters
 BODY_LINES = 3
 BUTTONS = 4  # more do not fit beside each other on any desktop
@@ -60,8 +60,8 @@ class Notifications:
         self._icon = Icon(path=icon) if icon is not None else None
         self._on_choice = on_choice
         self._notifier: DesktopNotifier | None = None
-        self._live: dict[str, str] = {}  # toast key -> the notifier's own id
-        self._wanted: dict[str, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
+        self._live: dict[str | None, str] = {}  # toast key -> the notifier's own id
+        self._wanted: dict[str | None, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
         self._wake = asyncio.Event()
         self._ending = False
         self._complained = False
@@ -98,14 +98,14 @@ class Notifications:
         finally:
             await self._drop_notifier()
 
-    def _want(self, key: str, toast: Toast | None) -> None:
+    def _want(self, key: str | None, toast: Toast | None) -> None:
         if self._ending:
             return
         self._wanted.pop(key, None)  # the last word counts, so the lane is never longer than the fleet
         self._wanted[key] = toast
         self._wake.set()
 
-    async def _do(self, key: str, toast: Toast | None) -> None:
+    async def _do(self, key: str | None, toast: Toast | None) -> None:
         try:
             if not self._connected:
                 await self._drop_notifier()
@@ -116,7 +116,7 @@ class Notifications:
         except Exception:  # the boundary of the lane: a toast is never worth the app
             log.exception("a notification failed")
 
-    async def _show(self, key: str, toast: Toast) -> None:
+    async def _show(self, key: str | None, toast: Toast) -> None:
         title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
         daemon = await notification_daemon.find()
         if daemon is None:
@@ -132,7 +132,7 @@ class Notifications:
         if not await notification_daemon.show_without_clicks(title, body):
             self._complain("the notification daemon does not take notifications")
 
-    async def _send(self, key: str, toast: Toast, title: str, body: str) -> bool:
+    async def _send(self, key: str | None, toast: Toast, title: str, body: str) -> bool:
         taken: list[bool] = []
         if self._notifier is None:
             self._notifier = DesktopNotifier(app_name=self._app_name, app_icon=self._icon)
@@ -159,7 +159,7 @@ class Notifications:
             self._live[key] = identifier
         return bool(taken)
 
-    async def _clear(self, key: str) -> None:
+    async def _clear(self, key: str | None) -> None:
         identifier = self._live.pop(key, None)
         if identifier is None or self._notifier is None:
             return
@@ -198,10 +198,12 @@ def toast_of(alert: Alert) -> Toast:
     urgent = alert.reason is not Reason.FINISHED
     if alert.request is None:
         return Toast(alert.title, alert.body, urgent=urgent, click=go)
+    review = (ToastButton("Review…", go),)
     answers = _answers(alert, alert.request) if alert.answerable and fits(alert.body) else None
     if answers is None:
-        return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=(ToastButton("Review…", go),))
-    return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=answers, field=_field(alert, alert.request))
+        return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=review)
+    field = _field(alert, alert.request)
+    return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=answers or review, field=field)
 
 
 def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
@@ -214,10 +216,14 @@ def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
             ToastButton("Allow once", Respond(key, Permit(Verdict.ONCE), request)),
             ToastButton("Reject", Respond(key, Permit(Verdict.REJECT), request)),
         )
-    if len(request.questions) != 1 or request.questions[0].multiple:
+    if len(request.questions) != 1 or request.questions[0].multiple or not request.whole:
         return None
     labels = [option.label for option in request.questions[0].options]
-    if len(labels) > BUTTONS or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels):
+    if (
+        not is_shown_whole(request.detail)
+        or len(labels) > BUTTONS
+        or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels)
+    ):
         return None
     return tuple(ToastButton(clean(label), Respond(key, Reply(((label,),)), request)) for label in labels)
 

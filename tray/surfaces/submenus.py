@@ -102,5 +102,7 @@ def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications"
 
 def mute_menu(mutes: Mapping[str, int], scope: str) -> tuple[Entry, ...]:
     """For how long a scope can be muted, and how to end that."""
-    spans: list[Entry] = [Item(span.name.lower(), span.value.capitalize(), Mute(scope, span)) for span in MuteSpan]
+    spans: list[Entry] = [
+        Item(span.name.lower(), span.value[0].upper() + span.value[1:], Mute(scope, span)) for span in MuteSpan
+    ]
     return (Item("unmute", "Unmute", Unmute(scope)), *spans) if scope in mutes else tuple(spans)

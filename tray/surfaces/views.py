@@ -18,7 +18,9 @@ from tray.surfaces.rows import project, row_label, title
 from tray.surfaces.submenus import mute_label, mute_menu, server_entries, session_entries, today
 from tray.surfaces.view import IconView, TrayView
 
-ROOM = 20  # rows that a menu shows without scrolling; whoever needs a person is never cut
+ROOM = 20  # rows that a menu shows without scrolling; whoever needs a person is shown all the same
+NEEDS = 100  # of these rows, the longest-waiting; more are a number
+ASKED = 5  # requests of one row
 FOLD = 30  # rows in a folded submenu
 GROUP_ABOVE = 8  # rows, above which they are grouped by project
 TODAY_EVERY = 2_000  # ms between two sums over all sessions
@@ -90,9 +92,9 @@ class Views:
                 entries.append(Item(key, f"{name} ({total})", children=self._folded(self._newest(statuses), total, at)))
                 room -= 1
                 continue
-            most = None if key == "needs" else room - 1 + FOLD
+            most = NEEDS if key == "needs" else room - 1 + FOLD
             found = [row for status in statuses for row in self._board.oldest(status, most)]
-            shown = found if most is None else found[: room - 1]
+            shown = found[:NEEDS] if key == "needs" else found[: room - 1]
             entries += [Item(key, name), *self._rows(shown, at, key)]
             if len(shown) < total:
                 left = self._folded(found[len(shown) :], total - len(shown), at)
@@ -178,5 +180,7 @@ def _row_entries(row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:
         Item(row.session.id, row_label(row, at, with_project=with_project), GoTo(row.key)),
     ]
     if row.status.needs_person:
-        entries += [answer_entry(row, request) for request in row.requests]
+        entries += [answer_entry(row, request) for request in row.requests[:ASKED]]
+        if len(row.requests) > ASKED:
+            entries.append(Item(f"{row.session.id}:more", f"      … and {len(row.requests) - ASKED} more"))
     return tuple(entries)

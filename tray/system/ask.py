@@ -45,10 +45,11 @@ class NoDialogError(Exception):
 
 
 async def ask_text(title: str, question: str, first: str) -> str | None:
-    """What was typed; None if the person left it. Raises NoDialogError.
+    """What was typed; None if the person left it, or to itself for PATIENCE. Raises NoDialogError.
 
     The words are arguments of their own, or come on standard input: nothing of them is ever part of a command.
     """
+    title, question, first = (text.replace("\0", "") for text in (title, question, first))
     for program, words in DIALOGS.get(sys.platform, ()):
         if shutil.which(program) is not None:
             return await _ask([program, *words(title, question, first)], f"{title}\x1f{question}\x1f{first}")
@@ -64,9 +65,11 @@ async def _ask(command: Sequence[str], told: str) -> str | None:
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(told.encode()), PATIENCE)
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
+    except asyncio.TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     text = out.decode("utf-8", "replace").strip()
     return text if process.returncode == 0 and text else None

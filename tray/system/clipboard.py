@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+from contextlib import suppress
 
 import pyperclip
 
@@ -16,12 +18,36 @@ async def copy(text: str) -> bool:
     The platform's own clipboard, or wl-copy, xclip or xsel where one is installed; on a bare X display we keep the
     text ourselves, for as long as the tray runs.
     """
-    try:
-        await asyncio.wait_for(asyncio.to_thread(pyperclip.copy, text), TIMEOUT)
-    except (pyperclip.PyperclipException, OSError, asyncio.TimeoutError):
+    if not await _copied(text):
         if sys.platform != "linux":
             return False
         from tray.system.x11_selection import offer  # noqa: PLC0415  # no other platform has it
 
         return await asyncio.to_thread(offer, text)
     return True
+
+
+async def _copied(text: str) -> bool:
+    """Whether the platform's clipboard took it. In a thread of its own, which a hung program cannot keep us by."""
+    loop = asyncio.get_running_loop()
+    copied: asyncio.Future[bool] = loop.create_future()
+
+    def settle(done: bool) -> None:  # noqa: FBT001  # called by the loop
+        if not copied.done():
+            copied.set_result(done)
+
+    def work() -> None:
+        try:
+            pyperclip.copy(text)
+        except Exception:  # noqa: BLE001  # no program, no display, or one that fails: all the same here
+            done = False
+        else:
+            done = True
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, done)
+
+    threading.Thread(target=work, name="clipboard", daemon=True).start()
+    try:
+        return await asyncio.wait_for(copied, TIMEOUT)
+    except asyncio.TimeoutError:
+        return False

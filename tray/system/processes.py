@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A process as it sits in a terminal. Built from the process itself, so nobody can make it up."""
+    """A process as it sits in a terminal, by its own word; `environment` is empty where that cannot be read."""
 
     pid: int
     tty: str = ""
@@ -20,6 +21,11 @@ class Seat:
     ancestors: tuple[int, ...] = ()  # its parent first
     arguments: tuple[str, ...] = ()
     title: str = ""  # what the program calls itself, which most terminals show in their window's name
+
+    @property
+    def in_terminal(self) -> bool:
+        """Whether it has one. Windows does not tell."""
+        return bool(self.tty) or sys.platform == "win32"
 
     def variable(self, name: str) -> str:
         """A variable of its environment, or ""."""
@@ -32,21 +38,24 @@ def seat_of(pid: int) -> Seat | None:
         return None
     try:
         process = psutil.Process(pid)
-        environment = process.environ()
-        return Seat(
-            pid,
-            _terminal(process),
-            environment,
-            tuple(parent.pid for parent in process.parents()),
-            tuple(process.cmdline()),
-        )
+        if sys.platform != "win32" and process.uids().real != os.getuid():
+            return None
+        parents = tuple(parent.pid for parent in process.parents())
+        return Seat(pid, _terminal(process), _environment(process), parents, tuple(process.cmdline()))
     except (psutil.Error, OSError):
         return None
 
 
+def _environment(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        return process.environ()
+    except psutil.AccessDenied:  # macOS, of a hardened program
+        return {}
+
+
 def _terminal(process: psutil.Process) -> str:
     """Its terminal device, or "". psutil lists the devices once, and does not know those of terminals opened since."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         listed = getattr(import_module("psutil._psposix"), "get_terminal_map", None)
         getattr(listed, "cache_clear", lambda: None)()
     return process.terminal() or "" if hasattr(process, "terminal") else ""
@@ -55,10 +64,11 @@ def _terminal(process: psutil.Process) -> str:
 def attached_to(url: str) -> list[Seat]:
     """The terminals of this user in which `opencode attach URL` runs, the newest first."""
     found: list[psutil.Process] = []
-    for process in psutil.process_iter(["name", "cmdline", "create_time"]):
+    for process in psutil.process_iter(["cmdline", "create_time"]):
         arguments = process.info["cmdline"] or []
-        if "attach" in arguments[1:3] and any(argument.rstrip("/") == url.rstrip("/") for argument in arguments[2:]):
+        is_attach = "attach" in arguments[1:3] and any("opencode" in word.lower() for word in arguments[:2])
+        if is_attach and any(argument.rstrip("/") == url.rstrip("/") for argument in arguments[2:]):
             found.append(process)
     found.sort(key=lambda process: -(process.info["create_time"] or 0))
     seats = (seat_of(process.pid) for process in found)
-    return [seat for seat in seats if seat is not None and seat.tty]
+    return [seat for seat in seats if seat is not None and seat.in_terminal]

@@ -42,9 +42,11 @@ async def run(command: Sequence[str], *, timeout: float = TIMEOUT, environment: 
     try:
         out, _ = await asyncio.wait_for(process.communicate(), timeout)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         return Ran(None, "")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return Ran(process.returncode, out.decode("utf-8", "replace"))
 
 

@@ -70,11 +70,16 @@ async def open_terminal(
     """
     there = (opener for opener in _openers(preferred) if shutil.which(opener[0]))
     for opener in islice(there, TRIES):
-        job = _job(command, folder, environment or {})
-        started = await start([*opener, *_launcher(job)], _outside())
-        if await _is_taken(job, STARTED_WITHIN if started else FAILED_WITHIN):
-            return Path(opener[0]).name
-        _withdraw(job)
+        try:
+            job = _job(command, folder, environment or {})
+        except OSError:  # nowhere to put it
+            return None
+        try:
+            started = await start([*opener, *_launcher(job)], _outside())
+            if await _is_taken(job, STARTED_WITHIN if started else FAILED_WITHIN):
+                return opener[2] if opener[0] == "open" else Path(opener[0]).name
+        finally:
+            _withdraw(job)
     return None
 
 
@@ -89,10 +94,15 @@ def _launcher(job: Path) -> list[str]:
 
 
 def _job(command: Sequence[str], folder: str, environment: Mapping[str, str]) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="opencode-tray-")) / "job"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # it goes with the person's login, whatever becomes of us
+    path = Path(tempfile.mkdtemp(prefix="opencode-tray-", dir=runtime if _is_folder(runtime) else None)) / "job"
     told = {"command": list(command), "folder": folder, "environment": dict(environment)}
     path.write_text(json.dumps(told), encoding="utf-8")  # in a folder that is ours alone
     return path
+
+
+def _is_folder(path: str | None) -> bool:
+    return bool(path) and " " not in str(path) and os.access(str(path), os.W_OK)
 
 
 async def _is_taken(job: Path, within: float) -> bool:
@@ -106,7 +116,8 @@ async def _is_taken(job: Path, within: float) -> bool:
 
 
 def _withdraw(job: Path) -> None:
-    shutil.rmtree(job.parent, ignore_errors=True)
+    if job.exists():
+        shutil.rmtree(job.parent, ignore_errors=True)
 
 
 def _outside() -> dict[str, str]:
@@ -119,6 +130,7 @@ def _openers(preferred: Sequence[str]) -> list[list[str]]:
     if sys.platform == "win32":
         return [*_known(preferred), ["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
     if sys.platform == "darwin":
+        preferred = preferred or [os.environ.get("TERMINAL", "terminal")]
         wanted = MAC_TERMINALS.get(preferred[0].lower(), ()) if len(preferred) == 1 else preferred
         return [opener for opener in (list(wanted), *_known(preferred), list(MAC_TERMINALS["terminal"])) if opener]
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Sequence
+from itertools import takewhile
+
+import psutil
 
 if sys.platform == "win32":
     import ctypes
@@ -20,18 +23,29 @@ if sys.platform == "win32":
 
     _RESTORE, _ALT, _KEY_UP = 9, 0x12, 2
 
-    def raise_window(owners: Collection[int]) -> tuple[int, bool]:
-        """Bring one of the processes' windows up. Returns how many there are, and whether one is in front now."""
-        found: list[int] = []
+    def _is_desktop(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).name().lower() == "explorer.exe"
+        except psutil.Error:
+            return False
+
+    def raise_window(owners: Sequence[int]) -> tuple[int, bool]:
+        """Bring a window of the first of these processes that has one up.
+
+        Returns how many it has, and whether one is in front now. From explorer.exe on they are the desktop's.
+        """
+        shown: dict[int, list[int]] = {}
 
         def visit(window: int, _: int) -> bool:
             pid = wintypes.DWORD()
             _user32.GetWindowThreadProcessId(window, ctypes.byref(pid))
             if pid.value in owners and _user32.IsWindowVisible(window):
-                found.append(window)
+                shown.setdefault(pid.value, []).append(window)
             return True
 
         _user32.EnumWindows(_Visit(visit), 0)
+        terminals = takewhile(lambda pid: not _is_desktop(pid), owners)
+        found = next((shown[pid] for pid in terminals if pid in shown), [])
         if not found:
             return 0, False
         if _user32.IsIconic(found[0]):
@@ -44,6 +58,6 @@ if sys.platform == "win32":
 
 else:
 
-    def raise_window(owners: Collection[int]) -> tuple[int, bool]:  # noqa: ARG001
+    def raise_window(owners: Sequence[int]) -> tuple[int, bool]:  # noqa: ARG001
         """Nothing: there are no such windows."""
         return 0, False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -12,20 +12,22 @@ FROM_A_PERSON = 2  # EWMH's source indication that focus stealing prevention let
 RAISED_WITHIN = 0.5  # s; a window manager that refuses says nothing
 
 
-def raise_window(owners: Collection[int], window_id: int = 0, title: str = "") -> tuple[int, bool]:
+def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> tuple[int, bool]:
     """Bring the window `window_id` to the front if it is one of the processes `owners`, else one of theirs.
 
-    Of several the one with `title` in its name, else the uppermost. Returns how many it could have been, and whether
-    it is in front now. Blocks for up to RAISED_WITHIN.
+    That is of the first of them that has any; of several the one with `title` in its name, else the uppermost. Returns
+    how many it could have been, and whether it is in front now. Blocks for up to RAISED_WITHIN.
     """
     with _display() as display:
         if display is None:
             return 0, False
-        theirs = [window for window in _windows(display) if _number(display, window, "_NET_WM_PID") in owners]
+        owned = [(_number(display, window, "_NET_WM_PID"), window) for window in _windows(display)]
+        theirs = [[window for pid, window in owned if pid == owner] for owner in owners]
+        nearest = next(filter(None, theirs), [])
         found = (
-            [window for window in theirs if window.id == window_id]
-            or [window for window in theirs if title and title in _name(display, window)]
-            or theirs
+            [window for windows in theirs for window in windows if window.id == window_id]
+            or [window for window in nearest if title and title in _name(display, window)]
+            or nearest
         )
         return len(found), bool(found) and _raise(display, found[-1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tray.actions.attach.rung import Raised
 from tray.system.processes import Seat
 from tray.system.run import run
 
@@ -9,14 +10,12 @@ from tray.system.run import run
 class Kitty:
     """A Rung."""
 
-    name = "kitty"
-
     def detect(self, seat: Seat) -> bool:
         """Whether kitty told the program of its window and of a local socket."""
         return seat.variable("KITTY_WINDOW_ID").isdigit() and seat.variable("KITTY_LISTEN_ON").startswith("unix:")
 
-    async def go(self, seat: Seat) -> str | None:
+    async def go(self, seat: Seat) -> Raised | None:
         """Focus the very pane; kitty raises the window itself."""
         match = f"id:{seat.variable('KITTY_WINDOW_ID')}"
         done = await run(["kitty", "@", "--to", seat.variable("KITTY_LISTEN_ON"), "focus-window", "--match", match])
-        return "Focused its kitty window" if done.ok else None
+        return Raised("Focused its kitty window") if done.ok else None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import sys
 
+from tray.actions.attach.rung import Raised
 from tray.actions.attach.window import Window
 from tray.system.processes import Seat
 
 
 class Konsole:
     """A Rung."""
-
-    name = "Konsole"
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -23,12 +22,12 @@ class Konsole:
         numbered = re.fullmatch(r"/Sessions/\d+", seat.variable("KONSOLE_DBUS_SESSION"))
         return sys.platform == "linux" and bool(named and numbered and _path(seat))
 
-    async def go(self, seat: Seat) -> str | None:
+    async def go(self, seat: Seat) -> Raised | None:
         """Choose the tab and raise the window."""
         if not await _choose(seat.variable("KONSOLE_DBUS_SERVICE"), _path(seat), seat.variable("KONSOLE_DBUS_SESSION")):
             return None
         raised = await self._window.go(seat)
-        return "Focused its Konsole tab" if raised else None
+        return Raised("Focused its Konsole tab") if raised else None
 
 
 def _path(seat: Seat) -> str:

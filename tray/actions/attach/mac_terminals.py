@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 
+from tray.actions.attach.rung import Raised
 from tray.system.processes import Seat
 from tray.system.run import run
 
@@ -54,31 +55,27 @@ end run"""
 class ITerm2:
     """A Rung."""
 
-    name = "iTerm2"
-
     def detect(self, seat: Seat) -> bool:
         """Whether iTerm2 told the program of its session: `w0t1p0:UUID`."""
         return sys.platform == "darwin" and bool(_session(seat))
 
-    async def go(self, seat: Seat) -> str | None:
+    async def go(self, seat: Seat) -> Raised | None:
         """Select the session, its tab and its window."""
         done = await run(["osascript", "-e", _ITERM2, _session(seat)], timeout=TIMEOUT)
-        return "Focused its iTerm2 session" if done.ok else None
+        return Raised("Focused its iTerm2 session") if done.ok else None
 
 
 class Terminal:
     """A Rung."""
 
-    name = "Terminal"
-
     def detect(self, seat: Seat) -> bool:
         """Whether the program runs in Apple's Terminal, on a tty."""
         return sys.platform == "darwin" and bool(seat.tty) and seat.variable("TERM_PROGRAM") == "Apple_Terminal"
 
-    async def go(self, seat: Seat) -> str | None:
+    async def go(self, seat: Seat) -> Raised | None:
         """Select the tab on this tty and raise its window."""
         done = await run(["osascript", "-e", _TERMINAL, seat.tty], timeout=TIMEOUT)
-        return "Focused its Terminal tab" if done.ok else None
+        return Raised("Focused its Terminal tab") if done.ok else None
 
 
 def _session(seat: Seat) -> str:

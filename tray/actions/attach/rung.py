@@ -8,23 +8,30 @@ from typing import Protocol
 from tray.system.processes import Seat
 
 
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What was brought to the front, as words that follow a verb: "Focused its kitty window"."""
+
+    line: str
+    exact: bool = True  # False: it may be another of the terminal's windows, or another of its tabs
+
+
 class Rung(Protocol):
     """One kind of terminal, or of desktop, that can bring the window of a program to the front."""
-
-    name: str  # as a person calls it
 
     def detect(self, seat: Seat) -> bool:
         """Whether the program sits in one of these."""
 
-    async def go(self, seat: Seat) -> str | None:
-        """Bring it to the front; in one line what was done, or None where that did not work."""
+    async def go(self, seat: Seat) -> Raised | None:
+        """Bring it to the front; None where that did not work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A multiplexer shows the pane now, in the terminal where its client sits."""
+    """A multiplexer shows the pane now (`exact`), or at least its session, in the terminal where its client sits."""
 
     client: Seat
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Detached:
 class Multiplexer(Protocol):
     """A program that keeps terminals inside another one."""
 
-    name: str
+    name: str  # as a person calls it
 
     def detect(self, seat: Seat) -> bool:
         """Whether the program sits in one of its panes."""

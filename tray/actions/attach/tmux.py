@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from tray.actions.attach.rung import Detached, Shown
@@ -35,7 +36,10 @@ class Tmux:
         tty, pid, session = best
         where = places.get(session) or next(iter(places.values()))
         shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
-        return Shown(seat_of(pid) or Seat(pid, tty)) if shown.ok else None
+        if not shown.ok:
+            return None
+        found = await asyncio.to_thread(seat_of, pid)
+        return Shown(found if found is not None else Seat(pid, tty))
 
 
 async def _client(socket: str, sessions: dict[str, list[str]]) -> tuple[str, int, str] | None:

@@ -6,29 +6,28 @@ import asyncio
 import os
 import sys
 
+from tray.actions.attach.rung import Raised
 from tray.system.processes import Seat
 
 
 class Window:
     """A Rung."""
 
-    name = "window"
-
     def detect(self, seat: Seat) -> bool:
-        """Whether the program has a terminal that a window can belong to."""
+        """Whether the program has parents that a window can belong to."""
         return bool(seat.ancestors)
 
-    async def go(self, seat: Seat) -> str | None:
-        """Raise it, by the desktop's own means."""
-        owners = frozenset(seat.ancestors)
+    async def go(self, seat: Seat) -> Raised | None:
+        """Raise that of the nearest of its parents that has one, by the desktop's own means."""
         if sys.platform == "win32":
             from tray.system.win32_windows import raise_window  # noqa: PLC0415  # Windows only
 
-            return _told(*await asyncio.to_thread(raise_window, owners))
+            return _told(*await asyncio.to_thread(raise_window, seat.ancestors))
         if sys.platform == "darwin":
             from tray.system.mac_windows import raise_application  # noqa: PLC0415  # macOS only
 
-            return "Brought its terminal to the front" if await raise_application(seat.ancestors) else None
+            done = await raise_application(seat.ancestors)
+            return Raised("Brought its terminal to the front", exact=False) if done else None
         from tray.system.compositors import focus  # noqa: PLC0415  # Linux only
 
         if await focus(seat.ancestors):
@@ -38,11 +37,13 @@ class Window:
 
             told = seat.variable("WINDOWID")
             number = int(told) if told.isdigit() else 0
-            return _told(*await asyncio.to_thread(raise_x_window, owners, number, seat.title))
+            return _told(*await asyncio.to_thread(raise_x_window, seat.ancestors, number, seat.title))
         return None
 
 
-def _told(windows: int, done: bool) -> str | None:  # noqa: FBT001  # what the desktop says, as it comes
+def _told(windows: int, done: bool) -> Raised | None:  # noqa: FBT001  # what the desktop says, as it comes
     if not done:
         return None
-    return "Brought its window to the front" if windows == 1 else f"Brought one of its terminal's {windows} windows up"
+    if windows == 1:
+        return Raised("Brought its window to the front")
+    return Raised(f"Brought one of its terminal's {windows} windows to the front", exact=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import psutil
@@ -23,12 +24,12 @@ class Zellij:
     async def go(self, seat: Seat) -> Shown | Detached | None:
         """Focus the pane in the client that was used last; with an older Zellij show at least its session."""
         session = _session(seat)
-        client = _client(session)
+        client = await asyncio.to_thread(_client, session)
         if client is None:
             return Detached(["zellij", "attach", session])
         pane = f"terminal_{seat.variable('ZELLIJ_PANE_ID')}"
-        await run(["zellij", "--session", session, "action", "focus-pane-id", pane])
-        return Shown(client)
+        focused = await run(["zellij", "--session", session, "action", "focus-pane-id", pane])
+        return Shown(client, exact=focused.ok)
 
 
 def _session(seat: Seat) -> str:
@@ -39,10 +40,12 @@ def _session(seat: Seat) -> str:
 
 def _client(session: str) -> Seat | None:
     """The terminal in which a client of this session runs, the newest of several."""
-    found: list[tuple[float, int]] = []
-    for process in psutil.process_iter(["name", "cmdline", "create_time"]):
-        words = process.info["cmdline"] or []
-        if process.info["name"] == "zellij" and "--server" not in words and (session in words or len(words) == 1):
-            found.append((process.info["create_time"] or 0, process.pid))
-    seats = (seat_of(pid) for _, pid in sorted(found, reverse=True))
+    clients = [
+        (session in (process.info["cmdline"] or []), process.info["create_time"] or 0, process.pid)
+        for process in psutil.process_iter(["name", "cmdline", "create_time"])
+        if process.info["name"] == "zellij" and "--server" not in (process.info["cmdline"] or [])
+    ]
+    named = [client for client in clients if client[0]]
+    likely = named or (clients if len(clients) == 1 else [])  # one that made its session says no name
+    seats = (seat_of(pid) for _, _, pid in sorted(likely, reverse=True))
     return next((seat for seat in seats if seat is not None and seat.tty), None)

@@ -1,0 +1,87 @@
+"""Finding the terminal in which a session is, or could be, shown, and bringing it to the front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from tray.actions.attach.kitty import Kitty
+from tray.actions.attach.konsole import Konsole
+from tray.actions.attach.mac_terminals import ITerm2, Terminal
+from tray.actions.attach.rung import Detached, Multiplexer, Raised, Rung, Shown
+from tray.actions.attach.target import Target
+from tray.actions.attach.tmux import Tmux
+from tray.actions.attach.wezterm import WezTerm
+from tray.actions.attach.window import Window
+from tray.actions.attach.zellij import Zellij
+from tray.core.model import Place, Server
+from tray.system.processes import Seat, attached_to, seat_of
+
+NESTED = 4  # multiplexers within multiplexers that are followed
+WITHOUT_SCREEN = {"serve", "web", "acp", "run", "github", "mcp"}  # OpenCode's commands that show no session
+
+MULTIPLEXERS: Sequence[Multiplexer] = (Tmux(), Zellij())
+_WINDOW = Window()
+RUNGS: Sequence[Rung] = (Kitty(), WezTerm(_WINDOW), Konsole(_WINDOW), ITerm2(), Terminal(), _WINDOW)
+
+# What the plugin's `place` says under the names that terminals give it in the environment.
+_VARIABLES = {
+    "TMUX": "tmux",
+    "TMUX_PANE": "tmux_pane",
+    "ZELLIJ_SESSION_NAME": "zellij",
+    "ZELLIJ_PANE_ID": "zellij_pane",
+    "TERM_PROGRAM": "terminal",
+    "KITTY_WINDOW_ID": "kitty_window",
+    "KITTY_LISTEN_ON": "kitty_socket",
+    "WEZTERM_PANE": "wezterm_pane",
+    "WEZTERM_UNIX_SOCKET": "wezterm_socket",
+    "ITERM_SESSION_ID": "iterm_session",
+    "WINDOWID": "window_id",
+}
+
+
+def seats(server: Server, target: Target) -> list[Seat]:
+    """The terminals of OpenCode itself, and of those attached to its server; of this user alone.
+
+    What the process says of itself comes before what its plugin says of it, which counts where the process cannot be
+    read (a hardened one on macOS), and only if the plugin has proven the token.
+    """
+    own = seat_of(server.pid) if server.live else None
+    if own is not None and not own.environment and server.verified:
+        own = _as_told(own, server.place)
+    mine = [own] if own is not None and _shows_something(own) else []
+    return mine + (attached_to(target.url) if target.url else [])
+
+
+def _as_told(seat: Seat, place: Place) -> Seat:
+    told = asdict(place)
+    environment = {name: told[field] for name, field in _VARIABLES.items() if told[field]}
+    return Seat(seat.pid, seat.tty or place.tty, environment, seat.ancestors, seat.arguments)
+
+
+def _shows_something(seat: Seat) -> bool:
+    is_opencode = any("opencode" in word.lower() for word in seat.arguments[:2])
+    return is_opencode and seat.in_terminal and not any(word in WITHOUT_SCREEN for word in seat.arguments[1:3])
+
+
+async def focus(seat: Seat) -> Raised | Detached | None:
+    """Bring the seat's terminal to the front, through the multiplexers that it sits in; None where nothing works."""
+    through: list[str] = []
+    exact = True
+    for _ in range(NESTED):
+        multiplexer = next((one for one in MULTIPLEXERS if one.detect(seat)), None)
+        if multiplexer is None:
+            break
+        shown = await multiplexer.go(seat)
+        if not isinstance(shown, Shown):
+            return shown
+        through.append(f"{multiplexer.name} {'pane' if shown.exact else 'session'}")
+        exact = exact and shown.exact
+        seat = shown.client
+    for rung in RUNGS:
+        if rung.detect(seat) and (raised := await rung.go(seat)) is not None:
+            if not through:
+                return raised
+            first = raised.line[0].lower() + raised.line[1:]
+            return Raised(f"Focused its {' in its '.join(reversed(through))}; {first}", exact and raised.exact)
+    return Raised(f"Focused its {' in its '.join(reversed(through))}", exact=False) if through else None
