@@ -60,6 +60,10 @@ class Desk:
                 kind = "permission.replied" if "permission" in told["method"] else "question.replied"
                 await self._plugin.event(kind, sessionID=SES, requestID=told["params"]["requestID"])
 
+    async def event(self, kind: str, **properties: Any) -> None:
+        """OpenCode reports something."""
+        await self._plugin.event(kind, **properties)
+
     async def run(self, *words: str) -> tuple[int, str]:
         """A command's exit code, and what it said."""
         done = await asyncio.to_thread(self.home.run, *words, "--port", str(self.home.port))
@@ -96,6 +100,11 @@ def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home
             assert at.calls == []
             assert await at.run("reply", "per_", "reject", "--message", "use a branch") == (0, "Rejected: bash")
             assert await at.run("reply", "per_1", "once") == (0, "It was answered already")
+            asking = {"id": "per_2", "sessionID": SES, "permission": "bash", "metadata": {"command": "rm -rf /"}}
+            await at.event("permission.asked", **asking)
+            await until(lambda: home.status()["attention"]["waiting"] == 2)
+            code, told = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
+            assert (code, "give the whole id" in told) == (1, True)
             for words in (["once"], ["reject", "--message", "no"], ["reject", "--answer", "Red"]):
                 assert (await at.run("reply", "que_1", *words))[0] == 2
             code, told = await at.run("reply", "que_1", "--answer", "in my own words", "--json")

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from fakes import FRAMES, TOKEN, Desk, FakePlugin, connection, desk, plugin, until
+from tray.core.calls import CallError
 from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
@@ -468,6 +469,52 @@ def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
 
 def test_pings_find_a_dead_peer_within_45_s() -> None:
     assert listener.PING_EVERY * 1.5 <= 45  # aiohttp closes when a pong takes longer than half of it
+
+
+def test_an_answer_that_comes_too_late_is_forgotten_and_the_link_stays() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            (server,) = at.listener.links
+            calling = asyncio.create_task(at.listener.call(server, "tui.select", {}))
+            call = await link.receive()
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+            await link.send({"id": call["id"], "result": {}})
+            again = asyncio.create_task(at.listener.call(server, "session.todo", {}))
+            call = await link.receive()
+            await link.send({"id": call["id"], "result": [1]})
+            assert await again == [1]
+
+    run(test())
+
+
+def test_an_answer_that_cannot_be_read_is_a_failure() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            (server,) = at.listener.links
+            calling = asyncio.create_task(at.listener.call(server, "session.todo", {}))
+            call = await link.receive()
+            await link.send(f'{{"id":{call["id"]},"result":1e999}}')
+            with pytest.raises(CallError, match="could not be read"):
+                await calling
+
+    run(test())
+
+
+def test_a_connection_that_never_asks_for_anything_is_ended() -> None:
+    async def test() -> None:
+        async with desk() as at, plugin(at) as link:
+            reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+            end = asyncio.create_task(reader.read())
+            await until(lambda: at.listener.sweep() or end.done())  # a moment until the listener has the connection
+            assert await end == b""
+            writer.close()
+            await link.send({"type": "snapshot", "sessions": [{"id": SES}]})
+            await link.event("session.status", sessionID=SES, status={"type": "busy"})
+            await until(lambda: at.status(SES) == "busy")
+
+    run(test())
 
 
 def test_an_answer_nobody_asked_for_is_refused() -> None:

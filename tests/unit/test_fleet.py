@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +34,15 @@ from tray.core.events import (
     SnapshotTaken,
     TimePassed,
 )
-from tray.core.fleet import GONE_AFTER_GOODBYE, GONE_AFTER_LOSS, MAX_SESSIONS, Fleet
+from tray.core.fleet import (
+    GONE_AFTER_GOODBYE,
+    GONE_AFTER_LOSS,
+    GONE_IF_UNPROVEN,
+    MAX_SESSIONS,
+    MAX_UNPROVEN_GONE,
+    MAX_UNPROVEN_SESSIONS,
+    Fleet,
+)
 from tray.core.model import (
     Activity,
     Failure,
@@ -430,3 +440,33 @@ def test_a_whole_snapshot_brings_it_to_the_truth(story: list[tuple[Event, int]],
     assert {r.id for s in known.values() for r in s.requests} == set(truth)
     assert known["a"].activity is BUSY
     assert all(s.activity is IDLE for name, s in known.items() if name != "a")
+
+
+def unproven(name: str) -> Server:
+    return replace(SERVER, id=name, verified=False)
+
+
+def test_strangers_are_few_small_soon_gone_and_never_in_front_of_those_who_are_known() -> None:
+    fleet, board = fleet_with(session("a", title="Mine"))
+    for number in range(100):
+        name = f"stranger{number}"
+        events = [ServerConnected(unproven(name)), SnapshotTaken(name, sessions=(SessionFacts("a", title="Theirs"),))]
+        asks = [RequestAsked(name, permission(f"p{n}", f"s{n // 9}")) for n in range(1000)]
+        for event in (*events, *asks, RequestAsked(name, permission("px", "a")), ServerLost(name)):
+            board.update(fleet.apply(event, 1000 + number))
+    assert len(fleet.servers) <= MAX_UNPROVEN_GONE + 2
+    assert len(fleet.sessions) <= (MAX_UNPROVEN_GONE + 2) * (MAX_UNPROVEN_SESSIONS + 1)
+    row = board.row("a")
+    assert row is not None
+    assert row.session.title == "Mine"
+    board.update(fleet.apply(TimePassed(), 1200 + GONE_IF_UNPROVEN))
+    assert list(fleet.servers) == [S]
+
+
+def test_who_is_known_is_next_before_who_only_says_so() -> None:
+    fleet, board = fleet_with(session("mine"), RequestAsked(S, permission("p1", "mine", 900)))
+    for event in (ServerConnected(unproven("x")), SnapshotTaken("x"), RequestAsked("x", permission("p0", "theirs", 1))):
+        board.update(fleet.apply(event, 1000))
+    following = next_in_line(board)
+    assert following is not None
+    assert following.session.id == "mine"

@@ -97,7 +97,8 @@ def _job(command: Sequence[str], folder: str, environment: Mapping[str, str]) ->
     runtime = os.environ.get("XDG_RUNTIME_DIR")  # it goes with the person's login, whatever becomes of us
     path = Path(tempfile.mkdtemp(prefix="opencode-tray-", dir=runtime if _is_folder(runtime) else None)) / "job"
     told = {"command": list(command), "folder": folder, "environment": dict(environment)}
-    path.write_text(json.dumps(told), encoding="utf-8")  # in a folder that is ours alone
+    path.touch(mode=0o600)  # in a folder that is ours alone, too
+    path.write_text(json.dumps(told), encoding="utf-8")
     return path
 
 
