@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from typing_extensions import assert_never
 
-from tray.core import turns
-from tray.core.answers import RequestKey, asks_the_same, drafted
+from tray.core import requests, turns
+from tray.core.answers import RequestKey, drafted
 from tray.core.events import (
     ActivityReported,
     AnswerDrafted,
@@ -233,17 +233,14 @@ class Fleet:
         for facts in snapshot.sessions or ():
             self._session_reported(server_id, facts, at)
 
-    def _requests_told(self, server_id: str, kind: RequestKind, requests: tuple[Request, ...] | None, at: int) -> None:
-        if requests is None:
+    def _requests_told(self, server_id: str, kind: RequestKind, told: tuple[Request, ...] | None, at: int) -> None:
+        if told is None:
             return
-        self._reopen(server_id, {request.id for request in requests} | {request.session for request in requests})
-        listed = {request.id for request in requests}
+        listed = {request.id for request in told}
+        self._reopen(server_id, listed | {request.session for request in told})
         for key in self._keys(server_id):
-            session = self.sessions[key]
-            kept = tuple(r for r in session.requests if r.kind is not kind or r.id in listed)
-            if len(kept) != len(session.requests):
-                self._put(replace(session, requests=kept), at)
-        for request in requests:
+            self._put(requests.only(self.sessions[key], kind, listed), at)
+        for request in told:
             self._request_asked(server_id, request, at)
 
     def _settle(self, server_id: str, at: int) -> None:
@@ -302,31 +299,9 @@ class Fleet:
         if server_id not in self.servers or self._is_closed(server_id, request.id):
             return
         session = self._session(server_id, request.session) or self._placeholder(server_id, request.session)
-        if session is None:
-            return
-        if (known := next((r for r in session.requests if r.id == request.id), None)) is not None:
-            self._request_told_again(known, request, session, at)
-            return
-        if len(session.requests) >= (MAX_REQUESTS if self.servers[server_id].verified else MAX_UNPROVEN_REQUESTS):
-            return
-        asked = request if request.asked_at else replace(request, asked_at=at)
-        self._put(replace(session, requests=(*session.requests, asked)), at)
-
-    def _request_told_again(self, known: Request, told: Request, session: Session, at: int) -> None:
-        """OpenCode 1.1 tells the command of a permission late. A draft of an answer to something else goes."""
-        if told.whole < known.whole:
-            return
-        draft = known.draft if asks_the_same(known, told) else ()
-        merged = replace(
-            told,
-            session=known.session,
-            asked_at=known.asked_at,
-            sending=known.sending,
-            refusal=known.refusal,
-            draft=draft,
-        )
-        requests = tuple(merged if request is known else request for request in session.requests)
-        self._put(replace(session, requests=requests), at)
+        if session is not None:
+            most = MAX_REQUESTS if self.servers[server_id].verified else MAX_UNPROVEN_REQUESTS
+            self._put(requests.asked(session, request, most, at), at)
 
     def _request_closed(self, server_id: str, request_id: str, at: int) -> None:
         """Drop the request by its id alone, which is unique: whatever session it was said to be of."""
@@ -334,16 +309,12 @@ class Fleet:
             return
         self._close(server_id, request_id)
         for key in self._keys(server_id):
-            session = self.sessions[key]
-            if any(request.id == request_id for request in session.requests):
-                left = tuple(request for request in session.requests if request.id != request_id)
-                self._put(replace(session, requests=left), at)
+            self._put(requests.closed(self.sessions[key], request_id), at)
 
     def _request_changed(self, key: RequestKey, change: Callable[[Request], Request], at: int) -> None:
         session = self._asking(key)
         if session is not None and self.servers[key.server].verified:
-            changed = (change(request) if request.id == key.request else request for request in session.requests)
-            self._put(replace(session, requests=tuple(changed)), at)
+            self._put(requests.changed(session, key.request, change), at)
 
     def _asking(self, key: RequestKey) -> Session | None:
         """The session that waits with this request."""
