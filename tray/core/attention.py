@@ -65,6 +65,11 @@ def next_in_line(board: Board) -> Row | None:
 
 
 def _first_unmuted(board: Board, status: Status) -> list[Row]:
-    """The first of those who have proven themselves, or else of the others: whoever only says so comes last."""
-    unmuted = [row for row in board.oldest(status) if not row.muted]
-    return sorted(unmuted, key=lambda row: not row.server.verified)[:1]
+    """The first of those who have proven the token, or else of the others: whoever only says so comes last."""
+    rows: list[Row] = []
+    for count in (board.muted(status) + 1, None):  # nearly always the first is one of the former
+        rows = [row for row in board.oldest(status, count) if not row.muted]
+        proven = [row for row in rows if row.server.verified]
+        if proven:
+            return proven[:1]
+    return rows[:1]
