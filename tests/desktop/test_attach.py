@@ -154,7 +154,11 @@ def test_a_server_with_a_password_is_attached_to_with_it_and_nobody_can_read_it(
     place.desk.screenshot("attach-password")
 
 
-def test_the_command_that_is_copied_outlives_the_menu(place: Place) -> None:
+@pytest.mark.parametrize("program", ["xclip", ""])
+def test_the_command_that_is_copied_outlives_the_menu(place: Place, program: str) -> None:
+    """With a clipboard program, and with none: then the tray keeps it."""
+    if not program:
+        place.home.environment["PATH"] = str(place.opencode.binary.parent)
     place.opencode.serve()
     place.start_tray()
     session = place.opencode.session()

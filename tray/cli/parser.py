@@ -74,7 +74,10 @@ def _add_answers(
     reply.add_argument("verdict", nargs="?", choices=("once", "always", "reject"))
     reply.add_argument("--message", metavar="TEXT", help="with reject: what the agent should do instead")
     reply.add_argument(
-        "--answer", action="append", metavar="TEXT", help="to a question, once for each: a label, or your own words"
+        "--answer",
+        action="append",
+        metavar="TEXT",
+        help="to a question, once for each: a label, several with commas between them, or your own words",
     )
     mute = commands.add_parser("mute", parents=common, help="no notifications for a while")
     mute.add_argument("span", nargs="?", default="30m", choices=("30m", "2h", "tomorrow", "forever"))
