@@ -44,6 +44,8 @@ class Desk:
         terminal = self.programs.folder / "xterm"
         terminal.write_text(TERMINAL.format(python=sys.executable, log=str(self._log)), encoding="utf-8")
         terminal.chmod(0o755)
+        for name in ("opencode", "ssh"):
+            self.programs.add(name)
         self.settings: Settings = parse_settings({}, "", {}, {})
         self.calls: list[str] = []
         self.ladder = Ladder(lambda: self.settings, self._call)
@@ -91,8 +93,15 @@ def test_a_session_here_is_opened_in_a_new_terminal(desk: Desk) -> None:
     done = run(desk.ladder.go(desk.session, desk.here))
     assert (done.ok, done.line) == (True, "Opened it in xterm")
     (job,) = desk.jobs
-    assert job["command"] == ["opencode", str(desk.project), "--session", SES]
+    assert job["command"] == [str(desk.programs.folder / "opencode"), str(desk.project), "--session", SES]
     assert (job["folder"], job["environment"]) == (str(desk.project), {})
+
+
+def test_without_opencode_no_terminal_is_opened_and_it_is_said(desk: Desk) -> None:
+    (desk.programs.folder / "opencode").unlink()
+    done = run(desk.ladder.go(desk.session, desk.here))
+    assert (done.ok, "`attach.opencode` in the settings" in done.line) == (False, True)
+    assert desk.jobs == []
 
 
 def test_the_password_goes_to_the_address_that_it_is_set_for_alone(desk: Desk) -> None:
@@ -101,7 +110,7 @@ def test_the_password_goes_to_the_address_that_it_is_set_for_alone(desk: Desk) -
         run(desk.ladder.go(desk.session, replace(desk.here, url=url)))
     known, *others = desk.jobs
     assert known["environment"] == {"OPENCODE_SERVER_USERNAME": "opencode", "OPENCODE_SERVER_PASSWORD": "pw"}
-    assert known["command"][:3] == ["opencode", "attach", "http://127.0.0.1:4096"]
+    assert known["command"][1:3] == ["attach", "http://127.0.0.1:4096"]
     assert [job["environment"] for job in others] == [{}, {}]
 
 

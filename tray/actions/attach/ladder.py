@@ -111,8 +111,7 @@ class Ladder:
         opened = await self._open(command, folder, url)
         if opened is not None:
             return Done(f"Opened it in {opened}")
-        missed = "no terminal could be opened; `attach.terminal` in the settings names one"
-        return await self._without_terminal(target, shlex.join(command), missed)
+        return await self._without_terminal(target, shlex.join(command), _missing(command))
 
     async def _go_watched(self, target: Target, session: Session, server: Server) -> Done:
         """Anybody may say anything on a link without a token: no more is done than raising a terminal that is there."""
@@ -133,12 +132,12 @@ class Ladder:
 
     async def _go_far(self, target: Target, server: Server) -> Done:
         host = self._host(server)
-        no_terminal = "no terminal could be opened; `attach.terminal` in the settings names one"
         if target.url is not None and await _answers(target.url):
-            opened = await self._open(target.command(self._opencode()), "", target.url)
+            attach = target.command(self._opencode())
+            opened = await self._open(attach, "", target.url)
             if opened is not None:
                 return Done(f"Opened it in {opened}")
-            missed = no_terminal
+            missed = _missing(attach)
         elif host is None:
             missed = f"{server.host} is another machine; `[[hosts]]` in the settings says how to reach it"
         else:
@@ -148,11 +147,13 @@ class Ladder:
             elif (opened := await self._open(["ssh", "-t", "--", host.ssh, *command], "", None)) is not None:
                 return Done(f"Opened it on {host.ssh} in {opened}")
             else:
-                missed = no_terminal
+                missed = _missing(["ssh"])
         return await self._without_terminal(target, self._command_to_show(target, server), missed)
 
     async def _open(self, command: Sequence[str], folder: str, url: str | None) -> str | None:
         """In a new terminal. The password that is set for `url`, and for no other, goes along in the environment."""
+        if shutil.which(command[0]) is None:
+            return None  # a terminal would open, and say no more than that
         environment: dict[str, str] = {}
         account = self._account(url)
         if account is not None:
@@ -202,6 +203,13 @@ class Ladder:
 def is_here(server: Server) -> bool:
     """Whether the server runs on this machine, as far as names tell."""
     return server.host in ("", "localhost", socket.gethostname())
+
+
+def _missing(command: Sequence[str]) -> str:
+    """Why no terminal could be opened on this command, and what to do."""
+    if shutil.which(command[0]) is None:
+        return f"{command[0]} was not found; `attach.opencode` in the settings says where OpenCode is"
+    return "no terminal could be opened; `attach.terminal` in the settings names one"
 
 
 def _target(session: Session, server: Server) -> Target:
