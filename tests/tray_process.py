@@ -81,6 +81,11 @@ class Home:
         """One session of the report; empty if it is not there."""
         return next((told for told in self.status()["sessions"] if told["id"] == session_id), {})
 
+    def kill(self) -> None:
+        """End the newest process that was started here, as by SIGKILL."""
+        self._processes[-1].kill()
+        self._processes[-1].wait(10)
+
     def stop(self) -> None:
         """End every process that was started here."""
         for process in self._processes:

@@ -282,6 +282,32 @@ def test_without_a_tray_each_says_so_and_exits_1(tmp_path: Path, words: list[str
     assert "opencode-tray" in done.stderr
 
 
+def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the_truth_when_it_is_back(
+    home: Home,
+) -> None:
+    async def test() -> None:
+        async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
+            await plugin.authenticate(home.token)
+            await plugin.send(SNAPSHOT)
+            await until(lambda: home.status()["attention"]["waiting"] == 2)
+            words = ("reply", "per_1", "once", "--port", str(home.port))
+            answering = asyncio.create_task(asyncio.to_thread(home.run, *words))
+            assert (await plugin.receive())["method"] == "permission.reply"
+            home.kill()  # OpenCode has the answer, and nobody is there to hear so
+            assert (await answering).returncode == 1
+        await asyncio.to_thread(home.tray, "--no-notify")
+        for waits in (True, False):  # as OpenCode tells it: it has not taken the answer, or it has
+            asked = SNAPSHOT["permissions"] if waits else []
+            async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
+                await plugin.authenticate(home.token)
+                await plugin.send({**SNAPSHOT, "permissions": asked})
+                await until(lambda count=1 + waits: home.status()["attention"]["waiting"] == count)
+                told = [r for session in home.status()["sessions"] for r in session["requests"] if r["id"] == "per_1"]
+                assert [request["sending"] for request in told] == [False] * waits
+
+    run(test())
+
+
 def in_terminal(home: Home, typed: str, *words: str) -> str:
     """A command in a terminal of its own, in which this is typed; all that the terminal showed."""
     ours, theirs = os.openpty()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +255,24 @@ def test_two_people_answer_at_once_and_one_answer_counts(desk: Desk) -> None:
     assert [line for _, line in told].count("Allowed once: bash") == 1
     desk.status(session, "completed")
     assert desk.messages(session).count('"status": "completed"') == 1  # the tool ran once
+
+
+def test_whoever_is_faster_is_told_and_the_other_knows(desk: Desk) -> None:
+    """One allows from here while another rejects in OpenCode: what is said here is what OpenCode did."""
+    for _ in range(3):
+        session = desk.opencode.session()
+        desk.opencode.prompt(session, {"calls": [BASH], "words": 3})
+        request = desk.asks(session)
+        path, body = f"/session/{session}/permissions/{request['id']}", {"response": "reject"}
+        with ThreadPoolExecutor() as pool:
+            here = pool.submit(desk.run, "reply", request["id"], "once")
+            time.sleep(0.25)  # what the command takes to start: both come at about the same time
+            with suppress(AssertionError):  # 1.18 says no to whoever is late
+                desk.opencode.call("POST", path, body)
+            code, told = here.result()
+        desk.told(session, lambda told: not told["requests"] and told["status"] != "busy")
+        ran = '"status": "completed"' in desk.messages(session)
+        assert (code, told == "Allowed once: bash") == (0, ran), told
 
 
 def test_a_session_is_named_forked_prompted_stopped_archived_and_deleted_from_here(desk: Desk) -> None:

@@ -178,6 +178,21 @@ def test_what_cannot_be_shown_whole_can_be_rejected_but_not_allowed(hidden: dict
     assert offered == ["reject", "reject-in-words", "go"]
 
 
+@pytest.mark.parametrize(
+    ("version", "url", "key", "told"),
+    [
+        ("1.0.185", None, "reject-in-words", "OpenCode 1.0.185 takes no message with a rejection"),
+        ("1.14.41", None, "deaf", "OpenCode 1.14.41: its terminal UI may not take answers from here"),
+    ],
+)
+def test_what_this_opencode_cannot_do_is_said_before_it_is_tried(version: str, url: None, key: str, told: str) -> None:
+    connected = ServerConnected(replace(SERVER, opencode=version, url=url))
+    view = shown(connected, SnapshotTaken(S), session("waits"), asks("waits"))
+    item_ = next(entry for entry in walk(answers(view)) if entry.key == key)
+    assert (item_.label, item_.enabled) == (told, False)
+    assert "Go there" in labels(answers(view))
+
+
 def test_on_a_link_that_only_watches_nothing_can_be_answered() -> None:
     view = shown(ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), session("waits"), asks("waits"))
     assert [entry.key for entry in walk(answers(view)) if entry.enabled] == ["go"]

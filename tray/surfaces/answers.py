@@ -5,7 +5,7 @@ from __future__ import annotations
 from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
 from tray.core.board import Row
 from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDraft
-from tray.core.model import Question, Request, RequestKind
+from tray.core.model import Question, Request, RequestKind, Server
 from tray.core.text import hides, shorten, width, wrap
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import REASON, reason, request_text
@@ -34,6 +34,8 @@ def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
         told.append(Item("more", "…"))
     if request.refusal:
         told.append(Item("refusal", f"⚠ {shorten(request.refusal, COLUMNS)}"))
+    if row.server.url is None and row.server.opencode.startswith("1.14."):
+        told.append(Item("deaf", f"OpenCode {row.server.opencode}: its terminal UI may not take answers from here"))
     if not row.server.verified:
         return (*told, Separator("answers"), Item("watched", "Only watched: its plugin has no token"), there)
     if request.sending:
@@ -42,7 +44,7 @@ def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
         asked = _to_questions(request, key) if len(lines) <= LINES and _in_sight(request) else _unseen(request, key)
         return (*told, *asked, there)
     in_sight = request.whole and len(lines) <= LINES and not hides(request.detail)
-    return (*told, Separator("answers"), *_to_permission(request, key, in_sight=in_sight), there)
+    return (*told, Separator("answers"), *_to_permission(request, key, row.server, in_sight=in_sight), there)
 
 
 def _told(request: Request) -> list[str]:
@@ -51,11 +53,11 @@ def _told(request: Request) -> list[str]:
     return [shorten(f"{request.title}:", COLUMNS), *wrap(request.detail, COLUMNS)]
 
 
-def _to_permission(request: Request, key: RequestKey, *, in_sight: bool) -> list[Entry]:
-    reject: list[Entry] = [
-        Item("reject", "Reject", Respond(key, Permit(Verdict.REJECT), request)),
-        Item("reject-in-words", "Reject with a message…", RespondInWords(key, request)),
-    ]
+def _to_permission(request: Request, key: RequestKey, server: Server, *, in_sight: bool) -> list[Entry]:
+    in_words = Item("reject-in-words", "Reject with a message…", RespondInWords(key, request))
+    if server.opencode.startswith(("0.", "1.0.")):
+        in_words = Item("reject-in-words", f"OpenCode {server.opencode} takes no message with a rejection")
+    reject: list[Entry] = [Item("reject", "Reject", Respond(key, Permit(Verdict.REJECT), request)), in_words]
     if not in_sight:
         return [Item("hidden", "There is more to it than can be shown here"), *reject]
     allow: list[Entry] = [Item("once", "Allow once", Respond(key, Permit(Verdict.ONCE), request))]
