@@ -204,7 +204,7 @@ class OpenCode:
         while not sent():
             assert time.monotonic() < end, f"Enter did not send the prompt:\n{self.screen()}"
             self.tmux("send-keys", "-t", "tui", "Enter")
-            pause = time.monotonic() + 1
+            pause = time.monotonic() + 3  # a second Enter that comes late would answer what is asked by then
             while time.monotonic() < pause and not sent():
                 time.sleep(0.05)
 
