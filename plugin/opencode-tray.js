@@ -888,13 +888,16 @@ async function rejectQuestion({ instance: { opencode, watcher } }, params) {
   return isTrue(() => opencode.post("/question/{requestID}/reject", { requestID }, {}))
 }
 
-/** A call on a session that is there: of one that is not, not every version says so. */
-async function onSession({ instance: { opencode } }, params, name, more) {
+/** Calls on a session that is there: of one that is not, not every version says so. Gives what calls on it. */
+async function existing({ instance: { opencode } }, params) {
   const { sessionID } = checked(params, { sessionID: isId })
   const found = await ask(() => opencode.session("get", sessionID))
   if (found?.id !== sessionID) throw new NotFound("there is no such session")
-  return ask(() => opencode.session(name, sessionID, more))
+  return (name, more) => ask(() => opencode.session(name, sessionID, more))
 }
+
+/** One call on a session that is there. */
+const onSession = async (link, params, name, more) => (await existing(link, params))(name, more)
 
 async function updateSession(link, params) {
   const isTitle = (text) => isProse(text, TITLE_MOST)
@@ -906,10 +909,11 @@ async function updateSession(link, params) {
 
 /** What a session changed. OpenCode 1.18 tells it for each prompt: then it is that of the newest. */
 async function diff(link, params) {
-  const whole = listOrNothing(await onSession(link, params, "diff"))
+  const call = await existing(link, params)
+  const whole = listOrNothing(await call("diff"))
   const newest = link.instance.watcher.traces.get(params.sessionID)?.user
   if (whole?.length || !newest) return bounded(whole ?? [])
-  return bounded(listOrNothing(await onSession(link, params, "diff", { query: { messageID: newest } })) ?? [])
+  return bounded(listOrNothing(await call("diff", { query: { messageID: newest } })) ?? [])
 }
 
 /** The calls that a tray may make: these, and no path into OpenCode's client. Each checks its own parameters. */
@@ -935,8 +939,9 @@ const METHODS = {
     return {}
   },
   "session.delete": async (link, params) => {
-    await onSession(link, params, "abort") // or it stays busy for ever
-    await onSession(link, params, "delete")
+    const call = await existing(link, params)
+    await call("abort") // or it stays busy for ever
+    await call("delete")
     return {}
   },
   "session.fork": async (link, params) => {
