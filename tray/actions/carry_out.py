@@ -47,7 +47,9 @@ from tray.core.model import Server, Session, SessionKey
 from tray.core.text import clean, shorten
 from tray.system.ask import NoDialogError
 
-NOT_SENT = Done("Nothing was sent", as_asked=True)
+NOT_SENT = Done("Nothing was sent")
+
+Deed = SessionChoice | AnswerChoice | GoToNext | Mute | Unmute
 
 
 class Going(Protocol):
@@ -95,13 +97,13 @@ class Actions:
         self._apply = apply
         self._now = now
 
-    async def carry_out(
-        self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
-    ) -> Done:
+    async def carry_out(self, choice: Deed, surface: Surface) -> Done:
         """Do it; what came of it, once that is known."""
         try:
             return await self._carry_out(choice, surface)
         except NoDialogError:
+            if not isinstance(choice, (RespondInWords, Rename, Prompt)):
+                raise  # the others ask for no words
             words, name = _by_hand(choice)
             opened = await self._going.run_in_terminal(words, name)
             if opened is not None:
@@ -109,9 +111,7 @@ class Actions:
             told = "Nothing here can ask for words: install zenity or kdialog, or run in a terminal:"
             return Done(f"{told} opencode-tray {' '.join(words)} {name}", ok=False)
 
-    async def _carry_out(
-        self, choice: SessionChoice | AnswerChoice | GoToNext | Mute | Unmute, surface: Surface
-    ) -> Done:
+    async def _carry_out(self, choice: Deed, surface: Surface) -> Done:
         match choice:
             case Respond() | RespondInWords() | SendDraft() | ChooseLabel():
                 return await self._answer(choice, surface)
@@ -202,7 +202,7 @@ class Actions:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
 
 
-def _by_hand(choice: object) -> tuple[list[str], str]:
+def _by_hand(choice: RespondInWords | Rename | Prompt) -> tuple[list[str], str]:
     """Our own command that asks in a terminal, and the id that it is about."""
     match choice:
         case RespondInWords(key):
@@ -212,4 +212,4 @@ def _by_hand(choice: object) -> tuple[list[str], str]:
         case Prompt(key):
             return ["session", "prompt"], key.session
         case _:
-            return ["status"], ""
+            assert_never(choice)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
-
 from tray.core.answers import RequestKey
 from tray.core.board import Board
 from tray.core.fleet import Fleet
 from tray.core.model import SessionKey
 from tray.core.problem import Problem
-
-K = TypeVar("K")
 
 
 class NotFoundError(Problem):
@@ -24,7 +19,14 @@ def find_session(fleet: Fleet, board: Board, name: str) -> SessionKey:
     for key in fleet.sessions:
         row = board.row(key.session)
         known[key.session] = row.key if row is not None else key  # of two servers the one that knows it best
-    return _only(known, name, "session")
+    if name in known:
+        return known[name]
+    alike = [key for session, key in known.items() if name and session.startswith(name)]
+    if not alike:
+        raise NotFoundError(f"there is no session {name!r}; `opencode-tray status` shows what is there")
+    if len(alike) > 1:
+        raise NotFoundError(f"{len(alike)} sessions begin with {name!r}; give more of the id")
+    return alike[0]
 
 
 def find_request(fleet: Fleet, board: Board, name: str) -> RequestKey:
@@ -42,14 +44,3 @@ def find_request(fleet: Fleet, board: Board, name: str) -> RequestKey:
     if len(alike) > 1:
         raise NotFoundError(f"{len(alike)} requests begin with {name!r}, some just answered; give the whole id")
     return alike[0]
-
-
-def _only(known: Mapping[str, K], name: str, what: str) -> K:
-    if name in known:
-        return known[name]
-    alike = [key for key in known if name and key.startswith(name)]
-    if len(alike) == 1:
-        return known[alike[0]]
-    if alike:
-        raise NotFoundError(f"{len(alike)} {what}s begin with {name!r}; give more of the id")
-    raise NotFoundError(f"there is no {what} {name!r}; `opencode-tray status` shows what is there")

@@ -13,6 +13,7 @@ from tray.surfaces.rows import REASON, reason, request_text
 COLUMNS = 60  # of a line of text in a menu
 LINES = 20  # of what is asked
 INDENT = "      "
+HIDDEN = Item("hidden", "There is more to it than can be shown here")
 
 
 def answer_entry(row: Row, request: Request) -> Item:
@@ -41,8 +42,9 @@ def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
     if request.sending:
         return (*told, Separator("answers"), Item("sending", "Sending…"), there)
     if request.kind is RequestKind.QUESTION:
-        asked = _to_questions(request, key) if len(lines) <= LINES and _in_sight(request) else _unseen(request, key)
-        return (*told, *asked, there)
+        seen = len(lines) <= LINES and _in_sight(request)
+        asked = _to_questions(request, key) if seen else [Separator("answers"), HIDDEN]
+        return (*told, *asked, Item("decline", "Reject", Respond(key, Decline(), request)), there)
     in_sight = request.whole and len(lines) <= LINES and not hides(request.detail)
     return (*told, Separator("answers"), *_to_permission(request, key, row.server, in_sight=in_sight), there)
 
@@ -59,7 +61,7 @@ def _to_permission(request: Request, key: RequestKey, server: Server, *, in_sigh
         in_words = Item("reject-in-words", f"OpenCode {server.opencode} takes no message with a rejection")
     reject: list[Entry] = [Item("reject", "Reject", Respond(key, Permit(Verdict.REJECT), request)), in_words]
     if not in_sight:
-        return [Item("hidden", "There is more to it than can be shown here"), *reject]
+        return [HIDDEN, *reject]
     allow: list[Entry] = [Item("once", "Allow once", Respond(key, Permit(Verdict.ONCE), request))]
     if request.always:
         patterns = [line for pattern in request.always for line in wrap(pattern, COLUMNS)]
@@ -80,13 +82,7 @@ def _in_sight(request: Request) -> bool:
     return request.whole and readable and not any(map(hides, (*texts, *labels)))
 
 
-def _unseen(request: Request, key: RequestKey) -> list[Entry]:
-    decline = Item("decline", "Reject", Respond(key, Decline(), request))
-    return [Separator("answers"), Item("hidden", "There is more to it than can be shown here"), decline]
-
-
 def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
-    decline = Item("decline", "Reject", Respond(key, Decline(), request))
     if len(request.questions) == 1 and not request.questions[0].multiple:
         question = request.questions[0]
         options: list[Entry] = [
@@ -97,7 +93,7 @@ def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
             )
             for number, option in enumerate(question.options)
         ]
-        return [Separator("answers"), *options, *_own_words(question, 0, key, request), Separator("decline"), decline]
+        return [Separator("answers"), *options, *_own_words(question, 0, key, request), Separator("decline")]
     drafts = request.draft or tuple(() for _ in request.questions)
     several = len(request.questions) > 1
     entries: list[Entry] = []
@@ -111,7 +107,7 @@ def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
     missing = sum(not chosen for chosen in drafts)
     ready = SendDraft(key, request) if not missing else None
     label = "Send" if not missing else f"Send ({missing} without an answer yet)"
-    return [*entries, Separator("send"), Item("send", label, ready), decline]
+    return [*entries, Separator("send"), Item("send", label, ready)]
 
 
 def _choices(
