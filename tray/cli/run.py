@@ -24,7 +24,6 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
-from tray.system.ports import holder
 
 if TYPE_CHECKING:
     from tray.surfaces.backends.tray_icon import TrayIcon  # the toolkits are not needed headless
@@ -153,6 +152,8 @@ class Program:
 
     def _not_bound(self, error: OSError) -> int:
         """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
+        from tray.system.ports import holder  # psutil is not needed before
+
         port = self._settings[PORT]
         try:
             report = call_tray(port, "status", host=self._settings[HOST])

@@ -7,8 +7,6 @@ import sys
 import threading
 from contextlib import suppress
 
-import pyperclip
-
 TIMEOUT = 3.0  # s; a clipboard program may wait for a display that does not answer
 
 
@@ -37,6 +35,8 @@ async def _copied(text: str) -> bool:
             copied.set_result(done)
 
     def work() -> None:
+        import pyperclip  # noqa: PLC0415  # not needed at the start
+
         try:
             pyperclip.copy(text)
         except Exception:  # noqa: BLE001  # no program, no display, or one that fails: all the same here

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tray.actions.attach.focus import focus, seats
 from tray.actions.attach.rung import Detached, Raised
 from tray.actions.attach.target import Target, TargetError
 from tray.core.calls import Call, CallError
@@ -99,13 +98,11 @@ class Ladder:
 
     async def _go_here(self, target: Target, session: Session, server: Server) -> Done:
         command, folder, url = target.command(self._opencode()), target.directory, target.url
-        for seat in await asyncio.to_thread(seats, server, target):
-            shown = await focus(replace(seat, title=session.title[:TITLE]))
-            if isinstance(shown, Raised):
-                return await self._raised(shown, session, server)
-            if isinstance(shown, Detached):
-                command, folder, url = shown.command, "", None
-                break
+        shown = await _bring_up(target, session, server)
+        if isinstance(shown, Raised):
+            return await self._raised(shown, session, server)
+        if isinstance(shown, Detached):
+            command, folder, url = shown.command, "", None
         if folder and not await asyncio.to_thread(os.path.isdir, folder):
             return await self._without_terminal(target, shlex.join(command), "its directory is not there any more")
         opened = await self._open(command, folder, url)
@@ -115,10 +112,9 @@ class Ladder:
 
     async def _go_watched(self, target: Target, session: Session, server: Server) -> Done:
         """Anybody may say anything on a link without a token: no more is done than raising a terminal that is there."""
-        for seat in await asyncio.to_thread(seats, server, replace(target, url=None)) if is_here(server) else []:
-            shown = await focus(replace(seat, title=session.title[:TITLE]))
-            if isinstance(shown, Raised):
-                return Done(f"{shown.line}; choose the session there", as_asked=False)
+        shown = await _bring_up(replace(target, url=None), session, server) if is_here(server) else None
+        if isinstance(shown, Raised):
+            return Done(f"{shown.line}; choose the session there", as_asked=False)
         return Done(WATCHED, ok=False)
 
     async def _raised(self, raised: Raised, session: Session, server: Server) -> Done:
@@ -203,6 +199,17 @@ class Ladder:
 def is_here(server: Server) -> bool:
     """Whether the server runs on this machine, as far as names tell."""
     return server.host in ("", "localhost", socket.gethostname())
+
+
+async def _bring_up(target: Target, session: Session, server: Server) -> Raised | Detached | None:
+    """What came of the first of the session's terminals that could be brought to the front; None where none could."""
+    from tray.actions.attach.focus import focus, seats  # noqa: PLC0415  # psutil is not needed at the start
+
+    for seat in await asyncio.to_thread(seats, server, target):
+        shown = await focus(replace(seat, title=session.title[:TITLE]))
+        if shown is not None:
+            return shown
+    return None
 
 
 def _missing(command: Sequence[str]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tray.system.processes import Seat
+if TYPE_CHECKING:
+    from tray.system.processes import Seat  # psutil is not needed before somebody goes somewhere
 
 
 @dataclass(frozen=True, slots=True)
