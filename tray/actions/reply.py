@@ -61,8 +61,8 @@ class Replies:
             return Done("What is asked has changed since: look again", ok=False)
         if request.sending:
             return Done("An answer is on its way already", as_asked=False)
-        if not server.verified:
-            return Done("Its plugin has no token, so it is only watched: answer it in its terminal", ok=False)
+        if server.watched:
+            return Done(f"It is only watched ({server.watched}): answer it in its terminal", ok=False)
         if not server.live:
             return Done("Its OpenCode is not connected: nothing was sent", ok=False)
         try:

@@ -155,7 +155,7 @@ def _request_alert(row: Row, rules: AlertRules) -> Alert | None:
         body += f"\n(and {len(waiting) - 1} more)"
     identity = f"request {first.id} {first.whole} {first.refusal}"
     due = first.asked_at + rules.hold
-    return Alert(row.key, reason, identity, _name(row), body, due, first, row.server.verified)
+    return Alert(row.key, reason, identity, _name(row), body, due, first, not row.server.watched)
 
 
 def _name(row: Row) -> str:

@@ -134,10 +134,14 @@ class Board:
             self._muted[row.status] += row.muted
 
 
-def _trust(row: Row) -> tuple[bool, bool, int, bool, int]:
-    """Sort key: who has proven the token, who is connected, the worst state, its own directory, the newest."""
-    elsewhere = row.server.directory != row.session.directory
-    return not row.server.verified, not row.server.live, row.status.urgency, elsewhere, -row.session.touched
+def _trust(row: Row) -> tuple[bool, bool, int, int, bool, int]:
+    """Sort key: who is trusted, who is connected, the worst state, the best source, its own directory, the newest.
+
+    The state comes before the source: a plugin tells nothing of a turn that another process of OpenCode runs.
+    """
+    server, session = row.server, row.session
+    elsewhere = server.directory != session.directory
+    return not server.verified, not server.live, row.status.urgency, server.source.rank, elsewhere, -session.touched
 
 
 def _row(fleet: Fleet, session: Session, server: Server) -> Row:

@@ -71,6 +71,13 @@ class ServerLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerForgotten:
+    """Nothing more is to be shown of it: a better source has it, or it was taken out of the settings."""
+
+    server_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotTaken:
     """The truth of one moment. A section that is None could not be read: what was known stays."""
 
@@ -257,6 +264,7 @@ class TimePassed:
 SourceEvent = (
     ServerConnected
     | ServerLost
+    | ServerForgotten
     | SnapshotTaken
     | SessionReported
     | SessionDeleted

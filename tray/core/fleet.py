@@ -29,6 +29,7 @@ from tray.core.events import (
     Restored,
     ServerChanged,
     ServerConnected,
+    ServerForgotten,
     ServerLost,
     SessionChanged,
     SessionDeleted,
@@ -128,6 +129,8 @@ class Fleet:
                 self._server_connected(server)
             case ServerLost(server_id, goodbye):
                 self._server_lost(server_id, goodbye=goodbye, at=at)
+            case ServerForgotten(server_id):
+                self._forget_server(server_id)
             case SnapshotTaken():
                 self._snapshot_taken(event, at)
             case SessionReported(server_id, facts):
@@ -189,6 +192,8 @@ class Fleet:
             self._changes.append(ServerChanged(server.id, server))
 
     def _forget_server(self, server_id: str) -> None:
+        if server_id not in self.servers:
+            return
         for key in self._keys(server_id):
             self._remove(key)
         self._of_server.pop(server_id, None)

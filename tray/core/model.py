@@ -71,6 +71,23 @@ class Place:
     user: str = ""
 
 
+class Source(Enum):
+    """How we know of a server, the best first."""
+
+    PLUGIN = "plugin"  # our plugin, or opencode-monitor's, inside OpenCode
+    HTTP = "http"  # OpenCode's own HTTP server
+    DASHBOARD = "dashboard"  # opencode-dashboard's plugin, which only reports
+    LOCAL = "local"  # its process and its files: what it does is inferred
+
+    @property
+    def rank(self) -> int:
+        """0 is the best."""
+        return _RANK[self]
+
+
+_RANK = {source: rank for rank, source in enumerate(Source)}
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """One instance of OpenCode: one directory in one process."""
@@ -85,7 +102,9 @@ class Server:
     pid: int = 0
     opencode: str = ""
     plugin: str = ""
+    source: Source = Source.PLUGIN
     verified: bool = True  # False: watch-only, nothing is ever answered on this link
+    problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
     place: Place = field(default_factory=Place)
     connected: bool = True
     confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
@@ -96,6 +115,19 @@ class Server:
     def live(self) -> bool:
         """Whether what is known of its sessions is true now."""
         return self.connected and self.confirmed
+
+    @property
+    def watched(self) -> str:
+        """Why its sessions can be seen and not answered, and the one step that changes that; "" where they can be."""
+        if self.problem:
+            return self.problem
+        if self.source is Source.LOCAL:
+            return "seen from outside: run opencode-tray install-plugin, then start it again"
+        if self.source is Source.DASHBOARD:
+            return "opencode-dashboard only reports: run opencode-tray install-plugin over there"
+        if not self.verified and self.source is Source.HTTP:
+            return "found on the network: put it under [[servers]] in the settings"
+        return "" if self.verified else "its plugin has no token"
 
 
 class RequestKind(Enum):

@@ -164,6 +164,9 @@ SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
     show=lambda servers: [{**asdict(server), "password": "…" if server.password else ""} for server in servers],
     example=("[[servers]]", 'url = "http://127.0.0.1:4096"', 'password_env = "OPENCODE_SERVER_PASSWORD"'),
 )
+ON_MACHINE = Setting(
+    "discovery.processes", True, "true or false", "find OpenCodes of this machine that have no plugin", _flag
+)
 DEBUG = Setting("log.debug", False, "true or false", "a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -183,6 +186,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     FINISHED_FOR,
     TERMINAL,
     OPENCODE,
+    ON_MACHINE,
     DEBUG,
     HOSTS,
     SERVERS,

@@ -37,8 +37,11 @@ def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
         told.append(Item("refusal", f"⚠ {shorten(request.refusal, COLUMNS)}"))
     if row.server.url is None and row.server.opencode.startswith("1.14."):
         told.append(Item("deaf", f"OpenCode {row.server.opencode}: its terminal UI may not take answers from here"))
-    if not row.server.verified:
-        return (*told, Separator("answers"), Item("watched", "Only watched: its plugin has no token"), there)
+    if row.server.watched:
+        reason = [
+            Item(f"watched-{n}", line) for n, line in enumerate(wrap(f"Not from here: {row.server.watched}", COLUMNS))
+        ]
+        return (*told, Separator("answers"), *reason, there)
     if request.sending:
         return (*told, Separator("answers"), Item("sending", "Sending…"), there)
     if request.kind is RequestKind.QUESTION:

@@ -40,7 +40,10 @@ def _server(server: Server) -> dict[str, Any]:
         "branch": server.branch,
         "url": server.url,
         "connected": server.connected,
+        "source": server.source.value,
         "verified": server.verified,
+        "watched": server.watched,
+        "problem": server.problem,
         "opencode": server.opencode,
         "pid": server.pid,
     }

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from tray.core.board import Row
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Session, Status
+from tray.core.model import Request, Server, Session, Source, Status
 from tray.core.text import age, amount, clean, shorten
 
 REASON = 24  # columns of the reason in a row
@@ -78,8 +78,16 @@ def row_label(row: Row, at: int, *, with_project: bool = True) -> str:
     head = f"{shorten(project(row), 16)} · " if with_project else ""
     why = reason(row)
     tail = f" — {shorten(why, REASON)}" if why else ""
-    watched = "" if row.server.verified else " (watch only)"
-    return f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{watched}"
+    return (
+        f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{_doubt(row.server)}"
+    )
+
+
+def _doubt(server: Server) -> str:
+    """How far what is shown can be trusted, where that is not all the way."""
+    if not server.verified:
+        return " (watch only)"
+    return " (inferred)" if server.source is Source.LOCAL else ""
 
 
 def context_percent(fleet: Fleet, session: Session) -> float | None:
@@ -109,6 +117,6 @@ def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
         ("branch", f"Branch: {server.branch}" if server.branch else ""),
         ("directory", session.directory or server.directory),
         ("host", f"{server.host} · OpenCode {server.opencode or '?'}"),
-        ("watch", "" if server.verified else "Watch only: its plugin has no token"),
+        ("watch", f"Watch only: {server.watched}" if server.watched else ""),
     )
     return tuple((key, shorten(text, 60)) for key, text in known if text)

@@ -47,7 +47,7 @@ def session_entries(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
     ]
     if row.status in (Status.ERROR, Status.COMPLETED):
         quiet.append(Item("dismiss", "Dismiss", Dismiss(row.key)))
-    deeds = _deeds(fleet, row) if row.server.verified and row.server.live else []
+    deeds = _deeds(fleet, row) if row.server.live and not row.server.watched else []
     told = [Item(key, text) for key, text in details(row, fleet, at)]
     children = (*ways, Separator("ways"), *quiet, *deeds, Separator("details"), *told)
     return (Item(session.id, row_label(row, at), children=children),)
@@ -73,7 +73,7 @@ def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
 def server_entries(server: Server) -> tuple[Entry, ...]:
     """A server's line."""
     state = "" if server.connected else " — disconnected"
-    state += "" if server.verified else " — watch only"
+    state += f" — {server.problem}" if server.problem else "" if server.verified else " — watch only"
     told = f"{server.name}@{server.host} · OpenCode {server.opencode or '?'}"
     return (Item(server.id, shorten(told, 50) + state),)
 
