@@ -6,8 +6,8 @@ like one that returned nothing: only OpenCode's own event tells that an answer a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,82 +15,37 @@ import msgspec
 from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import SnapshotTaken
 from tray.sources.link import Link, decode_answer
-from tray.sources.snapshot import decode_snapshot, digest_of, limits_of
-from tray.sources.wire import WRONG, FrameError
+from tray.sources.reading import read_limits, take_snapshot
+from tray.sources.wire import WRONG
 
 READ_TIMEOUT = 10.0  # s for one call
-RECENT = 24 * 3600_000  # ms; an older session that is quiet is history
-MAX_DIGESTS = 5  # sessions whose messages are read; a long one is megabytes
 
 
 async def read_seed_snapshot(link: Link, now: Callable[[], int]) -> SnapshotTaken:
     """Read what can be read; what cannot is absent. Never calls anything that changes something."""
-    read = await asyncio.gather(
-        _read(link, "session.list"),
-        _read(link, "session.status"),
-        _read(link, "_client.get", {"url": "/permission"}),
-        _read(link, "_client.get", {"url": "/question"}),
-        _read(link, "config.providers"),
-    )
-    *sections, providers = read
-    names = ("sessions", "status", "permissions", "questions")
-    told: dict[str, Any] = {name: section for name, section in zip(names, sections, strict=True) if section is not None}
-    if providers is not None:
-        told["limits"] = _limits(providers)
-    if "sessions" in told:
-        told["sessions"] = await _worth_showing(link, told, now())
-    try:
-        return decode_snapshot(link.server.id, msgspec.json.encode(told), now())
-    except FrameError:
-        return SnapshotTaken(link.server.id)  # nothing usable was said: events alone must do
+
+    async def read(what: str, session: str = "", limit: int = 0) -> Any:
+        reading = _READS.get(what)
+        if reading is None:
+            return None
+        method, params = reading(session, limit)
+        try:
+            return msgspec.json.decode(await link.call(method, params, READ_TIMEOUT))
+        except (CallError, *WRONG):
+            return None
+
+    snapshot = await take_snapshot(link.server.id, link.server.directory, read, now())
+    return replace(snapshot, limits=(await read_limits(link.server.id, read)).limits)
 
 
-async def _read(link: Link, method: str, params: dict[str, Any] | None = None) -> Any:
-    try:
-        return msgspec.json.decode(await link.call(method, params, READ_TIMEOUT))
-    except (CallError, *WRONG):
-        return None
-
-
-def _limits(providers: Any) -> dict[str, Any]:
-    try:
-        return dict(limits_of(msgspec.Raw(msgspec.json.encode(providers))))
-    except FrameError:
-        return {}
-
-
-async def _worth_showing(link: Link, told: dict[str, Any], at: int) -> list[Any]:
-    """The sessions that are recent, run or wait, with a digest for the few whose messages matter now."""
-    listed = _dicts(told["sessions"])
-    busy = set(told["status"]) if isinstance(told.get("status"), dict) else set()
-    waiting = {r.get("sessionID") for name in ("permissions", "questions") for r in _dicts(told.get(name))}
-    active = busy | waiting
-    shown = [s for s in listed if s.get("id") in active or _updated(s) > at - RECENT]
-    newest = sorted(shown, key=lambda s: (s.get("id") in active, _updated(s)), reverse=True)
-    for session in newest[:MAX_DIGESTS]:
-        messages = await _read(link, "session.messages", {"path": {"id": session.get("id")}})
-        if messages is not None:
-            session["digest"] = _digest(messages)
-    return shown
-
-
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    """The records of a list, without those whose ids are no ids."""
-    records = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return [item for item in records if all(isinstance(item.get(name, ""), str) for name in ("id", "sessionID"))]
-
-
-def _updated(session: dict[str, Any]) -> float:
-    time = session.get("time")
-    updated = time.get("updated") if isinstance(time, dict) else None
-    return updated if isinstance(updated, (int, float)) else 0
-
-
-def _digest(messages: Any) -> dict[str, Any]:
-    try:
-        return dict(digest_of(msgspec.Raw(msgspec.json.encode(messages))))
-    except FrameError:
-        return {}
+_READS: Mapping[str, Callable[[str, int], tuple[str, dict[str, Any] | None]]] = {
+    "sessions": lambda *_: ("session.list", None),
+    "status": lambda *_: ("session.status", None),
+    "permissions": lambda *_: ("_client.get", {"url": "/permission"}),
+    "questions": lambda *_: ("_client.get", {"url": "/question"}),
+    "providers": lambda *_: ("config.providers", None),
+    "messages": lambda session, limit: ("session.messages", {"path": {"id": session}, "query": {"limit": limit}}),
+}
 
 
 async def call_seed(link: Link, method: str, params: Mapping[str, Any]) -> Any:

@@ -199,21 +199,24 @@ def limits_of(providers: msgspec.Raw) -> dict[str, Number]:
     return {f"{p.id}/{name}": model.limit.context for p in told.providers for name, model in p.models.items()}
 
 
-def digest_of(messages: msgspec.Raw) -> dict[str, object]:
-    """`session.messages` into the `digest` of a snapshot's session. Raises FrameError."""
+def digest_of(messages: msgspec.Raw, limit: int) -> dict[str, object]:
+    """The newest `limit` messages of a session into the `digest` of a snapshot's session. Raises FrameError."""
     try:
         told = msgspec.json.decode(messages, type=list[_Listing])
     except WRONG as error:
         raise FrameError(str(error)) from error
     assistants = [listing for listing in told if listing.info.role == "assistant"]
     parts = [part for listing in assistants for part in listing.parts]
+    last = assistants[-1] if assistants else None
+    running = last.parts if last is not None and not last.info.time.completed else []
     sums = _Digest(
         messages=len(told),
         cost=sum(money(listing.info.cost) for listing in assistants),
         tokens=_sum(listing.info.tokens for listing in assistants if listing.info.tokens),
-        last=assistants[-1].info if assistants else None,
+        last=last.info if last is not None else None,
         output=next((line for p in reversed(parts) if p.type == "text" and (line := last_line(p.text, OUTPUT))), ""),
-        tool=next((p.tool for p in reversed(parts) if p.type == "tool" and p.running), ""),
+        tool=next((p.tool for p in reversed(running) if p.type == "tool" and p.running), ""),
+        partial=len(told) >= limit,
     )
     return dict(msgspec.to_builtins(sums))
 
