@@ -1,0 +1,136 @@
+"""One OpenCode server's HTTP interface: plain JSON in and out, its failures as ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from tray.core.calls import PATIENCE, CallError, Why
+from tray.sources.wire import WRONG, without_halves
+
+MAX_BODY = 32 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
+CONNECT_TIMEOUT = 5.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is, and the way in."""
+
+    url: str  # without a slash at its end
+    username: str = "opencode"
+    password: str = field(default="", repr=False)
+    pid: int = 0  # its process, where it is one of this machine
+    trusted: bool = True  # False: found on the network, where anybody may be one
+
+
+class LockedError(Exception):
+    """The server wants a password, or another one than was given."""
+
+
+class Api:
+    """Calls of one server. Redirects are not followed: the password is for this address alone."""
+
+    def __init__(self, address: Address, http: aiohttp.ClientSession) -> None:
+        self.address = address
+        self._http = http
+        self._auth = aiohttp.BasicAuth(address.username, address.password, "utf-8") if address.password else None
+
+    async def get(self, path: str, directory: str = "", **query: str | int) -> Any:
+        """Read. Raises CallError, LockedError."""
+        return await self._ask("GET", path, directory, None, query)
+
+    async def post(self, path: str, directory: str = "", body: Mapping[str, Any] | None = None) -> Any:
+        """Have something done. Raises CallError, LockedError."""
+        return await self._ask("POST", path, directory, body or {}, {})
+
+    async def patch(self, path: str, directory: str, body: Mapping[str, Any]) -> Any:
+        """Change something. Raises CallError, LockedError."""
+        return await self._ask("PATCH", path, directory, body, {})
+
+    async def delete(self, path: str, directory: str) -> Any:
+        """Remove something. Raises CallError, LockedError."""
+        return await self._ask("DELETE", path, directory, None, {})
+
+    async def _ask(
+        self, method: str, path: str, directory: str, body: Mapping[str, Any] | None, query: Mapping[str, str | int]
+    ) -> Any:
+        asked = {name: str(value) for name, value in query.items()} | ({"directory": directory} if directory else {})
+        timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=CONNECT_TIMEOUT)
+        try:
+            async with self._http.request(
+                method, self.address.url + path, params=asked, json=body, auth=self._auth, timeout=timeout,
+                allow_redirects=False,
+            ) as answer:  # fmt: skip
+                return _decoded(answer, await _body(answer))
+        except asyncio.TimeoutError:
+            raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
+
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[aiohttp.StreamReader]:
+        """The bytes of a stream that does not end by itself. Raises CallError, LockedError."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
+        try:
+            opening = self._http.get(
+                self.address.url + path, auth=self._auth, timeout=timeout, allow_redirects=False, read_bufsize=2**20
+            )
+            answer = await asyncio.wait_for(opening, PATIENCE)
+        except asyncio.TimeoutError:
+            raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
+        try:
+            _refuse(answer)
+            if answer.content_type != "text/event-stream":
+                raise CallError("it sends no events: is it OpenCode?", Why.UNSUPPORTED)
+            yield answer.content
+        finally:
+            answer.close()
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise CallError(f"its answer is longer than {MAX_BODY} bytes")
+    return bytes(body)
+
+
+def _refuse(answer: aiohttp.ClientResponse) -> None:
+    """Raises LockedError or CallError for an answer that is none."""
+    if answer.status in (401, 403):
+        raise LockedError
+    if answer.status == 404:
+        raise CallError("OpenCode does not know it any more", Why.NOT_FOUND)
+    if not 200 <= answer.status < 300:
+        raise CallError(f"OpenCode said no ({answer.status})")
+
+
+def _decoded(answer: aiohttp.ClientResponse, body: bytes) -> Any:
+    _refuse(answer)
+    if not body:
+        return None
+    if answer.content_type != "application/json":  # what it has no path for it may answer with its web page
+        raise CallError("this OpenCode cannot do that", Why.UNSUPPORTED)
+    for text in (body, without_halves(body)):
+        try:
+            return msgspec.json.decode(text)
+        except WRONG:
+            continue
+    raise CallError("its answer could not be read")
+
+
+def _told(error: BaseException) -> str:
+    """The reason without the address, which is said elsewhere."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not to be trusted"
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return (inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner))[:120] or "it hung up"
