@@ -14,7 +14,7 @@ from tray import app as app_module
 from tray.app import App
 from tray.core.alerts import Alert
 from tray.core.choices import Choice, Done, Surface
-from tray.core.settings import PORT
+from tray.core.settings import ON_MACHINE, PORT
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.view import TrayView
@@ -62,7 +62,8 @@ class Running:
         self.told = Told()
         self.views: list[TrayView] = []
         monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
-        self.app = App(self.paths, load_settings(self.settings, {}, {PORT.key: free_port()}), {}, Token(TOKEN))
+        flags = {PORT.key: free_port(), ON_MACHINE.key: False}
+        self.app = App(self.paths, load_settings(self.settings, {}, flags), {}, Token(TOKEN))
 
     @property
     def waiting(self) -> int:

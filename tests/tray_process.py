@@ -34,6 +34,7 @@ class Home:
             "XDG_DATA_HOME": str(path / "data"),
             "XDG_STATE_HOME": str(path / "state"),
             "XDG_CACHE_HOME": str(path / "cache"),
+            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "0",  # the machine may run OpenCodes that are not the test's
         }
         self._processes: list[subprocess.Popen[str]] = []
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tray.actions.attach.ladder import Ladder
 from tray.actions.carry_out import Actions
@@ -18,6 +18,7 @@ from tray.actions.reply import Replies
 from tray.core.alerts import Alerts, Notify
 from tray.core.answers import RequestKey
 from tray.core.board import EVERYTHING, Board
+from tray.core.calls import CallError, Why
 from tray.core.choices import (
     Choice,
     ChooseLabel,
@@ -36,11 +37,11 @@ from tray.core.choices import (
     SendDraft,
     Surface,
 )
-from tray.core.events import Change, Event, SessionChanged, TimePassed
+from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
-from tray.core.model import Request
+from tray.core.model import Request, Source
 from tray.core.problem import Problem
-from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, PORT, SOUND, SPEAK, Settings
+from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, ON_MACHINE, PORT, SERVERS, SOUND, SPEAK, Settings
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
@@ -56,6 +57,9 @@ from tray.surfaces.views import Look, Views
 from tray.system import resources, sound
 from tray.system.ask import ask_text
 from tray.system.paths import Paths
+
+if TYPE_CHECKING:
+    from tray.sources.discovery import Discovery
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +98,8 @@ class App:
         self._alerts = Alerts(settings.alert_rules)
         self._token = token
         self._listener = Listener(token, self.apply, now)
-        call = self._listener.call
+        self._discovery: Discovery | None = None  # from its first look on
+        call = self._call
         self._replies = Replies(self._fleet, self.apply, call, self._record, now)
         self._actions = Actions(
             self._fleet,
@@ -121,6 +126,7 @@ class App:
         self._refreshed_at = 0.0
         self._refresh_cost = 0.0
         self._alert_timer: asyncio.TimerHandle | None = None
+        self._arranging = False
         self._unsaved = False
         self._saved_at = 0.0
         self.port = 0
@@ -139,12 +145,14 @@ class App:
             self.apply(restored)
         self._lane = self._spawn(self._notifications.run(), "notifications")
         self._spawn(self._beat(), "beat")
+        self._spawn(self._discover(), "discovery")
         return self.port
 
     async def run_until_stopped(self) -> None:
         """Work until `stop`; then close everything within 2 s and keep what is known."""
         await self._stopping.wait()
-        await asyncio.gather(self._listener.stop(), self._take_toasts_away())
+        ends = [self._listener.stop(), self._take_toasts_away()]
+        await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
         for timer in (self._refresh_timer, self._alert_timer):
             if timer is not None:
                 timer.cancel()
@@ -154,6 +162,29 @@ class App:
                     task.cancel()
                 await asyncio.wait(self._tasks, timeout=0.3)
         await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    async def _discover(self) -> None:
+        """Look for OpenCodes that have no plugin; what that needs is loaded only now, when plugins can connect."""
+        from tray.sources.discovery import Discovery  # noqa: PLC0415
+
+        self._discovery = Discovery(
+            self.apply,
+            now,
+            self._fleet.servers.values,
+            lambda: self._settings[SERVERS],
+            lambda: self._settings[ON_MACHINE],
+            os.environ,
+        )
+        await self._discovery.start()
+
+    async def _call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
+        """Ask whoever tells of this server (a `core.calls.Call`). Raises CallError."""
+        server = self._fleet.servers.get(server_id)
+        if server is not None and server.source is Source.HTTP and self._discovery is not None:
+            return await self._discovery.call(server_id, method, params)
+        if server is not None and server.source is not Source.PLUGIN:
+            raise CallError(server.watched, Why.WATCH_ONLY)
+        return await self._listener.call(server_id, method, params)
 
     async def _take_toasts_away(self) -> None:
         self._notifications.end()
@@ -192,8 +223,21 @@ class App:
             return
         self._alert(self._board.update(changes))
         self._control.changed()
+        if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
+            self._arrange_soon()
         self._unsaved = True
         self._refresh_soon(min(map(_pace, changes)))
+
+    def _arrange_soon(self) -> None:
+        """Who is known has changed, and with it who has to be followed otherwise."""
+        if self._discovery is not None and not self._arranging and self._loop is not None:
+            self._arranging = True
+            self._loop.call_soon(self._arrange)
+
+    def _arrange(self) -> None:
+        self._arranging = False
+        if self._discovery is not None:
+            self._discovery.arrange()
 
     def _alert(self, session_ids: frozenset[str]) -> None:
         at = now()
@@ -325,7 +369,11 @@ class App:
             if abs(wall_passed - steady_passed) > SLEPT or steady_passed > BEAT + SLEPT:
                 log.info("the clock jumped by %.0f s: everything is read again", wall_passed - BEAT)
                 self._listener.reread_all()
+                if self._discovery is not None:
+                    self._discovery.reread_all()
             self._listener.sweep()
+            if self._discovery is not None:
+                await self._discovery.look()
             self.apply(TimePassed())
             self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()

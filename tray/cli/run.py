@@ -195,7 +195,7 @@ def _log_to(paths: Paths, *, debug: bool) -> None:
     logging.raiseExceptions = False  # a full disk costs lines, and no tracebacks
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    for noisy in ("asyncio", "aiohttp", "PIL"):
+    for noisy in ("watchdog", "asyncio", "aiohttp", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # our lane says in one line what it could not show
     warn = logging.StreamHandler()

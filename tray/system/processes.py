@@ -46,6 +46,16 @@ def seat_of(pid: int) -> Seat | None:
         return None
 
 
+def exit_descriptor(pid: int) -> int | None:
+    """A file descriptor that can be read once the process has ended; None where there is none to be had."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # it has ended, or the kernel is older than 5.3
+        return None
+
+
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
         return process.environ()

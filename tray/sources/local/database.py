@@ -1,0 +1,143 @@
+"""OpenCode's SQLite database (1.2 and later), read without ever locking or changing it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from tray.sources.local.stored import NEWEST, Stored, StoredPart
+from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
+from tray.sources.wire import WRONG
+
+BUSY_TIMEOUT = 0.2  # s; a reader of a WAL waits for nobody but for a checkpoint's last moment
+MOST = 50  # sessions read of one database
+PARTS = 40  # of one message
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def databases(data: Path, named: str = "") -> list[Path]:
+    """The databases in OpenCode's data folder: that of OPENCODE_DB, else one for each release channel."""
+    if named:
+        return [data / named] if named != ":memory:" and (data / named).is_file() else []
+    return sorted(data.glob("opencode*.db"))
+
+
+def read_sessions(database: Path, directories: Collection[str], since: int, also: Collection[str]) -> list[Stored]:
+    """The sessions of these directories that were touched `since` (ms), and `also` these by id, with their subagents.
+
+    Raises sqlite3.Error: a database that is being made, or is none.
+    """
+    with _opened(database) as connection:
+        columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
+        rows = _sessions(connection, columns, directories, since, also)
+        return [_stored(connection, columns, row) for row in rows]
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of a moment: one that stayed open would keep OpenCode from tidying up at its end."""
+    uri = f"{database.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA query_only=1")
+        yield connection
+
+
+def _sessions(
+    connection: sqlite3.Connection,
+    columns: Collection[str],
+    directories: Collection[str],
+    since: int,
+    also: Collection[str],
+) -> list[sqlite3.Row]:
+    archived = "AND time_archived IS NULL" if "time_archived" in columns else ""
+    chosen = connection.execute(  # nothing but our own words is put into it
+        f"""WITH RECURSIVE wanted(id) AS (
+            SELECT id FROM session WHERE id IN (SELECT value FROM json_each(:also))
+            UNION
+            SELECT id FROM (SELECT id FROM session
+                WHERE directory IN (SELECT value FROM json_each(:directories)) AND time_updated >= :since {archived}
+                ORDER BY time_updated DESC LIMIT :most)
+            UNION
+            SELECT session.id FROM session JOIN wanted ON session.parent_id = wanted.id
+        ) SELECT session.* FROM session JOIN wanted USING (id) ORDER BY time_updated DESC LIMIT 2 * :most""",  # noqa: S608
+        {"also": _list(also), "directories": _list(directories), "since": since, "most": MOST},
+    )
+    return chosen.fetchall()
+
+
+def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> Stored:
+    name = row["id"]
+    listed = connection.execute(
+        "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?", (name, NEWEST)
+    ).fetchall()
+    read = [_read(MessageInfo, data, id=message, sessionID=name) for message, data in reversed(listed)]
+    messages = tuple(message for message in read if message is not None)
+    count = len(listed)
+    if count == NEWEST:
+        (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (name,)).fetchone()
+    return Stored(
+        info=_info(row, columns),
+        messages=messages,
+        count=count,
+        parts=_parts(connection, listed[0]["id"]) if listed else (),
+        todos=_todos(connection, name),
+    )
+
+
+def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo:
+    told: dict[str, Any] = {
+        "id": row["id"],
+        "parentID": row["parent_id"],
+        "title": row["title"],
+        "directory": row["directory"],
+        "time": {"created": row["time_created"], "updated": row["time_updated"]},
+        "summary": {name: row[f"summary_{name}"] or 0 for name in ("additions", "deletions", "files")},
+    }
+    if "tokens_input" in columns:
+        cache = {"read": row["tokens_cache_read"], "write": row["tokens_cache_write"]}
+        told["cost"] = row["cost"]
+        told["tokens"] = {name: row[f"tokens_{name}"] for name in ("input", "output", "reasoning")} | {"cache": cache}
+    if "agent" in columns:
+        told["agent"] = row["agent"]
+    return msgspec.convert(told, SessionInfo)
+
+
+def _parts(connection: sqlite3.Connection, message: str) -> tuple[StoredPart, ...]:
+    """What the newest message consists of; the long outputs of tools that have ended stay where they are."""
+    rows = connection.execute(
+        """SELECT id, CASE WHEN json_extract(data, '$.state.status') IN ('completed', 'error')
+            THEN json_remove(data, '$.state.output', '$.state.input', '$.state.metadata', '$.state.attachments')
+            ELSE data END AS data
+        FROM part WHERE message_id = ? ORDER BY id DESC LIMIT ?""",
+        (message, PARTS),
+    ).fetchall()
+    read = (_read(StoredPart, data, id=part, messageID=message) for part, data in reversed(rows))
+    return tuple(part for part in read if part is not None)
+
+
+def _todos(connection: sqlite3.Connection, session: str) -> tuple[TodoInfo, ...]:
+    rows = connection.execute(
+        "SELECT content, status FROM todo WHERE session_id = ? ORDER BY position LIMIT 100", (session,)
+    )
+    return tuple(TodoInfo(str(row["content"]), str(row["status"])) for row in rows)
+
+
+def _read(shape: type[S], data: str, **more: str) -> S | None:
+    """A record whose ids stand in columns of their own; None for what cannot be understood."""
+    columns = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in more.items())
+    try:
+        return msgspec.json.decode(f"{{{columns}{data.lstrip()[1:]}", type=shape)
+    except WRONG:
+        return None
+
+
+def _list(items: Iterable[str]) -> str:
+    return json.dumps(list(items))

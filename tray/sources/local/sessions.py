@@ -1,0 +1,205 @@
+"""The sessions of processes that neither a plugin nor an HTTP server tells of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+
+from tray.core.events import ServerConnected, ServerForgotten, ServerLost, SnapshotTaken, SourceEvent
+from tray.core.model import Server, Source
+from tray.core.text import clean
+from tray.sources.local import database, files
+from tray.sources.local.inference import Inferred, infer
+from tray.sources.local.logs import Logs, Run
+from tray.sources.local.stored import Stored
+from tray.system.opencode import OpenCodeProcess
+from tray.system.watch import CHANGES, FolderWatch
+
+log = logging.getLogger(__name__)
+
+PACE = 1.0  # s between two readings, however much is written
+
+
+class LocalSessions:
+    """Reads what OpenCode's processes leave on disk, whenever that changes, and reports what it shows.
+
+    Nothing is read or watched while every process is told of by a better source.
+    """
+
+    def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
+        self._report = report
+        self._now = now
+        self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
+        self._told: dict[str, SnapshotTaken] = {}
+        self._logs: dict[Path, Logs] = {}
+        self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
+        self._changed = asyncio.Event()
+        self._watch = FolderWatch(CHANGES, self._changed.set)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def follow(self, processes: Collection[OpenCodeProcess], covered: Collection[tuple[int, str]]) -> None:
+        """Follow these, and no others; `covered`: the directories of processes that a better source follows."""
+        alive = {_id(process): process for process in processes}
+        wanted = {name: one for name, one in alive.items() if (one.pid, one.directory) not in covered}
+        for name in self._processes.keys() - wanted.keys():
+            self._told.pop(name, None)
+            self._report(ServerForgotten(name) if name in alive else ServerLost(name, goodbye=True))
+        for name in wanted.keys() - self._processes.keys():
+            self._report(ServerConnected(_server(name, wanted[name])))
+        if wanted.keys() != self._processes.keys():
+            self._changed.set()
+        self._processes = wanted
+
+    async def run(self) -> None:
+        """Read at each change, until cancelled."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                self._watch.rest()
+                await self._read()
+                await asyncio.sleep(PACE)
+                self._watch.follow(self._folders())
+                if self._stamps() != self._read_at:
+                    self._changed.set()  # it changed while nobody watched
+        finally:
+            self._watch.stop()
+            for logs in self._logs.values():
+                logs.close()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def reread(self) -> None:
+        """Read again: time has passed that nobody counted."""
+        self._changed.set()
+
+    # ------------------------------------------------------------------ reading
+
+    async def _read(self) -> None:
+        processes = dict(self._processes)
+        self._read_at = self._stamps()
+        found = await asyncio.to_thread(self._read_all, list(processes.values()))
+        again = 0
+        for name, process in processes.items():
+            told = found.get(process.pid)
+            if told is None or self._processes.get(name) != process:
+                continue  # it could not be read, or is followed no more
+            snapshot = _snapshot(name, told)
+            again = min((one.again for one in told if one.again), default=again)
+            if self._told.get(name) != snapshot:
+                self._told[name] = snapshot
+                self._report(snapshot)
+        if self._timer is not None:
+            self._timer.cancel()
+        if again:
+            wait = max(0.1, (again - self._now()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
+
+    def _read_all(self, processes: list[OpenCodeProcess]) -> dict[int, list[Inferred]]:
+        """By process, what can be told of its sessions; on a thread of its own."""
+        found: dict[int, list[Inferred]] = {}
+        for data in {process.data for process in processes}:
+            mine = [process for process in processes if process.data == data]
+            logs = self._logs.setdefault(data, Logs(data / "log"))
+            logs.read(min(process.started for process in mine))
+            runs = {process.pid: logs.run_of(process.started) for process in mine}
+            try:
+                stored = _stored(data, mine, runs)
+            except (sqlite3.Error, OSError) as error:
+                log.debug("%s could not be read: %s", data, error)
+                continue
+            owners = _owners(stored, mine, runs)
+            for process in mine:
+                own = [one for one in stored if owners.get(one.info.id) is process]
+                found[process.pid] = [self._infer(one, process, runs[process.pid]) for one in own]
+        return found
+
+    def _infer(self, stored: Stored, process: OpenCodeProcess, run: Run | None) -> Inferred:
+        asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
+        return infer(stored, asks, int(process.started * 1000), self._now(), tells_answers=tells)
+
+    def _folders(self) -> list[Path]:
+        folders = {process.data for process in self._processes.values()}
+        return [*folders, *(folder / "log" for folder in folders)]
+
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        """What a write changes: the size and the time of the files that OpenCode writes to."""
+        stamps = {}
+        for data in {process.data for process in self._processes.values()}:
+            for file in (*data.glob("opencode*.db-wal"), *data.glob("log/*.log")):
+                try:
+                    told = file.stat()
+                except OSError:
+                    continue
+                stamps[file] = (told.st_size, told.st_mtime_ns)
+        return stamps
+
+
+def _id(process: OpenCodeProcess) -> str:
+    return f"local:{process.pid}:{int(process.started)}"
+
+
+def _server(name: str, process: OpenCodeProcess) -> Server:
+    folder = clean(process.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
+    return Server(
+        id=name,
+        name=folder,
+        host=socket.gethostname(),
+        directory=process.directory,
+        pid=process.pid,
+        source=Source.LOCAL,
+    )
+
+
+def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
+    return SnapshotTaken(
+        name,
+        sessions=tuple(one.facts for one in told),
+        activities={one.facts.id: (one.activity, None) for one in told},
+        permissions=tuple(one.permission for one in told if one.permission is not None),
+        questions=tuple(one.question for one in told if one.question is not None),
+        todos={one.facts.id: one.todos for one in told},
+    )
+
+
+def _stored(data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]) -> list[Stored]:
+    """The sessions that these processes may work on. Raises sqlite3.Error."""
+    directories = {process.directory for process in processes}
+    since = int(min(process.started for process in processes) * 1000)
+    also = {name for run in runs.values() if run is not None for name in run.sessions}
+    also |= {name for process in processes if (name := process.option("--session", "-s"))}
+    named = next((value for process in processes if (value := process.environment.get("OPENCODE_DB", ""))), "")
+    found: dict[str, Stored] = {}
+    for file in database.databases(data, named):
+        found |= {one.info.id: one for one in database.read_sessions(file, directories, since, also)}
+    if not found and (data / "storage" / "session").is_dir():
+        found |= {one.info.id: one for one in files.read_sessions(data / "storage", directories, since, also)}
+    return list(found.values())
+
+
+def _owners(
+    stored: Iterable[Stored], processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]
+) -> dict[str, OpenCodeProcess]:
+    """Which process works on which session: by its log, else by its arguments, else by where and when."""
+    known = {one.info.id: one for one in stored}
+    owners: dict[str, OpenCodeProcess] = {}
+    for name, one in known.items():
+        by_log = [process for process in processes if (run := runs[process.pid]) is not None and name in run.sessions]
+        by_argument = [process for process in processes if process.option("--session", "-s") == name]
+        touched = (one.info.time.updated if one.info.time is not None else 0) / 1000
+        alike = [p for p in processes if p.directory == one.info.directory and p.started <= touched]
+        for candidates in (by_log, by_argument, alike if one.info.parentID is None else []):
+            if candidates:
+                owners[name] = candidates[-1]
+                break
+    for name, one in known.items():
+        above = one.info.parentID
+        while name not in owners and above in known:
+            if above in owners:
+                owners[name] = owners[above]
+            above = known[above].info.parentID
+    return owners

@@ -1,0 +1,87 @@
+"""Being told when files change, by the platform's own notifications; no looking again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchdog.events import (
+    DirCreatedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileOpenedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+log = logging.getLogger(__name__)
+
+ARRIVALS: tuple[type[FileSystemEvent], ...] = (
+    DirCreatedEvent,
+    FileCreatedEvent,
+    FileOpenedEvent,
+)  # a program starts to use it
+CHANGES: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent)
+
+
+class FolderWatch(FileSystemEventHandler):
+    """Watches folders, not what lies deeper. `changed` is called on the loop's thread, once for each `follow`.
+
+    A database under load changes a hundred times a second, and each is work for a watcher: so `rest` after the first.
+    """
+
+    def __init__(self, kinds: tuple[type[FileSystemEvent], ...], changed: Callable[[], None]) -> None:
+        self._kinds = list(kinds)
+        self._changed = changed
+        self._observer: BaseObserver | None = None
+        self._watches: dict[Path, ObservedWatch] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = False
+
+    def follow(self, folders: Collection[Path]) -> None:
+        """Watch these from now on, and no others; in place of one that is not there the nearest one above it."""
+        if self._observer is None:
+            self._loop = asyncio.get_running_loop()
+            self._observer = Observer()
+            self._observer.start()
+        self._told = False
+        wanted = {next(path for path in (folder, *folder.parents) if path.is_dir()) for folder in folders}
+        for folder in self._watches.keys() - wanted:
+            self._observer.unschedule(self._watches.pop(folder))
+        for folder in wanted - self._watches.keys():
+            try:
+                self._watches[folder] = self._observer.schedule(self, str(folder), event_filter=self._kinds)
+            except OSError as error:  # out of inotify watches, say
+                log.warning("%s cannot be watched: %s", folder, error)
+
+    def rest(self) -> None:
+        """Watch nothing for now."""
+        if self._observer is not None:
+            self._observer.unschedule_all()
+            self._watches.clear()
+
+    def stop(self) -> None:
+        """End the threads."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(1)
+            self._observer = None
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """On a thread of the library's."""
+        if isinstance(event, FileOpenedEvent) and Path(os.fsdecode(event.src_path)).is_dir():
+            return  # somebody lists the folder, ourselves perhaps
+        if not self._told and self._loop is not None:
+            self._told = True
+            try:
+                self._loop.call_soon_threadsafe(self._changed)
+            except RuntimeError:
+                return  # the loop is closed
