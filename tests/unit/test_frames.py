@@ -11,7 +11,8 @@ from replay import RECORDINGS, SERVER
 from tray.core.board import Board
 from tray.core.events import RequestAsked, RequestClosed, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.sources.wire import FrameError, decode_event, without_halves
+from tray.opencode.json import without_halves
+from tray.sources.wire import FrameError, decode_event
 
 SCENARIOS = ("07_two_permissions_parallel", "08_question_reply", "11_subagent_task_with_child_permission")
 EVENTS = sorted(

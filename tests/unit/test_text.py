@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import age, amount, clean, last_line, shorten, width
-from tray.sources.wire import without_halves
+from tray.opencode.json import without_halves
 
 
 @pytest.mark.parametrize(

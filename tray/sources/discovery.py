@@ -15,11 +15,11 @@ import aiohttp
 from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
 from tray.core.places import HttpServer
-from tray.sources.http.api import Address
+from tray.opencode.api import Address
+from tray.opencode.processes import OpenCodeProcess, data_folder, listening, local_url, running
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
 from tray.system import processes
-from tray.system.opencode import OpenCodeProcess, data_folder, listening, local_url, running
 from tray.system.watch import ARRIVALS, FolderWatch
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from tray.core.model import Place, Server
 from tray.core.text import clean
-from tray.sources.wire import WRONG, FrameError
+from tray.opencode.json import WRONG
+from tray.sources.wire import FrameError
 
 Name = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]

@@ -16,8 +16,9 @@ from tray.core.calls import CallError, Why
 from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
 from tray.core.text import shorten
+from tray.opencode.json import WRONG, without_halves
 from tray.sources.snapshot import decode_snapshot
-from tray.sources.wire import ABSENT, WRONG, FrameError, decode_event, without_halves
+from tray.sources.wire import ABSENT, FrameError, decode_event
 
 log = logging.getLogger(__name__)
 

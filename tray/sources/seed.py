@@ -14,9 +14,9 @@ import msgspec
 
 from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import SnapshotTaken
+from tray.opencode.json import WRONG
 from tray.sources.link import Link, decode_answer
 from tray.sources.reading import read_limits, take_snapshot
-from tray.sources.wire import WRONG
 
 READ_TIMEOUT = 10.0  # s for one call
 

@@ -13,6 +13,7 @@ from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.fleet import MAX_SESSIONS
 from tray.core.model import Activity, Request, Retry, Todo, Tokens
 from tray.core.text import last_line
+from tray.opencode.json import WRONG
 from tray.sources.shapes import (
     LATEST,
     OUTPUT,
@@ -29,7 +30,7 @@ from tray.sources.shapes import (
     money,
     todos_known,
 )
-from tray.sources.wire import ABSENT, WRONG, FrameError
+from tray.sources.wire import ABSENT, FrameError
 
 T = TypeVar("T", bound=msgspec.Struct)
 V = TypeVar("V")

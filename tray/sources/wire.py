@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,6 +25,7 @@ from tray.core.events import (
 )
 from tray.core.model import Activity
 from tray.core.text import last_line
+from tray.opencode.json import WRONG
 from tray.sources.shapes import (
     OUTPUT,
     SHORT,
@@ -45,17 +45,7 @@ class FrameError(ValueError):
     """What came is not what the protocol says; the message names the field."""
 
 
-WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for it
 ABSENT = msgspec.Raw(b"")  # the value of a field that did not come
-
-_ESCAPES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-)
-
-
-def without_halves(raw: bytes) -> bytes:
-    """The JSON with U+FFFD for each surrogate that lacks its other half: OpenCode cuts titles within an emoji."""
-    return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
 
 
 class _Envelope(msgspec.Struct):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tray.core.calls import CallError, Why
-from tray.sources.http.api import Api
+from tray.opencode.api import Api
 
 Params = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tray.core.calls import CallError
-from tray.sources.http.api import Api
+from tray.opencode.api import Api
 
 
 async def with_command(api: Api, directory: str, request: Any) -> Any:

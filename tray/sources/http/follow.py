@@ -24,12 +24,13 @@ from tray.core.events import (
 )
 from tray.core.model import RequestKind, Server, Source
 from tray.core.text import clean
-from tray.sources.http.api import Address, Api, LockedError
+from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.json import WRONG, without_halves
+from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.calls import Calls
 from tray.sources.http.explained import with_command
-from tray.sources.http.sse import Decoder, TooBigError
 from tray.sources.reading import read_limits, take_snapshot
-from tray.sources.wire import WRONG, FrameError, decode_event, without_halves
+from tray.sources.wire import FrameError, decode_event
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from tray.core.calls import CallError, Why
 from tray.core.events import SourceEvent
-from tray.sources.http.api import Address
+from tray.opencode.api import Address
 from tray.sources.http.follow import Follower
 
 STOP_TIMEOUT = 0.5  # s

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tray.opencode.json import WRONG
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
-from tray.sources.wire import WRONG
 
 BUSY_TIMEOUT = 0.2  # s; a reader of a WAL waits for nobody but for a checkpoint's last moment
 MOST = 50  # sessions read of one database

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
+from tray.opencode.json import WRONG
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
-from tray.sources.wire import WRONG
 
 MOST = 50  # sessions read
 PARTS = 40  # of one message

@@ -21,10 +21,10 @@ from tray.core.events import Digest, SessionFacts
 from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
 from tray.core.text import last_line
 from tray.core.turns import FINISH_TOOL_CALLS
+from tray.opencode.json import WRONG
 from tray.sources.local.logs import Ask
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import LONG, OUTPUT, SHORT, PermissionInfo, QuestionInfo, todos_known, whole
-from tray.sources.wire import WRONG
 
 THINKS = 60_000  # ms after a prompt within which the model begins to answer (otop's)
 STEP = 5_000  # ms between two steps of a turn, at most

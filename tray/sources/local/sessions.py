@@ -12,11 +12,11 @@ from pathlib import Path
 from tray.core.events import ServerConnected, ServerForgotten, ServerLost, SnapshotTaken, SourceEvent
 from tray.core.model import Server, Source
 from tray.core.text import clean
+from tray.opencode.processes import OpenCodeProcess
 from tray.sources.local import database, files
 from tray.sources.local.inference import Inferred, infer
 from tray.sources.local.logs import Logs, Run
 from tray.sources.local.stored import Stored
-from tray.system.opencode import OpenCodeProcess
 from tray.system.watch import CHANGES, FolderWatch
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from tray.core.calls import PATIENCE, CallError, Why
-from tray.sources.wire import WRONG, without_halves
+from tray.opencode.json import WRONG, without_halves
 
 MAX_BODY = 32 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
 CONNECT_TIMEOUT = 5.0  # s

@@ -1,0 +1,1 @@
+"""OpenCode from outside: its processes, and its HTTP interface."""

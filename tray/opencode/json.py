@@ -1,0 +1,18 @@
+"""JSON as OpenCode writes it."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for it
+
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+
+
+def without_halves(raw: bytes) -> bytes:
+    """The JSON with U+FFFD for each surrogate that lacks its other half: OpenCode cuts titles within an emoji."""
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
