@@ -57,7 +57,19 @@ class Running:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths(
-            *(folder / name for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "log", "plugin.js"))
+            *(
+                folder / name
+                for name in (
+                    "settings.toml",
+                    "token",
+                    "cache.json",
+                    "audit.jsonl",
+                    "log",
+                    "plugin.js",
+                    "servers",
+                    "logs",
+                )
+            )
         )
         self.told = Told()
         self.views: list[TrayView] = []

@@ -79,6 +79,18 @@ def _run(options: argparse.Namespace) -> int:
             from tray.cli.read import READERS
 
             return READERS[read](options)
+        case "serve" if options.deed == "send":
+            from tray.cli.send import send_prompt
+
+            return send_prompt(options)
+        case "serve" if options.deed == "batch":
+            from tray.cli.send import batch
+
+            return batch(options)
+        case "serve":
+            from tray.cli.serve import serve
+
+            return serve(options)
         case "token":
             from tray.cli.token import token
 

@@ -23,7 +23,7 @@ SURE = {"stop": "Stop the turn of {session}?", "delete": "Delete {session} for g
 WORDED = {"prompt": "Prompt", "rename": "Title"}
 READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
 COMMANDS = (
-    "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token",
+    "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token", "serve",
     "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
 )  # fmt: skip
 
@@ -53,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("watch", parents=[port, bars], help="a live table of all sessions")
     _add_answers(commands, port, as_json)
     _add_sessions(commands, port, as_json)
+    _add_servers(commands, as_json)
     token = commands.add_parser("token", parents=[port], help="show or replace the secret of plugins and tray")
     token.add_argument("deed", choices=("show", "rotate"))
     commands.add_parser("install-plugin", help="put the plugin into OpenCode's configuration")
@@ -108,3 +109,43 @@ def _add_sessions(
         one = commands.add_parser(what, parents=[named, *common], help=about)
         if what == "messages":
             one.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+
+
+def _add_servers(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], as_json: argparse.ArgumentParser
+) -> None:
+    serve = commands.add_parser("serve", help="OpenCode's servers in the background")
+    deeds = serve.add_subparsers(dest="deed", required=True, metavar="DEED")
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("server", metavar="ID", help="its port, as `serve list` shows it")
+    start = deeds.add_parser("start", parents=[as_json], help="start one, or several")
+    start.add_argument("--dir", metavar="D", help="where it works (here)")
+    start.add_argument("--port", type=int, metavar="N", help="its port (the first free one from 4096)")
+    start.add_argument("--hostname", metavar="H", help="where it binds (127.0.0.1)")
+    start.add_argument("--count", type=int, default=1, metavar="K", help="how many (1)")
+    start.add_argument("--password", default="auto", metavar="P", help="auto (one is made), none, ask, or env:NAME")
+    start.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a web page that may use it")
+    start.add_argument("--mdns", action="store_true", help="tell the local network of it")
+    deeds.add_parser("list", parents=[as_json], help="every OpenCode server of this machine")
+    status = deeds.add_parser("status", parents=[as_json], help="how it is, and its MCP and LSP servers")
+    status.add_argument("server", nargs="?", metavar="ID", help="none: all of them")
+    stop = deeds.add_parser("stop", help="stop servers")
+    stop.add_argument("servers", nargs="*", metavar="ID")
+    stop.add_argument("--all", action="store_true", help="all that were started here")
+    deeds.add_parser("restart", parents=[one], help="stop it, and start it as it was")
+    logs = deeds.add_parser("logs", parents=[one], help="the end of its log")
+    logs.add_argument("-f", "--follow", action="store_true", help="and what is added to it")
+    logs.add_argument("-n", "--lines", type=int, default=40, metavar="N", help="how many lines (40)")
+    send = deeds.add_parser("send", parents=[as_json], help="prompt a server, and wait for the answer")
+    send.add_argument("words", nargs="*", metavar="ID PROMPT", help="the server, and what to tell it; - reads stdin")
+    send.add_argument("--all", action="store_true", help="tell all servers; then no ID")
+    send.add_argument("--file", action="append", default=[], metavar="F", help="a file that goes along; repeatable")
+    send.add_argument("--session", metavar="SESSION", help="go on in this one")
+    send.add_argument("--dir", metavar="D", help="where it works, if not where the server was started")
+    batch = deeds.add_parser("batch", parents=[as_json], help="run a file of prompts")
+    batch.add_argument("batch_file", metavar="FILE", help="a prompt a line, or ID: PROMPT; - reads stdin")
+    batch.add_argument("--parallel", type=int, default=4, metavar="N", help="how many at once (4)")
+    deeds.add_parser("open", parents=[one], help="open its web page")
+    deeds.add_parser("attach", parents=[one], help="OpenCode's terminal UI on it, in this terminal")
+    deeds.add_parser("password", parents=[one], help="show its password")
+    deeds.add_parser("clean", help="forget those that have ended, and their logs")

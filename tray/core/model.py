@@ -71,6 +71,16 @@ class Place:
     user: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An MCP or LSP server that an OpenCode runs, and how it is, in OpenCode's own words."""
+
+    kind: str  # "mcp" or "lsp"
+    name: str
+    status: str  # "connected", "failed", "disabled", "needs_auth" …
+    why: str = ""
+
+
 class Source(Enum):
     """How we know of a server, the best first."""
 
@@ -106,6 +116,7 @@ class Server:
     verified: bool = True  # False: watch-only, nothing is ever answered on this link
     problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
     place: Place = field(default_factory=Place)
+    services: tuple[Service, ...] = ()
     connected: bool = True
     confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
     lost_at: int = 0  # when the link went down

@@ -23,6 +23,8 @@ class Paths:
     audit: Path
     log: Path
     plugin: Path  # the plugin inside OpenCode's configuration
+    servers: Path  # the folder of the servers that were started, which is private
+    server_logs: Path  # the folder of their logs
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Paths:
@@ -38,6 +40,8 @@ class Paths:
                 or Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "tray.log"
             ),
             plugin=opencode_config(environment) / "plugin" / "opencode-tray.js",
+            servers=data / "servers",
+            server_logs=Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "servers",
         )
 
 

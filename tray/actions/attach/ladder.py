@@ -14,16 +14,16 @@ import sys
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from tray.actions.attach.rung import Detached, Raised
 from tray.actions.attach.target import Target, TargetError
+from tray.actions.program import opencode_program
 from tray.core.calls import Call, CallError
 from tray.core.choices import Done
 from tray.core.model import Server, Session, SessionKey
 from tray.core.places import Host, HttpServer, is_destination
-from tray.core.settings import HOSTS, OPENCODE, PORT, SERVERS, TERMINAL, Settings
+from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
 from tray.system.terminals import open_terminal
 
@@ -183,9 +183,7 @@ class Ladder:
     # ------------------------------------------------------------------ settings
 
     def _opencode(self) -> str:
-        """The program: what is set, else what is on the PATH, else where its installer puts it."""
-        usual = str(Path.home() / ".opencode" / "bin" / "opencode")
-        return self._settings()[OPENCODE] or shutil.which("opencode") or shutil.which(usual) or "opencode"
+        return opencode_program(self._settings())
 
     def _host(self, server: Server) -> Host | None:
         return next((host for host in self._settings()[HOSTS] if host.name == server.host), None)

@@ -1,0 +1,214 @@
+"""Every OpenCode server on this machine: who it is, how it is, who started it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from tray.actions.serve.start import ServeError, identity
+from tray.core.calls import CallError
+from tray.core.places import HttpServer
+from tray.core.text import clean
+from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.processes import OpenCodeProcess, listening, local_url, running
+from tray.storage.servers import StartedServer, read_servers, remove_server
+from tray.system.daemons import rotate
+from tray.system.paths import Paths
+
+ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs no more
+
+OURS = "opencode-tray"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """One server, running or not."""
+
+    name: str  # its port, or where it has none that is known, "pid-" and its number
+    state: str  # "healthy", "locked", "silent", "starting", "ended"
+    url: str = ""
+    directory: str = ""
+    version: str = ""
+    pid: int = 0
+    started: float = 0.0  # s since the Unix epoch
+    memory: int = 0  # bytes
+    connections: int = 0
+    sessions: int | None = None
+    log: str = ""
+    by: str = ""  # who started it
+    is_server: bool = True  # False: a terminal UI that has a port as well
+    record: StartedServer | None = None
+    password: str = ""
+    username: str = "opencode"
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"FoundServer({self.name}, {self.state})"
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        return self.state != "ended"
+
+    @property
+    def address(self) -> Address:
+        """Where it is, and the way in."""
+        return Address(self.url, self.username, self.password, self.pid)
+
+    def told(self) -> dict[str, Any]:
+        """As plain JSON values, without the password."""
+        return {
+            "id": self.name,
+            "state": self.state,
+            "url": self.url,
+            "directory": self.directory,
+            "version": self.version,
+            "pid": self.pid,
+            "uptime": round(time.time() - self.started) if self.runs and self.started else None,
+            "memory": self.memory,
+            "connections": self.connections,
+            "sessions": self.sessions,
+            "log": self.log,
+            "started_by": self.by,
+            "terminal_ui": not self.is_server,
+        }
+
+
+async def find_servers(
+    paths: Paths, accounts: Collection[HttpServer], environment: Mapping[str, str]
+) -> list[FoundServer]:
+    """All of them, by name; those that were started here and have ended among them."""
+    records = await asyncio.to_thread(read_servers, paths.servers)
+    for record in records:
+        await asyncio.to_thread(rotate, Path(record.log))
+    processes = await asyncio.to_thread(running)
+    found = await asyncio.to_thread(_merge, records, processes, accounts, environment)
+    async with aiohttp.ClientSession() as http:
+        return list(await asyncio.gather(*(_examined(server, http) for server in found)))
+
+
+def named(servers: Collection[FoundServer], name: str) -> FoundServer:
+    """The one that is called so: by its port, or its process. Raises ServeError."""
+    for server in servers:
+        if name in (server.name, str(server.pid) if server.runs else "", server.url):
+            return server
+    there = ", ".join(server.name for server in servers) or "none"
+    raise ServeError(f"there is no server {name!r}; there are: {there}")
+
+
+def clean_up(paths: Paths) -> list[str]:
+    """Forget the servers that have ended, and remove all logs but of those that run; returns what went, in words."""
+    records = read_servers(paths.servers)
+    alive = [record for record in records if identity(record).process() is not None]
+    gone = [record.name for record in records if record not in alive]
+    for name in gone:
+        remove_server(paths.servers, name)
+    kept = {name for record in alive for name in (Path(record.log).name, f"{Path(record.log).name}.1")}
+    logs = [log for log in paths.server_logs.glob("*.log*") if log.name not in kept]
+    for log in logs:
+        with suppress(OSError):
+            log.unlink()
+    return [*(f"server {name}" for name in gone), *(str(log) for log in logs)]
+
+
+def _merge(
+    records: Collection[StartedServer],
+    processes: Collection[OpenCodeProcess],
+    accounts: Collection[HttpServer],
+    environment: Mapping[str, str],
+) -> list[FoundServer]:
+    found = [_of_record(record) for record in records]
+    ours = {server.pid for server in found if server.runs}
+    passwords = {one.url.rstrip("/"): one.password or environment.get(one.password_env, "") for one in accounts}
+    for process in processes:
+        if process.pid in ours or process.pid in {record.pid for record in records if record.name.partition("-")[2]}:
+            continue
+        ports = listening(process.pid)
+        if not ports and not process.is_server:
+            continue
+        url = local_url(*ports[0]) if ports else ""
+        memory, connections = _measured(process.pid)
+        given = process.environment
+        found.append(
+            FoundServer(
+                name=str(ports[0][1]) if ports else f"pid-{process.pid}",
+                state="silent",
+                url=url,
+                directory=process.directory,
+                pid=process.pid,
+                started=process.started,
+                by=_parent(process.pid),
+                is_server=process.is_server,
+                username=given.get("OPENCODE_SERVER_USERNAME") or "opencode",
+                password=passwords.get(url) or given.get("OPENCODE_SERVER_PASSWORD", ""),
+                memory=memory,
+                connections=connections,
+            )
+        )
+    return sorted(found, key=lambda server: (len(server.name), server.name))
+
+
+def _of_record(record: StartedServer) -> FoundServer:
+    process = identity(record).process()
+    memory, connections = _measured(record.pid) if process is not None else (0, 0)
+    state = "ended" if process is None else "starting" if "-" in record.name else "silent"
+    return FoundServer(
+        name=record.name,
+        state=state,
+        url=record.url,
+        directory=record.directory,
+        pid=record.pid,
+        started=record.started,
+        log=record.log,
+        by=OURS,
+        record=record,
+        username=record.username,
+        password=record.password,
+        memory=memory,
+        connections=connections,
+    )
+
+
+def _measured(pid: int) -> tuple[int, int]:
+    """Its memory in bytes, and its connections."""
+    try:
+        process = psutil.Process(pid)
+        established = [c for c in process.net_connections(kind="tcp") if c.status == psutil.CONN_ESTABLISHED]
+        ports = {port for _, port in listening(pid)}
+        return process.memory_info().rss, sum(1 for c in established if c.laddr and c.laddr.port in ports)
+    except (psutil.Error, OSError):
+        return 0, 0
+
+
+def _parent(pid: int) -> str:
+    try:
+        parent = psutil.Process(pid).parent()
+        return f"{parent.name()} ({parent.pid})" if parent is not None else ""
+    except psutil.Error:
+        return ""
+
+
+async def _examined(server: FoundServer, http: aiohttp.ClientSession) -> FoundServer:
+    """Ask it how it is. Its sessions are counted only where that makes it load nothing that it has not."""
+    if not server.runs or not server.url:
+        return server
+    api = Api(server.address, http)
+    try:
+        health = await asyncio.wait_for(api.get("/global/health"), ANSWERS_WITHIN)
+        if not isinstance(health, dict) or not health.get("healthy"):
+            return server
+        known = replace(server, state="healthy", version=clean(str(health.get("version", "")))[:64])
+        sessions = await asyncio.wait_for(api.get("/session", limit=1000), ANSWERS_WITHIN)
+        return replace(known, sessions=len(sessions)) if isinstance(sessions, list) else known
+    except LockedError:
+        return replace(server, state="locked")
+    except (CallError, asyncio.TimeoutError):
+        return server

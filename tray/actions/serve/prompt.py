@@ -1,0 +1,233 @@
+"""Prompting a server and following the turn to its end, as a script wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from tray.core.calls import CallError
+from tray.core.text import clean, last_line
+from tray.opencode.api import Api, LockedError
+from tray.opencode.json import WRONG, without_halves
+from tray.opencode.sse import Decoder
+
+SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Turn:
+    """One prompt and what came of it."""
+
+    session: str = ""
+    ok: bool = False
+    error: str = ""  # why it failed, or was stopped
+    output: str = ""  # all that the agent wrote
+    seconds: float = 0.0
+    cost: float = 0.0
+    tokens: int = 0  # that the model wrote
+    tools: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """Its last line, or what went wrong."""
+        return self.error or last_line(self.output, 200)
+
+
+class PromptError(Exception):
+    """The server did not take the prompt; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Who wants to know what happens: text as it is written, events as `opencode run --format json` writes them."""
+
+    text: Callable[[str], None] = lambda _: None
+    event: Callable[[Json], None] = lambda _: None
+    notice: Callable[[str], None] = lambda _: None  # that somebody has to do something
+
+
+async def send(
+    api: Api, prompt: str, sink: Sink, *, directory: str = "", files: Sequence[Path] = (), session: str = ""
+) -> Turn:
+    """Prompt, in a new session or this one, and wait for the end of the turn. Raises PromptError.
+
+    When cancelled, the turn is stopped as well.
+    """
+    turn, begun = Turn(session), time.monotonic()
+    parts = [{"type": "text", "text": prompt}, *map(_file_part, files)]
+    try:
+        async with api.stream("/global/event") as stream:
+            if not turn.session:
+                made = await api.post("/session", directory, {})
+                turn.session = str(made["id"])
+            following = _Following(turn, sink)
+            await api.post(f"/session/{turn.session}/prompt_async", directory, {"parts": parts})
+            try:
+                await following.follow(stream, api)
+            except asyncio.CancelledError:
+                await asyncio.shield(_stop(api, turn.session, directory))
+                turn.error = "stopped"
+                raise
+            await _sum_up(api, turn, directory)
+    except LockedError:
+        raise PromptError("it wants another password: put it under [[servers]] in the settings") from None
+    except (CallError, aiohttp.ClientError) as error:
+        raise PromptError(str(error)) from error
+    except (KeyError, TypeError) as error:
+        raise PromptError("it made no session") from error
+    finally:
+        turn.seconds = time.monotonic() - begun
+    return turn
+
+
+def _file_part(file: Path) -> Json:
+    mime = mimetypes.guess_type(file.name)[0] or "text/plain"
+    return {"type": "file", "mime": mime, "filename": file.name, "url": file.resolve().as_uri()}
+
+
+async def _stop(api: Api, session: str, directory: str) -> None:
+    try:
+        await api.post(f"/session/{session}/abort", directory)
+    except (CallError, LockedError):
+        return  # it is gone, and the turn with it
+
+
+class _Following:
+    """Reads the events of one session until its turn ends."""
+
+    def __init__(self, turn: Turn, sink: Sink) -> None:
+        self._turn = turn
+        self._sink = sink
+        self._prompts: set[str] = set()  # messages of the person
+        self._written: dict[str, str] = {}  # by part, what was told of its text
+        self._began = False
+
+    async def follow(self, stream: aiohttp.StreamReader, api: Api) -> None:
+        """Raises CallError if the stream ends first, or the server answers no more."""
+        decoder = Decoder()
+        while True:
+            try:
+                chunk = await asyncio.wait_for(stream.readany(), SILENCE)
+            except asyncio.TimeoutError:
+                await api.get("/global/health")
+                continue
+            if not chunk:
+                raise CallError("the connection was lost before the turn ended")
+            for text in decoder.feed(chunk):
+                if self._happened(_decoded(text)):
+                    return
+
+    def _happened(self, event: Json) -> bool:
+        """Take one event; whether it ended the turn."""
+        kind, told = event.get("type"), event.get("properties")
+        if not isinstance(told, dict) or _session_of(told) != self._turn.session:
+            return False
+        if kind == "message.updated":
+            info = _table(told.get("info"))
+            if info.get("role") == "user":
+                self._prompts.add(str(info.get("id")))
+        elif kind == "message.part.delta" and told.get("field") == "text":
+            self._wrote(str(told.get("messageID")), str(told.get("partID")), str(told.get("delta", "")))
+        elif kind == "message.part.updated":
+            self._part(_table(told.get("part")))
+        elif kind == "session.error":
+            error = _table(told.get("error"))
+            self._turn.error = _reason(error)
+            self._sink.event(_line("error", self._turn.session, error=error))
+        elif kind in ("permission.asked", "question.asked"):
+            what = "permission" if kind == "permission.asked" else "an answer"
+            self._sink.notice(f"waits for {what}: opencode-tray reply {clean(str(told.get('id')))}")
+        elif kind == "session.status":
+            state = _table(told.get("status")).get("type")
+            self._began |= state != "idle"
+            return self._began and state == "idle"
+        elif kind == "session.idle":
+            return self._began
+        return False
+
+    def _part(self, part: Json) -> None:
+        kind, name = part.get("type"), str(part.get("id"))
+        ended = bool(_table(part.get("time")).get("end"))
+        if kind == "text" and not part.get("synthetic"):
+            text, before = str(part.get("text", "")), self._written.get(name, "")
+            if text.startswith(before):
+                self._wrote(str(part.get("messageID")), name, text[len(before) :])
+            if ended and str(part.get("messageID")) not in self._prompts:
+                self._sink.event(_line("text", self._turn.session, part=part))
+        elif kind in ("step-start", "step-finish"):
+            self._sink.event(_line(kind.replace("-", "_"), self._turn.session, part=part))
+        elif kind == "tool" and _table(part.get("state")).get("status") in ("completed", "error"):
+            self._turn.tools.append(str(part.get("tool")))
+            self._sink.event(_line("tool_use", self._turn.session, part=part))
+
+    def _wrote(self, message: str, part: str, text: str) -> None:
+        if not text or message in self._prompts or not self._began:
+            return
+        if self._turn.output and part not in self._written:
+            text = f"\n{text}"
+            self._written[part] = text[1:]
+        else:
+            self._written[part] = self._written.get(part, "") + text
+        self._turn.output += text
+        self._sink.text(text)
+
+
+async def _sum_up(api: Api, turn: Turn, directory: str) -> None:
+    """How it ended, by the last message: an error may have been told while nobody listened."""
+    listed = await api.get(f"/session/{turn.session}/message", directory, limit=50)
+    infos = [_table(_table(one).get("info")) for one in (listed if isinstance(listed, list) else ())]
+    since = next((n for n in range(len(infos) - 1, -1, -1) if infos[n].get("role") == "user"), 0)
+    answers = [info for info in infos[since:] if info.get("role") == "assistant"]
+    for info in answers:
+        turn.cost += info.get("cost") or 0
+        turn.tokens += _table(info.get("tokens")).get("output") or 0
+    last = answers[-1] if answers else {}
+    if last.get("error"):
+        turn.error = _reason(_table(last["error"]))
+    elif last.get("finish") == "tool-calls" and not turn.error:
+        turn.error = "ended before it was done: a permission was rejected"
+    elif not answers and not turn.error:
+        turn.error = "no answer"
+    turn.ok = not turn.error
+
+
+def _table(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _reason(error: Json) -> str:
+    if error.get("name") == "MessageAbortedError":
+        return "stopped"
+    return clean(str(_table(error.get("data")).get("message") or error.get("name") or "failed"))
+
+
+def _session_of(told: Json) -> str:
+    for holder in (told, told.get("info"), told.get("part")):
+        if isinstance(holder, dict) and isinstance(holder.get("sessionID"), str):
+            return str(holder["sessionID"])
+    return ""
+
+
+def _decoded(text: bytes) -> Json:
+    for tried in (text, without_halves(text)):
+        try:
+            event = msgspec.json.decode(tried)
+        except WRONG:
+            continue
+        payload = event.get("payload") if isinstance(event, dict) else None
+        return payload if isinstance(payload, dict) else {}
+    return {}
+
+
+def _line(kind: str, session: str, **more: Any) -> Json:
+    return {"type": kind, "timestamp": time.time_ns() // 1_000_000, "sessionID": session, **more}
