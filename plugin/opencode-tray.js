@@ -48,6 +48,9 @@ const LIMITS_MOST = 500
 const CALLS_MOST = 4 // of the tray, at once
 const HOSTS_MOST = 8
 const LOG_MOST = 1024 * 1024
+const SERVICES = "services" // that they changed; no event of OpenCode's
+const SERVICES_EVERY = SECOND
+const SERVICES_MOST = 100
 
 /** JSON's spelling of a surrogate without its other half, as left by cutting a text within an emoji. */
 const HALF_A_CHARACTER = /\\ud[89a-f]/
@@ -346,6 +349,13 @@ function withCommand(request, command) {
   return command.length > TEXT_MOST ? { ...told, more: true } : told
 }
 
+/** MCP servers by name, or LSP servers in a list: how each is, and why. */
+function servicesInfo(told) {
+  const trimmed = (one) => bounded(pick(isRecord(one) ? one : {}, ["id", "name", "status", "error"]))
+  if (Array.isArray(told)) return told.slice(0, SERVICES_MOST).map(trimmed)
+  return Object.fromEntries(Object.entries(told).slice(0, SERVICES_MOST).map(([name, one]) => [cut(name), trimmed(one)]))
+}
+
 const todoInfo = (todos) => todos.slice(0, 100).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
 
 function errorInfo({ sessionID, error }) {
@@ -568,6 +578,8 @@ const FOLLOW = {
   "message.updated": (watcher, { info }, type) => followMessage(watcher, info, type),
   "message.part.updated": (watcher, { part }) => followPart(watcher, part),
   "message.part.delta": (watcher, properties) => followDelta(watcher, properties),
+  "mcp.tools.changed": (watcher) => watcher.tell(SERVICES, {}),
+  "lsp.updated": (watcher) => watcher.tell(SERVICES, {}),
   "vcs.branch.updated": (watcher, { branch }, type) => watcher.tell(type, isText(branch) && { branch: cut(branch) }),
 }
 
@@ -1087,6 +1099,7 @@ class Link {
   #asked // of these, bytes sent before the ping that is not answered yet
   #heardAt = 0 // the tray's last ping
   #limitsTold = false
+  #services // a timer
   #calls = 0
 
   constructor(instance, url) {
@@ -1140,6 +1153,7 @@ class Link {
   /** Sends an event that is news, or keeps it until the snapshot is sent. */
   event(event) {
     if (!this.isOpen) return
+    if (event.type === SERVICES) return this.#sendServicesSoon()
     if (this.#queue) {
       if (this.#queue.length < QUEUE_MOST) this.#queue.push(event)
       else this.#stale = true
@@ -1195,6 +1209,25 @@ class Link {
     if (!this.isOpen) return
     if (limits) this.#send({ type: "snapshot", limits })
     else this.#limitsTold = false
+    this.#sendServicesSoon()
+  }
+
+  /** How the MCP and LSP servers are: asked for only once a session works, as OpenCode starts them when it is asked. */
+  async #sendServices() {
+    const { opencode } = this.instance
+    if (opencode.isOld) return
+    const mcp = await tryAsk(() => opencode.get("/mcp"))
+    const lsp = await tryAsk(() => opencode.get("/lsp"))
+    if (!this.isOpen) return
+    const told = { type: "snapshot", ...(isRecord(mcp) && { mcp: servicesInfo(mcp) }), ...(Array.isArray(lsp) && { lsp: servicesInfo(lsp) }) }
+    if (told.mcp || told.lsp) this.#send(told)
+  }
+
+  #sendServicesSoon() {
+    this.#services ??= later(() => {
+      this.#services = undefined
+      this.#sendServices()
+    }, SERVICES_EVERY)
   }
 
   /** Bytes that the tray has not read. Bun's own count is always 0, so what follows the last pong counts. */
@@ -1341,6 +1374,8 @@ class Link {
     this.#heardAt = 0
     this.#drain?.cancel()
     this.#drain = undefined
+    this.#services?.cancel()
+    this.#services = undefined
     this.#again?.cancel()
     this.#timer?.cancel()
     if (!replaced) this.#retry(`closed with ${code}`)

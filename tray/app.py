@@ -20,32 +20,56 @@ from tray.core.answers import RequestKey
 from tray.core.board import EVERYTHING, Board
 from tray.core.calls import CallError, Why
 from tray.core.choices import (
+    AttachServer,
     Choice,
     ChooseLabel,
+    CleanServers,
     CopyAttachCommand,
+    CopyServerAddress,
     CopySessionID,
     Done,
     GoTo,
     GoToNext,
     OpenInBrowser,
+    OpenServer,
     OpenSettings,
+    PromptServer,
     Quit,
     Respond,
     RespondInWords,
+    RestartServer,
     RotateToken,
     RunDoctor,
     SendDraft,
+    ServerChoice,
+    ShowServerLog,
+    StartServer,
+    StopServer,
+    StopServers,
     Surface,
 )
 from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
+from tray.core.places import HttpServer
 from tray.core.problem import Problem
-from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, ON_MACHINE, PORT, SERVERS, SOUND, SPEAK, Settings
+from tray.core.settings import (
+    HOST,
+    ICON_COUNT,
+    ICON_STYLE,
+    ON_MACHINE,
+    ON_NETWORK,
+    PORT,
+    SERVERS,
+    SOUND,
+    SPEAK,
+    Settings,
+)
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
 from tray.storage.files import write_privately
+from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings, template
 from tray.storage.token import Token, TokenError
 from tray.surfaces.commands import Commands
@@ -100,17 +124,19 @@ class App:
         self._listener = Listener(token, self.apply, now)
         self._discovery: Discovery | None = None  # from its first look on
         call = self._call
+        ladder = Ladder(lambda: self._settings, call, self._started_servers)
         self._replies = Replies(self._fleet, self.apply, call, self._record, now)
         self._actions = Actions(
             self._fleet,
             self._board,
             self._replies,
-            Ladder(lambda: self._settings, call),
+            ladder,
             call,
             ask_text,
             self.apply,
             now,
         )
+        self._ladder = ladder
         self._control = Control(self.status, Commands(self._fleet, self._board, self.choose))
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
@@ -165,17 +191,38 @@ class App:
 
     async def _discover(self) -> None:
         """Look for OpenCodes that have no plugin; what that needs is loaded only now, when plugins can connect."""
-        from tray.sources.discovery import Discovery  # noqa: PLC0415
+        from tray.sources.discovery import Discovery, Wishes  # noqa: PLC0415
+
+        def wishes() -> Wishes:
+            settings = self._settings
+            return Wishes(settings[ON_MACHINE], settings[ON_NETWORK], settings[SERVERS])
 
         self._discovery = Discovery(
-            self.apply,
-            now,
-            self._fleet.servers.values,
-            lambda: self._settings[SERVERS],
-            lambda: self._settings[ON_MACHINE],
-            os.environ,
+            self.apply, now, self._fleet.servers.values, self._started_servers, wishes, os.environ
         )
         await self._discovery.start()
+
+    def _started_servers(self) -> list[HttpServer]:
+        """The servers that were started here and run, each with its password; on a thread of its own.
+
+        While we are at it: a log that has become long is begun anew.
+        """
+        from tray.system.daemons import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
+
+        found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started).process()]
+        for server in found:
+            rotate(Path(server.log))
+        return [HttpServer(server.url, server.username, server.password) for server in found]
+
+    async def _on_servers(self, choice: ServerChoice) -> Done:
+        from tray.actions.serve.deeds import ServerDeeds  # noqa: PLC0415  # psutil is not needed at the start
+
+        deeds = ServerDeeds(self._paths, lambda: self._settings, self._ladder, ask_text)
+        done = await deeds.carry_out(choice)
+        if self._discovery is not None:
+            await self._discovery.look()
+        self._refresh_soon(0)
+        return done
 
     async def _call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
         """Ask whoever tells of this server (a `core.calls.Call`). Raises CallError."""
@@ -295,6 +342,7 @@ class App:
             monochrome=self._settings[ICON_STYLE] == "monochrome",
             show_count=self._settings[ICON_COUNT],
             problems=tuple(self._problems.values()),
+            started=self._discovery.started if self._discovery is not None else frozenset(),
         )
         return self._views.view(look, now())
 
@@ -309,6 +357,19 @@ class App:
                 return await self._run_doctor()
             case RotateToken():
                 return await self._rotate_token()
+            case (
+                StartServer()
+                | StopServer()
+                | StopServers()
+                | RestartServer()
+                | PromptServer()
+                | OpenServer()
+                | AttachServer()
+                | CopyServerAddress()
+                | ShowServerLog()
+                | CleanServers()
+            ):
+                return await self._on_servers(choice)
             case Quit():
                 self.stop()
                 return Done("The tray stops. Agents go on")
@@ -436,6 +497,8 @@ def _name_of(choice: Choice) -> str:
     """What a person was about, as the title of what is said of it."""
     if isinstance(choice, (Respond, RespondInWords, ChooseLabel, SendDraft)):
         return "Your answer"
+    if isinstance(choice, ServerChoice):
+        return "OpenCode's servers"
     return _NAMES.get(type(choice), "Your session")
 
 

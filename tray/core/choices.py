@@ -197,6 +197,72 @@ class Unmute:
 
 
 @dataclass(frozen=True, slots=True)
+class StartServer:
+    """Start a server of OpenCode in this directory; None: ask me for it."""
+
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopServer:
+    """Stop the server at this address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopServers:
+    """Stop all servers that were started here."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartServer:
+    """Stop the server at this address, and start it as it was."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptServer:
+    """Ask me for a prompt, and begin a session with it at this address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenServer:
+    """Open the web page of the server at this address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachServer:
+    """Open OpenCode's terminal UI on the server at this address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyServerAddress:
+    """Put the server's address on the clipboard."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowServerLog:
+    """Open the log of the server at this address."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanServers:
+    """Forget the servers that have ended, and their logs."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSettings:
     """Open the settings file in the person's editor."""
 
@@ -233,4 +299,27 @@ SessionChoice = (
     | Dismiss
 )
 AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
-Choice = SessionChoice | AnswerChoice | GoToNext | Mute | Unmute | OpenSettings | RunDoctor | RotateToken | Quit
+ServerChoice = (
+    StartServer
+    | StopServer
+    | StopServers
+    | RestartServer
+    | PromptServer
+    | OpenServer
+    | AttachServer
+    | CopyServerAddress
+    | ShowServerLog
+    | CleanServers
+)
+Choice = (
+    ServerChoice
+    | SessionChoice
+    | AnswerChoice
+    | GoToNext
+    | Mute
+    | Unmute
+    | OpenSettings
+    | RunDoctor
+    | RotateToken
+    | Quit
+)

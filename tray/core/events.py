@@ -14,6 +14,7 @@ from tray.core.model import (
     RequestKind,
     Retry,
     Server,
+    Service,
     Session,
     SessionKey,
     Todo,
@@ -89,6 +90,7 @@ class SnapshotTaken:
     todos: Mapping[str, tuple[Todo, ...]] | None = None
     limits: Mapping[str, int] | None = None
     branch: str | None = None
+    services: tuple[Service, ...] | None = None
 
     def requests(self, kind: RequestKind) -> tuple[Request, ...] | None:
         """The section of one kind."""

@@ -211,7 +211,8 @@ class Fleet:
         if snapshot.limits is not None:
             self.limits[server.id] = dict(snapshot.limits)
         branch = server.branch if snapshot.branch is None else snapshot.branch
-        self._put_server(replace(server, branch=branch, confirmed=True))
+        services = server.services if snapshot.services is None else snapshot.services
+        self._put_server(replace(server, branch=branch, services=services, confirmed=True))
         if snapshot.sessions is not None:
             self._sessions_told(server.id, snapshot, at)
         if snapshot.activities is not None:

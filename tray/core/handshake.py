@@ -22,4 +22,4 @@ def proof(side: Side, token: str, instance: str, hello_nonce: str, challenge_non
 
 def same(one: str, other: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))

@@ -167,6 +167,9 @@ SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
 ON_MACHINE = Setting(
     "discovery.processes", True, "true or false", "find OpenCodes of this machine that have no plugin", _flag
 )
+ON_NETWORK = Setting(
+    "discovery.mdns", False, "true or false", "find servers that announce themselves on the network", _flag
+)
 DEBUG = Setting("log.debug", False, "true or false", "a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -187,6 +190,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     TERMINAL,
     OPENCODE,
     ON_MACHINE,
+    ON_NETWORK,
     DEBUG,
     HOSTS,
     SERVERS,

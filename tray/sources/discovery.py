@@ -8,7 +8,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -22,6 +23,9 @@ from tray.sources.local.sessions import LocalSessions
 from tray.system import processes
 from tray.system.watch import ARRIVALS, FolderWatch
 
+if TYPE_CHECKING:
+    from tray.system.mdns import Announced
+
 log = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 2.0  # s that what listens gets to show that it is OpenCode
@@ -34,10 +38,19 @@ STOP_TIMEOUT = 0.5  # s
 Known = tuple[int, float]  # a process: its number and its start
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Where a person wants OpenCodes to be looked for."""
+
+    processes: bool
+    network: bool
+    servers: tuple[HttpServer, ...]
+
+
 class Discovery:
     """Finds OpenCodes that have no plugin, and has them followed. `report` gets every fact, on the loop's thread.
 
-    `servers` says who is known by now, `accounts` which servers are set, `on_machine` whether processes are looked for.
+    `wishes` says where to look, `servers` who is known by now, `started` which servers were started here.
     """
 
     def __init__(
@@ -45,19 +58,21 @@ class Discovery:
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
         servers: Callable[[], Collection[Server]],
-        accounts: Callable[[], tuple[HttpServer, ...]],
-        on_machine: Callable[[], bool],
+        started: Callable[[], Collection[HttpServer]],
+        wishes: Callable[[], Wishes],
         environment: Mapping[str, str],
     ) -> None:
         self._now = now
         self._servers = servers
-        self._accounts = accounts
-        self._on_machine = on_machine
+        self._started = started
+        self._wishes = wishes
         self._environment = environment
         self._http = HttpServers(report, now)
         self._local = LocalSessions(report, now)
         self._arrivals = FolderWatch(ARRIVALS, self._look_soon)
+        self._announced: Announced | None = None
         self._processes: list[OpenCodeProcess] = []
+        self._accounts: dict[str, HttpServer] = {}  # of the servers that were started here
         self._urls: dict[Known, str] = {}  # where a process answers; "": nowhere
         self._ends: dict[Known, int] = {}  # a file descriptor that tells of a process's end
         self._looking = asyncio.Lock()
@@ -82,6 +97,8 @@ class Discovery:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
         self._arrivals.stop()
+        if self._announced is not None:
+            await self._announced.stop()
         await self._http.stop()
 
     def reread_all(self) -> None:
@@ -93,12 +110,20 @@ class Discovery:
         """Ask an HTTP server (a `core.calls.Call`). Raises CallError."""
         return await self._http.call(server_id, method, params)
 
+    @property
+    def started(self) -> frozenset[str]:
+        """The addresses of the servers that were started here and ran at the last look."""
+        return frozenset(self._accounts)
+
     # ------------------------------------------------------------------ who is there
 
     async def look(self) -> None:
         """Look for processes, and at their ports; then arrange who follows whom."""
         async with self._looking:
-            self._processes = await asyncio.to_thread(running) if self._on_machine() else []
+            wishes = self._wishes()
+            await self._listen(wishes)
+            self._processes = await asyncio.to_thread(running) if wishes.processes else []
+            self._accounts = {one.url.rstrip("/"): one for one in await asyncio.to_thread(self._started)}
             alive = {(one.pid, one.started) for one in self._processes}
             self._urls = {known: url for known, url in self._urls.items() if known in alive}
             fresh = [one for one in self._processes if (one.pid, one.started) not in self._urls]
@@ -134,7 +159,7 @@ class Discovery:
 
     def _addresses(self) -> Iterable[Address]:
         by_url = {self._urls.get((one.pid, one.started), ""): one for one in self._processes}
-        accounts = {account.url.rstrip("/"): account for account in self._accounts()}
+        accounts = self._accounts | {account.url.rstrip("/"): account for account in self._wishes().servers}
         for url, account in accounts.items():
             password = account.password or self._environment.get(account.password_env, "")
             process = by_url.get(url)
@@ -143,6 +168,20 @@ class Discovery:
             if url and url not in accounts:
                 username = process.environment.get("OPENCODE_SERVER_USERNAME") or "opencode"
                 yield Address(url, username, process.environment.get("OPENCODE_SERVER_PASSWORD", ""), process.pid)
+        for url in self._announced.urls.values() if self._announced is not None else ():
+            if url not in accounts:
+                yield Address(url, trusted=False)
+
+    async def _listen(self, wishes: Wishes) -> None:
+        """Listen to the network, if that is wished; what it needs is loaded only then."""
+        if wishes.network and self._announced is None:
+            from tray.system.mdns import Announced  # noqa: PLC0415
+
+            self._announced = Announced(self.arrange)
+            await self._announced.start()
+        elif not wishes.network and self._announced is not None:
+            await self._announced.stop()
+            self._announced = None
 
     # ------------------------------------------------------------------ when to look again
 

@@ -20,6 +20,7 @@ from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
 from tray.core.text import clean
+from tray.sources.dashboard import Dashboard, decode_post
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, decode_answer, lost
 from tray.sources.seed import call_seed, read_seed_snapshot
@@ -54,6 +55,8 @@ class Listener:
         self._own_names: frozenset[str] = frozenset()
         self._application = web.Application(middlewares=[self._guard])
         self._application.router.add_get("/", self._plugin)
+        self._application.router.add_post("/events", self._posted)
+        self._dashboard = Dashboard(report, now)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -94,7 +97,10 @@ class Listener:
             await self._runner.cleanup()
 
     def sweep(self) -> None:
-        """End the connections that have sent no request since the sweep before: aiohttp waits for one for ever."""
+        """End the connections that have sent no request since the sweep before: aiohttp waits for one for ever.
+
+        And grey the dashboards that have been silent for long.
+        """
         server = self._runner.server if self._runner is not None else None
         connections = set(server.connections) if server is not None else set()
         silent = connections - self._spoken
@@ -102,6 +108,7 @@ class Listener:
             if connection.transport is not None:
                 connection.transport.abort()
         self._silent = silent
+        self._dashboard.sweep()
         self._spoken &= connections
 
     def close_all(self, why: str) -> None:
@@ -135,6 +142,8 @@ class Listener:
             raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))
         if not self._is_own(request.host):
             raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {request.host[:80]!r}"))
+        if request.method == "POST" and request.path == "/events":
+            return await handler(request)
         if "upgrade" not in request.headers.get("Connection", "").lower():
             return web.Response(status=426, text=f"OpenCode Tray {__version__}: plugins connect here by WebSocket\n")
         return await handler(request)
@@ -151,6 +160,18 @@ class Listener:
     def _refusal(self, request: web.Request, why: str) -> str:
         log.warning("refused %s: %s", request.remote, why)
         return f"refused: {why}\n"
+
+    # ------------------------------------------------------------------ opencode-dashboard's plugin
+
+    async def _posted(self, request: web.Request) -> web.Response:
+        """One event. The key it is sent with is our token."""
+        if not same(request.headers.get("X-API-Key", ""), self._token()):
+            raise web.HTTPUnauthorized(text=self._refusal(request, "wrong X-API-Key: it has to be the tray's token"))
+        try:
+            self._dashboard.take(decode_post(await request.read()))
+        except FrameError as error:
+            raise web.HTTPBadRequest(text=f"no event: {error}\n") from error
+        return web.json_response({"success": True})
 
     # ------------------------------------------------------------------ plugins
 

@@ -11,9 +11,10 @@ import msgspec
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.fleet import MAX_SESSIONS
-from tray.core.model import Activity, Request, Retry, Todo, Tokens
+from tray.core.model import Activity, Request, Retry, Service, Todo, Tokens
 from tray.core.text import last_line
 from tray.opencode.json import WRONG
+from tray.opencode.services import services_of
 from tray.sources.shapes import (
     LATEST,
     OUTPUT,
@@ -78,6 +79,8 @@ class _Snapshot(msgspec.Struct):
     todos: msgspec.Raw = ABSENT
     limits: msgspec.Raw = ABSENT
     branch: msgspec.Raw = ABSENT
+    mcp: msgspec.Raw = ABSENT
+    lsp: msgspec.Raw = ABSENT
 
 
 _snapshot = msgspec.json.Decoder(_Snapshot)
@@ -103,6 +106,7 @@ def decode_snapshot(server_id: str, raw: bytes, at: int) -> SnapshotTaken:
         todos=_todos(told.todos),
         limits=_limits(told.limits),
         branch=None if branch is None else branch[:SHORT],
+        services=_services(told.mcp, told.lsp),
     )
 
 
@@ -136,6 +140,11 @@ def _limits(section: msgspec.Raw) -> dict[str, int] | None:
         return None
     sizes = {key: _one(value, float) or 0 for key, value in table.items()}
     return {key: int(size) for key, size in sizes.items() if 0 < size <= LATEST}
+
+
+def _services(mcp: msgspec.Raw, lsp: msgspec.Raw) -> tuple[Service, ...] | None:
+    told = _one(mcp, object), _one(lsp, object)
+    return None if told == (None, None) else services_of(*told)[:MAX_LISTED]
 
 
 def _one(raw: msgspec.Raw, shape: type[V]) -> V | None:

@@ -24,7 +24,7 @@ from tray.core.choices import (
     Unmute,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Server, Status
+from tray.core.model import Status
 from tray.core.text import amount, shorten
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import details, row_label, title
@@ -68,14 +68,6 @@ def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
     if row.status.urgency <= Status.BUSY.urgency and row.status is not Status.ERROR:
         deeds.insert(0, Item("stop", "Stop", children=(Item("sure", f"Yes, stop “{name}”", Stop(key)),)))
     return [Separator("deeds"), *deeds]
-
-
-def server_entries(server: Server) -> tuple[Entry, ...]:
-    """A server's line."""
-    state = "" if server.connected else " — disconnected"
-    state += f" — {server.problem}" if server.problem else "" if server.verified else " — watch only"
-    told = f"{server.name}@{server.host} · OpenCode {server.opencode or '?'}"
-    return (Item(server.id, shorten(told, 50) + state),)
 
 
 def today(rows: Iterable[Row], at: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,8 @@ from tray.core.text import age, shorten
 from tray.surfaces.answers import answer_entry
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import project, row_label, title
-from tray.surfaces.submenus import mute_label, mute_menu, server_entries, session_entries, today
+from tray.surfaces.server_menu import server_entries, starting_entries
+from tray.surfaces.submenus import mute_label, mute_menu, session_entries, today
 from tray.surfaces.view import IconView, TrayView
 
 ROOM = 20  # rows that a menu shows without scrolling; whoever needs a person is shown all the same
@@ -41,6 +43,7 @@ class Look:
     monochrome: bool = False
     show_count: bool = True
     problems: tuple[str, ...] = ()
+    started: frozenset[str] = frozenset()  # the addresses of the servers that were started here
 
 
 class Views:
@@ -134,8 +137,7 @@ class Views:
         entries: list[Entry] = [Item(f"problem:{text}", f"⚠ {shorten(text, 58)}") for text in look.problems]
         if any(map(self._board.count, Status)):
             entries += [Item("all", "All sessions", children=self._all_sessions(at)), Item("today", self._sums(at))]
-        if self._fleet.servers:
-            entries.append(Item("servers", "Servers", children=self._servers()))
+        entries.append(Item("servers", "Servers", children=self._servers(look)))
         mutes = self._fleet.mutes
         entries += [
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
@@ -164,14 +166,18 @@ class Views:
         facts = (row, age(at - row.since), fleet.mutes, fleet.limits.get(row.server.id), len(fleet.tree(row.key)))
         return self._once(("session", row.session.id), facts, partial(session_entries, fleet, row, at))
 
-    def _servers(self) -> tuple[Entry, ...]:
+    def _servers(self, look: Look) -> tuple[Entry, ...]:
         servers = self._fleet.servers.values()
         ordered = sorted(servers, key=lambda server: (not server.connected, server.name, server.id))
         shown: list[Entry] = []
         for server in ordered[:FOLD]:
-            shown += self._once(("server", server.id), server, partial(server_entries, server))
+            ours = server.url is not None and server.url.rstrip("/") in look.started
+            make = partial(server_entries, server, started_here=ours)
+            shown += self._once(("server", server.id), (server, ours), make)
         rest = [Item("rest", f"… and {len(ordered) - FOLD} more")] if len(ordered) > FOLD else []
-        return (*shown, *rest)
+        here = socket.gethostname()
+        folders = {server.directory for server in servers if server.host in ("", here)}
+        return (*shown, *rest, *starting_entries(folders, any_started=bool(look.started)))
 
 
 def _row_entries(row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:

@@ -12,7 +12,7 @@ import shutil
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -36,8 +36,11 @@ SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal
 class Ladder:
     """Takes a person to a session."""
 
-    def __init__(self, settings: Callable[[], Settings], call: Call) -> None:
+    def __init__(
+        self, settings: Callable[[], Settings], call: Call, started: Callable[[], Collection[HttpServer]] = tuple
+    ) -> None:
         self._settings = settings
+        self._started = started  # the servers that were started here
         self._call = call
         self._under_way: set[SessionKey] = set()
 
@@ -93,6 +96,14 @@ class Ladder:
         """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
         port = str(self._settings()[PORT])
         return await self._open([sys.executable, "-I", "-m", "tray", *words, "--port", port, "--", name], "", None)
+
+    async def attach(self, url: str, directory: str) -> Done:
+        """Open OpenCode's terminal UI on a server, in a new terminal."""
+        command = [self._opencode(), "attach", url, "--dir", directory]
+        opened = await self._open(command, "", url)
+        if opened is not None:
+            return Done(f"Opened it in {opened}")
+        return await self._give_command(shlex.join(["opencode", *command[1:]]), _missing(command))
 
     # ------------------------------------------------------------------ its own terminal, or a new one
 
@@ -151,9 +162,9 @@ class Ladder:
         if shutil.which(command[0]) is None:
             return None  # a terminal would open, and say no more than that
         environment: dict[str, str] = {}
-        account = self._account(url)
-        if account is not None:
-            password = account.password or os.environ.get(account.password_env, "")
+        account = await asyncio.to_thread(self._account, url)
+        password = (account.password or os.environ.get(account.password_env, "")) if account is not None else ""
+        if account is not None and password:
             environment = {"OPENCODE_SERVER_USERNAME": account.username, "OPENCODE_SERVER_PASSWORD": password}
         preferred = shlex.split(self._settings()[TERMINAL], posix=sys.platform != "win32")
         return await open_terminal(command, folder=folder, environment=environment, preferred=preferred)
@@ -191,7 +202,8 @@ class Ladder:
     def _account(self, url: str | None) -> HttpServer | None:
         if url is None:
             return None
-        return next((one for one in self._settings()[SERVERS] if _address(one.url) == _address(url)), None)
+        known = (*self._settings()[SERVERS], *self._started())
+        return next((one for one in known if _address(one.url) == _address(url)), None)
 
 
 def is_here(server: Server) -> bool:

@@ -21,6 +21,8 @@ from tray.opencode.sse import Decoder
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
 
+LOCKED = "it wants another password: put it under [[servers]] in the settings"
+
 Json = dict[str, Any]
 
 
@@ -64,14 +66,10 @@ async def send(
     When cancelled, the turn is stopped as well.
     """
     turn, begun = Turn(session), time.monotonic()
-    parts = [{"type": "text", "text": prompt}, *map(_file_part, files)]
     try:
         async with api.stream("/global/event") as stream:
-            if not turn.session:
-                made = await api.post("/session", directory, {})
-                turn.session = str(made["id"])
             following = _Following(turn, sink)
-            await api.post(f"/session/{turn.session}/prompt_async", directory, {"parts": parts})
+            turn.session = await begin(api, prompt, directory=directory, files=files, session=session)
             try:
                 await following.follow(stream, api)
             except asyncio.CancelledError:
@@ -80,14 +78,29 @@ async def send(
                 raise
             await _sum_up(api, turn, directory)
     except LockedError:
-        raise PromptError("it wants another password: put it under [[servers]] in the settings") from None
+        raise PromptError(LOCKED) from None
     except (CallError, aiohttp.ClientError) as error:
         raise PromptError(str(error)) from error
-    except (KeyError, TypeError) as error:
-        raise PromptError("it made no session") from error
     finally:
         turn.seconds = time.monotonic() - begun
     return turn
+
+
+async def begin(api: Api, prompt: str, *, directory: str = "", files: Sequence[Path] = (), session: str = "") -> str:
+    """Begin a turn, in a new session or this one, without waiting for its end; the session's id. Raises PromptError."""
+    parts = [{"type": "text", "text": prompt}, *map(_file_part, files)]
+    try:
+        if not session:
+            made = await api.post("/session", directory, {})
+            session = str(_table(made).get("id") or "")
+            if not session:
+                raise PromptError("it made no session")
+        await api.post(f"/session/{session}/prompt_async", directory, {"parts": parts})
+    except LockedError:
+        raise PromptError(LOCKED) from None
+    except CallError as error:
+        raise PromptError(str(error)) from error
+    return session
 
 
 def _file_part(file: Path) -> Json:

@@ -15,17 +15,20 @@ import msgspec
 
 from tray.core.calls import CallError, Why
 from tray.core.events import (
+    ActivityReported,
     InstanceDisposed,
     RequestAsked,
     ServerConnected,
     ServerForgotten,
     ServerLost,
+    SnapshotTaken,
     SourceEvent,
 )
 from tray.core.model import RequestKind, Server, Source
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
 from tray.opencode.json import WRONG, without_halves
+from tray.opencode.services import read_services
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.calls import Calls
 from tray.sources.http.explained import with_command
@@ -39,6 +42,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s between two tries to connect
 STEADY = 20.0  # s after which a connection counts as one that held
 DIRECTORIES = 50  # of one server
 HELD = 5_000  # events that may wait for a snapshot of their directory
+SETTLED = 1.0  # s after a change of its MCP or LSP servers, in which there may be more
+SERVICES_CHANGED = ("mcp.tools.changed", "lsp.updated")
 READ_TIMEOUT = 60.0  # s for a snapshot
 OLDEST = "OpenCode before 1.1 cannot be followed over HTTP: run opencode-tray install-plugin"
 
@@ -63,6 +68,8 @@ class _Directory:
         self.server = server
         self.held: list[SourceEvent] | None = []
         self.has_limits = False
+        self.services: asyncio.TimerHandle | None = None  # when they are read next
+        self.has_services = False
 
 
 class Follower:
@@ -222,9 +229,11 @@ class Follower:
             return
         name = self._id(event.directory)
         told = decode_event(name, event.payload, self._now())
-        if not told:
-            return
         known = self._directories.get(event.directory)
+        if not told:
+            if known is not None and _kind.decode(event.payload).type in SERVICES_CHANGED:
+                self._read_services_soon(known)
+            return
         if known is None:
             if isinstance(told[0], InstanceDisposed):
                 return
@@ -236,6 +245,8 @@ class Follower:
             self._hand_on(known, one)
 
     def _hand_on(self, known: _Directory, event: SourceEvent) -> None:
+        if isinstance(event, ActivityReported) and not known.has_services:
+            self._read_services_soon(known)
         if isinstance(event, RequestAsked) and event.request.kind is RequestKind.PERMISSION and not event.request.whole:
             self._spawn(self._explain(known, event))
         if known.held is None:
@@ -279,6 +290,21 @@ class Follower:
         if not known.has_limits:
             known.has_limits = True
             self._report(await read_limits(known.server.id, read))  # takes OpenCode a second the first time
+
+    def _read_services_soon(self, known: _Directory) -> None:
+        """Only once a session works: asking before would make OpenCode start its MCP servers."""
+        known.has_services = True
+        if known.services is None:
+            known.services = asyncio.get_running_loop().call_later(SETTLED, self._read_services, known)
+
+    def _read_services(self, known: _Directory) -> None:
+        async def read() -> None:
+            services = await read_services(self.api, known.server.directory)
+            self._report(SnapshotTaken(known.server.id, services=services))
+
+        known.services = None
+        if self._directories.get(known.server.directory) is known:
+            self._spawn(read())
 
     async def _explain(self, known: _Directory, asked: RequestAsked) -> None:
         """OpenCode 1.1 tells the command of a permission in the tool's part alone: say the request again with it."""

@@ -1,0 +1,136 @@
+"""What can be done with servers from the menu: what `opencode-tray serve` does, with one line of what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import webbrowser
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp
+from typing_extensions import assert_never
+
+from tray.actions.open_file import open_file
+from tray.actions.program import opencode_program
+from tray.actions.serve.listing import FoundServer, clean_up, find_servers
+from tray.actions.serve.prompt import PromptError, begin
+from tray.actions.serve.start import ServeError, Wish, start
+from tray.actions.serve.stop import restart, stop
+from tray.core.choices import (
+    AttachServer,
+    CleanServers,
+    CopyServerAddress,
+    Done,
+    OpenServer,
+    PromptServer,
+    RestartServer,
+    ServerChoice,
+    ShowServerLog,
+    StartServer,
+    StopServer,
+    StopServers,
+)
+from tray.core.settings import SERVERS, Settings
+from tray.core.text import clean
+from tray.opencode.api import Api
+from tray.system.paths import Paths
+
+Ask = Callable[[str, str, str], Awaitable["str | None"]]
+
+
+class Going(Protocol):
+    """The ways to a server."""
+
+    async def attach(self, url: str, directory: str) -> Done:
+        """Open OpenCode's terminal UI on it."""
+
+    async def copy(self, text: str) -> Done:
+        """Put a text on the clipboard."""
+
+
+class ServerDeeds:
+    """Carries the choices out; lives on the loop's thread."""
+
+    def __init__(self, paths: Paths, settings: Callable[[], Settings], going: Going, ask: Ask) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._going = going
+        self._ask = ask
+
+    async def carry_out(self, choice: ServerChoice) -> Done:
+        """Do it; what came of it, once that is known."""
+        try:
+            return await self._carry_out(choice)
+        except ServeError as error:
+            return Done(str(error), ok=False)
+
+    async def _carry_out(self, choice: ServerChoice) -> Done:
+        match choice:
+            case StartServer(directory):
+                return await self._start(directory)
+            case CleanServers():
+                gone = await asyncio.to_thread(clean_up, self._paths)
+                return Done(f"Removed {len(gone)}: {', '.join(gone)}" if gone else "There was nothing to clean up")
+            case StopServers():
+                ours = [server for server in await self._found() if server.record is not None]
+                done = await asyncio.gather(*(stop(server, self._paths) for server in ours))
+                failed = [one.line for one in done if not one.ok]
+                return Done("; ".join(failed) if failed else f"Stopped {len(ours)}", ok=not failed)
+            case CopyServerAddress(url):
+                return await self._going.copy(url)
+            case _:
+                server = next((one for one in await self._found() if one.url == choice.url and one.runs), None)
+                if server is None:
+                    return Done("This server has ended, or is not on this machine", ok=False)
+                return await self._on_server(choice, server)
+
+    async def _on_server(
+        self,
+        choice: StopServer | RestartServer | PromptServer | OpenServer | AttachServer | ShowServerLog,
+        server: FoundServer,
+    ) -> Done:
+        match choice:
+            case StopServer():
+                return await stop(server, self._paths)
+            case RestartServer():
+                again = await restart(server, self._paths, os.environ)
+                return Done(f"{again.name} runs again", as_asked=False)
+            case PromptServer():
+                return await self._prompt(server)
+            case OpenServer():
+                opened = await asyncio.to_thread(webbrowser.open, server.url)
+                return Done("Opened its web page") if opened else await self._going.copy(server.url)
+            case AttachServer():
+                return await self._going.attach(server.url, server.directory)
+            case ShowServerLog():
+                if not server.log:
+                    return Done(f"{server.name} was not started here: its log is not known", ok=False)
+                return Done(await open_file(Path(server.log)))
+            case _:
+                assert_never(choice)
+
+    async def _start(self, directory: str | None) -> Done:
+        if directory is None:
+            directory = await self._ask("Start a server", "In which folder?", str(Path.home()))
+            if not directory:
+                return Done("Nothing was started")
+        program = opencode_program(self._settings())
+        server = await start(Wish(str(Path(directory).expanduser()), program), self._paths, os.environ)
+        return Done(f"Server {server.name} runs in {clean(server.directory)}", as_asked=False)
+
+    async def _prompt(self, server: FoundServer) -> Done:
+        text = await self._ask("Prompt", f"Tell OpenCode in {clean(server.directory)}:", "")
+        if not text:
+            return Done("Nothing was sent")
+        async with aiohttp.ClientSession() as http:
+            try:
+                await begin(Api(server.address, http), text)
+            except PromptError as error:
+                return Done(f"Not sent: {error}", ok=False)
+        return Done("Sent")
+
+    async def _found(self) -> list[FoundServer]:
+        accounts = self._settings()[SERVERS]
+        return await find_servers(self._paths, accounts, os.environ)

@@ -1,0 +1,83 @@
+"""OpenCode servers that announce themselves on the local network (`opencode serve --mdns`)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+from zeroconf import IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+log = logging.getLogger(__name__)
+
+SERVICE = "_http._tcp.local."  # what OpenCode announces itself as, with a name of its own
+NAME = re.compile(r"opencode-\d{1,5}( \(\d+\))?\._http\._tcp\.local\.", re.IGNORECASE)
+ASK_WITHIN = 3000  # ms
+MOST = 50  # servers: anybody on the network may announce some
+
+
+class Announced:
+    """Listens for announcements. `urls` are those of other machines; `changed` is called on the loop's thread."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.urls: dict[str, str] = {}  # by name
+        self._changed = changed
+        self._zeroconf: AsyncZeroconf | None = None
+        self._browser: AsyncServiceBrowser | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has been started."""
+        return self._zeroconf is not None
+
+    async def start(self) -> None:
+        """Begin to listen. A machine without a network is logged, and hears nothing."""
+        try:
+            self._zeroconf = AsyncZeroconf(ip_version=IPVersion.V4Only)
+        except OSError as error:
+            log.warning("the local network cannot be listened to: %s", error)
+            return
+        self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._heard])
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._browser is not None:
+            await self._browser.async_cancel()
+        if self._zeroconf is not None:
+            await self._zeroconf.async_close()
+        self._zeroconf = self._browser = None
+        self.urls.clear()
+
+    def _heard(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange, **_: Any
+    ) -> None:
+        if not NAME.fullmatch(name):
+            return
+        if state_change is ServiceStateChange.Removed:
+            if self.urls.pop(name, None) is not None:
+                self._changed()
+            return
+        task = asyncio.get_running_loop().create_task(self._ask(zeroconf, service_type, name), name=f"ask for {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
+        info = AsyncServiceInfo(service_type, name)
+        if not await info.async_request(zeroconf, ASK_WITHIN) or info.port is None:
+            return
+        addresses = [address for address in info.parsed_addresses() if address not in _own_addresses()]
+        if addresses and (name in self.urls or len(self.urls) < MOST):
+            self.urls[name] = f"http://{addresses[0]}:{info.port}"
+            self._changed()
+
+
+def _own_addresses() -> set[str]:
+    """What runs here is found here, and followed over loopback."""
+    return {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}
