@@ -56,21 +56,7 @@ class Running:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = folder / "settings.toml"
-        self.paths = Paths(
-            *(
-                folder / name
-                for name in (
-                    "settings.toml",
-                    "token",
-                    "cache.json",
-                    "audit.jsonl",
-                    "log",
-                    "plugin.js",
-                    "servers",
-                    "logs",
-                )
-            )
-        )
+        self.paths = Paths.inside(folder)
         self.told = Told()
         self.views: list[TrayView] = []
         monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)

@@ -12,7 +12,7 @@ from opencode import NEWEST, OpenCode, installed
 from tray.app import App
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.choices import Respond, Surface
-from tray.core.settings import PORT
+from tray.core.settings import ON_MACHINE, PORT
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.system.paths import Paths
@@ -27,9 +27,9 @@ ONCE = Permit(Verdict.ONCE)
 
 async def app_in(folder: Path) -> App:
     """An app at work in this folder."""
-    names = ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js")
-    paths = Paths(*(folder / name for name in names))
-    made = App(paths, load_settings(paths.settings, {}, {PORT.key: free_port()}), {}, Token(TOKEN), notify=False)
+    paths = Paths.inside(folder)
+    settings = load_settings(paths.settings, {}, {PORT.key: free_port(), ON_MACHINE.key: False})
+    made = App(paths, settings, {}, Token(TOKEN), notify=False)
     await made.start()
     return made
 

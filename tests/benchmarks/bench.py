@@ -33,7 +33,7 @@ from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
 from tray.app import App  # noqa: E402
 from tray.cli.run import collect_rarely  # noqa: E402
-from tray.core.settings import PORT, Settings  # noqa: E402
+from tray.core.settings import ON_MACHINE, PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
 from tray.storage.token import Token  # noqa: E402
 from tray.surfaces.view import TrayView  # noqa: E402
@@ -246,10 +246,8 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
 
     The events: one session after the other begins to work, 500 a second, told by a process of its own.
     """
-    paths = Paths(
-        *(folder / name for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js"))
-    )
-    settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port()})
+    paths = Paths.inside(folder)
+    settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port(), ON_MACHINE.key: False})
     collect_rarely()
     app = App(paths, settings, {}, Token(TOKEN), notify=False)
     port = await app.start()

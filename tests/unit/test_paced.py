@@ -21,7 +21,7 @@ def view(count: int, label: str) -> TrayView:
 def test_a_burst_is_shown_at_once_but_for_most_of_its_menus_of_which_the_last_follows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paced, "MENU_EVERY", 0.05)
+    monkeypatch.setattr(paced, "MENU_EVERY", 0.5)
     shown: list[TrayView] = []
 
     async def burst() -> None:

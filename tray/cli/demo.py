@@ -20,7 +20,7 @@ from tray.cli import OK
 from tray.cli.client import ClientSocket, NotRunningError, authenticate
 from tray.cli.run import Program
 from tray.core.handshake import Side
-from tray.core.settings import HOST, PORT
+from tray.core.settings import HOST, ON_MACHINE, PORT
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token, given_token, read_token
@@ -43,15 +43,10 @@ def demo(options: argparse.Namespace) -> int:
             raise NotRunningError(f"no tray to feed on port {settings[PORT]}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
-        own = Paths(
-            *(
-                Path(folder) / name
-                for name in ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js")
-            )
-        )
+        own = Paths.inside(Path(folder))
         token = secrets.token_hex(32)
         write_privately(own.token, token)
-        flags = {PORT.key: options.port or 0}
+        flags = {PORT.key: options.port or 0, ON_MACHINE.key: False}
         program = Program(
             own,
             load_settings(own.settings, {}, flags),

@@ -25,6 +25,8 @@ class Row:
     tokens: Tokens
     cost: float
     tool: str
+    tool_since: int
+    heard_at: int  # the last sign of life of anything that works in it
     muted: bool  # by its own or its project's mute; the mute of everything is not a row's matter
 
     @property
@@ -157,6 +159,7 @@ def _row(fleet: Fleet, session: Session, server: Server) -> Row:
     else:
         begun = (s.status_since for s in (session, *_active(tree)) if s.status is status)
         since = min(begun, default=session.status_since)
+    tool = next((s for s in tree if s.tool), None)
     scopes = (session_scope(session.id), project_scope(session.directory or server.directory))
     return Row(
         session=session,
@@ -166,7 +169,9 @@ def _row(fleet: Fleet, session: Session, server: Server) -> Row:
         requests=requests,
         tokens=sum((s.tokens for s in tree), Tokens()),
         cost=sum(s.cost for s in tree),
-        tool=next((s.tool for s in tree if s.tool), ""),
+        tool=tool.tool if tool is not None else "",
+        tool_since=tool.tool_since if tool is not None else 0,
+        heard_at=max(s.heard_at for s in (session, *_active(tree))),
         muted=any(scope in fleet.mutes for scope in scopes),
     )
 

@@ -32,6 +32,7 @@ class Digest:
     last: Message | None = None
     output: str = ""
     tool: str = ""
+    tool_since: int = 0  # 0: not told
     partial: bool = False  # there are more messages than were read
 
 

@@ -52,6 +52,7 @@ MAX_REQUESTS = 100  # pending at once in one session
 GONE_IF_UNPROVEN = 10_000  # ms that a server without a token stays after it went
 MAX_UNPROVEN_SESSIONS, MAX_UNPROVEN_REQUESTS = 50, 5  # the same of a server without a token: anybody can be one
 MAX_UNPROVEN_GONE = 16  # of these, servers that went and are still shown
+HEARD_EVERY = 30_000  # ms; signs of life are told apart no finer: each would be a change to show
 REMEMBERED_CLOSED = 512  # closed request and session ids kept a server, so that a late report revives nothing
 
 
@@ -344,6 +345,10 @@ class Fleet:
             return
         if before is None or before.status is not after.status:
             after = replace(after, status_since=at)
+        if after.tool and (before is None or before.tool != after.tool) and not _is_told(before, after):
+            after = replace(after, tool_since=at)
+        if at - after.heard_at >= HEARD_EVERY:
+            after = replace(after, heard_at=at)
         self.sessions[after.key] = after
         self._of_server.setdefault(after.server, {})[after.key] = None
         if after.parent is not None and (before is None or before.parent != after.parent):
@@ -415,6 +420,11 @@ class Fleet:
             if session.outcome is Outcome.COMPLETED and session.turn_ended + self.rules.completed_for <= at:
                 self._put(replace(session, outcome=Outcome.NONE), at)
         self._set_mutes({scope: until for scope, until in self.mutes.items() if until > at})
+
+
+def _is_told(before: Session | None, after: Session) -> bool:
+    """Whether the source said itself when the tool began."""
+    return after.tool_since != (before.tool_since if before is not None else 0)
 
 
 def _gone_at(server: Server) -> int:

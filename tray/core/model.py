@@ -316,6 +316,8 @@ class Session:
     messages: int = 0
     last_output: str = ""
     tool: str = ""
+    tool_since: int = 0  # when it began, as far as that was seen
+    heard_at: int = 0  # when it last showed a sign of life, give or take HEARD_EVERY
     todos: tuple[Todo, ...] = ()
     additions: int = 0
     deletions: int = 0

@@ -46,6 +46,8 @@ def with_digest(session: Session, digest: Digest) -> Session:
     before = session.last
     known = before is not None and last is not None and (before.id, before.error) == (last.id, last.error)
     after = replace(session, last_output=digest.output or session.last_output, tool=digest.tool)
+    if digest.tool and digest.tool_since:
+        after = replace(after, tool_since=digest.tool_since)
     if not digest.partial or digest.messages > session.messages:
         after = replace(after, messages=digest.messages)
     if not session.counted and (not digest.partial or digest.tokens.total > session.tokens.total):

@@ -8,7 +8,7 @@ from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDr
 from tray.core.model import Question, Request, RequestKind, Server
 from tray.core.text import hides, shorten, width, wrap
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import REASON, reason, request_text
+from tray.surfaces.rows import REASON, request_text
 
 COLUMNS = 60  # of a line of text in a menu
 LINES = 20  # of what is asked
@@ -20,7 +20,9 @@ def answer_entry(row: Row, request: Request) -> Item:
     """The item under a session's row that opens the answers to one of its requests; what the row says it does not."""
     state = " (sending…)" if request.sending else ""
     told = (
-        "" if row.requests == (request,) and width(reason(row)) <= REASON else f": {shorten(request_text(request), 44)}"
+        ""
+        if row.requests == (request,) and width(request_text(request)) <= REASON
+        else f": {shorten(request_text(request), 44)}"
     )
     label = f"{INDENT}Answer{told}{state}"
     return Item(f"{row.session.id}:{request.id}", label, children=_entries(row, request))

@@ -88,6 +88,8 @@ def _session(
         "messages": session.messages,
         "last_output": session.last_output,
         "tool": session.tool,
+        "tool_since": session.tool_since if session.tool else None,
+        "heard_at": session.heard_at,
         "error": session.failure.message or session.failure.name if session.failure else None,
         "retry": _retry(session),
         "files": {"changed": session.files, "additions": session.additions, "deletions": session.deletions},

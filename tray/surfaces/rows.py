@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 
 from tray.core.board import Row
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Server, Session, Source, Status
+from tray.core.model import Request, Retry, Server, Session, Source, Status
 from tray.core.text import age, amount, clean, shorten
 
+LONG_TOOL = 2 * 60_000  # ms after which it is said for how long a tool has run
+LONG_SILENCE = 5 * 60_000  # ms without a sign of life after which that is said
 REASON = 24  # columns of the reason in a row
 
 MARKS = {
@@ -53,7 +56,18 @@ def title(session: Session) -> str:
     return "New session" if not told or told.startswith("New session - ") else told
 
 
-def reason(row: Row) -> str:
+def stall(row: Row, at: int) -> str:
+    """For how long one tool has run, or nothing was heard, where that is long: "bash for 12m", "silent for 6m"."""
+    if row.status is not Status.BUSY:
+        return ""
+    if row.tool and row.tool_since and at - row.tool_since >= LONG_TOOL:
+        return f"{row.tool} for {age(at - row.tool_since)}"
+    if not row.tool and row.heard_at and at - row.heard_at >= LONG_SILENCE:
+        return f"silent for {age(at - row.heard_at)}"
+    return ""
+
+
+def reason(row: Row, at: int) -> str:
     """Why the session is in this state, in a few words; empty where the mark says it all."""
     session = row.session
     if row.status.needs_person and row.requests:
@@ -63,7 +77,7 @@ def reason(row: Row) -> str:
     if row.status is Status.RETRY and session.retry is not None:
         return clean(f"attempt {session.retry.attempt}: {session.retry.message[:500]}")
     if row.status is Status.BUSY:
-        return row.tool or "working"
+        return stall(row, at) or row.tool or "working"
     return "" if row.status in (Status.IDLE, Status.COMPLETED) else WORDS[row.status]
 
 
@@ -76,7 +90,7 @@ def request_text(request: Request) -> str:
 def row_label(row: Row, at: int, *, with_project: bool = True) -> str:
     """One line of at most about 60 columns: `mark project · title — reason · age`."""
     head = f"{shorten(project(row), 16)} · " if with_project else ""
-    why = reason(row)
+    why = reason(row, at)
     tail = f" — {shorten(why, REASON)}" if why else ""
     return (
         f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{_doubt(row.server)}"
@@ -88,6 +102,13 @@ def _doubt(server: Server) -> str:
     if not server.verified:
         return " (watch only)"
     return " (inferred)" if server.source is Source.LOCAL else ""
+
+
+def _again(retry: Retry | None) -> str:
+    """When OpenCode tries again by itself."""
+    if retry is None or not retry.next_at:
+        return ""
+    return f"Tries again at {datetime.fromtimestamp(retry.next_at / 1000).astimezone():%H:%M:%S}"
 
 
 def context_percent(fleet: Fleet, session: Session) -> float | None:
@@ -104,8 +125,10 @@ def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
     below = len(fleet.tree(session.key)) - 1
     known = (
         ("status", f"{MARKS[row.status]} {WORDS[row.status]} · {age(at - row.since)}"),
-        ("reason", reason(row) if row.status not in (Status.BUSY, Status.DISCONNECTED) else ""),
+        ("reason", reason(row, at) if row.status not in (Status.BUSY, Status.DISCONNECTED) else ""),
+        ("again", _again(session.retry) if row.status is Status.RETRY else ""),
         ("tool", f"Tool: {row.tool}" if row.tool else ""),
+        ("stall", stall(row, at)),
         ("output", f"“{session.last_output}”" if session.last_output else ""),
         ("model", " · ".join(part for part in (session.agent, session.model) if part)),
         ("context", f"Context: {percent:g} %" if percent is not None else ""),

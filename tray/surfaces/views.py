@@ -15,7 +15,7 @@ from tray.core.model import Status
 from tray.core.text import age, shorten
 from tray.surfaces.answers import answer_entry
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import project, row_label, title
+from tray.surfaces.rows import project, row_label, stall, title
 from tray.surfaces.server_menu import server_entries, starting_entries
 from tray.surfaces.submenus import mute_label, mute_menu, session_entries, today
 from tray.surfaces.view import IconView, TrayView
@@ -128,7 +128,7 @@ class Views:
 
     def _row(self, row: Row, at: int, *, with_project: bool) -> tuple[Entry, ...]:
         name = ("row", row.session.id, str(with_project))
-        facts = (row, age(at - row.since))
+        facts = (row, age(at - row.since), stall(row, at))
         return self._once(name, facts, partial(_row_entries, row, at, with_project=with_project))
 
     # ------------------------------------------------------------------ footer
@@ -163,7 +163,14 @@ class Views:
 
     def _session(self, row: Row, at: int) -> tuple[Entry, ...]:
         fleet = self._fleet
-        facts = (row, age(at - row.since), fleet.mutes, fleet.limits.get(row.server.id), len(fleet.tree(row.key)))
+        facts = (
+            row,
+            age(at - row.since),
+            stall(row, at),
+            fleet.mutes,
+            fleet.limits.get(row.server.id),
+            len(fleet.tree(row.key)),
+        )
         return self._once(("session", row.session.id), facts, partial(session_entries, fleet, row, at))
 
     def _servers(self, look: Look) -> tuple[Entry, ...]:

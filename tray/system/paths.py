@@ -27,6 +27,12 @@ class Paths:
     server_logs: Path  # the folder of their logs
 
     @classmethod
+    def inside(cls, folder: Path) -> Paths:
+        """All of them in one folder: of a demo, or of a test."""
+        names = ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js", "servers", "logs")
+        return cls(*(folder / name for name in names))
+
+    @classmethod
     def of(cls, environment: Mapping[str, str]) -> Paths:
         """The platform's folders, with opencode-monitor's and our own variables honoured."""
         data = _data_folder(environment)

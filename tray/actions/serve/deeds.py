@@ -117,7 +117,8 @@ class ServerDeeds:
             if not directory:
                 return Done("Nothing was started")
         program = opencode_program(self._settings())
-        server = await start(Wish(str(Path(directory).expanduser()), program), self._paths, os.environ)
+        folder = await asyncio.to_thread(os.path.expanduser, directory)
+        server = await start(Wish(folder, program), self._paths, os.environ)
         return Done(f"Server {server.name} runs in {clean(server.directory)}", as_asked=False)
 
     async def _prompt(self, server: FoundServer) -> Done:

@@ -32,6 +32,7 @@ from tray.opencode.services import read_services
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.calls import Calls
 from tray.sources.http.explained import with_command
+from tray.sources.http.writing import Delta, Part, Writing
 from tray.sources.reading import read_limits, take_snapshot
 from tray.sources.wire import FrameError, decode_event
 
@@ -57,6 +58,20 @@ class _Kind(msgspec.Struct):
     type: str = ""
 
 
+class _DeltaEvent(msgspec.Struct):
+    properties: Delta
+
+
+class _PartProperties(msgspec.Struct):
+    part: Part
+
+
+class _PartEvent(msgspec.Struct):
+    properties: _PartProperties
+
+
+_delta = msgspec.json.Decoder(_DeltaEvent)
+_part = msgspec.json.Decoder(_PartEvent)
 _event = msgspec.json.Decoder(_Event)
 _kind = msgspec.json.Decoder(_Kind)
 
@@ -67,6 +82,7 @@ class _Directory:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.held: list[SourceEvent] | None = []
+        self.writing = Writing(server.id)
         self.has_limits = False
         self.services: asyncio.TimerHandle | None = None  # when they are read next
         self.has_services = False
@@ -230,9 +246,9 @@ class Follower:
         name = self._id(event.directory)
         told = decode_event(name, event.payload, self._now())
         known = self._directories.get(event.directory)
+        if known is not None:
+            self._also(known, event.payload)
         if not told:
-            if known is not None and _kind.decode(event.payload).type in SERVICES_CHANGED:
-                self._read_services_soon(known)
             return
         if known is None:
             if isinstance(told[0], InstanceDisposed):
@@ -243,6 +259,18 @@ class Follower:
             self._spawn(self._take_snapshot(known))
         for one in told:
             self._hand_on(known, one)
+
+    def _also(self, known: _Directory, payload: msgspec.Raw) -> None:
+        """What our plugin sees to by itself: how far a text is, and what runs beside OpenCode."""
+        match _kind.decode(payload).type:
+            case "message.part.delta":
+                line = known.writing.delta(_delta.decode(payload).properties, self._now())
+                if line is not None:
+                    self._hand_on(known, line)
+            case "message.part.updated":
+                known.writing.part(_part.decode(payload).properties.part, self._now())
+            case kind if kind in SERVICES_CHANGED:
+                self._read_services_soon(known)
 
     def _hand_on(self, known: _Directory, event: SourceEvent) -> None:
         if isinstance(event, ActivityReported) and not known.has_services:

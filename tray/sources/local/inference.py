@@ -77,14 +77,15 @@ def _digest(stored: Stored) -> Digest:
     last = assistants[-1] if assistants else None
     lines = (last_line(part.text, OUTPUT) for part in reversed(stored.parts) if part.type == "text")
     of_agent = last is not None and last is stored.messages[-1]
-    running = [part.tool for part in stored.parts if part.type == "tool" and part.running]
+    running = [part for part in stored.parts if part.type == "tool" and part.running]
     return Digest(
         messages=stored.count,
         cost=sum(message.known().cost for message in assistants),
         tokens=sum((message.known().tokens for message in assistants), Tokens()),
         last=last.known() if last is not None else None,
         output=next(filter(None, lines), "") if of_agent else "",
-        tool=running[-1][:SHORT] if running and last is not None and not last.time.completed else "",
+        tool=running[-1].tool[:SHORT] if running and last is not None and not last.time.completed else "",
+        tool_since=_started(running[-1]) if running else 0,
         partial=stored.count > NEWEST,
     )
 
