@@ -1468,6 +1468,7 @@ class Instance {
       ...pick({ opencode: openCodeVersion() }, ["opencode"]),
       plugin: VERSION,
       platform: platform(),
+      time: Date.now(),
       place: this.#place,
     }
   }

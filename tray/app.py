@@ -413,10 +413,10 @@ class App:
         return Done(await open_file(path), as_asked=False)
 
     async def _run_doctor(self) -> Done:
-        from tray.actions.doctor import examine, summary  # noqa: PLC0415  # psutil is not needed before
+        from tray.actions.doctor.examine import examine  # noqa: PLC0415  # psutil is not needed before
+        from tray.actions.doctor.finding import summary  # noqa: PLC0415
 
-        findings = await asyncio.to_thread(examine, self._paths, dict(os.environ))
-        return Done(summary(findings), as_asked=False)
+        return Done(summary(await examine(self._paths, os.environ, self.status())), as_asked=False)
 
     # ------------------------------------------------------------------ time
 

@@ -267,8 +267,23 @@ def test_doctor_gives_a_mend_for_each_finding(home: Home) -> None:
     done = home.run("doctor", "--json")
     assert done.returncode == 1
     findings = json.loads(done.stdout)
-    assert {"settings", "token", "plugin", "opencode", "port", "notifications"} == {f["check"] for f in findings}
-    assert all(finding["fix"] for finding in findings if not finding["ok"])
+    assert {"settings", "token", "plugin", "opencode", "port", "tray host", "notifications", "terminal"} <= {
+        finding["check"] for finding in findings
+    }
+    assert all(bool(finding["fix"]) == (finding["level"] != "ok") for finding in findings)
+    assert {f["check"] for f in findings if f["level"] == "broken"} >= {"token", "plugin"}
+
+
+def test_doctor_mends_what_it_safely_can(home: Home) -> None:
+    home.run("doctor", "--fix")
+    levels = {f["check"]: f["level"] for f in json.loads(home.run("doctor", "--json").stdout)}
+    assert (levels["token"], levels["plugin"]) == ("ok", "ok")
+    token = home.path / "data/opencode-tray/token"
+    if sys.platform != "win32":
+        token.chmod(0o644)
+        assert home.run("doctor").returncode == 1
+        home.run("doctor", "--fix")
+        assert token.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_demo_shows_a_fleet_with_no_opencode_at_all(home: Home) -> None:

@@ -91,6 +91,10 @@ def _run(options: argparse.Namespace) -> int:
             from tray.cli.serve import serve
 
             return serve(options)
+        case "doctor":
+            from tray.cli.doctor import doctor
+
+            return doctor(options)
         case "token":
             from tray.cli.token import token
 

@@ -61,7 +61,10 @@ def make_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")
     demo.add_argument("--tray", action="store_true", help="feed a tray that runs already instead of starting one")
     demo.add_argument("--headless", action="store_true", help="no icon")
-    commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
+    doctor = commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
+    doctor.add_argument("--fix", action="store_true", help="mend what can be mended safely")
+    doctor.add_argument("--test-notification", action="store_true", help="show a notification")
+    doctor.add_argument("--test-attach", action="store_true", help="open a terminal, as for a session")
     commands.add_parser("config", parents=[port, as_json], help="every setting, its value and where it came from")
     commands.add_parser("stop", parents=[port], help="stop the running tray")
     return parser

@@ -1,4 +1,4 @@
-"""`install-plugin`, `uninstall-plugin`, `doctor` and `config`."""
+"""`install-plugin`, `uninstall-plugin` and `config`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 
-from tray.actions.doctor import examine
 from tray.actions.plugin_file import install_plugin, uninstall_plugin
-from tray.cli import FAILED, OK
+from tray.cli import OK
 from tray.core.settings import PORT, SETTINGS
 from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
@@ -24,16 +22,6 @@ def _install(options: argparse.Namespace) -> int:  # noqa: ARG001
 def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
     print(uninstall_plugin(Paths.of(os.environ).plugin))
     return OK
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    findings = examine(Paths.of(os.environ), os.environ, options.port)
-    if options.json:
-        print(json.dumps([{**asdict(finding), "ok": finding.ok} for finding in findings]))
-    else:
-        for finding in findings:
-            print(f"{'ok ' if finding.ok else '!! '} {finding.told}" + (f"\n    {finding.fix}" if finding.fix else ""))
-    return OK if all(finding.ok for finding in findings) else FAILED
 
 
 def _config(options: argparse.Namespace) -> int:
@@ -53,6 +41,5 @@ def _config(options: argparse.Namespace) -> int:
 SETUP: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "install-plugin": _install,
     "uninstall-plugin": _uninstall,
-    "doctor": _doctor,
     "config": _config,
 }

@@ -117,6 +117,7 @@ class Server:
     problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
     place: Place = field(default_factory=Place)
     services: tuple[Service, ...] = ()
+    clock_skew: int = 0  # ms by which its machine's clock was ahead of ours when it connected
     connected: bool = True
     confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
     lost_at: int = 0  # when the link went down

@@ -53,10 +53,11 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
     opencode: Annotated[str, Meta(max_length=64)] = ""
     plugin: Annotated[str, Meta(max_length=64)] = ""
     platform: Annotated[str, Meta(max_length=64)] = ""
+    time: int = 0
     place: _Place = msgspec.field(default_factory=_Place)
 
-    def server(self, server_id: str, remote: str, *, verified: bool) -> Server:
-        """The record of core. `remote` is the socket's own far address."""
+    def server(self, server_id: str, remote: str, *, verified: bool, at: int) -> Server:
+        """The record of core. `remote` is the socket's own far address, `at` the time now."""
         host, _, pid = self.server_id.rpartition("-")
         named_pid = int(pid) if host and pid.isascii() and pid.isdigit() else 0
         return Server(
@@ -72,6 +73,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
             plugin=clean(self.plugin),
             verified=verified,
             place=Place(**msgspec.structs.asdict(self.place)),
+            clock_skew=self.time - at if self.time else 0,
         )
 
 

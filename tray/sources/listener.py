@@ -268,7 +268,7 @@ class Listener:
 
     async def _serve(self, hello: Hello, ws: web.WebSocketResponse, request: web.Request) -> None:
         name, seed = self._server_id(hello), hello.protocol == 1
-        server = hello.server(name, request.remote or "", verified=not seed or bool(hello.auth_token))
+        server = hello.server(name, request.remote or "", verified=not seed or bool(hello.auth_token), at=self._now())
         link = Link(server, ws, self._report, self._now, seed=seed)
         if (old := self.links.get(name)) is not None:
             old.replaced = True

@@ -74,6 +74,11 @@ class Notifications:
         """Say what was done; in place of whatever was said before."""
         self._want(SAID, Toast(title, body))
 
+    @property
+    def count(self) -> int:
+        """How many are shown."""
+        return len(self._live)
+
     def withdraw(self, session_id: str) -> None:
         """Take the session's toast away, if there is one."""
         self._want(session_id, None)

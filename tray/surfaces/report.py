@@ -45,6 +45,12 @@ def _server(server: Server) -> dict[str, Any]:
         "watched": server.watched,
         "problem": server.problem,
         "opencode": server.opencode,
+        "plugin": server.plugin,
+        "clock_skew": server.clock_skew,
+        "services": [
+            {"kind": service.kind, "name": service.name, "status": service.status, "why": service.why}
+            for service in server.services
+        ],
         "pid": server.pid,
     }
 

@@ -83,6 +83,12 @@ async def open_terminal(
     return None
 
 
+def known_terminal(preferred: Sequence[str]) -> str | None:
+    """The name of the terminal that would be tried first, or None."""
+    opener = next((opener for opener in _openers(preferred) if shutil.which(opener[0])), None)
+    return None if opener is None else Path(opener[0]).name
+
+
 def _launcher(job: Path) -> list[str]:
     words = [sys.executable, "-I", launch.__file__, str(job)]
     if sys.platform != "darwin":

@@ -92,10 +92,10 @@ class Ladder:
             return Done(f"Copied: {text}")
         return Done(f"There is no clipboard here: {text}", ok=False)
 
-    async def run_in_terminal(self, words: Sequence[str], name: str) -> str | None:
+    async def run_in_terminal(self, words: Sequence[str], name: str = "") -> str | None:
         """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
-        port = str(self._settings()[PORT])
-        return await self._open([sys.executable, "-I", "-m", "tray", *words, "--port", port, "--", name], "", None)
+        port, about = str(self._settings()[PORT]), ["--", name] if name else []
+        return await self._open([sys.executable, "-I", "-m", "tray", *words, "--port", port, *about], "", None)
 
     async def attach(self, url: str, directory: str) -> Done:
         """Open OpenCode's terminal UI on a server, in a new terminal."""

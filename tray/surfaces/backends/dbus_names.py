@@ -6,9 +6,7 @@ Sources: the freedesktop.org StatusNotifierItem specification, and `com.canonica
 from __future__ import annotations
 
 BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
-PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
-WATCHER, WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
 ITEM, ITEM_PATH = "org.kde.StatusNotifierItem", "/StatusNotifierItem"
 MENU, MENU_PATH = "com.canonical.dbusmenu", "/MenuBar"
 

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from importlib.util import find_spec
 
 from tray.core.choices import Choice
 from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
 from tray.surfaces.view import TrayView
+from tray.system import tray_host
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +36,18 @@ def open_tray_icon(
     if sys.platform in ("darwin", "win32"):
         return PystrayIcon(sys.platform, app_id, view, on_choice)
     x, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
-    panel = asyncio.run(_panel())
-    if panel is not True and not (x or wayland):
+    host = asyncio.run(tray_host.find())
+    if not host.watcher and not (x or wayland):
         log.info("no tray icon: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)")
         return None
     older = [kind for kind in ("appindicator", "gtk") if find_spec("gi")] + ["xorg"] if x else []
     icons: list[Callable[[], TrayIcon]] = []
-    if panel is not None:
+    if host.bus:
         from tray.surfaces.backends.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
 
-        icons.append(lambda: StatusNotifierIcon(app_id, title, view, on_choice, on_host, _xembed_tray if x else _no))
+        icons.append(
+            lambda: StatusNotifierIcon(app_id, title, view, on_choice, on_host, tray_host.has_xembed if x else _no)
+        )
     icons += [partial(PystrayIcon, kind, app_id, view, on_choice) for kind in older]
     if not icons:
         log.info("no tray icon: no D-Bus session bus answers. Install dbus (dbus-user-session) and log in again")
@@ -97,39 +99,6 @@ class FirstThatShows:
         """Take the icon away."""
         self._stopped = True
         self._icon.stop()
-
-
-async def _panel() -> bool | None:
-    """Whether StatusNotifier panels are there; None: not even a session bus."""
-    from tray.surfaces.backends.dbus_watcher import host_registered  # noqa: PLC0415  # Linux only
-    from tray.system.session_bus import BusError, connect  # noqa: PLC0415  # likewise
-
-    try:
-        bus = await connect()
-    except BusError:
-        return None
-    try:
-        await host_registered(bus)
-    except BusError:
-        return False
-    else:
-        return True
-    finally:
-        bus.disconnect()
-
-
-def _xembed_tray() -> bool:
-    """Whether a tray of the older kind, made of X windows, is there."""
-    xlib, errors = import_module("Xlib.display"), import_module("Xlib.error")
-    try:
-        display = xlib.Display()
-    except (errors.DisplayError, OSError):
-        return False
-    try:
-        owner = display.get_selection_owner(display.intern_atom(f"_NET_SYSTEM_TRAY_S{display.get_default_screen()}"))
-        return bool(owner)
-    finally:
-        display.close()
 
 
 def _no() -> bool:

@@ -20,12 +20,13 @@ from dbus_fast.aio import MessageBus
 from tray.core.choices import Choice
 from tray.surfaces.backends.dbus_item import DBusItem
 from tray.surfaces.backends.dbus_menu import LONGEST_OPEN
-from tray.surfaces.backends.dbus_names import BUS, ITEM, WATCHER, WATCHER_PATH
-from tray.surfaces.backends.dbus_watcher import host_registered, request_name, watch
+from tray.surfaces.backends.dbus_names import BUS, ITEM
+from tray.surfaces.backends.dbus_watcher import request_name, watch
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.view import TrayView
 from tray.system.session_bus import BusError, call, connect
+from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
 
 log = logging.getLogger(__name__)
 

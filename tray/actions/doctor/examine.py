@@ -1,0 +1,54 @@
+"""The whole examination."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from tray.actions.doctor import desktop, installation, machines
+from tray.actions.doctor.finding import Finding
+from tray.actions.doctor.scene import Scene, gather
+from tray.core.problem import Problem
+from tray.system.paths import Paths
+
+CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
+    installation.settings,
+    installation.token,
+    installation.plugin,
+    installation.opencode,
+    installation.port,
+    desktop.tray_host,
+    desktop.notifications,
+    desktop.duplicates,
+    desktop.terminal,
+    machines.servers,
+    machines.clocks,
+)
+
+
+async def examine(
+    paths: Paths, environment: Mapping[str, str], report: Mapping[str, Any] | None, port: int | None = None
+) -> list[Finding]:
+    """Look at everything once, on this port or the configured one; changes nothing. Done within 2 s.
+
+    `report` is what the running tray says of itself; None: none runs.
+    """
+    scene = await gather(paths, environment, port, report)
+    return await asyncio.to_thread(_findings, scene)
+
+
+def _findings(scene: Scene) -> list[Finding]:
+    return [finding for check in CHECKS for finding in check(scene)]
+
+
+def mend(findings: Iterable[Finding]) -> list[str]:
+    """Do what can be done safely; a line for each."""
+    done = []
+    for finding in findings:
+        if finding.mend is not None:
+            try:
+                done.append(finding.mend())
+            except (Problem, OSError) as error:
+                done.append(f"not mended: {error}")
+    return done

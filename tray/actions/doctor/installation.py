@@ -1,0 +1,147 @@
+"""Checks of what is installed: settings, token, plugin, OpenCode, the listener."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tray.actions.doctor.finding import Finding, broken, fine, note
+from tray.actions.doctor.scene import Scene
+from tray.actions.plugin_file import install_plugin, installed_version
+from tray.core.settings import HOST, PORT
+from tray.core.text import clean
+from tray.storage.token import TokenError, make_token, read_token
+from tray.system.resources import plugin_source
+
+INSTALL = "run: opencode-tray install-plugin"
+LOOPBACK = ("127.", "::1")
+
+
+def settings(scene: Scene) -> Iterator[Finding]:
+    """The settings file."""
+    if scene.settings_problem:
+        yield broken("settings", scene.settings_problem, f"edit {scene.paths.settings}")
+    else:
+        yield fine("settings", f"settings are valid ({scene.paths.settings})")
+
+
+def token(scene: Scene) -> Iterator[Finding]:
+    """The secret between plugins and tray, and other files that only their owner may read."""
+    path = scene.paths.token
+    try:
+        known = read_token(path)
+    except TokenError as error:
+        open_to_others = "chmod" in str(error)
+        fix = f"run: chmod 600 {path}, then: opencode-tray token rotate" if open_to_others else f"mend or remove {path}"
+        yield broken("token", f"the token cannot be used: {error}", fix, _closer(path) if open_to_others else None)
+        return
+    if known is None:
+        yield broken(
+            "token", f"there is no token at {path}", "start opencode-tray once; it makes one", _token_maker(path)
+        )
+    else:
+        yield fine("token", f"the token is yours alone ({path})")
+    if sys.platform == "win32":
+        return
+    for private in (scene.paths.settings, scene.paths.cache, scene.paths.audit, *scene.paths.servers.glob("*.json")):
+        if private.exists() and private.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            yield broken(
+                "private files", f"{private} can be read by others", f"run: chmod 600 {private}", _closer(private)
+            )
+
+
+def _closer(path: Path) -> Callable[[], str]:
+    def close() -> str:
+        path.chmod(0o600)
+        return f"{path} is yours alone now"
+
+    return close
+
+
+def _token_maker(path: Path) -> Callable[[], str]:
+    def make() -> str:
+        make_token(path)
+        return f"made {path}"
+
+    return make
+
+
+def plugin(scene: Scene) -> Iterator[Finding]:
+    """Our plugin: there, current, and loaded by whoever runs."""
+    path = scene.paths.plugin
+    try:
+        installed = installed_version(path)
+        current = installed is not None and path.read_bytes() == plugin_source().read_bytes()
+    except OSError as error:
+        yield broken("plugin", f"{path} cannot be read: {error}", "move it away, then: opencode-tray install-plugin")
+        return
+    if installed is None:
+        yield broken("plugin", "the plugin is not installed", INSTALL, lambda: install_plugin(path))
+    elif not current:
+        yield broken("plugin", "the installed plugin is another version", INSTALL, lambda: install_plugin(path))
+    else:
+        yield fine("plugin", f"the plugin is installed and current ({path})")
+    if scene.report is None:
+        return
+    plugins = [server for server in scene.told if server["source"] == "plugin" and server["connected"]]
+    here = {server["pid"] for server in plugins if server["host"] == scene.host}
+    for process in scene.processes:
+        if process.pid not in here and not process.is_server:
+            told = f"OpenCode in {clean(process.directory)} (process {process.pid}) has not loaded the plugin"
+            yield note("plugin loaded", told, "end it and start it again; until then it is only seen from outside")
+    version = _version_of(plugin_source().read_text(encoding="utf-8"))
+    for server in plugins:
+        if server["plugin"] and server["plugin"] != version:
+            told = f"OpenCode in {clean(server['directory'])} on {clean(server['host'])} runs plugin {server['plugin']}"
+            yield note("plugin loaded", f"{told}; this is {version}", "install the plugin there, and start it again")
+    if plugins:
+        yield fine("plugin loaded", f"{len(plugins)} OpenCode{'s' if len(plugins) > 1 else ''} report by plugin")
+
+
+def _version_of(source: str) -> str:
+    found = re.search(r'VERSION = "([^"]+)"', source)
+    return found[1] if found else ""
+
+
+def opencode(scene: Scene) -> Iterator[Finding]:
+    """OpenCode itself: the one that new terminals would start, and those that run."""
+    if shutil.which(scene.program) is None:
+        yield broken(
+            "opencode",
+            f"{scene.program} was not found",
+            "see https://opencode.ai/docs, or set attach.opencode to its path",
+        )
+    elif scene.version.startswith("0."):
+        yield note(
+            "opencode", f"OpenCode {scene.version} is old: sessions can be seen, not answered", "run: opencode upgrade"
+        )
+    else:
+        yield fine("opencode", f"OpenCode {scene.version or '?'} is {shutil.which(scene.program)}")
+    for version in sorted({str(server["opencode"]) for server in scene.told if server["connected"]}):
+        if version.startswith("1.14."):
+            told = f"OpenCode {version} runs: its terminal UI takes no answers from here"
+            yield note("opencode", told, "run: opencode upgrade, and start it again")
+        elif version.startswith("1.0."):
+            yield note(
+                "opencode", f"OpenCode {version} runs: it takes no message with a rejection", "run: opencode upgrade"
+            )
+
+
+def port(scene: Scene) -> Iterator[Finding]:
+    """The listener."""
+    number, host = scene.settings[PORT], scene.settings[HOST]
+    if scene.report is not None:
+        yield fine("port", f"the tray listens on {host}:{number}")
+    elif scene.holder is not None:
+        fix = "stop it, or set listener.port (and OPENCODE_MONITOR_PORT for the plugins)"
+        yield broken("port", f"{scene.holder} has port {number}, and is no tray of yours", fix)
+    else:
+        yield note("port", f"no tray runs (nothing listens on port {number})", "run: opencode-tray")
+    if not host.startswith(LOOPBACK) and host != "localhost":
+        yield note(
+            "port", f"the listener is open to the network ({host})", "set listener.host to 127.0.0.1, and use ssh -R"
+        )
