@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ class Api:
     def __init__(self, address: Address, http: aiohttp.ClientSession) -> None:
         self.address = address
         self._http = http
-        self._auth = aiohttp.BasicAuth(address.username, address.password, "utf-8") if address.password else None
+        login = b64encode(f"{address.username}:{address.password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {login}"} if address.password else {}
 
     async def get(self, path: str, directory: str = "", **query: str | int) -> Any:
         """Read. Raises CallError, LockedError."""
@@ -64,7 +66,7 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=CONNECT_TIMEOUT)
         try:
             async with self._http.request(
-                method, self.address.url + path, params=asked, json=body, auth=self._auth, timeout=timeout,
+                method, self.address.url + path, params=asked, json=body, headers=self._headers, timeout=timeout,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
                 return _decoded(answer, await _body(answer))
@@ -79,7 +81,11 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
         try:
             opening = self._http.get(
-                self.address.url + path, auth=self._auth, timeout=timeout, allow_redirects=False, read_bufsize=2**20
+                self.address.url + path,
+                headers=self._headers,
+                timeout=timeout,
+                allow_redirects=False,
+                read_bufsize=2**20,
             )
             answer = await asyncio.wait_for(opening, PATIENCE)
         except asyncio.TimeoutError:

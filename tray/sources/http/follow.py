@@ -97,8 +97,10 @@ class Follower:
         http: aiohttp.ClientSession,
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
+        silence: float = SILENCE,
     ) -> None:
         self.address = address
+        self._silence = silence
         self.api = Api(address, http)
         self._report = report
         self._now = now
@@ -138,7 +140,8 @@ class Follower:
     def gone(self) -> None:
         """Its process has ended: what was known is shown greyed for a while."""
         for name in self._shown:
-            self._report(ServerLost(name, goodbye=True))
+            is_known = name != self._id("")
+            self._report(ServerLost(name, goodbye=True) if is_known else ServerForgotten(name))
 
     def forget(self) -> None:
         """Show nothing of it any more."""
@@ -219,11 +222,11 @@ class Follower:
         """Ends when the server is silent for too long: a connection may be dead without saying so."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(max(1.0, self._heard_at + SILENCE - loop.time()))
-            if loop.time() - self._heard_at < SILENCE:
+            await asyncio.sleep(max(0.01, self._heard_at + self._silence - loop.time()))
+            if loop.time() - self._heard_at < self._silence:
                 continue
             if self._beats:
-                raise CallError(f"it has been silent for {SILENCE:g} s", Why.SILENT)
+                raise CallError(f"it has been silent for {self._silence:g} s", Why.SILENT)
             await self.api.get("/global/health")
             self._heard_at = loop.time()
 

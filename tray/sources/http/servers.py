@@ -11,7 +11,7 @@ import aiohttp
 from tray.core.calls import CallError, Why
 from tray.core.events import SourceEvent
 from tray.opencode.api import Address
-from tray.sources.http.follow import Follower
+from tray.sources.http.follow import SILENCE, Follower
 
 STOP_TIMEOUT = 0.5  # s
 
@@ -19,7 +19,8 @@ STOP_TIMEOUT = 0.5  # s
 class HttpServers:
     """Follows the servers it is told to. `report` gets every fact, on the loop's thread."""
 
-    def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
+    def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int], silence: float = SILENCE) -> None:
+        self._silence = silence  # s without a byte, after which a server has to show that it lives
         self._report = report
         self._now = now
         self._http: aiohttp.ClientSession | None = None
@@ -41,7 +42,7 @@ class HttpServers:
             else:
                 follower.gone()
         for url in wanted.keys() - self._followers.keys():
-            follower = Follower(wanted[url], self._client(), self._report, self._now)
+            follower = Follower(wanted[url], self._client(), self._report, self._now, self._silence)
             task = asyncio.get_running_loop().create_task(follower.run(), name=f"follow {url}")
             self._followers[url] = (follower, task)
 

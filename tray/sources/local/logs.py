@@ -80,7 +80,7 @@ class Logs:
 
     def run_of(self, started: float) -> Run | None:
         """The run of a process that started then (s): the one that began next after it, within some seconds."""
-        later = [run for run in self.runs.values() if -1_500 <= run.begun - started * 1000 <= 10_000]
+        later = [run for run in self.runs.values() if run.begun and -1_500 <= run.begun - started * 1000 <= 10_000]
         return min(later, key=lambda run: abs(run.begun - started * 1000), default=None)
 
     def _read_on(self, file: Path) -> None:

@@ -1,0 +1,148 @@
+"""OpenCode's HTTP server, as far as we ask it: what it says is set by the test, and what it was asked is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections import Counter, defaultdict
+from typing import Any
+
+from aiohttp import web
+from typing_extensions import Self
+
+HERE, ELSEWHERE = "/home/dev/project", "/home/dev/other"
+
+
+class FakeOpenCode:
+    """On a free port of loopback. An async context manager."""
+
+    def __init__(self, version: str = "1.18.33", password: str = "", port: int = 0) -> None:
+        self.version = version
+        self.password = password
+        self.port = port
+        self.tls: Any = None
+        self.sessions: dict[str, list[dict[str, Any]]] = defaultdict(list)  # by directory
+        self.statuses: dict[str, dict[str, Any]] = defaultdict(dict)
+        self.permissions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.questions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)  # by session
+        self.mcp: dict[str, Any] = {}
+        self.asked: Counter[str] = Counter()  # "GET /path"
+        self.posted: list[tuple[str, Any]] = []
+        self.hangs = False  # takes requests and says nothing
+        self.slow = asyncio.Event()  # while it is not set, /session is not answered
+        self.slow.set()
+        self.redirect = ""  # where every request is sent on to
+        self._streams: dict[web.StreamResponse, web.Request] = {}
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def followers(self) -> int:
+        """How many follow its events."""
+        return len(self._streams)
+
+    async def __aenter__(self) -> Self:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.hang_up()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def hang_up(self) -> None:
+        """End the streams, as a server does that goes away."""
+        for request in self._streams.values():
+            if request.transport is not None:
+                request.transport.abort()
+        self._streams.clear()
+
+    async def send(self, text: bytes) -> None:
+        """Bytes to all who follow."""
+        for stream in list(self._streams):
+            await stream.write(text)
+
+    async def emit(self, kind: str, properties: Any, directory: str = HERE) -> None:
+        """An event of a directory."""
+        told = {"directory": directory, "payload": {"id": "evt_1", "type": kind, "properties": properties}}
+        await self.send(f"data: {json.dumps(told)}\n\n".encode())
+
+    async def beat(self) -> None:
+        """A heartbeat."""
+        await self.send(b'data: {"payload":{"type":"server.heartbeat","properties":{}}}\n\n')
+
+    # ------------------------------------------------------------------ answers
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked[f"{request.method} {request.path}"] += 1
+        login = request.headers.get("Authorization", "")
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.redirect:
+            raise web.HTTPTemporaryRedirect(self.redirect + request.path)
+        if self.password and login != f"Basic {b64encode(f'opencode:{self.password}'.encode()).decode()}":
+            raise web.HTTPUnauthorized
+        if request.path == "/global/event":
+            return await self._stream(request)
+        return web.json_response(await self._told(request))
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"payload":{"type":"server.connected","properties":{}}}\n\n')
+        self._streams[response] = request
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._streams.pop(response, None)
+        return response
+
+    async def _told(self, request: web.Request) -> Any:
+        directory = request.query.get("directory") or HERE
+        path = request.path.strip("/").split("/")
+        if request.method != "GET":
+            body = await request.json() if request.can_read_body else None
+            self.posted.append((f"{request.method} {request.path}", body))
+            return True
+        match path:
+            case ["global", "health"]:
+                return {"healthy": True, "version": self.version}
+            case ["path"]:
+                return {"directory": HERE}
+            case ["session"]:
+                await self.slow.wait()
+                return self.sessions[directory]
+            case ["session", "status"]:
+                return self.statuses[directory]
+            case ["permission"]:
+                return self.permissions[directory]
+            case ["question"]:
+                return self.questions[directory]
+            case ["vcs"]:
+                return {"branch": "main"}
+            case ["mcp"]:
+                return self.mcp
+            case ["lsp"]:
+                return []
+            case ["config", "providers"]:
+                return {"providers": [{"id": "fake", "models": {"fake-1": {"limit": {"context": 8000}}}}]}
+            case ["session", name]:
+                return next((one for one in self.sessions[directory] if one["id"] == name), None)
+            case ["session", name, "message"]:
+                return self.messages[name]
+            case ["session", name, "message", message]:
+                return next(one for one in self.messages[name] if one["info"]["id"] == message)
+            case ["session", _, "todo"]:
+                return [{"content": "one", "status": "pending"}]
+        raise web.HTTPNotFound

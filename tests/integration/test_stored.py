@@ -1,0 +1,175 @@
+"""OpenCode's database and files: what is read of them, without a lock, a change or a word too much."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stored_sessions import OUTPUT, Database, as_files, assistant, user
+from tray.sources.local import database, files
+from tray.sources.local.stored import Stored
+
+RUNNING = {"type": "tool", "tool": "bash", "callID": "c", "state": {"status": "running", "input": {"command": "ls"}}}
+ENDED = {"type": "tool", "tool": "bash", "callID": "d", "state": {"status": "completed", "output": OUTPUT, "input": {}}}
+TEXT = {"type": "text", "text": "one\ntwo"}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Database:
+    return Database(tmp_path / "opencode.db")
+
+
+def read(made: Database, since: int = 100, *also: str) -> dict[str, Stored]:
+    return {one.info.id: one for one in database.read_sessions(made.path, {"/work"}, since, also)}
+
+
+def test_a_session_is_read_with_its_newest_messages_parts_and_todos(made: Database) -> None:
+    made.session("ses_1", 200, summary_additions=3)
+    *_, last = made.messages("ses_1", [user(150), assistant(160)])
+    made.parts("ses_1", last, [TEXT, ENDED, RUNNING])
+    with closing(made.connect()) as connection:
+        connection.execute("INSERT INTO todo VALUES ('ses_1', 'second', 'pending', 'high', 1, 1, 1)")
+        connection.execute("INSERT INTO todo VALUES ('ses_1', 'first', 'completed', 'high', 0, 1, 1)")
+    one = read(made)["ses_1"]
+    assert (one.info.title, one.info.directory, one.info.cost, one.count) == ("Title of ses_1", "/work", 1.5, 2)
+    assert one.info.tokens is not None
+    assert (one.info.tokens.input, one.info.summary.additions if one.info.summary else 0) == (100, 3)
+    assert [(m.role, m.sessionID) for m in one.messages] == [("user", "ses_1"), ("assistant", "ses_1")]
+    assert [part.tool or part.type for part in one.parts] == ["text", "bash", "bash"]
+    assert [(todo.content, todo.status) for todo in one.todos] == [("first", "completed"), ("second", "pending")]
+    assert b"ls" in bytes(one.parts[2].state.input) if one.parts[2].state else False
+
+
+def test_only_what_was_touched_in_these_directories_and_what_is_named_is_read(made: Database) -> None:
+    made.session("ses_new", 200)
+    made.session("ses_old", 50)
+    made.session("ses_elsewhere", 200, directory="/other")
+    made.session("ses_archived", 200, time_archived=200)
+    made.session("ses_named", 50, directory="/other")
+    made.session("ses_child", 40, parent="ses_new", directory="/other")
+    made.session("ses_grandchild", 40, parent="ses_child", directory="/other")
+    assert set(read(made, 100, "ses_named")) == {"ses_new", "ses_named", "ses_child", "ses_grandchild"}
+
+
+def test_a_database_of_1_2_which_counts_no_tokens_is_read_as_well(made: Database) -> None:
+    with closing(made.connect()) as connection:
+        for column in (
+            "agent",
+            "model",
+            "cost",
+            *(f"tokens_{n}" for n in ("input", "output", "reasoning", "cache_read", "cache_write")),
+        ):
+            connection.execute(f"ALTER TABLE session DROP COLUMN {column}")
+        connection.execute(
+            "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated)"
+            " VALUES ('ses_1', 'p', 's', '/work', 't', '1.2.27', 1, 200)"
+        )
+    one = read(made)["ses_1"]
+    assert (one.info.cost, one.info.tokens) == (None, None)
+
+
+def test_what_cannot_be_understood_is_left_out_alone(made: Database) -> None:
+    made.session("ses_1", 200)
+    made.messages("ses_1", [user(150)])
+    with closing(made.connect()) as connection:
+        connection.execute("INSERT INTO message VALUES ('msg_z', 'ses_1', 999, 1, '{broken')")
+        connection.execute("INSERT INTO message VALUES ('msg_y', 'ses_1', 998, 1, '[]')")
+        connection.execute("INSERT INTO part VALUES ('prt_z', 'msg_z', 'ses_1', 1, 1, '{\"type\": \"text\"}')")
+    one = read(made)["ses_1"]
+    assert [message.role for message in one.messages] == ["user"]
+
+
+def test_which_database_is_meant(tmp_path: Path) -> None:
+    for name in ("opencode.db", "opencode-dev.db", "opencode-local.db", "mine.sqlite"):
+        Database(tmp_path / name)
+    names = [path.name for path in database.databases(tmp_path)]
+    assert names == ["opencode-dev.db", "opencode-local.db", "opencode.db"]
+    assert database.databases(tmp_path, "mine.sqlite") == [tmp_path / "mine.sqlite"]
+    assert database.databases(tmp_path, str(tmp_path / "mine.sqlite")) == [tmp_path / "mine.sqlite"]
+    assert database.databases(tmp_path, ":memory:") == []
+    assert database.databases(tmp_path, "nowhere.db") == []
+
+
+def test_a_writer_and_the_reader_never_meet(made: Database) -> None:
+    """A writer that commits as fast as it can: no error on either side, and none is made to wait for long."""
+    made.session("ses_1", 200)
+    stop, written, failed = threading.Event(), [], []
+
+    def write() -> None:
+        try:
+            with closing(made.connect()) as connection:
+                connection.execute("PRAGMA busy_timeout = 0")  # whoever locks it out is found out
+                while not stop.is_set():
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("UPDATE session SET time_updated = time_updated + 1")
+                    connection.execute("COMMIT")
+                    written.append(1)
+        except sqlite3.Error as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        stamps = [read(made)["ses_1"].info.time for _ in range(300)]
+    finally:
+        stop.set()
+        writer.join()
+    assert failed == []
+    updated = [stamp.updated for stamp in stamps if stamp is not None]
+    assert updated == sorted(updated)
+    assert len(set(updated)) > 1, f"the writer stood still: {len(written)} commits"
+
+
+def test_reading_leaves_nothing_open_so_that_the_last_writer_tidies_up(made: Database) -> None:
+    connection = made.connect()
+    connection.execute(
+        "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated)"
+        " VALUES ('ses_1', 'p', 's', '/work', 't', '1', 1, 200)"
+    )
+    assert set(read(made)) == {"ses_1"}
+    assert made.path.with_name("opencode.db-wal").exists()
+    connection.close()
+    assert not made.path.with_name("opencode.db-wal").exists()
+
+
+def test_of_a_long_history_only_a_little_is_read(made: Database) -> None:
+    made.fill(sessions=50, messages=40, parts=2)
+    made.session("ses_1", 100_000)
+    made.messages("ses_1", [assistant(90_000 + n, finish="stop") for n in range(500)])
+    one = read(made, 50_000)
+    assert set(one) == {"ses_1"}
+    assert (one["ses_1"].count, len(one["ses_1"].messages)) == (500, 20)
+    assert one["ses_1"].messages[-1].id.endswith("90499")
+
+
+# ---------------------------------------------------------------------- before 1.2
+
+
+def test_the_older_files_say_the_same(tmp_path: Path) -> None:
+    session = {"id": "ses_1", "title": "Work", "directory": "/work", "time": {"created": 1, "updated": 200}}
+    as_files(tmp_path, session, [user(150), assistant(160)], [TEXT, RUNNING])
+    as_files(tmp_path, {"id": "ses_2", "title": "Sub", "directory": "/x", "parentID": "ses_1"}, [user(1)], [])
+    as_files(tmp_path, {"id": "ses_3", "title": "Other", "directory": "/x"}, [user(1)], [])
+    as_files(tmp_path, {**session, "id": "ses_4", "time": {"created": 1, "updated": 2, "archived": 3}}, [], [])
+    (tmp_path / "todo").mkdir()
+    (tmp_path / "todo" / "ses_1.json").write_text('[{"content": "one", "status": "pending"}]', encoding="utf-8")
+    found = {one.info.id: one for one in files.read_sessions(tmp_path, {"/work"}, 0, ())}
+    assert set(found) == {"ses_1", "ses_2"}
+    one = found["ses_1"]
+    assert (one.info.title, one.count, [m.role for m in one.messages]) == ("Work", 2, ["user", "assistant"])
+    assert [part.tool or part.text for part in one.parts] == ["one\ntwo", "bash"]
+    assert [todo.content for todo in one.todos] == ["one"]
+
+
+def test_an_old_file_and_a_half_written_one_are_left_out(tmp_path: Path) -> None:
+    as_files(tmp_path, {"id": "ses_old", "title": "Old", "directory": "/work"}, [], [])
+    old = tmp_path / "session/project/ses_old.json"
+    os.utime(old, (50, 50))
+    (tmp_path / "session/project/ses_half.json").write_text('{"id": "ses_h', encoding="utf-8")
+    assert files.read_sessions(tmp_path, {"/work"}, 100_000, ()) == []
+    assert [one.info.id for one in files.read_sessions(tmp_path, {"/work"}, 100_000, {"ses_old"})] == ["ses_old"]

@@ -1,0 +1,103 @@
+"""OpenCode's logs, as each version writes them: which run works on what, and what it asks for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tray.sources.local.logs import Logs
+
+A, B = "ses_e00803722ffeA1bpbM63CLAQeg", "ses_e0069d3ecffezELidlTKGaEqaW"
+SHARED = f"""\
+timestamp=2026-11-21T19:05:24.564Z level=INFO run=996ff285 message="creating instance" directory=/home/me/one
+timestamp=2026-11-21T19:05:27.005Z level=INFO run=996ff285 message=created id={A} slug=eager-comet version=1.18.33
+timestamp=2026-11-21T19:05:28.792Z level=INFO run=996ff285 message=evaluated permission=bash pattern="echo hi"
+timestamp=2026-11-21T19:05:28.793Z level=INFO run=996ff285 message=asking id=per_1ff7 permission=bash patterns="[]"
+timestamp=2026-11-21T19:06:24.564Z level=INFO run=11111111 message="creating instance" directory=/home/me/two
+timestamp=2026-11-21T19:06:28.947Z level=INFO run=11111111 message=loop session.id={B} step=1
+timestamp=2026-11-21T19:06:29.040Z level=INFO run=11111111 message=asking id=que_1ff7 questions=1
+"""
+OWN_1_1 = f"""\
+INFO  2026-11-21T19:05:23 +324ms service=default version=1.1.65 args=["serve","--port","0"] opencode
+INFO  2026-11-21T19:05:25 +0ms service=session.prompt step=0 sessionID={A} loop
+INFO  2026-11-21T19:05:25 +0ms service=permission permission=bash pattern=echo hi ruleset=[{{"action":"ask"}}] evaluate
+INFO  2026-11-21T19:05:25 +0ms service=permission permission=bash pattern=echo hi action={{"action":"ask"}} evaluated
+INFO  2026-11-21T19:05:25 +0ms service=bus type=permission.asked publishing
+"""
+OWN_1_14 = f"""\
+INFO  2026-11-21T19:07:57 +0ms service=session.prompt session.id={A} step=0 loop
+INFO  2026-11-21T19:07:57 +2ms service=permission id=per_1ff8 permission=edit patterns=["a.txt"] asking
+INFO  2026-11-21T19:07:57 +0ms service=bus type=permission.asked publishing
+INFO  2026-11-21T19:07:58 +7ms service=bus type=permission.replied publishing
+"""
+
+
+def at(clock: str) -> float:
+    return datetime.fromisoformat(f"2026-11-21T{clock}").replace(tzinfo=timezone.utc).timestamp()
+
+
+def logs(folder: Path, name: str, text: str) -> Logs:
+    (folder / name).write_text(text, encoding="utf-8")
+    read = Logs(folder)
+    read.read(0)
+    return read
+
+
+def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path) -> None:
+    read = logs(tmp_path, "opencode.log", SHARED)
+    one, two = read.run_of(at("19:05:24")), read.run_of(at("19:06:24"))
+    assert one is not None
+    assert two is not None
+    assert (one.sessions, two.sessions) == ({A}, {B})
+    assert [(ask.at, ask.kind) for ask in one.asks] == [(round(at("19:05:28.793000") * 1000), "bash")]
+    assert two.asks == []  # a question is in the database
+    assert not one.tells_answers
+    read.close()
+
+
+def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path: Path) -> None:
+    read = logs(tmp_path, "2026-11-21T190523.log", OWN_1_1)
+    run = read.run_of(at("19:05:22.6"))
+    assert run is not None
+    assert run.tells_answers
+    assert (run.sessions, [ask.kind for ask in run.asks]) == ({A}, ["bash"])
+    with (tmp_path / "2026-11-21T190523.log").open("a") as log:
+        log.write("INFO  2026-11-21T19:05:26 +2ms service=bus type=permission.replied publ")
+    read.read(0)
+    assert len(run.asks) == 1  # half a line is none yet
+    with (tmp_path / "2026-11-21T190523.log").open("a") as log:
+        log.write("ishing\n")
+    read.read(0)
+    assert run.asks == []
+    read.close()
+
+
+def test_1_14_names_the_permission_that_is_asked_for(tmp_path: Path) -> None:
+    text = OWN_1_14.rpartition("INFO")[0]
+    read = logs(tmp_path, "2026-11-21T190755.log", text)
+    run = read.run_of(at("19:07:54.8"))
+    assert run is not None
+    assert [ask.kind for ask in run.asks] == ["edit"]
+    read.close()
+    again = logs(tmp_path, "2026-11-21T190755.log", OWN_1_14)
+    found = again.run_of(at("19:07:54.8"))
+    assert found is not None
+    assert found.asks == []
+    again.close()
+
+
+def test_a_log_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    read = logs(tmp_path, "opencode.log", SHARED * 3)
+    (tmp_path / "opencode.log").write_text(SHARED.replace("996ff285", "99999999"), encoding="utf-8")
+    read.read(0)
+    assert "99999999" in read.runs
+    read.close()
+
+
+def test_nothing_that_is_no_log_does_harm(tmp_path: Path) -> None:
+    (tmp_path / "a.log").mkdir()
+    read = logs(
+        tmp_path, "opencode.log", "\x00\xff" * 1000 + "\n" + "timestamp=x level=y run=z message=asking id=per_1\n"
+    )
+    assert read.run_of(0.0) is None
+    read.close()
