@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 SERVICE = "_http._tcp.local."  # what OpenCode announces itself as, with a name of its own
 NAME = re.compile(r"opencode-\d{1,5}( \(\d+\))?\._http\._tcp\.local\.", re.IGNORECASE)
 ASK_WITHIN = 3000  # ms
+CONNECT_WITHIN = 1.0  # s
 MOST = 50  # servers: anybody on the network may announce some
 
 
@@ -72,10 +73,25 @@ class Announced:
         info = AsyncServiceInfo(service_type, name)
         if not await info.async_request(zeroconf, ASK_WITHIN) or info.port is None:
             return
-        addresses = [address for address in info.parsed_addresses() if address not in _own_addresses()]
-        if addresses and (name in self.urls or len(self.urls) < MOST):
-            self.urls[name] = f"http://{addresses[0]}:{info.port}"
+        others = [address for address in info.parsed_addresses() if address not in _own_addresses()]
+        address = await _answering(others, info.port)
+        if address is not None and (name in self.urls or len(self.urls) < MOST):
+            self.urls[name] = f"http://{address}:{info.port}"
             self._changed()
+
+
+async def _answering(addresses: list[str], port: int) -> str | None:
+    """Which address it is: every OpenCode calls its machine `opencode.local`, so it may seem to have all of theirs."""
+    if len(addresses) < 2:
+        return addresses[0] if addresses else None
+    for address in addresses:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_WITHIN)
+        except (OSError, asyncio.TimeoutError):
+            continue
+        writer.close()
+        return address
+    return None
 
 
 def _own_addresses() -> set[str]:

@@ -1,0 +1,199 @@
+"""opencode-dashboard's plugin posts here: what it tells is shown, what it does not tell is not made up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fakes import TOKEN, Desk, desk
+from tray.core.calls import CallError
+from tray.core.events import SnapshotTaken
+from tray.core.model import Source
+from tray.sources.dashboard import INSTANCES, SILENT
+
+HOST, WORK, SES = "build-box", "/srv/work", "ses_1"
+
+
+class Poster:
+    """That plugin, as its source at commit 0e1a6c3 posts."""
+
+    def __init__(self, at: Desk, key: str = TOKEN) -> None:
+        self.at = at
+        self.key = key
+        self.clock = 1_000
+
+    async def post(self, kind: str, *, host: str = HOST, key: str | None = None, **fields: Any) -> int:
+        self.clock += 1
+        told = {"type": kind, "sessionId": SES, **fields}
+        body = {**told, "instance": WORK, "hostname": host, "timestamp": fields.get("timestamp", self.clock)}
+        headers = {"X-API-Key": self.key if key is None else key}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self.at.url}events", json=body, headers=headers) as answer,
+        ):
+            return answer.status
+
+    async def timeline(self, event: str, summary: str = "", **fields: Any) -> None:
+        assert await self.post("timeline", eventType=event, summary=summary, **fields) == 200
+
+
+def run(story: Any) -> None:
+    async def main() -> None:
+        async with desk() as at:
+            await story(at, Poster(at))
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_turn_is_seen_from_prompt_to_end() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.post("session.created", title="Work", parentSessionId=None)
+        assert at.status(SES) == "idle"
+        await poster.timeline("user", "do it")
+        assert at.status(SES) == "busy"
+        await poster.timeline("tool", "ls -la", tool="bash")
+        row = at.board.row(SES)
+        assert row is not None
+        assert (row.tool, row.server.source, row.server.host, row.server.directory) == (
+            "bash",
+            Source.DASHBOARD,
+            HOST,
+            WORK,
+        )
+        tokens = {"tokensIn": 10, "tokensOut": 5, "cacheRead": 3, "cacheWrite": 0, "reasoning": 1, "cost": 0.25}
+        await poster.post(
+            "tokens", messageId="msg_1", providerId="fake", modelId="fake-1", agent="build", durationMs=5, **tokens
+        )
+        await poster.post("file.edit", filePath="/srv/work/a", linesAdded=3, linesRemoved=1)
+        await poster.post("file.edit", filePath="/srv/work/b", linesAdded=2, linesRemoved=0)
+        await poster.timeline("message", "first\nDone.", modelId="fake-1", providerId="fake")
+        await poster.post("session.idle")
+        row = at.board.row(SES)
+        assert row is not None
+        session = row.session
+        assert (row.status.value, session.title, session.last_output) == ("completed", "Work", "Done.")
+        assert (session.model, session.agent, session.cost, session.tokens.total) == ("fake/fake-1", "build", 0.25, 19)
+        assert (session.files, session.additions, session.deletions) == (2, 5, 1)
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("event", "summary", "state", "detail"),
+    [
+        ("permission", "Permission: bash", "waiting_for_permission", "bash"),
+        ("permission", "Permission: undefined", "waiting_for_permission", "what for is not told"),
+        ("question", "Question: Which one?", "waiting_for_answer", "Which one?"),
+    ],
+)
+def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
+    event: str, summary: str, state: str, detail: str
+) -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.timeline(event, summary)
+        row = at.board.row(SES)
+        assert row is not None
+        assert (row.status.value, row.requests[0].detail, row.requests[0].whole) == (state, detail, False)
+        assert "only reports" in row.server.watched
+        with pytest.raises(CallError):
+            await at.listener.call(
+                row.server.id, "permission.reply", {"requestID": row.requests[0].id, "reply": "once"}
+            )
+        await poster.timeline("tool", "ls", tool="bash")
+        assert at.status(SES) == "busy"
+
+    run(story)
+
+
+def test_an_error_sticks_through_the_end_and_a_stop_is_no_error() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.timeline("user", "do it")
+        await poster.timeline("error", "no money")
+        await poster.post("session.error", error="no money")
+        await poster.post("session.idle")
+        assert at.status(SES) == "error"
+        await poster.timeline("user", "again")
+        await poster.timeline("error", "Cancelled")
+        await poster.post("session.idle", silent=True)
+        assert at.status(SES) == "aborted"
+
+    run(story)
+
+
+def test_what_was_sent_before_the_end_and_comes_after_it_starts_nothing() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.timeline("user", "do it")
+        await poster.post("session.idle", timestamp=5_000)
+        await poster.timeline("tool", "ls", tool="bash", timestamp=4_000)
+        assert at.status(SES) == "idle"
+
+    run(story)
+
+
+def test_subagents_belong_to_their_root() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.post("session.created", title="Root")
+        await poster.post("session.created", title="Sub", sessionId="ses_2", parentSessionId=SES)
+        await poster.post("timeline", eventType="permission", summary="Permission: bash", sessionId="ses_2")
+        assert at.status(SES) == "waiting_for_permission"
+
+    run(story)
+
+
+def test_who_is_silent_for_long_is_greyed_and_comes_back_with_its_next_word() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        await poster.timeline("user", "do it")
+        at.at += SILENT + 1
+        at.listener.sweep()
+        assert at.status(SES) == "disconnected"
+        await poster.timeline("tool", "ls", tool="bash")
+        assert at.status(SES) == "busy"
+
+    run(story)
+
+
+def test_only_who_knows_the_token_may_post() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        for key in ("", "wrong", "\udcff"):
+            headers = {"X-API-Key": key.encode("utf-8", "surrogateescape").decode("latin-1")}
+            async with (
+                aiohttp.ClientSession() as http,
+                http.post(f"{at.url}events", data=b"{}", headers=headers) as answer,
+            ):
+                assert answer.status == 401
+        assert await poster.post("session.created", key="wrong", title="x") == 401
+        async with aiohttp.ClientSession() as http:
+            foreign = {"X-API-Key": TOKEN, "Origin": "https://evil.example"}
+            async with http.post(f"{at.url}events", data=b"{}", headers=foreign) as answer:
+                assert answer.status == 403
+            async with http.get(f"{at.url}events", headers={"X-API-Key": TOKEN}) as answer:
+                assert answer.status == 426
+        assert at.fleet.servers == {}
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{broken", b'{"type": "timeline"}', b'{"sessionId": 7, "type": "x"}', b"\xff"]
+)
+def test_what_is_no_event_is_refused_and_said(body: bytes) -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        key = {"X-API-Key": TOKEN}
+        async with aiohttp.ClientSession() as http, http.post(f"{at.url}events", data=body, headers=key) as answer:
+            assert (answer.status, (await answer.text()).startswith("no event: ")) == (400, True)
+        assert await poster.post("a.type.of.tomorrow") == 200
+
+    run(story)
+
+
+def test_of_hosts_without_end_only_so_many_are_connected() -> None:
+    async def story(at: Desk, poster: Poster) -> None:
+        for number in range(INSTANCES + 20):
+            await poster.post("session.created", host=f"host-{number}", title="x")
+        assert sum(server.connected for server in at.fleet.servers.values()) == INSTANCES
+        assert not [event for event in at.events if isinstance(event, SnapshotTaken) and event.sessions is not None]
+
+    run(story)

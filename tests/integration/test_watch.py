@@ -1,0 +1,77 @@
+"""Being told of changes: at once, once, and not while nobody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import until
+from tray.system.watch import ARRIVALS, CHANGES, FolderWatch
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(story, 30))
+
+
+def test_a_change_is_told_once_and_again_only_after_watching_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        told: list[int] = []
+        watch = FolderWatch(CHANGES, lambda: told.append(1))
+        file = tmp_path / "a-wal"
+        file.write_bytes(b"x")
+        try:
+            for round_ in range(1, 4):
+                watch.follow([tmp_path])
+                for _ in range(50):
+                    file.write_bytes(b"y")
+                await until(lambda expected=round_: len(told) == expected)
+                watch.rest()
+        finally:
+            watch.stop()
+        assert len(told) == 3
+
+    run(story())
+
+
+def test_a_folder_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
+    async def story() -> None:
+        told: list[int] = []
+        watch = FolderWatch(ARRIVALS, lambda: told.append(1))
+        try:
+            watch.follow([tmp_path / "opencode" / "log"])
+            (tmp_path / "opencode").mkdir()
+            await until(lambda: told)
+            watch.follow([tmp_path / "opencode" / "log"])
+            (tmp_path / "opencode" / "log").mkdir()
+            await until(lambda: len(told) == 2)
+            watch.follow([tmp_path / "opencode" / "log"])
+            (tmp_path / "opencode" / "log" / "a.log").touch()
+            await until(lambda: len(told) == 3)
+        finally:
+            watch.stop()
+
+    run(story())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only inotify tells who opens a file")
+def test_who_opens_a_file_is_told_and_who_lists_the_folder_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        told: list[int] = []
+        watch = FolderWatch(ARRIVALS, lambda: told.append(1))
+        (tmp_path / "opencode.log").touch()
+        try:
+            watch.follow([tmp_path])
+            assert os.listdir(tmp_path) == ["opencode.log"]  # noqa: PTH208  # it opens the folder
+            (tmp_path / "opencode.log").write_bytes(b"")  # opened, after the listing
+            await until(lambda: told)
+            assert len(told) == 1
+        finally:
+            watch.stop()
+
+    run(story())
