@@ -61,9 +61,11 @@ def until(condition: Callable[[], Any], deadline: float = 20, what: str = "the c
 
 
 class OpenCode:
-    """One version of OpenCode in a home of its own. `environment` reaches the plugin."""
+    """One version of OpenCode in a home of its own. `environment` reaches the plugin, if it has one."""
 
-    def __init__(self, version: str, home: Path, model_port: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, version: str, home: Path, model_port: int, environment: dict[str, str], *, plugin: bool = True
+    ) -> None:
         self.version = version
         self.binary = binary(version)
         self.home = home
@@ -72,6 +74,8 @@ class OpenCode:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._tmux: Path | None = None
         self._make_home(model_port)
+        if plugin:
+            self.install_plugin()
         self.environment = {
             "PATH": os.environ["PATH"],
             "TERM": "xterm-256color",
@@ -108,14 +112,35 @@ class OpenCode:
             "permission": {"bash": "ask"},
         }
         (self.home / "config/opencode/opencode.json").write_text(json.dumps(config), encoding="utf-8")
-        shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
         for words in (
             ("init", "-q"),
             ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"),
         ):
             subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)
 
+    def install_plugin(self) -> None:
+        """Put the plugin there; what starts after that loads it."""
+        shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
+
+    def settle(self) -> None:
+        """Wait until it has installed what it wants in its configuration.
+
+        1.18 keeps a lock while it does; killed then, it leaves the lock, and the next one with a plugin waits for it.
+        """
+        locks = self.home / "state" / "opencode" / "locks"
+        until(lambda: not list(locks.glob("*.lock")), 60, "the end of OpenCode's own installation")
+
     # ------------------------------------------------------------------ as a server
+
+    @property
+    def data(self) -> Path:
+        """Where it keeps its sessions."""
+        return self.home / "data" / "opencode"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._processes[-1].pid
 
     def serve(self) -> None:
         """Start `opencode serve`; returns when it answers."""
@@ -132,9 +157,20 @@ class OpenCode:
             30,
             "opencode serve",
         )
+        if self.version != OLDEST:
+            until(self._answers, 20, "opencode serve's first answer")
         self.call("GET", "/config")  # loads the directory's instance, and the plugin with it
 
-    def call(self, method: str, path: str, body: Any = None, directory: Path | None = None) -> Any:
+    def _answers(self) -> bool:
+        """1.18 forgets a request that comes in its first moments, and its directory hangs if it was for one."""
+        try:
+            return bool(self.call("GET", "/global/health", patience=0.3))
+        except (TimeoutError, urllib.error.URLError):
+            return False
+
+    def call(
+        self, method: str, path: str, body: Any = None, directory: Path | None = None, patience: float = 20
+    ) -> Any:
         """An HTTP call; the decoded answer."""
         query = f"?directory={urllib.parse.quote(str(directory))}" if directory else ""
         content = None if body is None else json.dumps(body).encode()
@@ -142,7 +178,7 @@ class OpenCode:
             f"{self.url}{path}{query}", content, {"content-type": "application/json", **self._login()}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310
                 text = answer.read()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read()[:300]!r}") from error

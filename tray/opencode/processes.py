@@ -16,6 +16,7 @@ NO_SESSIONS = frozenset((
     "attach", "auth", "providers", "models", "upgrade", "uninstall", "stats", "export", "import", "agent",
     "mcp", "debug", "session", "db", "plugin", "plug", "completion", "github", "pr", "account", "console",
     "generate",
+    "pm", "install", "add", "x",  # of its own runtime, which some versions use to look for packages
 ))  # fmt: skip
 VALUED = frozenset((
     "--port", "--hostname", "--mdns-domain", "--cors", "--log-level", "--model", "-m", "--session", "-s",

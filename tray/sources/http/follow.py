@@ -43,6 +43,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s between two tries to connect
 STEADY = 20.0  # s after which a connection counts as one that held
 DIRECTORIES = 50  # of one server
 HELD = 5_000  # events that may wait for a snapshot of their directory
+# s; 1.18 forgets a request that comes in its first moments; one for a directory makes that hang as long as it runs. So
+# nothing is asked of a directory before the server has answered something that is for none.
+FIRST_ANSWER = 3.0
 SETTLED = 1.0  # s after a change of its MCP or LSP servers, in which there may be more
 SERVICES_CHANGED = ("mcp.tools.changed", "lsp.updated")
 READ_TIMEOUT = 60.0  # s for a snapshot
@@ -127,7 +130,7 @@ class Follower:
                     await asyncio.get_running_loop().create_future()  # another address begins another Follower
                 except (CallError, aiohttp.ClientError, OSError, TooBigError, asyncio.TimeoutError) as error:
                     log.debug("%s: %s", self.address.url, error)
-                    self._lost(str(error))
+                    self._lost(str(error) or "it does not answer")
                     if isinstance(error, CallError) and error.why is Why.UNSUPPORTED:
                         self._cannot(str(error))
                         await asyncio.get_running_loop().create_future()
@@ -172,7 +175,7 @@ class Follower:
     async def _follow(self) -> None:
         """Until the connection ends. Raises CallError, LockedError and what aiohttp raises."""
         try:
-            health = await self.api.get("/global/health")
+            health = await asyncio.wait_for(self.api.get("/global/health"), FIRST_ANSWER)
         except CallError as error:
             old = error.why not in (Why.GONE, Why.SILENT)
             raise CallError(OLDEST, Why.UNSUPPORTED) if old else error from None
@@ -199,7 +202,7 @@ class Follower:
 
     async def _begin(self) -> None:
         """Its own directory. Another is known once something happens there: asking would make OpenCode load it."""
-        path = await self.api.get("/path")
+        path = await asyncio.wait_for(self.api.get("/path"), FIRST_ANSWER)
         directory = path.get("directory") if isinstance(path, dict) else None
         if not isinstance(directory, str) or not directory:
             raise CallError("it does not say where it runs")
