@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -176,21 +175,6 @@ def test_a_password_that_its_process_was_given_is_used(tmp_path: Path, model: Mo
         assert "secret-of-the-test" not in log.read_text(encoding="utf-8")
         assert "secret-of-the-test" not in str(desk.home.status())
     finally:
-        desk.close()
-
-
-def test_a_hung_server_is_not_shown_as_idle(tmp_path: Path, model: ModelServer) -> None:
-    desk = Desk(LAST_YEAR, tmp_path, model)
-    try:
-        desk.opencode.serve()
-        desk.opencode.session()
-        desk.status("idle")
-        os.kill(desk.opencode.pid, signal.SIGSTOP)
-        desk.told(lambda told: told["status"] == "disconnected", 60)
-        os.kill(desk.opencode.pid, signal.SIGCONT)
-        desk.told(lambda told: told["status"] == "idle", 60)
-    finally:
-        os.kill(desk.opencode.pid, signal.SIGCONT)
         desk.close()
 
 

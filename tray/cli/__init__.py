@@ -17,13 +17,19 @@ OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 not running or failed, 2 usage, 3 the port is taken."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser().parse_args(_with_command(given))
+    parser = make_parser()
+    options, more = parser.parse_known_args(_with_command(given))
+    if more:  # argparse does not go on with a list of words after an option
+        if not hasattr(options, "words") or any(word.startswith("-") and word != "-" for word in more):
+            parser.error(f"unrecognized arguments: {' '.join(more)}")
+        options.words = [*options.words, *more]
     try:
         return _run(options)
     except Problem as problem:
         if getattr(options, "json", False):
             print(json.dumps({"ok": False, "line": str(problem)}, ensure_ascii=False))
-        print(f"opencode-tray: {' '.join(map(clean, str(problem).splitlines()))}", file=sys.stderr)
+        told = "\n    ".join(map(clean, str(problem).splitlines()))
+        print(f"opencode-tray: {told}", file=sys.stderr)
         return USAGE if problem.is_usage else FAILED
     except KeyboardInterrupt:
         return OK if options.command in ("run", "watch", "demo") else 130

@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from tray.core.calls import PATIENCE, CallError, Why
+from tray.core.text import clean
 from tray.opencode.json import WRONG, without_halves
 
 MAX_BODY = 32 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
@@ -110,18 +111,37 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _refuse(answer: aiohttp.ClientResponse) -> None:
+class _ErrorData(msgspec.Struct):
+    message: str = ""
+
+
+class _Error(msgspec.Struct):
+    name: str = ""
+    data: _ErrorData = msgspec.field(default_factory=_ErrorData)
+
+
+def _refuse(answer: aiohttp.ClientResponse, body: bytes = b"") -> None:
     """Raises LockedError or CallError for an answer that is none."""
     if answer.status in (401, 403):
         raise LockedError
     if answer.status == 404:
         raise CallError("OpenCode does not know it any more", Why.NOT_FOUND)
     if not 200 <= answer.status < 300:
-        raise CallError(f"OpenCode said no ({answer.status})")
+        raise CallError(f"OpenCode said no ({answer.status}){_why(body)}")
+
+
+def _why(body: bytes) -> str:
+    """OpenCode's own reason, in one line; "" where it gives none."""
+    try:
+        error = msgspec.json.decode(body, type=_Error)
+    except WRONG:
+        return ""
+    told = clean(error.data.message or error.name)[:200]
+    return f": {told}" if told else ""
 
 
 def _decoded(answer: aiohttp.ClientResponse, body: bytes) -> Any:
-    _refuse(answer)
+    _refuse(answer, body)
     if not body:
         return None
     if answer.content_type != "application/json":  # what it has no path for it may answer with its web page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from tray.core.calls import CallError
 from tray.core.places import HttpServer
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.counting import count_sessions
 from tray.opencode.processes import OpenCodeProcess, listening, local_url, running
 from tray.storage.servers import StartedServer, read_servers, remove_server
 from tray.system.daemons import rotate
@@ -89,8 +90,7 @@ async def find_servers(
     records = await asyncio.to_thread(read_servers, paths.servers)
     for record in records:
         await asyncio.to_thread(rotate, Path(record.log))
-    processes = await asyncio.to_thread(running)
-    found = await asyncio.to_thread(_merge, records, processes, accounts, environment)
+    found = await asyncio.to_thread(_merge, records, running, accounts, environment)
     async with aiohttp.ClientSession() as http:
         return list(await asyncio.gather(*(_examined(server, http) for server in found)))
 
@@ -121,11 +121,13 @@ def clean_up(paths: Paths) -> list[str]:
 
 def _merge(
     records: Collection[StartedServer],
-    processes: Collection[OpenCodeProcess],
+    look: Callable[[], Collection[OpenCodeProcess]],
     accounts: Collection[HttpServer],
     environment: Mapping[str, str],
 ) -> list[FoundServer]:
-    found = [_of_record(record) for record in records]
+    processes = look()
+    data = {process.pid: process.data for process in processes}
+    found = [_of_record(record, data.get(record.pid)) for record in records]
     ours = {server.pid for server in found if server.runs}
     passwords = {one.url.rstrip("/"): one.password or environment.get(one.password_env, "") for one in accounts}
     for process in processes:
@@ -151,12 +153,13 @@ def _merge(
                 password=passwords.get(url) or given.get("OPENCODE_SERVER_PASSWORD", ""),
                 memory=memory,
                 connections=connections,
+                sessions=count_sessions(process.data, process.directory),
             )
         )
     return sorted(found, key=lambda server: (len(server.name), server.name))
 
 
-def _of_record(record: StartedServer) -> FoundServer:
+def _of_record(record: StartedServer, data: Path | None) -> FoundServer:
     process = identity(record).process()
     memory, connections = _measured(record.pid) if process is not None else (0, 0)
     state = "ended" if process is None else "starting" if "-" in record.name else "silent"
@@ -174,6 +177,7 @@ def _of_record(record: StartedServer) -> FoundServer:
         password=record.password,
         memory=memory,
         connections=connections,
+        sessions=count_sessions(data, record.directory) if data is not None else None,
     )
 
 
@@ -197,7 +201,7 @@ def _parent(pid: int) -> str:
 
 
 async def _examined(server: FoundServer, http: aiohttp.ClientSession) -> FoundServer:
-    """Ask it how it is. Its sessions are counted only where that makes it load nothing that it has not."""
+    """Ask it how it is."""
     if not server.runs or not server.url:
         return server
     api = Api(server.address, http)
@@ -205,9 +209,7 @@ async def _examined(server: FoundServer, http: aiohttp.ClientSession) -> FoundSe
         health = await asyncio.wait_for(api.get("/global/health"), ANSWERS_WITHIN)
         if not isinstance(health, dict) or not health.get("healthy"):
             return server
-        known = replace(server, state="healthy", version=clean(str(health.get("version", "")))[:64])
-        sessions = await asyncio.wait_for(api.get("/session", limit=1000), ANSWERS_WITHIN)
-        return replace(known, sessions=len(sessions)) if isinstance(sessions, list) else known
+        return replace(server, state="healthy", version=clean(str(health.get("version", "")))[:64])
     except LockedError:
         return replace(server, state="locked")
     except (CallError, asyncio.TimeoutError):

@@ -31,7 +31,7 @@ FIRST_PORT, LAST_PORT = 4096, 5095  # OpenCode's own default, and where the sear
 READY_WITHIN = 30.0  # s that a server gets to answer
 LOOK_EVERY = 0.05  # s
 ANSWERS_WITHIN = 0.5  # s that a server which has just started gets for one answer
-LOG_LINES = 12  # of the log that are shown when it does not start
+LOG_LINES = 20  # of the log that are shown when it does not start
 AT_ONCE = 4  # starts; each is a second of a core
 
 
