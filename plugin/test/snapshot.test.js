@@ -262,3 +262,28 @@ test("only this directory's name is told, and the address of a server only where
     assert.equal(tray.of("hello")[0].serverUrl, "disabled")
   })
 })
+
+const services = (tray) => tray.snapshots.filter((snapshot) => snapshot.mcp)
+const failed = { files: { status: "failed", error: "no such program", tools: ["a"] } }
+const pyright = { id: "pyright", name: "pyright", root: ".", status: "connected" }
+
+test("MCP and LSP servers are asked for once a session works, not before, and again when they change", async () => {
+  const answers = { "session.list": [session()], "/mcp": failed, "/lsp": [pyright] }
+  await withPlugin({ answers }, async ({ tray, client, event }) => {
+    await until(() => tray.snapshots.length === 1)
+    await pass(5_000)
+    assert.ok(!client.asked.some(([name]) => name === "/mcp"))
+    await event("session.status", { sessionID: ses, status: { type: "busy" } })
+    await pass(2_000)
+    await until(() => services(tray).length === 1)
+    const { type, mcp, lsp } = services(tray)[0]
+    assert.deepEqual({ type, mcp, lsp }, {
+      type: "snapshot",
+      mcp: { files: { status: "failed", error: "no such program" } },
+      lsp: [{ id: "pyright", name: "pyright", status: "connected" }],
+    })
+    for (let n = 0; n < 20; n++) await event("mcp.tools.changed", { server: "files" })
+    await pass(2_000)
+    await until(() => services(tray).length === 2)
+  })
+})

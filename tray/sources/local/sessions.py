@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from tray.system.watch import CHANGES, FolderWatch
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0  # s between two readings, however much is written
+PACE = 1.0  # s between two readings at least, however much is written
+SHARE = 0.002  # of a core that reading may take: the more there is to read, the less often that is done
 
 
 class LocalSessions:
@@ -61,8 +63,9 @@ class LocalSessions:
                 await self._changed.wait()
                 self._changed.clear()
                 self._watch.rest()
+                begun = time.perf_counter()
                 await self._read()
-                await asyncio.sleep(PACE)
+                await asyncio.sleep(max(PACE, (time.perf_counter() - begun) / SHARE))
                 self._watch.follow(self._folders())
                 if self._stamps() != self._read_at:
                     self._changed.set()  # it changed while nobody watched

@@ -1,0 +1,200 @@
+"""doctor: each thing that can be wrong is found, said in one line with its mend, and nothing else is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tray.actions.doctor import desktop, installation, machines
+from tray.actions.doctor.examine import mend
+from tray.actions.doctor.finding import Finding, Level, summary
+from tray.actions.doctor.scene import Scene
+from tray.actions.plugin_file import install_plugin
+from tray.actions.serve.listing import FoundServer
+from tray.core.settings import parse_settings
+from tray.opencode.processes import OpenCodeProcess
+from tray.storage.token import make_token
+from tray.system.notification_daemon import Daemon
+from tray.system.paths import Paths
+from tray.system.tray_host import TrayHost
+
+Check = Callable[[Scene], Iterator[Finding]]
+HTTP = {"source": "http", "problem": "", "url": "http://a:1", "connected": True, "opencode": "1.18.33", "host": "a"}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """A machine on which all is well."""
+    paths = Paths.inside(tmp_path / "ours")
+    make_token(paths.token)
+    install_plugin(paths.plugin)
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    return Scene(
+        paths=paths,
+        environment={"OPENCODE_CONFIG_DIR": str(tmp_path / "config")},
+        settings=parse_settings({}, "", {}, {}),
+        settings_problem="",
+        report={"servers": []},
+        holder="python (pid 1)",
+        daemon=Daemon("daemon", frozenset({"actions"})),
+        tray_host=TrayHost(bus=True, watcher=True, panel=True),
+        processes=[],
+        servers=[],
+        program=str(program),
+        version="1.18.33",
+    )
+
+
+def found(check: Check, scene: Scene) -> list[Finding]:
+    return [finding for finding in check(scene) if finding.level is not Level.OK]
+
+
+def only(check: Check, scene: Scene) -> Finding:
+    (finding,) = found(check, scene)
+    assert finding.fix
+    assert "\n" not in finding.told + finding.fix
+    return finding
+
+
+def process(directory: str, *arguments: str, pid: int = 7) -> OpenCodeProcess:
+    return OpenCodeProcess(pid, 1.0, directory, arguments, Path("/data"))
+
+
+ALL = (
+    installation.settings, installation.token, installation.plugin, installation.opencode, installation.port,
+    desktop.tray_host, desktop.notifications, desktop.duplicates, machines.servers, machines.clocks,
+)  # fmt: skip
+
+
+def test_where_all_is_well_nothing_is_found(scene: Scene) -> None:
+    assert [finding for check in ALL for finding in found(check, scene)] == []
+    assert summary(finding for check in ALL for finding in check(scene)) == "Everything is in order."
+
+
+def test_what_is_broken_comes_first_in_the_summary(scene: Scene) -> None:
+    poor = replace(scene, tray_host=TrayHost(), settings_problem="icon.style = 7 is not allowed")
+    told = summary(f for check in (desktop.tray_host, installation.settings) for f in check(poor)).splitlines()
+    assert told[0].startswith("icon.style = 7 is not allowed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
+def test_files_that_others_can_read_are_found_and_closed(scene: Scene) -> None:
+    scene.paths.token.chmod(0o640)
+    finding = only(installation.token, scene)
+    assert (finding.level, "chmod 600" in finding.fix) == (Level.BROKEN, True)
+    assert mend([finding]) != []
+    assert found(installation.token, scene) == []
+    scene.paths.servers.mkdir()
+    record = scene.paths.servers / "4096.json"
+    record.write_text("{}", encoding="utf-8")
+    record.chmod(0o644)
+    mend([only(installation.token, scene)])
+    assert found(installation.token, scene) == []
+
+
+def test_a_plugin_that_is_missing_or_another_version_is_mended(scene: Scene) -> None:
+    for text in ("", "// OpenCode Tray's plugin"):
+        scene.paths.plugin.unlink()
+        if text:
+            scene.paths.plugin.write_text(text, encoding="utf-8")
+        finding = only(installation.plugin, scene)
+        assert finding.level is Level.BROKEN
+        mend([finding])
+        assert found(installation.plugin, scene) == []
+
+
+def test_what_cannot_be_mended_is_said_and_stops_nothing(scene: Scene) -> None:
+    scene.paths.plugin.write_text("somebody else's", encoding="utf-8")
+    finding = only(installation.plugin, scene)
+    assert "not mended" in mend([finding])[0]
+
+
+def test_an_opencode_that_was_started_before_the_plugin_is_named(scene: Scene) -> None:
+    running = replace(scene, processes=[process("/work/a"), process("/work/b", "serve", pid=8)])
+    assert "/work/a" in only(installation.plugin, running).told
+    told = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/work/a"}
+    assert found(installation.plugin, replace(running, report={"servers": [told]})) == []
+
+
+def test_another_version_of_the_plugin_elsewhere_is_named(scene: Scene) -> None:
+    told = {**HTTP, "source": "plugin", "host": "far", "pid": 7, "plugin": "0.0.1", "directory": "/srv"}
+    assert "far runs plugin 0.0.1" in only(installation.plugin, replace(scene, report={"servers": [told]})).told
+
+
+@pytest.mark.parametrize(("version", "word"), [("1.14.41", "takes no answers"), ("1.0.185", "no message")])
+def test_what_an_old_opencode_cannot_do_is_said(scene: Scene, version: str, word: str) -> None:
+    report = {"servers": [{**HTTP, "opencode": version}]}
+    assert word in only(installation.opencode, replace(scene, report=report)).told
+
+
+def test_without_a_tray_a_free_port_is_no_fault_and_one_that_is_taken_is(scene: Scene) -> None:
+    alone = replace(scene, report=None)
+    assert only(installation.port, replace(alone, holder=None)).level is Level.NOTE
+    assert only(installation.port, alone).level is Level.BROKEN
+
+
+def test_a_daemon_without_buttons_and_none_at_all(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    if sys.platform == "linux":
+        assert "no buttons" in only(desktop.notifications, replace(scene, daemon=Daemon("plain"))).told
+    assert only(desktop.notifications, replace(scene, daemon=None)).level is Level.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "word"),
+    [
+        ("tui.json", '{"attention": {"sound": true, "enabled": true}}', "OpenCode notifies"),
+        ("opencode.jsonc", '{ // mine\n "plugin": ["opencode-notifier@1", "other"] }', "opencode-notifier@1"),
+        ("plugin/ding.js", "export const Ding = async ({ $ }) => ({ event: () => $`notify-send hi` })", "ding.js"),
+    ],
+)
+def test_who_else_notifies_is_named(scene: Scene, tmp_path: Path, file: str, text: str, word: str) -> None:
+    path = tmp_path / "config" / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    assert word in only(desktop.duplicates, scene).told
+
+
+def test_quiet_plugins_and_settings_are_not_accused(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "config/plugin").mkdir(parents=True)
+    (tmp_path / "config/tui.json").write_text('{"attention": {"enabled": false}}', encoding="utf-8")
+    (tmp_path / "config/opencode.json").write_text('{"plugin": ["x"], "model": "notifier/7"}', encoding="utf-8")
+    (tmp_path / "config/plugin/a.js").write_text("export const A = async () => ({})", encoding="utf-8")
+    install_plugin(tmp_path / "config/plugin/opencode-tray.js")
+    assert found(desktop.duplicates, scene) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "level", "word"),
+    [
+        (FoundServer("4096", "locked", directory="/w"), Level.BROKEN, "[[servers]]"),
+        (FoundServer("4096", "silent", directory="/w"), Level.BROKEN, "serve stop 4096"),
+        (FoundServer("4096", "ended", directory="/w"), Level.NOTE, "serve clean"),
+    ],
+)
+def test_servers_that_are_not_well_are_named(scene: Scene, server: FoundServer, level: Level, word: str) -> None:
+    finding = only(machines.servers, replace(scene, servers=[server]))
+    assert (finding.level, word in finding.fix) == (level, True)
+
+
+def test_a_server_that_cannot_be_followed_says_why(scene: Scene) -> None:
+    report = {"servers": [{**HTTP, "problem": "the password is refused", "connected": False}]}
+    assert "the password is refused" in only(machines.servers, replace(scene, report=report)).told
+
+
+@pytest.mark.parametrize(("skew", "word"), [(90_000, "90 s ahead"), (-7_200_000, "7200 s behind")])
+def test_clocks_that_differ_are_said(scene: Scene, skew: int, word: str) -> None:
+    report = {"servers": [{**HTTP, "clock_skew": skew}]}
+    assert word in only(machines.clocks, replace(scene, report=report)).told
+
+
+def test_every_finding_is_a_plain_value_for_scripts(scene: Scene) -> None:
+    told: list[dict[str, Any]] = [finding.plain() for check in ALL for finding in check(scene)]
+    assert all(set(one) == {"check", "level", "told", "fix", "fixable"} for one in told)
