@@ -276,12 +276,7 @@ test("MCP and LSP servers are asked for once a session works, not before, and ag
     await event("session.status", { sessionID: ses, status: { type: "busy" } })
     await pass(2_000)
     await until(() => services(tray).length === 1)
-    const { type, mcp, lsp } = services(tray)[0]
-    assert.deepEqual({ type, mcp, lsp }, {
-      type: "snapshot",
-      mcp: { files: { status: "failed", error: "no such program" } },
-      lsp: [{ id: "pyright", name: "pyright", status: "connected" }],
-    })
+    assert.deepEqual(services(tray)[0], frames.snapshot_services)
     for (let n = 0; n < 20; n++) await event("mcp.tools.changed", { server: "files" })
     await pass(2_000)
     await until(() => services(tray).length === 2)
