@@ -61,7 +61,7 @@ class Running:
         self.views: list[TrayView] = []
         monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
         flags = {PORT.key: free_port(), ON_MACHINE.key: False}
-        self.app = App(self.paths, load_settings(self.settings, {}, flags), {}, Token(TOKEN))
+        self.app = App(self.paths, load_settings(self.settings, {}, flags), flags, Token(TOKEN))
 
     @property
     def waiting(self) -> int:

@@ -28,8 +28,8 @@ ONCE = Permit(Verdict.ONCE)
 async def app_in(folder: Path) -> App:
     """An app at work in this folder."""
     paths = Paths.inside(folder)
-    settings = load_settings(paths.settings, {}, {PORT.key: free_port(), ON_MACHINE.key: False})
-    made = App(paths, settings, {}, Token(TOKEN), notify=False)
+    flags = {PORT.key: free_port(), ON_MACHINE.key: False}
+    made = App(paths, load_settings(paths.settings, {}, flags), flags, Token(TOKEN), notify=False)
     await made.start()
     return made
 

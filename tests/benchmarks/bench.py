@@ -76,6 +76,7 @@ def tray(folder: Path, environment: dict[str, str], *, headless: bool) -> Iterat
     folder.mkdir()
     home = Home(folder)
     home.environment = {**environment, **home.environment, "OPENCODE_MONITOR_TOKEN": TOKEN}
+    home.environment["OPENCODE_TRAY_DISCOVERY_PROCESSES"] = "1"  # looking around is part of being at rest
     try:
         yield home, psutil.Process(home.tray("--no-notify", headless=headless).pid)
     finally:
@@ -247,9 +248,10 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
     The events: one session after the other begins to work, 500 a second, told by a process of its own.
     """
     paths = Paths.inside(folder)
-    settings: Settings = load_settings(paths.settings, {}, {PORT.key: free_port(), ON_MACHINE.key: False})
+    flags = {PORT.key: free_port(), ON_MACHINE.key: False}
+    settings: Settings = load_settings(paths.settings, {}, flags)
     collect_rarely()
-    app = App(paths, settings, {}, Token(TOKEN), notify=False)
+    app = App(paths, settings, flags, Token(TOKEN), notify=False)
     port = await app.start()
     shown: list[tuple[float, int]] = []  # when, and how many work
 

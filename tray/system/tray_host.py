@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 WATCHER, WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ async def host_registered(bus: Any) -> bool:
 
     from tray.system.session_bus import call  # noqa: PLC0415  # likewise
 
-    question, properties = [WATCHER, "IsStatusNotifierHostRegistered"], "org.freedesktop.DBus.Properties"
-    answer = await call(bus, Message(WATCHER, WATCHER_PATH, properties, "Get", signature="ss", body=question))
+    question = [WATCHER, "IsStatusNotifierHostRegistered"]
+    answer = await call(bus, Message(WATCHER, WATCHER_PATH, PROPERTIES, "Get", signature="ss", body=question))
     return bool(answer[0].value)
 
 
