@@ -134,11 +134,11 @@ class Server:
         if self.problem:
             return self.problem
         if self.source is Source.LOCAL:
-            return "seen from outside: run opencode-tray install-plugin, then start it again"
+            return "it is only seen from outside; run opencode-tray install-plugin, then start it again"
         if self.source is Source.DASHBOARD:
-            return "opencode-dashboard only reports: run opencode-tray install-plugin over there"
+            return "opencode-dashboard's plugin only reports; run opencode-tray install-plugin over there"
         if not self.verified and self.source is Source.HTTP:
-            return "found on the network: put it under [[servers]] in the settings"
+            return "it was found on the network; put it under [[servers]] in the settings"
         return "" if self.verified else "its plugin has no token"
 
 

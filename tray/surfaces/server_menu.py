@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from urllib.parse import urlsplit
 
 from tray.core.choices import (
     AttachServer,
@@ -43,7 +44,9 @@ def server_entries(server: Server, *, started_here: bool) -> tuple[Entry, ...]:
     bad = sum(1 for service in server.services if service.status in ("failed", "error"))
     if bad:
         state += f" — {bad} of its servers failed"
-    label = f"{server.name}@{server.host} · OpenCode {server.opencode or '?'}"
+    port = f":{urlsplit(server.url).port}" if server.url else ""
+    kind = "seen from outside" if server.source is Source.LOCAL else f"OpenCode {server.opencode or '?'}"
+    label = f"{server.name}{port}@{server.host} · {kind}"
     children = (*_told(server), *_services(server.services), *_deeds(server, started_here=started_here))
     return (Item(server.id, shorten(label, 50) + state, children=children),)
 

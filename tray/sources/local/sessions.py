@@ -22,7 +22,7 @@ from tray.system.watch import CHANGES, FolderWatch
 
 log = logging.getLogger(__name__)
 
-PACE = 1.0  # s between two readings at least, however much is written
+PACE, LONGEST_PACE = 1.0, 3.0  # s between two readings, at least and at most
 SHARE = 0.002  # of a core that reading may take: the more there is to read, the less often that is done
 
 
@@ -48,8 +48,9 @@ class LocalSessions:
         alive = {_id(process): process for process in processes}
         wanted = {name: one for name, one in alive.items() if (one.pid, one.directory) not in covered}
         for name in self._processes.keys() - wanted.keys():
-            self._told.pop(name, None)
-            self._report(ServerForgotten(name) if name in alive else ServerLost(name, goodbye=True))
+            had_sessions = self._told.pop(name, None) not in (None, _snapshot(name, []))
+            shown = had_sessions and name not in alive  # a process that came and went is nothing to show
+            self._report(ServerLost(name, goodbye=True) if shown else ServerForgotten(name))
         for name in wanted.keys() - self._processes.keys():
             self._report(ServerConnected(_server(name, wanted[name])))
         if wanted.keys() != self._processes.keys():
@@ -63,9 +64,8 @@ class LocalSessions:
                 await self._changed.wait()
                 self._changed.clear()
                 self._watch.rest()
-                begun = time.perf_counter()
-                await self._read()
-                await asyncio.sleep(max(PACE, (time.perf_counter() - begun) / SHARE))
+                cost = await self._read()
+                await asyncio.sleep(min(max(PACE, cost / SHARE), LONGEST_PACE))
                 self._watch.follow(self._folders())
                 if self._stamps() != self._read_at:
                     self._changed.set()  # it changed while nobody watched
@@ -82,10 +82,11 @@ class LocalSessions:
 
     # ------------------------------------------------------------------ reading
 
-    async def _read(self) -> None:
+    async def _read(self) -> float:
+        """Read, and report what differs; the seconds of a core that reading took."""
         processes = dict(self._processes)
         self._read_at = self._stamps()
-        found = await asyncio.to_thread(self._read_all, list(processes.values()))
+        found, cost = await asyncio.to_thread(self._read_all, list(processes.values()))
         again = 0
         for name, process in processes.items():
             told = found.get(process.pid)
@@ -101,9 +102,11 @@ class LocalSessions:
         if again:
             wait = max(0.1, (again - self._now()) / 1000)
             self._timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
+        return cost
 
-    def _read_all(self, processes: list[OpenCodeProcess]) -> dict[int, list[Inferred]]:
-        """By process, what can be told of its sessions; on a thread of its own."""
+    def _read_all(self, processes: list[OpenCodeProcess]) -> tuple[dict[int, list[Inferred]], float]:
+        """By process, what can be told of its sessions, and what that cost; on a thread of its own."""
+        begun = time.thread_time()
         found: dict[int, list[Inferred]] = {}
         for data in {process.data for process in processes}:
             mine = [process for process in processes if process.data == data]
@@ -119,7 +122,7 @@ class LocalSessions:
             for process in mine:
                 own = [one for one in stored if owners.get(one.info.id) is process]
                 found[process.pid] = [self._infer(one, process, runs[process.pid]) for one in own]
-        return found
+        return found, time.thread_time() - begun
 
     def _infer(self, stored: Stored, process: OpenCodeProcess, run: Run | None) -> Inferred:
         asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
