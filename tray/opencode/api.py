@@ -16,7 +16,8 @@ from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.text import clean
 from tray.opencode.json import WRONG, without_halves
 
-MAX_BODY = 32 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
+MAX_BODY = 16 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
+MAX_UNTRUSTED_BODY = 1024 * 1024  # of a server that anybody may be
 CONNECT_TIMEOUT = 5.0  # s
 
 
@@ -41,7 +42,7 @@ class Api:
     def __init__(self, address: Address, http: aiohttp.ClientSession) -> None:
         self.address = address
         self._http = http
-        login = b64encode(f"{address.username}:{address.password}".encode()).decode()
+        login = b64encode(f"{address.username}:{address.password}".encode("utf-8", "surrogateescape")).decode()
         self._headers = {"Authorization": f"Basic {login}"} if address.password else {}
 
     async def get(self, path: str, directory: str = "", **query: str | int) -> Any:
@@ -70,10 +71,11 @@ class Api:
                 method, self.address.url + path, params=asked, json=body, headers=self._headers, timeout=timeout,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
-                return _decoded(answer, await _body(answer))
+                most = MAX_BODY if self.address.trusted else MAX_UNTRUSTED_BODY
+                return _decoded(answer, await _body(answer, most))
         except asyncio.TimeoutError:
             raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name
             raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
 
     @asynccontextmanager
@@ -81,33 +83,30 @@ class Api:
         """The bytes of a stream that does not end by itself. Raises CallError, LockedError."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
         try:
+            headers = {**self._headers, "Accept-Encoding": "identity"}  # a little that is much cannot be bounded
             opening = self._http.get(
-                self.address.url + path,
-                headers=self._headers,
-                timeout=timeout,
-                allow_redirects=False,
-                read_bufsize=2**20,
+                self.address.url + path, headers=headers, timeout=timeout, allow_redirects=False, read_bufsize=2**20
             )
             answer = await asyncio.wait_for(opening, PATIENCE)
         except asyncio.TimeoutError:
             raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
         try:
             _refuse(answer)
-            if answer.content_type != "text/event-stream":
+            if answer.content_type != "text/event-stream" or "Content-Encoding" in answer.headers:
                 raise CallError("it sends no events: is it OpenCode?", Why.UNSUPPORTED)
             yield answer.content
         finally:
             answer.close()
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
+async def _body(answer: aiohttp.ClientResponse, most: int) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise CallError(f"its answer is longer than {MAX_BODY} bytes")
+        if len(body) > most:
+            raise CallError(f"its answer is longer than {most} bytes")
     return bytes(body)
 
 

@@ -18,6 +18,9 @@ DIGESTS = 5  # sessions whose messages are read
 DIGEST_MESSAGES = 50  # the newest of each; a long session's are megabytes
 EXTRA = 50  # sessions read one by one that the list leaves out
 
+# What a wrong answer may come to, read or written again: a nesting too deep, half a character.
+NO_SNAPSHOT = (FrameError, RecursionError, ValueError)
+
 Json = dict[str, Any]
 
 
@@ -45,7 +48,7 @@ async def take_snapshot(server_id: str, directory: str, read: Read, at: int) -> 
             told["todos"] = todos
     try:
         return decode_snapshot(server_id, msgspec.json.encode(told), at)
-    except FrameError:
+    except NO_SNAPSHOT:
         return SnapshotTaken(server_id)  # nothing usable was said: events alone must do
 
 
@@ -54,7 +57,7 @@ async def read_limits(server_id: str, read: Read) -> SnapshotTaken:
     providers = await read("providers")
     try:
         limits = limits_of(msgspec.Raw(msgspec.json.encode(providers)))
-    except FrameError:
+    except NO_SNAPSHOT:
         return SnapshotTaken(server_id)
     return decode_snapshot(server_id, msgspec.json.encode({"limits": limits}), 0)
 
@@ -128,5 +131,5 @@ def _digest(messages: Any) -> Json:
     """The session's `digest`, where its messages could be read."""
     try:
         return {"digest": digest_of(msgspec.Raw(msgspec.json.encode(messages)), DIGEST_MESSAGES)}
-    except FrameError:
+    except NO_SNAPSHOT:
         return {}

@@ -14,6 +14,7 @@ from tray.opencode.api import Address
 from tray.sources.http.follow import SILENCE, Follower
 
 STOP_TIMEOUT = 0.5  # s
+PER_HOST = 10  # connections to one server, that of its events among them
 
 
 class HttpServers:
@@ -24,6 +25,7 @@ class HttpServers:
         self._report = report
         self._now = now
         self._http: aiohttp.ClientSession | None = None
+        self._stopped = False
         self._followers: dict[str, tuple[Follower, asyncio.Task[None]]] = {}  # by address
 
     def follow(self, addresses: Iterable[Address], elsewhere: Collection[str] = ()) -> None:
@@ -31,16 +33,18 @@ class HttpServers:
 
         `elsewhere`: the addresses whose sessions a better source tells; of these nothing is shown.
         """
+        if self._stopped:
+            return
         wanted = {address.url: address for address in addresses}
         for url, (follower, task) in list(self._followers.items()):
             if wanted.get(url) == follower.address:
                 continue
-            task.cancel()
             del self._followers[url]
             if url in elsewhere:
                 follower.forget()
             else:
                 follower.gone()
+            task.cancel()
         for url in wanted.keys() - self._followers.keys():
             follower = Follower(wanted[url], self._client(), self._report, self._now, self._silence)
             task = asyncio.get_running_loop().create_task(follower.run(), name=f"follow {url}")
@@ -52,7 +56,8 @@ class HttpServers:
             follower.reread()
 
     async def stop(self) -> None:
-        """End all connections."""
+        """End all connections, for good."""
+        self._stopped = True
         tasks = [task for _, task in self._followers.values()]
         for task in tasks:
             task.cancel()
@@ -74,6 +79,8 @@ class HttpServers:
     def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=PER_HOST),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
             )
         return self._http
