@@ -434,7 +434,10 @@ class App:
                     self._discovery.reread_all()
             self._listener.sweep()
             if self._discovery is not None:
-                await self._discovery.look()
+                try:
+                    await self._discovery.look()
+                except Exception:  # who is there costs nobody his beat
+                    log.exception("looking for OpenCode failed")
             self.apply(TimePassed())
             self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()

@@ -45,9 +45,8 @@ def logs(folder: Path, name: str, text: str) -> Logs:
 
 def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED)
-    one, two = read.run_of(at("19:05:24")), read.run_of(at("19:06:24"))
-    assert one is not None
-    assert two is not None
+    runs = read.runs_of([at("19:05:24"), at("19:06:24")])
+    one, two = runs[at("19:05:24")], runs[at("19:06:24")]
     assert (one.sessions, two.sessions) == ({A}, {B})
     assert [(ask.at, ask.kind) for ask in one.asks] == [(round(at("19:05:28.793000") * 1000), "bash")]
     assert two.asks == []  # a question is in the database
@@ -57,7 +56,7 @@ def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path
 
 def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path: Path) -> None:
     read = logs(tmp_path, "2026-11-21T190523.log", OWN_1_1)
-    run = read.run_of(at("19:05:22.6"))
+    run = read.runs_of([at("19:05:22.6")]).get(at("19:05:22.6"))
     assert run is not None
     assert run.tells_answers
     assert (run.sessions, [ask.kind for ask in run.asks]) == ({A}, ["bash"])
@@ -75,12 +74,12 @@ def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path
 def test_1_14_names_the_permission_that_is_asked_for(tmp_path: Path) -> None:
     text = OWN_1_14.rpartition("INFO")[0]
     read = logs(tmp_path, "2026-11-21T190755.log", text)
-    run = read.run_of(at("19:07:54.8"))
+    run = read.runs_of([at("19:07:54.8")]).get(at("19:07:54.8"))
     assert run is not None
     assert [ask.kind for ask in run.asks] == ["edit"]
     read.close()
     again = logs(tmp_path, "2026-11-21T190755.log", OWN_1_14)
-    found = again.run_of(at("19:07:54.8"))
+    found = again.runs_of([at("19:07:54.8")]).get(at("19:07:54.8"))
     assert found is not None
     assert found.asks == []
     again.close()
@@ -99,5 +98,27 @@ def test_nothing_that_is_no_log_does_harm(tmp_path: Path) -> None:
     read = logs(
         tmp_path, "opencode.log", "\x00\xff" * 1000 + "\n" + "timestamp=x level=y run=z message=asking id=per_1\n"
     )
-    assert read.run_of(0.0) is None
+    assert read.runs_of([0.0]) == {}
+    read.close()
+
+
+def test_two_that_started_one_after_the_other_have_a_run_each(tmp_path: Path) -> None:
+    read = logs(tmp_path, "opencode.log", SHARED.replace("19:06:2", "19:05:2"))
+    runs = read.runs_of([at("19:05:22.5"), at("19:05:24")])
+    assert runs[at("19:05:22.5")].sessions == {A}
+    assert len({id(run) for run in runs.values()}) == 2
+    read.close()
+
+
+def test_logs_that_are_gone_are_let_go(tmp_path: Path) -> None:
+    for number in range(10, 40):
+        (tmp_path / f"2026-11-21T1905{number}.log").write_text(OWN_1_1, encoding="utf-8")
+    (tmp_path / "2026-13-41T999999.log").write_text(OWN_1_1, encoding="utf-8")
+    read = Logs(tmp_path)
+    read.read(0)
+    assert len(read.runs) == 30
+    for file in list(tmp_path.glob("2026-11*"))[:-1]:
+        file.unlink()
+    read.read(0)
+    assert len(read.runs) == 1
     read.close()

@@ -131,7 +131,7 @@ def _read(process: psutil.Process) -> OpenCodeProcess | None:
         return OpenCodeProcess(
             pid=process.pid,
             started=process.create_time(),
-            directory=_directory(process.cwd(), arguments),
+            directory=_text(process.cwd()),  # the terminal UI changes into the one that it is given
             arguments=arguments,
             data=data_folder(environment or os.environ),
             executable=_executable(process),
@@ -146,10 +146,9 @@ def _executable(process: psutil.Process) -> str:
         return ""
 
 
-def _directory(cwd: str, arguments: tuple[str, ...]) -> str:
-    """Where it works: the terminal UI may be given a directory as its one word."""
-    words = _words(arguments)
-    return os.path.normpath(Path(cwd) / words[0]) if words and _is_path(words[0]) else cwd
+def _text(path: str) -> str:
+    """A path as text, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _words(arguments: tuple[str, ...]) -> list[str]:

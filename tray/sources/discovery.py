@@ -76,6 +76,7 @@ class Discovery:
         self._urls: dict[Known, str] = {}  # where a process answers; "": nowhere
         self._ends: dict[Known, int] = {}  # a file descriptor that tells of a process's end
         self._looking = asyncio.Lock()
+        self._stopped = False
         self._next_look: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,7 +88,8 @@ class Discovery:
         await self.look()
 
     async def stop(self) -> None:
-        """End all connections and threads."""
+        """End all connections and threads, for good."""
+        self._stopped = True
         if self._next_look is not None:
             self._next_look.cancel()
         for known in list(self._ends):
@@ -120,6 +122,8 @@ class Discovery:
     async def look(self) -> None:
         """Look for processes, and at their ports; then arrange who follows whom."""
         async with self._looking:
+            if self._stopped:
+                return
             wishes = self._wishes()
             await self._listen(wishes)
             self._processes = await asyncio.to_thread(running) if wishes.processes else []
@@ -128,7 +132,7 @@ class Discovery:
             self._urls = {known: url for known, url in self._urls.items() if known in alive}
             fresh = [one for one in self._processes if (one.pid, one.started) not in self._urls]
             for process, url in zip(fresh, await asyncio.gather(*map(_answering, fresh)), strict=True):
-                if url or time.time() - process.started > SETTLES:
+                if url or (url is not None and time.time() - process.started > SETTLES):
                     self._urls[process.pid, process.started] = url
             for known in self._ends.keys() - alive:
                 self._forget_end(known)
@@ -136,30 +140,34 @@ class Discovery:
                 self._await_end(known)
         self.arrange()
         self._arrivals.follow({one.data / "log" for one in self._processes} | {data_folder(self._environment) / "log"})
-        if len(self._urls) < len(self._processes):
+        if any(time.time() - one.started < SETTLES for one in fresh if (one.pid, one.started) not in self._urls):
             self._look_in(AGAIN)
 
     def arrange(self) -> None:
         """Share out who is known among the sources, by what the fleet knows by now."""
+        if self._stopped:
+            return
         here, at = socket.gethostname(), self._now()
         live = [server for server in self._servers() if server.live or at - server.lost_at < COMES_BACK]
         if any(not server.live for server in live):
             self._look_in(COMES_BACK / 1000)
         plugins = [server for server in live if server.source is Source.PLUGIN and server.verified]
-        pids = {server.pid for server in plugins if server.host == here}
+        pids = {server.pid for server in plugins if server.host == here and server.pid}
         wanted = {address.url: address for address in self._addresses()}
         elsewhere = {url for url, address in wanted.items() if address.pid in pids} | {
             server.url.rstrip("/") for server in plugins if server.url and server.host == here
         }
         self._http.follow([address for url, address in wanted.items() if url not in elsewhere], elsewhere)
         better = (s for s in live if s.source in (Source.PLUGIN, Source.HTTP) and s.verified and s.host == here)
-        self._local.follow(self._processes, frozenset((server.pid, server.directory) for server in better))
+        self._local.follow(
+            self._processes, frozenset((server.pid, server.directory) for server in better if server.pid)
+        )
 
     # ------------------------------------------------------------------ whom to connect to
 
     def _addresses(self) -> Iterable[Address]:
         by_url = {self._urls.get((one.pid, one.started), ""): one for one in self._processes}
-        accounts = self._accounts | {account.url.rstrip("/"): account for account in self._wishes().servers}
+        accounts = self._accounts | {_same(one.url, by_url): one for one in self._wishes().servers}
         for url, account in accounts.items():
             password = account.password or self._environment.get(account.password_env, "")
             process = by_url.get(url)
@@ -225,13 +233,21 @@ class Discovery:
             log.error("%s failed", task.get_name(), exc_info=error)
 
 
-async def _answering(process: OpenCodeProcess) -> str:
-    """The address where this process serves OpenCode's interface, or ""."""
-    for address, port in await asyncio.to_thread(listening, process.pid):
+async def _answering(process: OpenCodeProcess) -> str | None:
+    """The address where this process serves OpenCode's interface; "" for none, None: it has a port and says nothing."""
+    ports = await asyncio.to_thread(listening, process.pid)
+    for address, port in ports:
         url = local_url(address, port)
         if await _is_opencode(url):
             return url
-    return ""
+    return None if ports else ""
+
+
+def _same(url: str, known: Collection[str]) -> str:
+    """The spelling that we found a server of this machine under ourselves."""
+    plain = url.rstrip("/")
+    found = plain.replace("//localhost:", "//127.0.0.1:").replace("//[::1]:", "//127.0.0.1:")
+    return found if found in known else plain
 
 
 async def _is_opencode(url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ SERVICE = "_http._tcp.local."  # what OpenCode announces itself as, with a name 
 NAME = re.compile(r"opencode-\d{1,5}( \(\d+\))?\._http\._tcp\.local\.", re.IGNORECASE)
 ASK_WITHIN = 3000  # ms
 CONNECT_WITHIN = 1.0  # s
+QUESTIONS = 20  # under way at once
 MOST = 50  # servers: anybody on the network may announce some
 
 
@@ -65,6 +67,8 @@ class Announced:
             if self.urls.pop(name, None) is not None:
                 self._changed()
             return
+        if len(self._tasks) >= QUESTIONS:
+            return  # somebody announces whatever comes to mind
         task = asyncio.get_running_loop().create_task(self._ask(zeroconf, service_type, name), name=f"ask for {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -73,7 +77,8 @@ class Announced:
         info = AsyncServiceInfo(service_type, name)
         if not await info.async_request(zeroconf, ASK_WITHIN) or info.port is None:
             return
-        others = [address for address in info.parsed_addresses() if address not in _own_addresses()]
+        own = _own_addresses()
+        others = [address for address in info.parsed_addresses() if _is_another_machine(address) and address not in own]
         address = await _answering(others, info.port)
         if address is not None and (name in self.urls or len(self.urls) < MOST):
             self.urls[name] = f"http://{address}:{info.port}"
@@ -92,6 +97,11 @@ async def _answering(addresses: list[str], port: int) -> str | None:
         writer.close()
         return address
     return None
+
+
+def _is_another_machine(address: str) -> bool:
+    told = ipaddress.ip_address(address)
+    return not (told.is_loopback or told.is_unspecified or told.is_multicast or told.is_link_local)
 
 
 def _own_addresses() -> set[str]:

@@ -53,7 +53,8 @@ class FolderWatch(FileSystemEventHandler):
             self._observer = Observer()
             self._observer.start()
         self._told = False
-        wanted = {next(path for path in (folder, *folder.parents) if path.is_dir()) for folder in folders}
+        nearest = (next(filter(_is_folder, (folder, *folder.parents)), None) for folder in folders)
+        wanted = {folder for folder in nearest if folder is not None}
         for folder in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(folder))
         for folder in wanted - self._watches.keys():
@@ -85,3 +86,11 @@ class FolderWatch(FileSystemEventHandler):
                 self._loop.call_soon_threadsafe(self._changed)
             except RuntimeError:
                 return  # the loop is closed
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one that we can see: of a container, or another user's, we may not."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

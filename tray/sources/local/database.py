@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tray.opencode.json import WRONG
+from tray.opencode.json import WRONG, without_halves
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
@@ -37,7 +37,8 @@ def read_sessions(database: Path, directories: Collection[str], since: int, also
     with _opened(database) as connection:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
         rows = _sessions(connection, columns, directories, since, also)
-        return [_stored(connection, columns, row) for row in rows]
+        found = (_stored(connection, columns, row) for row in rows)
+        return [stored for stored in found if stored is not None]
 
 
 @contextmanager
@@ -73,8 +74,12 @@ def _sessions(
     return chosen.fetchall()
 
 
-def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> Stored:
+def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> Stored | None:
+    """One session; None for one that cannot be understood."""
     name = row["id"]
+    info = _info(row, columns)
+    if info is None:
+        return None
     listed = connection.execute(
         "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?", (name, NEWEST)
     ).fetchall()
@@ -84,7 +89,7 @@ def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlit
     if count == NEWEST:
         (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (name,)).fetchone()
     return Stored(
-        info=_info(row, columns),
+        info=info,
         messages=messages,
         count=count,
         parts=_parts(connection, listed[0]["id"]) if listed else (),
@@ -92,28 +97,32 @@ def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlit
     )
 
 
-def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo:
+def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo | None:
     told: dict[str, Any] = {
         "id": row["id"],
         "parentID": row["parent_id"],
         "title": row["title"],
         "directory": row["directory"],
         "time": {"created": row["time_created"], "updated": row["time_updated"]},
-        "summary": {name: row[f"summary_{name}"] or 0 for name in ("additions", "deletions", "files")},
     }
+    if "summary_files" in columns:
+        told["summary"] = {name: row[f"summary_{name}"] or 0 for name in ("additions", "deletions", "files")}
     if "tokens_input" in columns:
         cache = {"read": row["tokens_cache_read"], "write": row["tokens_cache_write"]}
         told["cost"] = row["cost"]
         told["tokens"] = {name: row[f"tokens_{name}"] for name in ("input", "output", "reasoning")} | {"cache": cache}
     if "agent" in columns:
         told["agent"] = row["agent"]
-    return msgspec.convert(told, SessionInfo)
+    try:
+        return msgspec.convert(told, SessionInfo)
+    except WRONG:
+        return None
 
 
 def _parts(connection: sqlite3.Connection, message: str) -> tuple[StoredPart, ...]:
     """What the newest message consists of; the long outputs of tools that have ended stay where they are."""
     rows = connection.execute(
-        """SELECT id, CASE WHEN json_extract(data, '$.state.status') IN ('completed', 'error')
+        """SELECT id, CASE WHEN json_valid(data) AND json_extract(data, '$.state.status') IN ('completed', 'error')
             THEN json_remove(data, '$.state.output', '$.state.input', '$.state.metadata', '$.state.attachments')
             ELSE data END AS data
         FROM part WHERE message_id = ? ORDER BY id DESC LIMIT ?""",
@@ -133,10 +142,13 @@ def _todos(connection: sqlite3.Connection, session: str) -> tuple[TodoInfo, ...]
 def _read(shape: type[S], data: str, **more: str) -> S | None:
     """A record whose ids stand in columns of their own; None for what cannot be understood."""
     columns = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in more.items())
-    try:
-        return msgspec.json.decode(f"{{{columns}{data.lstrip()[1:]}", type=shape)
-    except WRONG:
-        return None
+    text = f"{{{columns}{data.lstrip()[1:]}".encode("utf-8", "replace")
+    for tried in (text, without_halves(text)):
+        try:
+            return msgspec.json.decode(tried, type=shape)
+        except WRONG:
+            continue
+    return None
 
 
 def _list(items: Iterable[str]) -> str:

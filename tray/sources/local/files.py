@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tray.opencode.json import WRONG
+from tray.opencode.json import WRONG, without_halves
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
@@ -73,6 +73,12 @@ def _todos(file: Path) -> tuple[TodoInfo, ...]:
 def _read(shape: type[S], file: Path) -> S | None:
     """None for a file that is gone, or half written: it is read again at the next change."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=shape)
-    except (OSError, *WRONG):
+        text = file.read_bytes()
+    except OSError:
         return None
+    for tried in (text, without_halves(text)):
+        try:
+            return msgspec.json.decode(tried, type=shape)
+        except WRONG:
+            continue
+    return None

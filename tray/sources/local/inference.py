@@ -58,8 +58,8 @@ def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_
         return Inferred(
             facts, Activity.BUSY if now < end else Activity.IDLE, None, None, todos, end if now < end else 0
         )
-    if last.time.completed:
-        end = whole(last.time.completed) + STEP if last.finish == FINISH_TOOL_CALLS and not last.error else 0
+    if last.time.completed or last.error:
+        end = whole(last.time.completed or 0) + STEP if last.finish == FINISH_TOOL_CALLS and not last.error else 0
         return Inferred(
             facts, Activity.BUSY if now < end else Activity.IDLE, None, None, todos, end if now < end else 0
         )

@@ -7,6 +7,7 @@ names its run. A permission that was answered is logged up to 1.14 alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 FIRST_READ = 1024 * 1024  # bytes of a log's end that are read at first
 MOST_READ = 4 * 1024 * 1024  # bytes read at once; what is more is skipped
-KEPT_ASKS = 100
+KEPT_ASKS, KEPT_RUNS = 100, 500
 
 _OWN_FILE = re.compile(r"(\d{4}-\d\d-\d\dT\d{6})\.log")
 _SHARED = re.compile(
@@ -73,15 +74,29 @@ class Logs:
 
     def read(self, since: float) -> None:
         """Take in what was written since the last time, in the files touched after `since` (s)."""
-        for file in self._folder.glob("*.log"):
-            with suppress(OSError):
+        there = set(self._folder.glob("*.log"))
+        for gone in self._streams.keys() - there:
+            self._streams.pop(gone).close()
+            self._read_to.pop(gone, None)
+            own = _OWN_FILE.fullmatch(gone.name)
+            self.runs.pop(own[1] if own else "", None)
+        for file in there:
+            with suppress(OSError, ValueError):  # ValueError: a name that is no time
                 if file.stat().st_mtime >= since - 1:
                     self._read_on(file)
+        while len(self.runs) > KEPT_RUNS:
+            del self.runs[next(iter(self.runs))]
 
-    def run_of(self, started: float) -> Run | None:
-        """The run of a process that started then (s): the one that began next after it, within some seconds."""
-        later = [run for run in self.runs.values() if run.begun and -1_500 <= run.begun - started * 1000 <= 10_000]
-        return min(later, key=lambda run: abs(run.begun - started * 1000), default=None)
+    def runs_of(self, starts: Iterable[float]) -> dict[float, Run]:
+        """By process, told by its start (s), its run: the first after it that is nobody's, within some seconds."""
+        left = sorted((run for run in self.runs.values() if run.begun), key=lambda run: run.begun)
+        found = {}
+        for started in sorted(starts):
+            run = next((run for run in left if -1_500 <= run.begun - started * 1000 <= 10_000), None)
+            if run is not None:
+                left.remove(run)
+                found[started] = run
+        return found
 
     def _read_on(self, file: Path) -> None:
         size = file.stat().st_size

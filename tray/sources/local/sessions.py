@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tray.core.events import ServerConnected, ServerForgotten, ServerLost, SnapshotTaken, SourceEvent
@@ -38,6 +39,7 @@ class LocalSessions:
         self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
         self._told: dict[str, SnapshotTaken] = {}
         self._logs: dict[Path, Logs] = {}
+        self._unreadable: set[Path] = set()
         self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
         self._changed = asyncio.Event()
         self._watch = FolderWatch(CHANGES, self._changed.set)
@@ -110,19 +112,29 @@ class LocalSessions:
         found: dict[int, list[Inferred]] = {}
         for data in {process.data for process in processes}:
             mine = [process for process in processes if process.data == data]
-            logs = self._logs.setdefault(data, Logs(data / "log"))
-            logs.read(min(process.started for process in mine))
-            runs = {process.pid: logs.run_of(process.started) for process in mine}
             try:
-                stored = _stored(data, mine, runs)
-            except (sqlite3.Error, OSError) as error:
-                log.debug("%s could not be read: %s", data, error)
-                continue
-            owners = _owners(stored, mine, runs)
-            for process in mine:
-                own = [one for one in stored if owners.get(one.info.id) is process]
-                found[process.pid] = [self._infer(one, process, runs[process.pid]) for one in own]
+                found |= self._read_folder(data, mine)
+            except Exception:  # what one OpenCode keeps costs no other
+                if data not in self._unreadable:
+                    log.warning("%s cannot be read", data, exc_info=True)
+                self._unreadable.add(data)
+            else:
+                self._unreadable.discard(data)
         return found, time.thread_time() - begun
+
+    def _read_folder(self, data: Path, processes: list[OpenCodeProcess]) -> dict[int, list[Inferred]]:
+        logs = self._logs.setdefault(data, Logs(data / "log"))
+        logs.read(min(process.started for process in processes))
+        by_start = logs.runs_of(process.started for process in processes)
+        runs = {process.pid: by_start.get(process.started) for process in processes}
+        stored = _stored(data, processes, runs)
+        owners = _owners(stored, processes, runs)
+        return {
+            process.pid: [
+                self._infer(one, process, runs[process.pid]) for one in stored if owners.get(one.info.id) is process
+            ]
+            for process in processes
+        }
 
     def _infer(self, stored: Stored, process: OpenCodeProcess, run: Run | None) -> Inferred:
         asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
@@ -136,12 +148,10 @@ class LocalSessions:
         """What a write changes: the size and the time of the files that OpenCode writes to."""
         stamps = {}
         for data in {process.data for process in self._processes.values()}:
-            for file in (*data.glob("opencode*.db-wal"), *data.glob("log/*.log")):
-                try:
+            with suppress(OSError):
+                for file in (*data.glob("opencode*.db-wal"), *data.glob("log/*.log")):
                     told = file.stat()
-                except OSError:
-                    continue
-                stamps[file] = (told.st_size, told.st_mtime_ns)
+                    stamps[file] = (told.st_size, told.st_mtime_ns)
         return stamps
 
 
@@ -173,18 +183,33 @@ def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
 
 
 def _stored(data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]) -> list[Stored]:
-    """The sessions that these processes may work on. Raises sqlite3.Error."""
+    """The sessions that these processes may work on."""
     directories = {process.directory for process in processes}
     since = int(min(process.started for process in processes) * 1000)
     also = {name for run in runs.values() if run is not None for name in run.sessions}
     also |= {name for process in processes if (name := process.option("--session", "-s"))}
-    named = next((value for process in processes if (value := process.environment.get("OPENCODE_DB", ""))), "")
+    named = {process.environment.get("OPENCODE_DB", "") for process in processes}
     found: dict[str, Stored] = {}
-    for file in database.databases(data, named):
-        found |= {one.info.id: one for one in database.read_sessions(file, directories, since, also)}
-    if not found and (data / "storage" / "session").is_dir():
-        found |= {one.info.id: one for one in files.read_sessions(data / "storage", directories, since, also)}
+    for file in dict.fromkeys(file for name in sorted(named) for file in database.databases(data, name)):
+        try:
+            _merge(found, database.read_sessions(file, directories, since, also))
+        except sqlite3.Error as error:
+            log.debug("%s cannot be read: %s", file, error)
+    if (data / "storage" / "session").is_dir():
+        _merge(found, files.read_sessions(data / "storage", directories, since, also))
     return list(found.values())
+
+
+def _merge(found: dict[str, Stored], more: Iterable[Stored]) -> None:
+    """Of a session that is kept twice, by two versions or in a copy, the newer counts."""
+    for one in more:
+        known = found.get(one.info.id)
+        if known is None or _touched(known) < _touched(one):
+            found[one.info.id] = one
+
+
+def _touched(stored: Stored) -> float:
+    return stored.info.time.updated if stored.info.time is not None else 0
 
 
 def _owners(
@@ -196,16 +221,16 @@ def _owners(
     for name, one in known.items():
         by_log = [process for process in processes if (run := runs[process.pid]) is not None and name in run.sessions]
         by_argument = [process for process in processes if process.option("--session", "-s") == name]
-        touched = (one.info.time.updated if one.info.time is not None else 0) / 1000
-        alike = [p for p in processes if p.directory == one.info.directory and p.started <= touched]
+        alike = [p for p in processes if p.directory == one.info.directory and p.started <= _touched(one) / 1000]
         for candidates in (by_log, by_argument, alike if one.info.parentID is None else []):
             if candidates:
                 owners[name] = candidates[-1]
                 break
     for name, one in known.items():
-        above = one.info.parentID
-        while name not in owners and above in known:
+        above, visited = one.info.parentID, {name}
+        while name not in owners and above in known and above not in visited:
             if above in owners:
                 owners[name] = owners[above]
+            visited.add(above)
             above = known[above].info.parentID
     return owners
