@@ -33,6 +33,7 @@ class FakeOpenCode:
         self.hangs = False  # takes requests and says nothing
         self.slow = asyncio.Event()  # while it is not set, /session is not answered
         self.slow.set()
+        self.fails = 0  # a status that every request is answered with
         self.redirect = ""  # where every request is sent on to
         self._streams: dict[web.StreamResponse, web.Request] = {}
         self._runner: web.AppRunner | None = None
@@ -89,6 +90,8 @@ class FakeOpenCode:
         login = request.headers.get("Authorization", "")
         if self.hangs:
             await asyncio.Event().wait()
+        if self.fails:
+            return web.Response(status=self.fails)
         if self.redirect:
             raise web.HTTPTemporaryRedirect(self.redirect + request.path)
         if self.password and login != f"Basic {b64encode(f'opencode:{self.password}'.encode()).decode()}":

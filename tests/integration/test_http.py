@@ -358,6 +358,66 @@ def test_a_silent_server_without_heartbeats_is_kept_as_long_as_it_answers() -> N
     run(story())
 
 
+def test_two_snapshots_at_once_leave_the_truth() -> None:
+    async def story() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.sessions[HERE] = [session()]
+            fake.slow.clear()
+            watch.follow(fake)
+            await until(lambda: fake.asked["GET /session"])
+            watch.http.reread_all()
+            await fake.emit("permission.asked", ASK)
+            fake.permissions[HERE] = [ASK]
+            fake.slow.set()
+            await until(lambda: fake.asked["GET /session"] >= 2)
+            await until(lambda: watch.status() == "waiting_for_permission")
+            await fake.emit("permission.replied", {"sessionID": SES, "requestID": "per_1", "reply": "once"})
+            await until(lambda: watch.status() == "idle")
+
+    run(story())
+
+
+def test_what_waits_in_another_directory_is_not_lost_with_the_connection() -> None:
+    async def story() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.permissions[ELSEWHERE] = [{**ASK, "sessionID": OTHER}]
+            watch.follow(fake)
+            await until(lambda: any(server.live for server in watch.fleet.servers.values()))
+            await fake.emit("session.status", {**BUSY, "sessionID": OTHER}, ELSEWHERE)
+            await until(lambda: watch.status(OTHER) == "waiting_for_permission")
+            await fake.hang_up()
+            await until(lambda: watch.status(OTHER) == "disconnected")
+            await until(lambda: watch.status(OTHER) == "waiting_for_permission")
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_proxy_that_has_a_bad_moment_is_no_reason_to_give_up(status: int) -> None:
+    async def story() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.sessions[HERE] = [session()]
+            fake.fails = status
+            watch.follow(fake)
+            await until(lambda: watch.problems)
+            fake.fails = 0
+            await until(lambda: watch.status() == "idle")
+
+    run(story())
+
+
+@pytest.mark.parametrize("url", ["http://a..b:4096", f"http://{'x' * 70}.example:1"])
+def test_an_address_that_is_none_is_said_and_harms_nobody(url: str) -> None:
+    async def story() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.sessions[HERE] = [session()]
+            watch.http.follow([Address(url), Address(fake.url)])
+            await until(lambda: watch.status() == "idle")
+            await until(lambda: watch.problems)
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     "noise",
     [

@@ -141,18 +141,27 @@ class LocalSessions:
         return infer(stored, asks, int(process.started * 1000), self._now(), tells_answers=tells)
 
     def _folders(self) -> list[Path]:
-        folders = {process.data for process in self._processes.values()}
-        return [*folders, *(folder / "log" for folder in folders)]
+        processes = self._processes.values()
+        folders = {process.data for process in processes} | {process.data / "log" for process in processes}
+        return [*folders, *{file.parent for process in processes for file in _databases(process)}]
 
     def _stamps(self) -> dict[Path, tuple[int, int]]:
         """What a write changes: the size and the time of the files that OpenCode writes to."""
         stamps = {}
-        for data in {process.data for process in self._processes.values()}:
+        for process in self._processes.values():
             with suppress(OSError):
-                for file in (*data.glob("opencode*.db-wal"), *data.glob("log/*.log")):
-                    told = file.stat()
-                    stamps[file] = (told.st_size, told.st_mtime_ns)
+                bases = _databases(process)
+                logs = process.data.glob("log/*.log")
+                for file in (*bases, *(base.with_name(f"{base.name}-wal") for base in bases), *logs):
+                    if file not in stamps and file.exists():
+                        told = file.stat()
+                        stamps[file] = (told.st_size, told.st_mtime_ns)
         return stamps
+
+
+def _databases(process: OpenCodeProcess) -> list[Path]:
+    """The databases that it may use."""
+    return database.databases(process.data, process.environment.get("OPENCODE_DB", ""))
 
 
 def _id(process: OpenCodeProcess) -> str:
@@ -188,9 +197,8 @@ def _stored(data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run
     since = int(min(process.started for process in processes) * 1000)
     also = {name for run in runs.values() if run is not None for name in run.sessions}
     also |= {name for process in processes if (name := process.option("--session", "-s"))}
-    named = {process.environment.get("OPENCODE_DB", "") for process in processes}
     found: dict[str, Stored] = {}
-    for file in dict.fromkeys(file for name in sorted(named) for file in database.databases(data, name)):
+    for file in dict.fromkeys(file for process in processes for file in _databases(process)):
         try:
             _merge(found, database.read_sessions(file, directories, since, also))
         except sqlite3.Error as error:
