@@ -209,7 +209,7 @@ class App:
         """
         from tray.system.daemons import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
 
-        found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started).process()]
+        found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started, one.boot).process()]
         for server in found:
             rotate(Path(server.log))
         return [HttpServer(server.url, server.username, server.password) for server in found]

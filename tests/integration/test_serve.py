@@ -192,7 +192,7 @@ def test_twenty_servers_and_what_can_befall_them(old_shell: Shell) -> None:
     batch.write_text(f"{locked}: hello\n{killed}: hello\n{well[0]}: {script(words=1)}\n", encoding="utf-8")
     table = shell.serve("batch", str(batch), expected=1)
     assert re.search(rf"{locked} +✕.*password", table), table
-    assert re.search(rf"{killed} +✕.*cannot be reached", table), table
+    assert re.search(rf"{killed} +✕.*it has ended", table), table
     assert re.search(rf"{well[0]} +✓.*word0", table), table
 
     # A number that another process has by now is not its server any more.
@@ -218,6 +218,7 @@ def test_a_port_that_somebody_else_has_is_passed_over_and_one_that_was_asked_for
         (second,) = shell.started()
         assert int(second["id"]) > first + 1
         assert f"port {first + 1} is taken" in shell.serve("start", "--port", str(first + 1), expected=1)
+    assert "takes a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is none
     shell.serve("stop", "--all")
     assert shell.processes() == []
 
@@ -243,6 +244,32 @@ def test_the_password_is_no_argument_and_a_server_for_others_has_one(old_shell: 
     assert shell.serve("password", name) == "secret-of-mine\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start", "--count", "51"), "from 1 to 50"),
+        (("start", "--port", "65536"), "from 1 to 65535"),
+        (("start", "--count", "2", "--port", "4096"), "--port is for one server"),
+        (("logs", "4096", "-n", "0"), "from 1 to"),
+        (("stop",), "name the servers to stop"),
+        (("stop", "--all", "4096"), "name the servers to stop"),
+        (("send", "4096"), "name a server and what to tell it"),
+        (("send", "--all"), "what to tell them"),
+        (("send", "--all", "go", "--session", "ses_1"), "are for one server"),
+        (("send", "4096", "go", "--file", "/no/file"), "is no file"),
+        (("send", "4096", "go", "--fiel", "/no/file"), "unrecognized arguments"),
+        (("batch", "/no/file"), "No such file"),
+        (("start", "--password", "ask"), "no password was typed"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_anything_is_done(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tray", "serve", *words], env=Home(tmp_path).environment, cwd=tmp_path,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False, start_new_session=True,
+    )  # fmt: skip
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
 def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None:
     shell = old_shell
     (server,) = shell.started()
@@ -255,7 +282,6 @@ def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None
     shell.opencode.url = server["url"]
     shell.opencode.environment["OPENCODE_SERVER_PASSWORD"] = shell.serve("password", server["id"]).strip()
     until(lambda: len(shell.opencode.call("GET", "/session/status")) == 2, 20, "both turns")
-    time.sleep(0.2)  # so that the command follows them, too
     begun.send_signal(signal.SIGINT)
     begun.communicate(timeout=20)
     assert begun.returncode == 130

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options, more = parser.parse_known_args(_with_command(given))
     if more:  # argparse does not go on with a list of words after an option
-        if not hasattr(options, "words") or any(word.startswith("-") and word != "-" for word in more):
+        if not getattr(options, "takes_words", False) or any(word.startswith("-") and word != "-" for word in more):
             parser.error(f"unrecognized arguments: {' '.join(more)}")
         options.words = [*options.words, *more]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from tray import __version__
 
@@ -26,6 +27,15 @@ COMMANDS = (
     "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token", "serve",
     "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
 )  # fmt: skip
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most}, not {text!r}")
+        return int(text)
+
+    return number
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -103,7 +113,7 @@ def _add_sessions(
     deeds = session.add_subparsers(dest="deed", required=True, metavar="DEED")
     for deed, about in DEEDS.items():
         one = deeds.add_parser(deed, parents=[named, *common], help=about)
-        one.set_defaults(words=[], yes=False)
+        one.set_defaults(words=[], yes=False, takes_words=deed in WORDED)
         if deed in SURE:
             one.add_argument("--yes", action="store_true", help="do not ask again")
         if deed in WORDED:
@@ -111,7 +121,7 @@ def _add_sessions(
     for what, about in READS.items():
         one = commands.add_parser(what, parents=[named, *common], help=about)
         if what == "messages":
-            one.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+            one.add_argument("--limit", type=_between(1, 1000), default=20, metavar="N", help="how many (20)")
 
 
 def _add_servers(
@@ -123,9 +133,9 @@ def _add_servers(
     one.add_argument("server", metavar="ID", help="its port, as `serve list` shows it")
     start = deeds.add_parser("start", parents=[as_json], help="start one, or several")
     start.add_argument("--dir", metavar="D", help="where it works (here)")
-    start.add_argument("--port", type=int, metavar="N", help="its port (the first free one from 4096)")
+    start.add_argument("--port", type=_between(1, 65535), metavar="N", help="its port (the first free one from 4096)")
     start.add_argument("--hostname", metavar="H", help="where it binds (127.0.0.1)")
-    start.add_argument("--count", type=int, default=1, metavar="K", help="how many (1)")
+    start.add_argument("--count", type=_between(1, 50), default=1, metavar="K", help="how many (1)")
     start.add_argument("--password", default="auto", metavar="P", help="auto (one is made), none, ask, or env:NAME")
     start.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a web page that may use it")
     start.add_argument("--mdns", action="store_true", help="tell the local network of it")
@@ -138,8 +148,9 @@ def _add_servers(
     deeds.add_parser("restart", parents=[one], help="stop it, and start it as it was")
     logs = deeds.add_parser("logs", parents=[one], help="the end of its log")
     logs.add_argument("-f", "--follow", action="store_true", help="and what is added to it")
-    logs.add_argument("-n", "--lines", type=int, default=40, metavar="N", help="how many lines (40)")
+    logs.add_argument("-n", "--lines", type=_between(1, 1_000_000), default=40, metavar="N", help="how many lines (40)")
     send = deeds.add_parser("send", parents=[as_json], help="prompt a server, and wait for the answer")
+    send.set_defaults(takes_words=True)
     send.add_argument("words", nargs="*", metavar="ID PROMPT", help="the server, and what to tell it; - reads stdin")
     send.add_argument("--all", action="store_true", help="tell all servers; then no ID")
     send.add_argument("--file", action="append", default=[], metavar="F", help="a file that goes along; repeatable")
@@ -147,7 +158,7 @@ def _add_servers(
     send.add_argument("--dir", metavar="D", help="where it works, if not where the server was started")
     batch = deeds.add_parser("batch", parents=[as_json], help="run a file of prompts")
     batch.add_argument("batch_file", metavar="FILE", help="a prompt a line, or ID: PROMPT; - reads stdin")
-    batch.add_argument("--parallel", type=int, default=4, metavar="N", help="how many at once (4)")
+    batch.add_argument("--parallel", type=_between(1, 64), default=4, metavar="N", help="how many at once (4)")
     deeds.add_parser("open", parents=[one], help="open its web page")
     deeds.add_parser("attach", parents=[one], help="OpenCode's terminal UI on it, in this terminal")
     deeds.add_parser("password", parents=[one], help="show its password")

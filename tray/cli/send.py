@@ -28,56 +28,62 @@ from tray.opencode.api import Api
 
 def send_prompt(options: argparse.Namespace) -> int:
     """Prompt one server and stream what it says, or all servers and say what each answered. Raises Problem."""
-    return asyncio.run(_send_to_all(options) if options.all else _send(options))
-
-
-def batch(options: argparse.Namespace) -> int:
-    """Run a file of prompts. Raises Problem."""
-    return asyncio.run(_batch(options))
-
-
-async def _send(options: argparse.Namespace) -> int:
+    if options.all:
+        if not options.words:
+            raise ServeUsageError("what to tell them? serve send --all 'pull, and run the tests'")
+        if options.session or options.dir or options.file:
+            raise ServeUsageError("--session, --dir and --file are for one server: name it instead of --all")
+        return asyncio.run(_send_to_all(_prompt(options.words), as_json=options.json))
     if len(options.words) < 2:
         raise ServeUsageError(
             "name a server and what to tell it: serve send 4096 'fix the tests'; - reads it from stdin"
         )
-    server, prompt = named(await servers(), options.words[0]), _prompt(options.words[1:])
+    return asyncio.run(_send(options.words[0], _prompt(options.words[1:]), options))
+
+
+def batch(options: argparse.Namespace) -> int:
+    """Run a file of prompts. Raises Problem."""
+    try:
+        text = sys.stdin.read() if options.batch_file == "-" else Path(options.batch_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServeUsageError(f"{options.batch_file}: {error}") from error
+    return asyncio.run(_batch(text.splitlines(), options.parallel, as_json=options.json))
+
+
+async def _send(name: str, prompt: str, options: argparse.Namespace) -> int:
+    files, server = _files(options.file), named(await servers(), name)
+    if not server.runs:
+        raise ServeError(f"{server.name} has ended: opencode-tray serve restart {server.name}")
+    screen = _Screen()
     if options.json:
         sink = Sink(event=lambda event: print(json.dumps(event, ensure_ascii=False), flush=True), notice=_notice)
     else:
-        sink = Sink(text=lambda text: print(_printable(text), end="", flush=True), notice=_notice)
+        sink = Sink(text=screen.add, notice=screen.notice)
     async with aiohttp.ClientSession() as http:
         try:
             turn = await send(
                 Api(server.address, http), prompt, sink,
-                directory=_directory(options), files=_files(options.file), session=options.session or "",
+                directory=_directory(options), files=files, session=options.session or "",
             )  # fmt: skip
         except PromptError as error:
             raise ServeError(f"{server.name}: {error}") from error
-    if turn.output and not options.json:
-        print()
+        finally:
+            screen.end_line()
     if not turn.ok:
         print(f"opencode-tray: {turn.error} (session {turn.session})", file=sys.stderr)
     return OK if turn.ok else FAILED
 
 
-async def _send_to_all(options: argparse.Namespace) -> int:
-    if not options.words:
-        raise ServeUsageError("what to tell them? serve send --all 'pull, and run the tests'")
+async def _send_to_all(prompt: str, *, as_json: bool) -> int:
     ready = [server for server in await servers() if server.state == "healthy" and server.is_server]
     if not ready:
         raise ServeError("no server runs: opencode-tray serve start")
-    prompt = _prompt(options.words)
-    return await _run([Job(server, prompt) for server in ready], len(ready), as_json=options.json)
+    return await _run([Job(server, prompt) for server in ready], len(ready), as_json=as_json)
 
 
-async def _batch(options: argparse.Namespace) -> int:
-    try:
-        text = sys.stdin.read() if options.batch_file == "-" else Path(options.batch_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ServeUsageError(f"{options.batch_file}: {error}") from error
-    jobs = parse(text.splitlines(), [server for server in await servers() if server.is_server])
-    return await _run(jobs, max(1, options.parallel), as_json=options.json)
+async def _batch(lines: list[str], at_once: int, *, as_json: bool) -> int:
+    jobs = parse(lines, [server for server in await servers() if server.is_server])
+    return await _run(jobs, at_once, as_json=as_json)
 
 
 async def _run(jobs: Collection[Job], at_once: int, *, as_json: bool) -> int:
@@ -145,6 +151,29 @@ def _directory(options: argparse.Namespace) -> str:
 
 def _notice(text: str) -> None:
     print(f"opencode-tray: {clean(text)}", file=sys.stderr, flush=True)
+
+
+class _Screen:
+    """What the agent says, as it comes; whatever else is said begins on a line of its own."""
+
+    def __init__(self) -> None:
+        self._is_mid_line = False
+
+    def add(self, text: str) -> None:
+        """Go on with the agent's words."""
+        print(_printable(text), end="", flush=True)
+        self._is_mid_line = not text.endswith("\n") if text else self._is_mid_line
+
+    def notice(self, text: str) -> None:
+        """Say something of our own."""
+        self.end_line()
+        _notice(text)
+
+    def end_line(self) -> None:
+        """Leave no line open."""
+        if self._is_mid_line:
+            print(flush=True)
+        self._is_mid_line = False
 
 
 def _printable(text: str) -> str:

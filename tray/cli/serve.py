@@ -68,8 +68,12 @@ async def _start(options: argparse.Namespace) -> int:
         raise ServeUsageError("a server that other machines can reach needs a password: leave --password out")
     if options.count > 1 and options.port:
         raise ServeUsageError("--port is for one server: leave it out, and each gets a free one")
+    try:
+        directory = str(Path(options.dir or ".").resolve())
+    except OSError as error:
+        raise ServeError("this folder is there no more: cd somewhere else, or say --dir") from error
     wish = Wish(
-        directory=str(Path(options.dir or ".").resolve()),
+        directory=directory,
         program=opencode_program(settings),
         port=options.port or 0,
         hostname=hostname,
@@ -88,13 +92,13 @@ async def _start(options: argparse.Namespace) -> int:
     failed = [one for one in started if isinstance(one, ServeError)]
     if options.json:
         told = [{"id": s.name, "url": s.url, "pid": s.pid, "directory": s.directory, "log": s.log} for s in ready]
-        print(json.dumps({"started": told, "failed": [str(error) for error in failed]}))
+        print(json.dumps({"started": told, "failed": [str(why) for why in failed]}))
     else:
         for server in ready:
             locked = "with a password" if server.password else "WITHOUT a password"
             print(f"{server.name}  {server.url}  {clean(server.directory)}  {locked}, process {server.pid}")
-    for error in failed:
-        print(f"opencode-tray: {error}", file=sys.stderr)
+    for why in failed:
+        print(f"opencode-tray: {why}", file=sys.stderr)
     return FAILED if failed else OK
 
 
@@ -105,7 +109,13 @@ def _password(told: str) -> str | None:
     if told == "none":
         return ""
     if told == "ask":
-        return getpass.getpass("Password: ") or None
+        try:
+            typed = getpass.getpass("Password: ")
+        except EOFError:
+            typed = ""
+        if not typed:
+            raise ServeUsageError("no password was typed: --password auto makes one, --password none goes without")
+        return typed
     name = told.removeprefix("env:")
     if told.startswith("env:") and os.environ.get(name):
         return os.environ[name]
@@ -233,6 +243,8 @@ async def _logs(options: argparse.Namespace) -> int:
                 for line in stream.read().decode("utf-8", "replace").splitlines():
                     print(clean(line), flush=True)
                 await asyncio.sleep(FOLLOW_EVERY)
+    except BrokenPipeError:  # `| head`
+        raise
     except OSError as error:
         raise ServeError(f"{path}: {error.strerror}") from error
     return OK
@@ -263,6 +275,8 @@ async def _attach(options: argparse.Namespace) -> int:
     server = named(await servers(), options.server)
     if server.state != "healthy":
         raise ServeError(f"{server.name} does not answer ({server.state})")
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise ServeUsageError("attach takes a terminal: run it in one")
     program = opencode_program(load_settings(Paths.of(os.environ).settings, os.environ, {}))
     login = {"OPENCODE_SERVER_USERNAME": server.username, "OPENCODE_SERVER_PASSWORD": server.password}
     environment = {**os.environ, **(login if server.password else {})}
@@ -271,7 +285,12 @@ async def _attach(options: argparse.Namespace) -> int:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except OSError as error:
         raise ServeError(f"{program} could not be started: {error}") from error
-    return await process.wait()
+    try:
+        return await process.wait()
+    finally:  # its Ctrl-C is its own; whatever ends us otherwise ends it too
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 _DEEDS: Mapping[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tray.storage.files import is_private, write_privately
 
@@ -15,12 +17,13 @@ log = logging.getLogger(__name__)
 class StartedServer(msgspec.Struct, frozen=True, kw_only=True):
     """One server: how it was started, and which process it is. A number is used again, its start is not."""
 
-    name: str  # its port, which is what a person calls it by
+    name: Annotated[str, Meta(pattern=r"^\d{1,5}(-\d+)?$")]  # its port, which is what a person calls it by
     url: str
     directory: str
-    pid: int
-    started: float  # s since the Unix epoch, as the system tells it of that process
-    log: str
+    pid: Annotated[int, Meta(gt=0, lt=2**31)]
+    started: float  # as the system tells it of that process
+    boot: str = ""  # of the machine, in which that counts
+    log: Annotated[str, Meta(pattern=r"^[^\x00]*$")]
     program: str = "opencode"
     options: tuple[str, ...] = ()  # besides port and host name
     hostname: str = "127.0.0.1"
@@ -52,5 +55,8 @@ def write_server(folder: Path, server: StartedServer) -> None:
 
 
 def remove_server(folder: Path, name: str) -> None:
-    """Keep it no more."""
-    (folder / f"{name}.json").unlink(missing_ok=True)
+    """Keep it no more. A folder that cannot be written is logged: what the record is of has ended anyhow."""
+    try:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed: %s", folder / f"{name}.json", error)

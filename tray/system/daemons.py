@@ -25,24 +25,40 @@ class Identity:
     """One process: a number is used again, together with its start it is not."""
 
     pid: int
-    started: float  # s since the Unix epoch, as the system tells it
+    started: float  # s since the machine started, on Linux: its clock may be set; else since the Unix epoch
+    boot: str = ""  # which start of the machine that was
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
         """The process that has this number now."""
         try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.Error:
+            return cls(pid, _start_of(pid), _boot())
+        except (psutil.Error, OSError, ValueError, OverflowError):
             return None
 
     def process(self) -> psutil.Process | None:
         """The process itself, while it runs."""
+        now = Identity.of(self.pid)
+        if now is None or now.boot != self.boot or abs(now.started - self.started) > 0.05:
+            return None
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 0.05
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return process if process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
+
+
+def _start_of(pid: int) -> float:
+    if sys.platform != "linux":
+        return float(psutil.Process(pid).create_time())
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22, the third stands after the name
+
+
+def _boot() -> str:
+    if sys.platform != "linux":
+        return ""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def launch(

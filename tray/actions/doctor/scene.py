@@ -23,6 +23,7 @@ from tray.system.run import run
 from tray.system.tray_host import TrayHost
 
 TIMEOUT = 1.5  # s that each part gets
+ANSWER = 0.8  # s of these that a server gets to answer
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ async def gather(
         _or(None, notification_daemon.find),
         _or(TrayHost(), tray_host.find),
         asyncio.to_thread(running),
-        _or(no_servers, lambda: find_servers(paths, accounts, environment)),
+        _or(no_servers, lambda: find_servers(paths, accounts, environment, ANSWER)),
         _or("", lambda: _version(program)),
     )
     return Scene(

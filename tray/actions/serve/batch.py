@@ -28,7 +28,7 @@ def parse(lines: Iterable[str], servers: Collection[FoundServer]) -> list[Job]:
 
     "4097: PROMPT" goes to that server; what names none goes to the servers in turn.
     """
-    by_name = {server.name: server for server in servers}
+    by_name = {server.name: server for server in sorted(servers, key=lambda server: server.runs)}  # who runs, wins
     turns = cycle([server for server in servers if server.state == "healthy"])
     jobs = []
     for number, line in enumerate(lines, 1):
@@ -61,6 +61,8 @@ async def run_jobs(
     async def one(job: Job, http: aiohttp.ClientSession) -> tuple[Job, Turn]:
         async with room:
             try:
+                if not job.server.runs:
+                    raise PromptError("it has ended: its port may be another's by now")
                 sink = Sink(notice=lambda text: notice(job, text))
                 turn = await send(Api(job.server.address, http), job.prompt, sink)
             except PromptError as error:

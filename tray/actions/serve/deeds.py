@@ -15,7 +15,7 @@ from typing_extensions import assert_never
 from tray.actions.open_file import open_file
 from tray.actions.program import opencode_program
 from tray.actions.serve.listing import FoundServer, clean_up, find_servers
-from tray.actions.serve.prompt import PromptError, begin
+from tray.actions.serve.prompt import PromptError, begin, session_for
 from tray.actions.serve.start import ServeError, Wish, start
 from tray.actions.serve.stop import restart, stop
 from tray.core.choices import (
@@ -127,7 +127,8 @@ class ServerDeeds:
             return Done("Nothing was sent")
         async with aiohttp.ClientSession() as http:
             try:
-                await begin(Api(server.address, http), text)
+                api = Api(server.address, http)
+                await begin(api, text, await session_for(api, ""))
             except PromptError as error:
                 return Done(f"Not sent: {error}", ok=False)
         return Done("Sent")

@@ -84,22 +84,35 @@ class FoundServer:
 
 
 async def find_servers(
-    paths: Paths, accounts: Collection[HttpServer], environment: Mapping[str, str]
+    paths: Paths,
+    accounts: Collection[HttpServer],
+    environment: Mapping[str, str],
+    patience: float = ANSWERS_WITHIN,
 ) -> list[FoundServer]:
-    """All of them, by name; those that were started here and have ended among them."""
+    """All of them, by name; those that were started here and have ended among them. `patience`: s for an answer."""
     records = await asyncio.to_thread(read_servers, paths.servers)
     for record in records:
         await asyncio.to_thread(rotate, Path(record.log))
     found = await asyncio.to_thread(_merge, records, running, accounts, environment)
     async with aiohttp.ClientSession() as http:
-        return list(await asyncio.gather(*(_examined(server, http) for server in found)))
+        return list(await asyncio.gather(*(_examined(server, http, patience) for server in found)))
 
 
 def named(servers: Collection[FoundServer], name: str) -> FoundServer:
-    """The one that is called so: by its port, or its process. Raises ServeError."""
-    for server in servers:
-        if name in (server.name, str(server.pid) if server.runs else "", server.url):
-            return server
+    """The one that is called so: by its port, else its address, else its process; one that runs before one that has.
+
+    Raises ServeError.
+    """
+    running_first = sorted(servers, key=lambda server: not server.runs)
+    calls: tuple[Callable[[FoundServer], str], ...] = (
+        lambda server: server.name,
+        lambda server: server.url,
+        lambda server: str(server.pid) if server.runs else "",
+    )
+    for call in calls:
+        for server in running_first:
+            if name and call(server) == name:
+                return server
     there = ", ".join(server.name for server in servers) or "none"
     raise ServeError(f"there is no server {name!r}; there are: {there}")
 
@@ -111,7 +124,9 @@ def clean_up(paths: Paths) -> list[str]:
     gone = [record.name for record in records if record not in alive]
     for name in gone:
         remove_server(paths.servers, name)
-    kept = {name for record in alive for name in (Path(record.log).name, f"{Path(record.log).name}.1")}
+    names = {Path(record.log).stem for record in alive}
+    names |= {file.stem for file in paths.servers.glob("*.json")}  # what cannot be read may be one that runs
+    kept = {name for stem in names for name in (f"{stem}.log", f"{stem}.log.1")}
     logs = [log for log in paths.server_logs.glob("*.log*") if log.name not in kept]
     for log in logs:
         with suppress(OSError):
@@ -131,7 +146,7 @@ def _merge(
     ours = {server.pid for server in found if server.runs}
     passwords = {one.url.rstrip("/"): one.password or environment.get(one.password_env, "") for one in accounts}
     for process in processes:
-        if process.pid in ours or process.pid in {record.pid for record in records if record.name.partition("-")[2]}:
+        if process.pid in ours or ours.intersection(_above(process.pid)):
             continue
         ports = listening(process.pid)
         if not ports and not process.is_server:
@@ -192,6 +207,13 @@ def _measured(pid: int) -> tuple[int, int]:
         return 0, 0
 
 
+def _above(pid: int) -> set[int]:
+    try:
+        return {parent.pid for parent in psutil.Process(pid).parents()}
+    except psutil.Error:
+        return set()
+
+
 def _parent(pid: int) -> str:
     try:
         parent = psutil.Process(pid).parent()
@@ -200,13 +222,13 @@ def _parent(pid: int) -> str:
         return ""
 
 
-async def _examined(server: FoundServer, http: aiohttp.ClientSession) -> FoundServer:
+async def _examined(server: FoundServer, http: aiohttp.ClientSession, patience: float) -> FoundServer:
     """Ask it how it is."""
     if not server.runs or not server.url:
         return server
     api = Api(server.address, http)
     try:
-        health = await asyncio.wait_for(api.get("/global/health"), ANSWERS_WITHIN)
+        health = await asyncio.wait_for(api.get("/global/health"), patience)
         if not isinstance(health, dict) or not health.get("healthy"):
             return server
         return replace(server, state="healthy", version=clean(str(health.get("version", "")))[:64])

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
-from tray.core.calls import CallError
+from tray.core.calls import CallError, Why
 from tray.core.text import clean, last_line
 from tray.opencode.api import Api, LockedError
 from tray.opencode.json import WRONG, without_halves
@@ -69,42 +70,60 @@ async def send(
     try:
         async with api.stream("/global/event") as stream:
             following = _Following(turn, sink)
-            turn.session = await begin(api, prompt, directory=directory, files=files, session=session)
             try:
+                turn.session = await session_for(api, directory, session)
+                await begin(api, prompt, turn.session, directory=directory, files=files)
                 await following.follow(stream, api)
-            except asyncio.CancelledError:
-                await asyncio.shield(_stop(api, turn.session, directory))
+            except BaseException:  # Ctrl-C, or nobody reads what we print any more
+                if turn.session:
+                    await asyncio.shield(_stop(api, turn.session, directory))
                 turn.error = "stopped"
                 raise
             await _sum_up(api, turn, directory)
     except LockedError:
         raise PromptError(LOCKED) from None
-    except (CallError, aiohttp.ClientError) as error:
+    except aiohttp.ClientError as error:
+        raise PromptError("the connection was lost before the turn ended") from error
+    except CallError as error:
         raise PromptError(str(error)) from error
     finally:
         turn.seconds = time.monotonic() - begun
     return turn
 
 
-async def begin(api: Api, prompt: str, *, directory: str = "", files: Sequence[Path] = (), session: str = "") -> str:
-    """Begin a turn, in a new session or this one, without waiting for its end; the session's id. Raises PromptError."""
-    parts = [{"type": "text", "text": prompt}, *map(_file_part, files)]
+async def session_for(api: Api, directory: str, session: str = "") -> str:
+    """A new session's id, or this one's if it is there: some versions take a prompt for any. Raises PromptError."""
     try:
         if not session:
-            made = await api.post("/session", directory, {})
-            session = str(_table(made).get("id") or "")
-            if not session:
+            made = _table(await api.post("/session", directory, {})).get("id")
+            if not made:
                 raise PromptError("it made no session")
+            return str(made)
+        found = _table(await api.get(f"/session/{quote(session, safe='')}", directory)).get("id")
+    except LockedError:
+        raise PromptError(LOCKED) from None
+    except CallError as error:
+        unknown = error.why is Why.NOT_FOUND
+        raise PromptError(f"there is no session {session!r}" if unknown else str(error)) from error
+    if found != session:
+        raise PromptError(f"there is no session {session!r}")
+    return session
+
+
+async def begin(api: Api, prompt: str, session: str, *, directory: str = "", files: Sequence[Path] = ()) -> None:
+    """Begin a turn in this session, without waiting for its end. Raises PromptError."""
+    parts = [{"type": "text", "text": prompt}, *map(_file_part, files)]
+    try:
         await api.post(f"/session/{session}/prompt_async", directory, {"parts": parts})
     except LockedError:
         raise PromptError(LOCKED) from None
     except CallError as error:
         raise PromptError(str(error)) from error
-    return session
 
 
 def _file_part(file: Path) -> Json:
-    mime = mimetypes.guess_type(file.name)[0] or "text/plain"
+    guessed = mimetypes.guess_type(file.name)[0] or ""
+    mime = guessed if guessed.startswith("image/") or guessed == "application/pdf" else "text/plain"
     return {"type": "file", "mime": mime, "filename": file.name, "url": file.resolve().as_uri()}
 
 
@@ -124,6 +143,7 @@ class _Following:
         self._prompts: set[str] = set()  # messages of the person
         self._written: dict[str, str] = {}  # by part, what was told of its text
         self._began = False
+        self._family: set[str] = set()  # its subagents' sessions
 
     async def follow(self, stream: aiohttp.StreamReader, api: Api) -> None:
         """Raises CallError if the stream ends first, or the server answers no more."""
@@ -143,10 +163,15 @@ class _Following:
     def _happened(self, event: Json) -> bool:
         """Take one event; whether it ended the turn."""
         kind, told = event.get("type"), event.get("properties")
-        if not isinstance(told, dict) or _session_of(told) != self._turn.session:
+        if not isinstance(told, dict):
+            return False
+        session, info = _session_of(told), _table(told.get("info"))
+        if info.get("parentID") in (self._turn.session, *self._family):
+            self._family.add(str(info.get("id")))
+        asks = kind in ("permission.asked", "question.asked") and session in self._family
+        if session != self._turn.session and not asks:
             return False
         if kind == "message.updated":
-            info = _table(told.get("info"))
             if info.get("role") == "user":
                 self._prompts.add(str(info.get("id")))
         elif kind == "message.part.delta" and told.get("field") == "text":

@@ -60,11 +60,7 @@ async def start(
     wish: Wish, paths: Paths, environment: Mapping[str, str], ports: Iterator[int] | None = None
 ) -> StartedServer:
     """Start a server and wait until it answers. `ports` are tried one after the other. Raises ServeError."""
-    if not await asyncio.to_thread(os.path.isdir, wish.directory):
-        raise ServeError(f"{wish.directory} is no directory")
-    program = shutil.which(wish.program)
-    if program is None:
-        raise ServeError(f"{wish.program} was not found; `attach.opencode` in the settings says where OpenCode is")
+    program = await check(wish)
     known = {server.name for server in read_servers(paths.servers) if identity(server).process() is not None}
     for port in [wish.port] if wish.port else (ports or count(FIRST_PORT)):
         if str(port) in known and not wish.port:
@@ -79,25 +75,46 @@ async def start(
     raise ServeError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
 
+async def check(wish: Wish) -> str:
+    """The program that would be started. Raises ServeError where that cannot be."""
+    if not await asyncio.to_thread(os.path.isdir, wish.directory):
+        raise ServeError(f"{wish.directory} is no directory")
+    program = shutil.which(wish.program)
+    if program is None:
+        raise ServeError(f"{wish.program} was not found; `attach.opencode` in the settings says where OpenCode is")
+    return program
+
+
 async def start_many(
     wish: Wish, number: int, paths: Paths, environment: Mapping[str, str]
 ) -> list[StartedServer | ServeError]:
     """Start several of them, some at a time; each is one that runs, or the reason why it does not."""
     ports, room = count(FIRST_PORT), asyncio.Semaphore(AT_ONCE)
+    ready: list[StartedServer] = []
 
     async def one() -> StartedServer | ServeError:
         async with room:
             try:
-                return await start(wish, paths, environment, ports)
+                ready.append(await start(wish, paths, environment, ports))
             except ServeError as error:
                 return error
+            return ready[-1]
 
-    return list(await asyncio.gather(*(one() for _ in range(number))))
+    starting = asyncio.gather(*(one() for _ in range(number)))
+    try:
+        return list(await starting)
+    except BaseException:  # Ctrl-C: those that are up already are part of what was called off
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        for server in ready:
+            await end(identity(server))
+            remove_server(paths.servers, server.name)
+        raise
 
 
 def identity(server: StartedServer) -> Identity:
     """Which process it is."""
-    return Identity(server.pid, server.started)
+    return Identity(server.pid, server.started, server.boot)
 
 
 def api_of(server: StartedServer, http: aiohttp.ClientSession) -> Api:
@@ -109,29 +126,24 @@ async def _start_at(port: int, wish: Wish, program: str, paths: Paths, environme
     """Raises ServeError, or _PortTakenError."""
     log = paths.server_logs / f"{port}.log"
     await asyncio.to_thread(rotate, log)
-    begins = log.stat().st_size if log.exists() else 0
+    begins = await asyncio.to_thread(_size, log)
     password = secrets.token_urlsafe(24) if wish.password is None else wish.password
     given = {**environment, "OPENCODE_SERVER_USERNAME": wish.username, "OPENCODE_SERVER_PASSWORD": password}
     if not password:
         del given["OPENCODE_SERVER_PASSWORD"], given["OPENCODE_SERVER_USERNAME"]
     command = [program, "serve", "--port", str(port), "--hostname", wish.hostname, *wish.options]
-    try:
-        process = await asyncio.to_thread(
-            launch, [*command, "--print-logs"], folder=wish.directory, environment=given, log=log
-        )
-    except OSError as error:
-        raise ServeError(f"{program} could not be started: {error}") from error
+    process = await _launched([*command, "--print-logs"], wish.directory, given, log)
     leader = Identity.of(process.pid)
     starting = f"{port}-{process.pid}"  # the port may be another's still, and so its name
     try:
         server = StartedServer(
             name=starting, url=local_url(wish.hostname, port), directory=wish.directory, program=wish.program,
-            pid=process.pid, started=leader.started if leader else 0.0, log=str(log), options=wish.options,
-            hostname=wish.hostname, username=wish.username, password=password,
+            pid=process.pid, started=leader.started if leader else 0.0, boot=leader.boot if leader else "",
+            log=str(log), options=wish.options, hostname=wish.hostname, username=wish.username, password=password,
         )  # fmt: skip
         _keep(paths, server)
         owner = await _ready(server, process, port, log, begins)
-        ready = structs.replace(server, name=str(port), pid=owner.pid, started=owner.started)
+        ready = structs.replace(server, name=str(port), pid=owner.pid, started=owner.started, boot=owner.boot)
         _keep(paths, ready)
     except BaseException:  # whatever stops us, nothing is left behind that nobody knows of
         if leader is not None:
@@ -140,6 +152,32 @@ async def _start_at(port: int, wish: Wish, program: str, paths: Paths, environme
     finally:
         remove_server(paths.servers, starting)
     return ready
+
+
+async def _launched(
+    command: list[str], folder: str, environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start it; when cancelled while it starts, it is ended again. Raises ServeError."""
+    starting = asyncio.ensure_future(
+        asyncio.to_thread(launch, command, folder=folder, environment=environment, log=log)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        leader = Identity.of(process.pid)
+        if leader is not None:
+            await end(leader)
+        raise
+    except OSError as error:
+        raise ServeError(f"{command[0]} could not be started: {error} (its log is {log})") from error
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
 def _keep(paths: Paths, server: StartedServer) -> None:
@@ -154,6 +192,7 @@ async def _ready(
 ) -> Identity:
     """The process that listens, once it answers; npm's `opencode` is only its parent."""
     deadline = asyncio.get_running_loop().time() + READY_WITHIN
+    owner: Identity | None = None
     async with aiohttp.ClientSession() as http:
         while asyncio.get_running_loop().time() < deadline:
             if process.poll() is not None:
@@ -164,7 +203,8 @@ async def _ready(
             if owner is not None and await _answers(server, http):
                 return owner
             await asyncio.sleep(LOOK_EVERY)
-    raise ServeError(f"it did not answer within {READY_WITHIN:g} s:\n{_last_lines(log, begins)}")
+    older = "; before 1.1 OpenCode cannot be asked: run opencode upgrade" if owner is not None else ""
+    raise ServeError(f"it did not answer within {READY_WITHIN:g} s{older}:\n{_last_lines(log, begins)}")
 
 
 async def _answers(server: StartedServer, http: aiohttp.ClientSession) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from tray.actions.serve.listing import FoundServer
-from tray.actions.serve.start import ServeError, Wish, start
+from tray.actions.serve.start import ServeError, Wish, check, identity, start
 from tray.core.choices import Done
-from tray.storage.servers import StartedServer, remove_server
+from tray.storage.servers import StartedServer, remove_server, write_server
 from tray.system.daemons import Identity, end
 from tray.system.paths import Paths
 
@@ -17,7 +18,8 @@ async def stop(server: FoundServer, paths: Paths) -> Done:
     """End it, whoever started it; a terminal UI is a person's to close."""
     if not server.is_server:
         return Done(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
-    if server.runs and not await end(Identity(server.pid, server.started)):
+    who = identity(server.record) if server.record is not None else Identity.of(server.pid)
+    if server.runs and who is not None and not await end(who):
         return Done(f"{server.name} (process {server.pid}) could not be ended", ok=False)
     if server.record is not None:
         await asyncio.to_thread(remove_server, paths.servers, server.record.name)
@@ -29,11 +31,17 @@ async def restart(server: FoundServer, paths: Paths, environment: Mapping[str, s
     record = server.record
     if record is None:
         raise ServeError(f"{server.name} was not started here: nobody knows how; stop it, and start one")
-    done = await stop(server, paths)
-    if not done.ok:
-        raise ServeError(done.line)
     wish = Wish(
         record.directory, record.program, int(record.name.partition("-")[0]), record.hostname, record.password,
         record.username, record.options,
     )  # fmt: skip
-    return await start(wish, paths, environment)
+    await check(wish)
+    done = await stop(server, paths)
+    if not done.ok:
+        raise ServeError(done.line)
+    try:
+        return await start(wish, paths, environment)
+    except BaseException:
+        with suppress(OSError):
+            write_server(paths.servers, record)  # its password and all: it can be tried again
+        raise
