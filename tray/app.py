@@ -7,78 +7,39 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tray.actions.attach.ladder import Ladder
 from tray.actions.carry_out import Actions
-from tray.actions.open_file import open_file
+from tray.actions.own import OwnActions
 from tray.actions.reply import Replies
-from tray.core.alerts import Alerts, Notify
+from tray.actions.titles import title_of
 from tray.core.answers import RequestKey
-from tray.core.board import EVERYTHING, Board
+from tray.core.board import Board
 from tray.core.calls import CallError, Why
-from tray.core.choices import (
-    AttachServer,
-    Choice,
-    ChooseLabel,
-    CleanServers,
-    CopyAttachCommand,
-    CopyServerAddress,
-    CopySessionID,
-    Done,
-    GoTo,
-    GoToNext,
-    OpenInBrowser,
-    OpenServer,
-    OpenSettings,
-    PromptServer,
-    Quit,
-    Respond,
-    RespondInWords,
-    RestartServer,
-    RotateToken,
-    RunDoctor,
-    SendDraft,
-    ServerChoice,
-    ShowServerLog,
-    StartServer,
-    StopServer,
-    StopServers,
-    Surface,
-)
-from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
+from tray.core.choices import Choice, Done, OwnChoice, Quit, ServerChoice, Surface
+from tray.core.events import Event, ServerChanged, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
 from tray.core.places import HttpServer
 from tray.core.problem import Problem
-from tray.core.settings import (
-    HOST,
-    ICON_COUNT,
-    ICON_STYLE,
-    ON_MACHINE,
-    ON_NETWORK,
-    PORT,
-    SERVERS,
-    SOUND,
-    SPEAK,
-    Settings,
-)
+from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, ON_MACHINE, ON_NETWORK, PORT, SERVERS, Settings
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.files import write_privately
 from tray.storage.servers import read_servers
-from tray.storage.settings_file import load_settings, template
-from tray.storage.token import Token, TokenError
+from tray.storage.settings_file import load_settings
+from tray.storage.token import Token
+from tray.surfaces.announcer import Announcer
 from tray.surfaces.commands import Commands
 from tray.surfaces.control import Control
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
+from tray.surfaces.screen import Screen
 from tray.surfaces.view import TrayView
 from tray.surfaces.views import Look, Views
-from tray.system import resources, sound
+from tray.system import resources
 from tray.system.ask import ask_text
 from tray.system.paths import Paths
 
@@ -87,9 +48,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How soon after the last view a change is shown, in s; the first one after a pause is shown at once.
-STATE_PACE, WORDS_PACE, DETAILS_PACE = 0.0, 0.1, 2.0
-PAUSE_AFTER_VIEW = 1  # times what the last view cost, whatever happens: views never take more than half a core
 BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
@@ -119,7 +77,6 @@ class App:
         self._fleet = Fleet(settings.rules)
         self._board = Board(self._fleet)
         self._views = Views(self._fleet, self._board)
-        self._alerts = Alerts(settings.alert_rules)
         self._token = token
         self._listener = Listener(token, self.apply, now)
         self._discovery: Discovery | None = None  # from its first look on
@@ -127,31 +84,28 @@ class App:
         ladder = Ladder(lambda: self._settings, call, self._started_servers)
         self._replies = Replies(self._fleet, self.apply, call, self._record, now)
         self._actions = Actions(
-            self._fleet,
-            self._board,
-            self._replies,
-            ladder,
-            call,
-            ask_text,
-            self.apply,
-            now,
-        )
-        self._ladder = ladder
+            self._fleet, self._board, self._replies, ladder, call, ask_text, self.apply, now
+        )  # fmt: skip
+        self._own = OwnActions(
+            paths, token, lambda: self._settings, self.status, ladder, ask_text, self._token_changed
+        )  # fmt: skip
         self._control = Control(self.status, Commands(self._fleet, self._board, self.choose))
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
-        self._announces = notify  # what was asked for with a click is said in any case
+        self._announcer = Announcer(
+            self._fleet,
+            self._board,
+            self._notifications if notify else None,  # what was asked for with a click is said in any case
+            lambda: self._settings,
+            self._spawn,
+            now,
+        )
+        self._screen = Screen(self.view)
         self._problems: dict[str, str] = {}
-        self._show: Callable[[TrayView], None] | None = None
-        self._shown: TrayView | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lane: asyncio.Task[Any] | None = None  # the notifications at work
-        self._refresh_timer: asyncio.TimerHandle | None = None
-        self._refreshed_at = 0.0
-        self._refresh_cost = 0.0
-        self._alert_timer: asyncio.TimerHandle | None = None
         self._arranging = False
         self._unsaved = False
         self._saved_at = 0.0
@@ -179,9 +133,8 @@ class App:
         await self._stopping.wait()
         ends = [self._listener.stop(), self._take_toasts_away()]
         await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
-        for timer in (self._refresh_timer, self._alert_timer):
-            if timer is not None:
-                timer.cancel()
+        self._announcer.close()
+        self._screen.close()
         for _ in range(2):  # before Python 3.12 `wait_for` drops a cancellation that comes as its answer comes
             if self._tasks:
                 for task in self._tasks:
@@ -215,13 +168,10 @@ class App:
         return [HttpServer(server.url, server.username, server.password) for server in found]
 
     async def _on_servers(self, choice: ServerChoice) -> Done:
-        from tray.actions.serve.deeds import ServerDeeds  # noqa: PLC0415  # psutil is not needed at the start
-
-        deeds = ServerDeeds(self._paths, lambda: self._settings, self._ladder, ask_text)
-        done = await deeds.carry_out(choice)
+        done = await self._own.carry_out_on_servers(choice)
         if self._discovery is not None:
             await self._discovery.look()
-        self._refresh_soon(0)
+        self._screen.refresh()
         return done
 
     async def _call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
@@ -249,8 +199,7 @@ class App:
 
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """From now on give every new view to `show`, this moment's first; on the loop's thread."""
-        self._show = show
-        self._refresh_soon(0)
+        self._screen.show_on(show)
 
     def status(self) -> dict[str, Any]:
         """What `status --json` says."""
@@ -268,12 +217,12 @@ class App:
         self._replies.happened(event)
         if not changes:
             return
-        self._alert(self._board.update(changes))
+        self._announcer.update(self._board.update(changes))
         self._control.changed()
         if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
             self._arrange_soon()
         self._unsaved = True
-        self._refresh_soon(min(map(_pace, changes)))
+        self._screen.changed(changes)
 
     def _arrange_soon(self) -> None:
         """Who is known has changed, and with it who has to be followed otherwise."""
@@ -286,55 +235,7 @@ class App:
         if self._discovery is not None:
             self._discovery.arrange()
 
-    def _alert(self, session_ids: frozenset[str]) -> None:
-        at = now()
-        for effect in self._alerts.update(session_ids, self._board, at, silent=self._is_silent(at)):
-            if isinstance(effect, Notify):
-                self._announce(effect)
-            else:
-                self._notifications.withdraw(effect.session_id)
-        if self._alert_timer is not None:
-            self._alert_timer.cancel()
-            self._alert_timer = None
-        due = self._alerts.next_deadline()
-        if due is not None and self._loop is not None:
-            self._alert_timer = self._loop.call_later(max(0, due - at) / 1000, self._alert, frozenset())
-
-    def _announce(self, effect: Notify) -> None:
-        if not self._announces:
-            return
-        self._notifications.show(effect.alert)
-        if self._settings[SOUND] == "soft":
-            self._spawn(sound.play(resources.cue(effect.alert.reason.value)), "sound")
-        if self._settings[SPEAK]:
-            self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
-
-    def _is_silent(self, at: int) -> bool:
-        clock = datetime.fromtimestamp(at / 1000).astimezone()
-        return EVERYTHING in self._fleet.mutes or self._settings.is_quiet(clock.hour * 60 + clock.minute)
-
     # ------------------------------------------------------------------ views out
-
-    def _refresh_soon(self, pause: float) -> None:
-        if self._show is None or self._loop is None:
-            return
-        due = max(self._loop.time(), self._refreshed_at + max(pause, PAUSE_AFTER_VIEW * self._refresh_cost))
-        if self._refresh_timer is not None:
-            if self._refresh_timer.when() <= due:
-                return
-            self._refresh_timer.cancel()
-        self._refresh_timer = self._loop.call_at(due, self._refresh)
-
-    def _refresh(self) -> None:
-        self._refresh_timer = None
-        begun = time.perf_counter()
-        view = self.view()
-        if self._show is not None and view != self._shown:
-            self._shown = view
-            self._show(view)
-        self._refresh_cost = time.perf_counter() - begun
-        if self._loop is not None:
-            self._refreshed_at = self._loop.time()
 
     def view(self) -> TrayView:
         """What the tray shows at this moment."""
@@ -350,31 +251,14 @@ class App:
 
     async def choose(self, choice: Choice, surface: Surface) -> Done:
         """Carry out what a person chose; what came of it, once that is known. On the loop's thread."""
-        match choice:
-            case OpenSettings():
-                return await self._open_settings()
-            case RunDoctor():
-                return await self._run_doctor()
-            case RotateToken():
-                return await self._rotate_token()
-            case (
-                StartServer()
-                | StopServer()
-                | StopServers()
-                | RestartServer()
-                | PromptServer()
-                | OpenServer()
-                | AttachServer()
-                | CopyServerAddress()
-                | ShowServerLog()
-                | CleanServers()
-            ):
-                return await self._on_servers(choice)
-            case Quit():
-                self.stop()
-                return Done("The tray stops. Agents go on")
-            case _:
-                return await self._actions.carry_out(choice, surface)
+        if isinstance(choice, Quit):
+            self.stop()
+            return Done("The tray stops. Agents go on")
+        if isinstance(choice, ServerChoice):
+            return await self._on_servers(choice)
+        if isinstance(choice, OwnChoice):
+            return await self._own.carry_out(choice)
+        return await self._actions.carry_out(choice, surface)
 
     def _toast_chosen(self, choice: Choice) -> None:
         self._chosen(choice, Surface.NOTIFICATION)
@@ -390,33 +274,13 @@ class App:
             log.exception("%s failed", type(choice).__name__)
             done = Done(f"It failed; {self._paths.log} says why", ok=False)
         if not (done.ok and done.as_asked):
-            self._say(_name_of(choice), done.line)
+            self._notifications.say(title_of(choice), done.line)
 
     def _record(self, entry: Mapping[str, Any]) -> None:
         audit.append(self._paths.audit, entry)
 
-    def _say(self, title: str, body: str) -> None:
-        self._notifications.say(title, body)
-
-    async def _rotate_token(self) -> Done:
-        try:
-            await asyncio.to_thread(self._token.rotate)
-        except TokenError as error:
-            return Done(str(error), ok=False)
-        asyncio.get_running_loop().call_soon(self._listener.close_all, "the token was changed")  # after the answer
-        return Done("There is a new token; everybody has to prove it again")
-
-    async def _open_settings(self) -> Done:
-        path = self._paths.settings
-        if not path.exists():
-            await asyncio.to_thread(_write_template, path)
-        return Done(await open_file(path), as_asked=False)
-
-    async def _run_doctor(self) -> Done:
-        from tray.actions.doctor.examine import examine  # noqa: PLC0415  # psutil is not needed before
-        from tray.actions.doctor.finding import summary  # noqa: PLC0415
-
-        return Done(summary(await examine(self._paths, os.environ, self.status())), as_asked=False)
+    def _token_changed(self) -> None:
+        self._listener.close_all("the token was changed")
 
     # ------------------------------------------------------------------ time
 
@@ -439,11 +303,11 @@ class App:
                 except Exception:  # who is there costs nobody his beat
                     log.exception("looking for OpenCode failed")
             self.apply(TimePassed())
-            self._alert(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
+            self._announcer.update(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()
             if await asyncio.to_thread(self._token.reread):
-                self._listener.close_all("the token was changed")
-            self._refresh_soon(0)
+                self._token_changed()
+            self._screen.refresh()
             if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
                 self._unsaved, self._saved_at = False, steady
                 await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
@@ -460,7 +324,7 @@ class App:
         self._problems.pop("settings", None)
         self._settings = settings
         self._fleet.rules = settings.rules
-        self._alerts.rules = settings.alert_rules
+        self._announcer.follow_settings()
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -472,38 +336,3 @@ class App:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
-
-
-def _pace(change: Change) -> float:
-    """How soon a change is worth a new view: what a session does, at once; its words soon; its details now and then."""
-    if not isinstance(change, SessionChanged) or change.before is None:
-        return STATE_PACE
-    before, after = change.before, change.after
-    if (before.status, before.requests) != (after.status, after.requests):
-        return STATE_PACE
-    words = (before.title, before.parent, before.tool, before.failure, before.retry)
-    return WORDS_PACE if words != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAILS_PACE
-
-
-_NAMES: Mapping[type, str] = {
-    GoTo: "Going there",
-    GoToNext: "Going there",
-    OpenInBrowser: "Going there",
-    CopyAttachCommand: "Copying",
-    CopySessionID: "Copying",
-    OpenSettings: "Settings",
-    RunDoctor: "Doctor",
-}
-
-
-def _name_of(choice: Choice) -> str:
-    """What a person was about, as the title of what is said of it."""
-    if isinstance(choice, (Respond, RespondInWords, ChooseLabel, SendDraft)):
-        return "Your answer"
-    if isinstance(choice, ServerChoice):
-        return "OpenCode's servers"
-    return _NAMES.get(type(choice), "Your session")
-
-
-def _write_template(path: Path) -> None:
-    write_privately(path, template())  # it may come to hold a password

@@ -19,6 +19,7 @@ from tray.core.choices import Dismiss, GoToNext, Mute, MuteSpan, Unmute
 from tray.core.model import SessionKey
 from tray.surfaces.menu import walk
 from tray.surfaces.view import TrayView
+from tray.system import sound
 
 
 def test_after_sleep_every_plugin_is_asked_for_the_truth(
@@ -141,8 +142,8 @@ def test_sound_and_speech_come_with_the_announcement_if_they_are_wanted(
         heard.append(text)
         return True
 
-    monkeypatch.setattr(app_module.sound, "play", play)
-    monkeypatch.setattr(app_module.sound, "speak", speak)
+    monkeypatch.setattr(sound, "play", play)
+    monkeypatch.setattr(sound, "speak", speak)
 
     async def test() -> None:
         async with at_work() as (running, link):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from typing_extensions import assert_never
@@ -45,7 +45,7 @@ from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, Session
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Session, SessionKey
 from tray.core.text import clean, shorten
-from tray.system.ask import NoDialogError
+from tray.system.ask import Ask, NoDialogError
 
 NOT_SENT = Done("Nothing was sent")
 
@@ -69,9 +69,6 @@ class Going(Protocol):
 
     async def run_in_terminal(self, words: Sequence[str], name: str) -> str | None:
         """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
-
-
-Ask = Callable[[str, str, str], Awaitable["str | None"]]  # title, question, what stands there at first → what was typed
 
 
 class Actions:

@@ -298,6 +298,7 @@ SessionChoice = (
     | ShowDiff
     | Dismiss
 )
+OwnChoice = OpenSettings | RunDoctor | RotateToken
 AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
 ServerChoice = (
     StartServer
@@ -311,15 +312,4 @@ ServerChoice = (
     | ShowServerLog
     | CleanServers
 )
-Choice = (
-    ServerChoice
-    | SessionChoice
-    | AnswerChoice
-    | GoToNext
-    | Mute
-    | Unmute
-    | OpenSettings
-    | RunDoctor
-    | RotateToken
-    | Quit
-)
+Choice = ServerChoice | SessionChoice | AnswerChoice | GoToNext | Mute | Unmute | OwnChoice | Quit

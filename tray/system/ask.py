@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 
 PATIENCE = 600.0  # s until a question that nobody answers is taken away
@@ -18,6 +18,9 @@ _BOX = (
     "[Console]::OutputEncoding = [Text.Encoding]::UTF8; "
     "[Microsoft.VisualBasic.Interaction]::InputBox($a[1], $a[0], $a[2])"
 )
+
+Ask = Callable[[str, str, str], Awaitable["str | None"]]
+"""Title, question, what stands there at first → what was typed."""
 
 Words = Callable[[str, str, str], Sequence[str]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -35,9 +35,8 @@ from tray.core.choices import (
 from tray.core.settings import SERVERS, Settings
 from tray.core.text import clean
 from tray.opencode.api import Api
+from tray.system.ask import Ask
 from tray.system.paths import Paths
-
-Ask = Callable[[str, str, str], Awaitable["str | None"]]
 
 
 class Going(Protocol):

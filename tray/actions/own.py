@@ -1,0 +1,87 @@
+"""What a person wants of the tray itself and of OpenCode's servers, rather than of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import assert_never
+
+from tray.actions.open_file import open_file
+from tray.core.choices import Done, OpenSettings, OwnChoice, RotateToken, RunDoctor, ServerChoice
+from tray.core.settings import Settings
+from tray.storage.files import write_privately
+from tray.storage.settings_file import template
+from tray.storage.token import Token, TokenError
+from tray.system.ask import Ask
+from tray.system.paths import Paths
+
+if TYPE_CHECKING:
+    from tray.actions.serve.deeds import Going
+
+
+class OwnActions:
+    """Carries these choices out; lives on the loop's thread. What psutil is needed for is loaded at the first use."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        token: Token,
+        settings: Callable[[], Settings],
+        status: Callable[[], Mapping[str, Any]],
+        going: Going,
+        ask: Ask,
+        token_rotated: Callable[[], None],
+    ) -> None:
+        self._paths = paths
+        self._token = token
+        self._settings = settings
+        self._status = status
+        self._going = going
+        self._ask = ask
+        self._token_rotated = token_rotated
+
+    async def carry_out(self, choice: OwnChoice) -> Done:
+        """Do it; what came of it, once that is known."""
+        match choice:
+            case OpenSettings():
+                return await self._open_settings()
+            case RunDoctor():
+                return await self._run_doctor()
+            case RotateToken():
+                return await self._rotate_token()
+            case _:
+                assert_never(choice)
+
+    async def carry_out_on_servers(self, choice: ServerChoice) -> Done:
+        """Do it; what came of it, once that is known."""
+        from tray.actions.serve.deeds import ServerDeeds  # noqa: PLC0415
+
+        return await ServerDeeds(self._paths, self._settings, self._going, self._ask).carry_out(choice)
+
+    async def _open_settings(self) -> Done:
+        path = self._paths.settings
+        if not path.exists():
+            await asyncio.to_thread(_write_template, path)
+        return Done(await open_file(path), as_asked=False)
+
+    async def _run_doctor(self) -> Done:
+        from tray.actions.doctor.examine import examine  # noqa: PLC0415
+        from tray.actions.doctor.finding import summary  # noqa: PLC0415
+
+        return Done(summary(await examine(self._paths, os.environ, self._status())), as_asked=False)
+
+    async def _rotate_token(self) -> Done:
+        try:
+            await asyncio.to_thread(self._token.rotate)
+        except TokenError as error:
+            return Done(str(error), ok=False)
+        asyncio.get_running_loop().call_soon(self._token_rotated)  # after the answer
+        return Done("There is a new token; everybody has to prove it again")
+
+
+def _write_template(path: Path) -> None:
+    write_privately(path, template())  # it may come to hold a password

@@ -1,0 +1,37 @@
+"""What a person was about, as the title of what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tray.core.choices import (
+    AnswerChoice,
+    Choice,
+    CopyAttachCommand,
+    CopySessionID,
+    GoTo,
+    GoToNext,
+    OpenInBrowser,
+    OpenSettings,
+    RunDoctor,
+    ServerChoice,
+)
+
+_TITLES: Mapping[type, str] = {
+    GoTo: "Going there",
+    GoToNext: "Going there",
+    OpenInBrowser: "Going there",
+    CopyAttachCommand: "Copying",
+    CopySessionID: "Copying",
+    OpenSettings: "Settings",
+    RunDoctor: "Doctor",
+}
+
+
+def title_of(choice: Choice) -> str:
+    """A few words."""
+    if isinstance(choice, AnswerChoice):
+        return "Your answer"
+    if isinstance(choice, ServerChoice):
+        return "OpenCode's servers"
+    return _TITLES.get(type(choice), "Your session")
