@@ -47,6 +47,7 @@ DESKTOP_PACKAGES = (
     "ripgrep",
     "tmux",
     "git",
+    "iproute2",
 )
 STEPS = ("format", "lint", "types", "imports", "plugin", "tests")
 

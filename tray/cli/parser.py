@@ -58,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--host", metavar="H", help="where to listen (127.0.0.1)")
     run.add_argument("--headless", action="store_true", help="no icon; everything else works")
     run.add_argument("--no-notify", action="store_true", help="no notifications")
+    run.add_argument("--mdns", action="store_true", help="find servers that announce themselves on the network")
     run.add_argument("--debug", action="store_true", help="a detailed log")
     commands.add_parser("status", parents=[port, as_json, bars], help="what the running tray knows")
     commands.add_parser("watch", parents=[port, bars], help="a live table of all sessions")

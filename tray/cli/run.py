@@ -19,7 +19,7 @@ from tray.cli import OK, PORT_TAKEN
 from tray.cli.client import call_tray
 from tray.cli.status import describe
 from tray.core.problem import Problem
-from tray.core.settings import DEBUG, HOST, PORT, Settings
+from tray.core.settings import DEBUG, HOST, ON_NETWORK, PORT, Settings
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.view import TrayView
@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     flags = {
         HOST.key: options.host,
         PORT.key: options.port,
+        ON_NETWORK.key: options.mdns or None,
         DEBUG.key: options.debug or None,
     }
     settings = load_settings(paths.settings, os.environ, flags)
