@@ -71,6 +71,14 @@ def test_a_hundred_mcp_servers_do_not_fill_the_screen() -> None:
     assert "… and 88 more" in told
 
 
+def test_two_long_paths_are_told_apart_by_their_ends() -> None:
+    long = "/home/dev/a-folder-with-a-long-name/another-one-that-is-no-shorter/"
+    entries = starting_entries({f"{long}parser", f"{long}website"}, any_started=False)
+    shown = [item.label for item in items(entries) if isinstance(item.choice, StartServer) and item.choice.directory]
+    assert [label.rpartition("/")[2] for label in shown] == ["parser", "website"]
+    assert all(label.startswith("…") and len(label) <= 60 for label in shown)
+
+
 def test_servers_are_started_where_there_are_sessions_or_elsewhere() -> None:
     entries = starting_entries({"/work/b", "/work/a", ""}, any_started=False)
     started = [item.choice for item in items(entries) if isinstance(item.choice, StartServer)]

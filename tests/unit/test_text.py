@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray.core.text import age, amount, clean, last_line, shorten, width
+from tray.core.text import age, amount, clean, last_line, shorten, shorten_path, width
 from tray.opencode.json import without_halves
 
 
@@ -49,9 +50,12 @@ def test_an_accent_is_never_parted_from_its_letter() -> None:
     assert shorten("e\u0301" * 20, 5) == "e\u0301" * 4 + "…"
 
 
-@given(st.text(), st.integers(2, 80))
-def test_whatever_comes_it_is_one_short_printable_line(text: str, columns: int) -> None:
-    shown = shorten(text, columns).strip("\u2068\u2069")
+@pytest.mark.parametrize("shortened", [shorten, shorten_path])
+@given(text=st.text(), columns=st.integers(2, 80))
+def test_whatever_comes_it_is_one_short_printable_line(
+    shortened: Callable[[str, int], str], text: str, columns: int
+) -> None:
+    shown = shortened(text, columns).strip("\u2068\u2069")
     assert width(shown) <= columns
     allowed = ("\u200c", "\u200d")
     assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in allowed]

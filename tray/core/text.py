@@ -48,6 +48,16 @@ def shorten(text: str, columns: int) -> str:
     return _isolated(line)
 
 
+def shorten_path(path: str, columns: int) -> str:
+    """Clean text of at most `columns` columns, cut at its beginning: the end of a path says which one it is."""
+    line = clean(path[-columns * 16 :])
+    if width(line) > columns or len(path) > columns * 16:
+        while line and (width(line) > columns - 1 or not _columns(line[0])):
+            line = line[1:]
+        line = ELLIPSIS + line
+    return _isolated(line)
+
+
 def _isolated(line: str) -> str:
     if not line.isascii() and any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in line):
         return f"{_ISOLATE}{line}{_POP}"

@@ -18,7 +18,7 @@ from tray.core.choices import (
     StopServers,
 )
 from tray.core.model import Server, Service, Source
-from tray.core.text import shorten, wrap
+from tray.core.text import shorten, shorten_path, wrap
 from tray.surfaces.menu import Entry, Item, Separator
 
 COLUMNS = 60
@@ -53,7 +53,7 @@ def server_entries(server: Server, *, started_here: bool) -> tuple[Entry, ...]:
 
 def _told(server: Server) -> list[Entry]:
     lines = [
-        server.directory,
+        shorten_path(server.directory, COLUMNS),
         server.url or "no HTTP server",
         f"process {server.pid}" if server.pid else "",
         f"seen {_SEEN[server.source]}",
@@ -101,7 +101,7 @@ def _deeds(server: Server, *, started_here: bool) -> list[Entry]:
 def starting_entries(folders: Iterable[str], *, any_started: bool) -> tuple[Entry, ...]:
     """Starting servers, in the folders that there are sessions in or in another one; and ending what was started."""
     known = sorted({folder for folder in folders if folder})[:FOLDERS]
-    places: list[Entry] = [Item(f"in:{folder}", shorten(folder, COLUMNS), StartServer(folder)) for folder in known]
+    places: list[Entry] = [Item(f"in:{folder}", shorten_path(folder, COLUMNS), StartServer(folder)) for folder in known]
     places.append(Item("elsewhere", "Another folder…", StartServer()))
     entries: list[Entry] = [Separator("starting"), Item("start", "Start a server", children=tuple(places))]
     if any_started:
