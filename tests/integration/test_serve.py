@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -20,6 +21,20 @@ import pytest
 
 from model_server import ModelServer
 from opencode import LAST_YEAR, NEWEST, OpenCode, until
+from tray.actions.serve.deeds import ServerDeeds
+from tray.core.choices import (
+    AttachServer,
+    CleanServers,
+    CopyServerAddress,
+    Done,
+    PromptServer,
+    RestartServer,
+    StartServer,
+    StopServer,
+    StopServers,
+)
+from tray.storage.settings_file import load_settings
+from tray.system.paths import Paths
 from tray_process import Home
 
 pytestmark = [
@@ -44,6 +59,7 @@ class Shell:
         self.home.environment |= opencode.environment
         self.home.environment["PATH"] = f"{opencode.binary.parent}:{os.environ['PATH']}"
         self.opencode = opencode
+        self.prompts = model.prompts
 
     def serve(self, *words: str, expected: int = 0, **environment: str) -> str:
         done = subprocess.run(
@@ -286,6 +302,56 @@ def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None
     begun.communicate(timeout=20)
     assert begun.returncode == 130
     until(lambda: shell.opencode.call("GET", "/session/status") == {}, 10, "the end of both turns")
+
+
+class Ways:
+    """The ways to a server, remembered instead of gone."""
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+
+    async def attach(self, url: str, directory: str) -> Done:
+        self.gone.append(f"attach {url} {directory}")
+        return Done("There")
+
+    async def copy(self, text: str) -> Done:
+        self.gone.append(f"copy {text}")
+        return Done("Copied")
+
+
+def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell, ways, prompt = old_shell, Ways(), script(words=2)
+    typed = [str(shell.project), prompt]
+    for name, value in shell.home.environment.items():
+        monkeypatch.setenv(name, value)
+
+    async def ask(title: str, question: str, first: str) -> str | None:
+        return typed.pop(0) if typed else None
+
+    async def story() -> None:
+        deeds = ServerDeeds(Paths.of(os.environ), lambda: load_settings(shell.project / "none", {}, {}), ways, ask)
+        assert (await deeds.carry_out(StartServer())).ok  # the folder is asked for
+        (server,) = shell.listed().values()
+        url, pid = server["url"], server["pid"]
+
+        assert (await deeds.carry_out(PromptServer(url))).line == "Sent"
+        until(lambda: prompt in shell.prompts, 20, "the prompt")
+        assert (await deeds.carry_out(PromptServer(url))).line == "Nothing was sent"  # they thought better of it
+        await deeds.carry_out(AttachServer(url))
+        await deeds.carry_out(CopyServerAddress(url))
+        assert ways.gone == [f"attach {url} {shell.project}", f"copy {url}"]
+
+        assert (await deeds.carry_out(RestartServer(url))).ok
+        (again,) = shell.listed().values()
+        assert (again["url"], again["state"], again["pid"] != pid) == (url, "healthy", True)
+        assert (await deeds.carry_out(StopServer(url))).line == f"Stopped {again['id']}"
+        assert not (await deeds.carry_out(StopServer(url))).ok  # a menu may show what has ended
+        assert (await deeds.carry_out(StopServers())).line == "Stopped 0"
+        assert (await deeds.carry_out(CleanServers())).line.startswith("Removed 1")  # its log
+        assert not (await deeds.carry_out(StartServer("/nowhere"))).ok
+
+    asyncio.run(story())
+    assert shell.processes() == []
 
 
 def test_the_tray_shows_what_was_started_and_goes_without_it(old_shell: Shell) -> None:
