@@ -126,6 +126,10 @@ def is_taken(port: int) -> bool:
 
 @contextmanager
 def taken(port: int) -> Iterator[None]:
+    """Somebody else has the port, if nobody has it already."""
+    if is_taken(port):
+        yield
+        return
     with socket.socket() as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         thief.bind(("127.0.0.1", port))
@@ -197,6 +201,9 @@ def test_twenty_servers_and_what_can_befall_them(old_shell: Shell) -> None:
     # The first of all sessions makes OpenCode set its storage up, which 1.1 cannot do many at a time.
     well = [name for name in names if name in states]
     shell.serve("send", well[0], script(words=1))
+
+    told = [json.loads(line) for line in shell.serve("send", "--all", "--json", script(words=1)).splitlines()]
+    assert sorted((one["server"], one["output"].strip()) for one in told) == sorted((name, "word0") for name in well)
 
     # Each prompt of a batch goes to a server that can take it; the three others are said, and cost the rest nothing.
     batch = shell.project / "batch"
@@ -297,9 +304,12 @@ def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None
     )  # fmt: skip
     shell.opencode.url = server["url"]
     shell.opencode.environment["OPENCODE_SERVER_PASSWORD"] = shell.serve("password", server["id"]).strip()
-    until(lambda: len(shell.opencode.call("GET", "/session/status")) == 2, 20, "both turns")
-    begun.send_signal(signal.SIGINT)
-    begun.communicate(timeout=20)
+    with begun:
+        try:
+            until(lambda: len(shell.opencode.call("GET", "/session/status")) == 2, 20, "both turns")
+        finally:
+            begun.send_signal(signal.SIGINT)
+        begun.communicate(timeout=20)
     assert begun.returncode == 130
     until(lambda: shell.opencode.call("GET", "/session/status") == {}, 10, "the end of both turns")
 

@@ -153,12 +153,16 @@ def _add_servers(
     send = deeds.add_parser("send", parents=[as_json], help="prompt a server, and wait for the answer")
     send.set_defaults(takes_words=True)
     send.add_argument("words", nargs="*", metavar="ID PROMPT", help="the server, and what to tell it; - reads stdin")
-    send.add_argument("--all", action="store_true", help="tell all servers; then no ID")
+    send.add_argument("--all", action="store_true", help="tell all that were started here; then no ID")
     send.add_argument("--file", action="append", default=[], metavar="F", help="a file that goes along; repeatable")
     send.add_argument("--session", metavar="SESSION", help="go on in this one")
     send.add_argument("--dir", metavar="D", help="where it works, if not where the server was started")
     batch = deeds.add_parser("batch", parents=[as_json], help="run a file of prompts")
-    batch.add_argument("batch_file", metavar="FILE", help="a prompt a line, or ID: PROMPT; - reads stdin")
+    batch.add_argument(
+        "batch_file",
+        metavar="FILE",
+        help="a prompt a line, or ID: PROMPT; - reads stdin; without ID to those started here, in turn",
+    )
     batch.add_argument("--parallel", type=_between(1, 64), default=4, metavar="N", help="how many at once (4)")
     deeds.add_parser("open", parents=[one], help="open its web page")
     deeds.add_parser("attach", parents=[one], help="OpenCode's terminal UI on it, in this terminal")

@@ -75,9 +75,9 @@ async def _send(name: str, prompt: str, options: argparse.Namespace) -> int:
 
 
 async def _send_to_all(prompt: str, *, as_json: bool) -> int:
-    ready = [server for server in await servers() if server.state == "healthy" and server.is_server]
+    ready = [server for server in await servers() if server.takes_prompts]
     if not ready:
-        raise ServeError("no server runs: opencode-tray serve start")
+        raise ServeError("no server that was started here runs: opencode-tray serve start")
     return await _run([Job(server, prompt) for server in ready], len(ready), as_json=as_json)
 
 

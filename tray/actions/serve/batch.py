@@ -26,10 +26,10 @@ class Job:
 def parse(lines: Iterable[str], servers: Collection[FoundServer]) -> list[Job]:
     """A job for each line that is neither empty nor begins with "#". Raises ServeError.
 
-    "4097: PROMPT" goes to that server; what names none goes to the servers in turn.
+    "4097: PROMPT" goes to that server; what names none goes to those that were started here, in turn.
     """
     by_name = {server.name: server for server in sorted(servers, key=lambda server: server.runs)}  # who runs, wins
-    turns = cycle([server for server in servers if server.state == "healthy"])
+    turns = cycle([server for server in servers if server.takes_prompts])
     jobs = []
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -41,9 +41,10 @@ def parse(lines: Iterable[str], servers: Collection[FoundServer]) -> list[Job]:
                 raise ServeError(f"line {number}: there is no server {name}; there are: {', '.join(by_name) or 'none'}")
             server, text = by_name[name], rest.strip()
         else:
-            if not any(one.state == "healthy" for one in servers):
-                raise ServeError("no server runs: opencode-tray serve start")
-            server = next(turns)
+            following = next(turns, None)
+            if following is None:
+                raise ServeError(f"line {number}: no server that was started here runs: opencode-tray serve start")
+            server = following
         if not text:
             raise ServeError(f"line {number}: there is no prompt")
         jobs.append(Job(server, text))

@@ -60,6 +60,11 @@ class FoundServer:
         return self.state != "ended"
 
     @property
+    def takes_prompts(self) -> bool:
+        """Whether a prompt that names no server may go to it: it was started here, for that, and answers."""
+        return self.record is not None and self.state == "healthy"
+
+    @property
     def address(self) -> Address:
         """Where it is, and the way in."""
         return Address(self.url, self.username, self.password, self.pid)
