@@ -49,6 +49,7 @@ DESKTOP_PACKAGES = (
     "git",
     "iproute2",
 )
+WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "plugin", "tests")
 
 
@@ -177,7 +178,14 @@ def main() -> int:
     if programs is None:
         return 1
     print(f"Set up in {time.monotonic() - begun:.0f} s.", flush=True)
-    arguments = [*options.pytest, *(["-m", "not desktop and not opencode"] if options.fast else [])]
+    arguments = [
+        "-n",
+        WORKERS,
+        "--dist",
+        "loadfile",
+        *options.pytest,
+        *(["-m", "not desktop and not opencode"] if options.fast else []),
+    ]
     results: list[tuple[str, bool, float]] = []
     for name, work in steps(programs, arguments).items():
         if name in wanted:

@@ -241,6 +241,8 @@ def test_a_port_that_somebody_else_has_is_passed_over_and_one_that_was_asked_for
         (second,) = shell.started()
         assert int(second["id"]) > first + 1
         assert f"port {first + 1} is taken" in shell.serve("start", "--port", str(first + 1), expected=1)
+    logs = {path.stem for path in shell.files() if path.suffix == ".log"}
+    assert logs == {str(first), second["id"]}  # whom a port did not go to has nothing to tell
     assert "takes a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is none
     shell.serve("stop", "--all")
     assert shell.processes() == []

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -145,9 +146,12 @@ async def _start_at(port: int, wish: Wish, program: str, paths: Paths, environme
         owner = await _ready(server, process, port, log, begins)
         ready = structs.replace(server, name=str(port), pid=owner.pid, started=owner.started, boot=owner.boot)
         _keep(paths, ready)
-    except BaseException:  # whatever stops us, nothing is left behind that nobody knows of
+    except BaseException as stopped:  # whatever stops us, nothing is left behind that nobody knows of
         if leader is not None:
             await asyncio.shield(end(leader))
+        if isinstance(stopped, _PortTakenError) and not begins:
+            with suppress(OSError):
+                log.unlink()  # all that it says is that the port is another's
         raise
     finally:
         remove_server(paths.servers, starting)
