@@ -49,21 +49,24 @@ def test_a_server_is_started_in_a_project_and_stopped_again(person: Person, tmp_
         found = person.home.status()["servers"]
         return [told["url"] for told in found if told["source"] == "http" and told["directory"] == str(project)]
 
-    with PluginThread(person.home.port, person.home.token, **opencode) as plugin:
-        plugin.send(snapshot(status={}))
-        servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
-        folders = submenu(person, servers, START)
-        desk.click(folders.x + 60, desk.rows(folders)[0])
-        (url,) = until(served, "the server that was started", 40)
-        found = json.loads(person.home.run("serve", "list", "--json").stdout)
-        (pid,) = [told["pid"] for told in found if told["url"] == url]
+    try:
+        with PluginThread(person.home.port, person.home.token, **opencode) as plugin:
+            plugin.send(snapshot(status={}))
+            servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
+            folders = submenu(person, servers, START)
+            desk.click(folders.x + 60, desk.rows(folders)[0])
+            (url,) = until(served, "the server that was started", 40)
+            found = json.loads(person.home.run("serve", "list", "--json").stdout)
+            (pid,) = [told["pid"] for told in found if told["url"] == url]
 
-        servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
-        submenu(person, servers, 0)
-        desk.screenshot("servers")
-        for _ in ("server", "servers", "menu"):
-            desk.press("Escape")
-        servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
-        sure = submenu(person, servers, STOP_ALL)
-        desk.click(sure.x + 60, desk.rows(sure)[0])
-        until(lambda: not psutil.pid_exists(pid), "the end of the server", 20)
+            servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
+            submenu(person, servers, 0)
+            desk.screenshot("servers")
+            for _ in ("server", "servers", "menu"):
+                desk.press("Escape")
+            servers = submenu(person, desk.open_menu(*person.icon(IDLE)), SERVERS)
+            sure = submenu(person, servers, STOP_ALL)
+            desk.click(sure.x + 60, desk.rows(sure)[0])
+            until(lambda: not psutil.pid_exists(pid), "the end of the server", 20)
+    finally:
+        person.home.run("serve", "stop", "--all")

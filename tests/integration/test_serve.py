@@ -33,6 +33,7 @@ from tray.core.choices import (
     StopServer,
     StopServers,
 )
+from tray.storage.servers import StartedServer, write_server
 from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
 from tray_process import Home
@@ -293,6 +294,25 @@ def test_what_makes_no_sense_is_said_before_anything_is_done(words: tuple[str, .
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False, start_new_session=True,
     )  # fmt: skip
     assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def test_a_log_is_followed_by_whole_lines_and_over_its_rotation(tmp_path: Path) -> None:
+    home, log = Home(tmp_path), tmp_path / "log"
+    ended = StartedServer(name="1", url="http://127.0.0.1:1", directory="/work", pid=1, started=0, log=str(log))
+    write_server(tmp_path / "data/opencode-tray/servers", ended)
+    log.write_text("".join(f"line {number}\n" for number in range(9)) + "begun ")
+    assert home.run("serve", "logs", "1", "-n", "2").stdout == "line 8\nbegun\n"
+    following = home.start("serve", "logs", "1", "-n", "1", "--follow")
+    assert following.stdout is not None
+    try:
+        assert following.stdout.readline() == "line 8\n"
+        with log.open("a") as stream:
+            stream.write("and ended\nmore\n")
+        assert [following.stdout.readline() for _ in range(2)] == ["begun and ended\n", "more\n"]
+        log.write_text("anew\n")  # as it is when it has become too long
+        assert following.stdout.readline() == "anew\n"
+    finally:
+        home.stop()
 
 
 def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -234,20 +234,26 @@ async def _logs(options: argparse.Namespace) -> int:
     path = Path(server.log)
     try:
         with path.open("rb") as stream:
-            lines = stream.read()[-2_000_000:].decode("utf-8", "replace").splitlines()
-            for line in lines[-options.lines :]:
-                print(clean(line))
+            *lines, begun = stream.read()[-2_000_000:].split(b"\n")
+            if begun and not options.follow:
+                lines.append(begun)
+            _print(lines[-options.lines :])
             while options.follow:
                 if path.stat().st_size < stream.tell():  # begun anew
                     stream.seek(0)
-                for line in stream.read().decode("utf-8", "replace").splitlines():
-                    print(clean(line), flush=True)
+                *lines, begun = (begun + stream.read()).split(b"\n")
+                _print(lines)
                 await asyncio.sleep(FOLLOW_EVERY)
     except BrokenPipeError:  # `| head`
         raise
     except OSError as error:
         raise ServeError(f"{path}: {error.strerror}") from error
     return OK
+
+
+def _print(lines: Iterable[bytes]) -> None:
+    for line in lines:
+        print(clean(line.decode("utf-8", "replace")), flush=True)
 
 
 # ---------------------------------------------------------------------- go there
