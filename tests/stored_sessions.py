@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -52,14 +53,16 @@ def user(created: int) -> dict[str, Any]:
 
 
 class Database:
-    """A database of one project."""
+    """A database of one project, that an OpenCode has open until `close`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as made:
-            made.execute("PRAGMA journal_mode=WAL")
-            made.executescript(TABLES)
+        # Within one process SQLite shares the index between connections: had a reader opened it, none could write.
+        opened = sqlite3.connect(path, check_same_thread=False)
+        opened.execute("PRAGMA journal_mode=WAL")
+        opened.executescript(TABLES)
+        self.close = weakref.finalize(self, opened.close)
 
     def connect(self) -> sqlite3.Connection:
         """A connection that writes, as OpenCode's own."""

@@ -213,6 +213,27 @@ def test_a_database_of_its_own_is_read_besides_the_usual_one(made: Database) -> 
     run(story())
 
 
+def test_a_database_that_cannot_be_read_for_a_while_takes_no_session_with_it(
+    made: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with watching(process(made.path.parent)) as watch:
+            await watch.shows("busy")
+            made.close()
+            with closing(made.connect()) as alone:
+                alone.execute("PRAGMA locking_mode = EXCLUSIVE")
+                alone.execute("UPDATE session SET time_updated = time_updated + 1")
+                await until(lambda: "cannot be read: database is locked" in caplog.text, 10)
+                assert watch.status() == "busy"
+            made.messages(
+                "ses_1", [assistant(STARTED + 4, finish="stop", time={"created": STARTED + 4, "completed": now()})]
+            )
+            await watch.shows("completed")
+
+    with caplog.at_level("DEBUG"):
+        run(story())
+
+
 UNPRIVILEGED = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
 
 

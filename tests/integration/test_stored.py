@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
+import subprocess
+import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -95,38 +97,64 @@ def test_which_database_is_meant(tmp_path: Path) -> None:
     assert database.databases(tmp_path, "nowhere.db") == []
 
 
+WRITER = """
+import sqlite3, sys
+from contextlib import closing
+
+while True:
+    with closing(sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for _ in range(20):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE session SET time_updated = time_updated + 1")
+            connection.execute("COMMIT")
+    print("tidied up", flush=True)
+"""
+
+
 def test_a_writer_and_the_reader_never_meet(made: Database) -> None:
-    """A writer that commits as fast as it can: no error on either side, and none is made to wait for long."""
+    """An OpenCode that comes, commits as fast as it can, and goes; and that waits for nobody: a lock would end it."""
     made.session("ses_1", 200)
-    stop, written, failed = threading.Event(), [], []
-
-    def write() -> None:
+    made.close()
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(made.path)], stdout=subprocess.PIPE) as writer:
         try:
-            with closing(made.connect()) as connection:
-                connection.execute("PRAGMA busy_timeout = 0")  # whoever locks it out is found out
-                while not stop.is_set():
-                    connection.execute("BEGIN IMMEDIATE")
-                    connection.execute("UPDATE session SET time_updated = time_updated + 1")
-                    connection.execute("COMMIT")
-                    written.append(1)
-        except sqlite3.Error as error:
-            failed.append(error)
+            end, stamps = time.monotonic() + 60, [0.0]
+            while len(set(stamps)) < 500 and time.monotonic() < end:
+                updated = read(made)["ses_1"].info.time
+                stamps.append(updated.updated if updated is not None else 0)
+            assert writer.poll() is None, "the writer was locked out"
+        finally:
+            writer.kill()
+            tidied = writer.stdout.read() if writer.stdout is not None else b""
+    assert stamps == sorted(stamps)
+    assert len(set(stamps)) >= 500, f"the writer stood still: {stamps[-1]}"
+    assert tidied.count(b"tidied") > 2
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        stamps = [read(made)["ses_1"].info.time for _ in range(300)]
-    finally:
-        stop.set()
-        writer.join()
-    assert failed == []
-    updated = [stamp.updated for stamp in stamps if stamp is not None]
-    assert updated == sorted(updated)
-    assert len(set(updated)) > 1, f"the writer stood still: {len(written)} commits"
+
+def test_a_database_that_nobody_has_open_is_read_and_nothing_is_put_beside_it(made: Database) -> None:
+    made.session("ses_1", 200)
+    made.close()
+    assert set(read(made)) == {"ses_1"}
+    assert [file.name for file in made.path.parent.iterdir()] == ["opencode.db"]
+
+
+def test_a_database_whose_opencode_was_killed_is_read_and_its_log_is_left_as_it_is(made: Database) -> None:
+    made.close()
+    killed = (
+        "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        'connection.execute("INSERT INTO session (id, project_id, slug, directory, title, version, time_created,'
+        " time_updated) VALUES ('ses_1', 'p', 's', '/work', 't', '1', 1, 200)\"); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(made.path)], check=False, timeout=30)
+    before = {file.name: file.read_bytes() for file in made.path.parent.iterdir()}
+    assert set(before) == {"opencode.db", "opencode.db-shm", "opencode.db-wal"}
+    assert set(read(made)) == {"ses_1"}
+    assert {file.name: file.read_bytes() for file in made.path.parent.iterdir()} == before
 
 
 def test_reading_leaves_nothing_open_so_that_the_last_writer_tidies_up(made: Database) -> None:
     connection = made.connect()
+    made.close()
     connection.execute(
         "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated)"
         " VALUES ('ses_1', 'p', 's', '/work', 't', '1', 1, 200)"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from tray.opencode import sqlite
 
 FILES = 2_000  # of the older storage that are looked at; one with more has its number told as "at least" so many
 
@@ -18,18 +20,23 @@ class _Session(msgspec.Struct, rename={"parent": "parentID"}):
 
 def count_sessions(data: Path, directory: str) -> int:
     """Root sessions that are not archived."""
-    for database in sorted(data.glob("opencode*.db")):
-        with suppress(sqlite3.Error):
-            uri = f"{database.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=0.2)) as connection:
-                counted = connection.execute(
-                    "SELECT count(*) FROM session WHERE directory = ? AND parent_id IS NULL AND time_archived IS NULL",
-                    (directory,),
-                )
-                return int(counted.fetchone()[0])
     found = 0
+    databases = list(data.glob("opencode*.db"))
+    for database in databases:
+        with suppress(sqlite3.Error):
+            found += sqlite.read(database, lambda connection: _counted(connection, directory))
+    if databases:
+        return found
     for _, file in zip(range(FILES), data.glob("storage/session/*/*.json"), strict=False):
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
             session = msgspec.json.decode(file.read_bytes(), type=_Session)
             found += session.directory == directory and session.parent is None
     return found
+
+
+def _counted(connection: sqlite3.Connection, directory: str) -> int:
+    (count,) = connection.execute(
+        "SELECT count(*) FROM session WHERE directory = ? AND parent_id IS NULL AND time_archived IS NULL",
+        (directory,),
+    ).fetchone()
+    return int(count)

@@ -1,21 +1,20 @@
-"""OpenCode's SQLite database (1.2 and later), read without ever locking or changing it."""
+"""What OpenCode's SQLite database (1.2 and later) holds of the sessions."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from tray.opencode import sqlite
 from tray.opencode.json import WRONG, without_halves
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
-BUSY_TIMEOUT = 0.2  # s; a reader of a WAL waits for nobody but for a checkpoint's last moment
 MOST = 50  # sessions read of one database
 PARTS = 40  # of one message
 
@@ -34,21 +33,14 @@ def read_sessions(database: Path, directories: Collection[str], since: int, also
 
     Raises sqlite3.Error: a database that is being made, or is none.
     """
-    with _opened(database) as connection:
+
+    def work(connection: sqlite3.Connection) -> list[Stored]:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
         rows = _sessions(connection, columns, directories, since, also)
         found = (_stored(connection, columns, row) for row in rows)
         return [stored for stored in found if stored is not None]
 
-
-@contextmanager
-def _opened(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection of a moment: one that stayed open would keep OpenCode from tidying up at its end."""
-    uri = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)) as connection:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA query_only=1")
-        yield connection
+    return sqlite.read(database, work)
 
 
 def _sessions(

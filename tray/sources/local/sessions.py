@@ -39,6 +39,7 @@ class LocalSessions:
         self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
         self._told: dict[str, SnapshotTaken] = {}
         self._logs: dict[Path, Logs] = {}
+        self._stored: dict[Path, list[Stored]] = {}  # by database, what was read of it last
         self._unreadable: set[Path] = set()
         self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
         self._changed = asyncio.Event()
@@ -127,7 +128,7 @@ class LocalSessions:
         logs.read(min(process.started for process in processes))
         by_start = logs.runs_of(process.started for process in processes)
         runs = {process.pid: by_start.get(process.started) for process in processes}
-        stored = _stored(data, processes, runs)
+        stored = self._read_stored(data, processes, runs)
         owners = _owners(stored, processes, runs)
         return {
             process.pid: [
@@ -135,6 +136,25 @@ class LocalSessions:
             ]
             for process in processes
         }
+
+    def _read_stored(
+        self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]
+    ) -> list[Stored]:
+        """The sessions that these processes may work on."""
+        directories = {process.directory for process in processes}
+        since = int(min(process.started for process in processes) * 1000)
+        also = {name for run in runs.values() if run is not None for name in run.sessions}
+        also |= {name for process in processes if (name := process.option("--session", "-s"))}
+        found: dict[str, Stored] = {}
+        for file in dict.fromkeys(file for process in processes for file in _databases(process)):
+            try:
+                self._stored[file] = database.read_sessions(file, directories, since, also)
+            except sqlite3.Error as error:
+                log.debug("%s cannot be read: %s", file, error)
+            _merge(found, self._stored.get(file, ()))  # what cannot be read now is not gone
+        if (data / "storage" / "session").is_dir():
+            _merge(found, files.read_sessions(data / "storage", directories, since, also))
+        return list(found.values())
 
     def _infer(self, stored: Stored, process: OpenCodeProcess, run: Run | None) -> Inferred:
         asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
@@ -189,23 +209,6 @@ def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
         questions=tuple(one.question for one in told if one.question is not None),
         todos={one.facts.id: one.todos for one in told},
     )
-
-
-def _stored(data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]) -> list[Stored]:
-    """The sessions that these processes may work on."""
-    directories = {process.directory for process in processes}
-    since = int(min(process.started for process in processes) * 1000)
-    also = {name for run in runs.values() if run is not None for name in run.sessions}
-    also |= {name for process in processes if (name := process.option("--session", "-s"))}
-    found: dict[str, Stored] = {}
-    for file in dict.fromkeys(file for process in processes for file in _databases(process)):
-        try:
-            _merge(found, database.read_sessions(file, directories, since, also))
-        except sqlite3.Error as error:
-            log.debug("%s cannot be read: %s", file, error)
-    if (data / "storage" / "session").is_dir():
-        _merge(found, files.read_sessions(data / "storage", directories, since, also))
-    return list(found.values())
 
 
 def _merge(found: dict[str, Stored], more: Iterable[Stored]) -> None:
