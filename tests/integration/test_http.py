@@ -333,7 +333,7 @@ def test_who_is_not_there_is_said_and_found_when_it_comes() -> None:
 
 def test_a_server_whose_heartbeat_stops_is_lost_though_the_connection_stands() -> None:
     async def story() -> None:
-        async with FakeOpenCode() as fake, watching(silence=0.3) as watch:
+        async with FakeOpenCode() as fake, watching(silence=1) as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
             await until(lambda: fake.followers)

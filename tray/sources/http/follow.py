@@ -168,7 +168,7 @@ class Follower:
             watching = asyncio.create_task(self._watch(), name=f"watchdog of {self.address.url}")
             self._failed = asyncio.get_running_loop().create_future()
             try:
-                await self._begin()
+                self._spawn(self._begin)
                 ends = {reading, watching, self._failed}
                 done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 done.pop().result()
