@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stored_sessions import OUTPUT, Database, as_files, assistant, user
+from tray.opencode.counting import count_sessions
 from tray.sources.local import database, files
 from tray.sources.local.stored import Stored
 
@@ -173,6 +173,19 @@ def test_of_a_long_history_only_a_little_is_read(made: Database) -> None:
     assert set(one) == {"ses_1"}
     assert (one["ses_1"].count, len(one["ses_1"].messages)) == (500, 20)
     assert one["ses_1"].messages[-1].id.endswith("90499")
+
+
+def test_the_sessions_of_a_directory_are_counted_in_all_databases_or_else_in_the_files(tmp_path: Path) -> None:
+    session = {"id": "ses_1", "title": "Work", "directory": "/work", "time": {"created": 1, "updated": 200}}
+    as_files(tmp_path / "storage", session, [], [])
+    as_files(tmp_path / "storage", {**session, "id": "ses_2", "parentID": "ses_1"}, [], [])
+    assert count_sessions(tmp_path, "/work") == 1
+    here, other = Database(tmp_path / "opencode.db"), Database(tmp_path / "opencode-dev.db")
+    for name, made in (("ses_1", here), ("ses_3", here), ("ses_4", other)):
+        made.session(name, 200)
+    here.session("ses_5", 200, parent="ses_1")
+    here.session("ses_6", 200, time_archived=200)
+    assert (count_sessions(tmp_path, "/work"), count_sessions(tmp_path, "/other")) == (3, 0)
 
 
 # ---------------------------------------------------------------------- before 1.2
