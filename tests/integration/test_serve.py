@@ -151,6 +151,7 @@ def test_the_life_of_a_server(shell: Shell) -> None:
         "healthy", shell.opencode.version, server["pid"], "opencode-tray",
     )  # fmt: skip
     assert listed["memory"] > 10_000_000
+    assert 0 <= listed["uptime"] < 60
     assert listed["sessions"] == 0
 
     # The password is in its file, which is private, and nowhere that others could read.

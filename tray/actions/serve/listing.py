@@ -157,7 +157,6 @@ def _merge(
         if not ports and not process.is_server:
             continue
         url = local_url(*ports[0]) if ports else ""
-        memory, connections = _measured(process.pid)
         given = process.environment
         found.append(
             FoundServer(
@@ -166,14 +165,12 @@ def _merge(
                 url=url,
                 directory=process.directory,
                 pid=process.pid,
-                started=process.started,
                 by=_parent(process.pid),
                 is_server=process.is_server,
                 username=given.get("OPENCODE_SERVER_USERNAME") or "opencode",
                 password=passwords.get(url) or given.get("OPENCODE_SERVER_PASSWORD", ""),
-                memory=memory,
-                connections=connections,
                 sessions=count_sessions(process.data, process.directory),
+                **_measured(process.pid),
             )
         )
     return sorted(found, key=lambda server: (len(server.name), server.name))
@@ -181,7 +178,6 @@ def _merge(
 
 def _of_record(record: StartedServer, data: Path | None) -> FoundServer:
     process = identity(record).process()
-    memory, connections = _measured(record.pid) if process is not None else (0, 0)
     state = "ended" if process is None else "starting" if "-" in record.name else "silent"
     return FoundServer(
         name=record.name,
@@ -189,27 +185,29 @@ def _of_record(record: StartedServer, data: Path | None) -> FoundServer:
         url=record.url,
         directory=record.directory,
         pid=record.pid,
-        started=record.started,
         log=record.log,
         by=OURS,
         record=record,
         username=record.username,
         password=record.password,
-        memory=memory,
-        connections=connections,
         sessions=count_sessions(data, record.directory) if data is not None else None,
+        **(_measured(record.pid) if process is not None else {}),
     )
 
 
-def _measured(pid: int) -> tuple[int, int]:
-    """Its memory in bytes, and its connections."""
+def _measured(pid: int) -> dict[str, Any]:
+    """What the system tells of its process; nothing of one that has just ended."""
     try:
         process = psutil.Process(pid)
         established = [c for c in process.net_connections(kind="tcp") if c.status == psutil.CONN_ESTABLISHED]
         ports = {port for _, port in listening(pid)}
-        return process.memory_info().rss, sum(1 for c in established if c.laddr and c.laddr.port in ports)
+        return {
+            "started": process.create_time(),
+            "memory": process.memory_info().rss,
+            "connections": sum(1 for c in established if c.laddr and c.laddr.port in ports),
+        }
     except (psutil.Error, OSError):
-        return 0, 0
+        return {}
 
 
 def _above(pid: int) -> set[int]:
