@@ -11,6 +11,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tray.actions.serve.listing import FoundServer, clean_up, find_servers, name
 from tray.actions.serve.start import ServeError, Wish, start, start_many
 from tray.actions.serve.stop import restart, stop
 from tray.cli import FAILED, OK
+from tray.core.model import Service
 from tray.core.problem import Problem
 from tray.core.settings import SERVERS
 from tray.core.text import age, clean
@@ -198,7 +200,7 @@ async def _status(options: argparse.Namespace) -> int:
         services = await asyncio.gather(*(_services(server, http) for server in chosen))
     if options.json:
         told = [
-            {**server.told(), "services": [vars_of(service) for service in its]}
+            {**server.told(), "services": [asdict(service) for service in its]}
             for server, its in zip(chosen, services, strict=True)
         ]
         print(json.dumps(told))
@@ -213,12 +215,7 @@ async def _status(options: argparse.Namespace) -> int:
     return OK if all(server.state == "healthy" for server in chosen) else FAILED
 
 
-def vars_of(service: Any) -> dict[str, str]:
-    """A service as plain JSON values."""
-    return {"kind": service.kind, "name": service.name, "status": service.status, "why": service.why}
-
-
-async def _services(server: FoundServer, http: aiohttp.ClientSession) -> tuple[Any, ...]:
+async def _services(server: FoundServer, http: aiohttp.ClientSession) -> tuple[Service, ...]:
     if server.state != "healthy":
         return ()
     try:

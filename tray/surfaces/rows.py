@@ -8,11 +8,12 @@ from functools import lru_cache
 from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Retry, Server, Session, Source, Status
-from tray.core.text import age, amount, clean, shorten
+from tray.core.text import age, amount, clean, shorten, shorten_path
 
 LONG_TOOL = 2 * 60_000  # ms after which it is said for how long a tool has run
 LONG_SILENCE = 5 * 60_000  # ms without a sign of life after which that is said
 REASON = 24  # columns of the reason in a row
+DETAIL = 60  # columns of a line of the details
 
 MARKS = {
     Status.WAITING_FOR_PERMISSION: "!",
@@ -138,8 +139,8 @@ def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
         ("files", f"{session.files} files changed, +{session.additions} -{session.deletions}" if session.files else ""),
         ("below", f"{below} subagent{'s' if below > 1 else ''}" if below else ""),
         ("branch", f"Branch: {server.branch}" if server.branch else ""),
-        ("directory", session.directory or server.directory),
-        ("host", f"{server.host} · OpenCode {server.opencode or '?'}"),
+        ("directory", shorten_path(session.directory or server.directory, DETAIL)),
+        ("host", f"{server.host} · OpenCode {server.opencode}" if server.opencode else server.host),
         ("watch", f"Watch only: {server.watched}" if server.watched else ""),
     )
-    return tuple((key, shorten(text, 60)) for key, text in known if text)
+    return tuple((key, shorten(text, DETAIL)) for key, text in known if text)
