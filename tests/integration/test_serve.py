@@ -22,6 +22,7 @@ import pytest
 from model_server import ModelServer
 from opencode import LAST_YEAR, NEWEST, OpenCode, until
 from tray.actions.serve.deeds import ServerDeeds
+from tray.cli import main
 from tray.core.choices import (
     AttachServer,
     CleanServers,
@@ -114,6 +115,13 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path, model: ModelServer) ->
 
 
 @pytest.fixture
+def new_shell(tmp_path: Path, model: ModelServer) -> Iterator[Shell]:
+    made = Shell(NEWEST, tmp_path, model)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def old_shell(tmp_path: Path, model: ModelServer) -> Iterator[Shell]:
     made = Shell(LAST_YEAR, tmp_path, model)
     yield made
@@ -180,6 +188,28 @@ def test_the_life_of_a_server(shell: Shell) -> None:
     assert (shell.processes(), shell.listed(), is_taken(int(name))) == ([], {}, False)
     shell.serve("clean")
     assert shell.files() == []
+
+
+def test_the_first_of_all_opencodes_may_be_several_and_each_is_listed_at_any_width(
+    new_shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [server["id"] for server in new_shell.started("--count", "4")]
+    for name, value in new_shell.home.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = {}
+    for width in ("60", "1000"):
+        monkeypatch.setenv("COLUMNS", width)
+        assert main(["serve", "list"]) == 0
+        shown[width] = capsys.readouterr().out.splitlines()
+    for name in names:
+        log = str(new_shell.opencode.home / f"state/opencode-tray/log/servers/{name}.log")
+        (at,) = (n for n, line in enumerate(shown["60"]) if line.startswith(f"{name}  healthy  OpenCode {NEWEST}  up "))
+        assert shown["60"][at + 1 : at + 3] == [
+            f"      {new_shell.project}", f"      started by opencode-tray, log {log}",
+        ]  # fmt: skip
+        (line,) = (line for line in shown["1000"] if line.startswith(f"{name} "))
+        assert re.search(rf"healthy +{NEWEST} +\d+s +\d+ MB +0 +0 +{new_shell.project} +opencode-tray +{log}$", line)
 
 
 def test_twenty_servers_and_what_can_befall_them(old_shell: Shell) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -166,11 +167,16 @@ async def _list(options: argparse.Namespace) -> int:
     table = Table(box=None, pad_edge=False)
     for column in ("ID", "STATE", "VERSION", "UP", "MEMORY", "CONN", "SESSIONS", "DIRECTORY", "STARTED BY", "LOG"):
         right = column in ("UP", "MEMORY", "CONN", "SESSIONS")
-        table.add_column(column, justify="right" if right else "left", no_wrap=column != "DIRECTORY", overflow="fold")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
     for server in found:
         table.add_row(*map(Text, _row(server)), style=_STYLES.get(server.state, ""))
-    # Into a pipe each line is whole, however long; a terminal's width is kept.
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
+    # Into a pipe each line is whole, however long; on a terminal that is too narrow each server gets three.
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    if Measurement.get(console, console.options.update(max_width=1000), table).maximum <= console.width:
+        console.print(table)
+    else:
+        for server in found:
+            console.print(Text(_block(server), style=_STYLES.get(server.state, "")), soft_wrap=True)
     return OK
 
 
@@ -178,12 +184,12 @@ _STYLES = {"ended": "bright_black", "silent": "red", "locked": "yellow", "starti
 
 
 def _row(server: FoundServer) -> tuple[str, ...]:
-    up = age(round((time.time() - server.started) * 1000)) if server.runs and server.started else "-"
+    """What is told of it, in the order of the columns."""
     return (
         server.name,
         server.state,
         server.version or "-",
-        up,
+        _up(server),
         f"{server.memory / 1e6:.0f} MB" if server.memory else "-",
         str(server.connections) if server.runs else "-",
         "-" if server.sessions is None else str(server.sessions),
@@ -191,6 +197,21 @@ def _row(server: FoundServer) -> tuple[str, ...]:
         clean(server.by),
         clean(server.log) or "-",
     )
+
+
+def _block(server: FoundServer) -> str:
+    """The same in lines of their own."""
+    name, state, version, up, memory, connections, sessions, directory, by, log = _row(server)
+    named = {"OpenCode": version, "up": up, "memory": memory, "conn": connections, "sessions": sessions}
+    told = "  ".join((name, state, *(f"{what} {value}" for what, value in named.items() if value != "-")))
+    return f"{told}\n      {directory}\n      started by {by}" + (f", log {log}" if server.log else "")
+
+
+def _up(server: FoundServer) -> str:
+    if not server.runs or not server.started:
+        return "-"
+    seconds = round(time.time() - server.started)
+    return f"{seconds}s" if seconds < 60 else age(seconds * 1000)
 
 
 async def _status(options: argparse.Namespace) -> int:

@@ -89,7 +89,11 @@ async def check(wish: Wish) -> str:
 async def start_many(
     wish: Wish, number: int, paths: Paths, environment: Mapping[str, str]
 ) -> list[StartedServer | ServeError]:
-    """Start several of them, some at a time; each is one that runs, or the reason why it does not."""
+    """Start several of them; each is one that runs, or the reason why it does not.
+
+    The first alone, then some at a time: the first OpenCode of a machine makes its database, which 1.18 cannot do twice
+    at once.
+    """
     ports, room = count(FIRST_PORT), asyncio.Semaphore(AT_ONCE)
     ready: list[StartedServer] = []
 
@@ -101,9 +105,12 @@ async def start_many(
                 return error
             return ready[-1]
 
-    starting = asyncio.gather(*(one() for _ in range(number)))
+    async def all_of_them() -> list[StartedServer | ServeError]:
+        return [await one(), *await asyncio.gather(*(one() for _ in range(number - 1)))]
+
+    starting = asyncio.ensure_future(all_of_them())
     try:
-        return list(await starting)
+        return await starting
     except BaseException:  # Ctrl-C: those that are up already are part of what was called off
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
