@@ -117,6 +117,17 @@ def test_a_shell_that_runs_waits_for_nobody() -> None:
     assert working(tool("bash", begun=True)).permission is None
 
 
+@pytest.mark.parametrize("name", ["bash", "question", "edit"])
+def test_a_tool_whose_arguments_are_still_being_written_waits_for_nobody(name: str) -> None:
+    state = {"status": "pending", "input": {}, "raw": ""}  # as every version writes it
+    told = {"id": "prt_1", "type": "tool", "tool": name, "callID": "call_1", "state": state}
+    part = msgspec.json.decode(msgspec.json.encode(told), type=StoredPart)
+    one = working(part, asks=(Ask(NOW, name),), tells_answers=True)
+    assert (one.permission, one.question, one.activity) == (None, None, Activity.BUSY)
+    assert one.facts.digest is not None
+    assert one.facts.digest.tool == name
+
+
 def test_another_tool_waits_only_if_a_permission_for_it_was_asked() -> None:
     edit = tool("edit", filePath="a.txt")
     assert working(edit).permission is None

@@ -63,9 +63,9 @@ def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_
         return Inferred(
             facts, Activity.BUSY if now < end else Activity.IDLE, None, None, todos, end if now < end else 0
         )
-    running = [part for part in stored.parts if part.type == "tool" and part.running]
-    question = next((_question(stored, part) for part in running if part.tool == "question"), None)
-    others = [part for part in running if part.tool != "question"]
+    called = [part for part in stored.parts if part.called]
+    question = next((_question(stored, part) for part in called if part.tool == "question"), None)
+    others = [part for part in called if part.tool != "question"]
     waiting = next((part for part in others if _waits(part, asks, now, tells_answers=tells_answers)), None)
     permission = _permission(stored, waiting) if waiting is not None else None
     begins = [end for part in others if (end := _started(part) + BEGINS) > now and _has_not_begun(part)]

@@ -33,6 +33,11 @@ class StoredPart(PartInfo):
     callID: str = ""
     state: ToolState | None = None  # type: ignore[assignment]  # more of it than elsewhere
 
+    @property
+    def called(self) -> bool:
+        """Whether this is a tool that has its arguments and has not ended; before, the model still writes them."""
+        return self.type == "tool" and self.state is not None and self.state.status == "running"
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
