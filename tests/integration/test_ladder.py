@@ -15,9 +15,9 @@ import pytest
 
 from fake_programs import Programs
 from replay import SERVER
-from tray.actions.attach.ladder import WATCHED, Ladder
+from tray.actions.attach.ladder import Ladder
 from tray.core.calls import CallError
-from tray.core.model import Server, Session
+from tray.core.model import Server, Session, Source
 from tray.core.settings import Settings, parse_settings
 from tray.system import terminals
 
@@ -154,11 +154,16 @@ def test_a_name_of_a_machine_that_is_none_is_in_no_command(desk: Desk, host: str
     assert desk.jobs == []
 
 
-def test_whoever_has_no_token_makes_a_click_open_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("source", "why"), [(Source.PLUGIN, "its plugin has no token"), (Source.HTTP, "it was found on the network")]
+)
+def test_whoever_has_proven_nothing_makes_a_click_open_nothing(desk: Desk, source: Source, why: str) -> None:
     """Anybody on this machine can say that they are an OpenCode of ours in a folder of theirs."""
-    stranger = replace(desk.here, verified=False, url="http://127.0.0.1:1")
+    stranger = replace(desk.here, verified=False, url="http://127.0.0.1:1", source=source)
     for way in (desk.ladder.go, desk.ladder.copy_command, desk.ladder.browse):
-        assert run(way(desk.session, stranger)).line == WATCHED
+        done = run(way(desk.session, stranger))
+        assert not done.ok
+        assert done.line.startswith(f"It is only watched ({why}")
     assert desk.jobs == []
     assert desk.calls == []
 

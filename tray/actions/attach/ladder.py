@@ -27,7 +27,6 @@ from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
 from tray.system.terminals import open_terminal
 
-WATCHED = "It is only watched, as its plugin has no token: go to its terminal by hand"
 TITLE = 20  # characters of a session's title that OpenCode surely leaves in the name of its terminal: "OC | TITLE"
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
@@ -66,7 +65,7 @@ class Ladder:
     async def browse(self, session: Session, server: Server) -> Done:
         """Open the session's web page; where there is none, say so and give the command."""
         if not server.verified:
-            return Done(WATCHED, ok=False)
+            return _watched(server)
         try:
             target = _target(session, server)
             page = target.page()
@@ -80,7 +79,7 @@ class Ladder:
     async def copy_command(self, session: Session, server: Server) -> Done:
         """Put the command that opens the session on the clipboard."""
         if not server.verified:
-            return Done(WATCHED, ok=False)
+            return _watched(server)
         try:
             return await self.copy(self._command_to_show(_target(session, server), server))
         except TargetError as error:
@@ -126,7 +125,7 @@ class Ladder:
         shown = await _bring_up(replace(target, url=None), session, server) if is_here(server) else None
         if isinstance(shown, Raised):
             return Done(f"{shown.line}; choose the session there", as_asked=False)
-        return Done(WATCHED, ok=False)
+        return _watched(server)
 
     async def _raised(self, raised: Raised, session: Session, server: Server) -> Done:
         """Have OpenCode show the session in the terminal that is in front now."""
@@ -238,6 +237,10 @@ def _address(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     return parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _watched(server: Server) -> Done:
+    return Done(f"It is only watched ({server.watched}): go to its terminal by hand", ok=False)
 
 
 async def _answers(url: str) -> bool:
