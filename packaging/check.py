@@ -31,6 +31,7 @@ DESKTOP_PACKAGES = (
     "x11-utils",
     "x11-xserver-utils",
     "libglib2.0-bin",
+    "desktop-file-utils",
     "imagemagick",
     "adwaita-icon-theme",
     "librsvg2-common",

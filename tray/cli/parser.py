@@ -25,7 +25,7 @@ WORDED = {"prompt": "Prompt", "rename": "Title"}
 READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
 COMMANDS = (
     "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token", "serve",
-    "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
+    "install", "uninstall", "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
 )  # fmt: skip
 
 
@@ -67,6 +67,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_servers(commands, as_json)
     token = commands.add_parser("token", parents=[port], help="show or replace the secret of plugins and tray")
     token.add_argument("deed", choices=("show", "rotate"))
+    install = commands.add_parser("install", help="put the plugin into OpenCode, and start the tray at login")
+    install.add_argument("--no-autostart", action="store_true", help="do not start it at login, not even any more")
+    commands.add_parser("uninstall", help="undo that; says what is kept")
     commands.add_parser("install-plugin", help="put the plugin into OpenCode's configuration")
     commands.add_parser("uninstall-plugin", help="take the plugin out again")
     demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")

@@ -16,6 +16,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     installation.settings,
     installation.token,
     installation.plugin,
+    installation.at_login,
     installation.opencode,
     installation.port,
     desktop.tray_host,

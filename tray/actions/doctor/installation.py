@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tray.actions.autostart import install_autostart
 from tray.actions.doctor.finding import Finding, broken, fine, note
 from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import install_plugin, installed_version
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
 from tray.storage.token import TokenError, make_token, read_token
+from tray.system.autostart import autostart
 from tray.system.resources import plugin_source
 
 INSTALL = "run: opencode-tray install-plugin"
@@ -105,6 +107,21 @@ def plugin(scene: Scene) -> Iterator[Finding]:
 def _version_of(source: str) -> str:
     found = re.search(r'VERSION = "([^"]+)"', source)
     return found[1] if found else ""
+
+
+def at_login(scene: Scene) -> Iterator[Finding]:  # noqa: ARG001
+    """What starts the tray at login, where that was asked for."""
+    entry = autostart()
+    mend = lambda: install_autostart(entry)  # noqa: E731  # one line, one use
+    try:
+        command = entry.read()
+    except OSError as error:
+        yield broken("autostart", f"{entry.place} cannot be read: {error}", "move it away, then: opencode-tray install")
+        return
+    if command is not None and (not command or shutil.which(command[0]) is None):
+        yield broken("autostart", f"{entry.place} starts a program that is gone", "run: opencode-tray install", mend)
+    elif command is not None:
+        yield fine("autostart", f"the tray starts at login ({entry.place})")
 
 
 def opencode(scene: Scene) -> Iterator[Finding]:
