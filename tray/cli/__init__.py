@@ -93,6 +93,10 @@ def _run(options: argparse.Namespace) -> int:
             from tray.cli.send import batch
 
             return batch(options)
+        case "serve" if options.deed == "events":
+            from tray.cli.events import events
+
+            return events(options)
         case "serve":
             from tray.cli.serve import serve
 

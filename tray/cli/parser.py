@@ -153,6 +153,7 @@ def _add_servers(
     logs = deeds.add_parser("logs", parents=[one], help="the end of its log")
     logs.add_argument("-f", "--follow", action="store_true", help="and what is added to it")
     logs.add_argument("-n", "--lines", type=_between(1, 1_000_000), default=40, metavar="N", help="how many lines (40)")
+    deeds.add_parser("events", parents=[one, as_json], help="what happens in it, as it happens")
     send = deeds.add_parser("send", parents=[as_json], help="prompt a server, and wait for the answer")
     send.set_defaults(takes_words=True)
     send.add_argument("words", nargs="*", metavar="ID PROMPT", help="the server, and what to tell it; - reads stdin")

@@ -5,26 +5,18 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
-import msgspec
-
+from tray.actions.serve.events import Json, subscribe
 from tray.core.calls import CallError, Why
 from tray.core.text import clean, last_line
 from tray.opencode.api import Api, LockedError
-from tray.opencode.json import WRONG, without_halves
-from tray.opencode.sse import Decoder
-
-SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
 
 LOCKED = "it wants another password: put it under [[servers]] in the settings"
-
-Json = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -68,12 +60,12 @@ async def send(
     """
     turn, begun = Turn(session), time.monotonic()
     try:
-        async with api.stream("/global/event") as stream:
+        async with subscribe(api) as events:
             following = _Following(turn, sink)
             try:
                 turn.session = await session_for(api, directory, session)
                 await begin(api, prompt, turn.session, directory=directory, files=files)
-                await following.follow(stream, api)
+                await following.follow(events)
             except BaseException:  # Ctrl-C, or nobody reads what we print any more
                 if turn.session:
                     await asyncio.shield(_stop(api, turn.session, directory))
@@ -82,8 +74,6 @@ async def send(
             await _sum_up(api, turn, directory)
     except LockedError:
         raise PromptError(LOCKED) from None
-    except aiohttp.ClientError as error:
-        raise PromptError("the connection was lost before the turn ended") from error
     except CallError as error:
         raise PromptError(str(error)) from error
     finally:
@@ -145,20 +135,11 @@ class _Following:
         self._began = False
         self._family: set[str] = set()  # its subagents' sessions
 
-    async def follow(self, stream: aiohttp.StreamReader, api: Api) -> None:
-        """Raises CallError if the stream ends first, or the server answers no more."""
-        decoder = Decoder()
-        while True:
-            try:
-                chunk = await asyncio.wait_for(stream.readany(), SILENCE)
-            except asyncio.TimeoutError:
-                await api.get("/global/health")
-                continue
-            if not chunk:
-                raise CallError("the connection was lost before the turn ended")
-            for text in decoder.feed(chunk):
-                if self._happened(_decoded(text)):
-                    return
+    async def follow(self, events: AsyncIterator[Json]) -> None:
+        """Raises CallError if the events end first."""
+        async for event in events:
+            if self._happened(event["payload"]):
+                return
 
     def _happened(self, event: Json) -> bool:
         """Take one event; whether it ended the turn."""
@@ -254,17 +235,6 @@ def _session_of(told: Json) -> str:
         if isinstance(holder, dict) and isinstance(holder.get("sessionID"), str):
             return str(holder["sessionID"])
     return ""
-
-
-def _decoded(text: bytes) -> Json:
-    for tried in (text, without_halves(text)):
-        try:
-            event = msgspec.json.decode(tried)
-        except WRONG:
-            continue
-        payload = event.get("payload") if isinstance(event, dict) else None
-        return payload if isinstance(payload, dict) else {}
-    return {}
 
 
 def _line(kind: str, session: str, **more: Any) -> Json:

@@ -1,0 +1,57 @@
+"""A server's events, one after the other, for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from tray.core.calls import CallError, Why
+from tray.opencode.api import Api
+from tray.opencode.json import WRONG, without_halves
+from tray.opencode.sse import Decoder
+
+SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
+
+Json = dict[str, Any]
+
+
+@asynccontextmanager
+async def subscribe(api: Api) -> AsyncIterator[AsyncIterator[Json]]:
+    """What happens from now on: `{directory, payload: {type, properties}}`. Raises CallError, LockedError.
+
+    The events do not end by themselves: CallError tells that the server went away, or answers no more.
+    """
+    async with api.stream("/global/event") as stream:
+        yield _events(stream, api)
+
+
+async def _events(stream: aiohttp.StreamReader, api: Api) -> AsyncIterator[Json]:
+    decoder = Decoder()
+    while True:
+        try:
+            chunk = await asyncio.wait_for(stream.readany(), SILENCE)
+        except asyncio.TimeoutError:
+            await api.get("/global/health")
+            continue
+        except aiohttp.ClientError as error:
+            raise CallError("the connection was lost", Why.GONE) from error
+        if not chunk:
+            raise CallError("the connection was lost", Why.GONE)
+        for text in decoder.feed(chunk):
+            event = _decoded(text)
+            if isinstance(event, dict) and isinstance(event.get("payload"), dict):
+                yield event
+
+
+def _decoded(text: bytes) -> Any:
+    for tried in (text, without_halves(text)):
+        try:
+            return msgspec.json.decode(tried)
+        except WRONG:
+            continue
+    return None
