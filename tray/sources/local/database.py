@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
 MOST = 50  # sessions read of one database
 PARTS = 40  # of one message
+SMALL = 4_000  # characters of a message that is remembered; some hold the changes of whole files
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -75,7 +77,7 @@ def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlit
     listed = connection.execute(
         "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?", (name, NEWEST)
     ).fetchall()
-    read = [_read(MessageInfo, data, id=message, sessionID=name) for message, data in reversed(listed)]
+    read = [_message(message, name, data) for message, data in reversed(listed)]
     messages = tuple(message for message in read if message is not None)
     count = len(listed)
     if count == NEWEST:
@@ -129,6 +131,17 @@ def _todos(connection: sqlite3.Connection, session: str) -> tuple[TodoInfo, ...]
         "SELECT content, status FROM todo WHERE session_id = ? ORDER BY position LIMIT 100", (session,)
     )
     return tuple(TodoInfo(str(row["content"]), str(row["status"])) for row in rows)
+
+
+def _message(name: str, session: str, data: str) -> MessageInfo | None:
+    return (_remembered if len(data) <= SMALL else _decoded)(name, session, data)
+
+
+def _decoded(name: str, session: str, data: str) -> MessageInfo | None:
+    return _read(MessageInfo, data, id=name, sessionID=session)
+
+
+_remembered = lru_cache(maxsize=MOST * NEWEST)(_decoded)  # most of them were there the last time; nobody changes one
 
 
 def _read(shape: type[S], data: str, **more: str) -> S | None:

@@ -74,15 +74,15 @@ def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_
 
 def _digest(stored: Stored) -> Digest:
     assistants = [message for message in stored.messages if message.role == "assistant"]
-    last = assistants[-1] if assistants else None
+    last, known = (assistants[-1] if assistants else None), [message.known() for message in assistants]
     lines = (last_line(part.text, OUTPUT) for part in reversed(stored.parts) if part.type == "text")
     of_agent = last is not None and last is stored.messages[-1]
     running = [part for part in stored.parts if part.type == "tool" and part.running]
     return Digest(
         messages=stored.count,
-        cost=sum(message.known().cost for message in assistants),
-        tokens=sum((message.known().tokens for message in assistants), Tokens()),
-        last=last.known() if last is not None else None,
+        cost=sum(message.cost for message in known),
+        tokens=sum((message.tokens for message in known), Tokens()),
+        last=known[-1] if known else None,
         output=next(filter(None, lines), "") if of_agent else "",
         tool=running[-1].tool[:SHORT] if running and last is not None and not last.time.completed else "",
         tool_since=_started(running[-1]) if running else 0,

@@ -24,7 +24,7 @@ from tray.system.watch import CHANGES, FolderWatch
 log = logging.getLogger(__name__)
 
 PACE, LONGEST_PACE = 1.0, 3.0  # s between two readings, at least and at most
-SHARE = 0.002  # of a core that reading may take: the more there is to read, the less often that is done
+SHARE = 0.0015  # of a core that reading may take, the watching beside it half as much: the dearer, the less often
 
 
 class LocalSessions:
@@ -146,7 +146,7 @@ class LocalSessions:
         also = {name for run in runs.values() if run is not None for name in run.sessions}
         also |= {name for process in processes if (name := process.option("--session", "-s"))}
         found: dict[str, Stored] = {}
-        for file in dict.fromkeys(file for process in processes for file in _databases(process)):
+        for file in _databases(processes):
             try:
                 self._stored[file] = database.read_sessions(file, directories, since, also)
             except sqlite3.Error as error:
@@ -163,25 +163,35 @@ class LocalSessions:
     def _folders(self) -> list[Path]:
         processes = self._processes.values()
         folders = {process.data for process in processes} | {process.data / "log" for process in processes}
-        return [*folders, *{file.parent for process in processes for file in _databases(process)}]
+        return [*folders, *{file.parent for file in _databases(processes)}]
 
     def _stamps(self) -> dict[Path, tuple[int, int]]:
         """What a write changes: the size and the time of the files that OpenCode writes to."""
         stamps = {}
-        for process in self._processes.values():
+        bases = _databases(self._processes.values())
+        logs = (log for data in {one.data for one in self._processes.values()} for log in _globbed(data / "log"))
+        for file in (*bases, *(base.with_name(f"{base.name}-wal") for base in bases), *logs):
             with suppress(OSError):
-                bases = _databases(process)
-                logs = process.data.glob("log/*.log")
-                for file in (*bases, *(base.with_name(f"{base.name}-wal") for base in bases), *logs):
-                    if file not in stamps and file.exists():
-                        told = file.stat()
-                        stamps[file] = (told.st_size, told.st_mtime_ns)
+                told = file.stat()
+                stamps[file] = (told.st_size, told.st_mtime_ns)
         return stamps
 
 
-def _databases(process: OpenCodeProcess) -> list[Path]:
-    """The databases that it may use."""
-    return database.databases(process.data, process.environment.get("OPENCODE_DB", ""))
+def _globbed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.glob("*.log"))
+    except OSError:
+        return []
+
+
+def _databases(processes: Collection[OpenCodeProcess]) -> list[Path]:
+    """The databases that they may use."""
+    named = dict.fromkeys((process.data, process.environment.get("OPENCODE_DB", "")) for process in processes)
+    found: dict[Path, None] = {}
+    for data, name in named:
+        with suppress(OSError):
+            found |= dict.fromkeys(database.databases(data, name))
+    return list(found)
 
 
 def _id(process: OpenCodeProcess) -> str:
