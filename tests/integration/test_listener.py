@@ -453,7 +453,7 @@ def test_a_frame_over_four_mebibytes_is_refused(caplog: pytest.LogCaptureFixture
 def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listener, "PING_EVERY", 0.2)
+    monkeypatch.setattr(listener, "SILENCE", 0.2)
 
     async def test() -> None:
         async with desk() as at, connection(at.url, autoping=False) as link:
@@ -468,7 +468,33 @@ def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
 
 
 def test_pings_find_a_dead_peer_within_45_s() -> None:
-    assert listener.PING_EVERY * 1.5 <= 45  # aiohttp closes when a pong takes longer than half of it
+    assert listener.SILENCE * 1.5 <= 45  # aiohttp closes when a pong takes longer than half of it
+
+
+def test_who_speaks_all_the_time_is_pinged_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our plugin leaves a tray that it has heard no ping of for 65 s."""
+    monkeypatch.setattr(listener, "PING_EVERY", 0.2)
+    monkeypatch.setattr(listener, "SILENCE", 0.3)
+
+    async def test() -> None:
+        async with desk() as at, connection(at.url, autoping=False) as link:
+            await link.authenticate()
+            await introduce(link)
+
+            async def speak() -> None:
+                while True:
+                    await link.event("session.status", sessionID=SES, status={"type": "busy"})
+                    await asyncio.sleep(0.01)
+
+            speaking = asyncio.create_task(speak())
+            for _ in range(4):
+                while (await asyncio.wait_for(link.socket.receive(), 5)).type is not aiohttp.WSMsgType.PING:
+                    pass
+                await link.socket.pong()
+            speaking.cancel()
+            assert at.status(SES) == "busy"
+
+    run(test())
 
 
 def test_an_answer_that_comes_too_late_is_forgotten_and_the_link_stays() -> None:

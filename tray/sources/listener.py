@@ -8,7 +8,7 @@ import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,9 @@ MAX_FRAME = 4 * 1024 * 1024  # bytes
 MAX_STRANGERS = 32  # sockets that have not yet authenticated
 MAX_WATCH_ONLY = 64  # links without a token
 HELLO_TIMEOUT = 5.0  # s
-PING_EVERY = 20.0  # s; aiohttp gives the pong half of that, so a dead peer is found within 30 s
+PING_EVERY = 20.0  # s
+# s without a sign of life; aiohttp gives the pong to its own ping half of that, so a dead peer is found within 32 s
+SILENCE = 1.05 * PING_EVERY
 CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
 STOP_TIMEOUT = 0.5  # s that handlers get after that
 
@@ -188,12 +190,14 @@ class Listener:
         if self._strangers >= MAX_STRANGERS:
             why = f"{MAX_STRANGERS} sockets wait for authentication already"
             raise web.HTTPServiceUnavailable(text=self._refusal(request, why))
-        ws = web.WebSocketResponse(heartbeat=PING_EVERY, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
+        ws = web.WebSocketResponse(heartbeat=SILENCE, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
         await ws.prepare(request)
         self._sockets.add(ws)
+        pinging = asyncio.get_running_loop().create_task(_ping(ws), name="pings")
         try:
             yield ws
         finally:
+            pinging.cancel()
             self._sockets.discard(ws)
 
     # ------------------------------------------------------------------ authentication
@@ -313,6 +317,14 @@ class Listener:
         task = asyncio.get_running_loop().create_task(guarded(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _ping(ws: web.WebSocketResponse) -> None:
+    """Aiohttp pings nobody who speaks; but a plugin that speaks all the time has to know as well that we live."""
+    with suppress(ConnectionError):  # it closes
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            await ws.ping()
 
 
 async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
