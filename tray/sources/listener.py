@@ -8,7 +8,7 @@ import logging
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +61,7 @@ class Listener:
         self._dashboard = Dashboard(report, now)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pinging: asyncio.Task[None] | None = None
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:
         """Give authenticated sockets on `path` to `serve`: the person's own commands. Only before `start`."""
@@ -85,10 +86,13 @@ class Listener:
         except OSError:
             await self._runner.cleanup()
             raise
+        self._pinging = asyncio.get_running_loop().create_task(self._ping_all(), name="pings")
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Close every socket and stop listening; done within 2 s."""
+        if self._pinging is not None:
+            self._pinging.cancel()
         for ws in set(self._sockets):
             self._spawn(ws.close(code=Close.GOING_AWAY, message=b"the tray stops"), "close")
         if self._tasks:
@@ -193,11 +197,9 @@ class Listener:
         ws = web.WebSocketResponse(heartbeat=SILENCE, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
         await ws.prepare(request)
         self._sockets.add(ws)
-        pinging = asyncio.get_running_loop().create_task(_ping(ws), name="pings")
         try:
             yield ws
         finally:
-            pinging.cancel()
             self._sockets.discard(ws)
 
     # ------------------------------------------------------------------ authentication
@@ -307,6 +309,17 @@ class Listener:
         log.warning("refused %s: %s (close %d)", request.remote, refusal.reason, refusal.code)
         await ws.close(code=refusal.code, message=refusal.reason.encode()[:120])
 
+    async def _ping_all(self) -> None:
+        """Aiohttp pings nobody who speaks; but a plugin that speaks all the time has to know as well that we live.
+
+        All at once: each by itself would wake the machine up as often as there are plugins.
+        """
+        while True:
+            await asyncio.sleep(PING_EVERY)
+            for ws in self._sockets:
+                if not ws.closed:
+                    self._spawn(ws.ping(), "ping")
+
     def _spawn(self, work: Awaitable[object], name: str) -> None:
         async def guarded() -> None:
             try:
@@ -317,14 +330,6 @@ class Listener:
         task = asyncio.get_running_loop().create_task(guarded(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _ping(ws: web.WebSocketResponse) -> None:
-    """Aiohttp pings nobody who speaks; but a plugin that speaks all the time has to know as well that we live."""
-    with suppress(ConnectionError):  # it closes
-        while True:
-            await asyncio.sleep(PING_EVERY)
-            await ws.ping()
 
 
 async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
