@@ -13,6 +13,7 @@ import pytest
 
 from stored_sessions import OUTPUT, Database, as_files, assistant, user
 from tray.opencode.counting import count_sessions
+from tray.opencode.sqlite import databases
 from tray.sources.local import database, files
 from tray.sources.local.stored import Stored
 
@@ -89,12 +90,12 @@ def test_what_cannot_be_understood_is_left_out_alone(made: Database) -> None:
 def test_which_database_is_meant(tmp_path: Path) -> None:
     for name in ("opencode.db", "opencode-dev.db", "opencode-local.db", "mine.sqlite"):
         Database(tmp_path / name)
-    names = [path.name for path in database.databases(tmp_path)]
+    names = [path.name for path in databases(tmp_path)]
     assert names == ["opencode-dev.db", "opencode-local.db", "opencode.db"]
-    assert database.databases(tmp_path, "mine.sqlite") == [tmp_path / "mine.sqlite"]
-    assert database.databases(tmp_path, str(tmp_path / "mine.sqlite")) == [tmp_path / "mine.sqlite"]
-    assert database.databases(tmp_path, ":memory:") == []
-    assert database.databases(tmp_path, "nowhere.db") == []
+    assert databases(tmp_path, "mine.sqlite") == [tmp_path / "mine.sqlite"]
+    assert databases(tmp_path, str(tmp_path / "mine.sqlite")) == [tmp_path / "mine.sqlite"]
+    assert databases(tmp_path, ":memory:") == []
+    assert databases(tmp_path, "nowhere.db") == []
 
 
 WRITER = """

@@ -21,7 +21,7 @@ class _Session(msgspec.Struct, rename={"parent": "parentID"}):
 def count_sessions(data: Path, directory: str) -> int:
     """Root sessions that are not archived."""
     found = 0
-    databases = list(data.glob("opencode*.db"))
+    databases = sqlite.databases(data)
     for database in databases:
         with suppress(sqlite3.Error):
             found += sqlite.read(database, lambda connection: _counted(connection, directory))

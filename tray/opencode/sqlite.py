@@ -15,6 +15,13 @@ TRIES, PAUSE = 5, 0.02  # s between them: the log comes and goes as the first Op
 T = TypeVar("T")
 
 
+def databases(data: Path, named: str = "") -> list[Path]:
+    """The databases in OpenCode's data folder: that of OPENCODE_DB, else one for each release channel."""
+    if named:
+        return [data / named] if named != ":memory:" and (data / named).is_file() else []
+    return sorted(data.glob("opencode*.db"))
+
+
 def read(database: Path, work: Callable[[sqlite3.Connection], T]) -> T:
     """What `work` returns for a connection of a moment; one that stayed open would keep OpenCode from tidying up.
 

@@ -23,13 +23,6 @@ SMALL = 4_000  # characters of a message that is remembered; some hold the chang
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def databases(data: Path, named: str = "") -> list[Path]:
-    """The databases in OpenCode's data folder: that of OPENCODE_DB, else one for each release channel."""
-    if named:
-        return [data / named] if named != ":memory:" and (data / named).is_file() else []
-    return sorted(data.glob("opencode*.db"))
-
-
 def read_sessions(database: Path, directories: Collection[str], since: int, also: Collection[str]) -> list[Stored]:
     """The sessions of these directories that were touched `since` (ms), and `also` these by id, with their subagents.
 

@@ -15,6 +15,7 @@ from tray.core.events import ServerConnected, ServerForgotten, ServerLost, Snaps
 from tray.core.model import Server, Source
 from tray.core.text import clean
 from tray.opencode.processes import OpenCodeProcess
+from tray.opencode.sqlite import databases
 from tray.sources.local import database, files
 from tray.sources.local.inference import Inferred, infer
 from tray.sources.local.logs import Logs, Run
@@ -190,7 +191,7 @@ def _databases(processes: Collection[OpenCodeProcess]) -> list[Path]:
     found: dict[Path, None] = {}
     for data, name in named:
         with suppress(OSError):
-            found |= dict.fromkeys(database.databases(data, name))
+            found |= dict.fromkeys(databases(data, name))
     return list(found)
 
 
