@@ -14,7 +14,7 @@ import msgspec
 
 from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.text import clean
-from tray.opencode.json import WRONG, without_halves
+from tray.opencode.json import WRONG, decode
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
 MAX_UNTRUSTED_BODY = 1024 * 1024  # of a server that anybody may be
@@ -145,12 +145,10 @@ def _decoded(answer: aiohttp.ClientResponse, body: bytes) -> Any:
         return None
     if answer.content_type != "application/json":  # what it has no path for it may answer with its web page
         raise CallError("this OpenCode cannot do that", Why.UNSUPPORTED)
-    for text in (body, without_halves(body)):
-        try:
-            return msgspec.json.decode(text)
-        except WRONG:
-            continue
-    raise CallError("its answer could not be read")
+    try:
+        return decode(body)
+    except WRONG:
+        raise CallError("its answer could not be read") from None
 
 
 def _told(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from tray.core.events import (
 )
 from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, Source, Tokens
 from tray.core.text import clean, last_line
-from tray.opencode.json import WRONG, without_halves
+from tray.opencode.json import WRONG, decode
 from tray.sources.shapes import LONG, OUTPUT, SHORT, Number, money, whole
 from tray.sources.wire import FrameError
 
@@ -72,21 +72,15 @@ class Post(msgspec.Struct, rename="camel"):
         return f"{self.provider_id or ''}/{self.model_id}"[:SHORT] if self.model_id else ""
 
 
-_post = msgspec.json.Decoder(Post)
-
-
 def decode_post(body: bytes) -> Post:
     """Raises FrameError for what is none."""
-    for text in (body, without_halves(body)):
-        try:
-            post = _post.decode(text)
-        except WRONG as error:
-            wrong = error
-            continue
-        if not post.session_id or not post.type:
-            raise FrameError("`type` and `sessionId` are needed")
-        return post
-    raise FrameError(str(wrong))
+    try:
+        post = decode(body, Post)
+    except WRONG as error:
+        raise FrameError(str(error)) from error
+    if not post.session_id or not post.type:
+        raise FrameError("`type` and `sessionId` are needed")
+    return post
 
 
 @dataclass(slots=True)

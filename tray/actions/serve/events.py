@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from tray.core.calls import CallError, Why
 from tray.opencode.api import Api
-from tray.opencode.json import WRONG, without_halves
+from tray.opencode.json import WRONG, decode
 from tray.opencode.sse import Decoder
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
@@ -43,15 +42,9 @@ async def _events(stream: aiohttp.StreamReader, api: Api) -> AsyncIterator[Json]
         if not chunk:
             raise CallError("the connection was lost", Why.GONE)
         for text in decoder.feed(chunk):
-            event = _decoded(text)
+            try:
+                event = decode(text)
+            except WRONG:
+                continue
             if isinstance(event, dict) and isinstance(event.get("payload"), dict):
                 yield event
-
-
-def _decoded(text: bytes) -> Any:
-    for tried in (text, without_halves(text)):
-        try:
-            return msgspec.json.decode(tried)
-        except WRONG:
-            continue
-    return None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tray.opencode import sqlite
-from tray.opencode.json import WRONG, without_halves
+from tray.opencode.json import WRONG, decode
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
@@ -141,12 +141,10 @@ def _read(shape: type[S], data: str, **more: str) -> S | None:
     """A record whose ids stand in columns of their own; None for what cannot be understood."""
     columns = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in more.items())
     text = f"{{{columns}{data.lstrip()[1:]}".encode("utf-8", "replace")
-    for tried in (text, without_halves(text)):
-        try:
-            return msgspec.json.decode(tried, type=shape)
-        except WRONG:
-            continue
-    return None
+    try:
+        return decode(text, shape)
+    except WRONG:
+        return None
 
 
 def _list(items: Iterable[str]) -> str:

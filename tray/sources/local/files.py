@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tray.opencode.json import WRONG, without_halves
+from tray.opencode.json import WRONG, decode
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
 from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
 
@@ -73,12 +73,6 @@ def _todos(file: Path) -> tuple[TodoInfo, ...]:
 def _read(shape: type[S], file: Path) -> S | None:
     """None for a file that is gone, or half written: it is read again at the next change."""
     try:
-        text = file.read_bytes()
-    except OSError:
+        return decode(file.read_bytes(), shape)
+    except (OSError, *WRONG):
         return None
-    for tried in (text, without_halves(text)):
-        try:
-            return msgspec.json.decode(tried, type=shape)
-        except WRONG:
-            continue
-    return None
