@@ -12,7 +12,7 @@ import aiohttp
 from tray.core.calls import CallError, Why
 from tray.opencode.api import Api
 from tray.opencode.json import WRONG, decode
-from tray.opencode.sse import Decoder
+from tray.opencode.sse import Decoder, TooBigError
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
 
@@ -34,14 +34,17 @@ async def _events(stream: aiohttp.StreamReader, api: Api) -> AsyncIterator[Json]
     while True:
         try:
             chunk = await asyncio.wait_for(stream.readany(), SILENCE)
+            texts = list(decoder.feed(chunk))
         except asyncio.TimeoutError:
             await api.get("/global/health")
             continue
         except aiohttp.ClientError as error:
             raise CallError("the connection was lost", Why.GONE) from error
+        except TooBigError as error:
+            raise CallError("it sends what is no event of OpenCode's") from error
         if not chunk:
             raise CallError("the connection was lost", Why.GONE)
-        for text in decoder.feed(chunk):
+        for text in texts:
             try:
                 event = decode(text)
             except WRONG:
