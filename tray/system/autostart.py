@@ -20,7 +20,8 @@ from xml.parsers.expat import ExpatError
 
 import platformdirs
 
-NAME = "opencode-tray"
+from tray.system.paths import NAME
+
 TITLE = "OpenCode Tray"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 

@@ -112,14 +112,14 @@ def _version_of(source: str) -> str:
 def at_login(scene: Scene) -> Iterator[Finding]:  # noqa: ARG001
     """What starts the tray at login, where that was asked for."""
     entry = autostart()
-    mend = lambda: install_autostart(entry)  # noqa: E731  # one line, one use
     try:
         command = entry.read()
     except OSError as error:
         yield broken("autostart", f"{entry.place} cannot be read: {error}", "move it away, then: opencode-tray install")
         return
     if command is not None and (not command or shutil.which(command[0]) is None):
-        yield broken("autostart", f"{entry.place} starts a program that is gone", "run: opencode-tray install", mend)
+        told = f"{entry.place} starts a program that is gone"
+        yield broken("autostart", told, "run: opencode-tray install", lambda: install_autostart(entry))
     elif command is not None:
         yield fine("autostart", f"the tray starts at login ({entry.place})")
 
