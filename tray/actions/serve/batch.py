@@ -12,6 +12,7 @@ import aiohttp
 from tray.actions.serve.listing import FoundServer
 from tray.actions.serve.prompt import PromptError, Sink, Turn, send
 from tray.actions.serve.start import ServeError
+from tray.actions.serve.together import together
 from tray.opencode.api import Api
 
 
@@ -72,11 +73,4 @@ async def run_jobs(
             return job, turn
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        tasks = [asyncio.ensure_future(one(job, http)) for job in jobs]
-        try:
-            return list(await asyncio.gather(*tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+        return await together(one(job, http) for job in jobs)

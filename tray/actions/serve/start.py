@@ -19,6 +19,7 @@ import aiohttp
 import psutil
 from msgspec import structs
 
+from tray.actions.serve.together import together
 from tray.core.calls import CallError
 from tray.core.problem import Problem
 from tray.core.text import clean
@@ -105,15 +106,9 @@ async def start_many(
                 return error
             return ready[-1]
 
-    async def all_of_them() -> list[StartedServer | ServeError]:
-        return [await one(), *await asyncio.gather(*(one() for _ in range(number - 1)))]
-
-    starting = asyncio.ensure_future(all_of_them())
     try:
-        return await starting
+        return [await one(), *await together(one() for _ in range(number - 1))]
     except BaseException:  # Ctrl-C: those that are up already are part of what was called off
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
         for server in ready:
             await end(identity(server))
             remove_server(paths.servers, server.name)
