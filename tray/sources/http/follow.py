@@ -27,7 +27,7 @@ from tray.opencode.api import Address, Api, LockedError
 from tray.opencode.json import WRONG, without_halves
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.calls import Calls
-from tray.sources.http.instance import Instance
+from tray.sources.http.instance import Instance, kind_of
 from tray.sources.wire import FrameError, decode_event
 
 log = logging.getLogger(__name__)
@@ -50,12 +50,7 @@ class _Event(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Kind(msgspec.Struct):
-    type: str = ""
-
-
 _event = msgspec.json.Decoder(_Event)
-_kind = msgspec.json.Decoder(_Kind)
 
 
 class Follower:
@@ -228,7 +223,7 @@ class Follower:
     def _happened(self, event: _Event) -> None:
         """Take one event. Raises FrameError, or what msgspec raises."""
         if not event.directory:
-            self._beats |= _kind.decode(event.payload).type == "server.heartbeat"
+            self._beats |= kind_of(event.payload) == "server.heartbeat"
             return
         name = self._id(event.directory)
         told = decode_event(name, event.payload, self._now())

@@ -107,7 +107,7 @@ class Instance:
 
     def take(self, payload: msgspec.Raw, told: tuple[SourceEvent, ...]) -> None:
         """One event of this directory, and what core makes of it. Raises what msgspec raises."""
-        match _kind.decode(payload).type:
+        match kind_of(payload):
             case "message.part.delta":
                 line = self._writing.delta(_delta.decode(payload).properties, self._now())
                 told = told if line is None else (line,)
@@ -160,6 +160,11 @@ class Instance:
     async def _read_services(self) -> None:
         services = await read_services(self._api, self.server.directory)
         self._report(SnapshotTaken(self.server.id, services=services))
+
+
+def kind_of(payload: msgspec.Raw) -> str:
+    """The type of an event. Raises what msgspec raises."""
+    return _kind.decode(payload).type
 
 
 def _some(listed: Any) -> list[Any]:
