@@ -7,11 +7,11 @@ import json
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fake_programs import Programs
 from fakes import FRAMES, FakePlugin, connection, until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from replay import SERVER
 from tray.core.choices import CleanServers, OpenServer, RestartServer, StartServer, StopServer, StopServers

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import shlex
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from replay import SERVER
 from tray.actions.attach.target import Target, TargetError, is_web_address

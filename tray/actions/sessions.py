@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from typing_extensions import assert_never
 
 from tray.core.calls import Call, CallError, Why
@@ -29,8 +29,7 @@ LONGEST_PROMPT = 50_000  # characters (opencode-pilot's)
 Deed = Stop | Fork | Rename | Archive | Delete | Prompt | ShowMessages | ShowTodos | ShowDiff
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True):
     """One call, and the words for what came of it."""
 
     method: str

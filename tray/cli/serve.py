@@ -11,11 +11,11 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -221,7 +221,7 @@ async def _status(options: argparse.Namespace) -> int:
         services = await asyncio.gather(*(_services(server, http) for server in chosen))
     if options.json:
         told = [
-            {**server.told(), "services": [asdict(service) for service in its]}
+            {**server.told(), "services": [msgspec.structs.asdict(service) for service in its]}
             for server, its in zip(chosen, services, strict=True)
         ]
         print(json.dumps(told))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from tray.core.board import Board, Row
 from tray.core.model import Request, RequestKind, SessionKey, Status
@@ -27,8 +28,7 @@ class Reason(Enum):
         return self in (Reason.PERMISSION, Reason.QUESTION)
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRules:
+class AlertRules(msgspec.Struct, frozen=True):
     """What a person may set about notifications. Times in ms."""
 
     reasons: frozenset[Reason] = frozenset(Reason)
@@ -36,8 +36,7 @@ class AlertRules:
     hold: int = 1_000  # an ask that is answered by a rule within this time was never a person's
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True):
     """One notification: who, why, and the words. Not yet escaped for any toolkit."""
 
     session: SessionKey
@@ -50,15 +49,13 @@ class Alert:
     answerable: bool = False  # whether an answer can be sent from here
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(msgspec.Struct, frozen=True):
     """Show the alert in place of whatever is shown for its session."""
 
     alert: Alert
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(msgspec.Struct, frozen=True):
     """Take the session's notification away: it was answered, seen, or is no longer true."""
 
     session_id: str

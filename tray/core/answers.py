@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from tray.core.model import Question, Request, RequestKind
 from tray.core.problem import Problem
@@ -28,23 +30,20 @@ class Verdict(Enum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(msgspec.Struct, frozen=True):
     """An answer to a permission. `message` tells the agent what to do instead; only with REJECT."""
 
     verdict: Verdict
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Answers to all questions of a request, in order: the labels chosen, or a text of one's own."""
 
     answers: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decline:
+class Decline(msgspec.Struct, frozen=True):
     """The questions stay without an answer; the agent is told so."""
 
 

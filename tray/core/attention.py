@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from tray.core.board import Board, Row
 from tray.core.model import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Attention:
+class Attention(msgspec.Struct, frozen=True):
     """The sums that the icon and the tooltip show. Muted sessions count in `muted` alone."""
 
     status: Status

@@ -5,16 +5,17 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import islice
+
+import msgspec
+from msgspec.structs import replace
 
 from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Request, Server, Session, SessionKey, Status, Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A root session with what its descendants add to it."""
 
     session: Session

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from tray.core.answers import Answer, RequestKey
 from tray.core.model import Request, SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """What came of a choice, in one line."""
 
     line: str
@@ -40,20 +40,17 @@ class MuteSpan(Enum):
     FOREVER = "until I unmute"
 
 
-@dataclass(frozen=True, slots=True)
-class GoTo:
+class GoTo(msgspec.Struct, frozen=True):
     """Take me to this session."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class GoToNext:
+class GoToNext(msgspec.Struct, frozen=True):
     """Take me to whoever has waited longest for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(msgspec.Struct, frozen=True):
     """My answer to a request. `seen` is what I was shown of it; None: I named it by its id."""
 
     request: RequestKey
@@ -61,8 +58,7 @@ class Respond:
     seen: Request | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RespondInWords:
+class RespondInWords(msgspec.Struct, frozen=True):
     """Ask me for the words: of a rejection, or of my own answer to one of the questions."""
 
     request: RequestKey
@@ -70,8 +66,7 @@ class RespondInWords:
     question: int | None = None  # which question, from 0; None: a rejection
 
 
-@dataclass(frozen=True, slots=True)
-class ChooseLabel:
+class ChooseLabel(msgspec.Struct, frozen=True):
     """This label belongs, or belongs no more, to the answer that I am putting together."""
 
     request: RequestKey
@@ -79,206 +74,176 @@ class ChooseLabel:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendDraft:
+class SendDraft(msgspec.Struct, frozen=True):
     """Send the answer that I put together, to what I was shown."""
 
     request: RequestKey
     seen: Request
 
 
-@dataclass(frozen=True, slots=True)
-class OpenInBrowser:
+class OpenInBrowser(msgspec.Struct, frozen=True):
     """Show me the session in OpenCode's web page."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class CopyAttachCommand:
+class CopyAttachCommand(msgspec.Struct, frozen=True):
     """Put the command that opens the session on the clipboard."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class CopySessionID:
+class CopySessionID(msgspec.Struct, frozen=True):
     """Put the session's id on the clipboard."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Stop the session's turn."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(msgspec.Struct, frozen=True):
     """Make a new session that begins as a copy of this one."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(msgspec.Struct, frozen=True):
     """Give the session another title; None: ask me for it."""
 
     session: SessionKey
     title: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """Put the session away; OpenCode keeps it."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """Delete the session and its subagents' for good."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """Send the session a prompt; None: ask me for it."""
 
     session: SessionKey
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ShowMessages:
+class ShowMessages(msgspec.Struct, frozen=True):
     """Show me the session's newest messages."""
 
     session: SessionKey
     limit: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ShowTodos:
+class ShowTodos(msgspec.Struct, frozen=True):
     """Show me the session's todo list."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class ShowDiff:
+class ShowDiff(msgspec.Struct, frozen=True):
     """Show me what the session changed in files."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Dismiss:
+class Dismiss(msgspec.Struct, frozen=True):
     """I have seen it: an error or a finished turn stops being news."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class Mute:
+class Mute(msgspec.Struct, frozen=True):
     """No notifications from `scope` for a while. Scope: "" everything, "project:DIR", "session:ID"."""
 
     scope: str
     span: MuteSpan
 
 
-@dataclass(frozen=True, slots=True)
-class Unmute:
+class Unmute(msgspec.Struct, frozen=True):
     """Notifications from `scope` again."""
 
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartServer:
+class StartServer(msgspec.Struct, frozen=True):
     """Start a server of OpenCode in this directory; None: ask me for it."""
 
     directory: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopServer:
+class StopServer(msgspec.Struct, frozen=True):
     """Stop the server at this address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class StopServers:
+class StopServers(msgspec.Struct, frozen=True):
     """Stop all servers that were started here."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestartServer:
+class RestartServer(msgspec.Struct, frozen=True):
     """Stop the server at this address, and start it as it was."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class PromptServer:
+class PromptServer(msgspec.Struct, frozen=True):
     """Ask me for a prompt, and begin a session with it at this address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenServer:
+class OpenServer(msgspec.Struct, frozen=True):
     """Open the web page of the server at this address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttachServer:
+class AttachServer(msgspec.Struct, frozen=True):
     """Open OpenCode's terminal UI on the server at this address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class CopyServerAddress:
+class CopyServerAddress(msgspec.Struct, frozen=True):
     """Put the server's address on the clipboard."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShowServerLog:
+class ShowServerLog(msgspec.Struct, frozen=True):
     """Open the log of the server at this address."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class CleanServers:
+class CleanServers(msgspec.Struct, frozen=True):
     """Forget the servers that have ended, and their logs."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSettings:
+class OpenSettings(msgspec.Struct, frozen=True):
     """Open the settings file in the person's editor."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunDoctor:
+class RunDoctor(msgspec.Struct, frozen=True):
     """Check the installation and say what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class RotateToken:
+class RotateToken(msgspec.Struct, frozen=True):
     """Make a new token, and let nobody stay who came with the old one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(msgspec.Struct, frozen=True):
     """Stop the tray. Agents go on."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from tray.core.answers import RequestKey
 from tray.core.model import (
@@ -22,8 +23,7 @@ from tray.core.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """What a session's messages say, read once for a snapshot."""
 
     messages: int
@@ -36,8 +36,7 @@ class Digest:
     partial: bool = False  # there are more messages than were read
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
+class SessionFacts(msgspec.Struct, frozen=True):
     """What one report says of a session. None: the report does not say."""
 
     id: str
@@ -57,30 +56,26 @@ class SessionFacts:
     digest: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConnected:
+class ServerConnected(msgspec.Struct, frozen=True):
     """A server's link is up. What it runs is not confirmed before its first snapshot."""
 
     server: Server
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLost:
+class ServerLost(msgspec.Struct, frozen=True):
     """The link is down: after a goodbye, or silently."""
 
     server_id: str
     goodbye: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ServerForgotten:
+class ServerForgotten(msgspec.Struct, frozen=True):
     """Nothing more is to be shown of it: a better source has it, or it was taken out of the settings."""
 
     server_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotTaken:
+class SnapshotTaken(msgspec.Struct, frozen=True):
     """The truth of one moment. A section that is None could not be read: what was known stays."""
 
     server_id: str
@@ -98,24 +93,21 @@ class SnapshotTaken:
         return self.permissions if kind is RequestKind.PERMISSION else self.questions
 
 
-@dataclass(frozen=True, slots=True)
-class SessionReported:
+class SessionReported(msgspec.Struct, frozen=True):
     """A session was made or changed."""
 
     server_id: str
     facts: SessionFacts
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDeleted:
+class SessionDeleted(msgspec.Struct, frozen=True):
     """A session is gone for good."""
 
     server_id: str
     session_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityReported:
+class ActivityReported(msgspec.Struct, frozen=True):
     """`session.status`: idle, busy, or waiting to try again."""
 
     server_id: str
@@ -124,8 +116,7 @@ class ActivityReported:
     retry: Retry | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFailed:
+class SessionFailed(msgspec.Struct, frozen=True):
     """A turn ended with an error, or was stopped by the person (`failure.aborted`)."""
 
     server_id: str
@@ -133,16 +124,14 @@ class SessionFailed:
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class RequestAsked:
+class RequestAsked(msgspec.Struct, frozen=True):
     """A session waits for a person."""
 
     server_id: str
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class RequestClosed:
+class RequestClosed(msgspec.Struct, frozen=True):
     """A request was answered, rejected or dropped, by whomever."""
 
     server_id: str
@@ -151,8 +140,7 @@ class RequestClosed:
     verdict: str = ""  # OpenCode's word for the answer to a permission, where it tells it
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReported:
+class MessageReported(msgspec.Struct, frozen=True):
     """A message was written or changed. Told by its id, which ascends within a session."""
 
     server_id: str
@@ -160,8 +148,7 @@ class MessageReported:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class OutputReported:
+class OutputReported(msgspec.Struct, frozen=True):
     """Text was written; `line` is the last line of it. Whether the agent wrote it, its message id tells."""
 
     server_id: str
@@ -170,8 +157,7 @@ class OutputReported:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolReported:
+class ToolReported(msgspec.Struct, frozen=True):
     """A tool runs (`running`) or has ended."""
 
     server_id: str
@@ -180,8 +166,7 @@ class ToolReported:
     running: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TodosReported:
+class TodosReported(msgspec.Struct, frozen=True):
     """The whole todo list of a session."""
 
     server_id: str
@@ -189,23 +174,20 @@ class TodosReported:
     todos: tuple[Todo, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BranchReported:
+class BranchReported(msgspec.Struct, frozen=True):
     """The directory's version-control branch changed."""
 
     server_id: str
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceDisposed:
+class InstanceDisposed(msgspec.Struct, frozen=True):
     """OpenCode unloaded the directory: nothing runs and nothing waits there any more."""
 
     server_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True):
     """What the cache on disk remembers of the last run: shown as disconnected until confirmed."""
 
     servers: tuple[Server, ...]
@@ -213,30 +195,26 @@ class Restored:
     mutes: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionSeen:
+class SessionSeen(msgspec.Struct, frozen=True):
     """A person visited or dismissed a session: its error or finished turn is no news any more."""
 
     session: SessionKey
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerSent:
+class AnswerSent(msgspec.Struct, frozen=True):
     """A person answered here; what OpenCode makes of it is not known yet."""
 
     request: RequestKey
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerFailed:
+class AnswerFailed(msgspec.Struct, frozen=True):
     """The answer did not get through: the request waits again."""
 
     request: RequestKey
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerDrafted:
+class AnswerDrafted(msgspec.Struct, frozen=True):
     """A person chose this label, or took the choice back; nothing is sent yet."""
 
     request: RequestKey
@@ -244,23 +222,20 @@ class AnswerDrafted:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class MuteSet:
+class MuteSet(msgspec.Struct, frozen=True):
     """No notifications from `scope` before `until`. Scope: "" everything, "project:DIR", "session:ID"."""
 
     scope: str
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class MuteCleared:
+class MuteCleared(msgspec.Struct, frozen=True):
     """Notifications from `scope` again."""
 
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True):
     """Nothing happened but time: what has run out by now goes."""
 
 
@@ -286,31 +261,27 @@ PersonEvent = SessionSeen | AnswerSent | AnswerFailed | AnswerDrafted | MuteSet 
 Event = SourceEvent | PersonEvent | Restored | TimePassed
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChanged:
+class SessionChanged(msgspec.Struct, frozen=True):
     """A session is new (`before` is None) or differs."""
 
     before: Session | None
     after: Session
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRemoved:
+class SessionRemoved(msgspec.Struct, frozen=True):
     """A session is no longer shown."""
 
     before: Session
 
 
-@dataclass(frozen=True, slots=True)
-class ServerChanged:
+class ServerChanged(msgspec.Struct, frozen=True):
     """A server is new, differs, or (`after` is None) is no longer shown."""
 
     server_id: str
     after: Server | None
 
 
-@dataclass(frozen=True, slots=True)
-class MutesChanged:
+class MutesChanged(msgspec.Struct, frozen=True):
     """A mute was set, cleared or ran out."""
 
 

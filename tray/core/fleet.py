@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 
+import msgspec
+from msgspec.structs import replace
 from typing_extensions import assert_never
 
 from tray.core import requests, turns
@@ -56,8 +57,7 @@ HEARD_EVERY = 30_000  # ms; signs of life are told apart no finer: each would be
 REMEMBERED_CLOSED = 512  # closed request and session ids kept a server, so that a late report revives nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What a person may set about the model."""
 
     completed_for: int = 60 * 60_000  # ms after which a finished turn is no news any more

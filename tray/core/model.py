@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
+
+import msgspec
 
 
 class Status(Enum):
@@ -51,8 +52,7 @@ class SessionKey(NamedTuple):
     session: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where the person sits, as the plugin's environment tells it; an empty string is unknown."""
 
     tty: str = ""
@@ -71,8 +71,7 @@ class Place:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """An MCP or LSP server that an OpenCode runs, and how it is, in OpenCode's own words."""
 
     kind: str  # "mcp" or "lsp"
@@ -98,8 +97,7 @@ class Source(Enum):
 _RANK = {source: rank for rank, source in enumerate(Source)}
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """One instance of OpenCode: one directory in one process."""
 
     id: str
@@ -115,7 +113,7 @@ class Server:
     source: Source = Source.PLUGIN
     verified: bool = True  # False: watch-only, nothing is ever answered on this link
     problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
-    place: Place = field(default_factory=Place)
+    place: Place = msgspec.field(default_factory=Place)
     services: tuple[Service, ...] = ()
     clock_skew: int = 0  # ms by which its machine's clock was ahead of ours when it connected
     connected: bool = True
@@ -149,16 +147,14 @@ class RequestKind(Enum):
     QUESTION = "question"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One answer that a question offers."""
 
     label: str
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One question of a request; a request may hold several."""
 
     question: str
@@ -168,8 +164,7 @@ class Question:
     custom: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A permission or a set of questions that one session waits for. Bound to OpenCode's own request id."""
 
     id: str
@@ -186,8 +181,7 @@ class Request:
     draft: tuple[tuple[str, ...], ...] = ()  # what was chosen so far, a list for each question
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why a turn ended badly: the error's name as OpenCode gives it, and its message."""
 
     name: str
@@ -207,8 +201,7 @@ class Activity(Enum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """A provider refused; OpenCode tries again by itself at `next_at` (0: unknown)."""
 
     attempt: int
@@ -224,8 +217,7 @@ class Outcome(Enum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """Tokens of a session or a message."""
 
     input: int = 0
@@ -260,8 +252,7 @@ class Tokens:
         return self.input + self.output + self.reasoning + self.cache_read + self.cache_write
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """The newest assistant message, as far as the fleet cares."""
 
     id: str
@@ -277,16 +268,14 @@ class Message:
     output: str = ""  # the last line of its text, if it was told with the message
 
 
-@dataclass(frozen=True, slots=True)
-class Todo:
+class Todo(msgspec.Struct, frozen=True):
     """One line of a session's todo list; status is OpenCode's word for it."""
 
     content: str
     status: str = "pending"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """One session on one server. What can be derived from these fields is derived, not stored."""
 
     id: str

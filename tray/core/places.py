@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 _DESTINATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.:-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """Another machine: the name that its OpenCode reports, and where ssh finds it."""
 
     name: str
@@ -20,8 +20,7 @@ class Host:
     opencode: str = "opencode"  # the program there
 
 
-@dataclass(frozen=True, slots=True)
-class HttpServer:
+class HttpServer(msgspec.Struct, frozen=True):
     """An OpenCode server with a password. Either the password itself, or the variable that holds it."""
 
     url: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tray.core.answers import asks_the_same
 from tray.core.model import Request, RequestKind, Session

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
 
 from tray.core.alerts import AlertRules, Reason
 from tray.core.fleet import Rules
@@ -29,8 +31,7 @@ class SettingError(Problem):
         self.key = key
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T]):
+class Setting(msgspec.Struct, Generic[T], frozen=True):
     """One setting. `parse` raises ValueError for what is not allowed; it is given TOML values and environment text."""
 
     key: str

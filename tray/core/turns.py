@@ -8,7 +8,7 @@ message finished.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
 from tray.core.model import Activity, Failure, Message, Outcome, Retry, Session

@@ -21,7 +21,7 @@ MAX_UNTRUSTED_BODY = 1024 * 1024  # of a server that anybody may be
 CONNECT_TIMEOUT = 5.0  # s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)  # not a Struct, whose repr would show the password
 class Address:
     """Where a server is, and the way in."""
 

@@ -25,7 +25,7 @@ VALUED = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)  # not a Struct, whose repr would show the environment
 class OpenCodeProcess:
     """One process of OpenCode. A number is used again, so it is known by its start as well."""
 

@@ -7,7 +7,6 @@ answered, and nothing at its end: so any sign of work closes what waited, and wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -83,13 +82,12 @@ def decode_post(body: bytes) -> Post:
     return post
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct):
     """What is remembered of a session."""
 
     idle_at: Number = 0  # the sender's own time of its last end
-    waits: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
+    waits: list[str] = msgspec.field(default_factory=list)
+    files: set[str] = msgspec.field(default_factory=set)
     added: int = 0
     removed: int = 0
 

@@ -8,10 +8,10 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
 
 from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
@@ -38,8 +38,7 @@ STOP_TIMEOUT = 0.5  # s
 Known = tuple[int, float]  # a process: its number and its start
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """Where a person wants OpenCodes to be looked for."""
 
     processes: bool

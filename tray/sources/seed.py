@@ -7,10 +7,10 @@ like one that returned nothing: only OpenCode's own event tells that an answer a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import SnapshotTaken

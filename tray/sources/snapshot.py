@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.fleet import MAX_SESSIONS

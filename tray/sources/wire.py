@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -110,8 +109,7 @@ class _Disposed(msgspec.Struct):
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class EventKind:
+class EventKind(msgspec.Struct, frozen=True):
     """One of OpenCode's event types: what its properties look like, and what core is told."""
 
     shape: type[msgspec.Struct]

@@ -6,10 +6,10 @@ Filled shapes are news that wants a person (octagon `!`, speech bubble `?`, disc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, radians, sin
 
+import msgspec
 from PIL import Image
 from typing_extensions import assert_never
 
@@ -51,8 +51,7 @@ def draw(view: IconView, size: int) -> Image.Image:
     return canvas.picture()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ink:
+class _Ink(msgspec.Struct, frozen=True):
     """The colours of one icon: its body, a line around the body, and what is written on it."""
 
     body: Colour

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tray.core.choices import Choice
 
 
-@dataclass(frozen=True, slots=True)
-class Separator:
+class Separator(msgspec.Struct, frozen=True):
     """A line between groups. `key` is its identity among its siblings."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One row. With `children` it opens a submenu and chooses nothing; with neither it is text that cannot be clicked.
 
     `key` names what the row stands for and never its position, so that a click on a stale row hits nothing else.

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from desktop_notifier import Button, DesktopNotifier, Icon, ReplyField, Urgency
 
 from tray.core.alerts import Alert, Reason
@@ -32,16 +32,14 @@ BUTTONS = 4  # more do not fit beside each other on any desktop
 BUTTON_COLUMNS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class ToastButton:
+class ToastButton(msgspec.Struct, frozen=True):
     """A button, and what it chooses. It hangs on its own toast: a stale one chooses nothing but what it always did."""
 
     label: str
     choice: Choice
 
 
-@dataclass(frozen=True, slots=True)
-class Toast:
+class Toast(msgspec.Struct, frozen=True):
     """What is shown: plain text, not yet escaped or cut."""
 
     title: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from tray.core.model import Status
 from tray.surfaces.menu import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class IconView:
+class IconView(msgspec.Struct, frozen=True):
     """What the icon says. `count` is the number of root sessions that wait for a person."""
 
     status: Status
@@ -18,8 +17,7 @@ class IconView:
     show_count: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class TrayView:
+class TrayView(msgspec.Struct, frozen=True):
     """Icon, tooltip and menu."""
 
     icon: IconView

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from tray.core.attention import Attention, attention, next_in_line
 from tray.core.board import EVERYTHING, Board, Row
@@ -36,8 +37,7 @@ _SECTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """What the person set, and what is wrong, besides the fleet."""
 
     monochrome: bool = False

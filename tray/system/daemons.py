@@ -10,9 +10,9 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psutil
 
 KEPT_LOG = 10_000_000  # bytes of a log, after which it is begun anew; the one before is kept beside it
@@ -20,8 +20,7 @@ TERMINATED_WITHIN = 5.0  # s that a process gets to end by itself
 KILLED_WITHIN = 3.0  # s that the system gets to end it
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """One process: a number is used again, together with its start it is not."""
 
     pid: int

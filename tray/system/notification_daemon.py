@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 PROBE_TIMEOUT = 2.0  # s
 HANG_UP_TIMEOUT = 1.0  # s
@@ -14,8 +15,7 @@ _NAME, _PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _OSASCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
 
 
-@dataclass(frozen=True, slots=True)
-class Daemon:
+class Daemon(msgspec.Struct, frozen=True):
     """A notification service. `reads_markup`: `&`, `<` and `>` in a body have to be escaped."""
 
     name: str

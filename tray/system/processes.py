@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 
+import msgspec
 import psutil
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(msgspec.Struct, frozen=True):
     """A process as it sits in a terminal, by its own word; `environment` is empty where that cannot be read."""
 
     pid: int
     tty: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     ancestors: tuple[int, ...] = ()  # its parent first
     arguments: tuple[str, ...] = ()
     title: str = ""  # what the program calls itself, which most terminals show in their window's name

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 TIMEOUT = 3.0  # s that a program gets to answer
 SETTLED = 0.6  # s after which a program that still runs, or has ended well, counts as started
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """A program that has ended, or was ended because it took too long (`code` is None)."""
 
     code: int | None

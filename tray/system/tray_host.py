@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+import msgspec
 
 WATCHER, WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
-@dataclass(frozen=True, slots=True)
-class TrayHost:
+class TrayHost(msgspec.Struct, frozen=True):
     """What could show an icon."""
 
     platform: bool = False  # macOS and Windows have a tray of their own

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+
+import msgspec
 
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
@@ -54,7 +55,7 @@ def seats(server: Server, target: Target) -> list[Seat]:
 
 
 def _as_told(seat: Seat, place: Place) -> Seat:
-    told = asdict(place)
+    told = msgspec.structs.asdict(place)
     environment = {name: told[field] for name, field in _VARIABLES.items() if told[field]}
     return Seat(seat.pid, seat.tty or place.tty, environment, seat.ancestors, seat.arguments)
 

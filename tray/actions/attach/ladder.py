@@ -13,8 +13,9 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from tray.actions.attach.rung import Detached, Raised
 from tray.actions.attach.target import Target, TargetError

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from tray.system.processes import Seat  # psutil is not needed before somebody goes somewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(msgspec.Struct, frozen=True):
     """What was brought to the front, as words that follow a verb: "Focused its kitty window"."""
 
     line: str
@@ -27,16 +27,14 @@ class Rung(Protocol):
         """Bring it to the front; None where that did not work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """A multiplexer shows the pane now (`exact`), or at least its session, in the terminal where its client sits."""
 
     client: Seat
     exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Detached:
+class Detached(msgspec.Struct, frozen=True):
     """Nobody looks at the multiplexer: this command does, in a new terminal."""
 
     command: list[str]

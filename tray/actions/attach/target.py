@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from tray.core.model import Server, Session
 from tray.core.problem import Problem
@@ -19,8 +21,7 @@ class TargetError(Problem):
     """What the server says of itself cannot be used; the text says what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A session to go to. `url` is its OpenCode's HTTP server, if it has one."""
 
     session: str

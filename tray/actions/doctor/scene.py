@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
+
+import msgspec
 
 from tray.actions.program import opencode_program
 from tray.actions.serve.listing import FoundServer, find_servers
@@ -28,8 +29,7 @@ ANSWER = 0.8  # s of these that a server gets to answer
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(msgspec.Struct, frozen=True, dict=True):  # dict: for the cached property
     """The machine at this moment. `report` is what the running tray says of itself; None: none runs."""
 
     paths: Paths

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from itertools import cycle
 
 import aiohttp
+import msgspec
 
 from tray.actions.serve.listing import FoundServer
 from tray.actions.serve.prompt import PromptError, Sink, Turn, send
@@ -16,8 +16,7 @@ from tray.actions.serve.together import together
 from tray.opencode.api import Api
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One prompt for one server."""
 
     server: FoundServer

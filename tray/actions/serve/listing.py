@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import psutil
+from msgspec.structs import replace
 
 from tray.actions.serve.start import ServeError, identity
 from tray.core.calls import CallError
@@ -29,8 +30,7 @@ ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs 
 OURS = "opencode-tray"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundServer:
+class FoundServer(msgspec.Struct, frozen=True):
     """One server, running or not."""
 
     name: str  # its port, or where it has none that is known, "pid-" and its number

@@ -6,10 +6,11 @@ import asyncio
 import mimetypes
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from tray.actions.serve.events import Json, subscribe
 from tray.core.calls import CallError, Why
@@ -19,8 +20,7 @@ from tray.opencode.api import Api, LockedError
 LOCKED = "it wants another password: put it under [[servers]] in the settings"
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """One prompt and what came of it."""
 
     session: str = ""
@@ -30,7 +30,7 @@ class Turn:
     seconds: float = 0.0
     cost: float = 0.0
     tokens: int = 0  # that the model wrote
-    tools: list[str] = field(default_factory=list)
+    tools: list[str] = msgspec.field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -42,8 +42,7 @@ class PromptError(Exception):
     """The server did not take the prompt; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sink:
+class Sink(msgspec.Struct, frozen=True):
     """Who wants to know what happens: text as it is written, events as `opencode run --format json` writes them."""
 
     text: Callable[[str], None] = lambda _: None

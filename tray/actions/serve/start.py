@@ -11,11 +11,11 @@ import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import psutil
 from msgspec import structs
 
@@ -45,8 +45,7 @@ class _PortTakenError(Exception):
     """Somebody else has the port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """A server as a person wants it."""
 
     directory: str

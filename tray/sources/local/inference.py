@@ -13,9 +13,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
 from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
@@ -34,8 +34,7 @@ ASKED_WITHIN = 3_000  # ms between the tool's part and the permission that is as
 _KINDS = {"edit": {"edit", "write", "patch", "multiedit", "apply_patch"}, "external_directory": None}  # None: any tool
 
 
-@dataclass(frozen=True, slots=True)
-class Inferred:
+class Inferred(msgspec.Struct, frozen=True):
     """What can be told of a session."""
 
     facts: SessionFacts

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 FIRST_READ = 1024 * 1024  # bytes of a log's end that are read at first
 MOST_READ = 4 * 1024 * 1024  # bytes read at once; what is more is skipped
@@ -35,22 +36,20 @@ _OWN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """A run asks for a permission. The log does not say in which session."""
 
     at: int  # ms since the Unix epoch
     kind: str
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One start of OpenCode."""
 
     begun: int  # ms since the Unix epoch; 0: before what was read
     tells_answers: bool  # whether an ask that is listed waits for sure
-    sessions: set[str] = field(default_factory=set)
-    asks: list[Ask] = field(default_factory=list)
+    sessions: set[str] = msgspec.field(default_factory=set)
+    asks: list[Ask] = msgspec.field(default_factory=list)
     last_kind: str = ""  # of the permission that was evaluated last
 
 

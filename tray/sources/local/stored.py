@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from tray.sources.shapes import MessageInfo, Number, PartInfo, SessionInfo, TodoInfo
@@ -39,12 +37,11 @@ class StoredPart(PartInfo):
         return self.type == "tool" and self.state is not None and self.state.status == "running"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """One session. Messages oldest first; parts are those of the newest one alone."""
 
     info: SessionInfo
     messages: tuple[MessageInfo, ...] = ()
     count: int = 0  # of all its messages
     parts: tuple[StoredPart, ...] = ()
-    todos: tuple[TodoInfo, ...] = field(default=())
+    todos: tuple[TodoInfo, ...] = ()

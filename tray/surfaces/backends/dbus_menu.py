@@ -11,10 +11,10 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import msgspec
 from dbus_fast import Message, Variant
 
 from tray.core.choices import Choice
@@ -29,8 +29,7 @@ Properties = dict[str, Variant]
 Nodes = dict[int, "Node"]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """One row as the protocol wants it."""
 
     properties: Properties
