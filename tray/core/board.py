@@ -78,7 +78,7 @@ class Board:
                     if before.parent is not None:
                         stale.add(self._fleet.root_of(SessionKey(before.server, before.parent)))
                 case ServerChanged(server_id, _):
-                    stale.update(SessionKey(server_id, name) for name, on in self._known.items() if server_id in on)
+                    stale.update(self._fleet.keys(server_id))  # those that have gone are told as SessionRemoved
                 case MutesChanged():
                     stale.update(row.key for on in self._known.values() for row in on.values())
         for key in stale:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -11,6 +10,7 @@ from typing_extensions import assert_never
 
 from tray.core import requests, turns
 from tray.core.answers import RequestKey, drafted
+from tray.core.closed_ids import ClosedIds
 from tray.core.events import (
     ActivityReported,
     AnswerDrafted,
@@ -45,6 +45,7 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.model import Activity, Outcome, Request, RequestKind, Server, Session, SessionKey, Status
+from tray.core.session_table import SessionTable
 
 GONE_AFTER_GOODBYE = 60_000  # ms that a server which said goodbye stays, greyed
 GONE_AFTER_LOSS = 15 * 60_000  # ms that a server which fell silent stays, greyed
@@ -54,7 +55,6 @@ GONE_IF_UNPROVEN = 10_000  # ms that a server without a token stays after it wen
 MAX_UNPROVEN_SESSIONS, MAX_UNPROVEN_REQUESTS = 50, 5  # the same of a server without a token: anybody can be one
 MAX_UNPROVEN_GONE = 16  # of these, servers that went and are still shown
 HEARD_EVERY = 30_000  # ms; signs of life are told apart no finer: each would be a change to show
-REMEMBERED_CLOSED = 512  # closed request and session ids kept a server, so that a late report revives nothing
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -69,43 +69,38 @@ class Fleet:
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self.servers: dict[str, Server] = {}
-        self.sessions: dict[SessionKey, Session] = {}
         self.limits: dict[str, Mapping[str, int]] = {}  # by server: model -> context size in tokens
         self.mutes: dict[str, int] = {}  # scope -> until when
-        self._of_server: dict[str, dict[SessionKey, None]] = {}
-        self._children: dict[SessionKey, set[SessionKey]] = {}
-        self._closed: dict[str, deque[str]] = {}
+        self._table = SessionTable()
+        self._closed = ClosedIds()
         self._changes: list[Change] = []
 
     # ------------------------------------------------------------------ reading
 
-    def children(self, key: SessionKey) -> frozenset[SessionKey]:
-        """The sessions that name this one as their parent, and are known."""
-        return frozenset(self._children.get(key, ()))
+    @property
+    def sessions(self) -> Mapping[SessionKey, Session]:
+        """All sessions by key."""
+        return self._table.sessions
+
+    def keys(self, server_id: str) -> tuple[SessionKey, ...]:
+        """The sessions of one server."""
+        return self._table.of_server(server_id)
+
+    def keys_of(self, session_id: str) -> tuple[SessionKey, ...]:
+        """The session with this id on each server that reports it."""
+        return self._table.of_id(session_id)
+
+    def children(self, key: SessionKey) -> tuple[SessionKey, ...]:
+        """The known sessions that name this one as their parent."""
+        return self._table.children(key)
 
     def root_of(self, key: SessionKey) -> SessionKey:
         """The topmost known ancestor; the session itself if its parent is not known (yet)."""
-        visited = {key}
-        while (session := self.sessions.get(key)) is not None and session.parent is not None:
-            above = SessionKey(key.server, session.parent)
-            if above not in self.sessions or above in visited:
-                break
-            visited.add(above)
-            key = above
-        return key
+        return self._table.root_of(key)
 
     def tree(self, root: SessionKey) -> list[Session]:
         """The session and all its descendants, itself first."""
-        found, waiting, visited = [], [root], {root}
-        while waiting:
-            key = waiting.pop()
-            if (session := self.sessions.get(key)) is not None:
-                found.append(session)
-            for child in self._children.get(key, ()):
-                if child not in visited:
-                    visited.add(child)
-                    waiting.append(child)
-        return found
+        return self._table.tree(root)
 
     def request(self, key: RequestKey) -> Request | None:
         """The request, as long as it waits."""
@@ -113,12 +108,12 @@ class Fleet:
         return next((r for r in session.requests if r.id == key.request), None) if session is not None else None
 
     def closed(self, server_id: str) -> tuple[str, ...]:
-        """The ids of requests and sessions of this server that ended not long ago."""
-        return tuple(self._closed.get(server_id, ()))
+        """The ids of requests and sessions of this server that ended not long ago, oldest first."""
+        return self._closed.of_server(server_id)
 
     def was_closed(self, key: RequestKey) -> bool:
         """Whether the request waited once, and was answered or dropped not long ago."""
-        return self._is_closed(key.server, key.request)
+        return key in self._closed
 
     # ------------------------------------------------------------------ changing
 
@@ -137,7 +132,7 @@ class Fleet:
             case SessionReported(server_id, facts):
                 self._session_reported(server_id, facts, at)
             case SessionDeleted(server_id, session_id):
-                self._close(server_id, session_id)
+                self._closed.add(server_id, session_id)
                 self._remove(SessionKey(server_id, session_id))
             case RequestAsked(server_id, request):
                 self._request_asked(server_id, request, at)
@@ -155,9 +150,8 @@ class Fleet:
             case Restored():
                 self._restored(event, at)
             case SessionSeen(key):
-                for server_id in self.servers:  # another server may know the same session
-                    if (session := self._session(server_id, key.session)) is not None:
-                        self._put(turns.seen(session), at)
+                for known in self.keys_of(key.session):  # another server may know the same session
+                    self._put(turns.seen(self.sessions[known]), at)
             case AnswerSent(key):
                 self._request_changed(key, lambda request: replace(request, sending=True, refusal=""), at)
             case AnswerFailed(key, why):
@@ -195,12 +189,11 @@ class Fleet:
     def _forget_server(self, server_id: str) -> None:
         if server_id not in self.servers:
             return
-        for key in self._keys(server_id):
+        for key in self.keys(server_id):
             self._remove(key)
-        self._of_server.pop(server_id, None)
         self.servers.pop(server_id, None)
         self.limits.pop(server_id, None)
-        self._closed.pop(server_id, None)
+        self._closed.forget(server_id)
         self._changes.append(ServerChanged(server_id, None))
 
     # ------------------------------------------------------------------ snapshots
@@ -217,7 +210,7 @@ class Fleet:
         if snapshot.sessions is not None:
             self._sessions_told(server.id, snapshot, at)
         if snapshot.activities is not None:
-            for key in self._keys(server.id):
+            for key in self.keys(server.id):
                 activity, retry = snapshot.activities.get(key.session, (Activity.IDLE, None))
                 self._put(turns.with_activity(self.sessions[key], activity, retry, at), at)
             for name, (activity, retry) in snapshot.activities.items():
@@ -226,15 +219,17 @@ class Fleet:
         for kind in RequestKind:
             self._requests_told(server.id, kind, snapshot.requests(kind), at)
         if snapshot.todos is not None:
-            for key in self._keys(server.id):
-                self._put(replace(self.sessions[key], todos=snapshot.todos.get(key.session, ())), at)
+            for key in self.keys(server.id):
+                session, todos = self.sessions[key], snapshot.todos.get(key.session, ())
+                if session.todos != todos:
+                    self._put(replace(session, todos=todos), at)
 
     def _sessions_told(self, server_id: str, snapshot: SnapshotTaken, at: int) -> None:
         named = {facts.id for facts in snapshot.sessions or () if not facts.archived}
         for kind in RequestKind:
             named.update(request.session for request in snapshot.requests(kind) or ())
-        self._reopen(server_id, named)
-        for key in self._keys(server_id):
+        self._closed.reopen(server_id, named)
+        for key in self.keys(server_id):
             if key.session not in named:
                 self._remove(key)
         for facts in snapshot.sessions or ():
@@ -244,22 +239,22 @@ class Fleet:
         if told is None:
             return
         listed = {request.id for request in told}
-        self._reopen(server_id, listed | {request.session for request in told})
-        for key in self._keys(server_id):
+        self._closed.reopen(server_id, listed | {request.session for request in told})
+        for key in self.keys(server_id):
             self._put(requests.only(self.sessions[key], kind, listed), at)
         for request in told:
             self._request_asked(server_id, request, at)
 
     def _settle(self, server_id: str, at: int) -> None:
         """Nothing runs and nothing waits on this server."""
-        for key in self._keys(server_id):
+        for key in self.keys(server_id):
             session = replace(self.sessions[key], requests=())
             self._put(turns.with_activity(session, Activity.IDLE, None, at), at)
 
     # ------------------------------------------------------------------ sessions
 
     def _session_reported(self, server_id: str, facts: SessionFacts, at: int) -> None:
-        if server_id not in self.servers or self._is_closed(server_id, facts.id):
+        if server_id not in self.servers or (server_id, facts.id) in self._closed:
             return
         key = SessionKey(server_id, facts.id)
         if facts.archived:
@@ -303,7 +298,7 @@ class Fleet:
                 assert_never(event)
 
     def _request_asked(self, server_id: str, request: Request, at: int) -> None:
-        if server_id not in self.servers or self._is_closed(server_id, request.id):
+        if server_id not in self.servers or (server_id, request.id) in self._closed:
             return
         session = self._session(server_id, request.session) or self._placeholder(server_id, request.session)
         if session is not None:
@@ -314,8 +309,8 @@ class Fleet:
         """Drop the request by its id alone, which is unique: whatever session it was said to be of."""
         if server_id not in self.servers:
             return
-        self._close(server_id, request_id)
-        for key in self._keys(server_id):
+        self._closed.add(server_id, request_id)
+        for key in self._table.asking(RequestKey(server_id, request_id)):
             self._put(requests.closed(self.sessions[key], request_id), at)
 
     def _request_changed(self, key: RequestKey, change: Callable[[Request], Request], at: int) -> None:
@@ -325,21 +320,21 @@ class Fleet:
 
     def _asking(self, key: RequestKey) -> Session | None:
         """The session that waits with this request."""
-        of_server = (self.sessions[name] for name in self._of_server.get(key.server, ()))
-        return next((session for session in of_server if any(r.id == key.request for r in session.requests)), None)
+        found = self._table.asking(key)
+        return self.sessions[found[0]] if found else None
 
     def _session(self, server_id: str, session_id: str) -> Session | None:
         return self.sessions.get(SessionKey(server_id, session_id))
 
     def _placeholder(self, server_id: str, session_id: str) -> Session | None:
         """A session that acts before it was introduced; None if it was deleted or its server is unknown."""
-        if server_id not in self.servers or self._is_closed(server_id, session_id):
+        if server_id not in self.servers or (server_id, session_id) in self._closed:
             return None
         return Session(session_id, server_id, directory=self.servers[server_id].directory)
 
     def _put(self, after: Session, at: int) -> None:
         before = self.sessions.get(after.key)
-        if before == after:
+        if before is after or before == after:
             return
         if before is None and not self._room_for_one(after.server):
             return
@@ -349,49 +344,22 @@ class Fleet:
             after = replace(after, tool_since=at)
         if at - after.heard_at >= HEARD_EVERY:
             after = replace(after, heard_at=at)
-        self.sessions[after.key] = after
-        self._of_server.setdefault(after.server, {})[after.key] = None
-        if after.parent is not None and (before is None or before.parent != after.parent):
-            self._children.setdefault(SessionKey(after.server, after.parent), set()).add(after.key)
+        self._table.put(after)
         self._changes.append(SessionChanged(before, after))
 
     def _remove(self, key: SessionKey) -> None:
-        before = self.sessions.pop(key, None)
-        if before is None:
-            return
-        self._of_server[key.server].pop(key, None)
-        if before.parent is not None:
-            above = SessionKey(key.server, before.parent)
-            self._children.get(above, set()).discard(key)
-            if not self._children.get(above):
-                self._children.pop(above, None)
-        self._changes.append(SessionRemoved(before))
-
-    def _keys(self, server_id: str) -> list[SessionKey]:
-        return list(self._of_server.get(server_id, ()))
+        before = self._table.remove(key)
+        if before is not None:
+            self._changes.append(SessionRemoved(before))
 
     def _room_for_one(self, server_id: str) -> bool:
-        keys = self._of_server.get(server_id, {})
-        if len(keys) < (MAX_SESSIONS if self.servers[server_id].verified else MAX_UNPROVEN_SESSIONS):
+        if self._table.count(server_id) < (MAX_SESSIONS if self.servers[server_id].verified else MAX_UNPROVEN_SESSIONS):
             return True
-        quiet = [key for key in keys if self.sessions[key].status in (Status.IDLE, Status.ABORTED)]
+        quiet = [key for key in self.keys(server_id) if self.sessions[key].status in (Status.IDLE, Status.ABORTED)]
         if not quiet:
             return False
         self._remove(min(quiet, key=lambda key: self.sessions[key].touched))
         return True
-
-    # ------------------------------------------------------------------ ids that ended for good
-
-    def _close(self, server_id: str, name: str) -> None:
-        self._closed.setdefault(server_id, deque(maxlen=REMEMBERED_CLOSED)).append(name)
-
-    def _is_closed(self, server_id: str, name: str) -> bool:
-        return name in self._closed.get(server_id, ())
-
-    def _reopen(self, server_id: str, names: Iterable[str]) -> None:
-        listed = set(names)
-        kept = (name for name in self._closed.get(server_id, ()) if name not in listed)
-        self._closed[server_id] = deque(kept, maxlen=REMEMBERED_CLOSED)
 
     # ------------------------------------------------------------------ people and time
 
