@@ -185,9 +185,17 @@ class FakeDesktop:
         """Its menu."""
         return _row((await self._ask_menu("GetLayout", "iias", 0, -1, []))[1])
 
-    async def about_to_show(self) -> bool:
-        """Ask, as a panel does that opens the menu, whether it must be read again."""
-        return bool((await self._ask_menu("AboutToShow", "i", 0))[0])
+    async def layout(self, number: int) -> list[Any]:
+        """One row of it with those below, as the protocol has them."""
+        return list((await self._ask_menu("GetLayout", "iias", number, -1, []))[1])
+
+    async def about_to_show(self, number: int = 0) -> bool:
+        """Ask, as a panel does that opens the menu or a submenu, whether it must be read again."""
+        return bool((await self._ask_menu("AboutToShow", "i", number))[0])
+
+    async def about_to_show_group(self, *numbers: int) -> list[int]:
+        """The same for several, as GTK panels do it: which of them must be read again."""
+        return list((await self._ask_menu("AboutToShowGroup", "ai", list(numbers)))[0])
 
     async def tell_menu(self, number: int, event: str) -> None:
         """Say that something happened to a row: "clicked", or "opened" and "closed" for 0, the menu itself."""

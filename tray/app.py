@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -13,18 +14,30 @@ from typing import TYPE_CHECKING, Any
 from tray.actions.attach.ladder import Ladder
 from tray.actions.carry_out import Actions
 from tray.actions.own import OwnActions
+from tray.actions.plugin_file import installed_version
+from tray.actions.program import opencode_program
 from tray.actions.reply import Replies
 from tray.actions.titles import title_of
 from tray.core.answers import RequestKey
 from tray.core.board import Board
 from tray.core.calls import CallError, Why
-from tray.core.choices import Choice, Done, OwnChoice, Quit, ServerChoice, Surface
+from tray.core.choices import Choice, Done, InstallPlugin, OwnChoice, Quit, ServerChoice, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
 from tray.core.places import HttpServer
 from tray.core.problem import Problem
-from tray.core.settings import HOST, ICON_COUNT, ICON_STYLE, ON_MACHINE, ON_NETWORK, PORT, SERVERS, Settings
+from tray.core.settings import (
+    HOST,
+    ICON_COUNT,
+    ICON_STYLE,
+    MENU_COLUMNS,
+    ON_MACHINE,
+    ON_NETWORK,
+    PORT,
+    SERVERS,
+    Settings,
+)
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
@@ -34,11 +47,12 @@ from tray.storage.token import Token
 from tray.surfaces.announcer import Announcer
 from tray.surfaces.commands import Commands
 from tray.surfaces.control import Control
+from tray.surfaces.menu import Opened
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
 from tray.surfaces.screen import Screen
 from tray.surfaces.view import TrayView
-from tray.surfaces.views import Look, Views
+from tray.surfaces.views import Look, Setup, Views
 from tray.system import resources
 from tray.system.ask import ask_text
 from tray.system.paths import Paths
@@ -101,6 +115,8 @@ class App:
             now,
         )
         self._screen = Screen(self.view)
+        self._opened = Opened()
+        self._setup = Setup()
         self._problems: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -123,6 +139,7 @@ class App:
             self._problems["cache"] = problem
         if restored is not None:
             self.apply(restored)
+        await self._look_at_setup()
         self._lane = self._spawn(self._notifications.run(), "notifications")
         self._spawn(self._beat(), "beat")
         self._spawn(self._discover(), "discovery")
@@ -197,6 +214,15 @@ class App:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._chosen, choice, Surface.MENU)
 
+    def post_opened(self, opened: Opened) -> None:
+        """Take note of the submenus that a person looks at; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set_opened, opened)
+
+    def _set_opened(self, opened: Opened) -> None:
+        self._opened = opened
+        self._screen.refresh()
+
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """From now on give every new view to `show`, this moment's first; on the loop's thread."""
         self._screen.show_on(show)
@@ -244,8 +270,10 @@ class App:
             show_count=self._settings[ICON_COUNT],
             problems=tuple(self._problems.values()),
             started=self._discovery.started if self._discovery is not None else frozenset(),
+            columns=self._settings[MENU_COLUMNS],
+            setup=self._setup,
         )
-        return self._views.view(look, now())
+        return self._views.view(look, now(), self._opened)
 
     # ------------------------------------------------------------------ choices
 
@@ -257,7 +285,11 @@ class App:
         if isinstance(choice, ServerChoice):
             return await self._on_servers(choice)
         if isinstance(choice, OwnChoice):
-            return await self._own.carry_out(choice)
+            done = await self._own.carry_out(choice)
+            if isinstance(choice, InstallPlugin):
+                await self._look_at_setup()
+                self._screen.refresh()
+            return done
         return await self._actions.carry_out(choice, surface)
 
     def _toast_chosen(self, choice: Choice) -> None:
@@ -305,12 +337,19 @@ class App:
             self.apply(TimePassed())
             self._announcer.update(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()
+            await self._look_at_setup()
             if await asyncio.to_thread(self._token.reread):
                 self._token_changed()
             self._screen.refresh()
             if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
                 self._unsaved, self._saved_at = False, steady
                 await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    async def _look_at_setup(self) -> None:
+        """Take note of what a newcomer still has to do."""
+        installed = await asyncio.to_thread(installed_version, self._paths.plugin) is not None
+        found = shutil.which(opencode_program(self._settings)) is not None
+        self._setup = Setup(plugin_installed=installed, opencode_found=found)
 
     def _take_up_settings(self) -> None:
         """Follow the settings file; an invalid one changes nothing and shows as a problem."""

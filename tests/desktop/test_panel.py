@@ -55,7 +55,7 @@ ROWS = (
 @contextmanager
 def shown(first: TrayView) -> Iterator[tuple[TrayIcon, list[Choice]]]:
     choices: list[Choice] = []
-    icon = open_tray_icon("opencode-tray", "OpenCode Tray", first, choices.append, lambda _: None)
+    icon = open_tray_icon("opencode-tray", "OpenCode Tray", first, choices.append, lambda _: None, lambda _: None)
     assert icon is not None
     with running(icon):
         yield icon, choices

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fake_desktop import PATIENCE, FakeDesktop, PrivateBus, running, until
-from tray.core.choices import Choice, GoTo, GoToNext, Quit
+from tray.core.choices import Choice, GoTo, GoToNext, Quit, ShowSummary
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.menu import Entry, Item, Opened, Separator
 from tray.surfaces.view import IconView, TrayView
 
 
@@ -173,6 +175,158 @@ def test_only_what_changed_is_announced_and_a_storm_only_once(bus: PrivateBus):
         await until(lambda: desktop.signals[-1][0] == "NewIcon")
 
     with_panel(bus, view(go("one")), story)
+
+
+# ---------------------------------------------------------------------- submenus that are filled when they are opened
+
+ALL, ONE = ("all", "0"), ("session", "one")
+
+
+def lazy(opened: Opened, state: str = "idle") -> TrayView:
+    """A view of two levels of such submenus, as the app makes it."""
+    deeds = (go("deed", f"Stop ({state})"),) if ONE in opened else ()
+    sessions = (Item("one", "Session one", children=deeds, fill=ONE), go("two")) if ALL in opened else ()
+    return replace(view(Item("all", "All sessions", children=sessions, fill=ALL), go("state", state)), opened=opened)
+
+
+def filled(bus: PrivateBus, story: Callable[[FakeDesktop, App, Seen], Any]) -> None:
+    seen = Seen()
+    app = App()
+    app.icon = icon = seen.icon(lazy(Opened()), on_opened=app.on_opened)
+
+    async def tell() -> None:
+        desktop = await shown(bus, seen)
+        try:
+            await story(desktop, app, seen)
+        finally:
+            await desktop.stop()
+
+    with running(icon):
+        asyncio.run(tell())
+
+
+class App:
+    """Makes a new view when something is opened, as the app does on its own thread."""
+
+    icon: StatusNotifierIcon
+
+    def __init__(self) -> None:
+        self.opened = Opened()
+        self.state = "idle"
+        self.answers = True
+
+    def on_opened(self, opened: Opened) -> None:
+        self.opened = opened
+        if self.answers:
+            threading.Thread(target=self.show).start()
+
+    def show(self) -> None:
+        self.icon.show(lazy(self.opened, self.state))
+
+
+def test_a_submenu_has_its_rows_before_the_panel_shows_it_and_loses_them_when_it_is_closed(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        menu = await desktop.menu()
+        assert menu.find("All sessions").labels() == ["…"]
+        number = menu.find("All sessions").number
+        assert await desktop.about_to_show(number)
+        everything = (await desktop.menu()).find("All sessions")
+        assert everything.labels() == ["Session one", "two"]
+        assert everything.children[0].labels() == ["…"]
+        assert await desktop.about_to_show_group(everything.children[0].number) == [everything.children[0].number]
+        assert (await desktop.menu()).find("Session one").labels() == ["Stop (idle)"]
+        await desktop.click("Stop (idle)")
+        assert seen.choices == [GoTo(SessionKey("server", "deed"))]
+        await until(lambda: app.opened.fills == frozenset())
+        await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["…"])
+
+    filled(bus, story)
+
+
+def test_a_panel_that_does_not_ask_gets_the_rows_when_it_says_that_the_submenu_is_open(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        number = (await desktop.menu()).find("All sessions").number
+        await desktop.tell_menu(number, "opened")
+        await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["Session one", "two"])
+        await desktop.tell_menu(number, "closed")
+        await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["…"])
+
+    filled(bus, story)
+
+
+def test_only_the_submenu_that_was_filled_is_announced(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        number = (await desktop.menu()).find("All sessions").number
+        await desktop.tell_menu(0, "opened")
+        await desktop.about_to_show(number)
+        layouts = [body[1] for name, body in desktop.signals if name == "LayoutUpdated"]
+        assert layouts == [number]
+
+    filled(bus, story)
+
+
+def test_while_a_submenu_is_open_its_words_change_and_its_rows_do_not(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        await desktop.about_to_show()
+        await desktop.tell_menu(0, "opened")
+        await desktop.about_to_show((await desktop.menu()).find("All sessions").number)
+        await desktop.about_to_show((await desktop.menu()).find("Session one").number)
+        app.state = "busy"
+        app.show()
+        menu = await until_menu(desktop, lambda menu: "busy" in menu.labels())
+        assert menu.find("Session one").labels() == ["Stop (busy)"]
+
+    filled(bus, story)
+
+
+def test_what_the_menu_shows_when_it_is_opened_is_true_then(bus: PrivateBus):
+    """The app may keep a change back while nobody looks."""
+
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        app.state = "busy"
+        await desktop.about_to_show()
+        assert "busy" in (await desktop.menu()).labels()
+
+    filled(bus, story)
+
+
+def test_a_panel_gets_its_answer_though_the_app_is_busy(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        app.answers = False
+        number = (await desktop.menu()).find("All sessions").number
+        assert not await desktop.about_to_show(number)
+        app.show()
+        await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["Session one", "two"])
+
+    filled(bus, story)
+
+
+def test_rows_and_properties_that_are_not_there_are_answered_politely(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        assert await desktop.layout(4711) == [4711, {}, []]
+        assert (await desktop.properties())["IconThemePath"] == ""
+
+    filled(bus, story)
+
+
+def test_with_nothing_to_go_to_a_click_opens_the_menu_or_says_what_there_is(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        assert (await desktop.properties())["ItemIsMenu"] is False
+        icon.show(TrayView(IconView(Status.IDLE), "5 idle", FOOT))
+        await until_property(desktop, "ItemIsMenu", bool)
+        await until(lambda: "NewTitle" in [name for name, _ in desktop.signals])
+        await desktop.call_item("Activate")
+        assert seen.choices == [ShowSummary()]
+
+    with_panel(bus, view(go("one")), story)
+
+
+def test_a_rows_mark_is_a_picture(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        row = (await desktop.menu()).find("works")
+        assert bytes(row.properties["icon-data"]).startswith(b"\x89PNG")
+
+    with_panel(bus, view(replace(go("works"), mark=Status.BUSY)), story)
 
 
 async def until_property(desktop: FakeDesktop, name: str, condition: Callable[[Any], bool]) -> None:

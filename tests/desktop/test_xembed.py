@@ -72,7 +72,7 @@ def test_the_icon_docks_to_a_tray_that_comes_late_and_to_one_that_restarts(desk:
 def test_an_older_tray_gets_the_icon_where_no_panel_of_the_newer_kind_is(desk: Desk):
     need("trayer")
     desk.start_xembed_tray()
-    icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(*ROWS), lambda _: None, lambda _: None)
+    icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(*ROWS), lambda _: None, lambda _: None, lambda _: None)
     assert icon is not None
     with running(icon):
         desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION))
@@ -82,14 +82,17 @@ def test_an_older_tray_gets_the_icon_where_no_panel_of_the_newer_kind_is(desk: D
 
 def test_without_a_screen_there_is_no_icon(bus: PrivateBus):
     with environment(DISPLAY=None, WAYLAND_DISPLAY=None):
-        assert open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None) is None
+        assert (
+            open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None, lambda _: None)
+            is None
+        )
         with pytest.raises(TrayUnavailable):
             PystrayIcon("xorg", "opencode-tray", view(), lambda _: None).run()
 
 
 def test_with_neither_bus_nor_screen_that_answers_the_icon_is_unavailable():
     with environment(DISPLAY="nonsense", WAYLAND_DISPLAY=None, DBUS_SESSION_BUS_ADDRESS="unix:path=/nowhere"):
-        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None)
+        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None, lambda _: None)
         assert icon is not None
         with pytest.raises(TrayUnavailable):
             icon.run()

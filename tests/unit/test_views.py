@@ -14,10 +14,12 @@ from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.board import Board
 from tray.core.choices import (
     FOREVER,
+    CopyText,
     Delete,
     Dismiss,
     GoTo,
     GoToNext,
+    InstallPlugin,
     Mute,
     Quit,
     Respond,
@@ -53,13 +55,14 @@ from tray.core.model import (
     RequestKind,
     Server,
     SessionKey,
+    Source,
     Status,
     Tokens,
 )
 from tray.core.text import GOES_ON, width
-from tray.surfaces.menu import Entry, Item, default_choice, walk
-from tray.surfaces.view import TrayView
-from tray.surfaces.views import TODAY_EVERY, Look, Views
+from tray.surfaces.menu import Entry, Item, Opened, default_choice, walk
+from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.views import LINES, TODAY_EVERY, Look, Setup, Views
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -77,12 +80,15 @@ HOSTILE = [
 ]
 
 
-def shown(*events: Event, look: Look | None = None) -> TrayView:
+WHOLE = Opened(everything=True)
+
+
+def shown(*events: Event, look: Look | None = None, opened: Opened = WHOLE) -> TrayView:
     fleet = Fleet()
     board = Board(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
         board.update(fleet.apply(event, AT))
-    return Views(fleet, board).view(look or Look(), AT + 4 * 60_000)
+    return Views(fleet, board).view(look or Look(), AT + 4 * 60_000, opened)
 
 
 def session(name: str, **facts: Any) -> SessionReported:
@@ -124,9 +130,15 @@ def test_the_sections_come_in_the_order_of_urgency() -> None:
 def test_a_row_says_mark_project_title_reason_and_age_and_goes_there() -> None:
     view = shown(session("waits", title="Fix the parser"), asks("waits"))
     row = item(view, "waits")
-    assert row.label == "! project · Fix the parser — bash: rm -rf build · 4m"
+    assert (row.mark, row.label) == (Status.WAITING_FOR_PERMISSION, "project · Fix the parser · 4m")
+    assert item(view, "waits:per_waits").label.strip() == "Answer: bash: rm -rf build"
     assert row.choice == GoTo(SessionKey(S, "waits"))
     assert row.children == ()
+
+
+def offered(entries: tuple[Entry, ...]) -> list[str]:
+    """What a click does something about, other than copying the text that it is on."""
+    return [e.key for e in walk(entries) if e.enabled and not isinstance(e.choice, CopyText)]
 
 
 def answers(view: TrayView, request: str = "waits:per_waits") -> tuple[Entry, ...]:
@@ -174,8 +186,7 @@ def test_always_names_the_patterns_and_asks_again() -> None:
 def test_what_cannot_be_shown_whole_can_be_rejected_but_not_allowed(hidden: dict[str, Any]) -> None:
     request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", always=("ls *",), **hidden)
     view = shown(session("waits"), RequestAsked(S, request))
-    offered = [entry.key for entry in walk(answers(view)) if entry.enabled]
-    assert offered == ["reject", "reject-in-words", "go"]
+    assert offered(answers(view)) == ["reject", "reject-in-words", "go"]
 
 
 @pytest.mark.parametrize(
@@ -195,14 +206,15 @@ def test_what_this_opencode_cannot_do_is_said_before_it_is_tried(version: str, u
 
 def test_on_a_link_that_only_watches_nothing_can_be_answered() -> None:
     view = shown(ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), session("waits"), asks("waits"))
-    assert [entry.key for entry in walk(answers(view)) if entry.enabled] == ["go"]
+    assert offered(answers(view)) == ["go"]
+    assert item(view, "waits:per_waits").label.strip().startswith("Cannot be answered here: bash")
 
 
 def test_while_an_answer_is_sent_there_is_no_other_and_afterwards_its_failure_is_said() -> None:
     key = RequestKey(S, "per_waits")
     sending = shown(session("waits"), asks("waits"), AnswerSent(key))
     assert "(sending…)" in item(sending, "waits:per_waits").label
-    assert [entry.key for entry in walk(answers(sending)) if entry.enabled] == ["go"]
+    assert offered(answers(sending)) == ["go"]
     failed = shown(session("waits"), asks("waits"), AnswerSent(key), AnswerFailed(key, "no answer in 10 s"))
     assert "⚠ no answer in 10 s" in labels(answers(failed))
     assert "Allow once" in labels(answers(failed))
@@ -220,9 +232,9 @@ def question(*questions: Question) -> RequestAsked:
 
 def test_one_choice_is_answered_with_one_click() -> None:
     view = shown(session("waits"), question(COLOUR))
-    offered = answers(view, "waits:que_1")
-    assert labels(offered) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go there"]
-    red = next(entry for entry in walk(offered) if entry.key == "option-0")
+    choices = answers(view, "waits:que_1")
+    assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go there"]
+    red = next(entry for entry in walk(choices) if entry.key == "option-0")
     assert isinstance(red.choice, Respond)
     assert red.choice.answer == Reply((("Red",),))
 
@@ -284,23 +296,139 @@ def test_idle_sessions_are_folded() -> None:
     assert len(folded.children) == 3
 
 
-@pytest.mark.parametrize("count", [26, 120])
-def test_with_many_sessions_whoever_needs_you_is_never_cut_and_the_rest_is_folded(count: int) -> None:
-    waiting = [event for n in range(12) for event in (session(f"w{n}", title=f"Wait {n}"), asks(f"w{n}"))]
-    view = shown(*waiting, *(event for n in range(count) for event in busy(f"b{n}")))
-    top = [entry.key for entry in view.menu if isinstance(entry, Item)]
-    assert {f"w{n}" for n in range(12)} <= set(top)
-    outside = [key for key in top if key.startswith("b") and key[1:].isdigit()]
-    assert len(outside) < 20
-    rest = item(view, "working-more")
-    assert rest.label == f"… and {count - len(outside)} more"
-    assert len(rest.children) >= min(count - len(outside), 26)
+@pytest.mark.parametrize("working", [3, 26, 120])
+@pytest.mark.parametrize("waiting", [0, 1, 5, 40])
+def test_the_menu_fits_on_the_screen_and_every_session_is_in_it(working: int, waiting: int) -> None:
+    asking = [event for n in range(waiting) for event in (session(f"w{n:02}", title=f"Wait {n}"), asks(f"w{n:02}"))]
+    events = (*asking, *(event for n in range(working) for event in busy(f"b{n}")), session("rests"), *finished("done"))
+    view = shown(*events, opened=Opened())
+    assert len(view.menu) <= LINES
+    inside = {entry.key for entry in view.menu}
+    if waiting:
+        assert {f"w{n:02}" for n in range(min(waiting, 8))} <= inside
+        assert next(entry.key for entry in view.menu if entry.key in ("needs", "working")) == "needs"
+    reached = _reached(events)
+    assert reached >= {*(f"w{n:02}" for n in range(waiting)), *(f"b{n}" for n in range(working)), "rests", "done"}
 
 
-def test_above_eight_rows_they_are_grouped_by_project() -> None:
-    view = shown(*(event for n in range(9) for event in busy(f"b{n}")))
-    assert item(view, "working:project").label == "project"
-    assert item(view, "b0").label.startswith("◐ b0")
+def _reached(events: tuple[Event, ...]) -> set[str]:
+    """The rows that a person finds who opens every submenu."""
+    opened = Opened()
+    while True:
+        view = shown(*events, opened=opened)
+        fills = {entry.fill for entry in walk(view.menu) if entry.fill is not None}
+        if fills <= opened.fills:
+            return {entry.key for entry in walk(view.menu)}
+        opened = Opened(opened.times + 1, opened.fills | fills)
+
+
+def test_who_needs_the_person_beyond_the_screen_is_one_click_away_with_answers() -> None:
+    events = tuple(event for n in range(40) for event in (session(f"w{n:02}"), asks(f"w{n:02}")))
+    view = shown(*events, opened=Opened(1, frozenset({("section", "needs", "1")})))
+    rest = item(view, "needs-further")
+    outside = [entry.key for entry in view.menu if entry.key.startswith("w") and ":" not in entry.key]
+    assert rest.label == f"… and {40 - len(outside)} more who need you"
+    assert any(entry.key.startswith("w39:") for entry in walk(rest.children)) or len(outside) + 25 < 40
+
+
+def test_only_projects_of_three_rows_and_more_get_a_heading() -> None:
+    many = (
+        event
+        for n in range(9)
+        for event in (
+            session(f"b{n}", title=f"b{n}", directory="/home/me/shop" if n < 7 else "/home/me/docs"),
+            ActivityReported(S, f"b{n}", Activity.BUSY),
+        )
+    )
+    view = shown(*many)
+    assert item(view, "working:shop").label == "shop"
+    assert item(view, "b0").label == "b0 · 4m"
+    assert item(view, "b8").label == "docs · b8 · 4m"
+    assert not any(entry.key == "working:docs" for entry in walk(view.menu))
+
+
+LONG = "Dark mode for the settings page, the profile and the three dialogs"
+
+
+def test_a_row_gives_its_columns_to_the_title_first_and_the_rest_to_the_reason() -> None:
+    failure = Failure("APIError", "Your credit balance is too low to access this model, please upgrade")
+    view = shown(
+        session("short", title="Fix it"), SessionFailed(S, "short", failure),
+        session("long", title=LONG), SessionFailed(S, "long", failure),
+    )  # fmt: skip
+    assert item(view, "short").label == "project · Fix it — Your credit balance is too low to access this… · 4m"
+    assert item(view, "long").label == "project · Dark mode for the settings page, the profile and the t… · 4m"
+    wide = shown(session("long", title=LONG), look=Look(columns=110))
+    assert item(wide, "long").label.startswith(f"project · {LONG}")
+
+
+def test_an_age_is_said_from_a_minute_on() -> None:
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(S), *busy("a")):
+        board.update(fleet.apply(event, AT))
+    assert item(Views(fleet, board).view(Look(), AT + 59_000), "a").label == "project · a"
+    assert item(Views(fleet, board).view(Look(), AT + 61_000), "a").label == "project · a · 1m"
+
+
+def test_projects_of_the_same_name_are_told_apart() -> None:
+    view = shown(
+        session("one", title="Fix the build", directory="/w/project-a/main"),
+        session("two", title="Fix the build", directory="/w/project-b/main"),
+        ActivityReported(S, "one", Activity.BUSY), ActivityReported(S, "two", Activity.BUSY),
+    )  # fmt: skip
+    assert item(view, "one").label == "project-a/main · Fix the build · 4m"
+    assert item(view, "two").label == "project-b/main · Fix the build · 4m"
+
+
+def test_all_sessions_are_by_project_and_title_whatever_their_state() -> None:
+    events = (
+        session("z", title="zebra", directory="/p/one"), session("a", title="Ant", directory="/p/one"),
+        session("m", title="mole", directory="/p/two"), ActivityReported(S, "z", Activity.BUSY),
+    )  # fmt: skip
+    everything = item(shown(*events), "all").children
+    assert labels(everything) == ["one (2)", "two (1)"]
+    assert [entry.key for entry in everything[0].children] == ["a", "z"]
+    assert everything[0].mark is Status.BUSY
+
+
+def test_a_closed_submenu_is_not_made() -> None:
+    closed = shown(*busy("a"), opened=Opened())
+    assert item(closed, "all").children == ()
+    assert item(closed, "all").fill == ("all", "0")
+    opened = shown(*busy("a"), opened=Opened(1, frozenset({("all", "0"), ("session", "a")})))
+    assert labels(item(opened, "all").children) == ["a · 4m"]
+    (row,) = item(opened, "all").children
+    assert labels(row.children)[0] == "a"
+    assert item(opened, "servers").children == ()
+
+
+def test_a_newcomer_is_told_the_next_step_first() -> None:
+    def first(*events: Event, **setup: bool) -> Item:
+        fleet = Fleet()
+        board = Board(fleet)
+        for event in events:
+            board.update(fleet.apply(event, AT))
+        entry = Views(fleet, board).view(Look(setup=Setup(**setup)), AT).menu[0]
+        assert isinstance(entry, Item)
+        return entry
+
+    assert first(plugin_installed=False).choice == InstallPlugin()
+    assert first(plugin_installed=True, opencode_found=False).label.startswith(
+        "No sessions yet. OpenCode was not found"
+    )
+    assert first(plugin_installed=True, opencode_found=True).label == "No sessions yet. Start opencode in a terminal"
+    old = ServerConnected(replace(SERVER, source=Source.LOCAL))
+    assert "runs without the plugin" in first(old, SnapshotTaken(S), plugin_installed=True).label
+    assert first(ServerConnected(SERVER), SnapshotTaken(S), *busy("a"), plugin_installed=True).key == "next"
+
+
+def test_the_icon_is_the_same_picture_from_ten_waiting_sessions_on() -> None:
+    def icon(count: int) -> IconView:
+        return shown(*(event for n in range(count) for event in (session(f"w{n}"), asks(f"w{n}")))).icon
+
+    assert icon(10) == icon(11)
+    assert icon(9) != icon(10)
 
 
 def test_every_key_is_unique_among_its_siblings_and_none_is_a_position() -> None:
@@ -337,8 +465,7 @@ def test_hostile_titles_are_short_safe_text_everywhere(title: str) -> None:
 
 def test_a_lost_server_greys_its_sessions_with_their_age() -> None:
     view = shown(*busy("a"), ServerLost(S))
-    assert item(view, "a").label.startswith("⊘ project · a — disconnected")
-    assert item(view, "a").label.endswith("4m")
+    assert (item(view, "a").mark, item(view, "a").label) == (Status.DISCONNECTED, "project · a · 4m")
     assert (view.icon.status, view.tooltip) == (Status.DISCONNECTED, "1 disconnected")
 
 
@@ -405,7 +532,7 @@ def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[E
     for event, later in story:
         now += later + TODAY_EVERY
         board.update(fleet.apply(event, now))
-        assert views.view(Look(), now) == Views(fleet, board).view(Look(), now)
+        assert views.view(Look(), now, WHOLE) == Views(fleet, board).view(Look(), now, WHOLE)
 
 
 def test_what_cannot_be_undone_asks_again_and_names_what_goes() -> None:

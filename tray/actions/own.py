@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import assert_never
 
 from tray.actions.open_file import open_file
-from tray.core.choices import Done, OpenSettings, OwnChoice, RotateToken, RunDoctor, ServerChoice
+from tray.actions.plugin_file import PluginFileError, install_plugin
+from tray.core.choices import (
+    CopyText,
+    Done,
+    InstallPlugin,
+    OpenSettings,
+    OwnChoice,
+    RotateToken,
+    RunDoctor,
+    ServerChoice,
+    ShowSummary,
+)
 from tray.core.settings import Settings
 from tray.storage.files import write_privately
 from tray.storage.settings_file import template
@@ -47,6 +58,12 @@ class OwnActions:
     async def carry_out(self, choice: OwnChoice) -> Done:
         """Do it; what came of it, once that is known."""
         match choice:
+            case CopyText(text):
+                return await self._going.copy(text)
+            case InstallPlugin():
+                return await self._install_plugin()
+            case ShowSummary():
+                return self._summary()
             case OpenSettings():
                 return await self._open_settings()
             case RunDoctor():
@@ -61,6 +78,18 @@ class OwnActions:
         from tray.actions.serve.deeds import ServerDeeds  # noqa: PLC0415
 
         return await ServerDeeds(self._paths, self._settings, self._going, self._ask).carry_out(choice)
+
+    async def _install_plugin(self) -> Done:
+        try:
+            done = await asyncio.to_thread(install_plugin, self._paths.plugin)
+        except PluginFileError as error:
+            return Done(str(error), ok=False)
+        return Done(f"{done}. Start opencode, or restart the ones that run", as_asked=False)
+
+    def _summary(self) -> Done:
+        """What there is, for a click on an icon that has nobody to go to."""
+        attention = self._status()["attention"]
+        return Done(f"Nobody needs you: {attention['tooltip']}", as_asked=False)
 
     async def _open_settings(self) -> Done:
         path = self._paths.settings

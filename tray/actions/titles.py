@@ -9,12 +9,15 @@ from tray.core.choices import (
     Choice,
     CopyAttachCommand,
     CopySessionID,
+    CopyText,
     GoTo,
     GoToNext,
+    InstallPlugin,
     OpenInBrowser,
     OpenSettings,
     RunDoctor,
     ServerChoice,
+    ShowSummary,
 )
 
 _TITLES: Mapping[type, str] = {
@@ -23,6 +26,9 @@ _TITLES: Mapping[type, str] = {
     OpenInBrowser: "Going there",
     CopyAttachCommand: "Copying",
     CopySessionID: "Copying",
+    CopyText: "Copying",
+    InstallPlugin: "Plugin",
+    ShowSummary: "OpenCode Tray",
     OpenSettings: "Settings",
     RunDoctor: "Doctor",
 }

@@ -136,7 +136,7 @@ class Program:
         if app is None:
             return
         view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
-        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, _host_changed)
+        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, app.post_opened, _host_changed)
         if icon is None:
             print("No tray here: running without an icon. `opencode-tray watch` shows the sessions.", flush=True)
             return

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Request, Server, Session, SessionKey, Status, Tokens
+from tray.core.project_names import Folder, ProjectNames
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -46,6 +47,14 @@ def project_scope(directory: str) -> str:
     return f"project:{directory}"
 
 
+def folder_of(row: Row) -> Folder:
+    """Where the session of a row runs."""
+    server = row.server
+    directory = row.session.directory or server.directory
+    linked = bool(server.repository) and directory == server.directory
+    return Folder(server.host, directory, server.repository if linked else "", server.branch if linked else "")
+
+
 EVERYTHING = ""  # the mute scope of all sessions
 
 
@@ -61,6 +70,7 @@ class Board:
         self._rows: dict[str, Row] = {}  # session id -> the row that is shown
         self._by_age: dict[Status, list[tuple[int, str]]] = {status: [] for status in Status}  # (since, session id)
         self._muted: Counter[Status] = Counter()
+        self._names = ProjectNames()
 
     def update(self, changes: Iterable[Change]) -> frozenset[str]:
         """Bring the rows in step with the fleet. Returns the ids of the root sessions whose row may differ."""
@@ -88,6 +98,10 @@ class Board:
     def row(self, session_id: str) -> Row | None:
         """The row of a root session."""
         return self._rows.get(session_id)
+
+    def project(self, row: Row) -> str:
+        """What the row's project is called, among those of all rows."""
+        return self._names.name(folder_of(row))
 
     def rows(self) -> list[Row]:
         """All rows, in no order."""
@@ -131,6 +145,13 @@ class Board:
             shelf = self._by_age[before.status]
             del shelf[bisect_left(shelf, (before.since, name))]
             self._muted[before.status] -= before.muted
+        folder = folder_of(row) if row is not None else None
+        folder_before = folder_of(before) if before is not None else None
+        if folder != folder_before:
+            if folder is not None:
+                self._names.use(folder)
+            if folder_before is not None:
+                self._names.release(folder_before)
         if row is not None:
             self._rows[name] = row
             insort(self._by_age[row.status], (row.since, name))

@@ -99,6 +99,20 @@ class CopySessionID(msgspec.Struct, frozen=True):
     session: SessionKey
 
 
+class CopyText(msgspec.Struct, frozen=True):
+    """Put what I read on the clipboard."""
+
+    text: str
+
+
+class InstallPlugin(msgspec.Struct, frozen=True):
+    """Install the plugin for OpenCode."""
+
+
+class ShowSummary(msgspec.Struct, frozen=True):
+    """Nobody needs me: tell me what there is."""
+
+
 class Stop(msgspec.Struct, frozen=True):
     """Stop the session's turn."""
 
@@ -263,7 +277,7 @@ SessionChoice = (
     | ShowDiff
     | Dismiss
 )
-OwnChoice = OpenSettings | RunDoctor | RotateToken
+OwnChoice = CopyText | InstallPlugin | ShowSummary | OpenSettings | RunDoctor | RotateToken
 AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
 ServerChoice = (
     StartServer

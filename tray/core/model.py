@@ -106,6 +106,7 @@ class Server(msgspec.Struct, frozen=True):
     directory: str
     project: str = ""
     branch: str = ""
+    repository: str = ""  # where this is a linked git worktree: the directory of the repository's main one
     url: str | None = None  # only where an HTTP server really answers
     pid: int = 0
     opencode: str = ""

@@ -132,6 +132,7 @@ ICON_STYLE = Setting(
     "icon.style", "colour", '"colour" or "monochrome"', "the icon's look", _one_of("colour", "monochrome")
 )
 ICON_COUNT = Setting("icon.count", True, "true or false", "the number of waiting sessions in the icon", _flag)
+MENU_COLUMNS = Setting("menu.columns", 72, "40 to 120 columns", "the longest row of the menu", _number(40, 120))
 FINISHED_FOR = Setting(
     "sessions.finished_for",
     60,
@@ -187,6 +188,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     SPEAK,
     ICON_STYLE,
     ICON_COUNT,
+    MENU_COLUMNS,
     FINISHED_FOR,
     TERMINAL,
     OPENCODE,

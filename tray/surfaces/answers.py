@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
 from tray.core.board import Row
-from tray.core.choices import ChooseLabel, GoTo, Respond, RespondInWords, SendDraft
+from tray.core.choices import ChooseLabel, CopyText, GoTo, Respond, RespondInWords, SendDraft
 from tray.core.model import Question, Request, RequestKind, Server
 from tray.core.text import hides, shorten, width, wrap
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import REASON, request_text
+from tray.surfaces.rows import request_text
 
 COLUMNS = 60  # of a line of text in a menu
 LINES = 20  # of what is asked
@@ -16,23 +16,19 @@ INDENT = "      "
 HIDDEN = Item("hidden", "There is more to it than can be shown here")
 
 
-def answer_entry(row: Row, request: Request) -> Item:
-    """The item under a session's row that opens the answers to one of its requests; what the row says it does not."""
+def answer_entry(row: Row, request: Request, columns: int) -> Item:
+    """The item under a session's row that says what one of its requests asks, and opens the answers to it."""
     state = " (sending…)" if request.sending else ""
-    told = (
-        ""
-        if row.requests == (request,) and width(request_text(request)) <= REASON
-        else f": {shorten(request_text(request), 44)}"
-    )
-    label = f"{INDENT}Answer{told}{state}"
-    return Item(f"{row.session.id}:{request.id}", label, children=_entries(row, request))
+    offer = "Cannot be answered here" if row.server.watched else "Answer"
+    label = f"{INDENT}{offer}: {shorten(request_text(request), columns - len(INDENT) - len(offer) - len(state) - 2)}"
+    return Item(f"{row.session.id}:{request.id}", label + state, children=_entries(row, request))
 
 
 def _entries(row: Row, request: Request) -> tuple[Entry, ...]:
     key = RequestKey(row.server.id, request.id)
     there = Item("go", "Go there", GoTo(row.key))
     lines = _told(request)
-    told = [Item(f"line-{number}", line) for number, line in enumerate(lines[:LINES])]
+    told = _legible("line", lines[:LINES], request.detail)
     if len(lines) > LINES:
         told.append(Item("more", "…"))
     if request.refusal:
@@ -60,6 +56,11 @@ def _told(request: Request) -> list[str]:
     return [shorten(f"{request.title}:", COLUMNS), *wrap(request.detail, COLUMNS)]
 
 
+def _legible(key: str, lines: list[str], text: str) -> list[Item]:
+    """Rows of text in the colour of rows that can be chosen: panels draw the others too faint to read."""
+    return [Item(f"{key}-{number}", line, CopyText(text)) for number, line in enumerate(lines)]
+
+
 def _to_permission(request: Request, key: RequestKey, server: Server, *, in_sight: bool) -> list[Entry]:
     in_words = Item("reject-in-words", "Reject with a message…", RespondInWords(key, request))
     if server.opencode.startswith(("0.", "1.0.")):
@@ -70,7 +71,7 @@ def _to_permission(request: Request, key: RequestKey, server: Server, *, in_sigh
     allow: list[Entry] = [Item("once", "Allow once", Respond(key, Permit(Verdict.ONCE), request))]
     if request.always:
         patterns = [line for pattern in request.always for line in wrap(pattern, COLUMNS)]
-        shown: list[Entry] = [Item(f"pattern-{number}", line) for number, line in enumerate(patterns[:LINES])]
+        shown: list[Entry] = [*_legible("pattern", patterns[:LINES], "\n".join(request.always))]
         if len(patterns) <= LINES and not any(map(hides, request.always)):
             sure: Entry = Item("sure", "Yes, always allow this", Respond(key, Permit(Verdict.ALWAYS), request))
             allow.append(Item("always", "Always allow", children=(*shown, Separator("sure"), sure)))
@@ -105,7 +106,7 @@ def _to_questions(request: Request, key: RequestKey) -> list[Entry]:
     for number, (question, chosen) in enumerate(zip(request.questions, drafts, strict=True)):
         if several:
             entries.append(Separator(f"question-{number}"))
-            entries += [Item(f"asked-{number}-{n}", line) for n, line in enumerate(wrap(question.question, COLUMNS))]
+            entries += _legible(f"asked-{number}", wrap(question.question, COLUMNS), question.question)
         else:
             entries.append(Separator("answers"))
         entries += _choices(question, number, chosen, key, request)

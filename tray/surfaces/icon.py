@@ -5,6 +5,7 @@ Filled shapes are news that wants a person (octagon `!`, speech bubble `?`, disc
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import lru_cache
 from math import cos, radians, sin
@@ -49,6 +50,14 @@ def draw(view: IconView, size: int) -> Image.Image:
         case _:
             assert_never(view.status)
     return canvas.picture()
+
+
+@lru_cache(maxsize=32)
+def png(view: IconView, size: int) -> bytes:
+    """Return the icon as a PNG file of `size` by `size` pixels."""
+    file = io.BytesIO()
+    draw(view, size).save(file, "png")
+    return file.getvalue()
 
 
 class _Ink(msgspec.Struct, frozen=True):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 
 from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Retry, Server, Session, Source, Status
-from tray.core.text import age, amount, clean, shorten, shorten_path
+from tray.core.text import age, amount, clean, shorten, shorten_path, width
 
 LONG_TOOL = 2 * 60_000  # ms after which it is said for how long a tool has run
 LONG_SILENCE = 5 * 60_000  # ms without a sign of life after which that is said
-REASON = 24  # columns of the reason in a row
+ROW = 72  # columns of a row in the menu, its mark included
+PROJECT = 24  # of these, for the project at most
+MARK = 2  # columns of a mark and the space behind it
+DASH = " — "
+SHORTEST_REASON = 8  # columns that a reason needs to say anything
 DETAIL = 60  # columns of a line of the details
 
 MARKS = {
@@ -38,17 +41,6 @@ WORDS = {
     Status.ABORTED: "stopped",
     Status.DISCONNECTED: "disconnected",
 }
-
-
-def project(row: Row) -> str:
-    """What the session's project is called: the directory's own name."""
-    server = row.server
-    return _last_part(row.session.directory or server.directory) or clean(server.name or server.host)
-
-
-@lru_cache(maxsize=1024)
-def _last_part(directory: str) -> str:
-    return clean(directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
 
 
 def title(session: Session) -> str:
@@ -78,8 +70,8 @@ def reason(row: Row, at: int) -> str:
     if row.status is Status.RETRY and session.retry is not None:
         return clean(f"attempt {session.retry.attempt}: {session.retry.message[:500]}")
     if row.status is Status.BUSY:
-        return stall(row, at) or row.tool or "working"
-    return "" if row.status in (Status.IDLE, Status.COMPLETED) else WORDS[row.status]
+        return stall(row, at) or row.tool
+    return ""
 
 
 def request_text(request: Request) -> str:
@@ -88,14 +80,19 @@ def request_text(request: Request) -> str:
     return detail if not request.title or detail == request.title else f"{clean(request.title)}: {detail}"
 
 
-def row_label(row: Row, at: int, *, with_project: bool = True) -> str:
-    """One line of at most about 60 columns: `mark project · title — reason · age`."""
-    head = f"{shorten(project(row), 16)} · " if with_project else ""
-    why = reason(row, at)
-    tail = f" — {shorten(why, REASON)}" if why else ""
-    return (
-        f"{MARKS[row.status]} {head}{shorten(title(row.session), 26)}{tail} · {age(at - row.since)}{_doubt(row.server)}"
-    )
+def row_label(row: Row, at: int, columns: int = ROW, *, project: str = "", why: bool = True) -> str:
+    """A session's row in at most `columns` columns, mark included: the title first, the reason in what is left.
+
+    `project` is empty under a heading that names it. `why` is False where the line below says what is asked.
+    """
+    head = f"{shorten(project, PROJECT)} · " if project else ""
+    seen = age(at - row.since)
+    tail = ("" if seen == "now" else f" · {seen}") + _doubt(row.server)
+    room = columns - MARK - width(head) - width(tail)
+    name = shorten(title(row.session), room)
+    left = room - width(name) - width(DASH)
+    text = reason(row, at) if why and left >= SHORTEST_REASON else ""
+    return f"{head}{name}{DASH if text else ''}{shorten(text, left) if text else ''}{tail}"
 
 
 def _doubt(server: Server) -> str:

@@ -11,6 +11,7 @@ from tray.core.choices import (
     Archive,
     CopyAttachCommand,
     CopySessionID,
+    CopyText,
     Delete,
     Dismiss,
     Fork,
@@ -25,15 +26,21 @@ from tray.core.choices import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Status
-from tray.core.text import amount, shorten
+from tray.core.text import amount, shorten, wrap
 from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.rows import details, row_label, title
+from tray.surfaces.rows import details, title
+
+TITLE, TITLE_LINES = 60, 4  # columns and lines of a session's full title
 
 
 def session_entries(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
-    """A session's line, and under it all that can be done with it and all that is known of it."""
+    """All that can be done with a session and all that is known of it, below its full title."""
     session = row.session
     scope, place = session_scope(session.id), project_scope(session.directory or row.server.directory)
+    name: list[Entry] = [
+        Item(f"title-{number}", line, CopyText(title(session)))
+        for number, line in enumerate(wrap(title(session), TITLE)[:TITLE_LINES])
+    ]
     ways: list[Entry] = [Item("go", "Go there", GoTo(row.key))]
     if row.server.url is not None:
         ways.append(Item("browser", "Open in browser", OpenInBrowser(row.key)))
@@ -48,9 +55,8 @@ def session_entries(fleet: Fleet, row: Row, at: int) -> tuple[Entry, ...]:
     if row.status in (Status.ERROR, Status.COMPLETED):
         quiet.append(Item("dismiss", "Dismiss", Dismiss(row.key)))
     deeds = _deeds(fleet, row) if row.server.live and not row.server.watched else []
-    told = [Item(key, text) for key, text in details(row, fleet, at)]
-    children = (*ways, Separator("ways"), *quiet, *deeds, Separator("details"), *told)
-    return (Item(session.id, row_label(row, at), children=children),)
+    told = [Item(key, text, CopyText(text)) for key, text in details(row, fleet, at)]
+    return (*name, Separator("title"), *ways, Separator("ways"), *quiet, *deeds, Separator("details"), *told)
 
 
 def _deeds(fleet: Fleet, row: Row) -> list[Entry]:

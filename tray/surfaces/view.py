@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tray.core.model import Status
-from tray.surfaces.menu import Entry
+from tray.surfaces.menu import Entry, Opened
 
 
 class IconView(msgspec.Struct, frozen=True):
@@ -23,3 +23,4 @@ class TrayView(msgspec.Struct, frozen=True):
     icon: IconView
     tooltip: str
     menu: tuple[Entry, ...]
+    opened: Opened = Opened()  # the submenus that are filled in `menu`

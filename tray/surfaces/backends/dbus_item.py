@@ -14,11 +14,11 @@ from typing import Any
 from dbus_fast import Message, Variant
 from PIL import Image
 
-from tray.core.choices import Choice
+from tray.core.choices import Choice, ShowSummary
 from tray.surfaces.backends.dbus_menu import DBusMenu
 from tray.surfaces.backends.dbus_names import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
 from tray.surfaces.icon import draw
-from tray.surfaces.menu import default_choice
+from tray.surfaces.menu import Opened, default_choice
 from tray.surfaces.view import IconView, TrayView
 
 SIZES = (16, 22, 24, 32, 48, 64)  # px: what panels ask for, up to twice a 32 px panel
@@ -29,8 +29,15 @@ Properties = dict[str, Variant]
 class DBusItem:
     """One icon and its menu. Its owner sends what `answer` and `take_signals` return."""
 
-    def __init__(self, app_id: str, title: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
-        self.menu = DBusMenu(view.menu, choose)
+    def __init__(
+        self,
+        app_id: str,
+        title: str,
+        view: TrayView,
+        choose: Callable[[Choice], None],
+        on_opened: Callable[[Opened], None] = lambda _: None,
+    ) -> None:
+        self.menu = DBusMenu(view.menu, choose, on_opened)
         self._app_id = app_id
         self._title = title
         self._view = view
@@ -45,8 +52,10 @@ class DBusItem:
             self._news["NewIcon"] = []
         if view.tooltip != before.tooltip:
             self._news["NewToolTip"] = []
-        if view.menu != before.menu:
-            self.menu.replace(view.menu)
+        if (default_choice(view.menu) is None) != (default_choice(before.menu) is None):
+            self._news["NewTitle"] = []  # panels read `ItemIsMenu` again with every other property
+        if view.menu != before.menu or view.opened != before.opened:
+            self.menu.replace(view.menu, view.opened)
 
     def set_visible(self, *, visible: bool) -> None:
         """Be there, or keep out of sight without going away."""
@@ -54,20 +63,22 @@ class DBusItem:
         self._news["NewStatus"] = [self._status]
 
     def activate(self) -> None:
-        """A left click: what the menu says is the default."""
-        choice = default_choice(self._view.menu)
-        if choice is not None:
-            self._choose(choice)
+        """A left click: what the menu says is the default, or else what there is."""
+        self._choose(default_choice(self._view.menu) or ShowSummary())
 
-    def take_signals(self) -> list[Message]:
-        """The signals that tell a panel all that changed since the last call."""
+    def take_messages(self) -> list[Message]:
+        """The signals that tell a panel all that changed since the last call, and answers that were held back."""
         news, self._news = self._news, {}
         signals = [Message.new_signal(ITEM_PATH, ITEM, name, "s" * len(body), body) for name, body in news.items()]
-        return signals + self.menu.take_signals()
+        return signals + self.menu.take_messages()
+
+    def is_ours(self, call: Message) -> bool:
+        """Whether the call is for this icon or its menu."""
+        return call.path in (ITEM_PATH, MENU_PATH)
 
     def answer(self, call: Message) -> Message | None:
-        """Do what a panel asks; returns the reply, or None for what is asked of somebody else."""
-        if call.path not in (ITEM_PATH, MENU_PATH):
+        """Do what a panel asks; returns the reply, or None where it follows, or another one is asked."""
+        if not self.is_ours(call):
             return None
         on_menu = call.path == MENU_PATH
         match call.member, call.body:
@@ -96,7 +107,6 @@ class DBusItem:
             }
         # LXQt shows the tooltip's first line only, and MATE reads it as markup too.
         tooltip = ["", [], escape(text(self._view.tooltip), quote=False), ""]
-        is_menu = False
         return {
             "Category": Variant("s", "ApplicationStatus"),
             "Id": Variant("s", self._app_id),
@@ -104,6 +114,8 @@ class DBusItem:
             "Status": Variant("s", self._status),
             "WindowId": Variant("i", 0),
             "IconName": Variant("s", ""),
+            "IconThemePath": Variant("s", ""),
+            "AttentionMovieName": Variant("s", ""),
             "IconPixmap": Variant("a(iiay)", _pixmaps(self._view.icon)),
             "OverlayIconName": Variant("s", ""),
             "OverlayIconPixmap": Variant("a(iiay)", []),
@@ -111,7 +123,8 @@ class DBusItem:
             "AttentionIconPixmap": Variant("a(iiay)", []),
             "ToolTip": Variant("(sa(iiay)ss)", tooltip),
             "Menu": Variant("o", MENU_PATH),
-            "ItemIsMenu": Variant("b", is_menu),
+            # With nothing to go to, a left click opens the menu where the panel has such a click.
+            "ItemIsMenu": Variant("b", default_choice(self._view.menu) is None),
         }
 
 

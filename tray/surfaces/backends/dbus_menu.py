@@ -6,11 +6,14 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
   on a row that a panel still shows from an older menu hits that row or nothing.
 - Texts and check marks change while the menu is open. Rows come and go only while it is closed, so that nothing moves
   under the pointer; a panel that never says "closed" delays that by `LONGEST_OPEN` at most.
+- A submenu with a `fill` name holds one placeholder until a panel asks `AboutToShow` for it, or says that it is open.
+  The answer to `AboutToShow` waits for the rows, for `LONGEST_WAIT` at most. A panel that shows the submenu without
+  asking sees the placeholder for a moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -19,10 +22,15 @@ from dbus_fast import Message, Variant
 
 from tray.core.choices import Choice
 from tray.surfaces.backends.dbus_names import MENU, MENU_PATH, text
-from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.icon import png
+from tray.surfaces.menu import ROOT as ROOT_FILL
+from tray.surfaces.menu import Entry, Fill, Item, Opened, Separator
+from tray.surfaces.view import IconView
 
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu
+LONGEST_WAIT = 0.15  # s that a panel waits for the rows of a submenu; Xfce opens it after 0.23 s
 ROOT = 0  # the protocol's number for the menu itself
+MARK_SIZE = 16  # px of the picture before a row: what GTK and Qt show in menus
 
 Path = tuple[str, ...]
 Properties = dict[str, Variant]
@@ -35,59 +43,102 @@ class Node(msgspec.Struct, frozen=True):
     properties: Properties
     children: tuple[int, ...] = ()
     choice: Choice | None = None
+    fill: Fill | None = None
+    filled: bool = True  # False: its children are the placeholder
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """An `AboutToShow` or `AboutToShowGroup` that waits for a view made after it."""
+
+    call: Message
+    times: int
 
 
 class DBusMenu:
-    """One menu. Its owner sends what `answer` and `take_signals` return, and ends in time what is `waiting`."""
+    """One menu. Its owner sends what `answer` and `take_messages` return, and ends in time what is `waiting`.
 
-    def __init__(self, entries: tuple[Entry, ...], choose: Callable[[Choice], None]) -> None:
+    `on_opened` is told whenever a panel opens or closes a submenu. It must bring a view with the rows to `replace`.
+    """
+
+    def __init__(
+        self,
+        entries: tuple[Entry, ...],
+        choose: Callable[[Choice], None],
+        on_opened: Callable[[Opened], None] = lambda _: None,
+    ) -> None:
         self._choose = choose
+        self._on_opened = on_opened
         self._numbers: dict[Path, int] = {}  # of the rows that are there
         self._next_number = count(ROOT + 1)
         self._nodes = self._build(entries)
         self._revision = 1
         self._open = False
+        self._opened = Opened()
+        self._asked: list[_Asked] = []
+        self._replies: list[Message] = []
         self._later: tuple[Entry, ...] | None = None  # the newest menu, as long as rows must not move
-        self._moved = False  # rows came or went since the last signal
+        self._moved: set[int] = set()  # rows below which others came or went since the last signal
         self._reworded: dict[int, Properties] = {}  # what else changed since then
 
     @property
     def waiting(self) -> bool:
-        """Whether added or removed rows wait until the menu is closed."""
-        return self._later is not None
+        """Whether the owner has to call `closed` after `LONGEST_OPEN`: something is open, as far as is known."""
+        return bool(self._opened.fills) or self._later is not None
 
-    def replace(self, entries: tuple[Entry, ...]) -> None:
+    @property
+    def times(self) -> int:
+        """How often something was opened so far: `LONGEST_OPEN` counts from the last time."""
+        return self._opened.times
+
+    @property
+    def asked(self) -> bool:
+        """Whether a panel waits for an answer: the owner has to call `give_up` after `LONGEST_WAIT`."""
+        return bool(self._asked)
+
+    @property
+    def ready(self) -> bool:
+        """Whether an answer that a panel waits for can be sent now."""
+        return bool(self._replies)
+
+    def replace(self, entries: tuple[Entry, ...], opened: Opened = Opened()) -> None:  # noqa: B008  # a frozen value
         """Show this menu: its words at once, added and removed rows only when the menu is not open."""
         nodes = self._build(entries)
-        if self._open and _order(nodes) != _order(self._nodes):
-            self._later = entries
-            nodes = {number: _reworded(old, nodes.get(number)) for number, old in self._nodes.items()}
+        if self._open:
+            kept = self._kept(nodes)
+            self._later = entries if kept != nodes else None
+            nodes = kept
         else:
             self._later = None
         self._put(nodes)
+        self._answer_asked(opened.times)
 
     def closed(self) -> None:
         """Take the menu for closed: rows that had to wait come and go."""
         self._open = False
+        self._report(frozenset())
         self._catch_up()
 
-    def take_signals(self) -> list[Message]:
-        """The signals that tell a panel all that changed since the last call."""
-        signals = []
-        if self._moved:
+    def give_up(self) -> None:
+        """Answer the panels that wait with what is there."""
+        self._answer_asked(self._opened.times)
+
+    def take_messages(self) -> list[Message]:
+        """The signals that tell a panel all that changed since the last call, and the answers that were held back."""
+        messages = []
+        for number in self._changed_parents():
             self._revision += 1
-            signals.append(Message.new_signal(MENU_PATH, MENU, "LayoutUpdated", "ui", [self._revision, ROOT]))
+            messages.append(Message.new_signal(MENU_PATH, MENU, "LayoutUpdated", "ui", [self._revision, number]))
         if self._reworded:
             body = [[[number, properties] for number, properties in self._reworded.items()], []]
-            signals.append(Message.new_signal(MENU_PATH, MENU, "ItemsPropertiesUpdated", "a(ia{sv})a(ias)", body))
-        self._moved = False
-        self._reworded = {}
-        return signals
+            messages.append(Message.new_signal(MENU_PATH, MENU, "ItemsPropertiesUpdated", "a(ia{sv})a(ias)", body))
+        messages += self._replies
+        self._moved, self._reworded, self._replies = set(), {}, []
+        return messages
 
-    def answer(self, call: Message) -> Message:
-        """Do what a panel asks of the menu; returns the reply."""
+    def answer(self, call: Message) -> Message | None:
+        """Do what a panel asks of the menu; returns the reply, or None where it follows in `take_messages`."""
         match call.member, call.body:
-            case "GetLayout", [int(number), int(depth), names] if number in self._nodes:
+            case "GetLayout", [int(number), int(depth), names]:
                 return Message.new_method_return(
                     call, "u(ia{sv}av)", [self._revision, self._layout(number, depth, names)]
                 )
@@ -104,32 +155,72 @@ class DBusMenu:
                 unknown = [number for number, kind, _, _ in events if not self._happened(number, kind)]
                 return Message.new_method_return(call, "ai", [unknown])
             case "AboutToShow", [int(number)]:
-                return Message.new_method_return(call, "b", [number == ROOT and self._catch_up()])
+                return self._about_to_show(call, [number])
             case "AboutToShowGroup", [numbers]:
-                changed = [ROOT] if ROOT in numbers and self._catch_up() else []
-                unknown = [number for number in numbers if number not in self._nodes]
-                return Message.new_method_return(call, "aiai", [changed, unknown])
+                return self._about_to_show(call, numbers)
         return Message.new_error(call, "org.freedesktop.DBus.Error.InvalidArgs", f"{call.member}: no such call or row")
+
+    # ------------------------------------------------------------------ what panels open
+
+    def _about_to_show(self, call: Message, numbers: Iterable[int]) -> Message | None:
+        fills = {self._nodes[number].fill for number in numbers if number in self._nodes}
+        wanted = frozenset(fill for fill in fills if fill is not None)
+        if not wanted:
+            return self._shown(call)
+        if ROOT_FILL in wanted:  # the panel opens the menu, so it was closed
+            self._open = False
+            self._catch_up()
+        self._report(self._opened.fills | wanted, again=True)
+        self._asked.append(_Asked(call, self._opened.times))
+        return None
+
+    def _answer_asked(self, times: int) -> None:
+        ready = [asked for asked in self._asked if asked.times <= times]
+        self._asked = [asked for asked in self._asked if asked.times > times]
+        self._replies += [self._shown(asked.call) for asked in ready]
+
+    def _shown(self, call: Message) -> Message:
+        """The reply to a panel that is about to show rows: whether it has to read them again."""
+        if call.member == "AboutToShow":
+            (number,) = call.body
+            return Message.new_method_return(call, "b", [number in self._moved or ROOT in self._moved])
+        (numbers,) = call.body
+        changed = [number for number in numbers if number in self._moved or ROOT in self._moved]
+        unknown = [number for number in numbers if number not in self._nodes]
+        return Message.new_method_return(call, "aiai", [changed, unknown])
 
     def _happened(self, number: int, kind: str) -> bool:
         node = self._nodes.get(number)
         if node is None:
             return False
-        if kind == "clicked" and node.choice is not None:
-            self._choose(node.choice)
-        elif number == ROOT and kind == "opened":
-            self._open = True
-        elif number == ROOT and kind == "closed":
+        if kind == "clicked":
+            if node.choice is not None:
+                self._choose(node.choice)
+            self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
+        elif kind == "opened":
+            self._open |= number == ROOT
+            if node.fill is not None:
+                self._report(self._opened.fills | {node.fill}, again=not node.filled)
+        elif kind == "closed" and number == ROOT:
             self.closed()
+        elif kind == "closed" and node.fill is not None:
+            self._report(self._opened.fills - {node.fill})
         return True
 
-    def _catch_up(self) -> bool:
-        """Let waiting rows come and go. Returns whether the panel must read the menu again."""
+    def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
+        """Tell what is open; `again`: even if it is known, since a panel wants the newest rows."""
+        if again or fills != self._opened.fills:
+            self._opened = Opened(self._opened.times + again, fills)
+            self._on_opened(self._opened)
+
+    # ------------------------------------------------------------------ rows
+
+    def _catch_up(self) -> None:
+        """Let waiting rows come and go."""
         if self._later is not None:
             nodes = self._build(self._later)
             self._later = None
             self._put(nodes)
-        return self._moved
 
     def _build(self, entries: tuple[Entry, ...]) -> Nodes:
         """All rows by number. Rows that are there already keep theirs."""
@@ -141,27 +232,73 @@ class DBusMenu:
             if isinstance(entry, Separator):
                 nodes[number] = Node({"type": Variant("s", "separator")})
             else:
-                children = tuple(add(child, path) for child in entry.children)
-                nodes[number] = Node(_properties(entry), children, None if children else entry.choice)
+                filled = bool(entry.children) or not entry.has_submenu
+                children = tuple(add(child, path) for child in (entry.children if filled else PLACEHOLDER))
+                choice = None if children else entry.choice
+                nodes[number] = Node(_properties(entry), children, choice, entry.fill, filled)
             return number
 
-        nodes[ROOT] = _root(tuple(add(entry, ()) for entry in entries))
+        rows = tuple(add(entry, ()) for entry in entries)
+        nodes[ROOT] = Node({"children-display": Variant("s", "submenu")}, rows, fill=ROOT_FILL)
         return nodes
 
+    def _kept(self, nodes: Nodes) -> Nodes:
+        """The old rows in their new words; only submenus that were opened or closed get other rows."""
+        kept: Nodes = {}
+
+        def take(number: int, of: Nodes) -> None:
+            node = of[number]
+            kept[number] = node
+            for child in node.children:
+                take(child, of)
+
+        def keep(number: int) -> None:
+            old, new = self._nodes[number], nodes.get(number)
+            if new is None:
+                take(number, self._nodes)
+            elif new.filled != old.filled:
+                take(number, nodes)
+            else:
+                kept[number] = Node(new.properties, old.children, new.choice, new.fill, new.filled)
+                for child in old.children:
+                    keep(child)
+
+        keep(ROOT)
+        return kept
+
     def _put(self, nodes: Nodes) -> None:
-        self._moved |= _order(nodes) != _order(self._nodes)
-        for number in nodes.keys() & self._nodes.keys():
+        common = nodes.keys() & self._nodes.keys()
+        self._moved |= {number for number in common if nodes[number].children != self._nodes[number].children}
+        for number in common:
             before = self._nodes[number].properties
-            changed = {name: value for name, value in nodes[number].properties.items() if before.get(name) != value}
-            if changed:
-                self._reworded.setdefault(number, {}).update(changed)
+            if before is not nodes[number].properties:
+                changed = {name: value for name, value in nodes[number].properties.items() if before.get(name) != value}
+                if changed:
+                    self._reworded.setdefault(number, {}).update(changed)
+        self._moved &= nodes.keys()
         self._reworded = {number: changed for number, changed in self._reworded.items() if number in nodes}
         self._numbers = {path: number for path, number in self._numbers.items() if number in nodes}
         self._nodes = nodes
 
+    def _changed_parents(self) -> list[int]:
+        """The rows below which others came or went; of two below each other the upper one."""
+        if not self._moved:
+            return []
+        found: list[int] = []
+        left = [ROOT]
+        while left:
+            number = left.pop()
+            if number in self._moved:
+                found.append(number)
+            else:
+                left += self._nodes[number].children
+        return found
+
     def _layout(self, number: int, depth: int, names: list[str]) -> list[Any]:
-        """The protocol's nested form; a depth of -1 means all the way down."""
-        node = self._nodes[number]
+        """The protocol's nested form; a depth of -1 means all the way down. A row that is gone is an empty one."""
+        node = self._nodes.get(number)
+        if node is None:
+            return [number, {}, []]
         below = node.children if depth else ()
         children = [Variant("(ia{sv}av)", self._layout(child, depth - 1, names)) for child in below]
         return [number, _only(node.properties, names), children]
@@ -171,15 +308,14 @@ class DBusMenu:
         return {} if node is None else node.properties
 
 
-def _root(rows: tuple[int, ...]) -> Node:
-    return Node({"children-display": Variant("s", "submenu")}, rows)
+PLACEHOLDER = (Item("placeholder", "…"),)
 
 
 def _kind(entry: Entry) -> str:
     """Part of a row's identity: panels can't turn one kind of row into another."""
     if isinstance(entry, Separator):
         return "line"
-    if entry.children:
+    if entry.has_submenu:
         return "submenu"
     return "row" if entry.checked is None else "check"
 
@@ -187,22 +323,14 @@ def _kind(entry: Entry) -> str:
 def _properties(item: Item) -> Properties:
     # An underscore would underline the next letter and make it a shortcut; doubled, it is an underscore.
     properties = {"label": Variant("s", text(item.label).replace("_", "__")), "enabled": Variant("b", item.enabled)}
-    if item.children:
+    if item.mark is not None:
+        properties["icon-data"] = Variant("ay", png(IconView(item.mark), MARK_SIZE))
+    if item.has_submenu:
         properties["children-display"] = Variant("s", "submenu")
     elif item.checked is not None:
         properties["toggle-type"] = Variant("s", "checkmark")
         properties["toggle-state"] = Variant("i", int(item.checked))
     return properties
-
-
-def _order(nodes: Nodes) -> dict[int, tuple[int, ...]]:
-    """Which rows stand under which, in their order."""
-    return {number: node.children for number, node in nodes.items()}
-
-
-def _reworded(old: Node, new: Node | None) -> Node:
-    """The old row with the old rows below it, in the new words; a row that is gone stays as it was."""
-    return old if new is None else Node(new.properties, old.children, new.choice)
 
 
 def _only(properties: Properties, names: list[str]) -> Properties:

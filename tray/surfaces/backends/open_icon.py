@@ -12,6 +12,7 @@ from importlib.util import find_spec
 
 from tray.core.choices import Choice
 from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
+from tray.surfaces.menu import Opened
 from tray.surfaces.view import TrayView
 from tray.system import tray_host
 
@@ -25,16 +26,18 @@ def open_tray_icon(
     title: str,
     view: TrayView,
     on_choice: Callable[[Choice], None],
+    on_opened: Callable[[Opened], None],
     on_host: Callable[[bool], None],
 ) -> TrayIcon | None:
     """The icon for this desktop, not yet shown; None, and a log line, where there can be none.
 
-    `on_choice` and `on_host` (a panel shows the icon, or no longer does) are called from any thread and must not block.
+    These are called from any thread and must not block: `on_choice`, `on_opened` (these submenus have to be filled) and
+    `on_host` (a panel shows the icon, or no longer does).
     """
     from tray.surfaces.backends.pystray_icon import PystrayIcon  # noqa: PLC0415  # headless needs none of this
 
     if sys.platform in ("darwin", "win32"):
-        return PystrayIcon(sys.platform, app_id, view, on_choice)
+        return PystrayIcon(sys.platform, app_id, view, on_choice, on_opened)
     x, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
     host = asyncio.run(tray_host.find())
     if not host.watcher and not (x or wayland):
@@ -46,9 +49,11 @@ def open_tray_icon(
         from tray.surfaces.backends.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
 
         icons.append(
-            lambda: StatusNotifierIcon(app_id, title, view, on_choice, on_host, tray_host.has_xembed if x else _no)
+            lambda: StatusNotifierIcon(
+                app_id, title, view, on_choice, on_host, tray_host.has_xembed if x else _no, on_opened
+            )
         )
-    icons += [partial(PystrayIcon, kind, app_id, view, on_choice) for kind in older]
+    icons += [partial(PystrayIcon, kind, app_id, view, on_choice, on_opened) for kind in older]
     if not icons:
         log.info("no tray icon: no D-Bus session bus answers. Install dbus (dbus-user-session) and log in again")
         return None

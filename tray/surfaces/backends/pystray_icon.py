@@ -9,6 +9,7 @@ from importlib import import_module
 from tray.core.choices import Choice
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
+from tray.surfaces.menu import Opened
 from tray.surfaces.view import TrayView
 
 log = logging.getLogger(__name__)
@@ -17,17 +18,26 @@ log = logging.getLogger(__name__)
 class PystrayIcon:
     """A TrayIcon. The toolkit is loaded and opened by `run`, on its thread."""
 
-    def __init__(self, kind: str, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        app_id: str,
+        view: TrayView,
+        choose: Callable[[Choice], None],
+        on_opened: Callable[[Opened], None] = lambda _: None,
+    ) -> None:
         self.name = kind
         self.has_menu = kind != "xorg"
         self._app_id = app_id
         self._view = view
         self._choose = choose
+        self._on_opened = on_opened
         self._icon: ToolkitIcon | None = None
         self._stopping = False
 
     def run(self) -> None:
         """Show the icon until `stop`. Raises TrayUnavailable if the toolkit is missing or cannot be opened."""
+        self._on_opened(Opened(everything=True))  # pystray does not say what is opened
         again = True
         while again and not self._stopping:
             try:

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tray.core.choices import Choice
+from tray.core.choices import Choice, ShowSummary
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.icon import draw
 from tray.surfaces.menu import Entry, Item, default_choice
+from tray.surfaces.rows import MARKS
 from tray.surfaces.view import TrayView
 
 PICTURE_SIZE = 64  # px: for toolkits that scale the picture themselves
@@ -85,9 +86,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     def __call__(self) -> None:
         """A left click."""
-        choice = default_choice(self._view.menu)
-        if choice is not None:
-            self._choose(choice)
+        self._choose(default_choice(self._view.menu) or ShowSummary())
 
     # ------------------------------------------------------------------ pystray's hooks
 
@@ -115,7 +114,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         if not isinstance(entry, Item):
             return _base.Menu.SEPARATOR
         return _base.MenuItem(
-            self.label_text(entry.label),
+            self.label_text(f"{MARKS[entry.mark]} {entry.label}" if entry.mark is not None else entry.label),
             self._menu_of(entry.children) if entry.children else self._chooser(entry.choice),
             checked=None if entry.checked is None else (lambda _, checked=entry.checked: checked),
             default=entry.default,

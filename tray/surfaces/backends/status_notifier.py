@@ -19,11 +19,12 @@ from dbus_fast.aio import MessageBus
 
 from tray.core.choices import Choice
 from tray.surfaces.backends.dbus_item import DBusItem
-from tray.surfaces.backends.dbus_menu import LONGEST_OPEN
+from tray.surfaces.backends.dbus_menu import LONGEST_OPEN, LONGEST_WAIT
 from tray.surfaces.backends.dbus_names import BUS, ITEM
 from tray.surfaces.backends.dbus_watcher import request_name, watch
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.tray_icon import TrayUnavailable
+from tray.surfaces.menu import Opened
 from tray.surfaces.view import TrayView
 from tray.system.session_bus import BusError, call, connect
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
@@ -55,9 +56,10 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         on_choice: Callable[[Choice], None],
         on_host: Callable[[bool], None],
         elsewhere: Callable[[], bool] = lambda: False,
+        on_opened: Callable[[Opened], None] = lambda _: None,
     ) -> None:
         super().__init__(app_id, title=title)
-        self._item = DBusItem(app_id, title, view, on_choice)
+        self._item = DBusItem(app_id, title, view, on_choice, on_opened)
         self._view = view
         self._on_host = on_host
         self._elsewhere = elsewhere
@@ -73,6 +75,8 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._open_timer: asyncio.TimerHandle | None = None
+        self._opened_times = 0
+        self._asked_timer: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------ from any thread
 
@@ -215,11 +219,11 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     # ------------------------------------------------------------------ to and from panels
 
-    def _heard(self, message: Message) -> Message | None:
+    def _heard(self, message: Message) -> Message | bool | None:
         if message.message_type is MessageType.METHOD_CALL:
             reply = self._item.answer(message)
             self._tell()
-            return reply
+            return reply or self._item.is_ours(message) or None
         if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
             _, gone, _ = message.body
             if gone:  # not so for one that appears: what was on its way may have reached it
@@ -235,24 +239,53 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         loop = self._loop
         if loop is None:
             return
-        if self._flush_timer is None:
+        menu = self._item.menu
+        if menu.ready:  # a panel waits for this before it shows the menu
+            if self._flush_timer is not None:
+                self._flush_timer.cancel()
+            self._flush(loop)
+        elif self._flush_timer is None:
             self._flush_timer = loop.call_at(max(self._flushed_at + SIGNAL_EVERY, loop.time()), self._flush, loop)
-        if not self._item.menu.waiting and self._open_timer is not None:
+        if self._open_timer is not None and self._opened_times != menu.times:
             self._open_timer.cancel()
             self._open_timer = None
-        if self._item.menu.waiting and self._open_timer is None:
-            self._open_timer = loop.call_later(LONGEST_OPEN, self._menu_closed)
+        self._opened_times = menu.times
+        self._open_timer = _running(loop, self._open_timer, menu.waiting, LONGEST_OPEN, self._menu_closed)
+        self._asked_timer = _running(loop, self._asked_timer, menu.asked, LONGEST_WAIT, self._give_up)
+
+    def _give_up(self) -> None:
+        self._asked_timer = None
+        self._item.menu.give_up()
+        self._tell()
 
     def _menu_closed(self) -> None:
+        self._open_timer = None
         self._item.menu.closed()
         self._tell()
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._flush_timer = None
+        if self._item.menu.asked and not self._item.menu.ready:
+            return  # the answer says whether anything changed; it goes along with the signals
         self._flushed_at = loop.time()
-        for signal in self._item.take_signals():
+        for message in self._item.take_messages():
             if self._bus is not None and self._bus.connected:
-                self._bus.send(signal)
+                self._bus.send(message)
+
+
+def _running(
+    loop: asyncio.AbstractEventLoop,
+    timer: asyncio.TimerHandle | None,
+    wanted: bool,  # noqa: FBT001
+    seconds: float,
+    then: Callable[[], None],
+) -> asyncio.TimerHandle | None:
+    """The timer, started where it is wanted and does not run, and cancelled where it is not wanted."""
+    if wanted:
+        return timer or loop.call_later(seconds, then)
+    if timer is not None:
+        timer.cancel()
+    return None
 
 
 async def _connect_again() -> MessageBus:

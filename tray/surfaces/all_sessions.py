@@ -1,0 +1,66 @@
+"""*All sessions*: by project, then by title, so that a name is found where it was the last time."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tray.core.board import Board, Row
+from tray.core.choices import GoTo
+from tray.core.fleet import Fleet
+from tray.core.text import shorten
+from tray.surfaces.menu import Entry, Item, further, submenu
+from tray.surfaces.rows import PROJECT, row_label, title
+from tray.surfaces.sections import PAGE, ViewOptions
+from tray.surfaces.submenus import session_entries
+
+WITH_SUBMENUS = 60  # sessions that get a submenu each where every submenu has to be made with the menu
+
+Projects = dict[str, list[Row]]
+
+
+class AllSessions:
+    """The submenu *All sessions ▸ project ▸ session*. Every session is in it."""
+
+    def __init__(self, fleet: Fleet, board: Board) -> None:
+        self._fleet = fleet
+        self._board = board
+
+    def entry(self, view: ViewOptions) -> Item:
+        """The row that opens it."""
+        return submenu("all", "All sessions", ("all", "0"), partial(self._projects, 0, view), view.opened)
+
+    def _projects(self, start: int, view: ViewOptions) -> tuple[Entry, ...]:
+        projects: Projects = {}
+        for row in self._board.rows():
+            projects.setdefault(self._board.project(row), []).append(row)
+        if len(projects) == 1:
+            ((name, rows),) = projects.items()
+            return self._sessions(name, sorted(rows, key=_by_title), 0, view)
+        names = sorted(projects, key=lambda name: (name.casefold(), name))
+        shown = tuple(self._project(name, projects[name], view) for name in names[start : start + PAGE])
+        left = len(names) - start - len(shown)
+        make = partial(self._projects, start + PAGE, view)
+        return (*shown, *further(("all", str(start // PAGE + 1)), left, make, view.opened))
+
+    def _project(self, name: str, rows: list[Row], view: ViewOptions) -> Item:
+        worst = min(rows, key=lambda row: row.status.urgency).status
+        make = partial(self._sessions, name, sorted(rows, key=_by_title), 0, view)
+        label = f"{shorten(name, PROJECT + 16)} ({len(rows)})"
+        return submenu(f"project:{name}", label, ("project", name, "0"), make, view.opened, worst)
+
+    def _sessions(self, project: str, rows: list[Row], start: int, view: ViewOptions) -> tuple[Entry, ...]:
+        shown = tuple(self._session(row, view) for row in rows[start : start + PAGE])
+        make = partial(self._sessions, project, rows, start + PAGE, view)
+        left = len(rows) - start - len(shown)
+        return (*shown, *further(("project", project, str(start // PAGE + 1)), left, make, view.opened))
+
+    def _session(self, row: Row, view: ViewOptions) -> Item:
+        label = row_label(row, view.at, view.columns)
+        if view.opened.everything and len(self._board.rows()) > WITH_SUBMENUS:
+            return Item(row.session.id, label, GoTo(row.key), mark=row.status)
+        make = partial(session_entries, self._fleet, row, view.at)
+        return submenu(row.session.id, label, ("session", row.session.id), make, view.opened, row.status)
+
+
+def _by_title(row: Row) -> tuple[str, str]:
+    return title(row.session).casefold(), row.session.id
