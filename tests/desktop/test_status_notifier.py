@@ -11,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from fake_desktop import PATIENCE, FakeDesktop, PrivateBus, running, until
-from tray.core.choices import Choice, GoTo, GoToNext, Quit, ShowSummary
+from tray.core.answers import Permit, RequestKey, Verdict
+from tray.core.choices import Choice, GoTo, GoToNext, LookAgain, Quit, Respond, ShowSummary
+from tray.core.click_guard import SETTLE
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
@@ -299,6 +301,41 @@ def test_a_panel_gets_its_answer_though_the_app_is_busy(bus: PrivateBus):
         await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["Session one", "two"])
 
     filled(bus, story)
+
+
+def ask(name: str) -> Item:
+    key = RequestKey("server", name)
+    return Item(name, f"Allow {name}", Respond(key, Permit(Verdict.ONCE)))
+
+
+def test_an_answer_under_which_the_rows_have_just_moved_is_not_taken(bus: PrivateBus):
+    """By a panel that neither asks before it shows the menu nor says that it is open."""
+
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        icon.show(view(ask("two")))
+        menu = await until_menu(desktop, lambda menu: "Allow two" in menu.labels())
+        await until(lambda: "LayoutUpdated" in [name for name, _ in desktop.signals])
+        await desktop.tell_menu(menu.find("Allow two").number, "clicked")
+        assert seen.choices == [LookAgain()]
+        await asyncio.sleep(SETTLE / 1000)
+        await desktop.tell_menu(menu.find("Allow two").number, "clicked")
+        assert seen.choices[1:] == [ask("two").choice]
+
+    with_panel(bus, view(ask("one"), ask("two")), story)
+
+
+def test_in_a_menu_whose_opening_is_known_an_answer_is_taken_at_once(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        icon.show(view(ask("two")))
+        await until_menu(desktop, lambda menu: "Allow one" not in menu.labels())
+        await desktop.about_to_show()
+        icon.show(view(ask("new"), ask("two")))  # does not move an open menu's rows
+        menu = await desktop.menu()
+        assert menu.labels() == ["Go to next", "---", "Allow two", "---", "Quit"]
+        await desktop.click("Allow two")
+        assert seen.choices == [ask("two").choice]
+
+    with_panel(bus, view(ask("one"), ask("two")), story)
 
 
 def test_rows_and_properties_that_are_not_there_are_answered_politely(bus: PrivateBus):

@@ -41,6 +41,7 @@ from tray.core.choices import (
     Surface,
     Unmute,
 )
+from tray.core.click_guard import REFUSED, ClickGuard
 from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, SessionSeen
 from tray.core.fleet import Fleet
 from tray.core.model import Server, Session, SessionKey
@@ -93,6 +94,7 @@ class Actions:
         self._ask = ask
         self._apply = apply
         self._now = now
+        self._guard = ClickGuard()
 
     async def carry_out(self, choice: Deed, surface: Surface) -> Done:
         """Do it; what came of it, once that is known."""
@@ -112,6 +114,8 @@ class Actions:
         match choice:
             case Respond() | RespondInWords() | SendDraft() | ChooseLabel():
                 return await self._answer(choice, surface)
+            case GoToNext() if not self._guard.may_go(surface, self._now()):
+                return Done("Went there already")
             case GoToNext():
                 following = next_in_line(self._board)
                 return Done("Nobody needs you") if following is None else await self._on_session(GoTo(following.key))
@@ -128,6 +132,8 @@ class Actions:
     # ------------------------------------------------------------------ answers
 
     async def _answer(self, choice: AnswerChoice, surface: Surface) -> Done:
+        if not isinstance(choice, ChooseLabel) and not self._guard.may_answer(surface, choice.request, self._now()):
+            return Done(REFUSED, ok=False)
         match choice:
             case Respond(key, answer, seen):
                 return await self._replies.send(key, answer, surface, seen)

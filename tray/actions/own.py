@@ -16,6 +16,7 @@ from tray.core.choices import (
     CopyText,
     Done,
     InstallPlugin,
+    LookAgain,
     OpenSettings,
     OwnChoice,
     RotateToken,
@@ -23,6 +24,7 @@ from tray.core.choices import (
     ServerChoice,
     ShowSummary,
 )
+from tray.core.click_guard import MOVED
 from tray.core.settings import Settings
 from tray.storage.files import write_privately
 from tray.storage.settings_file import template
@@ -60,6 +62,8 @@ class OwnActions:
         match choice:
             case CopyText(text):
                 return await self._going.copy(text)
+            case LookAgain():
+                return Done(MOVED, ok=False)
             case InstallPlugin():
                 return await self._install_plugin()
             case ShowSummary():

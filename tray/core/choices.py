@@ -105,6 +105,10 @@ class CopyText(msgspec.Struct, frozen=True):
     text: str
 
 
+class LookAgain(msgspec.Struct, frozen=True):
+    """I clicked on an answer that had only just come under the pointer."""
+
+
 class InstallPlugin(msgspec.Struct, frozen=True):
     """Install the plugin for OpenCode."""
 
@@ -277,8 +281,9 @@ SessionChoice = (
     | ShowDiff
     | Dismiss
 )
-OwnChoice = CopyText | InstallPlugin | ShowSummary | OpenSettings | RunDoctor | RotateToken
+OwnChoice = CopyText | LookAgain | InstallPlugin | ShowSummary | OpenSettings | RunDoctor | RotateToken
 AnswerChoice = Respond | RespondInWords | ChooseLabel | SendDraft
+ANSWERS = (Respond, RespondInWords, SendDraft)  # of these, what sends an answer
 ServerChoice = (
     StartServer
     | StopServer

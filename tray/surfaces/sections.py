@@ -119,10 +119,11 @@ class Sections:
             return [self._folded(section, view)]
         rows = self._rows(section, 0, lines)
         while True:
-            others = self._further(section, 1, len(rows), view)
-            entries = [Item(section.key, section.name), *self._grouped(rows, view, section.key), *others]
-            if len(entries) <= lines or len(rows) == 1:
-                return entries
+            head, others = Item(section.key, section.name), self._further(section, 1, len(rows), view)
+            for headings in (True, False):  # rows matter more than the names of projects above them
+                entries = [head, *self._grouped(rows, view, section.key, headings=headings), *others]
+                if len(entries) <= lines or len(rows) == 1:
+                    return entries
             rows = rows[: max(1, len(rows) - max(1, len(entries) - lines))]
 
     def _folded(self, section: Section, view: ViewOptions) -> Item:
@@ -157,10 +158,10 @@ class Sections:
 
     # ------------------------------------------------------------------ rows
 
-    def _grouped(self, rows: list[Row], view: ViewOptions, section: str) -> list[Entry]:
+    def _grouped(self, rows: list[Row], view: ViewOptions, section: str, *, headings: bool = True) -> list[Entry]:
         """The rows; in a long section those of one project stand together below its name."""
         names = [self._board.project(row) for row in rows]
-        often = Counter(names) if len(rows) > GROUP_ABOVE else Counter()
+        often = Counter(names) if headings and len(rows) > GROUP_ABOVE else Counter()
         entries: list[Entry] = []
         headed: set[str] = set()
         for row, name in zip(rows, names, strict=True):

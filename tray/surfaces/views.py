@@ -91,10 +91,12 @@ class Views:
 
     def _setup(self, setup: Setup) -> tuple[Entry, ...]:
         """What is still to do before sessions appear, and can be answered."""
-        if setup.plugin_installed is False:
+        servers = self._fleet.servers.values()
+        reports = any(server.connected and server.source is Source.PLUGIN for server in servers)
+        if setup.plugin_installed is False and not reports:
             words = "The OpenCode plugin is not installed. Install it…"
             return (Item("install", words, InstallPlugin()),)
-        without = sum(s.connected and s.source is Source.LOCAL for s in self._fleet.servers.values())
+        without = sum(server.connected and server.source is Source.LOCAL for server in servers)
         if without:
             which = "An OpenCode runs" if without == 1 else f"{without} OpenCodes run"
             return (Item("restart", f"{which} without the plugin: restart to answer from here", RunDoctor()),)

@@ -6,6 +6,8 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
   on a row that a panel still shows from an older menu hits that row or nothing.
 - Texts and check marks change while the menu is open. Rows come and go only while it is closed, so that nothing moves
   under the pointer; a panel that never says "closed" delays that by `LONGEST_OPEN` at most.
+- A panel that asks `AboutToShow` for the menu itself has opened it. Where rows moved though, an answer that is clicked
+  within `SETTLE` is not taken: another one may have come under the pointer.
 - A submenu with a `fill` name holds one placeholder until a panel asks `AboutToShow` for it, or says that it is open.
   The answer to `AboutToShow` waits for the rows, for `LONGEST_WAIT` at most. A panel that shows the submenu without
   asking sees the placeholder for a moment.
@@ -13,6 +15,7 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
@@ -20,7 +23,8 @@ from typing import Any
 import msgspec
 from dbus_fast import Message, Variant
 
-from tray.core.choices import Choice
+from tray.core.choices import ANSWERS, Choice, LookAgain
+from tray.core.click_guard import SETTLE
 from tray.surfaces.backends.dbus_names import MENU, MENU_PATH, text
 from tray.surfaces.icon import png
 from tray.surfaces.menu import ROOT as ROOT_FILL
@@ -52,6 +56,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
     call: Message
     times: int
+    root: bool  # it is about the menu itself
 
 
 class DBusMenu:
@@ -65,9 +70,12 @@ class DBusMenu:
         entries: tuple[Entry, ...],
         choose: Callable[[Choice], None],
         on_opened: Callable[[Opened], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._choose = choose
         self._on_opened = on_opened
+        self._clock = clock  # in s
+        self._moved_at = -SETTLE / 1000  # when rows last moved in a menu that may be open
         self._numbers: dict[Path, int] = {}  # of the rows that are there
         self._next_number = count(ROOT + 1)
         self._nodes = self._build(entries)
@@ -125,6 +133,8 @@ class DBusMenu:
     def take_messages(self) -> list[Message]:
         """The signals that tell a panel all that changed since the last call, and the answers that were held back."""
         messages = []
+        if self._moved and not self._open:
+            self._moved_at = self._clock()
         for number in self._changed_parents():
             self._revision += 1
             messages.append(Message.new_signal(MENU_PATH, MENU, "LayoutUpdated", "ui", [self._revision, number]))
@@ -171,12 +181,14 @@ class DBusMenu:
             self._open = False
             self._catch_up()
         self._report(self._opened.fills | wanted, again=True)
-        self._asked.append(_Asked(call, self._opened.times))
+        self._asked.append(_Asked(call, self._opened.times, ROOT_FILL in wanted))
         return None
 
     def _answer_asked(self, times: int) -> None:
         ready = [asked for asked in self._asked if asked.times <= times]
         self._asked = [asked for asked in self._asked if asked.times > times]
+        if any(asked.root for asked in ready):
+            self._begin()
         self._replies += [self._shown(asked.call) for asked in ready]
 
     def _shown(self, call: Message) -> Message:
@@ -195,10 +207,12 @@ class DBusMenu:
             return False
         if kind == "clicked":
             if node.choice is not None:
-                self._choose(node.choice)
+                moved = isinstance(node.choice, ANSWERS) and self._clock() - self._moved_at < SETTLE / 1000
+                self._choose(LookAgain() if moved else node.choice)
             self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
         elif kind == "opened":
-            self._open |= number == ROOT
+            if number == ROOT:
+                self._begin()
             if node.fill is not None:
                 self._report(self._opened.fills | {node.fill}, again=not node.filled)
         elif kind == "closed" and number == ROOT:
@@ -206,6 +220,11 @@ class DBusMenu:
         elif kind == "closed" and node.fill is not None:
             self._report(self._opened.fills - {node.fill})
         return True
+
+    def _begin(self) -> None:
+        """The menu is open from now on: its rows stay where they are."""
+        self._open = True
+        self._moved_at = -SETTLE / 1000
 
     def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
         """Tell what is open; `again`: even if it is known, since a panel wants the newest rows."""

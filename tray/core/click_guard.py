@@ -1,0 +1,37 @@
+"""A second click in quick succession, which hits whatever has moved under the pointer, answers nothing."""
+
+from __future__ import annotations
+
+from tray.core.answers import RequestKey
+from tray.core.choices import Surface
+
+# ms after an answer in which the same surface answers no other request. Desktops take clicks up to 500 ms apart for a
+# double click, and notification daemons need about as long to close the gap that an answered notification left.
+SETTLE = 1_000
+
+REFUSED = "Nothing was sent: another request was answered here less than a second ago. Look again, then answer"
+MOVED = "Nothing was sent: the menu had changed less than a second ago. Look again, then answer"
+
+
+class ClickGuard:
+    """Remembers the last answer from each surface where a pointer chooses."""
+
+    def __init__(self) -> None:
+        self._answered: dict[Surface, tuple[RequestKey, int]] = {}
+        self._went: dict[Surface, int] = {}
+
+    def may_answer(self, surface: Surface, request: RequestKey, at: int) -> bool:
+        """Whether an answer to this request can be meant. What is typed always is. A refused click counts as well."""
+        if surface is Surface.COMMAND:
+            return True
+        last, when = self._answered.get(surface, (request, 0))
+        if last != request and 0 <= at - when < SETTLE:
+            self._answered[surface] = last, at
+            return False
+        self._answered[surface] = request, at
+        return True
+
+    def may_go(self, surface: Surface, at: int) -> bool:
+        """Whether *Go to next* can be meant, and is not the second click of a double click on the icon."""
+        before, self._went[surface] = self._went.get(surface, 0), at
+        return surface is Surface.COMMAND or not 0 <= at - before < SETTLE
