@@ -1,0 +1,178 @@
+"""What a fleet costs the whole desktop while the menu is closed: the tray, the panel and the session bus together.
+
+Run on Linux with Xvfb and an Xfce panel: `python tests/benchmarks/desktop.py [--seconds 15] [--checkout NAME=FOLDER]`.
+Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn for
+each load; without any, the installed program is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop")]
+
+from desk import Desk  # noqa: E402
+
+from fake_desktop import PrivateBus  # noqa: E402
+from fakes import FakePlugin, connection  # noqa: E402
+from tray_process import Home  # noqa: E402
+
+TOKEN = "benchmark"
+LOADS = ((20, 10, 0), (1, 200, 50), (20, 10, 200), (50, 20, 1000))  # servers, sessions of each, events/s of all
+GOALS = ("0.1 %", "3.5 %", "4 %", "10 %")  # of a core
+WARM_UP = 6.0  # s
+DELTAS = 24  # in a turn, beside six other events
+PARTS = ("tray", "panel", "bus")
+
+
+def fleet_snapshot(server: int, sessions: int) -> dict:
+    return {
+        "type": "snapshot",
+        "sessions": [
+            {
+                "id": f"ses_{server}_{number}",
+                "title": f"Session {number} of server {server}",
+                "directory": f"/home/dev/project-{server}",
+                "model": {"id": "fake-1", "providerID": "fake"},
+                "time": {"created": 1_795_000_000_000, "updated": 1_795_000_000_000 + number},
+            }
+            for number in range(sessions)
+        ],
+        "status": {},
+        "permissions": [],
+        "questions": [],
+        "todos": {},
+    }
+
+
+def events(server: int, sessions: int) -> Iterator[tuple[str, dict]]:
+    """A turn of one session after the other: it begins, runs a tool, writes, and ends."""
+    for turn in itertools.count():
+        name = f"ses_{server}_{turn * 7 % sessions}"
+        message = {"id": f"msg_{turn:08}", "sessionID": name, "role": "assistant", "providerID": "fake"}
+        tool = {"id": f"prt_{turn}", "messageID": message["id"], "sessionID": name, "type": "tool", "tool": "bash"}
+        tokens = {"input": 1000, "output": 50, "reasoning": 0, "cache": {"read": 10, "write": 0}}
+        yield "session.status", {"sessionID": name, "status": {"type": "busy"}}
+        yield "message.updated", {"info": {**message, "time": {"created": turn}}}
+        for _ in range(DELTAS):
+            yield "message.part.delta", {"sessionID": name, "messageID": message["id"], "delta": "some text "}
+        yield "message.part.updated", {"part": {**tool, "state": {"status": "running", "input": {}}}}
+        yield "message.part.updated", {"part": {**tool, "state": {"status": "completed", "input": {}}}}
+        done = {"finish": "stop", "tokens": tokens, "cost": 0.01, "time": {"created": turn, "completed": turn + 1}}
+        yield "message.updated", {"info": {**message, **done}}
+        yield "session.status", {"sessionID": name, "status": {"type": "idle"}}
+
+
+async def speak(links: list[FakePlugin], sessions: int, rate: int, seconds: float) -> None:
+    """So many events a second over all links, for so long."""
+    streams = [events(number, sessions) for number in range(len(links))]
+    loop = asyncio.get_running_loop()
+    begun, sent = loop.time(), 0
+    while (passed := loop.time() - begun) < seconds:
+        for _ in range(int(passed * rate) - sent):
+            kind, properties = next(streams[sent % len(links)])
+            await links[sent % len(links)].event(kind, **properties)
+            sent += 1
+        await asyncio.sleep(0.01)
+
+
+class Desktop:
+    """A panel, and one checkout's tray on it."""
+
+    def __init__(self, folder: Path, checkout: str) -> None:
+        self.bus = PrivateBus(folder)
+        self.bus.start()
+        self.desk = Desk(folder, self.bus)
+        self.desk.start()
+        self.desk.start_panel()
+        (folder / "tray").mkdir()
+        self.home = Home(folder / "tray")
+        self.home.environment = {**self.desk.environment, **self.home.environment, "OPENCODE_MONITOR_TOKEN": TOKEN}
+        if checkout:
+            self.home.environment["PYTHONPATH"] = checkout
+        tray = self.home.tray("--no-notify", headless=False)
+        panels = [p for p in psutil.process_iter(["exe", "environ"]) if self._is_panel(p)]
+        buses = [p for p in psutil.process_iter(["name", "cmdline"]) if self._is_bus(p, folder)]
+        self.parts = {"tray": [psutil.Process(tray.pid)], "panel": panels, "bus": buses}
+
+    def _is_panel(self, process: psutil.Process) -> bool:
+        environment = process.info["environ"] or {}
+        return environment.get("HOME") == self.desk.environment["HOME"] and "panel" in (process.info["exe"] or "")
+
+    @staticmethod
+    def _is_bus(process: psutil.Process, folder: Path) -> bool:
+        words = process.info["cmdline"] or []
+        return process.info["name"] == "dbus-daemon" and any(str(folder) in word for word in words)
+
+    def used(self) -> dict[str, float]:
+        """Seconds of CPU of each part so far."""
+        return {part: sum(_cpu(process) for process in self.parts[part]) for part in PARTS}
+
+    def stop(self) -> None:
+        self.home.stop()
+        self.desk.stop()
+        self.bus.stop()
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@contextmanager
+def desktop(checkout: str) -> Iterator[Desktop]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        made = Desktop(Path(folder), checkout)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+async def measure(at: Desktop, servers: int, sessions: int, rate: int, seconds: float) -> dict[str, float]:
+    """Share of a core that each part uses under this load."""
+    async with AsyncExitStack() as stack:
+        links = []
+        for number in range(servers):
+            link = await stack.enter_async_context(connection(f"http://127.0.0.1:{at.home.port}/"))
+            directory = f"/home/dev/project-{number}"
+            await link.authenticate(TOKEN, instance=f"bench-{number}", serverName=f"p{number}", directory=directory)
+            await link.send(fleet_snapshot(number, sessions))
+            link.answer_pings()
+            links.append(link)
+        await speak(links, sessions, rate, WARM_UP)
+        before = at.used()
+        await speak(links, sessions, rate, seconds)
+        after = at.used()
+        return {part: (after[part] - before[part]) / seconds for part in PARTS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15, help="of each load (default 15)")
+    parser.add_argument("--checkout", action="append", default=[], metavar="NAME=FOLDER")
+    options = parser.parse_args()
+    checkouts = dict(pair.split("=", 1) for pair in options.checkout) or {"installed": os.environ.get("PYTHONPATH", "")}
+    print(f"{'load':22}{'program':12}{'tray':>8}{'panel':>8}{'bus':>8}{'all':>8}   goal", flush=True)
+    for (servers, sessions, rate), goal in zip(LOADS, GOALS, strict=True):
+        for name, folder in checkouts.items():
+            with desktop(folder) as at:
+                shares = asyncio.run(measure(at, servers, sessions, rate, options.seconds))
+            cells = "".join(f"{shares[part]:8.1%}" for part in PARTS)
+            load = f"{servers}x{sessions} at {rate}/s"
+            print(f"{load:22}{name:12}{cells}{sum(shares.values()):8.1%}   {goal}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
