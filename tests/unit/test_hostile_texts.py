@@ -13,7 +13,7 @@ from tray.core.fleet import Fleet
 from tray.core.model import Option, Question, Request, RequestKind
 from tray.core.text import shorten, width
 from tray.surfaces.menu import walk
-from tray.surfaces.notifications import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, body_text, toast_of
+from tray.surfaces.toasts import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, body_text, toast_of
 from tray.surfaces.views import Look, Views
 
 TEXTS = 10_000

@@ -15,7 +15,7 @@ from tray.core.choices import GoTo, Respond
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionFailed, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey
-from tray.surfaces.notifications import Toast, toast_of
+from tray.surfaces.toasts import Toast, toast_of
 
 S = SERVER.id
 GO = GoTo(SessionKey(S, "a"))

@@ -11,43 +11,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from desktop_notifier import Button, DesktopNotifier, Icon, ReplyField, Urgency
 
-from tray.core.alerts import Alert, Reason
-from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.choices import Choice, GoTo, Respond
-from tray.core.model import Request, RequestKind
-from tray.core.text import clean, is_shown_whole, shorten, width
+from tray.core.alerts import Alert
+from tray.core.choices import Choice
+from tray.core.text import shorten
+from tray.surfaces.toasts import BUTTONS, TITLE_COLUMNS, Toast, body_text, toast_of
 from tray.system import notification_daemon
 
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0  # s; a stopped daemon would let a send wait for ever
-TITLE_COLUMNS = 60  # Windows raises above 64 characters
 SAID = None  # the key of what is no session's
-BODY_COLUMNS = 200  # Windows raises above 256 characters
-BODY_LINES = 3
-BUTTONS = 4  # more do not fit beside each other on any desktop
-BUTTON_COLUMNS = 24
-
-
-class ToastButton(msgspec.Struct, frozen=True):
-    """A button, and what it chooses. It hangs on its own toast: a stale one chooses nothing but what it always did."""
-
-    label: str
-    choice: Choice
-
-
-class Toast(msgspec.Struct, frozen=True):
-    """What is shown: plain text, not yet escaped or cut."""
-
-    title: str
-    body: str
-    urgent: bool = False
-    click: Choice | None = None
-    buttons: tuple[ToastButton, ...] = ()
-    field: Callable[[str], Choice] | None = None  # what a text typed into it chooses, where the platform has one
 
 
 class Notifications:
@@ -193,57 +168,3 @@ class Notifications:
         if not self._complained:
             log.warning(problem)
         self._complained = True
-
-
-def toast_of(alert: Alert) -> Toast:
-    """The toast of an alert: a click goes to the session, the buttons answer what can be answered in so few words."""
-    go = GoTo(alert.session)
-    urgent = alert.reason is not Reason.FINISHED
-    if alert.request is None:
-        return Toast(alert.title, alert.body, urgent=urgent, click=go)
-    review = (ToastButton("Review…", go),)
-    answers = _answers(alert, alert.request) if alert.answerable and fits(alert.body) else None
-    if answers is None:
-        return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=review)
-    field = _field(alert, alert.request)
-    return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=answers or review, field=field)
-
-
-def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
-    """The buttons that answer; None where so few and so short ones cannot. Never "always": that is a menu's matter."""
-    key = RequestKey(alert.session.server, request.id)
-    if request.kind is RequestKind.PERMISSION:
-        if not request.whole or not is_shown_whole(request.detail):
-            return None
-        return (
-            ToastButton("Allow once", Respond(key, Permit(Verdict.ONCE), request)),
-            ToastButton("Reject", Respond(key, Permit(Verdict.REJECT), request)),
-        )
-    if len(request.questions) != 1 or request.questions[0].multiple or not request.whole:
-        return None
-    labels = [option.label for option in request.questions[0].options]
-    if (
-        not is_shown_whole(request.detail)
-        or len(labels) > BUTTONS
-        or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels)
-    ):
-        return None
-    return tuple(ToastButton(clean(label), Respond(key, Reply(((label,),)), request)) for label in labels)
-
-
-def _field(alert: Alert, request: Request) -> Callable[[str], Choice] | None:
-    if request.kind is not RequestKind.QUESTION or not request.questions[0].custom:
-        return None
-    key = RequestKey(alert.session.server, request.id)
-    return lambda text: Respond(key, Reply(((text,),)), request)
-
-
-def body_text(body: str) -> str:
-    """At most three clean lines."""
-    return "\n".join(shorten(line, BODY_COLUMNS) for line in body.splitlines()[:BODY_LINES])
-
-
-def fits(body: str) -> bool:
-    """Whether `body_text` leaves nothing of it out."""
-    lines = body.splitlines()
-    return len(lines) <= BODY_LINES and all(width(line) <= BODY_COLUMNS for line in lines)
