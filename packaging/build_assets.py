@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes what `assets/` holds of built files: the application's icon as PNG, and the sounds.
+"""Makes what `assets/` holds of built files: the application's icon, the notifications' pictures, the sounds.
 
 Run it in an environment that has the project installed, after changing the icon or a sound.
 """
@@ -23,6 +23,13 @@ SOUNDS = {  # reason -> notes: frequency in Hz, start and length in s
     "error": ((311.1, 0.0, 0.2), (233.1, 0.13, 0.26)),
     "finished": ((784.0, 0.0, 0.16), (523.3, 0.1, 0.28)),
 }
+PICTURES = {  # reason -> the state whose picture a notification has
+    "permission": Status.WAITING_FOR_PERMISSION,
+    "question": Status.WAITING_FOR_ANSWER,
+    "error": Status.ERROR,
+    "finished": Status.COMPLETED,
+}
+PICTURE_SIZE = 128  # px; notification daemons show 32 to 64, at twice the scale 128
 LOUDNESS = 0.28  # of full scale: a cue, not an alarm
 
 
@@ -45,6 +52,10 @@ def sound(notes: tuple[tuple[float, float, float], ...]) -> bytes:
 def main() -> None:
     """Write every built file."""
     draw(IconView(Status.BUSY), 256).save(ASSETS / "opencode-tray.png", optimize=True)
+    (ASSETS / "toasts").mkdir(exist_ok=True)
+    for reason, status in PICTURES.items():
+        picture = draw(IconView(status), PICTURE_SIZE)
+        picture.save(ASSETS / "toasts" / f"{reason}.png", optimize=True)
     for reason, notes in SOUNDS.items():
         with wave.open(str(ASSETS / "sounds" / f"{reason}.wav"), "wb") as file:
             file.setnchannels(1)

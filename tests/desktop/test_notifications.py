@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,7 +53,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 def shown(desktop: FakeDesktop) -> list[tuple[str, str]]:
-    return [(note[3], note[4]) for note in desktop.notes.values()]
+    """Title without the reason, and body."""
+    return [(note[3].removeprefix("Permission · "), note[4]) for note in desktop.notes.values()]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,28 @@ def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
 
             await until(pressed)
             assert set(made.chosen) == {GoTo(TWO)}
+        await desktop.stop()
+
+    run(test())
+
+
+def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            for number, reason in enumerate(Reason):
+                session = SessionKey("server", f"ses_{number}")
+                made.notifications.show(Alert(session, reason, reason.value, "project — Work", "words", 0))
+            made.notifications.say("Copying", "Copied")
+            await until(lambda: len(desktop.notes) == 5)
+            told = [(note[3], Path(note[2]).name, note[6]["urgency"], note[7]) for note in desktop.notes.values()]
+            assert told == [
+                ("Permission · project — Work", "permission.png", 2, 0),
+                ("Question · project — Work", "question.png", 1, 0),
+                ("Failed · project — Work", "error.png", 1, -1),
+                ("Finished · project — Work", "finished.png", 1, -1),
+                ("Copying", "", 1, -1),
+            ]
         await desktop.stop()
 
     run(test())

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from PIL import Image
 
 from replay import SERVER
-from tray.core.alerts import AlertRules, wanted_alert
+from tray.core.alerts import AlertRules, Reason, wanted_alert
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.board import Board
 from tray.core.choices import GoTo, Respond
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionFailed, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey
+from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey, Status
+from tray.surfaces.icon import draw
 from tray.surfaces.toasts import Toast, toast_of
+from tray.surfaces.view import IconView
+from tray.system import resources
 
 S = SERVER.id
 GO = GoTo(SessionKey(S, "a"))
@@ -106,3 +110,30 @@ def test_on_a_link_that_only_watches_there_is_no_answer() -> None:
 def test_an_error_asks_nothing() -> None:
     shown = toast(None)
     assert (shown.buttons, shown.field, shown.click) == ((), None, GO)
+
+
+def test_the_first_word_says_why_a_person_is_told() -> None:
+    titles = [toast(asked).title for asked in (PERMISSION, question(COLOUR), None)]
+    assert titles == ["Permission · project — Work", "Question · project — Work", "Failed · project — Work"]
+
+
+def test_only_a_permission_breaks_a_do_not_disturb_and_whoever_waits_stays_on_the_screen() -> None:
+    shown = [toast(asked) for asked in (PERMISSION, question(COLOUR), None)]
+    assert [(one.urgent, one.lasts) for one in shown] == [(True, True), (False, True), (False, False)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (Reason.PERMISSION, Status.WAITING_FOR_PERMISSION),
+        (Reason.QUESTION, Status.WAITING_FOR_ANSWER),
+        (Reason.ERROR, Status.ERROR),
+        (Reason.FINISHED, Status.COMPLETED),
+    ],
+)
+def test_each_reason_has_the_picture_of_its_state(reason: Reason, status: Status) -> None:
+    """packaging/build_assets.py draws them; they come with the wheel."""
+    file = resources.picture(reason.value)
+    assert file is not None
+    with Image.open(file) as picture:
+        assert picture.tobytes() == draw(IconView(status), picture.width).tobytes()

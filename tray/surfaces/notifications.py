@@ -17,11 +17,12 @@ from tray.core.alerts import Alert
 from tray.core.choices import Choice
 from tray.core.text import shorten
 from tray.surfaces.toasts import BUTTONS, TITLE_COLUMNS, Toast, body_text, toast_of
-from tray.system import notification_daemon
+from tray.system import notification_daemon, resources
 
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 5.0  # s; a stopped daemon would let a send wait for ever
+UNTIL_WITHDRAWN = 0  # s; in the Desktop Notifications Specification 0 is never, and -1 is as the daemon likes
 SAID = None  # the key of what is no session's
 
 
@@ -124,6 +125,8 @@ class Notifications:
             title,
             body,
             urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
+            icon=_picture(toast),
+            timeout=UNTIL_WITHDRAWN if toast.lasts else -1,
             on_dispatched=lambda: taken.append(True),
             on_clicked=None if click is None else partial(choose, click),
             buttons=buttons,
@@ -168,3 +171,9 @@ class Notifications:
         if not self._complained:
             log.warning(problem)
         self._complained = True
+
+
+def _picture(toast: Toast) -> Icon | None:
+    """The state's own picture, or None for the application's icon."""
+    path = resources.picture(toast.reason.value) if toast.reason is not None else None
+    return Icon(path=path) if path is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
@@ -19,6 +20,14 @@ BUTTONS = 4  # more do not fit beside each other on any desktop
 BUTTON_COLUMNS = 24
 
 
+_WORDS = {
+    Reason.PERMISSION: "Permission",
+    Reason.QUESTION: "Question",
+    Reason.ERROR: "Failed",
+    Reason.FINISHED: "Finished",
+}
+
+
 class ToastButton(msgspec.Struct, frozen=True):
     """A button, and what it chooses. It hangs on its own toast: a stale one chooses nothing but what it always did."""
 
@@ -31,24 +40,37 @@ class Toast(msgspec.Struct, frozen=True):
 
     title: str
     body: str
-    urgent: bool = False
+    reason: Reason | None = None  # None: it says what was done
     click: Choice | None = None
     buttons: tuple[ToastButton, ...] = ()
     field: Callable[[str], Choice] | None = None  # what a text typed into it chooses, where the platform has one
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may break a do-not-disturb.
+
+        Only a permission: somebody has to look at what the agent is about to do. A question can wait for the end of
+        the person's quiet, and an error has happened already.
+        """
+        return self.reason is Reason.PERMISSION
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it stays until it is withdrawn: somebody is waited for."""
+        return self.reason is not None and self.reason.is_request
 
 
 def toast_of(alert: Alert) -> Toast:
     """The toast of an alert: a click goes to the session, the buttons answer what can be answered in so few words."""
     go = GoTo(alert.session)
-    urgent = alert.reason is not Reason.FINISHED
+    toast = Toast(f"{_WORDS[alert.reason]} · {alert.title}", alert.body, alert.reason, click=go)
     if alert.request is None:
-        return Toast(alert.title, alert.body, urgent=urgent, click=go)
+        return toast
     review = (ToastButton("Review…", go),)
     answers = _answers(alert, alert.request) if alert.answerable and fits(alert.body) else None
     if answers is None:
-        return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=review)
-    field = _field(alert, alert.request)
-    return Toast(alert.title, alert.body, urgent=urgent, click=go, buttons=answers or review, field=field)
+        return replace(toast, buttons=review)
+    return replace(toast, buttons=answers or review, field=_field(alert, alert.request))
 
 
 def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:

@@ -24,6 +24,12 @@ def app_icon() -> Path | None:
     return icon if icon.exists() else None
 
 
+def picture(reason: str) -> Path | None:
+    """The picture for a notification's reason, or None if it is missing."""
+    file = _found(f"assets/toasts/{reason}.png")
+    return file if file.exists() else None
+
+
 def cue(reason: str) -> Path:
     """The sound for a notification's reason."""
     return _found(f"assets/sounds/{reason}.wav")
