@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from desktop_notifier import DesktopNotifier, Notification
 
 from fake_desktop import FakeDesktop, PrivateBus, until
 from tray.core.alerts import Alert, Reason
@@ -31,9 +32,16 @@ def alert(session: SessionKey = ONE, body: str = "bash: ls", title: str = "proje
 class Lane:
     """Notifications at work, and the clicks that came back."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[..., Any]) -> None:
         self.chosen: list[Choice] = []
-        self.notifications = Notifications("OpenCode Tray", None, self.chosen.append)
+        self.unshown: list[tuple[str, str]] = []
+        self.notifications = Notifications(
+            "OpenCode Tray",
+            None,
+            self.chosen.append,
+            on_unshown=lambda *words: self.unshown.append(words),
+            connect=connect,
+        )
         self.task = asyncio.create_task(self.notifications.run())
 
     async def end(self) -> None:
@@ -42,8 +50,8 @@ class Lane:
 
 
 @asynccontextmanager
-async def lane() -> AsyncIterator[Lane]:
-    made = Lane()
+async def lane(connect: Callable[..., Any] = DesktopNotifier) -> AsyncIterator[Lane]:
+    made = Lane(connect)
     yield made
     await made.end()
 
@@ -171,6 +179,63 @@ def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_
             await until(pressed)
             reject = Respond(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
             assert set(made.chosen) == {reject}
+        await desktop.stop()
+
+    run(test())
+
+
+class ForgetfulNotifier:
+    """What is used of desktop-notifier on Windows: of a toast that it has put away it keeps the id alone."""
+
+    def __init__(self, **_: object) -> None:
+        self.sent: list[Notification] = []
+        self.on_clicked: Callable[[str], object] = lambda _: None
+        self.on_button_pressed: Callable[[str, str], object] = lambda *_: None
+        self.on_replied: Callable[[str, str], object] = lambda *_: None
+
+    async def send_notification(self, notification: Notification) -> None:
+        self.sent.append(notification)
+        assert notification.on_dispatched is not None
+        notification.on_dispatched()
+
+    async def clear(self, identifier: str) -> None:
+        pass
+
+
+def test_a_button_answers_though_the_desktop_has_put_the_toast_away(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        notifier = ForgetfulNotifier()
+        async with lane(lambda **_: notifier) as made:
+            made.notifications.show(permission("per_1"))
+            await until(lambda: notifier.sent)
+            (toast,) = notifier.sent
+            notifier.on_button_pressed("of another program", "0")
+            for _ in range(2):
+                notifier.on_button_pressed(toast.identifier, toast.buttons[0].identifier)
+            once = Respond(RequestKey(ONE.server, "per_1"), Permit(Verdict.ONCE), asked("per_1"))
+            assert made.chosen == [once]
+        await desktop.stop()
+
+    run(test())
+
+
+def test_where_notifications_cannot_be_shown_it_is_said_once_and_their_words_are_handed_on(
+    bus: PrivateBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError("Class not registered")
+
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane(refuse) as made:
+            for number in range(3):
+                made.notifications.show(alert(body=f"ask {number}"))
+                await until(lambda: len(made.unshown) == number + 1)  # noqa: B023  # waited for at once
+        assert made.unshown[0] == ("Permission · project — Work", "ask 0")
+        assert [record.getMessage() for record in caplog.records] == [
+            "notifications cannot be shown here: Class not registered"
+        ]
         await desktop.stop()
 
     run(test())

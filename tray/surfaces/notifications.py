@@ -6,17 +6,18 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from desktop_notifier import Button, DesktopNotifier, Icon, ReplyField, Urgency
+import msgspec
+from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyField, Urgency
 
 from tray.core.alerts import Alert
 from tray.core.choices import Choice
 from tray.core.text import shorten
-from tray.surfaces.toasts import BUTTONS, TITLE_COLUMNS, Toast, body_text, toast_of
+from tray.surfaces.toasts import TITLE_COLUMNS, Toast, body_text, toast_of
 from tray.system import notification_daemon, resources
 
 log = logging.getLogger(__name__)
@@ -26,15 +27,33 @@ UNTIL_WITHDRAWN = 0  # s; in the Desktop Notifications Specification 0 is never,
 SAID = None  # the key of what is no session's
 
 
+class _Live(msgspec.Struct, frozen=True):
+    """A toast on the screen, and the notifier's own id of it."""
+
+    identifier: str
+    toast: Toast
+
+
 class Notifications:
     """A first-in-first-out lane to the desktop. `on_choice` is called on the loop with what a toast was clicked for."""
 
-    def __init__(self, app_name: str, icon: Path | None, on_choice: Callable[[Choice], None]) -> None:
+    def __init__(
+        self,
+        app_name: str,
+        icon: Path | None,
+        on_choice: Callable[[Choice], None],
+        *,
+        on_unshown: Callable[[str, str], object] | None = None,
+        connect: Callable[..., DesktopNotifier] = DesktopNotifier,
+    ) -> None:
+        """`on_unshown` is given title and text of what the desktop did not take. `connect` opens the way to it."""
         self._app_name = app_name
         self._icon = Icon(path=icon) if icon is not None else None
         self._on_choice = on_choice
+        self._on_unshown = on_unshown
+        self._connect = connect
         self._notifier: DesktopNotifier | None = None
-        self._live: dict[str | None, str] = {}  # toast key -> the notifier's own id
+        self._live: dict[str | None, _Live] = {}  # by the toast's key
         self._wanted: dict[str | None, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
         self._wake = asyncio.Event()
         self._ending = False
@@ -99,7 +118,7 @@ class Notifications:
         title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
         daemon = await notification_daemon.find()
         if daemon is None:
-            self._complain("no notification daemon answers; notifications are not shown")
+            self._not_shown(title, body, "no notification daemon answers; notifications are not shown")
             return
         if daemon.reads_markup:
             body = escape(body, quote=False)
@@ -109,43 +128,79 @@ class Notifications:
                 return
             await self._drop_notifier()
         if not await notification_daemon.show_without_clicks(title, body):
-            self._complain("the notification daemon does not take notifications")
+            self._not_shown(title, body, "the notification daemon does not take notifications")
 
     async def _send(self, key: str | None, toast: Toast, title: str, body: str) -> bool:
-        taken: list[bool] = []
-        if self._notifier is None:
-            self._notifier = DesktopNotifier(app_name=self._app_name, app_icon=self._icon)
-        if sys.platform == "darwin" and not await self._notifier.has_authorisation():
+        notifier = self._open_notifier()
+        if notifier is None or (sys.platform == "darwin" and not await notifier.has_authorisation()):
             return False
-        choose, click, field = self._on_choice, toast.click, toast.field
-        buttons = [
-            Button(title=button.label, on_pressed=partial(choose, button.choice)) for button in toast.buttons[:BUTTONS]
-        ]
-        sending = self._notifier.send(
+        taken: list[bool] = []
+        notification = Notification(
             title,
             body,
             urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
             icon=_picture(toast),
             timeout=UNTIL_WITHDRAWN if toast.lasts else -1,
             on_dispatched=lambda: taken.append(True),
-            on_clicked=None if click is None else partial(choose, click),
-            buttons=buttons,
-            reply_field=None if field is None else ReplyField(on_replied=lambda text: choose(field(text))),
+            buttons=tuple(Button(button.label, identifier=str(place)) for place, button in enumerate(toast.buttons)),
+            reply_field=None if toast.field is None else ReplyField(),
         )
-        try:
-            identifier = await asyncio.wait_for(sending, SEND_TIMEOUT)
-        except asyncio.TimeoutError:
-            return False
-        if taken:
-            self._live[key] = identifier
+        live = self._live[key] = _Live(notification.identifier, toast)  # before: a click may come while it is sent
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(notifier.send_notification(notification), SEND_TIMEOUT)
+        if not taken and self._live.get(key) is live:
+            del self._live[key]
         return bool(taken)
 
+    def _open_notifier(self) -> DesktopNotifier | None:
+        """The way to the desktop; None, and a word in the log, where there is none.
+
+        What a person does reaches its handlers with the toast's id, also when the desktop has put the toast away in
+        the meantime, as Windows does after five seconds; handlers of the toast itself are forgotten then.
+        """
+        if self._notifier is None:
+            try:
+                notifier = self._connect(app_name=self._app_name, app_icon=self._icon)
+            except Exception as error:  # noqa: BLE001  # no such service, not registered, forbidden: by the platform
+                self._complain(f"notifications cannot be shown here: {error}")
+                return None
+            notifier.on_clicked = self._clicked
+            notifier.on_button_pressed = self._pressed
+            notifier.on_replied = self._replied
+            self._notifier = notifier
+        return self._notifier
+
+    # What a stale or foreign id names is not live, and chooses nothing. So does a second click.
+
+    def _clicked(self, identifier: str) -> None:
+        toast = self._used(identifier)
+        if toast is not None and toast.click is not None:
+            self._on_choice(toast.click)
+
+    def _pressed(self, identifier: str, button: str) -> None:
+        toast = self._used(identifier)
+        if toast is not None:
+            self._on_choice(toast.buttons[int(button)].choice)
+
+    def _replied(self, identifier: str, text: str) -> None:
+        toast = self._used(identifier)
+        if toast is not None and toast.field is not None:
+            self._on_choice(toast.field(text))
+
+    def _used(self, identifier: str) -> Toast | None:
+        """The toast with this id; the desktop closes it as it is clicked."""
+        for key, live in self._live.items():
+            if live.identifier == identifier:
+                del self._live[key]
+                return live.toast
+        return None
+
     async def _clear(self, key: str | None) -> None:
-        identifier = self._live.pop(key, None)
-        if identifier is None or self._notifier is None:
+        live = self._live.pop(key, None)
+        if live is None or self._notifier is None:
             return
         try:
-            await asyncio.wait_for(self._notifier.clear(identifier), SEND_TIMEOUT)
+            await asyncio.wait_for(self._notifier.clear(live.identifier), SEND_TIMEOUT)
         except KeyError:
             pass  # closed by the person already
         except Exception as error:  # noqa: BLE001  # the daemon is gone, and with it the toast
@@ -166,6 +221,11 @@ class Notifications:
         bus, self._notifier = self._bus, None
         if bus is not None:
             await notification_daemon.hang_up(bus)
+
+    def _not_shown(self, title: str, body: str, problem: str) -> None:
+        self._complain(problem)
+        if self._on_unshown is not None:
+            self._on_unshown(title, body)
 
     def _complain(self, problem: str) -> None:
         if not self._complained:
