@@ -210,9 +210,17 @@ class FakeDesktop:
         await self._ask(self.items[-1], "/StatusNotifierItem", ITEM, member, "ii", 0, 0)
 
     async def press(self, note: int, action: str) -> None:
-        """Press a notification's button."""
+        """Press a notification's button, which closes it; also one that is closed already, as a late click does."""
         body: list[Any] = [note, action]
         await self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "ActionInvoked", "us", body))
+        if note in self.notes:
+            await self.close(note)
+
+    async def close(self, note: int) -> None:
+        """Close a notification as a person does."""
+        self.notes.pop(note, None)
+        body = [note, 2]
+        await self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "NotificationClosed", "uu", body))
 
     async def _ask_menu(self, member: str, signature: str, *body: Any) -> list[Any]:
         return await self._ask(self.items[-1], "/MenuBar", MENU, member, signature, *body)

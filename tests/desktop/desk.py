@@ -28,6 +28,12 @@ XFCONFD, NOTIFYD = f"{LIBRARIES}/xfconf/xfconfd", f"{LIBRARIES}/notifyd/xfce4-no
 PROGRAMS = ("Xvfb", "xdotool", "xwininfo", "xsetroot", "dbus-daemon", "gdbus", "xfce4-panel", XFCONFD, "import")
 WATCHER, SETTINGS, NOTIFICATIONS = "org.kde.StatusNotifierWatcher", "org.xfce.Xfconf", "org.freedesktop.Notifications"
 
+DAEMONS = {
+    "xfce4-notifyd": NOTIFYD,
+    "mate-notification-daemon": "/usr/lib/mate-notification-daemon/mate-notification-daemon",
+    "notification-daemon": "/usr/lib/notification-daemon/notification-daemon",
+}
+
 DUNST_RULES = """[global]
     mouse_left_click = do_action
     origin = top-right
@@ -187,11 +193,11 @@ class Desk:
         self.spawn("trayer", ["trayer", *place])
 
     def start_notifications(self, daemon: str = "xfce4-notifyd") -> None:
-        """Xfce's notification daemon, or dunst, whose notifications can be clicked and read back."""
+        """Xfce's notification daemon; dunst, whose notifications can be clicked and read back; or another one."""
         rules = self._folder / "dunstrc"
         rules.write_text(DUNST_RULES)
-        command = {"xfce4-notifyd": [NOTIFYD], "dunst": ["dunst", "-conf", str(rules)]}[daemon]
-        self.spawn(daemon, command)
+        commands = {"dunst": ["dunst", "-conf", str(rules)], "lxqt-notificationd": ["lxqt-notificationd"]}
+        self.spawn(daemon, commands.get(daemon) or [DAEMONS[daemon]])
         until(lambda: self.on_bus(NOTIFICATIONS), "the notification daemon")
 
     def toast(self, what: str = "a notification") -> Window:

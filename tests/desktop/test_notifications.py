@@ -22,6 +22,7 @@ from tray.system import notification_daemon
 
 pytestmark = pytest.mark.desktop
 
+AWHILE = 5.0  # s that a person takes who reads first
 ONE, TWO = SessionKey("server", "ses_1"), SessionKey("server", "ses_2")
 
 
@@ -35,12 +36,14 @@ class Lane:
     def __init__(self, connect: Callable[..., Any]) -> None:
         self.chosen: list[Choice] = []
         self.unshown: list[tuple[str, str]] = []
+        self.now = 0.0  # s
         self.notifications = Notifications(
             "OpenCode Tray",
             None,
             self.chosen.append,
             on_unshown=lambda *words: self.unshown.append(words),
             connect=connect,
+            clock=lambda: self.now,
         )
         self.task = asyncio.create_task(self.notifications.run())
 
@@ -112,15 +115,11 @@ def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
         async with lane() as made:
             made.notifications.show(alert(ONE, "one"))
             made.notifications.show(alert(TWO, "two"))
-            await until(lambda: len(desktop.notes) == 2)
+            await until(lambda: made.notifications.count == 2)
             _, second = desktop.notes
-
-            async def pressed() -> bool:  # again, as the first may come before the sender knows its toast's number
-                await desktop.press(second, "default")
-                return bool(made.chosen)
-
-            await until(pressed)
-            assert set(made.chosen) == {GoTo(TWO)}
+            await desktop.press(second, "default")
+            await until(lambda: made.chosen)
+            assert made.chosen == [GoTo(TWO)]
         await desktop.stop()
 
     run(test())
@@ -148,14 +147,14 @@ def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: Priva
     run(test())
 
 
-def asked(name: str) -> Request:
-    return Request(name, ONE.session, RequestKind.PERMISSION, "bash", f"echo {name}", asked_at=1)
+def asked(name: str, session: SessionKey = ONE) -> Request:
+    return Request(name, session.session, RequestKind.PERMISSION, "bash", f"echo {name}", asked_at=1)
 
 
-def permission(name: str) -> Alert:
-    request = asked(name)
+def permission(name: str, session: SessionKey = ONE) -> Alert:
+    request = asked(name, session)
     body = f"bash: {request.detail}"
-    return Alert(ONE, Reason.PERMISSION, f"request {name}", "project — Work", body, 0, request, answerable=True)
+    return Alert(session, Reason.PERMISSION, f"request {name}", "project — Work", body, 0, request, answerable=True)
 
 
 def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_nothing(bus: PrivateBus) -> None:
@@ -163,22 +162,96 @@ def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_
         desktop = await FakeDesktop(bus.address).start(panel=False)
         async with lane() as made:
             made.notifications.show(permission("per_1"))
-            await until(lambda: desktop.notes)
-            ((old, note),) = desktop.notes.items()
-            buttons = dict(zip(note[5][1::2], note[5][::2], strict=True))  # label -> the key that is sent back
+            await until(lambda: made.notifications.count == 1)
+            ((old, _),) = desktop.notes.items()
+            before = buttons(desktop, old)
             made.notifications.show(permission("per_2"))
-            await until(lambda: desktop.notes and old not in desktop.notes)
-            ((new, note),) = desktop.notes.items()
-            again = dict(zip(note[5][1::2], note[5][::2], strict=True))
-            await desktop.press(old, buttons["Allow once"])
-
-            async def pressed() -> bool:
-                await desktop.press(new, again["Reject"])
-                return bool(made.chosen)
-
-            await until(pressed)
+            await until(lambda: old not in desktop.notes and made.notifications.count == 1)
+            await desktop.press(old, before["Allow once"])
+            made.now += AWHILE
+            ((new, _),) = desktop.notes.items()
+            await desktop.press(new, buttons(desktop, new)["Reject"])
+            await until(lambda: made.chosen)
             reject = Respond(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
-            assert set(made.chosen) == {reject}
+            assert made.chosen == [reject]
+        await desktop.stop()
+
+    run(test())
+
+
+def buttons(desktop: FakeDesktop, note: int) -> dict[str, str]:
+    """Label -> the key that is sent back."""
+    return dict(zip(desktop.notes[note][5][1::2], desktop.notes[note][5][::2], strict=True))
+
+
+def once(name: str, session: SessionKey) -> Respond:
+    return Respond(RequestKey(session.server, name), Permit(Verdict.ONCE), asked(name, session))
+
+
+def test_a_hasty_second_click_that_hits_another_toast_answers_nothing_and_says_so(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1", ONE))
+            made.notifications.show(permission("per_2", TWO))
+            await until(lambda: made.notifications.count == 2)
+            first, second = desktop.notes
+            made.now += AWHILE
+            await desktop.press(first, buttons(desktop, first)["Allow once"])
+            await until(lambda: made.chosen)
+            made.now += 0.45
+            await desktop.press(second, buttons(desktop, second)["Allow once"])
+            again = await until(lambda: next((note for note in desktop.notes if note > second), None))
+            assert desktop.notes[again][4] == "bash: echo per_2\nIt moved just now: nothing was sent. Click again."
+            made.now += 1.1
+            await desktop.press(again, buttons(desktop, again)["Allow once"])
+            await until(lambda: len(made.chosen) == 2)
+            assert made.chosen == [once("per_1", ONE), once("per_2", TWO)]
+        await desktop.stop()
+
+    run(test())
+
+
+def test_a_toast_that_comes_under_a_resting_pointer_answers_nothing_but_shows_its_session(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1"))
+            await until(lambda: made.notifications.count == 1)
+            ((first, _),) = desktop.notes.items()
+            made.now += 0.5
+            await desktop.press(first, buttons(desktop, first)["Allow once"])
+            again = await until(lambda: next((note for note in desktop.notes if note > first), None))
+            assert made.chosen == []
+            assert desktop.notes[again][4] == "bash: echo per_1\nShown just now: nothing was sent. Click again."
+            await until(lambda: made.notifications.count == 1)
+            await desktop.press(again, "default")
+            await until(lambda: made.chosen)
+            assert made.chosen == [GoTo(ONE)]
+        await desktop.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "closed by the person", "of another program"])
+def test_whatever_toast_goes_the_others_may_have_moved(bus: PrivateBus, how: str) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1", ONE))
+            made.notifications.show(permission("per_2", TWO))
+            await until(lambda: made.notifications.count == 2)
+            first, second = desktop.notes
+            made.now += AWHILE
+            if how == "withdrawn":
+                made.notifications.withdraw(ONE.session)
+                await until(lambda: first not in desktop.notes)
+            else:
+                await desktop.close(999 if how == "of another program" else first)
+            made.now += 0.45
+            await desktop.press(second, buttons(desktop, second)["Allow once"])
+            await until(lambda: any(note > second for note in desktop.notes))
+            assert made.chosen == []
         await desktop.stop()
 
     run(test())
@@ -208,13 +281,13 @@ def test_a_button_answers_though_the_desktop_has_put_the_toast_away(bus: Private
         notifier = ForgetfulNotifier()
         async with lane(lambda **_: notifier) as made:
             made.notifications.show(permission("per_1"))
-            await until(lambda: notifier.sent)
+            await until(lambda: made.notifications.count == 1)
             (toast,) = notifier.sent
+            made.now += AWHILE
             notifier.on_button_pressed("of another program", "0")
             for _ in range(2):
                 notifier.on_button_pressed(toast.identifier, toast.buttons[0].identifier)
-            once = Respond(RequestKey(ONE.server, "per_1"), Permit(Verdict.ONCE), asked("per_1"))
-            assert made.chosen == [once]
+            assert made.chosen == [once("per_1", ONE)]
         await desktop.stop()
 
     run(test())

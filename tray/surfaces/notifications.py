@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyField, Urgency
+from msgspec.structs import replace
 
 from tray.core.alerts import Alert
-from tray.core.choices import Choice
+from tray.core.choices import AnswerChoice, Choice
 from tray.core.text import shorten
+from tray.surfaces.answer_guard import AnswerGuard
 from tray.surfaces.toasts import TITLE_COLUMNS, Toast, body_text, toast_of
 from tray.system import notification_daemon, resources
 
@@ -45,14 +49,20 @@ class Notifications:
         *,
         on_unshown: Callable[[str, str], object] | None = None,
         connect: Callable[..., DesktopNotifier] = DesktopNotifier,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_unshown` is given title and text of what the desktop did not take. `connect` opens the way to it."""
+        """`on_unshown` is given title and text of what the desktop did not take. `connect` opens the way to it.
+
+        `clock` counts seconds and never goes back.
+        """
         self._app_name = app_name
         self._icon = Icon(path=icon) if icon is not None else None
         self._on_choice = on_choice
         self._on_unshown = on_unshown
         self._connect = connect
+        self._guard = AnswerGuard(clock)
         self._notifier: DesktopNotifier | None = None
+        self._heard: Any = None  # the connection on which the daemon tells what it has closed
         self._live: dict[str | None, _Live] = {}  # by the toast's key
         self._wanted: dict[str | None, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
         self._wake = asyncio.Event()
@@ -116,6 +126,8 @@ class Notifications:
 
     async def _show(self, key: str | None, toast: Toast) -> None:
         title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
+        if toast.note:
+            body += f"\n{toast.note}"
         daemon = await notification_daemon.find()
         if daemon is None:
             self._not_shown(title, body, "no notification daemon answers; notifications are not shown")
@@ -134,23 +146,31 @@ class Notifications:
         notifier = self._open_notifier()
         if notifier is None or (sys.platform == "darwin" and not await notifier.has_authorisation()):
             return False
-        taken: list[bool] = []
+        live = _Live(str(uuid4()), toast)
+        taken = asyncio.Event()
+
+        def take() -> None:
+            taken.set()
+            self._live[key] = live
+            self._guard.appeared()
+
         notification = Notification(
             title,
             body,
             urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
             icon=_picture(toast),
             timeout=UNTIL_WITHDRAWN if toast.lasts else -1,
-            on_dispatched=lambda: taken.append(True),
+            on_dispatched=take,
             buttons=tuple(Button(button.label, identifier=str(place)) for place, button in enumerate(toast.buttons)),
             reply_field=None if toast.field is None else ReplyField(),
+            identifier=live.identifier,
         )
-        live = self._live[key] = _Live(notification.identifier, toast)  # before: a click may come while it is sent
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(notifier.send_notification(notification), SEND_TIMEOUT)
-        if not taken and self._live.get(key) is live:
-            del self._live[key]
-        return bool(taken)
+        if self._bus is not None and self._bus is not self._heard:
+            self._heard = self._bus
+            notification_daemon.tell_of_closed(self._bus, self._guard.went)
+        return taken.is_set()
 
     def _open_notifier(self) -> DesktopNotifier | None:
         """The way to the desktop; None, and a word in the log, where there is none.
@@ -167,38 +187,47 @@ class Notifications:
             notifier.on_clicked = self._clicked
             notifier.on_button_pressed = self._pressed
             notifier.on_replied = self._replied
+            notifier.on_dismissed = self._dismissed
             self._notifier = notifier
         return self._notifier
 
     # What a stale or foreign id names is not live, and chooses nothing. So does a second click.
 
     def _clicked(self, identifier: str) -> None:
-        toast = self._used(identifier)
-        if toast is not None and toast.click is not None:
-            self._on_choice(toast.click)
+        for _, toast in self._used(identifier):
+            if toast.click is not None:
+                self._on_choice(toast.click)
 
     def _pressed(self, identifier: str, button: str) -> None:
-        toast = self._used(identifier)
-        if toast is not None:
-            self._on_choice(toast.buttons[int(button)].choice)
+        refusal = self._guard.refusal()
+        for key, toast in self._used(identifier):
+            choice = toast.buttons[int(button)].choice
+            if refusal is None or not isinstance(choice, AnswerChoice):
+                self._on_choice(choice)
+            elif key not in self._wanted:
+                self._want(key, replace(toast, note=refusal))
 
     def _replied(self, identifier: str, text: str) -> None:
-        toast = self._used(identifier)
-        if toast is not None and toast.field is not None:
-            self._on_choice(toast.field(text))
+        for _, toast in self._used(identifier):
+            if toast.field is not None:  # words are typed into the toast that they are meant for, wherever it moves
+                self._on_choice(toast.field(text))
 
-    def _used(self, identifier: str) -> Toast | None:
-        """The toast with this id; the desktop closes it as it is clicked."""
-        for key, live in self._live.items():
-            if live.identifier == identifier:
-                del self._live[key]
-                return live.toast
-        return None
+    def _dismissed(self, identifier: str) -> None:
+        self._used(identifier)
+
+    def _used(self, identifier: str) -> list[tuple[str | None, Toast]]:
+        """Key and toast with this id, if there is one; the desktop closes it as it is clicked."""
+        used = [(key, live.toast) for key, live in self._live.items() if live.identifier == identifier]
+        for key, _ in used:
+            del self._live[key]
+            self._guard.went()
+        return used
 
     async def _clear(self, key: str | None) -> None:
         live = self._live.pop(key, None)
         if live is None or self._notifier is None:
             return
+        self._guard.went()
         try:
             await asyncio.wait_for(self._notifier.clear(live.identifier), SEND_TIMEOUT)
         except KeyError:

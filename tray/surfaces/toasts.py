@@ -44,6 +44,7 @@ class Toast(msgspec.Struct, frozen=True):
     click: Choice | None = None
     buttons: tuple[ToastButton, ...] = ()
     field: Callable[[str], Choice] | None = None  # what a text typed into it chooses, where the platform has one
+    note: str = ""  # a line of the tray's own, below the body
 
     @property
     def urgent(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -55,6 +56,18 @@ if sys.platform == "linux":
         with suppress(Exception):
             await asyncio.wait_for(bus.wait_for_disconnect(), HANG_UP_TIMEOUT)  # type: ignore[no-untyped-call]
 
+    def tell_of_closed(bus: MessageBus, closed: Callable[[], None]) -> None:
+        """Call `closed` for each notification that is closed, as far as the connection is told of it.
+
+        That is every program's where the daemon broadcasts the signal, else this connection's own.
+        """
+
+        def heard(message: Message) -> None:
+            if (message.interface, message.member) == (_NAME, "NotificationClosed"):
+                closed()
+
+        bus.add_message_handler(heard)
+
     async def _find_on_bus() -> Daemon | None:
         bus = await MessageBus().connect()
         try:
@@ -73,6 +86,9 @@ if sys.platform == "linux":
 else:
 
     async def hang_up(bus: Any) -> None:
+        """Nothing: there is no bus."""
+
+    def tell_of_closed(bus: Any, closed: Callable[[], None]) -> None:
         """Nothing: there is no bus."""
 
     async def _find_on_bus() -> Daemon | None:

@@ -1,0 +1,75 @@
+"""Real clicks on the toasts of real notification daemons, which move toasts under the pointer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from desk import DAEMONS, Desk, Window, until
+from test_notifications import ONE, TWO, once, permission
+
+from fake_desktop import need
+from fake_desktop import until as until_async
+from tray.core.choices import Choice
+from tray.surfaces.answer_guard import MOVED, NEW
+from tray.surfaces.notifications import Notifications
+
+pytestmark = pytest.mark.desktop
+
+ALLOW = {  # daemon -> where "Allow once" lies, in pixels from the toast's lower right corner
+    "mate-notification-daemon": (141, 27),  # puts the newest on top, and closes the gap that a toast leaves
+    "notification-daemon": (157, 39),  # shows one after the other in the same place
+}
+
+
+def top(desk: Desk, taller_than: int = 0) -> Window:
+    """The uppermost toast, once it stands still and is so tall."""
+    seen: list[Window | None] = [None]
+
+    def steady() -> Window | None:
+        toasts = [window for window in desk.windows().values() if window.y < 400]
+        seen.append(min(toasts, key=lambda window: window.y, default=None))
+        return seen[-1] if seen[-1] == seen[-2] and seen[-1] is not None and seen[-1].height > taller_than else None
+
+    return until(steady, "a toast")
+
+
+@pytest.mark.parametrize("daemon", ALLOW)
+def test_the_second_click_of_a_slow_double_click_answers_no_other_session(desk: Desk, daemon: str) -> None:
+    need(DAEMONS[daemon])
+    desk.environment["GTK_THEME"] = "Adwaita"
+    desk.start_notifications(daemon)
+    right, up = ALLOW[daemon]
+
+    def click(toast: Window, *how: str) -> None:
+        place = str(toast.x + toast.width - right), str(toast.y + toast.height - up)
+        desk.run("xdotool", "mousemove", *place, "sleep", "0.15", "click", *how, "1")
+
+    async def pause(seconds: float) -> None:
+        """As a person does who reads first."""
+        since = time.monotonic()
+        await until_async(lambda: time.monotonic() > since + seconds)
+
+    async def test() -> None:
+        chosen: list[Choice] = []
+        lane = Notifications("OpenCode Tray", None, chosen.append)
+        running = asyncio.create_task(lane.run())
+        for name, session in (("per_1", ONE), ("per_2", TWO)):
+            lane.show(permission(name, session))
+        await until_async(lambda: lane.count == 2)
+        await pause(NEW)
+        toast = await asyncio.to_thread(top, desk)
+        await asyncio.to_thread(click, toast, "--repeat", "2", "--delay", "450")
+        again = await asyncio.to_thread(top, desk, toast.height)  # with a line more, which says why
+        desk.screenshot(f"double-click-{daemon}")
+        assert len(chosen) == 1
+        await pause(MOVED)
+        await asyncio.to_thread(click, again)
+        await until_async(lambda: len(chosen) == 2)
+        both = [once("per_1", ONE), once("per_2", TWO)]
+        assert chosen in (both, both[::-1])
+        lane.end()
+        await running
+
+    asyncio.run(asyncio.wait_for(test(), 60))
