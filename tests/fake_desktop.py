@@ -126,7 +126,13 @@ class Row:
 class FakeDesktop:
     """A StatusNotifier watcher with a host, and a notification server, on one connection."""
 
-    def __init__(self, address: str, *, capabilities: tuple[str, ...] = ("body", "actions", "body-markup")) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        capabilities: tuple[str, ...] = ("body", "actions", "body-markup"),
+        name: str = "fake",
+    ) -> None:
         self.items: list[str] = []  # bus names, as they registered
         self.signals: list[tuple[str, list[Any]]] = []  # that items sent
         self.notes: dict[int, list[Any]] = {}  # open notifications
@@ -136,6 +142,7 @@ class FakeDesktop:
         self.unanswered = 0
         self._address = address
         self._capabilities = list(capabilities)
+        self._name = name
         self._bus: MessageBus | None = None
         self._asked = asyncio.Event()  # whether it shows icons
 
@@ -259,7 +266,7 @@ class FakeDesktop:
             case _, "GetCapabilities", _:
                 return Message.new_method_return(message, "as", [self._capabilities])
             case _, "GetServerInformation", _:
-                return Message.new_method_return(message, "ssss", ["fake", "fake", "1", "1.2"])
+                return Message.new_method_return(message, "ssss", [self._name, "fake", "1", "1.2"])
             case _, "Notify", body:
                 self.noted = body[1] or self.noted + 1
                 self.notes[self.noted] = unpack_variants(body)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from desktop_notifier import DesktopNotifier, Notification
+from msgspec.structs import replace
 
 from fake_desktop import FakeDesktop, PrivateBus, until
 from tray.core.alerts import Alert, Reason
@@ -397,5 +398,88 @@ def test_after_the_bus_was_restarted_the_next_one_is_shown(bus: PrivateBus) -> N
             made.notifications.show(alert(body="after"))
             await until(lambda: shown(again) == [("project — Work", "after")])
             await again.stop()
+
+    run(test())
+
+
+def test_another_daemon_shows_what_waits_for_an_answer_and_as_well_as_it_can(bus: PrivateBus) -> None:
+    """The first one has no default action, the second one has, and clicks on it count."""
+
+    async def test() -> None:
+        first = await FakeDesktop(bus.address, name="Xfce Notify Daemon").start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1", ONE))
+            made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
+            made.notifications.say("Copying", "Copied")
+            await until(lambda: made.notifications.count == 3)
+            assert "default" not in next(iter(first.notes.values()))[5]
+            await first.stop()
+            second = await FakeDesktop(bus.address).start(panel=False)
+            await until(lambda: made.notifications.count == 1)
+            assert shown(second) == [("project — Work", "bash: echo per_1")]
+            ((note, _),) = second.notes.items()
+            await second.press(note, "default")
+            await until(lambda: made.chosen)
+            assert made.chosen == [GoTo(ONE)]
+            await second.stop()
+            third = await FakeDesktop(bus.address).start(panel=False)
+            made.notifications.show(alert(TWO, "new"))
+            await until(lambda: third.notes)
+            assert shown(third) == [("project — Work", "new")]  # what was clicked is not shown once more
+            await third.stop()
+
+    run(test())
+
+
+def test_what_was_asked_before_there_was_a_daemon_is_shown_when_one_comes(bus: PrivateBus) -> None:
+    async def test() -> None:
+        async with lane() as made:
+            made.notifications.show(permission("per_1", ONE))
+            made.notifications.show(permission("per_2", TWO))
+            await until(lambda: len(made.unshown) == 2)
+            made.notifications.withdraw(ONE.session)
+            desktop = await FakeDesktop(bus.address).start(panel=False)
+            await until(lambda: shown(desktop) == [("project — Work", "bash: echo per_2")])
+        await desktop.stop()
+
+    run(test())
+
+
+def test_a_toast_of_a_daemon_that_went_is_not_withdrawn_from_the_next_where_its_number_is_anothers(
+    bus: PrivateBus,
+) -> None:
+    async def test() -> None:
+        first = await FakeDesktop(bus.address).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1", ONE))
+            await until(lambda: made.notifications.count == 1)
+            await first.stop()
+            second = FakeDesktop(bus.address)
+            second.notes[1], second.noted = ["of another program"], 1
+            await second.start(panel=False)
+            made.notifications.withdraw(ONE.session)
+            made.notifications.show(permission("per_2", TWO))
+            await until(lambda: 2 in second.notes)
+            assert second.notes[1] == ["of another program"]
+            await second.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("name", "capabilities"), [("mako", ("body", "actions")), ("plain", ("body",))])
+def test_where_there_are_no_buttons_the_toast_says_how_to_answer(
+    bus: PrivateBus, name: str, capabilities: tuple[str, ...]
+) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address, name=name, capabilities=capabilities).start(panel=False)
+        async with lane() as made:
+            made.notifications.show(permission("per_1"))
+            made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
+            await until(lambda: made.notifications.count == 2)
+            assert [note[4] for note in desktop.notes.values()] == [
+                "bash: echo per_1\nAnswer in the tray's menu, or with: opencode-tray reply",
+                "done",
+            ]
+        await desktop.stop()
 
     run(test())

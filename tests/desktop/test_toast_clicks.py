@@ -20,6 +20,7 @@ pytestmark = pytest.mark.desktop
 ALLOW = {  # daemon -> where "Allow once" lies, in pixels from the toast's lower right corner
     "mate-notification-daemon": (141, 27),  # puts the newest on top, and closes the gap that a toast leaves
     "notification-daemon": (157, 39),  # shows one after the other in the same place
+    "xfce4-notifyd": (155, 30),
 }
 
 
@@ -35,21 +36,24 @@ def top(desk: Desk, taller_than: int = 0) -> Window:
     return until(steady, "a toast")
 
 
-@pytest.mark.parametrize("daemon", ALLOW)
+async def pause(seconds: float) -> None:
+    """As a person does who reads first."""
+    since = time.monotonic()
+    await until_async(lambda: time.monotonic() > since + seconds)
+
+
+def allow_once(desk: Desk, daemon: str, toast: Window, *how: str) -> None:
+    """Click its button."""
+    right, up = ALLOW[daemon]
+    place = str(toast.x + toast.width - right), str(toast.y + toast.height - up)
+    desk.run("xdotool", "mousemove", *place, "sleep", "0.15", "click", *how, "1")
+
+
+@pytest.mark.parametrize("daemon", ["mate-notification-daemon", "notification-daemon"])
 def test_the_second_click_of_a_slow_double_click_answers_no_other_session(desk: Desk, daemon: str) -> None:
     need(DAEMONS[daemon])
     desk.environment["GTK_THEME"] = "Adwaita"
     desk.start_notifications(daemon)
-    right, up = ALLOW[daemon]
-
-    def click(toast: Window, *how: str) -> None:
-        place = str(toast.x + toast.width - right), str(toast.y + toast.height - up)
-        desk.run("xdotool", "mousemove", *place, "sleep", "0.15", "click", *how, "1")
-
-    async def pause(seconds: float) -> None:
-        """As a person does who reads first."""
-        since = time.monotonic()
-        await until_async(lambda: time.monotonic() > since + seconds)
 
     async def test() -> None:
         chosen: list[Choice] = []
@@ -60,15 +64,39 @@ def test_the_second_click_of_a_slow_double_click_answers_no_other_session(desk: 
         await until_async(lambda: lane.count == 2)
         await pause(NEW)
         toast = await asyncio.to_thread(top, desk)
-        await asyncio.to_thread(click, toast, "--repeat", "2", "--delay", "450")
+        await asyncio.to_thread(allow_once, desk, daemon, toast, "--repeat", "2", "--delay", "450")
         again = await asyncio.to_thread(top, desk, toast.height)  # with a line more, which says why
         desk.screenshot(f"double-click-{daemon}")
         assert len(chosen) == 1
         await pause(MOVED)
-        await asyncio.to_thread(click, again)
+        await asyncio.to_thread(allow_once, desk, daemon, again)
         await until_async(lambda: len(chosen) == 2)
         both = [once("per_1", ONE), once("per_2", TWO)]
         assert chosen in (both, both[::-1])
+        lane.end()
+        await running
+
+    asyncio.run(asyncio.wait_for(test(), 60))
+
+
+def test_another_daemon_shows_an_ask_again_and_its_buttons_answer(desk: Desk) -> None:
+    need("dunst")
+    desk.environment["GTK_THEME"] = "Adwaita"
+
+    async def test() -> None:
+        chosen: list[Choice] = []
+        lane = Notifications("OpenCode Tray", None, chosen.append)
+        running = asyncio.create_task(lane.run())
+        desk.start_notifications("dunst")
+        lane.show(permission("per_1"))
+        await until_async(lambda: lane.count == 1)
+        desk.end("dunst")
+        desk.start_notifications("xfce4-notifyd")
+        toast = await asyncio.to_thread(top, desk)
+        await pause(MOVED)
+        await asyncio.to_thread(allow_once, desk, "xfce4-notifyd", toast)
+        await until_async(lambda: chosen)
+        assert chosen == [once("per_1", ONE)]
         lane.end()
         await running
 

@@ -21,8 +21,9 @@ from tray.core.alerts import Alert
 from tray.core.choices import AnswerChoice, Choice
 from tray.core.text import shorten
 from tray.surfaces.answer_guard import AnswerGuard
-from tray.surfaces.toasts import TITLE_COLUMNS, Toast, body_text, toast_of
+from tray.surfaces.toasts import TITLE_COLUMNS, Toast, body_text, toast_of, without_buttons
 from tray.system import notification_daemon, resources
+from tray.system.notification_daemon import Daemon
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +62,13 @@ class Notifications:
         self._on_unshown = on_unshown
         self._connect = connect
         self._guard = AnswerGuard(clock)
+        self._daemons = notification_daemon.Daemons(self._owner_changed)
+        self._owner = ""  # the process that shows what is live, by its name on the bus
+        self._next_owner: str | None = None  # who has taken its place, if that has not been seen to yet
         self._notifier: DesktopNotifier | None = None
         self._heard: Any = None  # the connection on which the daemon tells what it has closed
         self._live: dict[str | None, _Live] = {}  # by the toast's key
+        self._standing: dict[str | None, Toast] = {}  # what is to be seen until it is answered, shown or not
         self._wanted: dict[str | None, Toast | None] = {}  # what is to be done, oldest first; None: withdraw
         self._wake = asyncio.Event()
         self._ending = False
@@ -98,6 +103,7 @@ class Notifications:
             while not self._ending:
                 await self._wake.wait()
                 self._wake.clear()
+                await self._follow_daemon()
                 while self._wanted:
                     key = next(iter(self._wanted))
                     await self._do(key, self._wanted.pop(key))
@@ -105,6 +111,7 @@ class Notifications:
                 await self._clear(key)
         finally:
             await self._drop_notifier()
+            await self._daemons.close()
 
     def _want(self, key: str | None, toast: Toast | None) -> None:
         if self._ending:
@@ -115,9 +122,10 @@ class Notifications:
 
     async def _do(self, key: str | None, toast: Toast | None) -> None:
         try:
+            self._standing.pop(key, None)  # first: another daemon is to get the new one alone
             if not self._connected:
-                await self._drop_notifier()
-                self._live.clear()  # the daemon went with the bus, and the toasts with the daemon
+                await self._forget_daemon()
+            await self._follow_daemon()
             await self._clear(key)
             if toast is not None:
                 await self._show(key, toast)
@@ -125,10 +133,14 @@ class Notifications:
             log.exception("a notification failed")
 
     async def _show(self, key: str | None, toast: Toast) -> None:
+        daemon = await self._meet_daemon()
+        if toast.lasts:
+            self._standing[key] = toast
+        if daemon is not None and not daemon.shows_buttons:
+            toast = without_buttons(toast)
         title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
         if toast.note:
             body += f"\n{toast.note}"
-        daemon = await notification_daemon.find()
         if daemon is None:
             self._not_shown(title, body, "no notification daemon answers; notifications are not shown")
             return
@@ -220,13 +232,14 @@ class Notifications:
         used = [(key, live.toast) for key, live in self._live.items() if live.identifier == identifier]
         for key, _ in used:
             del self._live[key]
+            self._standing.pop(key, None)
             self._guard.went()
         return used
 
     async def _clear(self, key: str | None) -> None:
         live = self._live.pop(key, None)
-        if live is None or self._notifier is None:
-            return
+        if live is None or self._notifier is None or self._next_owner not in (None, self._owner):
+            return  # to another daemon its number is somebody else's notification
         self._guard.went()
         try:
             await asyncio.wait_for(self._notifier.clear(live.identifier), SEND_TIMEOUT)
@@ -244,6 +257,35 @@ class Notifications:
     @property
     def _connected(self) -> bool:
         return self._bus is None or self._bus.connected
+
+    def _owner_changed(self, owner: str) -> None:
+        self._next_owner = owner
+        if owner:
+            self._wake.set()
+
+    async def _follow_daemon(self) -> None:
+        """Where another daemon has come, show on it what waits for an answer. One that went is not started again."""
+        owner, self._next_owner = self._next_owner, None
+        if owner in (None, self._owner):
+            return
+        await self._forget_daemon()
+        if owner:
+            await self._meet_daemon()
+
+    async def _meet_daemon(self) -> Daemon | None:
+        daemon = await self._daemons.find()
+        if daemon is not None and daemon.owner != self._owner:
+            await self._forget_daemon()
+            self._owner = daemon.owner
+            for key, toast in self._standing.items():
+                self._wanted.setdefault(key, toast)
+        return daemon
+
+    async def _forget_daemon(self) -> None:
+        """It is gone, and with it its toasts; the notifier knows it alone and what it could do."""
+        await self._drop_notifier()
+        self._live.clear()
+        self._owner = ""
 
     async def _drop_notifier(self) -> None:
         """Let the next notification go over a new connection."""

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.choices import Choice, GoTo, Respond
+from tray.core.choices import AnswerChoice, Choice, GoTo, Respond
 from tray.core.model import Request, RequestKind
 from tray.core.text import clean, is_shown_whole, shorten, width
 
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
 BODY_COLUMNS = 200  # Windows raises above 256 characters
 BODY_LINES = 3
+ELSEWHERE = "Answer in the tray's menu, or with: opencode-tray reply"
 BUTTONS = 4  # more do not fit beside each other on any desktop
 BUTTON_COLUMNS = 24
 
@@ -72,6 +73,12 @@ def toast_of(alert: Alert) -> Toast:
     if answers is None:
         return replace(toast, buttons=review)
     return replace(toast, buttons=answers or review, field=_field(alert, alert.request))
+
+
+def without_buttons(toast: Toast) -> Toast:
+    """The same for a desktop without buttons: where something can be answered, a line says how."""
+    answerable = any(isinstance(button.choice, AnswerChoice) for button in toast.buttons)
+    return replace(toast, note=ELSEWHERE) if answerable and not toast.note else toast
 
 
 def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:

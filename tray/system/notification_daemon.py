@@ -13,7 +13,13 @@ import msgspec
 PROBE_TIMEOUT = 2.0  # s
 HANG_UP_TIMEOUT = 1.0  # s
 _NAME, _PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+_BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+_OWNER_CHANGED = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{_NAME}'"
 _OSASCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
+
+
+# They own up to `actions` and have no buttons: actions are chosen in a menu that a key or another program opens.
+_BUTTONLESS = frozenset({"dunst", "mako", "fnott"})
 
 
 class Daemon(msgspec.Struct, frozen=True):
@@ -21,6 +27,12 @@ class Daemon(msgspec.Struct, frozen=True):
 
     name: str
     capabilities: frozenset[str] = frozenset()
+    owner: str = ""  # who has the service's name on the bus: another process has another one
+
+    @property
+    def shows_buttons(self) -> bool:
+        """Whether a notification's actions can be clicked."""
+        return sys.platform != "linux" or ("actions" in self.capabilities and self.name not in _BUTTONLESS)
 
     @property
     def reads_markup(self) -> bool:
@@ -28,14 +40,45 @@ class Daemon(msgspec.Struct, frozen=True):
         return not self.capabilities.isdisjoint(("body-markup", "body-hyperlinks"))
 
 
-async def find() -> Daemon | None:
-    """The desktop's notification service, or None. Asked anew each time: daemons come and go."""
-    if sys.platform == "linux":
+class Daemons:
+    """Finds the desktop's notification service, and tells when another process takes or gives up its name.
+
+    `on_owner` is called with the new owner's name on the bus, or "". There is a connection from the first `find` on.
+    """
+
+    def __init__(self, on_owner: Callable[[str], None]) -> None:
+        self._on_owner = on_owner
+        self._bus: Any = None
+
+    async def find(self) -> Daemon | None:
+        """The service, or None. Asked anew each time: daemons come and go."""
+        if sys.platform != "linux":
+            return Daemon(sys.platform)
         try:
-            return await asyncio.wait_for(_find_on_bus(), PROBE_TIMEOUT)
+            return await asyncio.wait_for(self._ask(), PROBE_TIMEOUT)
         except Exception:  # noqa: BLE001  # no bus, a dead bus, a daemon that does not answer: all the same here
             return None
-    return Daemon(sys.platform)
+
+    async def close(self) -> None:
+        """Hang up; nothing is told any more."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            await hang_up(bus)
+
+    async def _ask(self) -> Daemon | None:
+        if self._bus is None or not self._bus.connected:
+            await self.close()
+            self._bus = await connect_and_follow(self._on_owner)
+        return await ask(self._bus)
+
+
+async def find() -> Daemon | None:
+    """The desktop's notification service, or None; asked once."""
+    daemons = Daemons(lambda _: None)
+    try:
+        return await daemons.find()
+    finally:
+        await daemons.close()
 
 
 async def show_without_clicks(title: str, body: str) -> bool:
@@ -68,20 +111,33 @@ if sys.platform == "linux":
 
         bus.add_message_handler(heard)
 
-    async def _find_on_bus() -> Daemon | None:
+    async def connect_and_follow(on_owner: Callable[[str], None]) -> MessageBus:
+        """A connection to the session bus that is told who owns the service's name. Raises where there is none."""
         bus = await MessageBus().connect()
+
+        def heard(message: Message) -> None:
+            if message.member == "NameOwnerChanged" and message.body[0] == _NAME:
+                on_owner(message.body[2])
+
+        bus.add_message_handler(heard)
         try:
-            name = await _call(bus, "GetServerInformation")
-            capabilities = await _call(bus, "GetCapabilities")
-        finally:
+            await bus.call(Message(_BUS, _BUS_PATH, _BUS, "AddMatch", signature="s", body=[_OWNER_CHANGED]))
+        except BaseException:
             await hang_up(bus)
+            raise
+        return bus
+
+    async def ask(bus: MessageBus) -> Daemon | None:
+        """Ask the service, which the bus starts if it can, who it is; None if nobody is there."""
+        name = await _call(bus, "GetServerInformation")
+        capabilities = await _call(bus, "GetCapabilities")
         if name is None or capabilities is None:
             return None
-        return Daemon(str(name[0]), frozenset(capabilities[0]))
+        return Daemon(str(name.body[0]), frozenset(capabilities.body[0]), name.sender or "")
 
-    async def _call(bus: MessageBus, member: str) -> list[Any] | None:
+    async def _call(bus: MessageBus, member: str) -> Message | None:
         reply = await bus.call(Message(destination=_NAME, path=_PATH, interface=_NAME, member=member))
-        return reply.body if reply is not None and reply.message_type is MessageType.METHOD_RETURN else None
+        return reply if reply is not None and reply.message_type is MessageType.METHOD_RETURN else None
 
 else:
 
@@ -91,5 +147,8 @@ else:
     def tell_of_closed(bus: Any, closed: Callable[[], None]) -> None:
         """Nothing: there is no bus."""
 
-    async def _find_on_bus() -> Daemon | None:
-        return None
+    async def connect_and_follow(on_owner: Callable[[str], None]) -> Any:
+        """Nothing: there is no bus."""
+
+    async def ask(bus: Any) -> Daemon | None:
+        """Nobody: there is no bus."""
