@@ -11,10 +11,11 @@ from tray.core.board import Board
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Option, Question, Request, RequestKind
-from tray.core.text import shorten, width
+from tray.core.text import width
 from tray.surfaces.menu import walk
-from tray.surfaces.toasts import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, body_text, toast_of
+from tray.surfaces.toasts import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, as_shown_by, toast_of
 from tray.surfaces.views import Look, Views
+from tray.system.notification_daemon import Daemon
 
 TEXTS = 10_000
 EACH = 8  # texts in one menu
@@ -59,11 +60,12 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
         assert row is not None
         alert = wanted_alert(row, AlertRules())
         assert alert is not None
-        toast = toast_of(alert)
-        plain(shorten(toast.title, TITLE_COLUMNS), TITLE_COLUMNS)
-        lines = body_text(toast.body).split("\n")
-        assert len(lines) <= BODY_LINES
-        for line in lines:
-            plain(line, BODY_COLUMNS)
-        for button in toast.buttons:
-            plain(button.label, COLUMNS)
+        for name, vendor, most in (("any", "", BODY_COLUMNS), ("lxqt-notificationd", "lxqt.org", 25)):
+            shown = as_shown_by(Daemon(name, frozenset({"actions"}), vendor), toast_of(alert))
+            lines = shown.body.split("\n")
+            assert len(lines) <= BODY_LINES + 1
+            for line in (*shown.title.split("\n"), *lines):
+                plain(line, most)
+            assert width(shown.title) <= TITLE_COLUMNS
+            for button in shown.buttons:
+                plain(button.label, COLUMNS)

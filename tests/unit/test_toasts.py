@@ -16,14 +16,19 @@ from tray.core.choices import GoTo, Respond
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionFailed, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey, Status
+from tray.core.text import width
 from tray.surfaces.icon import draw
-from tray.surfaces.toasts import Toast, toast_of
+from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.surfaces.view import IconView
 from tray.system import resources
+from tray.system.notification_daemon import Daemon
 
 S = SERVER.id
 GO = GoTo(SessionKey(S, "a"))
 PERMISSION = Request("p1", "a", RequestKind.PERMISSION, "bash", "git push", always=("git push *",), asked_at=1)
+ABLE = frozenset({"body", "actions"})
+LXQT = Daemon("lxqt-notificationd", ABLE, "lxqt.org")
+GNOMES, MATES = (Daemon("Notification Daemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
 COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")))
 
 
@@ -101,6 +106,58 @@ def test_a_question_has_its_options_for_buttons_and_a_field_for_words_of_ones_ow
 )
 def test_a_question_that_buttons_cannot_answer_is_reviewed(questions: tuple[Question, ...]) -> None:
     assert labels(toast(question(*questions))) == ["Review…"]
+
+
+@pytest.mark.parametrize(
+    ("detail", "answered"),
+    [
+        ("git push --force origin main", True),
+        ("x" * 60, True),
+        ("x" * 90, False),  # broken into five lines
+        ("W" * 40, False),  # in a proportional font twice as wide
+        ("one\ntwo\nthree", True),
+    ],
+)
+def test_lxqt_gets_lines_that_it_does_not_cut_off_and_answers_only_where_all_of_them_are_shown(
+    detail: str, answered: bool
+) -> None:
+    """lxqt-notificationd cuts off what is longer than a line, and the last line of what it wraps itself."""
+    asked = toast(replace(PERMISSION, detail=detail))
+    shown = as_shown_by(LXQT, replace(asked, title=f"{asked.title} on the dark mode of the settings page"))
+    assert labels(shown) == (["Allow once", "Reject"] if answered else ["Review…"])
+    lines = [*shown.title.split("\n"), *shown.body.split("\n")]
+    assert all(width(line) <= 25 for line in lines)
+    assert len(lines) <= 3 + 4
+    if answered:
+        assert "".join(lines[len(shown.title.split("\n")) :]).replace("↪ ", "").replace(" ", "") == (
+            f"bash:{detail}".replace("\n", "").replace(" ", "")
+        )
+
+
+@pytest.mark.parametrize(
+    ("daemon", "options", "offered"),
+    [
+        (LXQT, ("Red", "Light blue"), True),
+        (LXQT, ("Red", "Keep the load"), False),  # shown as "Keep the lo…"
+        (LXQT, ("Red", "Blue", "Green"), False),  # a list to choose from, as wide as its shortest entry
+        (GNOMES, ("Keep the load", "Drain the node"), True),
+        (GNOMES, ("Keep the load on it", "Drain the node", "Later"), False),  # the third lies beyond the edge
+        (MATES, ("Keep the load on it", "Drain the node", "Later"), True),
+    ],
+)
+def test_options_are_buttons_where_all_of_them_are_shown_whole(
+    daemon: Daemon, options: tuple[str, ...], offered: bool
+) -> None:
+    asked = toast(question(replace(COLOUR, options=tuple(map(Option, options)))))
+    shown = as_shown_by(daemon, asked)
+    assert labels(shown) == (list(options) if offered else ["Review…"])
+    assert (shown.field is not None) == offered
+
+
+def test_a_line_of_the_trays_own_is_below_what_is_asked_and_costs_nothing_of_it() -> None:
+    asked = replace(toast(replace(PERMISSION, detail="one\ntwo\nthree")), note="Shown just now: nothing was sent.")
+    assert as_shown_by(MATES, asked).body == "bash: one\ntwo\nthree\nShown just now: nothing was sent."
+    assert as_shown_by(LXQT, asked).body == "bash: one\ntwo\nthree\nShown just now:\nnothing was sent."
 
 
 def test_on_a_link_that_only_watches_there_is_no_answer() -> None:

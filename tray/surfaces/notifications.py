@@ -19,9 +19,8 @@ from msgspec.structs import replace
 
 from tray.core.alerts import Alert
 from tray.core.choices import AnswerChoice, Choice
-from tray.core.text import shorten
 from tray.surfaces.answer_guard import AnswerGuard
-from tray.surfaces.toasts import TITLE_COLUMNS, Toast, body_text, toast_of, without_buttons
+from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import notification_daemon, resources
 from tray.system.notification_daemon import Daemon
 
@@ -33,10 +32,11 @@ SAID = None  # the key of what is no session's
 
 
 class _Live(msgspec.Struct, frozen=True):
-    """A toast on the screen, and the notifier's own id of it."""
+    """A toast on the screen: the notifier's own id of it, what was asked for, and what is shown of that."""
 
     identifier: str
     toast: Toast
+    shown: Toast
 
 
 class Notifications:
@@ -136,29 +136,25 @@ class Notifications:
         daemon = await self._meet_daemon()
         if toast.lasts:
             self._standing[key] = toast
-        if daemon is not None and not daemon.shows_buttons:
-            toast = without_buttons(toast)
-        title, body = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body)
-        if toast.note:
-            body += f"\n{toast.note}"
+        shown = as_shown_by(daemon or Daemon(""), toast)
         if daemon is None:
-            self._not_shown(title, body, "no notification daemon answers; notifications are not shown")
+            self._not_shown(shown, "no notification daemon answers; notifications are not shown")
             return
         if daemon.reads_markup:
-            body = escape(body, quote=False)
+            shown = replace(shown, body=escape(shown.body, quote=False))
         for _ in range(2):  # the second try is over a new connection: the bus may have been restarted
-            if await self._send(key, toast, title, body):
+            if await self._send(key, toast, shown):
                 self._complained = False
                 return
             await self._drop_notifier()
-        if not await notification_daemon.show_without_clicks(title, body):
-            self._not_shown(title, body, "the notification daemon does not take notifications")
+        if not await notification_daemon.show_without_clicks(shown.title, shown.body):
+            self._not_shown(shown, "the notification daemon does not take notifications")
 
-    async def _send(self, key: str | None, toast: Toast, title: str, body: str) -> bool:
+    async def _send(self, key: str | None, toast: Toast, shown: Toast) -> bool:
         notifier = self._open_notifier()
         if notifier is None or (sys.platform == "darwin" and not await notifier.has_authorisation()):
             return False
-        live = _Live(str(uuid4()), toast)
+        live = _Live(str(uuid4()), toast, shown)
         taken = asyncio.Event()
 
         def take() -> None:
@@ -167,14 +163,14 @@ class Notifications:
             self._guard.appeared()
 
         notification = Notification(
-            title,
-            body,
-            urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
-            icon=_picture(toast),
-            timeout=UNTIL_WITHDRAWN if toast.lasts else -1,
+            shown.title,
+            shown.body,
+            urgency=Urgency.Critical if shown.urgent else Urgency.Normal,
+            icon=_picture(shown),
+            timeout=UNTIL_WITHDRAWN if shown.lasts else -1,
             on_dispatched=take,
-            buttons=tuple(Button(button.label, identifier=str(place)) for place, button in enumerate(toast.buttons)),
-            reply_field=None if toast.field is None else ReplyField(),
+            buttons=tuple(Button(button.label, identifier=str(place)) for place, button in enumerate(shown.buttons)),
+            reply_field=None if shown.field is None else ReplyField(),
             identifier=live.identifier,
         )
         with suppress(asyncio.TimeoutError):
@@ -206,30 +202,30 @@ class Notifications:
     # What a stale or foreign id names is not live, and chooses nothing. So does a second click.
 
     def _clicked(self, identifier: str) -> None:
-        for _, toast in self._used(identifier):
-            if toast.click is not None:
-                self._on_choice(toast.click)
+        for _, live in self._used(identifier):
+            if live.shown.click is not None:
+                self._on_choice(live.shown.click)
 
     def _pressed(self, identifier: str, button: str) -> None:
         refusal = self._guard.refusal()
-        for key, toast in self._used(identifier):
-            choice = toast.buttons[int(button)].choice
+        for key, live in self._used(identifier):
+            choice = live.shown.buttons[int(button)].choice
             if refusal is None or not isinstance(choice, AnswerChoice):
                 self._on_choice(choice)
             elif key not in self._wanted:
-                self._want(key, replace(toast, note=refusal))
+                self._want(key, replace(live.toast, note=refusal))
 
     def _replied(self, identifier: str, text: str) -> None:
-        for _, toast in self._used(identifier):
-            if toast.field is not None:  # words are typed into the toast that they are meant for, wherever it moves
-                self._on_choice(toast.field(text))
+        for _, live in self._used(identifier):
+            if live.shown.field is not None:  # words are typed into the toast they are meant for, wherever it moves
+                self._on_choice(live.shown.field(text))
 
     def _dismissed(self, identifier: str) -> None:
         self._used(identifier)
 
-    def _used(self, identifier: str) -> list[tuple[str | None, Toast]]:
+    def _used(self, identifier: str) -> list[tuple[str | None, _Live]]:
         """Key and toast with this id, if there is one; the desktop closes it as it is clicked."""
-        used = [(key, live.toast) for key, live in self._live.items() if live.identifier == identifier]
+        used = [(key, live) for key, live in self._live.items() if live.identifier == identifier]
         for key, _ in used:
             del self._live[key]
             self._standing.pop(key, None)
@@ -293,10 +289,10 @@ class Notifications:
         if bus is not None:
             await notification_daemon.hang_up(bus)
 
-    def _not_shown(self, title: str, body: str, problem: str) -> None:
+    def _not_shown(self, toast: Toast, problem: str) -> None:
         self._complain(problem)
         if self._on_unshown is not None:
-            self._on_unshown(title, body)
+            self._on_unshown(toast.title, toast.body)
 
     def _complain(self, problem: str) -> None:
         if not self._complained:

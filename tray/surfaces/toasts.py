@@ -11,15 +11,35 @@ from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.choices import AnswerChoice, Choice, GoTo, Respond
 from tray.core.model import Request, RequestKind
-from tray.core.text import clean, is_shown_whole, shorten, width
+from tray.core.text import ELLIPSIS, GOES_ON, clean, is_shown_whole, shorten, width, wrap
+from tray.system.notification_daemon import Daemon
 
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
 BODY_COLUMNS = 200  # Windows raises above 256 characters
 BODY_LINES = 3
 ELSEWHERE = "Answer in the tray's menu, or with: opencode-tray reply"
-BUTTONS = 4  # more do not fit beside each other on any desktop
-BUTTON_COLUMNS = 24
+_WIDE = frozenset("MWmw@%")  # twice as wide as the other letters of a proportional font
 
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a notification daemon shows whole, in lines and columns; a wide letter counts as two, four capitals as five.
+
+    Measured at 1x with 10 pt fonts. More than that is cut off, in places without a sign that it is.
+    """
+
+    columns: int = 180  # of a line; xfce4-notifyd wraps one to six lines of some 35
+    lines: int = BODY_LINES
+    breaks_at: int | None = None  # lines are broken here, as the daemon cuts long words and wrapped lines off
+    buttons: int = 4  # more do not fit beside each other on any desktop
+    button_columns: int = 24
+    row_columns: int = 120  # of all buttons, with a space of 4 around each
+
+
+_LIMITS = {  # by the name and vendor that the daemon gives itself
+    ("lxqt-notificationd", "lxqt.org"): Limits(lines=4, breaks_at=24, buttons=2, button_columns=11),
+    ("Notification Daemon", "GNOME"): Limits(row_columns=44),  # MATE's has the same name, and grows with its buttons
+}
+_ANY = Limits()
 
 _WORDS = {
     Reason.PERMISSION: "Permission",
@@ -69,16 +89,62 @@ def toast_of(alert: Alert) -> Toast:
     if alert.request is None:
         return toast
     review = (ToastButton("Review…", go),)
-    answers = _answers(alert, alert.request) if alert.answerable and fits(alert.body) else None
-    if answers is None:
+    answers = _answers(alert, alert.request) if alert.answerable else None
+    if answers is None or not _fits(alert.body, answers, _ANY):
         return replace(toast, buttons=review)
     return replace(toast, buttons=answers or review, field=_field(alert, alert.request))
 
 
-def without_buttons(toast: Toast) -> Toast:
-    """The same for a desktop without buttons: where something can be answered, a line says how."""
-    answerable = any(isinstance(button.choice, AnswerChoice) for button in toast.buttons)
-    return replace(toast, note=ELSEWHERE) if answerable and not toast.note else toast
+def as_shown_by(daemon: Daemon, toast: Toast) -> Toast:
+    """The toast as this daemon can show it, its text clean and cut.
+
+    An answer is offered only where all that is asked can be read beside it, else *Review…*. Where there are no
+    buttons, a line says how to answer.
+    """
+    limits = _LIMITS.get((daemon.name, daemon.vendor), _ANY)
+    answers = any(isinstance(button.choice, AnswerChoice) for button in toast.buttons)
+    if answers and not daemon.shows_buttons:
+        toast = replace(toast, note=ELSEWHERE)
+    elif answers and toast.click is not None and not _fits(toast.body, toast.buttons, limits):
+        toast = replace(toast, buttons=(ToastButton("Review…", toast.click),), field=None, note="")
+    title, body, note = shorten(toast.title, TITLE_COLUMNS), body_text(toast.body), toast.note
+    if limits.breaks_at is not None:
+        title = "\n".join(_wrapped(shorten(toast.title, 2 * limits.breaks_at), limits.breaks_at))
+        wrapped = _wrapped(body, limits.breaks_at, marked=toast.reason is Reason.PERMISSION)
+        body = "\n".join(_first(limits.lines, wrapped))
+        note = "\n".join(_wrapped(note, limits.breaks_at))
+    return replace(toast, title=title, body=f"{body}\n{note}" if note else body, note="")
+
+
+def _wrapped(text: str, columns: int, *, marked: bool = False) -> list[str]:
+    """Clean lines of at most so many columns. `marked` shows, as in a command it matters, which break is ours."""
+    pieces = [piece.rstrip() for line in text.splitlines() for piece in wrap(clean(line), columns)]
+    return pieces if marked else [piece.removeprefix(GOES_ON) for piece in pieces]
+
+
+def _first(most: int, lines: list[str]) -> list[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]}{ELLIPSIS}"]
+
+
+def _fits(body: str, buttons: tuple[ToastButton, ...], limits: Limits) -> bool:
+    """Whether nothing is left out of what is asked, nor of what is offered."""
+    lines = body.splitlines()
+    columns = limits.columns
+    if limits.breaks_at is not None:
+        lines, columns = _wrapped(body, limits.breaks_at, marked=True), limits.breaks_at + 2
+    labels = [_spread(button.label) for button in buttons]
+    return (
+        len(lines) <= limits.lines
+        and all(_spread(line) <= columns for line in lines)
+        and len(labels) <= limits.buttons
+        and all(label <= limits.button_columns for label in labels)
+        and sum(label + 4 for label in labels) <= limits.row_columns
+    )
+
+
+def _spread(text: str) -> int:
+    """Columns that it takes in a proportional font."""
+    return width(text) + sum(character in _WIDE for character in text) + sum(map(str.isupper, text)) // 4
 
 
 def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
@@ -94,11 +160,7 @@ def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
     if len(request.questions) != 1 or request.questions[0].multiple or not request.whole:
         return None
     labels = [option.label for option in request.questions[0].options]
-    if (
-        not is_shown_whole(request.detail)
-        or len(labels) > BUTTONS
-        or not all(width(label) <= BUTTON_COLUMNS and is_shown_whole(label) for label in labels)
-    ):
+    if not all(map(is_shown_whole, (request.detail, *labels))):
         return None
     return tuple(ToastButton(clean(label), Respond(key, Reply(((label,),)), request)) for label in labels)
 
@@ -113,9 +175,3 @@ def _field(alert: Alert, request: Request) -> Callable[[str], Choice] | None:
 def body_text(body: str) -> str:
     """At most three clean lines."""
     return "\n".join(shorten(line, BODY_COLUMNS) for line in body.splitlines()[:BODY_LINES])
-
-
-def fits(body: str) -> bool:
-    """Whether `body_text` leaves nothing of it out."""
-    lines = body.splitlines()
-    return len(lines) <= BODY_LINES and all(width(line) <= BODY_COLUMNS for line in lines)

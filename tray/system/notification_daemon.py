@@ -27,6 +27,7 @@ class Daemon(msgspec.Struct, frozen=True):
 
     name: str
     capabilities: frozenset[str] = frozenset()
+    vendor: str = ""
     owner: str = ""  # who has the service's name on the bus: another process has another one
 
     @property
@@ -129,11 +130,12 @@ if sys.platform == "linux":
 
     async def ask(bus: MessageBus) -> Daemon | None:
         """Ask the service, which the bus starts if it can, who it is; None if nobody is there."""
-        name = await _call(bus, "GetServerInformation")
+        server = await _call(bus, "GetServerInformation")
         capabilities = await _call(bus, "GetCapabilities")
-        if name is None or capabilities is None:
+        if server is None or capabilities is None:
             return None
-        return Daemon(str(name.body[0]), frozenset(capabilities.body[0]), name.sender or "")
+        name, vendor, *_ = server.body
+        return Daemon(name, frozenset(capabilities.body[0]), vendor, server.sender or "")
 
     async def _call(bus: MessageBus, member: str) -> Message | None:
         reply = await bus.call(Message(destination=_NAME, path=_PATH, interface=_NAME, member=member))
