@@ -477,7 +477,7 @@ def test_where_there_are_no_buttons_the_toast_says_how_to_answer(
             made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
             await until(lambda: made.notifications.count == 2)
             assert [note[4] for note in desktop.notes.values()] == [
-                "bash: echo per_1\nAnswer in the tray's menu, or with: opencode-tray reply",
+                "bash: echo per_1\nAnswer in the tray's menu or: opencode-tray reply",
                 "done",
             ]
         await desktop.stop()

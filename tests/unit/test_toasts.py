@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from PIL import Image
+from PIL import Image, ImageChops
 
 from replay import SERVER
 from tray.core.alerts import AlertRules, Reason, wanted_alert
@@ -193,4 +193,5 @@ def test_each_reason_has_the_picture_of_its_state(reason: Reason, status: Status
     file = resources.picture(reason.value)
     assert file is not None
     with Image.open(file) as picture:
-        assert picture.tobytes() == draw(IconView(status), picture.width).tobytes()
+        difference = ImageChops.difference(picture, draw(IconView(status), picture.width))
+        assert all(most < 16 for _, most in difference.getextrema())  # Pillow's smoothing may change

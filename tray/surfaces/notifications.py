@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -103,10 +103,10 @@ class Notifications:
             while not self._ending:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._follow_daemon()
+                await self._try(self._follow_daemon())
                 while self._wanted:
                     key = next(iter(self._wanted))
-                    await self._do(key, self._wanted.pop(key))
+                    await self._try(self._do(key, self._wanted.pop(key)))
             for key in list(self._live):
                 await self._clear(key)
         finally:
@@ -120,17 +120,20 @@ class Notifications:
         self._wanted[key] = toast
         self._wake.set()
 
-    async def _do(self, key: str | None, toast: Toast | None) -> None:
+    async def _try(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            self._standing.pop(key, None)  # first: another daemon is to get the new one alone
-            if not self._connected:
-                await self._forget_daemon()
-            await self._follow_daemon()
-            await self._clear(key)
-            if toast is not None:
-                await self._show(key, toast)
+            await work
         except Exception:  # the boundary of the lane: a toast is never worth the app
             log.exception("a notification failed")
+
+    async def _do(self, key: str | None, toast: Toast | None) -> None:
+        self._standing.pop(key, None)  # first: another daemon is to get the new one alone
+        if not self._connected:
+            await self._forget_daemon()
+        await self._follow_daemon()
+        await self._clear(key)
+        if toast is not None:
+            await self._show(key, toast)
 
     async def _show(self, key: str | None, toast: Toast) -> None:
         daemon = await self._meet_daemon()

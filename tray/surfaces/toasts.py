@@ -17,7 +17,7 @@ from tray.system.notification_daemon import Daemon
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
 BODY_COLUMNS = 200  # Windows raises above 256 characters
 BODY_LINES = 3
-ELSEWHERE = "Answer in the tray's menu, or with: opencode-tray reply"
+ELSEWHERE = "Answer in the tray's menu or: opencode-tray reply"
 _WIDE = frozenset("MWmw@%")  # twice as wide as the other letters of a proportional font
 
 
