@@ -28,6 +28,8 @@ DESKTOP_PACKAGES = (
     "dbus-bin",
     "xfce4-panel",
     "xfce4-notifyd",
+    "mate-notification-daemon",
+    "notification-daemon",
     "x11-utils",
     "x11-xserver-utils",
     "libglib2.0-bin",
