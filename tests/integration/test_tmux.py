@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from opencode import IN_CI
+from tray.actions.attach.focus import has_focus
 from tray.actions.attach.rung import Detached, Shown
 from tray.actions.attach.tmux import Tmux
 from tray.system.processes import Seat, seat_of
@@ -45,6 +46,10 @@ class Server:
         self._clients.append((pid, terminal))
         until(lambda: len(self("list-clients").splitlines()) > before)
         return pid
+
+    def type(self, text: bytes) -> None:
+        """Send what a terminal sends, from that of the newest client."""
+        os.write(self._clients[-1][1], text)
 
     def seat(self, pane: str) -> Seat:
         """The program in this pane."""
@@ -136,3 +141,59 @@ def test_a_pane_of_a_server_that_is_gone_or_is_another_one_is_not_shown(tmux: Se
 )
 def test_what_is_no_pane_is_not_tried(environment: dict[str, str]) -> None:
     assert not Tmux().detect(Seat(1, "", environment))
+
+
+def viewers(seat: Seat) -> list[tuple[int, bool | None]] | None:
+    shown = asyncio.run(Tmux().viewers(seat))
+    return None if shown is None else [(viewer.client.pid, viewer.focused) for viewer in shown]
+
+
+def test_the_clients_that_show_the_pane_are_told(tmux: Server) -> None:
+    assert viewers(tmux.seat("%0")) == []
+    first, second, third = tmux.attach("one"), tmux.attach("one"), tmux.attach("two")
+    assert sorted(viewers(tmux.seat("%0")) or []) == sorted([(first, None), (second, None)])
+    assert viewers(tmux.seat("%1")) == []  # its window is not shown
+    assert viewers(tmux.seat("%3")) == [(third, None)]
+    tmux("select-window", "-t", "one:1")
+    assert len(viewers(tmux.seat("%2")) or []) == 2
+    assert viewers(tmux.seat("%1")) == []  # not the active pane of its window
+
+
+def test_a_pane_of_another_server_at_the_same_socket_is_not_shown(tmux: Server) -> None:
+    tmux.attach("one")
+    seat = tmux.seat("%0")
+    assert viewers(Seat(seat.pid, "/dev/pts/9999", seat.environment)) == []
+    tmux("kill-server")
+    assert viewers(seat) is None
+
+
+def test_tmux_knows_the_focus_where_the_terminal_tells_it(tmux: Server) -> None:
+    tmux("set-option", "-g", "focus-events", "on")
+    client = tmux.attach("one")
+    assert viewers(tmux.seat("%0")) == [(client, True)]
+    tmux.type(b"\x1b[O")
+    until(lambda: viewers(tmux.seat("%0")) == [(client, False)])
+    tmux.type(b"\x1b[I")
+    until(lambda: viewers(tmux.seat("%0")) == [(client, True)])
+
+
+def test_of_a_pane_in_a_terminal_without_a_window_tmux_alone_knows_the_focus(
+    tmux: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    tmux.attach("one")
+    seat = tmux.seat("%0")
+    assert asyncio.run(has_focus(seat, ["Work"])) is None
+    assert asyncio.run(has_focus(tmux.seat("%1"), ["Work"])) is False
+    tmux("set-option", "-g", "focus-events", "on")
+    assert asyncio.run(has_focus(seat, ["Work"])) is True
+    tmux("select-pane", "-t", "%0", "-T", "OC | Another session")
+    assert asyncio.run(has_focus(seat, ["Work"])) is False
+    tmux("select-pane", "-t", "%0", "-T", "OC | Work")
+    assert asyncio.run(has_focus(seat, ["Work"])) is True
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 22 192.0.2.2 22")
+    tmux("detach-client", "-a")
+    tmux("detach-client", "-s", "one")
+    tmux.attach("one")  # from another desk
+    assert asyncio.run(has_focus(seat, ["Work"])) is None

@@ -1,4 +1,4 @@
-"""Wayland: only the compositor can focus a window, each by a command of its own."""
+"""Wayland: only the compositor can focus a window, or tell which one has the keyboard; each by a command of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from tray.system.open_windows import OpenWindow
 from tray.system.run import run
 
 
@@ -21,6 +22,62 @@ async def focus(pids: Sequence[int]) -> bool:
     if os.environ.get("WAYLAND_DISPLAY") and "KDE" in os.environ.get("XDG_CURRENT_DESKTOP", ""):
         return await _kwin(pids)
     return False
+
+
+async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
+    """The windows, or of KDE's those alone of these processes; None without such a compositor, or if it does not tell.
+
+    KWin is asked through kdotool, which loads a script for each question.
+    """
+    if os.environ.get("SWAYSOCK"):
+        return _of_sway(await _json("swaymsg", "-r", "-t", "get_tree"))
+    if os.environ.get("HYPRLAND_INSTANCE_SIGNATURE"):
+        return await _of_hyprland()
+    if os.environ.get("NIRI_SOCKET"):
+        found = await _listed("niri", "msg", "--json", "windows")
+        return [_window(one, focused=one.get("is_focused") is True) for one in found] or None
+    if os.environ.get("WAYLAND_DISPLAY") and "KDE" in os.environ.get("XDG_CURRENT_DESKTOP", ""):
+        return await _of_kwin(owners)
+    return None
+
+
+def _of_sway(tree: Any) -> list[OpenWindow] | None:
+    """A window is a node with a process; the workspace has the focus where no window has it."""
+    found: list[OpenWindow] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, dict):
+            continue
+        if "pid" in node:
+            found.append(_window(node, focused=node.get("focused") is True, title="name"))
+        for branch in ("nodes", "floating_nodes"):
+            waiting += node.get(branch) or []
+    return found if isinstance(tree, dict) else None
+
+
+async def _of_hyprland() -> list[OpenWindow] | None:
+    active = await _json("hyprctl", "activewindow", "-j")  # {} where no window has the focus
+    if not isinstance(active, dict):
+        return None
+    found = await _listed("hyprctl", "clients", "-j")
+    return [_window(one, focused=one.get("address") == active.get("address", 0)) for one in found] or None
+
+
+async def _of_kwin(owners: Sequence[int]) -> list[OpenWindow] | None:
+    answer = (await run(["kdotool", "getactivewindow", "getwindowpid"])).out.strip()
+    active = int(answer) if answer.isdigit() else 0
+    if active not in owners:
+        return [OpenWindow(active, focused=True)] if active else None
+    nearer = owners[: owners.index(active)]
+    told = [(await run(["kdotool", "search", "--pid", str(pid)])).out for pid in nearer]
+    there = [OpenWindow(pid, focused=False) for pid, windows in zip(nearer, told, strict=True) if windows.split()]
+    return [OpenWindow(active, focused=True), *there]
+
+
+def _window(told: dict[str, Any], *, focused: bool, title: str = "title") -> OpenWindow:
+    pid, name = told.get("pid"), told.get(title)
+    return OpenWindow(pid if isinstance(pid, int) else 0, focused, name if isinstance(name, str) else "")
 
 
 async def _sway(pids: Sequence[int]) -> bool:
@@ -55,8 +112,12 @@ async def _kwin(pids: Sequence[int]) -> bool:
 
 
 async def _listed(*command: str) -> list[dict[str, Any]]:
-    try:
-        told = json.loads((await run(command)).out)
-    except ValueError:
-        return []
+    told = await _json(*command)
     return [item for item in told if isinstance(item, dict)] if isinstance(told, list) else []
+
+
+async def _json(*command: str) -> Any:
+    try:
+        return json.loads((await run(command)).out)
+    except ValueError:
+        return None

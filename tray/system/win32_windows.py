@@ -1,4 +1,4 @@
-"""Windows: bringing the window of a process up; its tab Windows Terminal lets nobody choose."""
+"""Windows: the windows of processes, and bringing one up; its tab Windows Terminal lets nobody choose."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 import psutil
+
+from tray.system.open_windows import OpenWindow
 
 if sys.platform == "win32":
     import ctypes
@@ -23,6 +25,20 @@ if sys.platform == "win32":
 
     _RESTORE, _ALT, _KEY_UP = 9, 0x12, 2
 
+    def _shown() -> dict[int, list[int]]:
+        """The windows that can be seen, of each process, the uppermost first."""
+        shown: dict[int, list[int]] = {}
+
+        def visit(window: int, _: int) -> bool:
+            pid = wintypes.DWORD()
+            _user32.GetWindowThreadProcessId(window, ctypes.byref(pid))
+            if _user32.IsWindowVisible(window):
+                shown.setdefault(pid.value, []).append(window)
+            return True
+
+        _user32.EnumWindows(_Visit(visit), 0)
+        return shown
+
     def _is_desktop(pid: int) -> bool:
         try:
             return psutil.Process(pid).name().lower() == "explorer.exe"
@@ -34,16 +50,7 @@ if sys.platform == "win32":
 
         Returns how many it has, and whether one is in front now. From explorer.exe on they are the desktop's.
         """
-        shown: dict[int, list[int]] = {}
-
-        def visit(window: int, _: int) -> bool:
-            pid = wintypes.DWORD()
-            _user32.GetWindowThreadProcessId(window, ctypes.byref(pid))
-            if pid.value in owners and _user32.IsWindowVisible(window):
-                shown.setdefault(pid.value, []).append(window)
-            return True
-
-        _user32.EnumWindows(_Visit(visit), 0)
+        shown = _shown()
         terminals = takewhile(lambda pid: not _is_desktop(pid), owners)
         found = next((shown[pid] for pid in terminals if pid in shown), [])
         if not found:
@@ -56,8 +63,22 @@ if sys.platform == "win32":
             _user32.SetForegroundWindow(found[0])
         return len(found), _user32.GetForegroundWindow() == found[0]
 
+    def open_windows() -> list[OpenWindow] | None:
+        """The windows that can be seen, but the desktop's own: explorer.exe has started most programs."""
+        front = _user32.GetForegroundWindow()
+        return [
+            OpenWindow(pid, focused=window == front)
+            for pid, windows in _shown().items()
+            if not _is_desktop(pid)
+            for window in windows
+        ]
+
 else:
 
     def raise_window(owners: Sequence[int]) -> tuple[int, bool]:  # noqa: ARG001
         """Nothing: there are no such windows."""
         return 0, False
+
+    def open_windows() -> list[OpenWindow] | None:
+        """Nothing: there are no such windows."""
+        return None

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from tray.system.open_windows import OpenWindow
+
 FROM_A_PERSON = 2  # EWMH's source indication that focus stealing prevention lets through
 RAISED_WITHIN = 0.5  # s; a window manager that refuses says nothing
 
@@ -30,6 +32,21 @@ def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> 
             or nearest
         )
         return len(found), bool(found) and _raise(display, found[-1])
+
+
+def open_windows() -> list[OpenWindow] | None:
+    """The windows of this display; None without one, or where no window manager tells which has the keyboard."""
+    with _display() as display:
+        if display is None:
+            return None
+        active = _number(display, display.screen().root, "_NET_ACTIVE_WINDOW")
+        if active is None:
+            return None
+        return [
+            OpenWindow(pid, focused=window.id == active, title=_name(display, window), number=window.id)
+            for window in _windows(display)
+            if (pid := _number(display, window, "_NET_WM_PID")) is not None
+        ]
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tray.actions.attach.rung import Raised
+import json
+
+from tray.actions.attach.rung import Focus, Raised
 from tray.system.processes import Seat
 from tray.system.run import run
 
@@ -19,3 +21,18 @@ class Kitty:
         match = f"id:{seat.variable('KITTY_WINDOW_ID')}"
         done = await run(["kitty", "@", "--to", seat.variable("KITTY_LISTEN_ON"), "focus-window", "--match", match])
         return Raised("Focused its kitty window") if done.ok else None
+
+    async def focus(self, seat: Seat) -> Focus | None:
+        """Whether the pane has the keyboard. kitty calls a pane a window, and a window an OS window."""
+        told = await run(["kitty", "@", "--to", seat.variable("KITTY_LISTEN_ON"), "ls"])
+        try:
+            panes = [
+                (pane["title"], all(part["is_focused"] for part in (window, tab, pane)))
+                for window in json.loads(told.out)
+                for tab in window["tabs"]
+                for pane in tab["windows"]
+                if pane["id"] == int(seat.variable("KITTY_WINDOW_ID"))
+            ]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return Focus(panes[0][1], str(panes[0][0])) if panes else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-from tray.actions.attach.rung import Raised
+from tray.actions.attach.rung import Focus, Raised
 from tray.actions.attach.window import Window
 from tray.system.processes import Seat
 
@@ -24,10 +26,20 @@ class Konsole:
 
     async def go(self, seat: Seat) -> Raised | None:
         """Choose the tab and raise the window."""
-        if not await _choose(seat.variable("KONSOLE_DBUS_SERVICE"), _path(seat), seat.variable("KONSOLE_DBUS_SESSION")):
+        number = _number(seat)
+        listed = await _call(seat, "sessionList")
+        # Konsole does not say no to a number it does not know.
+        if listed is None or number not in listed[0] or await _call(seat, "setCurrentSession", number) is None:
             return None
         raised = await self._window.go(seat)
         return Raised("Focused its Konsole tab") if raised else None
+
+    async def focus(self, seat: Seat) -> Focus | None:
+        """Whether the tab is the chosen one, and its window has the keyboard."""
+        current = await _call(seat, "currentSession")
+        if current is None:
+            return None
+        return await self._window.focus(seat) if current[0] == _number(seat) else Focus(has_it=False)
 
 
 def _path(seat: Seat) -> str:
@@ -35,24 +47,25 @@ def _path(seat: Seat) -> str:
     return path if re.fullmatch(r"/Windows/\d+", path) else ""
 
 
-async def _choose(service: str, window: str, session: str) -> bool:
-    """Show the tab, if the window has it: Konsole does not say no to a number it does not know."""
+def _number(seat: Seat) -> int:
+    return int(seat.variable("KONSOLE_DBUS_SESSION").rpartition("/")[2])
+
+
+async def _call(seat: Seat, method: str, *numbers: int) -> Sequence[Any] | None:
+    """Call a method of the window; what it returned, or None where that did not work."""
     from dbus_fast import Message  # noqa: PLC0415  # Linux only
 
     from tray.system.session_bus import BusError, call, connect  # noqa: PLC0415  # Linux only
 
-    number, interface = session.rpartition("/")[2], "org.kde.konsole.Window"
+    service, interface = seat.variable("KONSOLE_DBUS_SERVICE"), "org.kde.konsole.Window"
     try:
         bus = await connect()
     except BusError:
-        return False
+        return None
     try:
-        listed = await call(bus, Message(service, window, interface, "sessionList"))
-        if number not in [str(known) for known in listed[0]]:
-            return False
-        await call(bus, Message(service, window, interface, "setCurrentSession", signature="i", body=[int(number)]))
+        signature = "i" * len(numbers)
+        return await call(bus, Message(service, _path(seat), interface, method, signature=signature, body=[*numbers]))
     except BusError:
-        return False
+        return None
     finally:
         bus.disconnect()
-    return True

@@ -28,7 +28,6 @@ from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
 from tray.system.terminals import open_terminal
 
-TITLE = 20  # characters of a session's title that OpenCode surely leaves in the name of its terminal: "OC | TITLE"
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
 
@@ -213,9 +212,9 @@ def is_here(server: Server) -> bool:
 
 async def _bring_up(target: Target, session: Session, server: Server) -> Raised | Detached | None:
     """What came of the first of the session's terminals that could be brought to the front; None where none could."""
-    from tray.actions.attach.focus import focus, seats  # noqa: PLC0415  # psutil is not needed at the start
+    from tray.actions.attach.focus import TITLE, focus, seats  # noqa: PLC0415  # psutil is not needed at the start
 
-    for seat in await asyncio.to_thread(seats, server, target):
+    for seat in await asyncio.to_thread(seats, server, target.url):
         shown = await focus(replace(seat, title=session.title[:TITLE]))
         if shown is not None:
             return shown

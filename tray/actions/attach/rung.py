@@ -17,6 +17,31 @@ class Raised(msgspec.Struct, frozen=True):
     exact: bool = True  # False: it may be another of the terminal's windows, or another of its tabs
 
 
+class Focus(msgspec.Struct, frozen=True):
+    """Whether the part of a terminal in which a program runs has the keyboard, and what it is called."""
+
+    has_it: bool
+    title: str = ""
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """A client of a multiplexer that shows the pane. `focused` is what the multiplexer knows of its terminal."""
+
+    client: Seat
+    focused: bool | None = None
+    title: str = ""  # the pane's
+
+
+class TellsFocus(Protocol):
+    """One kind of terminal, or of desktop, that can tell where the keyboard is."""
+
+    def detect(self, seat: Seat) -> bool:
+        """Whether the program sits in one of these."""
+
+    async def focus(self, seat: Seat) -> Focus | None:
+        """Whether the program's own part of it has the keyboard; None: it does not tell."""
+
+
 class Rung(Protocol):
     """One kind of terminal, or of desktop, that can bring the window of a program to the front."""
 
@@ -50,3 +75,6 @@ class Multiplexer(Protocol):
 
     async def go(self, seat: Seat) -> Shown | Detached | None:
         """Make it show the pane; None where that did not work."""
+
+    async def viewers(self, seat: Seat) -> list[Viewer] | None:
+        """The clients that show the pane now; None: it does not tell."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from tray.actions.attach.rung import Detached, Shown
+from tray.actions.attach.rung import Detached, Shown, Viewer
 from tray.system.processes import Seat, seat_of
 from tray.system.run import Ran, run
 
@@ -40,6 +40,37 @@ class Tmux:
             return None
         found = await asyncio.to_thread(seat_of, pid)
         return Shown(found if found is not None else Seat(pid, tty))
+
+    async def viewers(self, seat: Seat) -> list[Viewer] | None:
+        """The clients in whose window the pane is the active one; None where only a program steers tmux (`-CC`)."""
+        names = ("client_control_mode", "pane_id", "pane_tty", "client_pid", "focus-events", "client_termfeatures",
+                 "client_flags", "pane_title")  # fmt: skip
+        form = " ".join(f"#{{{name}}}" for name in names)
+        listed = await _tmux(_socket(seat) or "", "list-clients", "-F", form)
+        if not listed.ok:
+            return None
+        clients = [line.split(" ", len(names) - 1) for line in listed.out.splitlines()]
+        shown: list[Viewer] = []
+        for control, pane, tty, pid, *focus, title in (client for client in clients if len(client) == len(names)):
+            if pane != seat.variable("TMUX_PANE") or seat.tty not in ("", tty):
+                continue
+            if control == "1":
+                return None
+            found = await asyncio.to_thread(seat_of, int(pid))
+            shown.append(Viewer(found if found is not None else Seat(int(pid)), _has_focus(*focus), title))
+        return shown
+
+
+def _has_focus(events: str, features: str, flags: str) -> bool | None:
+    """A client counts as focused until its terminal says otherwise; only some terminals do, and only if told to.
+
+    tmux before 3.2 knows of no features and no flags.
+    """
+    if not flags:
+        return None
+    if "focused" not in flags.split(","):
+        return False
+    return True if events == "1" and "focus" in features.split(",") else None
 
 
 async def _client(socket: str, sessions: dict[str, list[str]]) -> tuple[str, int, str] | None:

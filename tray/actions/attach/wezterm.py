@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tray.actions.attach.rung import Raised
+import json
+
+from tray.actions.attach.rung import Focus, Raised
 from tray.actions.attach.window import Window
 from tray.system.processes import Seat
 from tray.system.run import run
@@ -20,9 +22,23 @@ class WezTerm:
 
     async def go(self, seat: Seat) -> Raised | None:
         """Show the pane's tab; WezTerm itself does not reliably raise the window (wezterm issue 5536)."""
-        socket = {"WEZTERM_UNIX_SOCKET": seat.variable("WEZTERM_UNIX_SOCKET")}
         command = ["wezterm", "cli", "activate-pane", "--pane-id", seat.variable("WEZTERM_PANE")]
-        if not (await run(command, environment=socket)).ok:
+        if not (await run(command, environment=_socket(seat))).ok:
             return None
         await self._window.go(seat)
         return Raised("Focused its WezTerm pane")
+
+    async def focus(self, seat: Seat) -> Focus | None:
+        """Whether the pane is the one that a client has chosen, and the window has the keyboard."""
+        told = await run(["wezterm", "cli", "list-clients", "--format", "json"], environment=_socket(seat))
+        try:
+            chosen = [client["focused_pane_id"] for client in json.loads(told.out)]
+        except (ValueError, KeyError, TypeError):
+            return None
+        if int(seat.variable("WEZTERM_PANE")) not in chosen:
+            return Focus(has_it=False)
+        return await self._window.focus(seat)
+
+
+def _socket(seat: Seat) -> dict[str, str]:
+    return {"WEZTERM_UNIX_SOCKET": seat.variable("WEZTERM_UNIX_SOCKET")}

@@ -6,7 +6,8 @@ import asyncio
 import os
 import sys
 
-from tray.actions.attach.rung import Raised
+from tray.actions.attach.rung import Focus, Raised
+from tray.system.open_windows import focused_window, open_windows
 from tray.system.processes import Seat
 
 
@@ -35,10 +36,20 @@ class Window:
         if os.environ.get("DISPLAY"):
             from tray.system.x11 import raise_window as raise_x_window  # noqa: PLC0415  # Linux only
 
-            told = seat.variable("WINDOWID")
-            number = int(told) if told.isdigit() else 0
-            return _told(*await asyncio.to_thread(raise_x_window, seat.ancestors, number, seat.title))
+            return _told(*await asyncio.to_thread(raise_x_window, seat.ancestors, _number(seat), seat.title))
         return None
+
+    async def focus(self, seat: Seat) -> Focus | None:
+        """Whether its window has the keyboard; of a terminal with several, and without X11, whether one of them has."""
+        windows = await open_windows(seat.ancestors)
+        focused, title = focused_window(windows or (), seat.ancestors, _number(seat))
+        return None if focused is None else Focus(focused, title)
+
+
+def _number(seat: Seat) -> int:
+    """X11's id of its window, as most terminals tell their programs; or 0."""
+    told = seat.variable("WINDOWID")
+    return int(told) if told.isdigit() else 0
 
 
 def _told(windows: int, done: bool) -> Raised | None:  # noqa: FBT001  # what the desktop says, as it comes

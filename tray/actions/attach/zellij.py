@@ -1,4 +1,7 @@
-"""The multiplexer Zellij. It can be told to focus a pane by its id since 0.44 (zellij-org/zellij pull 4926)."""
+"""The multiplexer Zellij. It can be told to focus a pane by its id since 0.44 (zellij-org/zellij pull 4926).
+
+It tells which pane each of its clients shows since 0.41 (`action list-clients`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 
 import psutil
 
-from tray.actions.attach.rung import Detached, Shown
+from tray.actions.attach.rung import Detached, Shown, Viewer
 from tray.system.processes import Seat, seat_of
 from tray.system.run import run
 
@@ -24,12 +27,28 @@ class Zellij:
     async def go(self, seat: Seat) -> Shown | Detached | None:
         """Focus the pane in the client that was used last; with an older Zellij show at least its session."""
         session = _session(seat)
-        client = await asyncio.to_thread(_client, session)
-        if client is None:
+        clients = await asyncio.to_thread(_clients, session)
+        if not clients:
             return Detached(["zellij", "attach", session])
-        pane = f"terminal_{seat.variable('ZELLIJ_PANE_ID')}"
-        focused = await run(["zellij", "--session", session, "action", "focus-pane-id", pane])
-        return Shown(client, exact=focused.ok)
+        focused = await run(["zellij", "--session", session, "action", "focus-pane-id", _pane(seat)])
+        return Shown(clients[0], exact=focused.ok)
+
+    async def viewers(self, seat: Seat) -> list[Viewer] | None:
+        """The session's clients, if all of them show the pane: which of several does, no terminal can be told."""
+        session = _session(seat)
+        told = await run(["zellij", "--session", session, "action", "list-clients"])
+        shown = {line.split()[1] for line in told.out.splitlines()[1:] if len(line.split()) > 1}
+        if not shown:
+            return None
+        if _pane(seat) not in shown:
+            return []
+        if len(shown) > 1:
+            return None
+        return [Viewer(client) for client in await asyncio.to_thread(_clients, session)]
+
+
+def _pane(seat: Seat) -> str:
+    return f"terminal_{seat.variable('ZELLIJ_PANE_ID')}"
 
 
 def _session(seat: Seat) -> str:
@@ -38,8 +57,8 @@ def _session(seat: Seat) -> str:
     return name if re.fullmatch(r"[^-\x00-\x1f][^\x00-\x1f]*", name) else ""
 
 
-def _client(session: str) -> Seat | None:
-    """The terminal in which a client of this session runs, the newest of several."""
+def _clients(session: str) -> list[Seat]:
+    """The terminals in which clients of this session run, the newest first."""
     clients = [
         (session in (process.info["cmdline"] or []), process.info["create_time"] or 0, process.pid)
         for process in psutil.process_iter(["name", "cmdline", "create_time"])
@@ -48,4 +67,4 @@ def _client(session: str) -> Seat | None:
     named = [client for client in clients if client[0]]
     likely = named or (clients if len(clients) == 1 else [])  # one that made its session says no name
     seats = (seat_of(pid) for _, _, pid in sorted(likely, reverse=True))
-    return next((seat for seat in seats if seat is not None and seat.tty), None)
+    return [seat for seat in seats if seat is not None and seat.tty]

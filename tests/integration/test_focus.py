@@ -1,0 +1,266 @@
+"""Where the keyboard is: what each desktop and terminal is asked, and what is made of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_programs import Programs
+from tray.actions.attach.focus import any_of, has_focus
+from tray.actions.attach.kitty import Kitty
+from tray.actions.attach.looking import is_looked_at
+from tray.actions.attach.rung import Focus, Viewer
+from tray.actions.attach.wezterm import WezTerm
+from tray.actions.attach.window import Window
+from tray.actions.attach.zellij import Zellij
+from tray.core.model import Server
+from tray.system import mac_windows
+from tray.system.compositors import open_windows
+from tray.system.open_windows import OpenWindow, focused_window
+from tray.system.processes import Seat
+
+if sys.platform == "win32":
+    pytest.skip("the programs are scripts", allow_module_level=True)
+
+WM = ("SWAYSOCK", "HYPRLAND_INSTANCE_SIGNATURE", "NIRI_SOCKET", "WAYLAND_DISPLAY", "DISPLAY", "XDG_CURRENT_DESKTOP")
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    made = Programs(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(made.folder))
+    for name in WM:
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(work, 20))
+
+
+def seat(**environment: str) -> Seat:
+    return Seat(7, "/dev/pts/7", environment, (6, 5, 4))
+
+
+# ---------------------------------------------------------------------- windows
+
+TERMINAL, OTHER, FILES = (
+    OpenWindow(5, focused=True, title="one"),
+    OpenWindow(9, focused=True),
+    OpenWindow(4, focused=True),
+)
+
+
+def behind(window: OpenWindow) -> OpenWindow:
+    return OpenWindow(window.pid, focused=False, title=window.title, number=window.number)
+
+
+@pytest.mark.parametrize(
+    ("windows", "number", "told"),
+    [
+        ([TERMINAL, behind(OTHER)], 0, (True, "one")),
+        ([behind(TERMINAL), OTHER], 0, (False, "")),
+        ([behind(TERMINAL), FILES], 0, (False, "")),  # the program that has started the terminal
+        ([OTHER], 0, (None, "")),  # the terminal's window is not told of
+        ([], 0, (None, "")),
+        ([OpenWindow(5, focused=False, number=1), OpenWindow(5, focused=True, number=2)], 0, (True, "")),
+        ([OpenWindow(5, focused=False, number=1), OpenWindow(5, focused=True, number=2)], 1, (False, "")),
+        ([OpenWindow(5, focused=False, number=1), OpenWindow(5, focused=True, number=2)], 2, (True, "")),
+        ([TERMINAL, OpenWindow(9, focused=False, number=3)], 3, (True, "one")),  # WINDOWID of somebody else's
+    ],
+)
+def test_the_nearest_program_that_has_a_window_is_the_terminal(
+    windows: list[OpenWindow], number: int, told: tuple[bool | None, str]
+) -> None:
+    assert focused_window(windows, (6, 5, 4), number) == told
+
+
+SWAY = {
+    "type": "root",
+    "nodes": [
+        {
+            "type": "workspace",
+            "focused": False,
+            "nodes": [{"nodes": [{"pid": 5, "name": "OC | Work", "focused": True, "nodes": []}]}, "odd"],
+            "floating_nodes": [{"pid": 9, "name": None, "focused": False}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "program", "told", "found"),
+    [
+        ("SWAYSOCK", "swaymsg", {"get_tree": json.dumps(SWAY)}, {5: (True, "OC | Work"), 9: (False, "")}),
+        ("SWAYSOCK", "swaymsg", {"get_tree": "not JSON"}, None),
+        (
+            "HYPRLAND_INSTANCE_SIGNATURE",
+            "hyprctl",
+            {
+                "activewindow": '{"address": "0x2", "pid": 9}',
+                "clients": '[{"address": "0x1", "pid": 5, "title": "a"}, {"address": "0x2", "pid": 9, "title": "b"}]',
+            },
+            {5: (False, "a"), 9: (True, "b")},
+        ),
+        (
+            "HYPRLAND_INSTANCE_SIGNATURE",
+            "hyprctl",
+            {"activewindow": "{}", "clients": '[{"address": "0x1", "pid": 5, "title": "a"}]'},
+            {5: (False, "a")},
+        ),
+        ("HYPRLAND_INSTANCE_SIGNATURE", "hyprctl", {"activewindow": "Couldn't connect"}, None),
+        (
+            "NIRI_SOCKET",
+            "niri",
+            {"windows": '[{"id": 1, "pid": 5, "title": "a", "is_focused": true}, {"id": 2, "pid": null}]'},
+            {5: (True, "a"), 0: (False, "")},
+        ),
+        ("NIRI_SOCKET", "niri", {"windows": "[]"}, None),
+    ],
+)
+def test_a_compositor_tells_its_windows_and_which_of_them_has_the_keyboard(
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    program: str,
+    told: dict[str, str],
+    found: dict[int, tuple[bool, str]] | None,
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    programs.add(program, told)
+    windows = run(open_windows((6, 5)))
+    assert found == (None if windows is None else {w.pid: (w.focused, w.title) for w in windows})
+
+
+@pytest.mark.parametrize(
+    ("told", "focused"),
+    [
+        ({"getactivewindow": "5", "search --pid 6": ""}, True),
+        ({"getactivewindow": "9"}, None),
+        ({"getactivewindow": "4", "search --pid 5": "{0000-1111}", "search --pid 6": ""}, False),  # the file manager
+        ({"getactivewindow": ""}, None),
+    ],
+)
+def test_kwin_is_asked_for_the_window_in_front_and_for_nearer_ones(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], focused: bool | None
+) -> None:
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", "KDE")
+    programs.add("kdotool", told)
+    windows = run(open_windows((6, 5, 4)))
+    assert focused_window(windows or (), (6, 5, 4))[0] is focused
+
+
+def test_macos_tells_the_application_in_front(programs: Programs) -> None:
+    programs.add("lsappinfo", {"info -only pid ASN:0x0-0x15015": '"pid"=5', "front": "ASN:0x0-0x15015"})
+    assert run(mac_windows.open_windows()) == [OpenWindow(5, focused=True)]
+    programs.add("lsappinfo", {"front": "[ NULL ]"})
+    assert run(mac_windows.open_windows()) is None
+
+
+def test_a_desktop_that_tells_nothing_leaves_it_unknown(programs: Programs) -> None:
+    assert run(has_focus(seat(), ["Work"])) is None
+    assert programs.calls == []
+
+
+# ---------------------------------------------------------------------- terminals
+
+
+def kitty_ls(*, window: bool = True, tab: bool = True, pane: bool = True) -> str:
+    told = {"id": 3, "title": "OC | Work", "is_focused": pane}
+    other = {"id": 4, "title": "vim", "is_focused": not pane}
+    return json.dumps([{"is_focused": window, "tabs": [{"is_focused": tab, "windows": [told, other]}]}])
+
+
+@pytest.mark.parametrize(
+    ("told", "focus"),
+    [
+        (kitty_ls(), Focus(has_it=True, title="OC | Work")),
+        (kitty_ls(window=False), Focus(has_it=False, title="OC | Work")),
+        (kitty_ls(tab=False), Focus(has_it=False, title="OC | Work")),
+        (kitty_ls(pane=False), Focus(has_it=False, title="OC | Work")),
+        ("[]", None),
+        ('[{"tabs": 3}]', None),
+        ("not JSON", None),
+    ],
+)
+def test_kitty_tells_of_the_very_pane(programs: Programs, told: str, focus: Focus | None) -> None:
+    programs.add("kitty", {"ls": told})
+    here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
+    assert run(Kitty().focus(here)) == focus
+    assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "ls"]]
+
+
+@pytest.mark.parametrize(
+    ("told", "front", "focus"),
+    [
+        ('[{"focused_pane_id": 2}]', 5, True),
+        ('[{"focused_pane_id": 2}]', 9, False),
+        ('[{"focused_pane_id": 1}]', 5, False),
+        ("[]", 5, False),
+        ("not JSON", 5, True),  # then its window has to do
+    ],
+)
+def test_wezterm_tells_the_pane_and_the_desktop_the_window(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, told: str, front: int, focus: bool
+) -> None:
+    monkeypatch.setenv("SWAYSOCK", "x")
+    windows = [{"pid": pid, "name": "wezterm", "focused": pid == front} for pid in (5, 9)]
+    programs.add("swaymsg", {"get_tree": json.dumps({"nodes": windows})})
+    programs.add("wezterm", {"list-clients": told})
+    here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
+    assert WezTerm(Window()).detect(here)
+    assert run(has_focus(here, ())) is focus
+
+
+@pytest.mark.parametrize(
+    ("told", "viewers"),
+    [
+        ("CLIENT_ID ZELLIJ_PANE_ID RUNNING_COMMAND\n1 terminal_4 opencode", []),  # by a client that is nowhere here
+        ("CLIENT_ID ZELLIJ_PANE_ID RUNNING_COMMAND\n1 terminal_5 vim", []),
+        ("CLIENT_ID ZELLIJ_PANE_ID RUNNING_COMMAND\n1 terminal_4 opencode\n2 terminal_5 vim", None),
+        ("", None),
+    ],
+)
+def test_zellij_tells_what_its_clients_show(programs: Programs, told: str, viewers: list[Viewer] | None) -> None:
+    programs.add("zellij", {"list-clients": told})
+    assert run(Zellij().viewers(seat(ZELLIJ_SESSION_NAME="no such session", ZELLIJ_PANE_ID="4"))) == viewers
+
+
+@pytest.mark.parametrize(
+    ("name", "titles", "focus"),
+    [
+        ("OC | Work", ["Work"], True),
+        ("OC | Other", ["Work"], False),  # the terminal shows another session
+        ("OC | Other", ["Work", "Other"], True),  # one of its subagents
+        ("OC | A title that is longer than what…", ["A title that is longer than what fits in there"], True),
+        ("~ : OC | Work — Konsole", ["Work"], True),
+        ("xterm", ["Work"], True),  # it does not say what it shows
+        ("OpenCode", [""], True),
+        ("OC | Work", [""], True),
+    ],
+)
+def test_a_terminal_that_shows_another_session_is_not_looked_at_for_this_one(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch, name: str, titles: list[str], focus: bool
+) -> None:
+    monkeypatch.setenv("SWAYSOCK", "x")
+    programs.add("swaymsg", {"get_tree": json.dumps({"pid": 5, "name": name, "focused": True})})
+    assert run(has_focus(seat(), titles)) is focus
+
+
+def test_one_terminal_that_is_looked_at_is_enough_and_one_that_is_not_known_makes_it_unknown() -> None:
+    assert any_of([False, None, True]) is True
+    assert any_of([False, None]) is None
+    assert any_of([False, False]) is False
+    assert any_of([]) is None
+
+
+def test_a_session_on_another_machine_or_without_a_terminal_is_unknown(programs: Programs) -> None:
+    for server in (Server("s", "n", "elsewhere.example", "/p", pid=1), Server("s", "n", "", "/p")):
+        assert run(is_looked_at(server, ["Work"])) is None
+    assert programs.calls == []
