@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tray.core.alerts import AlertRules, Alerts, Notify
+from tray.core.alerts import AlertRules, Alerts, Notify, WhenLooking
 from tray.core.board import Board, Row
 from tray.core.events import Change, Event, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
@@ -30,7 +30,7 @@ class Play:
     """A fleet with one connected server, and everything announced so far."""
 
     fleet: Fleet = field(default_factory=Fleet)
-    alerts: Alerts = field(default_factory=lambda: Alerts(AlertRules(finished_after=0)))
+    alerts: Alerts = field(default_factory=lambda: Alerts(AlertRules(finished_after=0, when_looking=WhenLooking.SHOW)))
     announced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

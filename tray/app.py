@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tray.actions.attach.ladder import Ladder
+from tray.actions.attach.looking import is_looked_at
 from tray.actions.carry_out import Actions
 from tray.actions.own import OwnActions
 from tray.actions.plugin_file import installed_version
@@ -111,6 +112,7 @@ class App:
             self._board,
             self._notifications if notify else None,  # what was asked for with a click is said in any case
             lambda: self._settings,
+            is_looked_at,
             self._spawn,
             now,
         )

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from replay import SERVER
-from tray.core.alerts import Alert, AlertRules, Alerts, Effect, Notify, Reason, Withdraw
+from tray.core.alerts import (
+    Alert,
+    AlertRules,
+    Alerts,
+    CheckFocus,
+    Effect,
+    Notify,
+    Reason,
+    WhenLooking,
+    Withdraw,
+)
 from tray.core.board import Board
 from tray.core.events import (
     ActivityReported,
@@ -31,13 +43,19 @@ S = SERVER.id
 
 
 class Desk:
-    """A person's desk: facts come in at times, and what is announced is written down."""
+    """A person's desk: facts come in at times, and what is announced is written down.
+
+    `looking` says whether the person looks at the session's terminal at a time; None: nobody knows.
+    """
 
     def __init__(self, rules: AlertRules | None = None) -> None:
         self.fleet = Fleet()
         self.board = Board(self.fleet)
         self.alerts = Alerts(rules)
         self.silent = False
+        self.looking: Callable[[int], bool | None] = lambda _: None
+        self.asked: list[int] = []  # when the focus was asked for
+        self.told_at: list[int] = []
         self.live: dict[str, Alert] = {}
         self.shown: list[Alert] = []
         for event in (ServerConnected(SERVER), SnapshotTaken(S), SessionReported(S, SessionFacts("a", title="Work"))):
@@ -45,17 +63,23 @@ class Desk:
 
     def at(self, at: int, *events: Event) -> None:
         while (due := self.alerts.next_deadline()) is not None and due < at:
-            self._take(self.alerts.update((), self.board, due, silent=self.silent))
+            self._take(self.alerts.update((), self.board, due, silent=self.silent), due)
         for event in events:
             touched = self.board.update(self.fleet.apply(event, at))
-            self._take(self.alerts.update(touched, self.board, at, silent=self.silent))
-        self._take(self.alerts.update((), self.board, at, silent=self.silent))
+            self._take(self.alerts.update(touched, self.board, at, silent=self.silent), at)
+        self._take(self.alerts.update((), self.board, at, silent=self.silent), at)
 
-    def _take(self, effects: tuple[Effect, ...]) -> None:
+    def _take(self, effects: tuple[Effect, ...], at: int) -> None:
         for effect in effects:
             if isinstance(effect, Notify):
                 self.live[effect.alert.session.session] = effect.alert
                 self.shown.append(effect.alert)
+                self.told_at.append(at)
+            elif isinstance(effect, CheckFocus):
+                self.asked.append(at)
+                looking, silent = self.looking(at), self.silent
+                name = effect.session_id
+                self._take(self.alerts.focus_told(name, self.board, at, looking=looking, silent=silent), at)
             else:
                 assert isinstance(effect, Withdraw)
                 self.live.pop(effect.session_id, None)
@@ -280,3 +304,167 @@ def test_a_short_loss_of_the_link_announces_no_old_news_again() -> None:
     desk.at(63_000, ServerConnected(SERVER), SnapshotTaken(S, sessions=(told,), permissions=(ask().request,)))
     desk.at(70_000)
     assert [alert.reason for alert in desk.shown] == [Reason.FINISHED, Reason.PERMISSION, Reason.PERMISSION]
+
+
+# ---------------------------------------------------------------------- what the person looks at
+
+
+def always(_: int) -> bool:
+    return True
+
+
+def until_s(seconds: int) -> Callable[[int], bool]:
+    """Looks at the terminal until then."""
+    return lambda at: at < seconds * 1000
+
+
+def fails(at: int, desk: Desk) -> None:
+    desk.at(at, ActivityReported(S, "a", Activity.BUSY), SessionFailed(S, "a", Failure("APIError", "no credit")))
+
+
+ASKED, FAILED, FINISHED = "asked", "failed", "finished"
+NEWS: dict[str, Callable[[Desk], None]] = {  # each is due at 101 s
+    ASKED: lambda desk: desk.at(100_000, ask()),
+    FAILED: lambda desk: fails(100_500, desk),
+    FINISHED: lambda desk: turn(80_000, 100_500, desk),
+}
+
+
+@pytest.mark.parametrize("news", NEWS)
+@pytest.mark.parametrize(
+    ("when_looking", "looking", "told_at"),
+    [
+        ("hold", lambda _: False, 101),
+        ("hold", lambda _: None, 101),  # nobody knows where they look
+        ("hold", until_s(104), 104),  # they look away
+        ("hold", always, 111),  # and nothing came of it for ten seconds
+        ("show", always, 101),
+        ("never", lambda _: False, 101),
+        ("never", lambda _: None, 101),
+    ],
+)
+def test_what_the_person_looks_at_is_told_once_they_look_away_or_have_not_acted_for_ten_seconds(
+    news: str, when_looking: str, looking: Callable[[int], bool | None], told_at: int
+) -> None:
+    desk = Desk(AlertRules(when_looking=WhenLooking(when_looking)))
+    desk.looking = looking
+    NEWS[news](desk)
+    desk.at(200_000)
+    assert desk.told_at == [told_at * 1000]
+
+
+@pytest.mark.parametrize(("news", "told"), [(ASKED, 1), (FAILED, 0), (FINISHED, 0)])
+def test_with_never_an_ask_alone_is_told_when_the_person_looks_away(news: str, told: int) -> None:
+    desk = Desk(AlertRules(when_looking=WhenLooking.NEVER))
+    desk.looking = until_s(160)
+    NEWS[news](desk)
+    desk.at(159_000)
+    assert desk.shown == []
+    desk.at(180_000)
+    assert len(desk.shown) == told
+
+
+@pytest.mark.parametrize("when_looking", [WhenLooking.HOLD, WhenLooking.NEVER])
+def test_what_was_answered_while_the_person_looked_is_never_told(when_looking: WhenLooking) -> None:
+    desk = Desk(AlertRules(when_looking=when_looking))
+    desk.looking = until_s(6)
+    desk.at(0, ask())
+    desk.at(5000, RequestClosed(S, "a", "p"))
+    desk.at(60_000)
+    assert (desk.shown, desk.asked[-1] < 5000) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        SessionSeen(SessionKey(S, "a")),
+        MuteSet("session:a", 10**9),
+        ActivityReported(S, "a", Activity.BUSY),
+        ServerLost(S),
+    ],
+)
+def test_news_that_is_none_any_more_is_not_told_after_the_hold(event: Event) -> None:
+    desk = Desk()
+    desk.looking = always
+    turn(1, 20_001, desk)
+    desk.at(22_000, event)
+    desk.at(60_000)
+    assert (desk.shown, desk.alerts.next_deadline()) == ([], None)
+
+
+def test_of_two_asks_the_second_gets_a_hold_of_its_own() -> None:
+    desk = Desk()
+    desk.looking = always
+    desk.at(0, ask("p", "ls"), ask("q", "rm"))
+    desk.at(5000, RequestClosed(S, "a", "p"))
+    desk.at(14_999)
+    assert desk.shown == []
+    desk.at(15_000)
+    assert [alert.body for alert in desk.shown] == ["bash: rm"]
+
+
+def test_one_more_ask_does_not_make_the_first_wait_longer() -> None:
+    desk = Desk()
+    desk.looking = always
+    desk.at(0, ask("p", "ls"))
+    desk.at(8000, ask("q", "rm"))
+    desk.at(11_000)
+    assert [alert.body for alert in desk.shown] == ["bash: ls\n(and 1 more)"]
+
+
+def test_a_held_ask_that_silence_overtakes_is_told_when_the_silence_ends() -> None:
+    desk = Desk()
+    desk.looking = always
+    desk.at(0, ask())
+    desk.silent = True
+    desk.at(30_000)
+    assert desk.shown == []
+    desk.silent, desk.looking = False, lambda _: False
+    desk.at(31_000, SessionReported(S, SessionFacts("a", title="poke")))
+    assert len(desk.shown) == 1
+
+
+def test_the_focus_is_asked_for_only_while_something_is_held() -> None:
+    desk = Desk()
+    desk.looking = always
+    desk.at(0, ActivityReported(S, "a", Activity.BUSY))
+    desk.at(50_000)
+    assert desk.asked == []
+    desk.at(50_000, ask())
+    desk.at(50_000, *(SessionReported(S, SessionFacts("a", title=f"{number}")) for number in range(50)))
+    desk.at(500_000)
+    assert desk.asked == list(range(51_000, 61_000, 1000))
+
+
+def test_with_never_the_focus_is_asked_for_less_often_after_ten_seconds() -> None:
+    desk = Desk(AlertRules(when_looking=WhenLooking.NEVER))
+    desk.looking = always
+    desk.at(0, ask())
+    desk.at(31_000)
+    assert desk.asked == [*range(1000, 12_000, 1000), 16_000, 21_000, 26_000, 31_000]
+
+
+def test_an_answer_that_comes_late_does_not_ask_twice_and_tells_what_is_news_by_then() -> None:
+    desk = Desk()
+    alerts, board = desk.alerts, desk.board
+    board.update(desk.fleet.apply(ask("p", "ls"), 0))
+    assert alerts.update(["a"], board, 1000, silent=False) == (CheckFocus("a"),)
+    touched = board.update(desk.fleet.apply(RequestClosed(S, "a", "p"), 1100))
+    touched |= board.update(desk.fleet.apply(ask("q", "rm"), 1100))
+    assert alerts.update(touched, board, 1100, silent=False) == ()
+    assert alerts.update((), board, 2100, silent=False) == ()
+    (told,) = alerts.focus_told("a", board, 2300, looking=False, silent=False)
+    assert isinstance(told, Notify)
+    assert told.alert.body == "bash: rm"
+
+
+def test_a_toast_goes_when_the_next_ask_is_held() -> None:
+    desk = Desk()
+    desk.at(0, ask("p", "ls"), ask("q", "rm"))
+    desk.at(2000)
+    assert desk.live["a"].body == "bash: ls\n(and 1 more)"
+    desk.looking = always
+    desk.at(3000, RequestClosed(S, "a", "p"))
+    assert desk.live == {}
+    desk.at(13_000)
+    assert desk.live["a"].body == "bash: rm"

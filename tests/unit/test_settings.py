@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tray.core.alerts import Reason
+from tray.core.alerts import Reason, WhenLooking
 from tray.core.settings import (
     DEBUG,
     ICON_COUNT,
@@ -45,6 +45,7 @@ def test_the_strongest_source_wins_and_is_named() -> None:
         ({"icon": {"style": ["colour"]}}, "icon.style"),
         ({"notifications": {"quiet_hours": "22-7"}}, "notifications.quiet_hours"),
         ({"notifications": {"enabled": "maybe"}}, "notifications.enabled"),
+        ({"notifications": {"when_looking": True}}, "notifications.when_looking"),
         ({"listener": {"prot": 1}}, "listener.prot"),
         ({"colour": 1}, "colour"),
     ],
@@ -75,6 +76,13 @@ def test_quiet_hours_may_span_midnight(hours: str, quiet: list[int], loud: list[
     assert settings[QUIET_HOURS] == hours
     assert all(settings.is_quiet(minute) for minute in quiet)
     assert not any(settings.is_quiet(minute) for minute in loud)
+
+
+@pytest.mark.parametrize("word", ["hold", "show", "never"])
+def test_what_comes_while_the_person_looks_is_a_rule_of_the_alerts(word: str) -> None:
+    settings = parse_settings({"notifications": {"when_looking": word}}, "f", {}, {})
+    assert settings.alert_rules.when_looking is WhenLooking(word)
+    assert parse_settings({}, "f", {}, {}).alert_rules.when_looking is WhenLooking.HOLD
 
 
 def test_no_notifications_means_none_of_any_reason() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec.structs import asdict
 
-from tray.core.alerts import AlertRules, Reason
+from tray.core.alerts import AlertRules, Reason, WhenLooking
 from tray.core.fleet import Rules
 from tray.core.places import Host, HttpServer, parse_hosts, parse_servers
 from tray.core.problem import Problem
@@ -126,6 +126,13 @@ FINISHED_AFTER = Setting(
 QUIET_HOURS = Setting(
     "notifications.quiet_hours", "", '"" or "HH:MM-HH:MM", local time', "no notifications then", _hours
 )
+WHEN_LOOKING = Setting(
+    "notifications.when_looking",
+    WhenLooking.HOLD.value,
+    '"hold", "show" or "never"',
+    "what comes of the session whose terminal has the focus: later, at once, or not before you look away",
+    _one_of(*(choice.value for choice in WhenLooking)),
+)
 SOUND = Setting("notifications.sound", "off", '"off" or "soft"', "a cue for each reason", _one_of("off", "soft"))
 SPEAK = Setting("notifications.speak", False, "true or false", "speak a short summary", _flag)
 ICON_STYLE = Setting(
@@ -184,6 +191,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     ON_FINISHED,
     FINISHED_AFTER,
     QUIET_HOURS,
+    WHEN_LOOKING,
     SOUND,
     SPEAK,
     ICON_STYLE,
@@ -231,7 +239,11 @@ class Settings:
             Reason.FINISHED: self[ON_FINISHED],
         }
         reasons = frozenset(reason for reason, on in wanted.items() if on and self[NOTIFY])
-        return AlertRules(reasons=reasons, finished_after=self[FINISHED_AFTER] * 1000)
+        return AlertRules(
+            reasons=reasons,
+            finished_after=self[FINISHED_AFTER] * 1000,
+            when_looking=WhenLooking(self[WHEN_LOOKING]),
+        )
 
     def is_quiet(self, minute_of_day: int) -> bool:
         """Whether this local minute (0 to 1439) lies in the quiet hours, which may span midnight."""

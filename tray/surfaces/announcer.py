@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from datetime import datetime
 from typing import Any
 
-from tray.core.alerts import Alerts, Notify
+from typing_extensions import assert_never
+
+from tray.core.alerts import Alerts, CheckFocus, Effect, Notify, Withdraw
 from tray.core.board import EVERYTHING, Board
 from tray.core.fleet import Fleet
+from tray.core.model import Server
 from tray.core.settings import SOUND, SPEAK, Settings
 from tray.surfaces.notifications import Notifications
 from tray.system import resources, sound
+
+log = logging.getLogger(__name__)
+
+FOCUS_TIMEOUT = 0.3  # s that an alert waits for the answer where the person looks
+
+IsLookedAt = Callable[[Server, Collection[str]], Awaitable["bool | None"]]  # with the titles that its terminal may show
 
 
 class Announcer:
@@ -24,6 +34,7 @@ class Announcer:
         board: Board,
         notifications: Notifications | None,
         settings: Callable[[], Settings],
+        is_looked_at: IsLookedAt,
         spawn: Callable[[Coroutine[Any, Any, Any], str], object],
         now: Callable[[], int],
     ) -> None:
@@ -32,6 +43,7 @@ class Announcer:
         self._board = board
         self._notifications = notifications
         self._settings = settings
+        self._is_looked_at = is_looked_at
         self._spawn = spawn
         self._now = now
         self._alerts = Alerts(settings().alert_rules)
@@ -44,15 +56,40 @@ class Announcer:
     def update(self, session_ids: frozenset[str]) -> None:
         """These sessions have changed, or time has passed: say or withdraw what follows from it."""
         at = self._now()
-        for effect in self._alerts.update(session_ids, self._board, at, silent=self._is_silent(at)):
-            if isinstance(effect, Notify):
-                self._announce(effect)
-            elif self._notifications is not None:
-                self._notifications.withdraw(effect.session_id)
+        self._carry_out(self._alerts.update(session_ids, self._board, at, silent=self._is_silent(at)), at)
+
+    def _carry_out(self, effects: Iterable[Effect], at: int) -> None:
+        for effect in effects:
+            match effect:
+                case Notify():
+                    self._announce(effect)
+                case Withdraw(session_id):
+                    if self._notifications is not None:
+                        self._notifications.withdraw(session_id)
+                case CheckFocus(session_id):
+                    self._spawn(self._check_focus(session_id), "focus")
+                case _:
+                    assert_never(effect)
         self.close()
         due = self._alerts.next_deadline()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0, due - at) / 1000, self.update, frozenset())
+
+    async def _check_focus(self, session_id: str) -> None:
+        """Whatever becomes of the question, an answer is given: the alert waits for it."""
+        looking: bool | None = None
+        row = self._board.row(session_id)
+        if row is not None and self._notifications is not None:
+            titles = [session.title for session in self._fleet.tree(row.key)]
+            try:
+                looking = await asyncio.wait_for(self._is_looked_at(row.server, titles), FOCUS_TIMEOUT)
+            except asyncio.TimeoutError:
+                log.debug("where the person looks was not known within %g s", FOCUS_TIMEOUT)
+            except Exception:  # a notification that comes too much is better than one that does not come
+                log.exception("where the person looks could not be found out")
+        at = self._now()
+        told = self._alerts.focus_told(session_id, self._board, at, looking=looking, silent=self._is_silent(at))
+        self._carry_out(told, at)
 
     def close(self) -> None:
         """Say nothing that was to be said later."""
