@@ -1,0 +1,125 @@
+"""The announcer asks where the person looks, and shows what is due whatever becomes of the question."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+import pytest
+
+from fakes import until
+from replay import SERVER
+from running_app import Told
+from tray.core.board import Board
+from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
+from tray.core.fleet import Fleet
+from tray.core.model import Request, RequestKind, Server
+from tray.core.settings import Settings
+from tray.surfaces.announcer import Announcer, IsLookedAt
+
+
+class Desk:
+    """An announcer at work, and what it has shown. Its session has a subagent's session under it."""
+
+    def __init__(self, is_looked_at: IsLookedAt, *, notify: bool = True) -> None:
+        self.told = Told()
+        self.fleet = Fleet()
+        self.board = Board(self.fleet)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        notifications: Any = self.told if notify else None
+        self.announcer = Announcer(
+            self.fleet, self.board, notifications, lambda: Settings({}, {}), is_looked_at, self._spawn, self._now
+        )
+        names = SessionFacts("a", title="Work"), SessionFacts("b", parent="a", title="Part of it")
+        for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id, sessions=names)):
+            self.board.update(self.fleet.apply(event, self._now()))
+
+    def ask(self) -> None:
+        """An ask that is due by now."""
+        request = Request("p", "a", RequestKind.PERMISSION, "bash", "ls", asked_at=1)
+        changes = self.fleet.apply(RequestAsked(SERVER.id, request), self._now())
+        self.announcer.update(self.board.update(changes))
+
+    def poke(self, title: str) -> None:
+        changes = self.fleet.apply(SessionReported(SERVER.id, SessionFacts("a", title=title)), self._now())
+        self.announcer.update(self.board.update(changes))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    @staticmethod
+    def _now() -> int:
+        return time.time_ns() // 1_000_000
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 30))
+
+
+def test_what_is_looked_at_is_shown_once_it_is_not() -> None:
+    looking = [True]
+    asked: list[tuple[Server, list[str]]] = []
+
+    async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
+        asked.append((server, sorted(titles)))
+        return looking[0]
+
+    async def test() -> None:
+        desk = Desk(is_looked_at)
+        desk.ask()
+        await until(lambda: asked and not desk.tasks)
+        desk.poke("Work")
+        assert desk.told.shown == []
+        assert asked == [(desk.fleet.servers[SERVER.id], ["Part of it", "Work"])]
+        looking[0] = False
+        await until(lambda: desk.told.shown)
+        assert len(asked) == 2
+        desk.announcer.close()
+
+    run(test())
+
+
+def test_an_answer_that_does_not_come_holds_nothing_back() -> None:
+    async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def test() -> None:
+        desk = Desk(is_looked_at)
+        desk.ask()
+        await until(lambda: desk.told.shown)
+
+    run(test())
+
+
+def test_a_question_that_fails_holds_nothing_back_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
+        raise RuntimeError("the desktop is odd")
+
+    async def test() -> None:
+        desk = Desk(is_looked_at)
+        desk.ask()
+        await until(lambda: desk.told.shown)
+        assert "the desktop is odd" in caplog.text
+
+    run(test())
+
+
+def test_without_notifications_nobody_is_asked_where_the_person_looks() -> None:
+    asked: list[str] = []
+
+    async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
+        asked.append(server.id)
+        return True
+
+    async def test() -> None:
+        desk = Desk(is_looked_at, notify=False)
+        desk.ask()
+        await until(lambda: not desk.tasks)
+        assert asked == []
+
+    run(test())
