@@ -20,7 +20,7 @@ from tray.system import resources, sound
 
 log = logging.getLogger(__name__)
 
-FOCUS_TIMEOUT = 0.3  # s that an alert waits for the answer where the person looks
+FOCUS_TIMEOUT = 0.5  # s that an alert waits for the answer where the person looks; it takes 10 to 60 ms
 
 IsLookedAt = Callable[[Server, Collection[str]], Awaitable["bool | None"]]  # with the titles that its terminal may show
 
