@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desk import PROGRAMS, Desk
+from desk import PROGRAMS, Desk, until
 from person import Person
+from place import Place
 
 from fake_desktop import PrivateBus, environment, need
+from model_server import ModelServer
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]  # D-Bus and X are Linux's
@@ -47,3 +49,15 @@ def person(desk: Desk, tmp_path: Path) -> Iterator[Person]:
     made = Person(desk, folder)
     yield made
     made.home.stop()
+
+
+@pytest.fixture
+def place(desk: Desk, tmp_path: Path) -> Iterator[Place]:
+    need("openbox", "xterm", "tmux", "xclip")
+    desk.spawn("openbox", ["openbox", "--sm-disable"])
+    until(lambda: "_NET_SUPPORTING_WM_CHECK" in desk.run("xprop", "-root"), "the window manager")
+    with ModelServer() as model:
+        made = Place(desk, tmp_path, model)
+        yield made
+        made.opencode.kill()
+        made.home.stop()

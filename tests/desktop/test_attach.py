@@ -3,74 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from desk import Desk, until
-
-from fake_desktop import need
-from model_server import ModelServer
-from opencode import NEWEST, OpenCode
-from tray_process import Home
+from desk import until
+from place import Place
 
 pytestmark = [pytest.mark.desktop, pytest.mark.opencode]
 
 TITLE = "Scripted title"
-
-
-class Place:
-    """A desk with a window manager, a tray without an icon, and an OpenCode that is not started yet."""
-
-    def __init__(self, desk: Desk, folder: Path, model: ModelServer) -> None:
-        self.desk = desk
-        self.model = model
-        self.home = Home(folder / "tray")
-        self.home.path.mkdir()
-        self.home.environment = {**desk.environment, **self.home.environment, "TERMINAL": "xterm"}
-        environment = {
-            "DISPLAY": desk.display,
-            "OPENCODE_MONITOR_PORT": str(self.home.port),
-            "OPENCODE_TRAY_TOKEN_FILE": str(self.home.path / "data/opencode-tray/token"),
-        }
-        self.opencode = OpenCode(NEWEST, folder / "opencode", model.port, environment)
-        programs = f"{self.opencode.binary.parent}:{os.environ['PATH']}"
-        # What is opened finds the session where the OpenCode under test keeps it.
-        self.home.environment |= {
-            "PATH": programs,
-            **{name: value for name, value in self.opencode.environment.items() if name.startswith("OPENCODE_DISABLE")},
-        }
-
-    def start_tray(self, settings: str = "") -> None:
-        path = self.home.path / "config/opencode-tray/settings.toml"
-        path.parent.mkdir(parents=True)
-        path.write_text(settings, encoding="utf-8")
-        self.home.tray("--no-notify")
-
-    def run(self, *words: str) -> str:
-        done = self.home.run(*words, "--port", str(self.home.port))
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def sessions(self) -> list[str]:
-        return [told["id"] for told in self.home.status()["sessions"]]
-
-    def front(self) -> str:
-        """The name of the window that has the keyboard."""
-        return self.desk.run("xdotool", "getactivewindow", "getwindowname").strip()
-
-
-@pytest.fixture
-def place(desk: Desk, tmp_path: Path) -> Iterator[Place]:
-    need("openbox", "xterm", "tmux", "xclip")
-    desk.spawn("openbox", ["openbox", "--sm-disable"])
-    until(lambda: "_NET_SUPPORTING_WM_CHECK" in desk.run("xprop", "-root"), "the window manager")
-    with ModelServer() as model:
-        made = Place(desk, tmp_path, model)
-        yield made
-        made.opencode.kill()
-        made.home.stop()
 
 
 def test_the_very_pane_among_three_comes_to_the_front_with_the_session(place: Place) -> None:
@@ -80,20 +20,10 @@ def test_the_very_pane_among_three_comes_to_the_front_with_the_session(place: Pl
     pane = opencode.tmux("display-message", "-p", "-t", "tui", "#{pane_id}").strip()
     opencode.tmux("split-window", "-t", "tui", "sleep 600")
     opencode.tmux("new-window", "-t", "tui", "sleep 600")
-    for name, command in (
-        ("seat", ["tmux", "-S", f"{opencode.home}/tmux.sock", "attach"]),
-        ("other", ["sleep", "600"]),
-    ):
-        desk.spawn(name, ["xterm", "-T", name, "-xrm", "*allowTitleOps: false", "-e", *command])
-        until(lambda name=name: place.front() == name, f"the window {name}")
+    place.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
+    place.terminal("other", "sleep", "600")
     until(lambda: opencode.tmux("list-clients"), "tmux's client")
-    first = f"first ##{json.dumps({'words': 3})}"
-    opencode.tmux("send-keys", "-t", pane, "-l", first)
-    until(lambda: "first" in opencode.tmux("capture-pane", "-p", "-t", pane), "the typed prompt")
-    until(
-        lambda: opencode.tmux("send-keys", "-t", pane, "Enter") or any("first" in p for p in place.model.prompts),
-        "the prompt",
-    )
+    place.tell(pane, f"first ##{json.dumps({'words': 3})}")
     session = until(lambda: next(iter(place.sessions()), ""), "the session")
 
     until(lambda: place.home.session(session)["status"] == "completed", "the end of the turn", 20)
@@ -105,7 +35,7 @@ def test_the_very_pane_among_three_comes_to_the_front_with_the_session(place: Pl
 
     for wanted, title in ((forked, f"OC | {TITLE} (fork #1)"), (session, f"OC | {TITLE}")):
         opencode.tmux("select-window", "-t", "tui:1")
-        desk.run("xdotool", "search", "--name", "^other$", "windowactivate", "--sync")
+        place.look_at("other")
         assert place.run("attach", wanted) == "Focused its tmux pane; brought its window to the front"
         assert place.front() == "seat"
         assert opencode.tmux("list-clients", "-F", "#{pane_id}").strip() == pane

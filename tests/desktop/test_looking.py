@@ -1,0 +1,124 @@
+"""Nothing pops up over what the person looks at: real windows, real panes, the real OpenCode."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from desk import Desk, until
+from place import Place
+
+from fake_desktop import need
+from tray.actions.attach.looking import is_looked_at
+from tray.core.model import Server
+from tray.system import x11
+
+pytestmark = pytest.mark.desktop
+
+WATCHED = 3.0  # s; a notification comes 1 s after its ask
+
+
+class Screen:
+    """Windows with a program in them that is called opencode."""
+
+    def __init__(self, desk: Desk, folder: Path) -> None:
+        self.desk = desk
+        self.program = folder / "opencode"
+        self.program.write_text(f'#!/bin/sh\necho $$ > "{folder}/$1.pid"\nwhile :; do sleep 600; done\n')
+        self.program.chmod(0o755)
+        self._folder = folder
+
+    def server(self, name: str) -> Server:
+        pid = until(lambda: self._pid(name), f"the program {name}")
+        return Server(name, name, "", "/p", pid=pid, confirmed=True)
+
+    def _pid(self, name: str) -> int:
+        path = self._folder / f"{name}.pid"
+        return int(path.read_text() or 0) if path.exists() else 0
+
+
+def looks_at(server: Server, *titles: str) -> bool | None:
+    return asyncio.run(asyncio.wait_for(is_looked_at(server, titles), 20))
+
+
+@pytest.fixture
+def screen(desk: Desk, tmp_path: Path) -> Screen:
+    need("openbox", "xterm", "tmux")
+    desk.spawn("openbox", ["openbox", "--sm-disable"])
+    until(lambda: "_NET_SUPPORTING_WM_CHECK" in desk.run("xprop", "-root"), "the window manager")
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    return Screen(desk, folder)
+
+
+def test_the_window_with_the_keyboard_is_the_one_that_is_looked_at(screen: Screen) -> None:
+    desk = screen.desk
+    windows = {}
+    for name in ("one", "two"):
+        desk.spawn(name, ["xterm", "-T", name, "-e", str(screen.program), name])
+        windows[name] = until(lambda name=name: desk.run("xdotool", "search", "--name", f"^{name}$").strip(), name)
+    one, two = screen.server("one"), screen.server("two")
+    for front, behind, name in ((one, two, "one"), (two, one, "two"), (one, two, "one")):
+        desk.run("xdotool", "windowactivate", "--sync", windows[name])
+        assert (looks_at(front), looks_at(behind)) == (True, False)
+    desk.run("xdotool", "set_window", "--name", "OC | Some work", windows["one"])
+    until(lambda: looks_at(one, "Other work") is False, "the window's new name")
+    assert looks_at(one, "Some work") is True
+    desk.run("xdotool", "windowminimize", "--sync", windows["one"])
+    until(lambda: looks_at(one) is False, "the window's end in the dock")
+
+
+def test_without_a_window_manager_nobody_knows_which_window_has_the_keyboard(desk: Desk) -> None:
+    assert desk.display
+    assert x11.open_windows() is None
+
+
+def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(screen: Screen, tmp_path: Path) -> None:
+    desk, socket = screen.desk, str(tmp_path / "tmux.sock")
+
+    def tmux(*words: str) -> None:
+        desk.run("tmux", "-f", "/dev/null", "-S", socket, *words)
+
+    tmux("new-session", "-d", "-s", "work", f"{screen.program} left")
+    tmux("split-window", "-t", "work", f"{screen.program} right")
+    left, right = screen.server("left"), screen.server("right")
+    assert (looks_at(left), looks_at(right)) == (False, False)  # nobody is attached
+    desk.spawn("seat", ["xterm", "-T", "seat", "-xrm", "*allowTitleOps: false", "-e", "tmux", "-S", socket, "attach"])
+    until(lambda: looks_at(right), "the pane in the window")
+    assert looks_at(left) is False
+    tmux("select-pane", "-t", "work:0.0")
+    assert (looks_at(left), looks_at(right)) == (True, False)
+    desk.spawn("other", ["xterm", "-T", "other", "-e", "sleep", "600"])
+    until(lambda: looks_at(left) is False, "the other window")
+
+
+@pytest.mark.opencode
+def test_an_ask_that_the_person_looks_at_pops_up_once_they_look_away(place: Place) -> None:
+    need("dunst", "dunstctl")
+    desk, opencode = place.desk, place.opencode
+    desk.start_notifications("dunst")
+    place.start_tray('[notifications]\nwhen_looking = "never"\n', notify=True)
+    opencode.tui()
+    pane = opencode.tmux("display-message", "-p", "-t", "tui", "#{pane_id}").strip()
+    place.terminal("other", "sleep", "600")
+    place.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
+    until(lambda: opencode.tmux("list-clients"), "tmux's client")
+    place.tell(pane, f"first ##{json.dumps({'calls': [[['bash', {'command': 'make release'}]]]})}")
+    until(lambda: place.home.status()["attention"]["waiting"], "the ask", 20)
+
+    def shown() -> int:
+        return int(desk.run("dunstctl", "count", "displayed"))
+
+    end = time.monotonic() + WATCHED
+    while time.monotonic() < end:
+        assert shown() == 0
+        time.sleep(0.05)
+    desk.screenshot("looking-nothing")
+    place.look_at("other")
+    until(shown, "the notification")
+    desk.screenshot("looked-away")
+    (told,) = desk.told()
+    assert "make release" in told
