@@ -18,9 +18,11 @@ from tray.core.alerts import (
     WhenLooking,
     Withdraw,
 )
+from tray.core.answers import RequestKey
 from tray.core.board import Board
 from tray.core.events import (
     ActivityReported,
+    AnswerSent,
     Digest,
     Event,
     MessageReported,
@@ -144,6 +146,77 @@ def test_only_a_turn_that_was_long_enough_is_announced(length: int, told: int) -
     turn(1000, 1000 + length, desk)
     desk.at(1000 + length + 500)
     assert len(desk.shown) == told
+
+
+@pytest.mark.parametrize(("alone", "told"), [(14_999, 0), (15_000, 1)])
+@pytest.mark.parametrize(
+    "act",
+    [
+        RequestClosed(S, "a", "p"),
+        RequestClosed(S, "child", "q"),
+        MessageReported(S, "a", Message("msg_2", role="user")),  # while the agent writes
+    ],
+)
+def test_a_turn_that_ends_soon_after_the_person_acted_in_it_is_not_announced(act: Event, alone: int, told: int) -> None:
+    desk = Desk()
+    desk.at(0, SessionReported(S, SessionFacts("child", parent="a")))
+    desk.at(1000, ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_1")))
+    desk.at(590_000, ask(), RequestAsked(S, Request("q", "child", RequestKind.PERMISSION, "bash", "ls")))
+    other = RequestClosed(S, "a", "p") if act == RequestClosed(S, "child", "q") else RequestClosed(S, "child", "q")
+    desk.at(599_000, other)
+    if isinstance(act, MessageReported):
+        desk.at(599_000, RequestClosed(S, "a", "p"))
+    desk.at(600_000, act)
+    finished = Message("msg_9", finish="stop")
+    desk.at(600_000 + alone, MessageReported(S, "a", finished), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(700_000)
+    assert [alert.reason for alert in desk.shown if alert.reason is Reason.FINISHED] == [Reason.FINISHED] * told
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [(599_500, ask()), (600_000, RequestClosed(S, "a", "p"))],  # a rule answered
+        [
+            (600_000, SessionReported(S, SessionFacts("child", parent="a"))),
+            (600_000, MessageReported(S, "child", Message("msg_2", role="user"))),  # the agent wrote it
+        ],
+        [(600_000, MessageReported(S, "a", Message("msg_0", role="user")))],  # what began the turn is told again
+        [  # OpenCode wrote it, to have the messages summed up
+            (599_000, MessageReported(S, "a", Message("msg_1", finish="tool-calls", completed=599_000))),
+            (600_000, MessageReported(S, "a", Message("msg_2", role="user"))),
+        ],
+    ],
+)
+def test_what_nobody_did_does_not_make_the_end_of_a_turn_less_of_news(events: list[tuple[int, Event]]) -> None:
+    desk = Desk()
+    desk.at(1000, ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_1")))
+    for at, event in events:
+        desk.at(at, event)
+    finished = Message("msg_9", finish="stop")
+    desk.at(601_000, MessageReported(S, "a", finished), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(700_000)
+    assert [alert.reason for alert in desk.shown] == [Reason.FINISHED]
+
+
+def test_an_answer_from_here_is_the_persons_however_fast_it_comes() -> None:
+    desk = Desk()
+    desk.at(1000, ActivityReported(S, "a", Activity.BUSY))
+    desk.at(600_000, ask(), AnswerSent(RequestKey(S, "p")))
+    desk.at(600_200, RequestClosed(S, "a", "p"))
+    finished = Message("msg_9", finish="stop")
+    desk.at(602_000, MessageReported(S, "a", finished), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(700_000)
+    assert desk.shown == []
+
+
+def test_an_error_is_announced_however_soon_it_follows_the_prompt() -> None:
+    """Whoever prompted may have done so from the tray, a script or a phone, and looks at no terminal."""
+    desk = Desk()
+    desk.at(1000, MessageReported(S, "a", Message("msg_1", role="user")), ActivityReported(S, "a", Activity.BUSY))
+    desk.at(1500, SessionFailed(S, "a", Failure("APIError", "no credit")), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(3000)
+    assert [alert.reason for alert in desk.shown] == [Reason.ERROR]
 
 
 def test_an_abort_within_the_hold_takes_the_announcement_back() -> None:

@@ -145,3 +145,19 @@ def test_the_time_in_a_request_id_is_when_it_was_asked(version: str) -> None:
             assert abs(row.requests[0].asked_at - line["t"]) < 50
             return
     pytest.fail("nothing was asked")
+
+
+@pytest.mark.parametrize("version", ["1.0.185", "1.1.65", "1.3.2", "1.18.33"])
+@pytest.mark.parametrize(
+    ("scenario", "acted"),
+    [
+        ("33_queued_prompt_while_busy", True),
+        ("23_compaction_auto_overflow", False),  # OpenCode prompts twice, to have the messages summed up
+        ("01_prompt_stream", False),  # the prompt that begins the turn
+        ("11_subagent_task_with_child_permission", False),  # answered by the recorder within a second
+    ],
+)
+def test_of_the_prompts_during_a_turn_those_of_the_person_alone_count(version: str, scenario: str, acted: bool) -> None:
+    row = played(version, scenario).row()
+    assert row is not None
+    assert (row.acted_at > 0) == acted

@@ -7,6 +7,7 @@ from enum import Enum
 
 import msgspec
 
+from tray.core.acts import BY_A_RULE
 from tray.core.board import Board, Row
 from tray.core.model import Request, RequestKind, SessionKey, Status
 
@@ -43,8 +44,8 @@ class AlertRules(msgspec.Struct, frozen=True):
     """What a person may set about notifications. Times in ms."""
 
     reasons: frozenset[Reason] = frozenset(Reason)
-    finished_after: int = 15_000  # a shorter turn is no news
-    hold: int = 1_000  # an ask that is answered by a rule within this time was never a person's
+    finished_after: int = 15_000  # the end of a turn is no news this soon after its begin or the person's last act
+    hold: int = BY_A_RULE  # an ask that is answered within this time was never a person's
     when_looking: WhenLooking = WhenLooking.HOLD
 
 
@@ -205,12 +206,17 @@ def wanted_alert(row: Row, rules: AlertRules) -> Alert | None:
         body = failure.message or failure.name
         identity = f"error {failure.name} {failure.message}"
         alert = Alert(row.key, Reason.ERROR, identity, _name(row), body, row.since + ABORT_HOLD)
-    elif row.status is Status.COMPLETED and row.session.turn_length >= rules.finished_after:
+    elif row.status is Status.COMPLETED and _went_on_alone(row) >= rules.finished_after:
         body = row.session.last_output or "Finished"
         alert = Alert(row.key, Reason.FINISHED, f"finished {row.since}", _name(row), body, row.since + ABORT_HOLD)
     else:
         return None
     return alert if alert is not None and alert.reason in rules.reasons else None
+
+
+def _went_on_alone(row: Row) -> int:
+    """For how long the last turn had gone on without the person when it ended, in ms."""
+    return min(row.session.turn_length, row.session.turn_ended - row.acted_at)
 
 
 def _request_alert(row: Row, rules: AlertRules) -> Alert | None:

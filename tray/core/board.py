@@ -28,6 +28,7 @@ class Row(msgspec.Struct, frozen=True):
     cost: float
     tool: str
     tool_since: int
+    acted_at: int  # when the person last did something in it or its descendants
     heard_at: int  # the last sign of life of anything that works in it
     muted: bool  # by its own or its project's mute; the mute of everything is not a row's matter
 
@@ -193,6 +194,7 @@ def _row(fleet: Fleet, session: Session, server: Server) -> Row:
         cost=sum(s.cost for s in tree),
         tool=tool.tool if tool is not None else "",
         tool_since=tool.tool_since if tool is not None else 0,
+        acted_at=max(s.acted_at for s in tree),
         heard_at=max(s.heard_at for s in (session, *_active(tree))),
         muted=any(scope in fleet.mutes for scope in scopes),
     )

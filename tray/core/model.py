@@ -308,6 +308,7 @@ class Session(msgspec.Struct, frozen=True):
     last_output: str = ""
     tool: str = ""
     tool_since: int = 0  # when it began, as far as that was seen
+    acted_at: int = 0  # when the person last answered it, or prompted it during a turn
     heard_at: int = 0  # when it last showed a sign of life, give or take HEARD_EVERY
     todos: tuple[Todo, ...] = ()
     additions: int = 0

@@ -120,7 +120,7 @@ FINISHED_AFTER = Setting(
     "notifications.finished_after",
     15,
     "0 to 86400 seconds",
-    "tell only of turns at least this long",
+    "tell only of turns that end this long after you last prompted or answered",
     _number(0, 86_400),
 )
 QUIET_HOURS = Setting(
