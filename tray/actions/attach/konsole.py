@@ -28,8 +28,9 @@ class Konsole:
         """Choose the tab and raise the window."""
         number = _number(seat)
         listed = await _call(seat, "sessionList")
-        # Konsole does not say no to a number it does not know.
-        if listed is None or number not in listed[0] or await _call(seat, "setCurrentSession", number) is None:
+        if listed is None or str(number) not in [str(known) for known in listed[0]]:
+            return None  # Konsole itself does not say no to a number it does not know
+        if await _call(seat, "setCurrentSession", number) is None:
             return None
         raised = await self._window.go(seat)
         return Raised("Focused its Konsole tab") if raised else None
