@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 FOCUS_TIMEOUT = 0.5  # s that an alert waits for the answer where the person looks; it takes 10 to 60 ms
 
-IsLookedAt = Callable[[Server, Collection[str]], Awaitable["bool | None"]]  # with the titles that its terminal may show
+IsLookedAt = Callable[[Server, Collection[str]], Awaitable[bool | None]]  # with the titles that its terminal may show
 
 
 class Announcer:
