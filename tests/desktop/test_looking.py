@@ -13,8 +13,11 @@ from place import Place
 
 from fake_desktop import need
 from tray.actions.attach.looking import is_looked_at
+from tray.actions.attach.rung import Raised
+from tray.actions.attach.window import Window
 from tray.core.model import Server
 from tray.system import x11
+from tray.system.processes import seat_of
 
 pytestmark = pytest.mark.desktop
 
@@ -69,6 +72,24 @@ def test_the_window_with_the_keyboard_is_the_one_that_is_looked_at(screen: Scree
     assert looks_at(one, "Some work") is True
     desk.run("xdotool", "windowminimize", "--sync", windows["one"])
     until(lambda: looks_at(one) is False, "the window's end in the dock")
+
+
+def test_the_terminal_is_the_nearest_window_whatever_windowid_was_inherited(screen: Screen) -> None:
+    """As in an editor's terminal, when the editor was started from an xterm."""
+    desk = screen.desk
+    inner = f"WINDOWID=$OUTER exec {screen.program} one"
+    script = f"OUTER=$WINDOWID exec xterm -T inner -e sh -c '{inner}'"
+    desk.spawn("outer", ["xterm", "-T", "outer", "-e", "sh", "-c", f"{script} & wait"])
+    one = screen.server("one")
+    outside = until(lambda: desk.run("xdotool", "search", "--name", "^outer$").strip(), "the outer window")
+    until(lambda: looks_at(one), "the inner window")
+    desk.run("xdotool", "windowactivate", "--sync", outside)
+    assert looks_at(one) is False
+    seat = seat_of(one.pid)
+    assert seat is not None
+    assert seat.variable("WINDOWID") == outside
+    assert asyncio.run(Window().go(seat)) == Raised("Brought its window to the front")
+    assert looks_at(one) is True
 
 
 def test_without_a_window_manager_nobody_knows_which_window_has_the_keyboard(desk: Desk) -> None:

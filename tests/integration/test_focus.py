@@ -72,6 +72,7 @@ def behind(window: OpenWindow) -> OpenWindow:
         ([OpenWindow(5, focused=False, number=1), OpenWindow(5, focused=True, number=2)], 1, (False, "")),
         ([OpenWindow(5, focused=False, number=1), OpenWindow(5, focused=True, number=2)], 2, (True, "")),
         ([TERMINAL, OpenWindow(9, focused=False, number=3)], 3, (True, "one")),  # WINDOWID of somebody else's
+        ([TERMINAL, OpenWindow(4, focused=False, number=3)], 3, (True, "one")),  # of whom the terminal was started from
     ],
 )
 def test_the_nearest_program_that_has_a_window_is_the_terminal(

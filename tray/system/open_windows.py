@@ -42,15 +42,13 @@ async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
 def focused_window(windows: Sequence[OpenWindow], owners: Sequence[int], number: int = 0) -> tuple[bool | None, str]:
     """Whether the window that these processes sit in has the keyboard, and its title.
 
-    That is the window `number` if it is one of theirs, else any window of the first of them that has any: a program
-    further up (a file manager, a panel) has only started the terminal. None where none of them has a window.
+    That is a window of the first of them that has any, and of several the one with this number: a program further up
+    (a file manager, a panel) has only started the terminal. None where none of them has a window.
     """
-    theirs = [window for window in windows if window.pid in owners]
-    nearest = next((owner for owner in owners if any(window.pid == owner for window in theirs)), None)
-    own = [window for window in theirs if number and window.number == number] or [
-        window for window in theirs if window.pid == nearest
-    ]
-    if not own:
+    nearest = next((owner for owner in owners if any(window.pid == owner for window in windows)), None)
+    theirs = [window for window in windows if window.pid == nearest]
+    if not theirs:
         return None, ""
+    own = [window for window in theirs if number and window.number == number] or theirs
     focused = next((window for window in own if window.focused), None)
     return focused is not None, focused.title if focused is not None else ""

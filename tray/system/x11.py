@@ -15,10 +15,11 @@ RAISED_WITHIN = 0.5  # s; a window manager that refuses says nothing
 
 
 def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> tuple[int, bool]:
-    """Bring the window `window_id` to the front if it is one of the processes `owners`, else one of theirs.
+    """Bring a window of the first of the processes `owners` that has any to the front.
 
-    That is of the first of them that has any; of several the one with `title` in its name, else the uppermost. Returns
-    how many it could have been, and whether it is in front now. Blocks for up to RAISED_WITHIN.
+    Of several it is `window_id`, else the one with `title` in its name, else the uppermost. A program inherits the
+    WINDOWID of the terminal that it was started from, so one of a process further up does not count. Returns how many
+    it could have been, and whether it is in front now. Blocks for up to RAISED_WITHIN.
     """
     with _display() as display:
         if display is None:
@@ -27,7 +28,7 @@ def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> 
         theirs = [[window for pid, window in owned if pid == owner] for owner in owners]
         nearest = next(filter(None, theirs), [])
         found = (
-            [window for windows in theirs for window in windows if window.id == window_id]
+            [window for window in nearest if window.id == window_id]
             or [window for window in nearest if title and title in _name(display, window)]
             or nearest
         )

@@ -1,6 +1,6 @@
 """The multiplexer Zellij. It can be told to focus a pane by its id since 0.44 (zellij-org/zellij pull 4926).
 
-It tells which pane each of its clients shows since 0.41 (`action list-clients`).
+A recent one tells which pane each of its clients shows, in words alone: `action list-clients` has no JSON.
 """
 
 from __future__ import annotations
