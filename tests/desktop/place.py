@@ -57,14 +57,6 @@ class Place:
         """Bring the window of this name to the front."""
         self.desk.run("xdotool", "search", "--name", f"^{name}$", "windowactivate", "--sync")
 
-    def tell(self, pane: str, prompt: str) -> None:
-        """Type a prompt that begins with a word of its own into OpenCode in this pane of tmux, and send it."""
-        tmux, word = self.opencode.tmux, prompt.split(" ", maxsplit=1)[0]
-        tmux("send-keys", "-t", pane, "-l", prompt)
-        until(lambda: word in tmux("capture-pane", "-p", "-t", pane), "the typed prompt")
-        sent = lambda: any(word in one for one in self.model.prompts)  # noqa: E731
-        until(lambda: tmux("send-keys", "-t", pane, "Enter") or sent(), "the prompt")
-
     def front(self) -> str:
         """The name of the window that has the keyboard."""
         return self.desk.run("xdotool", "getactivewindow", "getwindowname").strip()

@@ -23,7 +23,13 @@ def test_the_very_pane_among_three_comes_to_the_front_with_the_session(place: Pl
     place.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
     place.terminal("other", "sleep", "600")
     until(lambda: opencode.tmux("list-clients"), "tmux's client")
-    place.tell(pane, f"first ##{json.dumps({'words': 3})}")
+    first = f"first ##{json.dumps({'words': 3})}"
+    opencode.tmux("send-keys", "-t", pane, "-l", first)
+    until(lambda: "first" in opencode.tmux("capture-pane", "-p", "-t", pane), "the typed prompt")
+    until(
+        lambda: opencode.tmux("send-keys", "-t", pane, "Enter") or any("first" in p for p in place.model.prompts),
+        "the prompt",
+    )
     session = until(lambda: next(iter(place.sessions()), ""), "the session")
 
     until(lambda: place.home.session(session)["status"] == "completed", "the end of the turn", 20)

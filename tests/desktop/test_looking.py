@@ -123,11 +123,11 @@ def test_an_ask_that_the_person_looks_at_pops_up_once_they_look_away(place: Plac
     desk.start_notifications("dunst")
     place.start_tray('[notifications]\nwhen_looking = "never"\n', notify=True)
     opencode.tui()
-    pane = opencode.tmux("display-message", "-p", "-t", "tui", "#{pane_id}").strip()
     place.terminal("other", "sleep", "600")
     place.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
     until(lambda: opencode.tmux("list-clients"), "tmux's client")
-    place.tell(pane, f"first ##{json.dumps({'calls': [[['bash', {'command': 'make release'}]]]})}")
+    prompt = f"first ##{json.dumps({'calls': [[['bash', {'command': 'make release'}]]]})}"
+    opencode.type(prompt, lambda: any("first" in one for one in place.model.prompts))
     until(lambda: place.home.status()["attention"]["waiting"], "the ask", 20)
 
     def shown() -> int:
