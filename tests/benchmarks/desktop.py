@@ -1,8 +1,8 @@
 """What a fleet costs the whole desktop while the menu is closed: the tray, the panel and the session bus together.
 
 Run on Linux with Xvfb and an Xfce panel: `python tests/benchmarks/desktop.py [--seconds 15] [--checkout NAME=FOLDER]`.
-Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn for
-each load; without any, the installed program is measured.
+Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn,
+load by load; without any, the installed program is.
 """
 
 from __future__ import annotations

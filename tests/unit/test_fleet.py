@@ -391,16 +391,16 @@ def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None
 def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     board = Board(fleet)
-    closed: set[str] = set()
+    closed: set[tuple[str, str]] = set()  # a request's id is its server's own
     for event, at in story:
         board.update(fleet.apply(event, at))
         if isinstance(event, RequestClosed) and event.server_id in fleet.servers:
-            closed.add(event.request_id)
+            closed.add((event.server_id, event.request_id))
         if isinstance(event, SnapshotTaken):
             closed.clear()  # it may list anything: it is the truth
         if not fleet.servers:
             closed.clear()
-        shown = {request.id for row in board.rows() for request in row.requests}
+        shown = {(row.server.id, request.id) for row in board.rows() for request in row.requests}
         assert not shown & closed
         in_step = Board(fleet)
         in_step.update(SessionChanged(None, known) for known in fleet.sessions.values())

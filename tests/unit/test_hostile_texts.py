@@ -58,7 +58,7 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
             plain(item.label, COLUMNS)
         row = board.row("a")
         assert row is not None
-        alert = wanted_alert(row, AlertRules())
+        alert = wanted_alert(row, AlertRules(), "project")
         assert alert is not None
         for name, vendor, most in (("any", "", BODY_COLUMNS), ("lxqt-notificationd", "lxqt.org", 25)):
             shown = as_shown_by(Daemon(name, frozenset({"actions"}), vendor), toast_of(alert))

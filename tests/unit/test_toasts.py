@@ -45,7 +45,7 @@ def toast(request: Request | None, server: Server = SERVER) -> Toast:
         board.update(fleet.apply(event, 1))
     row = board.row("a")
     assert row is not None
-    alert = wanted_alert(row, AlertRules())
+    alert = wanted_alert(row, AlertRules(), "project")
     assert alert is not None
     return toast_of(alert)
 

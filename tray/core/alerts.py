@@ -115,7 +115,7 @@ class Alerts:
         due = {session_id for session_id, when in self._due.items() if when <= at}
         effects: list[Effect] = []
         for session_id in due.union(session_ids):
-            effects += self._look(session_id, board.row(session_id), at, silent=silent)
+            effects += self._look(session_id, board, at, silent=silent)
         return tuple(effects)
 
     def focus_told(
@@ -123,22 +123,23 @@ class Alerts:
     ) -> tuple[Effect, ...]:
         """Whether the person looks at the session's terminal, which a CheckFocus asked for; None: unknown."""
         self._checking.discard(session_id)
-        return self._look(session_id, board.row(session_id), at, silent=silent, looking=looking is True)
+        return self._look(session_id, board, at, silent=silent, looking=looking is True)
 
     def next_deadline(self) -> int | None:
         """When `update` has to be called even if nothing changes, or None."""
         return min(self._due.values(), default=None)
 
     def _look(
-        self, session_id: str, row: Row | None, at: int, *, silent: bool, looking: bool | None = None
+        self, session_id: str, board: Board, at: int, *, silent: bool, looking: bool | None = None
     ) -> tuple[Effect, ...]:
         """What follows for this session. `looking` is None where the focus has not been asked for."""
+        row = board.row(session_id)
         self._due.pop(session_id, None)
         held = self._held.pop(session_id, None)
         told = self._told.get(session_id)
         if told is not None and row is not None and row.status is Status.DISCONNECTED and not told.reason.is_request:
             return self._withdraw(session_id)  # old news when the link is back
-        wanted = wanted_alert(row, self.rules) if row is not None else None
+        wanted = wanted_alert(row, self.rules, board.project(row)) if row is not None else None
         if wanted is not None and told is not None and told.identity == wanted.identity:
             return ()
         self._told.pop(session_id, None)
@@ -195,20 +196,22 @@ class Alerts:
         return (Withdraw(session_id),)
 
 
-def wanted_alert(row: Row, rules: AlertRules) -> Alert | None:
+def wanted_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
     """What should be announced of this row, or None."""
     if row.muted:
         return None
     if row.status.needs_person:
-        alert = _request_alert(row, rules)
+        alert = _request_alert(row, rules, project)
     elif row.status is Status.ERROR and row.session.failure is not None and not row.session.is_child:
         failure = row.session.failure
         body = failure.message or failure.name
         identity = f"error {failure.name} {failure.message}"
-        alert = Alert(row.key, Reason.ERROR, identity, _name(row), body, row.since + ABORT_HOLD)
+        alert = Alert(row.key, Reason.ERROR, identity, _name(row, project), body, row.since + ABORT_HOLD)
     elif row.status is Status.COMPLETED and _went_on_alone(row) >= rules.finished_after:
         body = row.session.last_output or "Finished"
-        alert = Alert(row.key, Reason.FINISHED, f"finished {row.since}", _name(row), body, row.since + ABORT_HOLD)
+        alert = Alert(
+            row.key, Reason.FINISHED, f"finished {row.since}", _name(row, project), body, row.since + ABORT_HOLD
+        )
     else:
         return None
     return alert if alert is not None and alert.reason in rules.reasons else None
@@ -219,7 +222,7 @@ def _went_on_alone(row: Row) -> int:
     return min(row.session.turn_length, row.session.turn_ended - row.acted_at)
 
 
-def _request_alert(row: Row, rules: AlertRules) -> Alert | None:
+def _request_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
     waiting = [request for request in row.requests if not request.sending]
     if not waiting:
         return None
@@ -232,10 +235,9 @@ def _request_alert(row: Row, rules: AlertRules) -> Alert | None:
         body += f"\n(and {len(waiting) - 1} more)"
     identity = f"request {first.id} {first.whole} {first.refusal}"
     due = first.asked_at + rules.hold
-    return Alert(row.key, reason, identity, _name(row), body, due, first, not row.server.watched)
+    return Alert(row.key, reason, identity, _name(row, project), body, due, first, not row.server.watched)
 
 
-def _name(row: Row) -> str:
-    title = row.session.title or row.session.id
-    name = f"{row.server.name} — {title}" if row.server.name else title
+def _name(row: Row, project: str) -> str:
+    name = f"{project} — {row.session.title or row.session.id}"
     return name if row.server.verified else f"(watch only) {name}"

@@ -27,7 +27,7 @@ def status_report(fleet: Fleet, board: Board) -> dict[str, Any]:
         },
         "muted": EVERYTHING in fleet.mutes,
         "servers": [_server(server) for server in fleet.servers.values()],
-        "sessions": [told for row in rows for told in _tree(fleet, row)],
+        "sessions": [told for row in rows for told in _tree(fleet, row, board.project(row))],
     }
 
 
@@ -55,11 +55,13 @@ def _server(server: Server) -> dict[str, Any]:
     }
 
 
-def _tree(fleet: Fleet, row: Row) -> Iterable[dict[str, Any]]:
-    yield _session(fleet, row.session, row.status, row.since, row.requests, row.muted)
+def _tree(fleet: Fleet, row: Row, project: str) -> Iterable[dict[str, Any]]:
+    """A root session and its descendants, all with the root's project."""
+    yield {**_session(fleet, row.session, row.status, row.since, row.requests, row.muted), "project": project}
     for session in fleet.tree(row.key)[1:]:
         status = session.status if row.server.live else Status.DISCONNECTED
-        yield _session(fleet, session, status, session.status_since, session.requests, row.muted)
+        below = _session(fleet, session, status, session.status_since, session.requests, row.muted)
+        yield {**below, "project": project}
 
 
 def _session(
