@@ -1,0 +1,281 @@
+"""The part of macOS's AppKit that a menu bar icon meets, as much of it as pystray and we use.
+
+The run loop is modelled by its modes: what is posted to the common modes runs at once, also while a menu is open; what
+waits for the default mode runs when no menu is. PyObjCTools.AppHelper does with both what pyobjc 13.0 does.
+"""
+
+# ruff: noqa: N802  # AppKit's own names
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+OURS = "tray.surfaces.backends.pystray_darwin"
+PYSTRAYS = "pystray._darwin"
+
+
+class NSObject:
+    @classmethod
+    def alloc(cls) -> Any:
+        return cls.__new__(cls)
+
+    def init(self) -> Any:
+        return self
+
+
+class NSMenuItem(NSObject):
+    title = ""
+    menu: NSMenu | None = None
+    enabled = True
+    state = 0
+    sends: str | None = None
+    _represented: Any = None
+    _tag = 0
+    sent_to: Callable[[], Any] = staticmethod(lambda: None)
+
+    @classmethod
+    def separatorItem(cls) -> Any:
+        return cls.alloc()
+
+    def initWithTitle_action_keyEquivalent_(self, title: str, action: object, key: str) -> Any:
+        self.title = title
+        self.setAction_(action)
+        return self
+
+    def setAction_(self, action: Any) -> None:
+        self.sends = action.decode() if isinstance(action, bytes) else action
+
+    def setTarget_(self, target: Any) -> None:
+        self.sent_to = weakref.ref(target)  # as AppKit's is
+
+    def setRepresentedObject_(self, represented: Any) -> None:
+        self._represented = represented
+
+    def representedObject(self) -> Any:
+        return self._represented
+
+    def setTag_(self, tag: int) -> None:
+        self._tag = tag
+
+    def tag(self) -> int:
+        return self._tag
+
+    def setSubmenu_(self, menu: NSMenu) -> None:
+        self.menu = menu
+
+    def setAttributedTitle_(self, title: object) -> None:
+        pass
+
+    def setState_(self, state: int) -> None:
+        self.state = state
+
+    def setEnabled_(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+
+class NSMenu(NSObject):
+    rows: list[NSMenuItem]
+
+    def initWithTitle_(self, title: str) -> Any:
+        self.rows = []
+        return self
+
+    def setAutoenablesItems_(self, wanted: bool) -> None:
+        pass
+
+    def addItem_(self, row: NSMenuItem) -> None:
+        self.rows.append(row)
+
+
+class Button(NSObject):
+    image: Any = None
+    tooltip = ""
+    hidden = False
+
+    def setTarget_(self, target: object) -> None:
+        pass
+
+    def setAction_(self, action: object) -> None:
+        pass
+
+    def setImage_(self, image: object) -> None:
+        self.image = image
+
+    def setToolTip_(self, tooltip: str) -> None:
+        self.tooltip = tooltip
+
+    def setHidden_(self, hidden: bool) -> None:
+        self.hidden = hidden
+
+
+class StatusItem(NSObject):
+    def __init__(self) -> None:
+        self.menu: NSMenu | None = None
+        self._button = Button()
+
+    def setMenu_(self, menu: NSMenu | None) -> None:
+        self.menu = menu
+
+    def button(self) -> Button:
+        return self._button
+
+
+class NSImage(NSObject):
+    def initWithData_(self, data: bytes) -> Any:
+        self.data = data
+        return self
+
+    def setSize_(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def setTemplate_(self, template: bool) -> None:
+        self.template = template
+
+
+class Font(NSObject):
+    @classmethod
+    def menuFontOfSize_(cls, size: float) -> Any:
+        return cls()
+
+    @classmethod
+    def boldSystemFontOfSize_(cls, size: float) -> Any:
+        return cls()
+
+    def pointSize(self) -> float:
+        return 13.0
+
+
+class NSDictionary(NSObject):
+    def initWithObjectsAndKeys_(self, *pairs: object) -> Any:
+        return self
+
+
+class NSAttributedString(NSObject):
+    def initWithString_attributes_(self, text: str, attributes: object) -> Any:
+        return self
+
+
+class Mac:
+    """A menu bar with room for one icon, and a person before it."""
+
+    def __init__(self) -> None:
+        self.item = StatusItem()
+        self.removed = False
+        self.common: deque[Callable[[], object]] = deque()
+        self.default: deque[Callable[[], object]] = deque()
+        self.opened: NSMenu | None = None
+
+    @property
+    def titles(self) -> list[str]:
+        """The rows of the menu that opens at the next click on the icon."""
+        return [row.title for row in self.item.menu.rows] if self.item.menu else []
+
+    def turn(self) -> None:
+        """Let the run loop do what it may do now."""
+        while self.common or (self.default and not self.opened):
+            (self.common or self.default).popleft()()
+
+    def open_menu(self) -> list[NSMenuItem]:
+        """Click on the icon; the rows that are seen."""
+        self.opened = self.item.menu
+        assert self.opened is not None
+        return self.opened.rows
+
+    def close_menu(self) -> None:
+        self.opened = None
+
+    def choose(self, row: NSMenuItem) -> None:
+        """The action that AppKit sends for a row, when its menu has closed."""
+        target = row.sent_to()
+        for name in dir(type(target)):
+            method = getattr(target, name)
+            if callable(method) and getattr(method, "selector", name.replace("_", ":")) == row.sends:
+                method(row)
+                return
+        raise AssertionError(f"nobody takes {row.sends}")
+
+    def modules(self) -> dict[str, ModuleType]:
+        """The modules of pyobjc that stand before it."""
+        mac = self
+
+        class Application(NSObject):
+            @classmethod
+            def sharedApplication(cls) -> Any:
+                return cls()
+
+            def setActivationPolicy_(self, policy: int) -> None:
+                pass
+
+            def run(self) -> None:
+                mac.turn()
+
+        class StatusBar(NSObject):
+            @classmethod
+            def systemStatusBar(cls) -> Any:
+                return cls()
+
+            def statusItemWithLength_(self, length: float) -> StatusItem:
+                return mac.item
+
+            def removeStatusItem_(self, item: StatusItem) -> None:
+                mac.removed = True
+
+        def call_after(function: Callable[..., object], *args: object) -> None:
+            mac.common.append(lambda: function(*args))
+
+        def call_later(delay: float, function: Callable[..., object], *args: object) -> None:
+            # AppHelper goes to the main thread first; there it waits, in the default mode, only if there is a delay.
+            mac.common.append(lambda: mac.default.append(lambda: function(*args)) if delay else function(*args))
+
+        def named_selector(name: bytes, signature: object = None) -> Callable[[Any], Any]:
+            def named(method: Any) -> Any:
+                method.selector = name.decode()
+                return method
+
+            return named
+
+        return {
+            "AppKit": _module(
+                "AppKit",
+                NSApplication=Application, NSApplicationActivationPolicyAccessory=1, NSFont=Font,
+                NSFontAttributeName="NSFont", NSImage=NSImage, NSMenu=NSMenu, NSMenuItem=NSMenuItem, NSOffState=0,
+                NSOnState=1, NSStatusBar=StatusBar, NSVariableStatusItemLength=-1.0,
+            ),
+            "Foundation": _module(
+                "Foundation",
+                NSAttributedString=NSAttributedString, NSData=bytes, NSDictionary=NSDictionary, NSObject=NSObject,
+            ),
+            "PyObjCTools": _module("PyObjCTools", __path__=[]),
+            "PyObjCTools.AppHelper": _module("PyObjCTools.AppHelper", callAfter=call_after, callLater=call_later),
+            "PyObjCTools.MachSignals": _module("PyObjCTools.MachSignals", signal=lambda number, handler: None),
+            "objc": _module("objc", namedSelector=named_selector),
+        }  # fmt: skip
+
+
+@contextmanager
+def menu_bar() -> Iterator[tuple[Mac, Any]]:
+    """A Mac's menu bar, and our module for it, loaded over pystray's own; both are gone afterwards."""
+    mac = Mac()
+    fakes = mac.modules()
+    names = (*fakes, OURS, PYSTRAYS)
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    sys.modules.update(fakes)
+    try:
+        yield mac, import_module(OURS)
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
+def _module(name: str, **content: object) -> ModuleType:
+    module = ModuleType(name)
+    module.__dict__.update(content)
+    return module

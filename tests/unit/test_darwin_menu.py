@@ -1,0 +1,87 @@
+"""macOS: a click carries out what stands on the row that was clicked, whatever has been shown since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fake_appkit import Mac, menu_bar
+from tray.core.choices import Choice, GoTo
+from tray.core.model import SessionKey, Status
+from tray.surfaces.menu import Entry, Item, Separator
+from tray.surfaces.view import IconView, TrayView
+
+
+def go_to(label: str) -> GoTo:
+    return GoTo(SessionKey("server", label))
+
+
+def row(label: str) -> Item:
+    return Item(label, label, go_to(label))
+
+
+def view(*menu: Entry) -> TrayView:
+    return TrayView(IconView(Status.WAITING_FOR_PERMISSION, len(menu)), f"{len(menu)} need you", menu)
+
+
+class Shown:
+    """An icon in the menu bar, and what was chosen in its menu."""
+
+    def __init__(self, mac: Mac, module: Any) -> None:
+        self.mac = mac
+        self.chosen: list[Choice] = []
+        self.icon = module.Icon("opencode-tray", view(row("ls"), Separator("1"), row("pwd")), self.chosen.append)
+        self.icon.run()
+        mac.turn()
+
+    def show(self, *menu: Entry) -> None:
+        self.icon.post(lambda: self.icon.update(view(*menu)))
+        self.mac.turn()
+
+
+@pytest.fixture
+def shown() -> Iterator[Shown]:
+    with menu_bar() as (mac, module):
+        yield Shown(mac, module)
+
+
+def test_a_click_chooses_the_row_that_was_seen_whatever_came_while_the_menu_was_open(shown: Shown) -> None:
+    seen = shown.mac.open_menu()
+    shown.show(row("rm -rf ~"), row("ls"), row("pwd"))
+    shown.mac.close_menu()
+    shown.mac.choose(seen[0])
+    assert shown.chosen == [go_to("ls")]
+
+
+def test_a_click_whose_action_comes_after_the_menu_was_replaced_chooses_the_row_that_was_seen(shown: Shown) -> None:
+    seen = shown.mac.open_menu()
+    shown.show(row("rm -rf ~"), row("ls"), row("pwd"))
+    shown.mac.close_menu()
+    shown.mac.turn()
+    assert shown.mac.titles == ["rm -rf ~", "ls", "pwd"]
+    shown.mac.choose(seen[0])
+    assert shown.chosen == [go_to("ls")]
+
+
+def test_a_row_of_a_submenu_carries_its_own_choice(shown: Shown) -> None:
+    shown.show(Item("more", "more", children=(row("inner"), row("other"))), row("ls"))
+    inner = shown.mac.open_menu()[0].menu
+    assert inner is not None
+    shown.show(Item("more", "more", children=(row("new"), row("inner"), row("other"))), row("ls"))
+    shown.mac.close_menu()
+    shown.mac.choose(inner.rows[0])
+    assert shown.chosen == [go_to("inner")]
+
+
+def test_an_open_menu_is_not_replaced_and_the_newest_follows_when_it_has_closed(shown: Shown) -> None:
+    shown.mac.open_menu()
+    opened = shown.mac.item.menu
+    for label in ("one", "two", "three"):
+        shown.show(row(label))
+    assert shown.mac.item.menu is opened
+    assert shown.mac.item.button().tooltip == "1 need you"  # icon and tooltip do not wait
+    shown.mac.close_menu()
+    shown.mac.turn()
+    assert shown.mac.titles == ["three"]
