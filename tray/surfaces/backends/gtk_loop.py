@@ -25,6 +25,10 @@ class GtkLoop(ToolkitIcon):
         """Have the main loop call `drain` when it is idle."""
         _GLib.idle_add(self.drain)
 
+    def retry_in(self, seconds: float) -> None:
+        """Have `retry` called."""
+        _GLib.timeout_add(int(seconds * 1000), self.retry)
+
     def _initialize(self) -> None:
         """Start, with Ctrl-C and SIGTERM as Python wants them: pystray resets the one, GLib's loop sees neither."""
         wanted = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -49,6 +49,10 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         """Have AppKit's main loop call `drain`: whatever touches AppKit from another thread may trap."""
         _AppHelper.callAfter(self.drain)
 
+    def retry_in(self, seconds: float) -> None:
+        """Have `retry` called."""
+        _AppHelper.callLater(seconds, self.retry)
+
     def _run(self) -> None:
         self._app.setActivationPolicy_(_AppKit.NSApplicationActivationPolicyAccessory)
         for number in (signal.SIGINT, signal.SIGTERM):  # Cocoa's loop never lets Python's own handlers run

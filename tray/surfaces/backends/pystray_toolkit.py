@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.icon import draw
 from tray.surfaces.menu import Entry, Item, default_choice
 from tray.surfaces.rows import MARKS
-from tray.surfaces.view import TrayView
+from tray.surfaces.view import IconView, TrayView
+
+log = logging.getLogger(__name__)
 
 PICTURE_SIZE = 64  # px: for toolkits that scale the picture themselves
+FIRST_RETRY, LAST_RETRY = 1.0, 30.0  # s until the toolkit is asked again; twice as long each time
 
 _base = pystray_module("_base")
 _Base: Any = _base.Icon
@@ -23,6 +27,7 @@ _Base: Any = _base.Icon
 class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
     """A pystray icon that shows a TrayView. A back end adds `wake`, and puts its own traps right."""
 
+    visible: bool
     comes_back = False  # whether an icon that its tray destroyed is to be built anew
 
     def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
@@ -30,6 +35,13 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._view = view
         self._choose = choose
         self._steps: deque[Callable[[], object]] = deque()
+        self._is_ready = False
+        self._retry_after = FIRST_RETRY
+        self._retry_due = False
+        # What the toolkit has taken; None: nothing yet. The first menu it takes as it starts.
+        self._shown_icon: IconView | None = None
+        self._shown_tooltip: str | None = None
+        self._shown_menu: tuple[Entry, ...] | None = view.menu
         super().__init__(app_id, draw(view.icon, PICTURE_SIZE), "", self._menu_of(view.menu))
 
     # ------------------------------------------------------------------ from any thread
@@ -43,6 +55,10 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         """Have `drain` called on the toolkit's thread; nothing, while that has not started."""
         raise NotImplementedError
 
+    def retry_in(self, seconds: float) -> None:
+        """Have `retry` called by the toolkit's own timer; on its thread, as this is."""
+        raise NotImplementedError
+
     # ------------------------------------------------------------------ on the toolkit's thread
 
     def drain(self) -> None:
@@ -51,14 +67,21 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._steps.popleft()()
 
     def update(self, view: TrayView) -> None:
-        """Show this from now on."""
-        before, self._view = self._view, view
-        if view.icon != before.icon:
-            self.icon = draw(view.icon, PICTURE_SIZE)
-        if view.tooltip != before.tooltip:
-            self.title = self.tooltip_text(view.tooltip)
-        if view.menu != before.menu:
-            self.menu = self._menu_of(view.menu)
+        """Show this from now on; what the toolkit refuses now is shown later."""
+        self._view = view
+        self._catch_up()
+
+    def show_anew(self) -> None:
+        """Show everything again: the tray has forgotten what it was told."""
+        self._visible = False
+        self._shown_icon = self._shown_tooltip = self._shown_menu = None
+        self._catch_up()
+
+    def retry(self) -> None:
+        """Tell the toolkit again what it did not take."""
+        self._retry_due = False
+        if not self.ended:
+            self._catch_up()
 
     def end(self) -> None:
         """Leave the toolkit's main loop."""
@@ -88,6 +111,54 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         """A left click."""
         self._choose(default_choice(self._view.menu) or ShowSummary())
 
+    # ------------------------------------------------------------------ what is shown
+
+    def _catch_up(self) -> None:
+        """Tell the toolkit whatever it has not taken yet. A part that fails holds up no other, and is tried again."""
+        if not self._is_ready:
+            return
+        refused: Exception | None = None
+        for part in (self._show_itself, self._show_icon, self._show_tooltip, self._show_menu):
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001  # whatever a toolkit raises; it is logged below
+                refused = error
+        if refused is None:
+            self._retry_after = FIRST_RETRY
+        elif not self._retry_due:
+            self._retry_due = True
+            level = logging.WARNING if self._retry_after == FIRST_RETRY else logging.DEBUG
+            log.log(level, "the tray did not take all of the icon: %s; again in %g s", refused, self._retry_after)
+            self.retry_in(self._retry_after)
+            self._retry_after = min(2 * self._retry_after, LAST_RETRY)
+
+    def _show_itself(self) -> None:
+        if self.visible:
+            return
+        icon = self._view.icon
+        self._icon, self._icon_valid = draw(icon, PICTURE_SIZE), False
+        self.visible = True
+        self._shown_icon = icon
+
+    def _show_icon(self) -> None:
+        icon = self._view.icon
+        if self.visible and icon != self._shown_icon:
+            self.icon = draw(icon, PICTURE_SIZE)
+            self._shown_icon = icon
+
+    def _show_tooltip(self) -> None:
+        tooltip = self._view.tooltip
+        if self.visible and tooltip != self._shown_tooltip:
+            self._title = self.tooltip_text(tooltip)  # pystray's setter does nothing for a text that it has tried
+            self._update_title()
+            self._shown_tooltip = tooltip
+
+    def _show_menu(self) -> None:
+        menu = self._view.menu
+        if menu != self._shown_menu:
+            self.menu = self._menu_of(menu)
+            self._shown_menu = menu
+
     # ------------------------------------------------------------------ pystray's hooks
 
     def _start_setup(self, setup: object) -> None:
@@ -96,8 +167,8 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     def _mark_ready(self) -> None:
         super()._mark_ready()
-        self.visible = True
-        self.title = self.tooltip_text(self._view.tooltip)
+        self._is_ready = True
+        self._catch_up()
         self.drain()
 
     def _handler(self, callback: Callable[[Any], object]) -> Callable[..., None]:

@@ -19,6 +19,8 @@ TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the f
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
 PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
 CTRL_C, CTRL_BREAK = 0, 1  # SetConsoleCtrlHandler's events
+WM_TIMER = 0x0113
+RETRY_TIMER = 1  # its number among our window's
 
 _Base: Any = pystray_module("_win32").Icon
 _api = import_module("pystray._util.win32")
@@ -36,11 +38,16 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self._menu_handle = None
         self._menu_open = False
         self._message_handlers[_STEPS] = self._on_steps
+        self._message_handlers[WM_TIMER] = self._on_timer
 
     def wake(self) -> None:
         """Post a message to our own window."""
         if self._hwnd:
             _api.PostMessage(self._hwnd, _STEPS, 0, 0)
+
+    def retry_in(self, seconds: float) -> None:
+        """Have `retry` called by a timer of our own window."""
+        _api.windll.user32.SetTimer(self._hwnd, RETRY_TIMER, int(seconds * 1000), None)
 
     def label_text(self, label: str) -> str:
         """A lone `&` would underline the next letter."""
@@ -67,6 +74,38 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _on_steps(self, *_: int) -> None:
         self.drain()
+
+    def _on_timer(self, number: int, *_: int) -> None:
+        _api.windll.user32.KillTimer(self._hwnd, number)  # it would go on and on
+        self.retry()
+
+    def _on_taskbarcreated(self, *_: int) -> None:
+        """Explorer began anew, perhaps before the icon was ever taken."""
+        self.show_anew()
+
+    def _on_display_change(self, *_: int) -> None:
+        """Another resolution, which may want another size of icon."""
+        self.show_anew()
+
+    def _show(self) -> None:
+        # What is there already cannot be added: a call that timed out may have been carried out, and TaskbarCreated
+        # comes with a new DPI of the primary display, too (Microsoft's page "The Taskbar").
+        self._hide()
+        super()._show()
+
+    def _update_icon(self) -> None:
+        self._release_icon()
+        self._assert_icon_handle()
+        self._icon_valid = True
+        if self.visible:  # pystray would change an icon that was not added yet
+            self._message(_api.NIM_MODIFY, _api.NIF_ICON, hIcon=self._icon_handle)
+
+    def _message(self, code: int, flags: int, **told: Any) -> None:
+        """Tell Explorer. Raises OSError for what it does not take, which pystray would not notice."""
+        size = ctypes.sizeof(_api.NOTIFYICONDATAW)
+        told = _api.NOTIFYICONDATAW(cbSize=size, hWnd=self._hwnd, uFlags=flags, **told)
+        if not _api.Shell_NotifyIcon(code, told) and code != _api.NIM_DELETE:
+            raise OSError("Explorer did not take it (Shell_NotifyIcon)")
 
     def _update_menu(self) -> None:
         """Wait for the next time it is opened: a new menu would close an open one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -39,6 +40,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
         super().__init__(app_id, view, choose)
         self._waker, self._woken = socket.socketpair()
+        self._retry_at: float | None = None
         self._other_messages = self._message_handlers[_X.ClientMessage]
         self._message_handlers[_X.ClientMessage] = self._on_message
 
@@ -46,6 +48,10 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         """Wake the event loop. Not through X: python-xlib loses events that one thread sends while another waits."""
         with suppress(OSError):  # the icon has just ended
             self._waker.send(b".")
+
+    def retry_in(self, seconds: float) -> None:
+        """Have `retry` called by the event loop."""
+        self._retry_at = time.monotonic() + seconds
 
     def _create_atoms(self) -> None:
         super()._create_atoms()
@@ -76,9 +82,15 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
             self._display.flush()  # before the look at what has come: python-xlib reads events as it sends
             if self._display.pending_events():
                 yield self._display.next_event()
-            elif self._woken in select([self._display, self._woken], [], [])[0]:
+            elif self._woken in select([self._display, self._woken], [], [], self._until_retry())[0]:
                 self._woken.recv(4096)
                 self.drain()
+            elif self._until_retry() == 0:
+                self._retry_at = None
+                self.retry()
+
+    def _until_retry(self) -> float | None:
+        return None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
 
     def _show(self) -> None:
         if self._get_systray_manager() is None:

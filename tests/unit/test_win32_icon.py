@@ -1,0 +1,138 @@
+"""Windows: what Explorer did not take is shown later, and a click carries out what stands on the row."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fake_win32 import Windows, notification_area
+from tray.core.choices import Choice, GoTo
+from tray.core.model import SessionKey, Status
+from tray.surfaces.icon import draw
+from tray.surfaces.menu import Item, Separator
+from tray.surfaces.view import IconView, TrayView
+
+CALM = TrayView(IconView(Status.IDLE), "No sessions", (Item("row", "row"),))
+
+
+def go_to(label: str) -> GoTo:
+    return GoTo(SessionKey("server", label))
+
+
+def view(*labels: str) -> TrayView:
+    icon = IconView(Status.WAITING_FOR_PERMISSION, len(labels))
+    rows = tuple(Item(label, label, go_to(label)) for label in labels)
+    return TrayView(icon, f"{len(labels)} need you", (rows[0], Separator("1"), *rows[1:]))
+
+
+class Running:
+    """An icon in a thread of its own, and what was chosen in its menu."""
+
+    def __init__(self, windows: Windows, module: Any) -> None:
+        self.windows = windows
+        self.chosen: list[Choice] = []
+        self.icon = module.Icon("opencode-tray", CALM, self.chosen.append)
+        self.thread = threading.Thread(target=self.icon.run, daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+        self.windows.settle()
+
+    def show(self, shown: TrayView) -> None:
+        self.icon.post(lambda: self.icon.update(shown))
+        self.windows.settle()
+
+    def assert_shows(self, shown: TrayView) -> None:
+        assert self.windows.icon is not None
+        assert self.windows.icon.tip == shown.tooltip
+        picture = Image.open(io.BytesIO(self.windows.icon.picture)).convert("RGBA")
+        assert picture.tobytes() == draw(shown.icon, 16).tobytes()
+        labels = [row.label for row in shown.menu if isinstance(row, Item)]
+        assert [row.text for row in self.windows.click_right() if row.text] == labels
+        self.windows.pick(labels[0])
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with notification_area() as (windows, module):
+        running = Running(windows, module)
+        yield running
+        windows.refuses = False
+        running.icon.post(running.icon.end)
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+        assert not windows.icons
+
+
+def test_what_explorer_refused_is_shown_when_it_takes_it(running: Running) -> None:
+    running.start()
+    running.assert_shows(CALM)
+    running.windows.refuses = True
+    running.show(view("ls", "pwd"))
+    running.windows.refuses = False
+    running.windows.ring()
+    running.assert_shows(view("ls", "pwd"))
+    assert not running.windows.timers
+
+
+def test_a_tooltip_that_was_refused_is_shown_later_though_it_is_still_the_same(running: Running) -> None:
+    running.start()
+    running.windows.refuses = True
+    running.show(view("ls"))
+    running.windows.refuses = False
+    running.show(view("ls"))
+    running.assert_shows(view("ls"))
+
+
+def test_an_icon_that_explorer_refused_at_login_comes_later(running: Running) -> None:
+    running.windows.refuses = True
+    running.start()
+    assert running.windows.icon is None
+    running.show(view("ls"))
+    running.windows.refuses = False
+    running.windows.ring()
+    running.assert_shows(view("ls"))
+
+
+def test_explorer_is_asked_ever_less_often(running: Running) -> None:
+    running.windows.refuses = True
+    running.start()
+    assert [running.windows.ring() for _ in range(7)] == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+    running.windows.refuses = False
+    running.windows.ring()
+    running.windows.refuses = True
+    running.show(view("ls"))
+    assert running.windows.ring() == 1_000
+
+
+@pytest.mark.parametrize("refused_at_login", [False, True])
+def test_an_explorer_that_begins_anew_is_shown_everything(running: Running, refused_at_login: bool) -> None:
+    running.windows.refuses = refused_at_login
+    running.start()
+    running.show(view("ls", "pwd"))
+    running.windows.refuses = False
+    running.windows.restart_explorer()
+    running.assert_shows(view("ls", "pwd"))
+
+
+def test_an_explorer_that_says_it_began_anew_but_kept_the_icon_shows_it_still(running: Running) -> None:
+    running.start()
+    running.windows.PostMessageW(next(iter(running.windows.icons)), 0xC000, 0, 0)
+    running.windows.settle()
+    running.assert_shows(CALM)
+    assert not running.windows.timers
+
+
+def test_a_click_chooses_the_row_that_was_seen_whatever_came_while_the_menu_was_open(running: Running) -> None:
+    running.start()
+    running.show(view("ls", "pwd"))
+    assert [row.text for row in running.windows.click_right()] == ["ls", "", "pwd"]
+    running.show(view("rm -rf ~", "ls", "pwd"))
+    running.windows.pick("ls")
+    assert running.chosen == [go_to("ls")]
+    running.assert_shows(view("rm -rf ~", "ls", "pwd"))
