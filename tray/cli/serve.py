@@ -35,6 +35,7 @@ from tray.opencode.services import read_services
 from tray.storage.servers import StartedServer
 from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
+from tray.system.programs import command_for
 
 FOLLOW_EVERY = 0.2  # s between two looks at the end of a log
 TAIL = 40  # lines of a log
@@ -304,7 +305,7 @@ async def _attach(options: argparse.Namespace) -> int:
     program = opencode_program(load_settings(Paths.of(os.environ).settings, os.environ, {}))
     login = {"OPENCODE_SERVER_USERNAME": server.username, "OPENCODE_SERVER_PASSWORD": server.password}
     environment = {**os.environ, **(login if server.password else {})}
-    command = [program, "attach", server.url, "--dir", server.directory]
+    command = command_for([program, "attach", server.url, "--dir", server.directory])
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except OSError as error:

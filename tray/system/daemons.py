@@ -15,6 +15,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from tray.system.programs import command_for
+
 KEPT_LOG = 10_000_000  # bytes of a log, after which it is begun anew; the one before is kept beside it
 TERMINATED_WITHIN = 5.0  # s that a process gets to end by itself
 KILLED_WITHIN = 3.0  # s that the system gets to end it
@@ -63,7 +65,11 @@ def _boot() -> str:
 def launch(
     command: Sequence[str], *, folder: str, environment: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, its output added to a log of the owner's. Raises OSError."""
+    """Start a program in a session of its own, its output added to a log of the owner's.
+
+    Raises OSError and UnsafeArgumentError.
+    """
+    command = command_for(command)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # appending: it may be cut while written
     try:

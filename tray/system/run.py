@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tray.system.programs import command_for
+
 TIMEOUT = 3.0  # s that a program gets to answer
 SETTLED = 0.6  # s after which a program that still runs, or has ended well, counts as started
 
@@ -28,10 +30,13 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 async def run(command: Sequence[str], *, timeout: float = TIMEOUT, environment: Mapping[str, str] | None = None) -> Ran:
-    """Run to the end; a program that is not there has code 127. `environment` adds to our own."""
+    """Run to the end; a program that is not there has code 127. `environment` adds to our own.
+
+    Raises UnsafeArgumentError.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *command_for(command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -53,9 +58,9 @@ async def run(command: Sequence[str], *, timeout: float = TIMEOUT, environment: 
 async def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:
     """Start a program that lives on without us, with this environment or our own.
 
-    False if it is not there, or ends badly within SETTLED.
+    False if it is not there, or ends badly within SETTLED. Raises UnsafeArgumentError.
     """
-    return await asyncio.to_thread(_start, command, environment)
+    return await asyncio.to_thread(_start, command_for(command), environment)
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str] | None) -> bool:

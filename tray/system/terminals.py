@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from tray.system import launch
+from tray.system.programs import command_for
 from tray.system.run import start
 
 TRIES = 4  # terminals that are tried one after the other
@@ -67,7 +68,9 @@ async def open_terminal(
     """Run the command in a new terminal window; the name of the terminal, or None where none could be opened.
 
     `preferred` is the person's own choice: a terminal's name, or that with the arguments that go before a command.
+    Raises UnsafeArgumentError.
     """
+    command = command_for(command)
     there = (opener for opener in _openers(preferred) if shutil.which(opener[0]))
     for opener in islice(there, TRIES):
         try:

@@ -26,6 +26,7 @@ from tray.core.model import Server, Session, SessionKey
 from tray.core.places import Host, HttpServer, is_destination
 from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
+from tray.system.programs import UnsafeArgumentError
 from tray.system.terminals import open_terminal
 
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
@@ -57,7 +58,7 @@ class Ladder:
             if is_here(server):
                 return await self._go_here(target, session, server)
             return await self._go_far(target, server)
-        except TargetError as error:
+        except (TargetError, UnsafeArgumentError) as error:
             return Done(f"Not opened: {error}", ok=False)
         finally:
             self._under_way.discard(session.key)
@@ -99,7 +100,10 @@ class Ladder:
     async def attach(self, url: str, directory: str) -> Done:
         """Open OpenCode's terminal UI on a server, in a new terminal."""
         command = [self._opencode(), "attach", url, "--dir", directory]
-        opened = await self._open(command, "", url)
+        try:
+            opened = await self._open(command, "", url)
+        except UnsafeArgumentError as error:
+            return Done(f"Not opened: {error}", ok=False)
         if opened is not None:
             return Done(f"Opened it in {opened}")
         return await self._give_command(shlex.join(["opencode", *command[1:]]), _missing(command))

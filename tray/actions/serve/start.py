@@ -28,6 +28,7 @@ from tray.opencode.processes import listening, local_url
 from tray.storage.servers import StartedServer, read_servers, remove_server, write_server
 from tray.system.daemons import Identity, end, launch, rotate
 from tray.system.paths import Paths
+from tray.system.programs import UnsafeArgumentError
 
 FIRST_PORT, LAST_PORT = 4096, 5095  # OpenCode's own default, and where the search ends
 READY_WITHIN = 30.0  # s that a server gets to answer
@@ -174,6 +175,8 @@ async def _launched(
         if leader is not None:
             await end(leader)
         raise
+    except UnsafeArgumentError as error:
+        raise ServeError(str(error)) from error
     except OSError as error:
         raise ServeError(f"{command[0]} could not be started: {error} (its log is {log})") from error
 

@@ -1,0 +1,110 @@
+"""Windows: an argument is never read by cmd.exe, whose language would make a program of a folder's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tray.system.programs import UnsafeArgumentError, command_for
+
+# What npm's cmd-shim 7 writes for a script with `#!/usr/bin/env node`, and for a program.
+HEAD = "@ECHO off\r\nGOTO start\r\n:find_dp0\r\nSET dp0=%~dp0\r\nEXIT /b\r\n:start\r\nSETLOCAL\r\nCALL :find_dp0\r\n"
+OF_A_SCRIPT = (
+    HEAD + '\r\nIF EXIST "%dp0%\\node.exe" (\r\n  SET "_prog=%dp0%\\node.exe"\r\n) ELSE (\r\n  SET "_prog=node"\r\n'
+    "  SET PATHEXT=%PATHEXT:;.JS;=;%\r\n)\r\n\r\n"
+    "endLocal & goto #_undefined_# 2>NUL || title %COMSPEC% & "
+    '"%_prog%"  "%dp0%\\node_modules\\opencode-ai\\bin\\opencode" %*\r\n'
+)
+OF_A_PROGRAM = HEAD + '"%dp0%\\node_modules\\opencode-ai\\bin\\opencode.exe"   %*\r\n'
+# The same of npm's before version 4, and of pnpm's.
+OLDER = (
+    '@IF EXIST "%~dp0\\node.exe" (\r\n  "%~dp0\\node.exe"  "%~dp0\\node_modules\\opencode-ai\\bin\\opencode" %*\r\n'
+    ") ELSE (\r\n  @SETLOCAL\r\n  @SET PATHEXT=%PATHEXT:;.JS;=;%\r\n"
+    '  node  "%~dp0\\node_modules\\opencode-ai\\bin\\opencode" %*\r\n)'
+)
+OTHER = '@echo off\r\nwsl opencode "%*"\r\n'
+HOSTILE = ("C:\\a&C:\\nodejs\\evil.cmd&rem", "C:\\100%PATH%", 'C:\\a"&calc', "C:\\a^b", "C:\\a|b", "C:\\a!b", "a\nb")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where npm puts programs."""
+    inside = tmp_path / "node_modules" / "opencode-ai" / "bin"
+    inside.mkdir(parents=True)
+    for name in ("opencode", "opencode.exe"):
+        (inside / name).touch(0o755)
+    return tmp_path
+
+
+def batch(folder: Path, text: str) -> str:
+    path = folder / "opencode.cmd"
+    path.write_bytes(text.encode())
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("text", [OF_A_SCRIPT, OLDER])
+@pytest.mark.parametrize("argument", HOSTILE)
+def test_of_a_script_of_npms_node_itself_is_run(folder: Path, text: str, argument: str) -> None:
+    (folder / "node.exe").touch(0o755)
+    inside = folder / "node_modules" / "opencode-ai" / "bin"
+    assert command_for([batch(folder, text), "--dir", argument], windows=True) == [
+        str(folder / "node.exe"), str(inside / "opencode"), "--dir", argument,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", HOSTILE)
+def test_of_a_program_of_npms_the_program_itself_is_run(folder: Path, argument: str) -> None:
+    inside = folder / "node_modules" / "opencode-ai" / "bin"
+    command = command_for([batch(folder, OF_A_PROGRAM), argument], windows=True)
+    assert command == [str(inside / "opencode.exe"), argument]
+
+
+def test_node_that_is_not_beside_it_is_the_one_on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = folder / "nodejs"
+    elsewhere.mkdir()
+    (elsewhere / "node").touch(0o755)
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert command_for([batch(folder, OF_A_SCRIPT), "x"], windows=True)[0] == str(elsewhere / "node")
+
+
+def test_powershells_twin_is_the_same_program(folder: Path) -> None:
+    batch(folder, OF_A_PROGRAM)
+    twin = folder / "opencode.ps1"
+    twin.touch(0o755)
+    assert command_for([str(twin), "a&b"], windows=True)[0].endswith("opencode.exe")
+
+
+@pytest.mark.parametrize("argument", HOSTILE)
+@pytest.mark.parametrize("text", [OTHER, OF_A_SCRIPT.replace("opencode-ai", "gone"), OF_A_PROGRAM.replace("-ai", "")])
+def test_another_batch_file_is_not_given_what_cmd_would_change(folder: Path, text: str, argument: str) -> None:
+    with pytest.raises(UnsafeArgumentError, match=r"attach\.opencode"):
+        command_for([batch(folder, text), "attach", argument], windows=True)
+
+
+def test_another_batch_file_gets_what_is_plain(folder: Path) -> None:
+    program = batch(folder, OTHER)
+    plain = [program, "attach", "http://127.0.0.1:4096", "--dir", "C:\\Users\\Jane Doe\\my-project (2)"]
+    assert command_for(plain, windows=True) == plain
+
+
+@given(st.text(max_size=40))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_program_that_is_no_batch_file_is_given_anything(argument: str) -> None:
+    assert command_for(["opencode.exe", argument], windows=True) == ["opencode.exe", argument]
+
+
+def test_elsewhere_the_command_stays_as_it_is(folder: Path) -> None:
+    command = [batch(folder, OF_A_SCRIPT), *HOSTILE]
+    assert command_for(command, windows=False) == command
+
+
+def test_the_whole_path_is_given_as_the_current_folder_may_hold_the_same_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "ssh").touch(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    assert command_for(["ssh", "-t"], windows=True) == [str(folder / "ssh"), "-t"]
