@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from typing_extensions import assert_never
 
 from tray.core.choices import FOREVER, MuteSpan
+from tray.system.local_time import local_time
 
+DAY = 24 * 3600_000  # ms
 MORNING = 8  # the local hour at which "until tomorrow" ends
 NIGHT_ENDS = 4  # the local hour before which "tomorrow" is the morning to come
 
@@ -20,7 +22,10 @@ def end_of(span: MuteSpan, at: int) -> int:
         case MuteSpan.TWO_HOURS:
             return at + 120 * 60_000
         case MuteSpan.TOMORROW:
-            now = datetime.fromtimestamp(at / 1000)  # noqa: DTZ006  # naive: the clock on the wall, also when it changes
+            told = local_time(at)
+            if told is None:  # our own clock is far off
+                return at + DAY
+            now = told.replace(tzinfo=None)  # the clock on the wall, also when it changes
             day = now if now.hour < NIGHT_ENDS else now + timedelta(days=1)
             return int(day.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
         case MuteSpan.FOREVER:
@@ -31,8 +36,5 @@ def end_of(span: MuteSpan, at: int) -> int:
 
 def when(until: int) -> str:
     """The end of a mute for a person: "until Sun 08:00"."""
-    return (
-        "until you unmute"
-        if until >= FOREVER
-        else f"until {datetime.fromtimestamp(until / 1000).astimezone():%a %H:%M}"
-    )
+    end = local_time(until)
+    return "until you unmute" if end is None else f"until {end:%a %H:%M}"

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from difflib import unified_diff
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.text import Text
 from tray.cli import FAILED, OK
 from tray.cli.client import call_tray
 from tray.core.text import clean
+from tray.system.local_time import local_time
 
 _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
 
@@ -62,10 +62,8 @@ def _messages(messages: Any) -> Iterable[Text]:
 
 
 def _clock(at: Any) -> str:
-    try:
-        return f"{datetime.fromtimestamp(at / 1000).astimezone():%H:%M}"
-    except (TypeError, ValueError, OverflowError, OSError):  # no time at all, or none of this calendar
-        return ""
+    time = local_time(at) if isinstance(at, (int, float)) else None
+    return "" if time is None else f"{time:%H:%M}"
 
 
 def _todos(todos: Any) -> Iterable[Text]:

@@ -28,7 +28,7 @@ from tray.core.events import (
 from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, Source, Tokens
 from tray.core.text import clean, last_line
 from tray.opencode.json import WRONG, decode
-from tray.sources.shapes import LONG, OUTPUT, SHORT, Number, money, whole
+from tray.sources.shapes import LONG, OUTPUT, SHORT, Number, moment, money, whole
 from tray.sources.wire import FrameError
 
 SILENT = 10 * 60_000  # ms without a post, after which what is shown may be old
@@ -142,7 +142,7 @@ class Dashboard:
         session, at = post.session_id[:SHORT], self._now()
         match post.type:
             case "session.created" | "session.updated":
-                created = whole(post.timestamp) if post.type == "session.created" else None
+                created = moment(post.timestamp) or None if post.type == "session.created" else None
                 yield SessionReported(
                     server,
                     SessionFacts(

@@ -12,13 +12,14 @@ import msgspec
 
 from tray.core.events import SessionFacts
 from tray.core.model import Activity, Failure, Message, Option, Question, Request, RequestKind, Retry, Todo, Tokens
+from tray.core.moments import is_moment
 from tray.core.text import last_line
 
 LONG = 2_000  # characters kept of a command, a question, an error
 SHORT = 500  # characters kept of a title, a name, an id
 OUTPUT = 200  # characters kept of the last line of output
 MAX_QUESTIONS = 20  # of one request
-LATEST = 2**53  # the largest number that JSON carries exactly
+LARGEST = 2**53  # the largest number that JSON carries exactly
 
 
 Number = int | float
@@ -139,8 +140,8 @@ class SessionInfo(msgspec.Struct):
             directory=_cut(self.directory, 4096),
             agent=_cut(self.agent),
             model=_model(model.providerID, model.id or model.modelID) if model else None,
-            created=whole(time.created) if time and time.created else None,
-            updated=whole(time.updated) if time and time.updated else None,
+            created=(moment(time.created) if time else 0) or None,
+            updated=(moment(time.updated) if time else 0) or None,
             archived=None if time is None else bool(time.archived),
             cost=None if self.cost is None else money(self.cost),
             tokens=self.tokens.known() if self.tokens else None,
@@ -162,7 +163,7 @@ class StatusInfo(msgspec.Struct):
         """The records of core."""
         if self.type != "retry":
             return Activity(self.type), None
-        return Activity.RETRY, Retry(whole(self.attempt), self.message[:LONG], whole(self.next))
+        return Activity.RETRY, Retry(whole(self.attempt), self.message[:LONG], moment(self.next))
 
 
 class TodoInfo(msgspec.Struct):
@@ -206,7 +207,7 @@ class PermissionInfo(msgspec.Struct):
             detail=detail[:LONG],
             whole=shown and not self.more and len(detail) <= LONG,
             always=tuple(pattern[:LONG] for pattern in (self.always or old)[:50]),
-            asked_at=min(whole(self.time.created), at) if self.time else id_time(self.id, at),
+            asked_at=min(moment(self.time.created), at) if self.time else id_time(self.id, at),
         )
 
 
@@ -308,13 +309,18 @@ def id_time(identifier: str, at: int) -> int:
 
 
 def whole(number: Number) -> int:
-    """A count or a time; 0 for what can be neither."""
-    return int(number) if 0 <= number <= LATEST else 0
+    """A count, or that something has ended at all; 0 for what can be neither."""
+    return int(number) if 0 <= number <= LARGEST else 0
+
+
+def moment(number: Number) -> int:
+    """A time that is shown or sorted by, ms since the Unix epoch; 0, unknown, for what can be none."""
+    return int(number) if is_moment(number) else 0
 
 
 def money(number: Number) -> float:
     """A cost; 0 for what can be none."""
-    return float(number) if 0 <= number <= LATEST else 0.0
+    return float(number) if 0 <= number <= LARGEST else 0.0
 
 
 def _cut(text: str | None, limit: int = SHORT) -> str | None:

@@ -16,7 +16,7 @@ from tray.core.text import last_line
 from tray.opencode.json import WRONG
 from tray.opencode.services import services_of
 from tray.sources.shapes import (
-    LATEST,
+    LARGEST,
     OUTPUT,
     SHORT,
     MessageInfo,
@@ -139,7 +139,7 @@ def _limits(section: msgspec.Raw) -> dict[str, int] | None:
     if table is None:
         return None
     sizes = {key: _one(value, float) or 0 for key, value in table.items()}
-    return {key: int(size) for key, size in sizes.items() if 0 < size <= LATEST}
+    return {key: int(size) for key, size in sizes.items() if 0 < size <= LARGEST}
 
 
 def _services(mcp: msgspec.Raw, lsp: msgspec.Raw) -> tuple[Service, ...] | None:

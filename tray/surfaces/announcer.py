@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
-from datetime import datetime
 from typing import Any
 
 from typing_extensions import assert_never
@@ -17,6 +16,7 @@ from tray.core.model import Server
 from tray.core.settings import SOUND, SPEAK, Settings
 from tray.surfaces.notifications import Notifications
 from tray.system import resources, sound
+from tray.system.local_time import local_time
 
 log = logging.getLogger(__name__)
 
@@ -108,5 +108,6 @@ class Announcer:
             self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
 
     def _is_silent(self, at: int) -> bool:
-        clock = datetime.fromtimestamp(at / 1000).astimezone()
-        return EVERYTHING in self._fleet.mutes or self._settings().is_quiet(clock.hour * 60 + clock.minute)
+        clock = local_time(at)
+        minute = at // 60_000 % (24 * 60) if clock is None else clock.hour * 60 + clock.minute
+        return EVERYTHING in self._fleet.mutes or self._settings().is_quiet(minute)

@@ -1,0 +1,69 @@
+"""A time that cannot be one is unknown, and stops nobody: Windows' C library raises for it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tray.actions.mute import end_of, when
+from tray.core.choices import FOREVER, MuteSpan
+from tray.core.model import Activity
+from tray.core.moments import EARLIEST, LATEST
+from tray.sources.shapes import MessageInfo, PermissionInfo, SessionInfo, StatusInfo
+from tray.system.local_time import local_time
+
+NOW = 1_795_237_290_000
+# A delay in place of a time, seconds in place of milliseconds, what Windows raises for, and nonsense.
+NO_MOMENTS = (-1, 1, 5_000, 86_399_999, NOW // 1000, 32_536_850_400_000, 2**53, 1e300, float("inf"), float("nan"))
+
+
+@pytest.mark.parametrize("at", [EARLIEST, NOW, LATEST - 1])
+def test_a_moment_is_told_as_it_is_here(at: int) -> None:
+    told = local_time(at)
+    assert told == datetime.fromtimestamp(at / 1000, tz=timezone.utc)
+    assert told is not None
+    assert told.tzinfo is not None
+
+
+@pytest.mark.parametrize("number", NO_MOMENTS)
+def test_what_is_no_moment_has_no_time_of_day(number: float) -> None:
+    assert local_time(number) is None
+
+
+@given(st.floats() | st.integers())
+def test_no_number_at_all_raises(number: float) -> None:
+    assert local_time(number) is None or EARLIEST <= number < LATEST
+
+
+@pytest.mark.parametrize("number", NO_MOMENTS[:-1])  # JSON knows no NaN
+def test_what_opencode_tells_as_a_time_and_is_none_is_unknown(number: float) -> None:
+    session: Any = {"id": "ses_1", "time": {"created": number, "updated": number}}
+    facts = msgspec.convert(session, SessionInfo).known()
+    assert (facts.created, facts.updated) == (None, None)
+    status: Any = {"type": "retry", "attempt": 2, "message": "Overloaded", "next": number}
+    activity, retry = msgspec.convert(status, StatusInfo).known()
+    assert activity is Activity.RETRY
+    assert retry is not None
+    assert (retry.attempt, retry.next_at) == (2, 0)
+    asked: Any = {"id": "per_1", "sessionID": "ses_1", "permission": "bash", "time": {"created": number}}
+    assert msgspec.convert(asked, PermissionInfo).known(NOW).asked_at == 0
+
+
+def test_an_answer_that_ended_has_ended_however_wrong_the_clock_is_there() -> None:
+    message: Any = {"id": "msg_1", "role": "assistant", "time": {"created": 4_000, "completed": 5_000}}
+    assert msgspec.convert(message, MessageInfo).known().completed == 5_000
+
+
+@pytest.mark.parametrize("until", [1, 5_000, 32_536_850_400_000, FOREVER, 2**60])
+def test_a_mute_that_ends_at_no_moment_is_told(until: int) -> None:
+    assert when(until) == "until you unmute"
+
+
+@pytest.mark.parametrize("at", [-1, 5_000, NOW // 1000])
+def test_until_tomorrow_holds_about_a_day_when_the_clock_is_set_wrong(at: int) -> None:
+    assert end_of(MuteSpan.TOMORROW, at) == at + 24 * 3600_000
