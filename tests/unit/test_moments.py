@@ -10,11 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replay import SERVER
 from tray.actions.mute import end_of, when
+from tray.core.board import EVERYTHING, Board
 from tray.core.choices import FOREVER, MuteSpan
-from tray.core.model import Activity
+from tray.core.events import (
+    ActivityReported,
+    MuteSet,
+    ServerConnected,
+    SessionFacts,
+    SessionReported,
+    SnapshotTaken,
+)
+from tray.core.fleet import Fleet
+from tray.core.model import Activity, Retry
 from tray.core.moments import EARLIEST, LATEST
 from tray.sources.shapes import MessageInfo, PermissionInfo, SessionInfo, StatusInfo
+from tray.surfaces.menu import walk
+from tray.surfaces.views import Look, Views
 from tray.system.local_time import local_time
 
 NOW = 1_795_237_290_000
@@ -67,3 +80,23 @@ def test_a_mute_that_ends_at_no_moment_is_told(until: int) -> None:
 @pytest.mark.parametrize("at", [-1, 5_000, NOW // 1000])
 def test_until_tomorrow_holds_about_a_day_when_the_clock_is_set_wrong(at: int) -> None:
     assert end_of(MuteSpan.TOMORROW, at) == at + 24 * 3600_000
+
+
+@pytest.mark.parametrize("number", [1, 5_000, 86_399_999, 32_536_850_400_000, 2**53, -(2**60)])
+def test_a_view_is_made_whatever_times_are_in_it(number: int) -> None:
+    """Cached state and our own clock come by no decoder."""
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (
+        ServerConnected(SERVER),
+        SnapshotTaken(SERVER.id),
+        SessionReported(SERVER.id, SessionFacts("ses_1", created=number, updated=number)),
+        ActivityReported(SERVER.id, "ses_1", Activity.RETRY, Retry(1, "Overloaded", number)),
+        MuteSet(EVERYTHING, number),
+    ):
+        board.update(fleet.apply(event, NOW))
+    for at in (NOW, number):
+        labels = [item.label for item in walk(Views(fleet, board).view(Look(), at).menu)]
+        assert "Notifications muted" in labels
+        assert any("Overloaded" in label for label in labels)
+        assert not any("Tries again" in label for label in labels)

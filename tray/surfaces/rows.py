@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Retry, Server, Session, Source, Status
 from tray.core.text import age, amount, clean, shorten, shorten_path, width
+from tray.system.local_time import local_time
 
 LONG_TOOL = 2 * 60_000  # ms after which it is said for how long a tool has run
 LONG_SILENCE = 5 * 60_000  # ms without a sign of life after which that is said
@@ -104,9 +103,8 @@ def _doubt(server: Server) -> str:
 
 def _again(retry: Retry | None) -> str:
     """When OpenCode tries again by itself."""
-    if retry is None or not retry.next_at:
-        return ""
-    return f"Tries again at {datetime.fromtimestamp(retry.next_at / 1000).astimezone():%H:%M:%S}"
+    time = local_time(retry.next_at) if retry is not None else None
+    return "" if time is None else f"Tries again at {time:%H:%M:%S}"
 
 
 def context_percent(fleet: Fleet, session: Session) -> float | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 
 from tray.core.board import Row, project_scope, session_scope
 from tray.core.choices import (
-    FOREVER,
     Archive,
     CopyAttachCommand,
     CopySessionID,
@@ -29,6 +27,7 @@ from tray.core.model import Status
 from tray.core.text import amount, shorten, wrap
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import details, title
+from tray.system.local_time import local_time
 
 TITLE, TITLE_LINES = 60, 4  # columns and lines of a session's full title
 
@@ -78,8 +77,9 @@ def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
 
 def today(rows: Iterable[Row], at: int) -> str:
     """The sessions that were touched since local midnight, with all they have used since they began."""
-    midnight = datetime.fromtimestamp(at / 1000).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight.timestamp() * 1000
+    now = local_time(at)
+    midnight = None if now is None else now.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = at - at % (24 * 3600_000) if midnight is None else midnight.timestamp() * 1000
     touched = [
         row for row in rows if max(row.session.updated, row.session.turn_ended, row.session.turn_started) >= since
     ]
@@ -94,7 +94,8 @@ def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications"
     until = mutes.get(scope)
     if until is None:
         return f"Mute {what}"
-    end = "" if until >= FOREVER else f" until {datetime.fromtimestamp(until / 1000).astimezone():%a %H:%M}"
+    time = local_time(until)
+    end = "" if time is None else f" until {time:%a %H:%M}"
     return f"{what.capitalize()} muted{end}"
 
 
