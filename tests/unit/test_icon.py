@@ -65,8 +65,30 @@ def test_each_count_can_be_read(status: Status, size: int) -> None:
         assert unlike(one, other) * size * size >= 3  # whole pixels
 
 
+@pytest.mark.parametrize("size", [size for size in SIZES if size > 16])
+@pytest.mark.parametrize("status", Status)
+def test_the_icon_touches_no_edge(status: Status, size: int) -> None:
+    """Panels put icons edge to edge: MATE's are as high as the panel."""
+    for count in (0, 1, 8, 12):
+        seen = draw(IconView(status, count), size).getbbox()
+        assert seen is not None
+        left, top, right, bottom = seen
+        assert min(left, top, size - right, size - bottom) >= 1, seen
+
+
+@pytest.mark.parametrize("status", NEEDING)
+@pytest.mark.parametrize("size", [16, 20, 22, 24])
+def test_a_count_on_a_small_icon_is_in_whole_pixels(status: Status, size: int) -> None:
+    """No pixel that tells one digit from another is a mixture of their colour and that of what is behind them."""
+    counted = [list(pixels(draw(IconView(status, count), size))) for count in range(2, 10)]
+    for one, other in combinations(counted, 2):
+        assert {pixel for pair in zip(one, other, strict=True) if pair[0] != pair[1] for pixel in pair} == {
+            (255, 255, 255, 255), (46, 28, 0, 255),
+        }  # fmt: skip
+
+
 def test_ten_and_more_are_nine_plus() -> None:
-    assert draw(IconView(NEEDING[0], 10), 24).tobytes() == draw(IconView(NEEDING[0], 4000), 24).tobytes()
+    assert draw(IconView(NEEDING[0], 10), 24) is draw(IconView(NEEDING[0], 4000), 24)  # drawn once
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in NEEDING])

@@ -15,26 +15,35 @@ from PIL import Image
 from typing_extensions import assert_never
 
 from tray.core.model import Status
-from tray.surfaces.strokes import CLEAR, Canvas, Colour, Path, arc, measure
+from tray.surfaces.strokes import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small
 from tray.surfaces.view import IconView
 
+SMALLEST = 16  # px: of an icon that needs every pixel, and so gets no padding
+SMALL_BADGE = 24  # px: of a tile with a smaller one, a count is written in whole pixels
 
-@lru_cache(maxsize=128)
+
 def draw(view: IconView, size: int) -> Image.Image:
     """Return the icon, `size` by `size` pixels, RGBA. The picture is shared: copy it before changing it.
 
     Monochrome is black on clear, a template for a desktop that colours icons by itself.
     """
-    canvas = Canvas(size)
-    ink = _MONOCHROME if view.monochrome else _INKS[view.status]
-    count = _count(view)
-    match view.status:
+    return _drawn(view.status, _count(view), view.monochrome, size)
+
+
+@lru_cache(maxsize=128)
+def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Image:  # noqa: FBT001  # as in the view
+    is_filled = status.needs_person or status is Status.ERROR
+    padding = size // 16 if is_filled and size > SMALLEST else 0
+    canvas = Canvas(size, padding)
+    inner = size - 2 * padding
+    ink = _MONOCHROME if monochrome else _INKS[status]
+    match status:
         case Status.WAITING_FOR_PERMISSION:
-            _tile(canvas, size, _octagon, "!", count, ink)
+            _tile(canvas, inner, _octagon, "!", count, ink)
         case Status.WAITING_FOR_ANSWER:
-            _tile(canvas, size, _bubble, "?", count, ink)
+            _tile(canvas, inner, _bubble, "?", count, ink)
         case Status.ERROR:
-            _error(canvas, size, ink)
+            _error(canvas, inner, ink)
         case Status.RETRY:
             _retry(canvas, size, ink)
         case Status.BUSY:
@@ -48,7 +57,7 @@ def draw(view: IconView, size: int) -> Image.Image:
             _ring(canvas, size, ink)
             _slash(canvas, size, ink)
         case _:
-            assert_never(view.status)
+            assert_never(status)
     return canvas.picture()
 
 
@@ -111,7 +120,7 @@ def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: 
     canvas.fill(shape(size, 0), ink.edge)
     canvas.fill(shape(size, edge), ink.body)
     height = 2 * round(size * (0.3 if not count else 0.29))
-    pen = round(size / 9)
+    pen = 2 * round(size / 18) if mark == "!" else round(size / 9)  # even, so that a straight one is in the middle
     width = measure(mark, height, pen)
     if not count:
         canvas.write(mark, ((size - width) // 2, (size - height) // 2, height), pen, ink.mark)
@@ -121,11 +130,13 @@ def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: 
 
 
 def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
-    height = 2 * round(size * 0.2) + (1 if size < 20 else 0)
+    is_small = size <= SMALL_BADGE
+    height = SMALL_HEIGHT if is_small else 2 * round(size * 0.2)
     pen = max(1, round(size / 13))
-    width = measure(count, height, pen)
+    width = measure_small(count) if is_small else measure(count, height, pen)
     tall = height + 2 * edge + 2 * max(1, round(size / 22))
     wide = max(tall, width + 2 * edge + 2 * max(1, round(size / 22)))
+    wide += (wide - width) % 2  # so that the count stands in the middle, and on whole pixels
     r = tall / 2
     for inset, colour in ((-edge, CLEAR), (0, ink.edge), (edge, ink.badge)):
         low, high = size - wide + inset, size - inset
@@ -133,7 +144,11 @@ def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
         canvas.fill(
             (*arc((low + rr, size - r), (rr, rr), 90, 270), *arc((high - rr, size - r), (rr, rr), 270, 450)), colour
         )
-    canvas.write(count, (size - (wide + width) // 2, size - (tall + height) // 2, height), pen, ink.mark)
+    left, top = size - (wide + width) // 2, size - (tall + height) // 2
+    if is_small:
+        canvas.write_small(count, (left, top), ink.mark)
+    else:
+        canvas.write(count, (left, top, height), pen, ink.mark)
 
 
 def _octagon(size: int, inset: float) -> Path:
@@ -163,7 +178,7 @@ def _bubble(size: int, inset: float) -> Path:
 def _error(canvas: Canvas, size: int, ink: _Ink) -> None:
     middle = size / 2
     reach = size * 0.18
-    canvas.disc((middle, middle), middle - _margin(size) / 2, ink.body)
+    canvas.disc((middle, middle), middle, ink.body)
     for sign in (1, -1):
         cross = ((middle - reach, middle - sign * reach), (middle + reach, middle + sign * reach))
         canvas.stroke(cross, _pen(size), ink.mark)
@@ -187,17 +202,17 @@ def _slash(canvas: Canvas, size: int, ink: _Ink) -> None:
 
 
 def _tick(canvas: Canvas, size: int, ink: _Ink) -> None:
-    path = ((0.14, 0.54), (0.40, 0.80), (0.87, 0.24))
+    path = ((0.16, 0.54), (0.40, 0.79), (0.85, 0.25))
     canvas.stroke(tuple((x * size, y * size) for x, y in path), _pen(size) * 1.25, ink.body)
 
 
 def _retry(canvas: Canvas, size: int, ink: _Ink) -> None:
-    """Three quarters of a circle, clockwise, ending in an arrowhead."""
+    """Two thirds of a circle, clockwise, ending in an arrowhead."""
     pen = _pen(size)
     radius = size / 2 - _margin(size) - pen / 2
     middle = size / 2
-    canvas.stroke(arc((middle, middle), (radius, radius), 10, 290), pen, ink.body)
-    head = pen * 1.5
-    tip_angle = radians(300)
+    canvas.stroke(arc((middle, middle), (radius, radius), 45, 300), pen, ink.body)
+    head = pen * 1.2
+    tip_angle = radians(315)
     x, y = middle + radius * cos(tip_angle), middle + radius * sin(tip_angle)
-    canvas.fill(((x - head * 0.3, y - head), (x + head * 1.2, y + head * 0.4), (x - head * 0.6, y + head)), ink.body)
+    canvas.fill(((x - head * 0.3, y - head), (x + head, y + head * 0.4), (x - head * 0.6, y + head)), ink.body)

@@ -14,6 +14,8 @@ Colour = tuple[int, int, int, int]
 
 CLEAR: Colour = (0, 0, 0, 0)
 _FINENESS = 8  # subpixels along one pixel's side
+BLUNT = 2  # pixels: a pen that is no wider has blunt ends, as round ones would be but a blur
+SMALL_HEIGHT = 7  # pixels of a character of `write_small`
 
 
 def arc(centre: Point, radii: Point, start: float, end: float) -> Path:
@@ -24,17 +26,28 @@ def arc(centre: Point, radii: Point, start: float, end: float) -> Path:
 
 
 class Canvas:
-    """A square picture, `size` pixels wide, clear at first. Coordinates are pixels; whole numbers are pixel edges."""
+    """A square picture, `size` pixels wide, clear at first. Coordinates are pixels; whole numbers are pixel edges.
 
-    def __init__(self, size: int) -> None:
+    They begin `padding` pixels from the left and from the top.
+    """
+
+    def __init__(self, size: int, padding: int = 0) -> None:
         side = size * _FINENESS
+        self._padding = padding
         self._image = Image.new("RGBA", (side, side), CLEAR)
         self._draw = ImageDraw.Draw(self._image)
 
     def fill(self, outline: Sequence[Point], colour: Colour) -> None:
         """Fill a polygon."""
-        # Pillow's integers are the centres of pixels, ours their edges.
-        self._draw.polygon([(x * _FINENESS - 0.5, y * _FINENESS - 0.5) for x, y in outline], fill=colour)
+        columns = self._subpixels([x for x, _ in outline])
+        lines = self._subpixels([y for _, y in outline])
+        self._draw.polygon(list(zip(columns, lines, strict=True)), fill=colour)
+
+    def block(self, corner: Point, width: float, height: float, colour: Colour) -> None:
+        """Fill a rectangle from its left upper corner."""
+        left, top = corner
+        right, bottom = left + width, top + height
+        self.fill(((left, top), (right, top), (right, bottom), (left, bottom)), colour)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         """Fill a circle."""
@@ -59,12 +72,32 @@ class Canvas:
         left, top, height = box
         for character in text:
             width = advance(character, height, pen)
+            if character == "!" and pen <= BLUNT:
+                self.block((left, top), pen, round(0.62 * (height - pen) + pen), colour)
+                self.block((left, top + height - pen), pen, pen, colour)
+                left += width + gap(height)
+                continue
             for path in _CHARACTERS[character]:
                 placed = tuple(
                     (left + pen / 2 + x * (width - pen), top + pen / 2 + y * (height - pen)) for x, y in path
                 )
                 self.stroke(placed, pen, colour)
             left += width + gap(height)
+
+    def write_small(self, text: str, corner: tuple[int, int], colour: Colour) -> None:
+        """Write digits and `+` SMALL_HEIGHT pixels high, each pixel whole."""
+        left, top = corner
+        for character in text:
+            for y, line in enumerate(_SMALL[character]):
+                for x, mark in enumerate(line):
+                    if mark == "#":
+                        self.block((left + x, top + y), 1, 1, colour)
+            left += len(_SMALL[character][0]) + 1
+
+    def _subpixels(self, places: Sequence[float]) -> list[float]:
+        """Ours are the edges of pixels; Pillow's name pixels, and both the first and the last of them is filled."""
+        low, extent = min(places), (max(places) - min(places)) or 1.0
+        return [(place + self._padding) * _FINENESS - (place - low) / extent for place in places]
 
     def picture(self) -> Image.Image:
         """What has been drawn, in RGBA, with smooth edges."""
@@ -84,6 +117,11 @@ def advance(character: str, height: float, pen: float) -> int:
 def measure(text: str, height: float, pen: float) -> int:
     """The width of a written text."""
     return sum(advance(character, height, pen) for character in text) + gap(height) * (len(text) - 1)
+
+
+def measure_small(text: str) -> int:
+    """The width of a text that `write_small` writes."""
+    return sum(len(_SMALL[character][0]) + 1 for character in text) - 1
 
 
 _WIDTHS = {"!": 0.0, "1": 0.4, "+": 0.45}  # of the height; the others are `advance`'s own
@@ -112,4 +150,19 @@ _CHARACTERS: dict[str, tuple[Path, ...]] = {
         arc((0.5, 0.31), (0.5, 0.31), 0, 360),
         arc((0.15, 0.31), (0.85, 0.69), 0, 90),
     ),
+}
+
+# Characters of whole pixels, line by line.
+_SMALL: dict[str, tuple[str, ...]] = {
+    "0": (".##.", "#..#", "#..#", "#..#", "#..#", "#..#", ".##."),
+    "1": (".#.", "##.", ".#.", ".#.", ".#.", ".#.", "###"),
+    "2": (".##.", "#..#", "...#", "..#.", ".#..", "#...", "####"),
+    "3": ("###.", "...#", "...#", ".##.", "...#", "...#", "###."),
+    "4": ("..#.", ".##.", "#.#.", "#.#.", "####", "..#.", "..#."),
+    "5": ("####", "#...", "###.", "...#", "...#", "#..#", ".##."),
+    "6": ("..##", ".#..", "#...", "###.", "#..#", "#..#", ".##."),
+    "7": ("####", "...#", "..#.", "..#.", ".#..", ".#..", ".#.."),
+    "8": (".##.", "#..#", "#..#", ".##.", "#..#", "#..#", ".##."),
+    "9": (".##.", "#..#", "#..#", ".###", "...#", "..#.", "##.."),
+    "+": ("...", "...", ".#.", "###", ".#.", "...", "..."),
 }
