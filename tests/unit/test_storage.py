@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
 from tray.storage.cache import encode_cache, read_cache, write_cache
+from tray.storage.files import move
 from tray.storage.token import TokenError, given_token, make_token, read_token
 
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
@@ -113,3 +115,31 @@ def test_a_cache_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_cache(path, "second")
     assert [file.name for file in tmp_path.iterdir()] == ["cache.json"]
     assert path.read_text(encoding="utf-8") == "second"
+
+
+class ReadBySomebody:
+    """Windows' os.replace while an antivirus program reads the file, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, fresh: str, path: Path) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise PermissionError(13, "Access is denied", str(path))
+        os.replace(fresh, path)  # noqa: PTH105  # what stands behind the fake
+
+
+def test_a_file_that_somebody_reads_is_replaced_when_they_are_done(tmp_path: Path) -> None:
+    fresh, path = tmp_path / "fresh", tmp_path / "token"
+    fresh.write_text("new", encoding="utf-8")
+    path.write_text("old", encoding="utf-8")
+    move(str(fresh), path, tries=4, replace=ReadBySomebody(3))
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_file_that_cannot_be_replaced_at_all_is_said(tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.write_text("new", encoding="utf-8")
+    with pytest.raises(PermissionError):
+        move(str(fresh), tmp_path / "token", tries=2, replace=ReadBySomebody(2))

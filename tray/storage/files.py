@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+# Windows replaces no file that somebody reads, an antivirus program say; such a look takes some milliseconds.
+TRIES = 10 if sys.platform == "win32" else 1
+TRY_EVERY = 0.05  # s
 
 
 def write_privately(path: Path, text: str) -> None:
@@ -13,14 +19,26 @@ def write_privately(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 from the start
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        move(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def move(fresh: str, path: Path, *, tries: int = TRIES, replace: Callable[[str, Path], object] = os.replace) -> None:
+    """Put a file in another's place; wait while somebody reads that one. Raises OSError."""
+    for _ in range(tries - 1):
+        try:
+            replace(fresh, path)
+        except PermissionError:
+            time.sleep(TRY_EVERY)
+        else:
+            return
+    replace(fresh, path)
 
 
 def is_private(path: Path) -> bool:
