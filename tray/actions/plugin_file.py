@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.problem import Problem
+from tray.storage.files import move
 from tray.system.resources import plugin_source
 
 SIGNATURE = "OpenCode Tray's plugin"  # in the first lines of every version of our file, and of no other
@@ -18,20 +19,20 @@ class PluginFileError(Problem):
 
 def install_plugin(target: Path) -> str:
     """Afterwards `target` holds this version's plugin. Says what was written. Raises PluginFileError."""
-    source = plugin_source().read_text(encoding="utf-8")
+    source = plugin_source().read_bytes()  # byte by byte: Windows' text mode writes other line ends
     fresh = target.with_name(f".{target.name}.new")
     try:
         twins = _twins(target)
         found = _read(target)
-        if found is not None and SIGNATURE not in found[:500]:
+        if found is not None and not _is_ours(found):
             raise PluginFileError(f"{target} is somebody else's file; move it away and install again")
         for twin in twins:
             twin.unlink()
         if found == source:
             return f"The plugin is installed already: {target}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(source, encoding="utf-8")
-        fresh.replace(target)
+        fresh.write_bytes(source)
+        move(str(fresh), target)
     except OSError as error:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
@@ -43,7 +44,7 @@ def uninstall_plugin(target: Path) -> str:
     """Afterwards OpenCode loads no plugin of ours. Says what was removed. Raises PluginFileError."""
     try:
         found = _read(target)
-        if found is not None and SIGNATURE not in found[:500]:
+        if found is not None and not _is_ours(found):
             raise PluginFileError(f"{target} is somebody else's file; it stays")
         removed = [*_twins(target), *([target] if found is not None else [])]
         for path in removed:
@@ -56,9 +57,9 @@ def uninstall_plugin(target: Path) -> str:
 def installed_version(target: Path) -> str | None:
     """The version of the installed plugin; None if there is none of ours."""
     found = _read(target)
-    if found is None or SIGNATURE not in found[:500]:
+    if found is None or not _is_ours(found):
         return None
-    version = re.search(r'VERSION = "([^"]+)"', found)
+    version = re.search(r'VERSION = "([^"]+)"', found.decode("utf-8", "replace"))
     return version[1] if version else ""
 
 
@@ -66,13 +67,17 @@ def _twins(target: Path) -> list[Path]:
     """Our file in `plugins/`, which newer OpenCode reads too: it would run twice."""
     twin = target.parent.with_name("plugins") / target.name
     found = _read(twin)
-    if found is None or SIGNATURE not in found[:500]:
+    if found is None or not _is_ours(found):
         return []
     return [] if target.exists() and twin.samefile(target) else [twin]  # one folder may be a link to the other
 
 
-def _read(path: Path) -> str | None:
+def _is_ours(found: bytes) -> bool:
+    return SIGNATURE.encode() in found[:500]
+
+
+def _read(path: Path) -> bytes | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
