@@ -223,7 +223,7 @@ class App:
 
     def _set_opened(self, opened: Opened) -> None:
         self._opened = opened
-        self._screen.refresh()
+        self._screen.opened(opened)
 
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """From now on give every new view to `show`, this moment's first; on the loop's thread."""
@@ -265,8 +265,8 @@ class App:
 
     # ------------------------------------------------------------------ views out
 
-    def view(self) -> TrayView:
-        """What the tray shows at this moment."""
+    def view(self, whole: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # as the screen asks for it
+        """What the tray shows at this moment; if not `whole`, with the menu of the last time."""
         look = Look(
             monochrome=self._settings[ICON_STYLE] == "monochrome",
             show_count=self._settings[ICON_COUNT],
@@ -275,7 +275,7 @@ class App:
             columns=self._settings[MENU_COLUMNS],
             setup=self._setup,
         )
-        return self._views.view(look, now(), self._opened)
+        return self._views.view(look, now(), self._opened, whole=whole)
 
     # ------------------------------------------------------------------ choices
 

@@ -130,7 +130,6 @@ class Program:
     def _run_icon(self, worker: threading.Thread) -> None:
         from tray.surfaces.backends.open_icon import open_tray_icon
         from tray.surfaces.backends.tray_icon import TrayUnavailable
-        from tray.surfaces.paced import PacedMenu
 
         app = self._app
         if app is None:
@@ -142,7 +141,7 @@ class Program:
             return
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu here; a click goes to whoever waits longest.", flush=True)
-        self._loop.call_soon_threadsafe(app.show_on, PacedMenu(icon.show).show)
+        self._loop.call_soon_threadsafe(app.show_on, icon.show)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()

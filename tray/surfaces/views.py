@@ -54,20 +54,24 @@ class Views:
         self._once = Once()
         self._sections = Sections(board, self._once)
         self._all_sessions = AllSessions(fleet, board)
+        self._last: TrayView | None = None
         self._today = ""
         self._today_at = 0
 
-    def view(self, look: Look, at: int, opened: Opened = NOTHING_OPENED) -> TrayView:
-        """All that the tray shows at the time `at`, with the submenus filled that are `opened`."""
-        self._once.begin()
+    def view(self, look: Look, at: int, opened: Opened = NOTHING_OPENED, *, whole: bool = True) -> TrayView:
+        """All that the tray shows at the time `at`, with the submenus filled that are `opened`.
+
+        If not `whole`, icon and tooltip are new and the menu is the last one.
+        """
         sums = attention(self._board)
-        options = ViewOptions(at, opened, look.columns)
-        return TrayView(
-            icon=IconView(sums.status, min(sums.waiting, MOST_DRAWN), look.monochrome, look.show_count),
-            tooltip=sums.tooltip,
-            menu=self._menu(look, sums, options),
-            opened=opened,
-        )
+        icon = IconView(sums.status, min(sums.waiting, MOST_DRAWN), look.monochrome, look.show_count)
+        if whole or self._last is None:
+            self._once.begin()
+            menu = self._menu(look, sums, ViewOptions(at, opened, look.columns))
+            self._last = TrayView(icon, sums.tooltip, menu, opened)
+        else:
+            self._last = TrayView(icon, sums.tooltip, self._last.menu, self._last.opened)
+        return self._last
 
     def _menu(self, look: Look, sums: Attention, options: ViewOptions) -> tuple[Entry, ...]:
         head = self._head(look, sums)

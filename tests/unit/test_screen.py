@@ -1,0 +1,101 @@
+"""What happens is on the icon at once; menus are made at a pace that panels bear, and the last one always comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fakes import until
+from tray.core.model import Status
+from tray.surfaces.menu import Item, Opened
+from tray.surfaces.screen import MenuPace, Screen
+from tray.surfaces.view import IconView, TrayView
+
+
+def view(count: int, label: str) -> TrayView:
+    return TrayView(IconView(Status.WAITING_FOR_PERMISSION, count), f"{count} need you", (Item("row", label),))
+
+
+class Desk:
+    """What is true is a number; it is shown in the icon and in the menu."""
+
+    def __init__(self, **pace: Any) -> None:
+        self.number = 0
+        self.menus_made = 0
+        self.shown: list[TrayView] = []
+        self.menu = ""
+        self.screen = Screen(self.view, MenuPace(**pace))
+
+    def view(self, whole: bool) -> TrayView:
+        if whole:
+            self.menus_made += 1
+            self.menu = f"row {self.number}"
+        return view(self.number, self.menu)
+
+    async def change(self) -> None:
+        """Something happens, and is seen on the icon."""
+        self.number += 1
+        self.screen.refresh()
+        await until(lambda: self.shown[-1].icon.count == self.number)
+
+    def menus(self) -> list[str]:
+        labels = [entry.label for shown in self.shown for entry in shown.menu if isinstance(entry, Item)]
+        return list(dict.fromkeys(labels))
+
+
+def play(story: Callable[[Desk], Coroutine[Any, Any, None]], **pace: Any) -> Desk:
+    desk = Desk(**pace)
+
+    async def played() -> None:
+        desk.screen.show_on(desk.shown.append)
+        await until(lambda: desk.shown)
+        await story(desk)
+        desk.screen.close()
+
+    asyncio.run(played())
+    return desk
+
+
+def test_a_burst_is_on_the_icon_at_once_and_most_of_its_menus_are_never_made() -> None:
+    async def burst(desk: Desk) -> None:
+        for _ in range(40):
+            await desk.change()
+        await until(lambda: desk.shown[-1] == view(40, "row 40"))
+
+    desk = play(burst, closed=0.5)
+    assert desk.menus() == ["row 0", "row 1", "row 2", "row 3", "row 40"]
+    assert desk.menus_made == 5
+
+
+def test_after_a_pause_menus_come_at_once_again() -> None:
+    async def pauses(desk: Desk) -> None:
+        await desk.change()
+        await desk.change()
+        assert desk.menus() == ["row 0"]
+        await until(lambda: desk.menus() == ["row 0", "row 2"])
+        await asyncio.sleep(0.06)
+        await desk.change()
+        assert desk.menus() == ["row 0", "row 2", "row 3"]
+
+    play(pauses, closed=0.05, at_once=1)
+
+
+def test_whoever_opens_the_menu_sees_what_is_true_then() -> None:
+    async def opens(desk: Desk) -> None:
+        await desk.change()
+        assert desk.menus() == ["row 0"]
+        desk.screen.opened(Opened(1, frozenset({()})))
+        await until(lambda: desk.menus() == ["row 0", "row 1"], 1)
+
+    play(opens, closed=3600, opened=3600, at_once=1)
+
+
+def test_an_open_menu_is_made_more_often_than_a_closed_one() -> None:
+    async def looks(desk: Desk) -> None:
+        desk.screen.opened(Opened(1, frozenset({()})))
+        await until(lambda: desk.menus_made == 2)
+        await desk.change()
+        await until(lambda: desk.menus()[-1] == "row 1", 2)
+
+    play(looks, closed=3600, opened=0.05, at_once=1)
