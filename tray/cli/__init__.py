@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tray.cli.parser import COMMANDS, READS, make_parser
+from tray.cli.streams import take_any_text
 from tray.core.problem import Problem
 from tray.core.text import clean
 
@@ -16,6 +17,8 @@ OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 not running or failed, 2 usage, 3 the port is taken."""
+    for stream in (sys.stdout, sys.stderr):
+        take_any_text(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser()
     options, more = parser.parse_known_args(_with_command(given))
