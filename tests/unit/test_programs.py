@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tray.system.programs import UnsafeArgumentError, command_for
+from tray.system.programs import UnsafeArgumentError, as_typed, command_for
 
 # What npm's cmd-shim 7 writes for a script with `#!/usr/bin/env node`, and for a program.
 HEAD = "@ECHO off\r\nGOTO start\r\n:find_dp0\r\nSET dp0=%~dp0\r\nEXIT /b\r\n:start\r\nSETLOCAL\r\nCALL :find_dp0\r\n"
@@ -108,3 +109,31 @@ def test_the_whole_path_is_given_as_the_current_folder_may_hold_the_same_name(
     (folder / "ssh").touch(0o755)
     monkeypatch.setenv("PATH", str(folder))
     assert command_for(["ssh", "-t"], windows=True) == [str(folder / "ssh"), "-t"]
+
+
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        ("--dir", "--dir"),
+        ("C:\\Users\\jane\\project", "C:\\Users\\jane\\project"),
+        ("http://127.0.0.1:4096", "http://127.0.0.1:4096"),
+        ("C:\\R&D", '"C:\\R&D"'),
+        ("C:\\Jane Doe\\it's", '"C:\\Jane Doe\\it\'s"'),
+        ("C:\\Jane Doe\\", '"C:\\Jane Doe\\\\"'),
+        ("C:\\100% (2)", '"C:\\100% (2)"'),
+        ("", '""'),
+    ],
+)
+def test_a_word_is_typed_as_both_shells_of_windows_read_it(word: str, typed: str) -> None:
+    assert as_typed(["opencode", word], windows=True) == f"opencode {typed}"
+
+
+@pytest.mark.parametrize("word", ["C:\\%PATH%", "C:\\$(calc)", "C:\\`n", 'a"b', "C:\\\u201d;calc;\u201c", "a\nb"])
+def test_a_word_that_they_would_change_is_not_typed(word: str) -> None:
+    with pytest.raises(UnsafeArgumentError):
+        as_typed(["opencode", word], windows=True)
+
+
+@given(st.text(max_size=40))
+def test_elsewhere_a_word_is_typed_as_a_posix_shell_reads_it(word: str) -> None:
+    assert shlex.split(as_typed(["opencode", word], windows=False)) == ["opencode", word]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -26,8 +27,13 @@ _PROGRAM = re.compile(r'^@?"%(?:dp0%|~dp0)\\([^"%]+\.exe)"\s+%\*', re.MULTILINE 
 _INTERPRETER = re.compile(r'SET "_prog=([\w.-]+)"', re.IGNORECASE)
 
 
+# What PowerShell or cmd.exe reads within double quotes, too; PowerShell takes typographic ones for its own.
+_READ_IN_QUOTES = re.compile('["$`\r\n\u201c-\u201e]|%.*%')
+_PLAIN = re.compile(r"[\w.:/\\=+-]+")
+
+
 class UnsafeArgumentError(Problem):
-    """A batch file would get an argument that cmd.exe reads otherwise than it is; the text says what to do."""
+    """An argument that cmd.exe, or a shell of Windows', would read otherwise than it is; the text says what to do."""
 
 
 def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> list[str]:
@@ -51,6 +57,24 @@ def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win3
                 "name the .exe behind it (of OpenCode: `attach.opencode` in the settings)"
             )
     return [program, *arguments]
+
+
+def as_typed(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> str:
+    """The command for a person to type into a shell, which reads each word as it is. Raises UnsafeArgumentError.
+
+    On Windows, cmd.exe and PowerShell both read it so: neither knows the other's quotes, but for double ones.
+    """
+    if not windows:
+        return shlex.join(command)
+    for word in command:
+        if _READ_IN_QUOTES.search(word):
+            raise UnsafeArgumentError(f"neither cmd.exe nor PowerShell would read {word[:80]!r} as it is")
+    return " ".join(word if _PLAIN.fullmatch(word) else _quoted(word) for word in command)
+
+
+def _quoted(word: str) -> str:
+    ends = len(word) - len(word.rstrip("\\"))  # a program reads \" as a quotation mark, and \\" as the end of it
+    return f'"{word}{ends * chr(92)}"'
 
 
 def _behind(batch: Path) -> list[str] | None:

@@ -26,7 +26,7 @@ from tray.core.model import Server, Session, SessionKey
 from tray.core.places import Host, HttpServer, is_destination
 from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.system import clipboard
-from tray.system.programs import UnsafeArgumentError
+from tray.system.programs import UnsafeArgumentError, as_typed
 from tray.system.terminals import open_terminal
 
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
@@ -82,8 +82,8 @@ class Ladder:
         if not server.verified:
             return _watched(server)
         try:
-            return await self.copy(self._command_to_show(_target(session, server), server))
-        except TargetError as error:
+            return await self.copy(as_typed(self._command_to_show(_target(session, server), server)))
+        except (TargetError, UnsafeArgumentError) as error:
             return Done(f"Not copied: {error}", ok=False)
 
     async def copy(self, text: str) -> Done:
@@ -106,7 +106,7 @@ class Ladder:
             return Done(f"Not opened: {error}", ok=False)
         if opened is not None:
             return Done(f"Opened it in {opened}")
-        return await self._give_command(shlex.join(["opencode", *command[1:]]), _missing(command))
+        return await self._give_command(["opencode", *command[1:]], _missing(command))
 
     # ------------------------------------------------------------------ its own terminal, or a new one
 
@@ -118,11 +118,11 @@ class Ladder:
         if isinstance(shown, Detached):
             command, folder, url = shown.command, "", None
         if folder and not await asyncio.to_thread(os.path.isdir, folder):
-            return await self._without_terminal(target, shlex.join(command), "its directory is not there any more")
+            return await self._without_terminal(target, command, "its directory is not there any more")
         opened = await self._open(command, folder, url)
         if opened is not None:
             return Done(f"Opened it in {opened}")
-        return await self._without_terminal(target, shlex.join(command), _missing(command))
+        return await self._without_terminal(target, command, _missing(command))
 
     async def _go_watched(self, target: Target, session: Session, server: Server) -> Done:
         """Anybody may say anything on a link without a token: no more is done than raising a terminal that is there."""
@@ -174,25 +174,29 @@ class Ladder:
 
     # ------------------------------------------------------------------ without a terminal
 
-    async def _without_terminal(self, target: Target, command: str, missed: str) -> Done:
+    async def _without_terminal(self, target: Target, command: Sequence[str], missed: str) -> Done:
         page = target.page()
         if page is not None and await asyncio.to_thread(_browse, page):
             return Done(f"Opened its web page: {missed}", as_asked=False)
         return await self._give_command(command, missed)
 
-    async def _give_command(self, command: str, missed: str) -> Done:
-        copied = await clipboard.copy(command)
-        return Done(f"{'The command is on the clipboard' if copied else command}: {missed}", ok=False)
+    async def _give_command(self, command: Sequence[str], missed: str) -> Done:
+        try:
+            typed = as_typed(command)
+        except UnsafeArgumentError as error:
+            return Done(f"Not opened: {missed}, and {error}", ok=False)
+        copied = await clipboard.copy(typed)
+        return Done(f"{'The command is on the clipboard' if copied else typed}: {missed}", ok=False)
 
-    def _command_to_show(self, target: Target, server: Server) -> str:
-        """The command for a person to paste into a shell, which reads each word as it is. Raises TargetError."""
+    def _command_to_show(self, target: Target, server: Server) -> list[str]:
+        """The command for a person to type. Raises TargetError."""
         if is_here(server) or target.url is not None:
-            return shlex.join(target.command("opencode"))
+            return target.command("opencode")
         host = self._host(server) or Host(server.host, server.host)
         if not is_destination(host.ssh):
             raise TargetError(f"{host.ssh[:40]!r} is no name of a machine")
         far = [host.opencode, target.directory, "--session", target.session]
-        return shlex.join(["ssh", "-t", "--", host.ssh, shlex.join(far)])
+        return ["ssh", "-t", "--", host.ssh, shlex.join(far)]
 
     # ------------------------------------------------------------------ settings
 
