@@ -41,3 +41,22 @@ def test_the_icon_its_menu_and_its_end(desk: Desk, kind: str):
     program.terminate()
     assert program.wait(2) == 0
     assert desk.written("program").endswith("ended\n")
+
+
+def test_a_click_chooses_the_row_that_was_seen_though_the_menu_was_made_anew_meanwhile(desk: Desk):
+    desk.environment["PYTHONPATH"] = os.pathsep.join([*sys.path, DEBIANS_PYTHON])
+    if subprocess.run([sys.executable, "-c", KINDS["gtk"]], env=desk.environment, check=False).returncode:
+        pytest.skip("needs PyGObject with GTK 3 for this version of Python, which pip does not bring")
+    desk.start_panel()
+    told, tell = os.pipe()
+    command = [sys.executable, str(Path(__file__).with_name("tray_program.py")), "gtk", str(told)]
+    desk.spawn("program", command, pass_fds=(told,))
+    menu = desk.open_menu(*desk.wait_for_icon(colour(Status.BUSY)))
+    rows = desk.rows(menu)
+    os.write(tell, b".")
+    desk.wait_for_icon(colour(Status.IDLE))
+    desk.click(menu.x + 40, rows[2])
+    until(lambda: "session=" in desk.written("program"), "the choice")
+    assert "session='row'" in desk.written("program")
+    os.close(told)
+    os.close(tell)

@@ -1,12 +1,15 @@
 """A program with a tray icon of the kind named on its command line. It writes down what was chosen.
 
-A left click turns the icon red; SIGTERM ends the program, through Python's own handler.
+A left click turns the icon red; SIGTERM ends the program, through Python's own handler. What comes down the pipe that
+is named behind the kind puts another row on top of the menu, and turns the icon green.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 
 from tray.core.choices import Choice, GoTo, GoToNext
 from tray.core.model import SessionKey, Status
@@ -21,9 +24,10 @@ MENU = (
 )
 CALM = TrayView(IconView(Status.BUSY), "1 working", MENU)
 ALARM = TrayView(IconView(Status.ERROR), "<1 & only> 日本語", MENU[:2])
+NEWER = TrayView(IconView(Status.IDLE), "another", (Item("new", "New", GoTo(SessionKey("server", "new"))), *MENU))
 
 
-def main(kind: str) -> None:
+def main(kind: str, pipe: str = "") -> None:
     def chosen(choice: Choice) -> None:
         print(choice, flush=True)
         if choice == GoToNext():
@@ -31,9 +35,11 @@ def main(kind: str) -> None:
 
     icon = PystrayIcon(kind, "opencode-tray", CALM, chosen)
     signal.signal(signal.SIGTERM, lambda *_: icon.stop())
+    if pipe:
+        threading.Thread(target=lambda: os.read(int(pipe), 1) and icon.show(NEWER), daemon=True).start()
     icon.run()
     print("ended", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
