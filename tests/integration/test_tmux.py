@@ -120,6 +120,17 @@ def test_a_client_of_another_session_is_switched_when_nobody_looks_at_this_one(t
     assert tmux.looks_at(client) == "%2"
 
 
+def test_a_client_that_looks_at_the_session_already_is_not_switched(tmux: Server) -> None:
+    """A switch closes the windows of an iTerm2 that shows the session's windows as its own (`tmux -CC`)."""
+    client = tmux.attach("one")
+    tmux("set-hook", "-g", "client-session-changed", "set-option -g @switched yes")
+    assert isinstance(go(tmux.seat("%2")), Shown)
+    assert tmux.looks_at(client) == "%2"
+    assert tmux("show-options", "-gqv", "@switched") == ""
+    tmux("switch-client", "-t", "two")  # what the hook would have told
+    until(lambda: tmux("show-options", "-gqv", "@switched") == "yes")
+
+
 def test_with_nobody_looking_the_command_shows_the_pane_in_a_new_terminal(tmux: Server) -> None:
     detached = go(tmux.seat("%1"))
     assert isinstance(detached, Detached)

@@ -35,7 +35,11 @@ class Tmux:
             return Detached(["tmux", "-S", socket, "attach-session", "-t", session])
         tty, pid, session = best
         where = places.get(session) or next(iter(places.values()))
-        shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
+        if session in places:  # `switch-client` would close the windows of an iTerm2 (`-CC`) that looks at it as well
+            await _tmux(socket, "select-window", "-t", f"{where[0]}:{where[1]}")
+            shown = await _tmux(socket, "select-pane", "-t", pane)
+        else:
+            shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
         if not shown.ok:
             return None
         found = await asyncio.to_thread(seat_of, pid)
