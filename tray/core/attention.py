@@ -47,7 +47,7 @@ def attention(board: Board) -> Attention:
         completed=told[Status.COMPLETED],
         idle=told[Status.IDLE] + told[Status.ABORTED],
         disconnected=told[Status.DISCONNECTED],
-        muted=sum(map(board.muted, Status)),
+        muted=board.muted_rows,
     )
 
 

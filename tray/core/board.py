@@ -124,6 +124,11 @@ class Board:
         """How many of those are muted."""
         return self._muted[status]
 
+    @property
+    def muted_rows(self) -> int:
+        """How many rows are muted, in whatever state."""
+        return sum(self._muted.values())
+
     def _recompute(self, key: SessionKey) -> None:
         session = self._fleet.sessions.get(key)
         server = self._fleet.servers.get(key.server)

@@ -21,6 +21,8 @@ class Status(Enum):
     ABORTED = "aborted"
     DISCONNECTED = "disconnected"
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and states are looked up at every event
+
     @property
     def urgency(self) -> int:
         """0 is the worst. An aborted session is as quiet as an idle one."""
