@@ -19,6 +19,7 @@ from running_app import ASK, SES, SNAPSHOT, Running, run
 from tray.actions import reply
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop
+from tray.core.click_guard import REFUSED
 from tray.core.model import SessionKey
 from tray.storage import audit
 
@@ -75,6 +76,27 @@ def test_a_doubled_click_sends_nothing_twice(at_work: AtWork) -> None:
             assert (await first).ok
             late = await running.choose(Respond(KEY, REJECT))
             assert late == Done("It was answered already", as_asked=False)
+            assert written(running) == ["sending", "answered"]
+
+    run(test())
+
+
+def test_a_quick_second_click_answers_no_other_session(at_work: AtWork) -> None:
+    """The neighbour's button slid under the pointer when the first notification, or the first row, went away."""
+
+    async def test() -> None:
+        async with at_work() as (running, link):
+            await asked(running, link)
+            await link.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "kubectl delete ns"}})
+            await until(lambda: len(requests(running)) == 2)
+            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            call = await link.receive()
+            await link.send({"id": call["id"], "result": {}})
+            await link.event("permission.replied", **REPLIED)
+            assert (await answering).ok
+            second = await running.choose(Respond(RequestKey(SERVER, "per_2"), ONCE))
+            assert second == Done(REFUSED, ok=False)
+            assert [request["id"] for request in requests(running)] == ["per_2"]
             assert written(running) == ["sending", "answered"]
 
     run(test())

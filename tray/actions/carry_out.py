@@ -114,11 +114,8 @@ class Actions:
         match choice:
             case Respond() | RespondInWords() | SendDraft() | ChooseLabel():
                 return await self._answer(choice, surface)
-            case GoToNext() if not self._guard.may_go(surface, self._now()):
-                return Done("Went there already")
             case GoToNext():
-                following = next_in_line(self._board)
-                return Done("Nobody needs you") if following is None else await self._on_session(GoTo(following.key))
+                return await self._go_to_next(surface)
             case Mute(scope, span):
                 until = end_of(span, self._now())
                 self._apply(MuteSet(scope, until))
@@ -128,6 +125,14 @@ class Actions:
                 return Done("Not muted any more")
             case _:
                 return await self._on_session(choice)
+
+    async def _go_to_next(self, surface: Surface) -> Done:
+        following = next_in_line(self._board)
+        if following is None:
+            return Done("Nobody needs you")
+        if not self._guard.may_go(surface, self._now()):
+            return Done("A double click goes to one session")
+        return await self._on_session(GoTo(following.key))
 
     # ------------------------------------------------------------------ answers
 
