@@ -101,6 +101,7 @@ class Desk:
     def __init__(self, folder: Path, bus: PrivateBus) -> None:
         self.bus = bus
         self.display = ""
+        self.scale = 1
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("home", "run", "tmp"):
@@ -122,10 +123,14 @@ class Desk:
             "LANG": "C.UTF-8",
         }
 
-    def start(self) -> None:
-        """A screen of 1280 by 800 on a display number that is free."""
+    def start(self, scale: int = 1) -> None:
+        """A screen of 1280 by 800 on a display number that is free; each of its points is `scale` pixels wide."""
+        self.scale = scale
+        if scale != 1:
+            self.environment["GDK_SCALE"] = str(scale)
         reading, writing = os.pipe()
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]
+        size = f"{1280 * scale}x{800 * scale}x24"
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
         self.spawn("Xvfb", command, pass_fds=(writing,))
         os.close(writing)
         with os.fdopen(reading) as answer:
@@ -230,7 +235,7 @@ class Desk:
 
     def find(self, colour: Colour, pixels: int = 20) -> tuple[int, int] | None:
         """The middle of what has this colour, if at least so many pixels of the panel's strip have it."""
-        strip = (0, 760, 1280, 800)
+        strip = (0, 760 * self.scale, 1280 * self.scale, 800 * self.scale)
         picture = self.grab(strip)
         seen = picture.tobytes()
         hits = [
@@ -259,7 +264,7 @@ class Desk:
         windows = {}
         for id_, *numbers in re.findall(line, self.run("xwininfo", "-root", "-tree"), re.MULTILINE):
             width, height, x, y = map(int, numbers)
-            if 50 < width < 1270 and height > 24 and "IsViewable" in self.run("xwininfo", "-id", id_):
+            if 50 < width < 1270 * self.scale and height > 24 and "IsViewable" in self.run("xwininfo", "-id", id_):
                 windows[id_] = Window(id_, x, y, width, height)
         return windows
 
