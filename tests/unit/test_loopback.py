@@ -1,0 +1,47 @@
+"""What counts as this machine alone, wherever that is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tray.core.loopback import is_loopback
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.255.255.254",
+        "::1",
+        "[::1]",
+        "0:0:0:0:0:0:0:1",
+        "::1%lo",
+        "::ffff:127.0.0.1",
+        "localhost",
+        "LocalHost",
+        "localhost.",
+    ],
+)
+def test_is_this_machine_alone(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "0.0.0.0",  # noqa: S104
+        "::",
+        "::ffff:0.0.0.0",
+        "::ffff:10.0.0.1",
+        "10.0.0.1",
+        "127.0.0.1.example.com",
+        "127.1",
+        "localhost.example.com",
+        "build-box",
+        "fe80::1",
+    ],
+)
+def test_can_be_another_machine(host: str) -> None:
+    assert not is_loopback(host)
