@@ -193,6 +193,15 @@ def test_listening_beyond_this_machine_says_so(home: Home) -> None:
     assert "other machines" in said[1]
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has 127.0.0.1 alone")
+def test_every_address_of_this_machine_alone_is_taken_for_that(home: Home) -> None:
+    process = home.start("run", "--headless", "--host", "127.0.0.2", "--port", str(home.port))
+    assert process.stdout is not None
+    assert "127.0.0.2" in process.stdout.readline()
+    assert home.run("stop", "--port", str(home.port), OPENCODE_TRAY_LISTENER_HOST="127.0.0.2").returncode == 0
+    assert process.stdout.read() == ""
+
+
 @pytest.mark.parametrize("flag", ["install-plugin", "--install-plugin"])
 def test_the_plugin_is_installed_once_updated_and_removed(home: Home, flag: str) -> None:
     target = home.path / "config/opencode/plugin/opencode-tray.js"

@@ -77,6 +77,11 @@ def test_a_directory_of_any_name_is_one_argument_and_survives_a_shell(name: str)
 
 
 def test_a_loopback_address_of_another_machine_is_not_ours() -> None:
-    for url in ("http://127.0.0.1:4096", "http://localhost:4096", "http://[::1]:4096"):
+    for url in (
+        "http://127.0.0.1:4096",
+        "http://localhost:4096",
+        "http://[::1]:4096",
+        "http://[::ffff:127.0.0.1]:4096",
+    ):
         assert Target.of(session(), server(url)).from_afar().url is None
     assert Target.of(session(), server("http://192.0.2.7:4096")).from_afar().url == "http://192.0.2.7:4096"

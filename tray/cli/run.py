@@ -18,6 +18,7 @@ from tray.app import App
 from tray.cli import OK, PORT_TAKEN
 from tray.cli.client import call_tray
 from tray.cli.status import describe
+from tray.core.loopback import is_loopback
 from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, ON_NETWORK, PORT, Settings
 from tray.storage.settings_file import load_settings
@@ -120,7 +121,7 @@ class Program:
             return
         host = self._settings[HOST]
         print(f"OpenCode Tray listens on {host}:{self._app.port}", flush=True)
-        if host not in ("127.0.0.1", "::1", "localhost"):
+        if not is_loopback(host):
             print(
                 f"Note: {host} can be reached from other machines; only holders of the token are let in, but",
                 flush=True,

@@ -26,6 +26,7 @@ from tray.actions.serve.listing import FoundServer, clean_up, find_servers, name
 from tray.actions.serve.start import ServeError, Wish, start, start_many
 from tray.actions.serve.stop import restart, stop
 from tray.cli import FAILED, OK
+from tray.core.loopback import is_loopback
 from tray.core.model import Service
 from tray.core.problem import Problem
 from tray.core.settings import SERVERS
@@ -39,7 +40,6 @@ from tray.system.programs import command_for
 
 FOLLOW_EVERY = 0.2  # s between two looks at the end of a log
 TAIL = 40  # lines of a log
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class ServeUsageError(Problem):
@@ -68,7 +68,7 @@ async def _start(options: argparse.Namespace) -> int:
     settings = load_settings(paths.settings, os.environ, {})
     hostname = options.hostname or ("0.0.0.0" if options.mdns else "127.0.0.1")  # noqa: S104  # it is what mDNS is for
     password = _password(options.password)
-    if password == "" and hostname not in LOOPBACK:
+    if password == "" and not is_loopback(hostname):
         raise ServeUsageError("a server that other machines can reach needs a password: leave --password out")
     if options.count > 1 and options.port:
         raise ServeUsageError("--port is for one server: leave it out, and each gets a free one")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from tray.core.loopback import is_loopback
 from tray.core.model import Server, Session
 from tray.core.problem import Problem
 
@@ -42,7 +43,7 @@ class Target(msgspec.Struct, frozen=True):
     def from_afar(self) -> Target:
         """The same, seen from another machine: there a loopback address is somebody else's."""
         host = urlsplit(self.url or "").hostname or ""
-        return replace(self, url=None) if host == "localhost" or host.startswith("127.") or host == "::1" else self
+        return replace(self, url=None) if is_loopback(host) else self
 
     def command(self, opencode: str) -> list[str]:
         """The arguments that open the session in a terminal. `opencode` is the program."""

@@ -13,6 +13,7 @@ from tray.actions.autostart import install_autostart
 from tray.actions.doctor.finding import Finding, broken, fine, note
 from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import install_plugin, installed_version
+from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
 from tray.storage.token import TokenError, make_token, read_token
@@ -20,7 +21,6 @@ from tray.system.autostart import autostart
 from tray.system.resources import plugin_source
 
 INSTALL = "run: opencode-tray install-plugin"
-LOOPBACK = ("127.", "::1")
 
 
 def settings(scene: Scene) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def port(scene: Scene) -> Iterator[Finding]:
         yield broken("port", f"{scene.holder} has port {number}, and is no tray of yours", fix)
     else:
         yield note("port", f"no tray runs (nothing listens on port {number})", "run: opencode-tray")
-    if not host.startswith(LOOPBACK) and host != "localhost":
+    if not is_loopback(host):
         yield note(
             "port", f"the listener is open to the network ({host})", "set listener.host to 127.0.0.1, and use ssh -R"
         )

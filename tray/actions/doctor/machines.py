@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from tray.actions.doctor.finding import Finding, broken, fine, note
 from tray.actions.doctor.scene import Scene
 from tray.actions.serve.listing import FoundServer, clean_up
+from tray.core.loopback import is_loopback
 from tray.core.settings import SERVERS
 from tray.core.text import clean
 from tray.opencode.processes import listening
 
 SKEW = 60_000  # ms by which clocks may differ before ages on the screen are wrong
-LOOPBACK = ("127.", "::1")
 CORRECT = "correct it under [[servers]] in the settings"
 
 
@@ -48,7 +48,7 @@ def _server(server: FoundServer, scene: Scene) -> Iterator[Finding]:
 
 
 def _is_open(pid: int) -> bool:
-    return any(not address.startswith(LOOPBACK) for address, _ in listening(pid))
+    return any(not is_loopback(address) for address, _ in listening(pid))
 
 
 def clocks(scene: Scene) -> Iterator[Finding]:

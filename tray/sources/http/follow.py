@@ -21,6 +21,7 @@ from tray.core.events import (
     ServerLost,
     SourceEvent,
 )
+from tray.core.loopback import is_loopback
 from tray.core.model import Server, Source
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
@@ -258,7 +259,7 @@ class Follower:
 
     def _server(self, directory: str, problem: str = "") -> Server:
         parts = urlsplit(self.address.url)
-        here = self.address.pid or parts.hostname in ("localhost", "127.0.0.1", "::1")
+        here = self.address.pid or is_loopback(parts.hostname or "")
         folder = clean(directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
         return Server(
             id=self._id(directory),
