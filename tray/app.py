@@ -28,6 +28,7 @@ from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
 from tray.core.places import HttpServer
 from tray.core.problem import Problem
+from tray.core.rules import fleet_rules
 from tray.core.settings import (
     HOST,
     ICON_COUNT,
@@ -89,7 +90,7 @@ class App:
         self._paths = paths
         self._settings = settings
         self._flags = flags
-        self._fleet = Fleet(settings.rules)
+        self._fleet = Fleet(fleet_rules(settings))
         self._board = Board(self._fleet)
         self._views = Views(self._fleet, self._board)
         self._token = token
@@ -364,7 +365,7 @@ class App:
             return
         self._problems.pop("settings", None)
         self._settings = settings
-        self._fleet.rules = settings.rules
+        self._fleet.rules = fleet_rules(settings)
         self._announcer.follow_settings()
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

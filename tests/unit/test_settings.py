@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tray.core.alerts import Reason, WhenLooking
+from tray.core.rules import alert_rules
 from tray.core.settings import (
     DEBUG,
     ICON_COUNT,
@@ -81,14 +82,14 @@ def test_quiet_hours_may_span_midnight(hours: str, quiet: list[int], loud: list[
 @pytest.mark.parametrize("word", ["hold", "show", "never"])
 def test_what_comes_while_the_person_looks_is_a_rule_of_the_alerts(word: str) -> None:
     settings = parse_settings({"notifications": {"when_looking": word}}, "f", {}, {})
-    assert settings.alert_rules.when_looking is WhenLooking(word)
-    assert parse_settings({}, "f", {}, {}).alert_rules.when_looking is WhenLooking.HOLD
+    assert alert_rules(settings).when_looking is WhenLooking(word)
+    assert alert_rules(parse_settings({}, "f", {}, {})).when_looking is WhenLooking.HOLD
 
 
 def test_no_notifications_means_none_of_any_reason() -> None:
-    rules = parse_settings({"notifications": {"enabled": False}}, "f", {}, {}).alert_rules
+    rules = alert_rules(parse_settings({"notifications": {"enabled": False}}, "f", {}, {}))
     assert rules.reasons == frozenset()
-    some = parse_settings({"notifications": {"finished": False}}, "f", {}, {}).alert_rules
+    some = alert_rules(parse_settings({"notifications": {"finished": False}}, "f", {}, {}))
     assert some.reasons == frozenset(Reason) - {Reason.FINISHED}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
-import aiohttp
-
+from tray.cli.websocket import WebSocket
 from tray.core.handshake import Side, proof, same
 from tray.core.problem import Problem
 from tray.core.settings import HOST, PORT
@@ -20,13 +19,8 @@ from tray.storage.token import given_token, read_token
 from tray.system.paths import Paths
 
 CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
+SILENCE = 65.0  # s; a tray that lives pings every 20 (plugin/PROTOCOL.md, "Goodbye and silence")
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where a listener on all addresses is reached
-
-
-ClientSocket = aiohttp.ClientWebSocketResponse[bool]
-
-
-T = TypeVar("T")
 
 
 class NotRunningError(Problem):
@@ -41,33 +35,77 @@ class RefusedError(Problem):
         self.is_usage = bool(told.get("usage"))
 
 
+class Handshake:
+    """What one side of a new connection has to say, in order: `hello`, `auth`, and it hears `welcome`."""
+
+    def __init__(self, token: str, where: str, side: Side = Side.CLIENT, **hello: Any) -> None:
+        """`hello` adds fields to the first frame."""
+        self._token = token
+        self._where = where
+        self._side = side
+        self._instance, self._nonce = secrets.token_hex(16), secrets.token_hex(32)
+        self.hello = {
+            "type": "hello",
+            "protocol": 2,
+            "instance": self._instance,
+            "nonce": self._nonce,
+            "serverId": f"{socket.gethostname()}-{os.getpid()}",
+            **hello,
+        }
+
+    def auth(self, challenge: Mapping[str, Any]) -> dict[str, Any]:
+        """The proof that we know the token; only for who has proven it too. Raises NotRunningError."""
+        theirs = str(challenge.get("nonce", ""))
+        nonces = (self._token, self._instance, self._nonce, theirs)
+        if not same(str(challenge.get("proof")), proof(Side.TRAY, *nonces)):
+            raise NotRunningError(f"what listens at {self._where} does not know our token; is it another user's tray?")
+        return {"type": "auth", "proof": proof(self._side, *nonces)}
+
+    def end(self, welcome: Mapping[str, Any]) -> None:
+        """Raises NotRunningError if this is no welcome."""
+        if welcome.get("type") != "welcome":
+            raise NotRunningError(f"the tray at {self._where} did not let us in")
+
+
 class Client:
     """An authenticated connection to the running tray."""
 
-    def __init__(self, socket_: ClientSocket) -> None:
-        self._socket = socket_
+    def __init__(self, connection: WebSocket) -> None:
+        self._connection = connection
         self._calls = 0
 
-    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call and wait for the result. Raises NotRunningError if the tray goes away, RefusedError if it says no."""
         self._calls += 1
-        await self._socket.send_json({"id": self._calls, "method": method, "params": dict(params or {})})
-        answer = await _receive(self._socket)
+        self._send({"id": self._calls, "method": method, "params": dict(params or {})})
+        answer = self._receive()
         if "error" in answer:
             raise RefusedError(answer["error"])
         return answer.get("result")
 
-    async def watch(self) -> AsyncIterator[dict[str, Any]]:
-        """A report now, and one whenever something changed, until the tray goes away."""
-        await self._socket.send_json({"id": 0, "method": "watch"})
+    def watch(self) -> Iterator[dict[str, Any]]:
+        """A report now, and one whenever something changed. Raises NotRunningError when the tray goes away."""
+        self._send({"id": 0, "method": "watch"})
         while True:
-            frame = await _receive(self._socket)
+            frame = self._receive()
             if frame.get("type") == "status":
                 yield frame["status"]
 
+    def _send(self, frame: Mapping[str, Any]) -> None:
+        try:
+            self._connection.send(json.dumps(frame))
+        except OSError as error:
+            raise NotRunningError("the tray closed the connection") from error
 
-@asynccontextmanager
-async def connected(port: int | None, host: str | None = None) -> AsyncIterator[Client]:
+    def _receive(self) -> dict[str, Any]:
+        try:
+            return _receive(self._connection, SILENCE)
+        except (OSError, ValueError) as error:
+            raise NotRunningError("the tray closed the connection") from error
+
+
+@contextmanager
+def connected(port: int | None, host: str | None = None) -> Iterator[Client]:
     """Connect to the tray on this port, or the configured one. Raises NotRunningError."""
     paths = Paths.of(os.environ)
     settings = load_settings(paths.settings, os.environ, {PORT.key: port, HOST.key: host})
@@ -76,52 +114,33 @@ async def connected(port: int | None, host: str | None = None) -> AsyncIterator[
     where = f"{host}:{settings[PORT]}"
     if token is None:
         raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings[PORT]}/client"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
-        socket_ = await _in_time(session.ws_connect(url, max_msg_size=0, heartbeat=20), where)
-        async with socket_:
-            await _in_time(authenticate(socket_, token, where), where)
-            yield Client(socket_)
+    with closing(_authenticated(host, settings[PORT], Handshake(token, where), where)) as connection:
+        yield Client(connection)
 
 
-async def _in_time(step: Awaitable[T], where: str) -> T:
-    try:
-        return await asyncio.wait_for(step, CONNECT_TIMEOUT)
-    except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:  # ValueError: no host, no JSON
-        raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
+def _authenticated(host: str, port: int, handshake: Handshake, where: str) -> WebSocket:
+    """A connection on which both have proven the token. Raises NotRunningError."""
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(closing(WebSocket.connect(host, port, "/client", CONNECT_TIMEOUT)))
+            connection.send(json.dumps(handshake.hello))
+            connection.send(json.dumps(handshake.auth(_receive(connection, CONNECT_TIMEOUT))))
+            handshake.end(_receive(connection, CONNECT_TIMEOUT))
+        except (OSError, ValueError) as error:  # ValueError: no host, no WebSocket, no JSON
+            raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
+        stack.pop_all()
+        return connection
 
 
-async def authenticate(
-    socket_: ClientSocket, token: str, where: str, side: Side = Side.CLIENT, hello: Mapping[str, Any] | None = None
-) -> None:
-    """Prove the token to each other; `hello` adds fields to the first frame. Raises NotRunningError."""
-    instance, nonce = secrets.token_hex(16), secrets.token_hex(32)
-    first = {"type": "hello", "protocol": 2, "instance": instance, "nonce": nonce}
-    server_id = f"{socket.gethostname()}-{os.getpid()}"
-    await socket_.send_json({**first, "serverId": server_id, **(hello or {})})
-    challenge = await _receive(socket_)
-    theirs = str(challenge.get("nonce", ""))
-    if not same(str(challenge.get("proof")), proof(Side.TRAY, token, instance, nonce, theirs)):
-        raise NotRunningError(f"what listens at {where} does not know our token; is it another user's tray?")
-    await socket_.send_json({"type": "auth", "proof": proof(side, token, instance, nonce, theirs)})
-    welcome = await _receive(socket_)
-    if welcome.get("type") != "welcome":
-        raise NotRunningError(f"the tray at {where} did not let us in")
-
-
-async def _receive(socket_: ClientSocket) -> dict[str, Any]:
-    message = await socket_.receive()
-    if message.type is not aiohttp.WSMsgType.TEXT:
-        raise NotRunningError("the tray closed the connection")
-    frame = message.json()
+def _receive(connection: WebSocket, within: float) -> dict[str, Any]:
+    text = connection.receive(within)
+    if text is None:
+        raise ConnectionError("the tray closed the connection")
+    frame = json.loads(text)
     return frame if isinstance(frame, dict) else {}
 
 
 def call_tray(port: int | None, method: str, params: Mapping[str, Any] | None = None, host: str | None = None) -> Any:
     """One call of the running tray, and its result. Raises Problem."""
-
-    async def call() -> Any:
-        async with connected(port, host) as client:
-            return await client.call(method, params)
-
-    return asyncio.run(call())
+    with connected(port, host) as client:
+        return client.call(method, params)

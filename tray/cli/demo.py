@@ -17,7 +17,7 @@ import aiohttp
 
 from tray.app import now
 from tray.cli import OK
-from tray.cli.client import ClientSocket, NotRunningError, authenticate
+from tray.cli.client import Handshake, NotRunningError
 from tray.cli.run import Program
 from tray.core.handshake import Side
 from tray.core.settings import HOST, ON_MACHINE, PORT
@@ -29,6 +29,7 @@ from tray.system.paths import Paths
 STEP = 4.0  # s between two things that happen
 
 Frame = dict[str, Any] | list[Any]
+Socket = aiohttp.ClientWebSocketResponse[bool]
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -39,7 +40,7 @@ def demo(options: argparse.Namespace) -> int:
         token = given_token(os.environ) or read_token(paths.token)
         try:
             asyncio.run(simulate(settings[HOST], settings[PORT], token or ""))
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: a frame that is no text
             raise NotRunningError(f"no tray to feed on port {settings[PORT]}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
@@ -70,7 +71,7 @@ def _feed(program: Program, token: str) -> None:
 async def simulate(host: str, port: int, token: str) -> None:
     """Play the fleet until the tray goes away. Raises NotRunningError, aiohttp.ClientError, OSError."""
     async with aiohttp.ClientSession() as session:
-        sockets: dict[str, ClientSocket] = {}
+        sockets: dict[str, Socket] = {}
         for name, branch in PROJECTS:
             socket_ = await session.ws_connect(f"http://{host}:{port}/")
             hello = {
@@ -82,7 +83,7 @@ async def simulate(host: str, port: int, token: str) -> None:
                 "plugin": "demo",
                 "place": {"terminal": "demo"},
             }
-            await authenticate(socket_, token, f"{host}:{port}", Side.PLUGIN, hello)
+            await _authenticate(socket_, Handshake(token, f"{host}:{port}", Side.PLUGIN, **hello))
             sockets[name] = socket_
         for name, socket_ in sockets.items():
             await socket_.send_json(_snapshot(name))
@@ -100,7 +101,13 @@ async def simulate(host: str, port: int, token: str) -> None:
                 task.cancel()
 
 
-async def _obey(socket_: ClientSocket) -> None:
+async def _authenticate(socket_: Socket, handshake: Handshake) -> None:
+    await socket_.send_json(handshake.hello)
+    await socket_.send_json(handshake.auth(await socket_.receive_json()))
+    handshake.end(await socket_.receive_json())
+
+
+async def _obey(socket_: Socket) -> None:
     """Do what is asked as OpenCode would, until the socket closes."""
     async for message in socket_:
         call = message.json()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import time
 from typing import Any
@@ -34,20 +33,23 @@ STYLES = {
 
 def watch(options: argparse.Namespace) -> int:
     """Show the table until Ctrl-C, or until the tray stops; for a bar, a line for each change, for ever."""
-    asyncio.run(_follow(options.port, options.bar) if options.bar else _watch(options.port))
+    if options.bar:
+        _follow(options.port, options.bar)
+    else:
+        _watch(options.port)
     return OK
 
 
-async def _follow(port: int | None, bar: str) -> None:
+def _follow(port: int | None, bar: str) -> None:
     told = FORMATS[bar]
     while True:
         try:
-            async with connected(port) as client:
-                async for report in client.watch():
+            with connected(port) as client:
+                for report in client.watch():
                     _tell(told(report), bar)
         except NotRunningError:
             _tell(told(None), bar)
-        await asyncio.sleep(TRY_AGAIN)
+        time.sleep(TRY_AGAIN)
 
 
 def _tell(text: str, bar: str) -> None:
@@ -56,11 +58,10 @@ def _tell(text: str, bar: str) -> None:
     print(text, flush=True)
 
 
-async def _watch(port: int | None) -> None:
-    async with connected(port) as client:
-        with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
-            async for report in client.watch():
-                live.update(table(report, time.time_ns() // 1_000_000), refresh=True)
+def _watch(port: int | None) -> None:
+    with connected(port) as client, Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+        for report in client.watch():
+            live.update(table(report, time.time_ns() // 1_000_000), refresh=True)
 
 
 def table(report: dict[str, Any], at: int) -> Table:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-
-import msgspec
 
 _DESTINATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.:-]*")
 
 
-class Host(msgspec.Struct, frozen=True):
+class Host(NamedTuple):
     """Another machine: the name that its OpenCode reports, and where ssh finds it."""
 
     name: str
@@ -20,7 +18,7 @@ class Host(msgspec.Struct, frozen=True):
     opencode: str = "opencode"  # the program there
 
 
-class HttpServer(msgspec.Struct, frozen=True):
+class HttpServer(NamedTuple):
     """An OpenCode server with a password. Either the password itself, or the variable that holds it."""
 
     url: str

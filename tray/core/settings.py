@@ -1,4 +1,7 @@
-"""What a person may set: every setting with its default, what is allowed, and the environment variables that set it."""
+"""What a person may set: every setting with its default, what is allowed, and the environment variables that set it.
+
+Every command reads the settings, so this imports little.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,6 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import msgspec
-from msgspec.structs import asdict
-
-from tray.core.alerts import AlertRules, Reason, WhenLooking
-from tray.core.fleet import Rules
 from tray.core.places import Host, HttpServer, parse_hosts, parse_servers
 from tray.core.problem import Problem
 
@@ -31,17 +29,32 @@ class SettingError(Problem):
         self.key = key
 
 
-class Setting(msgspec.Struct, Generic[T], frozen=True):
-    """One setting. `parse` raises ValueError for what is not allowed; it is given TOML values and environment text."""
+class Setting(Generic[T]):
+    """One setting. `parse` raises ValueError for what is not allowed; it is given TOML values and environment text.
 
-    key: str
-    default: T
-    allowed: str
-    about: str
-    parse: Callable[[Any], T]
-    variables: tuple[str, ...] = ()  # besides OPENCODE_TRAY_<KEY>, which every single value has
-    show: Callable[[T], Any] = lambda value: value  # as a plain JSON value, without what is secret
-    example: tuple[str, ...] = ()  # lines of TOML, for a setting that is a list of tables
+    `variables` set it besides OPENCODE_TRAY_<KEY>, which sets every single value. `show` makes a plain JSON value of
+    it, without what is secret. `example` is lines of TOML, for a setting that is a list of tables.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        default: T,
+        allowed: str,
+        about: str,
+        parse: Callable[[Any], T],
+        variables: tuple[str, ...] = (),
+        show: Callable[[T], Any] = lambda value: value,
+        example: tuple[str, ...] = (),
+    ) -> None:
+        self.key = key
+        self.default = default
+        self.allowed = allowed
+        self.about = about
+        self.parse = parse
+        self.variables = variables
+        self.show = show
+        self.example = example
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -128,10 +141,10 @@ QUIET_HOURS = Setting(
 )
 WHEN_LOOKING = Setting(
     "notifications.when_looking",
-    WhenLooking.HOLD.value,
+    "hold",
     '"hold", "show" or "never"',
     "what comes of the session whose terminal has the focus: later, at once, or not before you look away",
-    _one_of(*(choice.value for choice in WhenLooking)),
+    _one_of("hold", "show", "never"),
 )
 SOUND = Setting("notifications.sound", "off", '"off" or "soft"', "a cue for each reason", _one_of("off", "soft"))
 SPEAK = Setting("notifications.speak", False, "true or false", "speak a short summary", _flag)
@@ -161,7 +174,7 @@ HOSTS: Setting[tuple[Host, ...]] = Setting(
     'name, ssh = "user@host", and opencode, the program there',
     "other machines, and how to reach them",
     parse_hosts,
-    show=lambda hosts: [asdict(host) for host in hosts],
+    show=lambda hosts: [host._asdict() for host in hosts],
     example=("[[hosts]]", 'name = "build-box"', 'ssh = "me@build-box.example"'),
 )
 SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
@@ -170,7 +183,7 @@ SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
     "url, username, and password or password_env",
     "OpenCode servers with a password",
     parse_servers,
-    show=lambda servers: [{**asdict(server), "password": "…" if server.password else ""} for server in servers],
+    show=lambda servers: [{**server._asdict(), "password": "…" if server.password else ""} for server in servers],
     example=("[[servers]]", 'url = "http://127.0.0.1:4096"', 'password_env = "OPENCODE_SERVER_PASSWORD"'),
 )
 ON_MACHINE = Setting(
@@ -223,27 +236,6 @@ class Settings:
     def source(self, setting: Setting[Any]) -> str:
         """Where the value came from: "default", the file, the variable or the flag."""
         return self._sources.get(setting.key, "default")
-
-    @property
-    def rules(self) -> Rules:
-        """What the fleet is told."""
-        return Rules(completed_for=self[FINISHED_FOR] * 60_000)
-
-    @property
-    def alert_rules(self) -> AlertRules:
-        """What the alerts are told."""
-        wanted = {
-            Reason.PERMISSION: self[ON_PERMISSION],
-            Reason.QUESTION: self[ON_QUESTION],
-            Reason.ERROR: self[ON_ERROR],
-            Reason.FINISHED: self[ON_FINISHED],
-        }
-        reasons = frozenset(reason for reason, on in wanted.items() if on and self[NOTIFY])
-        return AlertRules(
-            reasons=reasons,
-            finished_after=self[FINISHED_AFTER] * 1000,
-            when_looking=WhenLooking(self[WHEN_LOOKING]),
-        )
 
     def is_quiet(self, minute_of_day: int) -> bool:
         """Whether this local minute (0 to 1439) lies in the quiet hours, which may span midnight."""

@@ -10,11 +10,6 @@ from typing import Any
 from tray.core.problem import Problem
 from tray.core.settings import SETTINGS, Settings, parse_settings
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 class SettingsFileError(Problem):
     """The file is no TOML, or cannot be read."""
@@ -25,12 +20,21 @@ class SettingsFileError(Problem):
 def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Flags, environment, file, defaults. Raises SettingsFileError, or SettingError for a value not allowed."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = _toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         table = {}
     except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
         raise SettingsFileError(f"{path}: {error}") from error
     return parse_settings(table, str(path), environment, flags)
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Raises ValueError, RecursionError. Most people have no such file: the parser is loaded for those who do."""
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+    return tomllib.loads(text)
 
 
 def template() -> str:

@@ -13,6 +13,7 @@ from tray.core.alerts import Alerts, CheckFocus, Effect, Notify, Withdraw
 from tray.core.board import EVERYTHING, Board
 from tray.core.fleet import Fleet
 from tray.core.model import Server
+from tray.core.rules import alert_rules
 from tray.core.settings import SOUND, SPEAK, Settings
 from tray.surfaces.notifications import Notifications
 from tray.system import resources, sound
@@ -46,12 +47,12 @@ class Announcer:
         self._is_looked_at = is_looked_at
         self._spawn = spawn
         self._now = now
-        self._alerts = Alerts(settings().alert_rules)
+        self._alerts = Alerts(alert_rules(settings()))
         self._timer: asyncio.TimerHandle | None = None
 
     def follow_settings(self) -> None:
         """Take the rules up as they are now."""
-        self._alerts.rules = self._settings().alert_rules
+        self._alerts.rules = alert_rules(self._settings())
 
     def update(self, session_ids: frozenset[str]) -> None:
         """These sessions have changed, or time has passed: say or withdraw what follows from it."""

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
 import platformdirs
 
 NAME = "opencode-tray"
 
 
-class Paths(msgspec.Struct, frozen=True):
+class Paths(NamedTuple):
     """Every file that the program reads or writes."""
 
     settings: Path

@@ -1,0 +1,159 @@
+"""The commands' own WebSocket client against a real server: what comes whole, what is refused, what is not awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import WSMsgType, web
+
+from tray.cli.websocket import WebSocket
+from tray_process import Home
+
+BIG = "ä" * 2_000_000  # 4 MB
+Talk = Callable[[web.WebSocketResponse, web.Request], Any]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Talk], int]]:
+    """Starts a WebSocket server that says what `talk` says; returns its port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runners: list[web.AppRunner] = []
+
+    async def start(talk: Talk) -> int:
+        async def handler(request: web.Request) -> web.WebSocketResponse:
+            ws = web.WebSocketResponse(max_msg_size=0, autoping=False)
+            await ws.prepare(request)
+            await talk(ws, request)
+            return ws
+
+        app = web.Application()
+        app.router.add_get("/client", handler)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return int(runner.addresses[0][1])
+
+    yield lambda talk: asyncio.run_coroutine_threadsafe(start(talk), loop).result(5)
+    for runner in runners:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+def test_texts_of_every_size_cross_whole_in_both_directions(serve: Callable[[Talk], int]) -> None:
+    async def echo(ws: web.WebSocketResponse, _: web.Request) -> None:
+        async for message in ws:
+            await ws.send_str(message.data)
+
+    connection = WebSocket.connect("127.0.0.1", serve(echo), "/client", 5)
+    for text in ("", "x", "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536, BIG):
+        connection.send(text)
+        assert connection.receive(10) == text
+    connection.close()
+
+
+def test_a_text_in_pieces_with_a_ping_between_them_is_one_text(serve: Callable[[Talk], int]) -> None:
+    pongs: list[bytes] = []
+
+    async def talk(ws: web.WebSocketResponse, request: web.Request) -> None:
+        assert request.transport is not None
+        request.transport.write(b"\x01\x05hello" + b"\x89\x04ping" + b"\x80\x06 world")
+        pongs.append((await ws.receive()).data)
+
+    connection = WebSocket.connect("127.0.0.1", serve(talk), "/client", 5)
+    assert connection.receive(5) == "hello world"
+    assert connection.receive(5) is None  # the server has had its pong and closes
+    assert pongs == [b"ping"]
+    connection.close()
+
+
+def test_a_close_is_the_end_and_a_binary_frame_is_no_text(serve: Callable[[Talk], int]) -> None:
+    async def leave(ws: web.WebSocketResponse, _: web.Request) -> None:
+        await ws.close(code=4401, message=b"no")
+
+    async def binary(ws: web.WebSocketResponse, _: web.Request) -> None:
+        await ws.send_bytes(b"x")
+        assert (await ws.receive()).type is WSMsgType.CLOSE
+
+    connection = WebSocket.connect("127.0.0.1", serve(leave), "/client", 5)
+    assert connection.receive(5) is None
+    connection.close()
+    connection = WebSocket.connect("127.0.0.1", serve(binary), "/client", 5)
+    with pytest.raises(ValueError, match="no text"):
+        connection.receive(5)
+    connection.close()
+
+
+def test_who_listens_and_speaks_no_websocket_or_says_nothing_is_not_awaited() -> None:
+    for said in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: made up\r\n\r\n", b""):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=_say, args=(server, said))
+            thread.start()
+            with pytest.raises((ValueError, TimeoutError)):
+                WebSocket.connect("127.0.0.1", server.getsockname()[1], "/client", 0.5)
+            thread.join(5)
+
+
+def _say(server: socket.socket, said: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(said)
+        connection.recv(1)  # until the client leaves
+
+
+def test_the_token_never_crosses_the_wire_not_even_to_who_holds_the_port(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    heard: list[bytes] = []
+
+    def listen(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while block := connection.recv(65_536):
+                heard.append(block)
+                if len(heard) == 1:
+                    key = block.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+                    connection.sendall(_accept(key))
+                    connection.sendall(b"\x81\x1b" + b'{"nonce":"00","proof":"00"}')
+
+    with socket.create_server(("127.0.0.1", home.port)) as server:
+        thread = threading.Thread(target=listen, args=(server,))
+        thread.start()
+        done = home.run("status", "--port", str(home.port), OPENCODE_MONITOR_TOKEN="the-secret")
+        thread.join(5)
+    assert (done.returncode, "token" in done.stderr) == (1, True)
+    assert len(heard) >= 2
+    assert b"the-secret" not in b"".join(heard)
+
+
+def _accept(key: bytes) -> bytes:
+    from base64 import b64encode  # noqa: PLC0415
+    from hashlib import sha1  # noqa: PLC0415
+
+    accepted = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return upgrade + b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["stop"]])
+def test_what_asks_the_running_tray_loads_none_of_what_the_tray_needs(tmp_path: Path, words: list[str]) -> None:
+    home = Home(tmp_path)
+    home.tray()
+    try:
+        done = home.run(*words, "--port", str(home.port), PYTHONPROFILEIMPORTTIME="1")
+        assert done.returncode == 0, done.stderr
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "tray.cli.client" in loaded
+        assert not loaded & {"aiohttp", "asyncio", "msgspec", "PIL", "psutil", "rich", "ssl", "tomllib", "tray.app"}
+    finally:
+        home.stop()
