@@ -105,7 +105,7 @@ class App:
         self._own = OwnActions(
             paths, token, lambda: self._settings, self.status, ladder, ask_text, self._token_changed
         )  # fmt: skip
-        self._control = Control(self.status, Commands(self._fleet, self._board, self.choose))
+        self._control = Control(self._fleet, self._board, Commands(self._fleet, self._board, self.choose))
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
         self._announcer = Announcer(
@@ -246,8 +246,9 @@ class App:
         self._replies.happened(event)
         if not changes:
             return
-        self._announcer.update(self._board.update(changes))
-        self._control.changed()
+        session_ids = self._board.update(changes)
+        self._announcer.update(session_ids)
+        self._control.changed(session_ids)
         if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
             self._arrange_soon()
         self._unsaved = True

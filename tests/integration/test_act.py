@@ -245,7 +245,7 @@ def test_bars_get_their_own_format_and_titles_cannot_break_out_of_it(home: Home)
             code, told = await at.run("status", "--swiftbar")
             lines = told.splitlines()
             assert lines[:2] == ["! 2 | color=#e5c07b", "---"]
-            assert f"? 50% ¦ <b> | bash=opencode-tray param1=attach param2={OTHER} terminal=false" in lines
+            assert f"? project · 50% ¦ <b> | bash=opencode-tray param1=attach param2={OTHER} terminal=false" in lines
 
     run(test())
 

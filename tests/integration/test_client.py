@@ -145,7 +145,7 @@ def _accept(key: bytes) -> bytes:
     return upgrade + b"Sec-WebSocket-Accept: " + accepted + b"\r\n\r\n"
 
 
-@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["stop"]])
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["status", "--waybar"], ["stop"]])
 def test_what_asks_the_running_tray_loads_none_of_what_the_tray_needs(tmp_path: Path, words: list[str]) -> None:
     home = Home(tmp_path)
     home.tray()

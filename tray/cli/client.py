@@ -83,13 +83,14 @@ class Client:
             raise RefusedError(answer["error"])
         return answer.get("result")
 
-    def watch(self) -> Iterator[dict[str, Any]]:
-        """A report now, and one whenever something changed. Raises NotRunningError when the tray goes away."""
-        self._send({"id": 0, "method": "watch"})
+    def watch(self, what: str) -> Iterator[dict[str, Any]]:
+        """A frame with all `sums` or `rows` now, and one whenever they differ. Raises NotRunningError at the end."""
+        self._send({"id": 0, "method": f"watch.{what}"})
         while True:
             frame = self._receive()
-            if frame.get("type") == "status":
-                yield frame["status"]
+            if "error" in frame:
+                raise RefusedError(frame["error"])
+            yield frame
 
     def _send(self, frame: Mapping[str, Any]) -> None:
         try:

@@ -25,7 +25,7 @@ def _for_bar(options: argparse.Namespace) -> str:
     from tray.cli.bars import FORMATS
 
     try:
-        return FORMATS[options.bar](call_tray(options.port, "status"))
+        return FORMATS[options.bar](call_tray(options.port, "sums"))
     except NotRunningError:
         return FORMATS[options.bar](None)
 

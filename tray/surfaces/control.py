@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from tray.core.board import Board
+from tray.core.fleet import Fleet
 from tray.core.problem import Problem
 from tray.surfaces.commands import Commands
+from tray.surfaces.report import status_report, sums_report
+from tray.surfaces.watching import RowsWatcher, SumsWatcher, Watcher
 
 log = logging.getLogger(__name__)
 
-WATCH_EVERY = 0.25  # s; a watching terminal is sent at most one report in this time
+WATCH_EVERY = 0.25  # s; who watches is sent at most one frame in this time
 
 
 class _Call(msgspec.Struct):
@@ -25,16 +29,18 @@ class _Call(msgspec.Struct):
 
 
 class Control:
-    """Answers `status`, and all that Commands knows; after `watch` sends a report whenever something changed."""
+    """Answers `status`, `sums` and all that Commands knows; after `watch.…` sends what differs, whenever it does."""
 
-    def __init__(self, status: Callable[[], dict[str, Any]], commands: Commands) -> None:
-        self._status = status
+    def __init__(self, fleet: Fleet, board: Board, commands: Commands) -> None:
+        self._fleet = fleet
+        self._board = board
         self._commands = commands
-        self._watching: set[asyncio.Event] = set()
+        self._watching: dict[Watcher, asyncio.Event] = {}
 
-    def changed(self) -> None:
-        """Tell those who watch."""
-        for event in self._watching:
+    def changed(self, session_ids: Iterable[str]) -> None:
+        """Tell those who watch that the rows of these root sessions may differ."""
+        for watcher, event in self._watching.items():
+            watcher.changed(session_ids)
             event.set()
 
     async def serve(self, ws: web.WebSocketResponse) -> None:
@@ -47,10 +53,10 @@ class Control:
                 call = _decode(message.data)
                 if call is None:
                     await ws.send_json({"error": {"code": -32600, "message": "no call"}})
-                elif call.method == "status":
-                    await _send(ws, {"id": call.id, "result": self._status()})
-                elif call.method == "watch" and watch is None:
-                    watch = asyncio.get_running_loop().create_task(self._watch(ws), name="watch")
+                elif call.method in ("status", "sums"):
+                    await _send(ws, {"id": call.id, "result": self._report(call.method)})
+                elif call.method in ("watch.rows", "watch.sums") and watch is None:
+                    watch = asyncio.get_running_loop().create_task(self._watch(ws, call.method), name="watch")
                 else:
                     await _send(ws, {"id": call.id, **await self._carry_out(call)})
         except ConnectionError:  # it left before it was answered
@@ -58,6 +64,9 @@ class Control:
         finally:
             if watch is not None:
                 watch.cancel()
+
+    def _report(self, method: str) -> dict[str, Any]:
+        return status_report(self._fleet, self._board) if method == "status" else sums_report(self._board)
 
     async def _carry_out(self, call: _Call) -> dict[str, Any]:
         try:
@@ -68,19 +77,22 @@ class Control:
             log.exception("%s failed", call.method[:40])
             return {"error": {"code": -32603, "message": "it failed; the tray's log says why"}}
 
-    async def _watch(self, ws: web.WebSocketResponse) -> None:
-        event = asyncio.Event()
-        self._watching.add(event)
+    async def _watch(self, ws: web.WebSocketResponse, method: str) -> None:
+        rows = method == "watch.rows"
+        watcher: Watcher = RowsWatcher(self._fleet, self._board) if rows else SumsWatcher(self._board)
+        event = self._watching[watcher] = asyncio.Event()
         try:
             while not ws.closed:
                 event.clear()
-                await _send(ws, {"type": "status", "status": self._status()})
+                frame = watcher.frame()
+                if frame is not None:
+                    await _send(ws, frame)
                 await asyncio.sleep(WATCH_EVERY)
                 await event.wait()
         except ConnectionError:
             return
         finally:
-            self._watching.discard(event)
+            del self._watching[watcher]
 
 
 def _decode(text: str) -> _Call | None:

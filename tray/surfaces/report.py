@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Any
 
 from tray import __version__
-from tray.core.attention import attention
+from tray.core.attention import Attention, attention, next_in_line
 from tray.core.board import EVERYTHING, Board, Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Server, Session, Status
-from tray.surfaces.rows import context_percent
+from tray.core.text import shorten
+from tray.surfaces.rows import MARKS, context_percent, project, title
+
+BAR_ROWS = 20  # sessions in a bar's tooltip or menu
+TITLE = 60  # columns of a title there
 
 
 def status_report(fleet: Fleet, board: Board) -> dict[str, Any]:
@@ -19,16 +24,37 @@ def status_report(fleet: Fleet, board: Board) -> dict[str, Any]:
     sums = attention(board)
     return {
         "version": __version__,
-        "attention": {
-            "state": sums.status.value,
-            "waiting": sums.waiting,
-            "busy": sums.busy,
-            "tooltip": sums.tooltip,
-        },
+        "attention": _sums(sums),
         "muted": EVERYTHING in fleet.mutes,
         "servers": [_server(server) for server in fleet.servers.values()],
         "sessions": [told for row in rows for told in _tree(fleet, row, board.project(row))],
     }
+
+
+def sums_report(board: Board) -> dict[str, Any]:
+    """What a status bar shows: the sums, who is next, and the first few sessions. Costs the same with any fleet."""
+    sums, following = attention(board), next_in_line(board)
+    return {
+        "attention": _sums(sums),
+        "mark": MARKS[sums.status],
+        "next": _named(following) if following is not None else None,
+        "sessions": [_named(row) for row in _first(board)],
+    }
+
+
+def _sums(sums: Attention) -> dict[str, Any]:
+    return {"state": sums.status.value, "waiting": sums.waiting, "busy": sums.busy, "tooltip": sums.tooltip}
+
+
+def _first(board: Board) -> Iterable[Row]:
+    """The first rows: the worst state, and in it who has been in it longest."""
+    by_state = (board.oldest(status, BAR_ROWS) for status in sorted(Status, key=lambda status: status.urgency))
+    return islice(chain.from_iterable(by_state), BAR_ROWS)
+
+
+def _named(row: Row) -> dict[str, Any]:
+    told = shorten(title(row.session), TITLE)
+    return {"id": row.session.id, "mark": MARKS[row.status], "project": project(row), "title": told}
 
 
 def _server(server: Server) -> dict[str, Any]:

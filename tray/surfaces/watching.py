@@ -1,0 +1,119 @@
+"""What those who watch are sent: at first all that they show, then only what differs from what they were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from tray.core.attention import attention
+from tray.core.board import Board, Row
+from tray.core.fleet import Fleet
+from tray.core.model import Session, Status
+from tray.core.text import shorten
+from tray.surfaces.report import sums_report
+from tray.surfaces.rows import MARKS, WORDS, context_percent, project, request_text, title
+
+TEXT = 160  # columns of a title, and of what a session does
+
+
+class Watcher(Protocol):
+    """Remembers what one watcher was sent."""
+
+    def changed(self, session_ids: Iterable[str]) -> None:
+        """The rows of these root sessions may differ."""
+
+    def frame(self) -> dict[str, Any] | None:
+        """What has to be sent now; None: nothing differs."""
+
+
+class SumsWatcher:
+    """A status bar: the sums and the first few sessions, whole each time that they differ."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._sent: dict[str, Any] = {}
+
+    def changed(self, session_ids: Iterable[str]) -> None:
+        """See Watcher."""
+
+    def frame(self) -> dict[str, Any] | None:
+        """See Watcher."""
+        sums = sums_report(self._board)
+        if sums == self._sent:
+            return None
+        self._sent = sums
+        return {"type": "sums", "sums": sums}
+
+
+class RowsWatcher:
+    """A table of all sessions: the rows that differ, and those that are gone, each as `[root, id]`."""
+
+    def __init__(self, fleet: Fleet, board: Board) -> None:
+        self._fleet = fleet
+        self._board = board
+        self._stale = {row.session.id for row in board.rows()}
+        self._sent: dict[str, dict[str, int]] = {}  # root's id -> id of each session in its tree -> hash of its row
+        self._tooltip: str | None = None
+
+    def changed(self, session_ids: Iterable[str]) -> None:
+        """See Watcher."""
+        self._stale.update(session_ids)
+
+    def frame(self) -> dict[str, Any] | None:
+        """See Watcher."""
+        rows: list[msgspec.Raw] = []
+        gone: list[tuple[str, str]] = []
+        for root in self._stale:
+            before = self._sent.pop(root, {})
+            row = self._board.row(root)
+            after = self._tree(row) if row is not None else {}
+            hashes = {name: hash(told) for name, told in after.items()}
+            rows += [msgspec.Raw(told) for name, told in after.items() if hashes[name] != before.get(name)]
+            gone += [(root, name) for name in before if name not in after]
+            if hashes:
+                self._sent[root] = hashes
+        self._stale.clear()
+        tooltip = attention(self._board).tooltip
+        if not rows and not gone and tooltip == self._tooltip:
+            return None
+        self._tooltip = tooltip
+        return {"type": "rows", "tooltip": tooltip, "rows": rows, "gone": gone}
+
+    def _tree(self, row: Row) -> dict[str, bytes]:
+        told = {}
+        for session in self._fleet.tree(row.key):
+            is_root = session.key == row.key
+            status = row.status if is_root else session.status if row.server.live else Status.DISCONNECTED
+            since = row.since if is_root else session.status_since
+            told[session.id] = msgspec.json.encode(_row(self._fleet, row, session, status, since))
+        return told
+
+
+def _row(fleet: Fleet, row: Row, session: Session, status: Status, since: int) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "root": row.session.id,
+        "parent": session.parent,
+        "status": status.value,
+        "mark": MARKS[status],
+        "order": status.urgency,
+        "title": shorten(title(session), TEXT),
+        "project": project(row),
+        "agent": shorten(session.agent, TEXT),
+        "doing": shorten(_doing(session, row, status), TEXT),
+        "context_percent": context_percent(fleet, session),
+        "tokens": session.tokens.total,
+        "cost": round(session.cost, 2),
+        "since": since,
+    }
+
+
+def _doing(session: Session, row: Row, status: Status) -> str:
+    requests = row.requests if session.key == row.key else session.requests
+    if requests and status.needs_person:
+        return request_text(requests[0])
+    if status is Status.ERROR and session.failure is not None:
+        return session.failure.message or session.failure.name
+    return session.tool or session.last_output or WORDS[status]
