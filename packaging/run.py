@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""From a checkout to a running tray in one command: makes an environment, installs, puts the plugin in place, starts.
+"""From a checkout to a running tray in one command: makes an environment, installs, puts plugin and command in place.
 
-Needs nothing but Python 3.10 or newer. Arguments are passed on to `opencode-tray run`.
+Needs nothing but Python 3.10 or newer. Arguments are passed on to `opencode-tray run`, which is started.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,12 @@ def environment_folder() -> Path:
     """Where this program keeps its own environment."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif os.environ.get("XDG_DATA_HOME"):
+        base = Path(os.environ["XDG_DATA_HOME"])
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        base = Path.home() / ".local" / "share"
     return base / "opencode-tray" / "venv"
 
 
@@ -53,13 +56,13 @@ def _has_pip(python: Path) -> bool:
     return python.exists() and subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
-def prepare(folder: Path) -> Path:
-    """Afterwards the environment holds this checkout's program; returns its Python."""
+def prepare(folder: Path) -> tuple[Path, bool]:
+    """Afterwards the environment holds this checkout's program. Returns its Python, and whether that is new."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = folder / "installed"
     wanted = source_hash()
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return python
+        return python, False
     if not _has_pip(python):
         try:
             import ensurepip  # noqa: F401, PLC0415  # Debian ships it apart
@@ -69,18 +72,40 @@ def prepare(folder: Path) -> Path:
         step(f"Making an environment in {folder}", [sys.executable, "-m", "venv", "--clear", str(folder)])
     step("Installing", [str(python), "-m", "pip", "install", "--quiet", "--upgrade", str(ROOT)])
     stamp.write_text(wanted, encoding="utf-8")
-    return python
+    return python, True
+
+
+def show_help() -> int:
+    """Say what this does, and what `run` takes; nothing is installed or written for that."""
+    print(__doc__.strip(), flush=True)
+    print(f"The environment goes to {environment_folder()}, the command to ~/.local/bin.\n", flush=True)
+    tray = [sys.executable, "-B", "-m", "tray"]  # as it is here: its help needs nothing but Python
+    return subprocess.run([*tray, "run", "--help"], cwd=ROOT, check=False).returncode
+
+
+def say_what_is_next(python: Path) -> None:
+    """For the person who has just installed it."""
+    command = "opencode-tray" if shutil.which("opencode-tray") else str(python.with_name("opencode-tray"))
+    print("OpenCode Tray is installed, and starts now. What to do next:")
+    print("  Start `opencode`. One that runs already has to be started again, once, to load the plugin.")
+    print(f"  In another terminal, `{command} status` shows the sessions; `{command} demo` shows simulated ones.")
+    print(f"  Ctrl-C stops the tray. `{command} install` starts it at each login.", flush=True)
 
 
 def main() -> int:
-    """Prepare, install the plugin, run."""
+    """Prepare, install the plugin and the command, run."""
     if sys.version_info < (3, 10):
         sys.exit(f"OpenCode Tray needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
-    python = prepare(environment_folder())
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        return show_help()
+    python, is_new = prepare(environment_folder())
     tray = [str(python), "-I", "-m", "tray"]  # isolated: this folder has a `tray` as well
     installed = subprocess.run([*tray, "install-plugin"], check=False).returncode
     if installed != 0:
         return installed
+    if is_new:
+        subprocess.run([*tray, "install-command"], check=False)  # it says what is wrong; the tray runs without
+        say_what_is_next(python)
     try:
         return subprocess.run([*tray, "run", *sys.argv[1:]], check=False).returncode
     except KeyboardInterrupt:  # the tray got it as well, and ends by itself

@@ -25,7 +25,7 @@ WORDED = {"prompt": "Prompt", "rename": "Title"}
 READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
 COMMANDS = (
     "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token", "serve",
-    "install", "uninstall", "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
+    "install", "uninstall", "install-command", "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     install = commands.add_parser("install", help="put the plugin into OpenCode, and start the tray at login")
     install.add_argument("--no-autostart", action="store_true", help="do not start it at login, not even any more")
     commands.add_parser("uninstall", help="undo that; says what is kept")
+    commands.add_parser("install-command", help="put opencode-tray on the PATH, where run.py installed it")
     commands.add_parser("install-plugin", help="put the plugin into OpenCode's configuration")
     commands.add_parser("uninstall-plugin", help="take the plugin out again")
     demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")

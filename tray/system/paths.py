@@ -57,6 +57,16 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_data_dir(NAME, appauthor=False))
 
 
+def environment_folder(environment: Mapping[str, str]) -> Path:
+    """The environment that packaging/run.py installs into, whether it is there or not."""
+    return _data_folder(environment) / "venv"
+
+
+def command_link() -> Path:
+    """Where a person's own commands lie on Linux and macOS (the XDG base directories; pipx and uv put theirs there)."""
+    return Path.home() / ".local" / "bin" / NAME
+
+
 def opencode_config(environment: Mapping[str, str]) -> Path:
     """OpenCode's own configuration folder: the same on every platform (XDG, even on macOS and Windows)."""
     if environment.get("OPENCODE_CONFIG_DIR"):
