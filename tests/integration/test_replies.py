@@ -17,7 +17,7 @@ from fake_programs import Programs
 from fakes import FRAMES, FakePlugin, connection, until
 from running_app import ASK, SES, SNAPSHOT, Running, run
 from tray.actions import reply
-from tray.core.answers import Permit, RequestKey, Verdict
+from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop
 from tray.core.click_guard import REFUSED
 from tray.core.model import SessionKey
@@ -325,6 +325,30 @@ def test_the_audit_log_says_who_was_answered_what_from_where_and_is_the_owners_a
             }  # fmt: skip
             if sys.platform != "win32":
                 assert stat.S_IMODE(running.paths.audit.stat().st_mode) == 0o600
+
+    run(test())
+
+
+def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_there_were_some(at_work: AtWork) -> None:
+    async def test() -> None:
+        async with at_work() as (running, link):
+            questions = [
+                {"question": "Which?", "options": [{"label": "Red"}, {"label": "Blue"}], "multiple": True},
+                {"question": "Why?", "options": [{"label": "No reason"}]},
+            ]
+            await link.event("question.asked", id="que_1", sessionID=SES, questions=questions)
+            await asked(running, link)
+            told = Reply((("Red", "Blue"), ("because of the SECRET",)))
+            instead = Permit(Verdict.REJECT, "use the SECRET branch")
+            for key, answer in ((RequestKey(KEY.server, "que_1"), told), (KEY, instead)):
+                answering = asyncio.create_task(running.choose(Respond(key, answer)))
+                await link.send({"id": (await link.receive())["id"], "error": {"code": -32000, "message": "no"}})
+                await answering
+            text = running.paths.audit.read_text(encoding="utf-8")
+            entries = [json.loads(line) for line in text.splitlines() if "sending" in line]
+            assert entries[0]["answers"] == [["Red", "Blue"], [{"own_words": 21}]]
+            assert (entries[1]["verdict"], entries[1]["message"]) == ("reject", {"own_words": 21})
+            assert "SECRET" not in text
 
     run(test())
 

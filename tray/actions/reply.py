@@ -145,9 +145,6 @@ def describe(answer: Answer) -> str:
 
 def _entry(request: Request, server: Server, answer: Answer, surface: Surface) -> dict[str, Any]:
     """What the audit log keeps: who was answered, what, and from where; never words of a person's own."""
-    told: dict[str, Any] = {"verdict": answer.verdict.value} if isinstance(answer, Permit) else {}
-    if isinstance(answer, Permit) and answer.verdict is Verdict.ALWAYS:
-        told["always"] = list(request.always)
     return {
         "surface": surface.value,
         "host": server.host,
@@ -157,5 +154,27 @@ def _entry(request: Request, server: Server, answer: Answer, surface: Surface) -
         "kind": request.kind.value,
         "asked": f"{request.title}: {request.detail}"[:500],
         "answer": describe(answer),
-        **told,
+        **_particulars(request, answer),
     }
+
+
+def _particulars(request: Request, answer: Answer) -> dict[str, Any]:
+    """Which answer it was: the verdict, the patterns that are allowed always, the labels that were chosen."""
+    match answer:
+        case Permit(Verdict.ALWAYS):
+            return {"verdict": Verdict.ALWAYS.value, "always": list(request.always)}
+        case Permit(verdict, message):
+            return {"verdict": verdict.value} | ({"message": _own_words(message)} if message else {})
+        case Reply(answers):
+            asked = [{option.label for option in question.options} for question in request.questions]
+            told = zip(asked, answers, strict=True)
+            return {"answers": [[text if text in labels else _own_words(text) for text in own] for labels, own in told]}
+        case Decline():
+            return {}
+        case _:
+            assert_never(answer)
+
+
+def _own_words(text: str) -> dict[str, int]:
+    """That there were words of a person's own, and how many characters; never the words."""
+    return {"own_words": len(text)}
