@@ -8,6 +8,8 @@ from tray.core.fleet import Fleet
 from tray.core.model import SessionKey
 from tray.core.problem import Problem
 
+MOST_NAMED = 5  # ids in a message
+
 
 class NotFoundError(Problem):
     """Nothing, or more than one thing, is called so."""
@@ -25,7 +27,8 @@ def find_session(fleet: Fleet, board: Board, name: str) -> SessionKey:
     if not alike:
         raise NotFoundError(f"there is no session {name!r}; `opencode-tray status` shows what is there")
     if len(alike) > 1:
-        raise NotFoundError(f"{len(alike)} sessions begin with {name!r}; give more of the id")
+        told = ", ".join(key.session for key in alike[:MOST_NAMED])
+        raise NotFoundError(f"{len(alike)} sessions begin with {name!r}: {told}; give more of the id")
     return alike[0]
 
 
@@ -38,9 +41,26 @@ def find_request(fleet: Fleet, board: Board, name: str) -> RequestKey:
     waiting = [RequestKey(row.server.id, request.id) for row in board.rows() for request in row.requests]
     closed = [RequestKey(server, request) for server in fleet.servers for request in fleet.closed(server)]
     whole = [key for key in waiting if key.request == name] or [key for key in closed if key.request == name]
-    alike = whole or [key for key in (*waiting, *closed) if name and key.request.startswith(name)]
-    if not alike:
-        raise NotFoundError(f"there is no request {name!r}; `opencode-tray status` shows what waits")
-    if len(alike) > 1:
-        raise NotFoundError(f"{len(alike)} requests begin with {name!r}, some just answered; give the whole id")
-    return alike[0]
+    if len(whole) > 1:
+        raise NotFoundError(f"{len(whole)} servers tell of a request {name!r}; answer it where it is shown")
+    if whole:
+        return whole[0]
+    waiting, closed = _beginning(waiting, name), _beginning(closed, name)
+    if len(waiting) + len(closed) == 1:
+        return (*waiting, *closed)[0]
+    told = ", ".join(key.request for key in waiting[:MOST_NAMED])
+    if len(waiting) > 1:
+        raise NotFoundError(f"{len(waiting)} requests that wait begin with {name!r}: {told}; give more of the id")
+    if waiting:
+        raise NotFoundError(
+            f"{name!r} can be {told}, which waits, or one that was answered just now; give the whole id: {told}"
+        )
+    if closed:
+        raise NotFoundError(
+            f"no request that begins with {name!r} waits any more: {len(closed)} were answered just now"
+        )
+    raise NotFoundError(f"there is no request {name!r}; `opencode-tray status` shows what waits")
+
+
+def _beginning(keys: list[RequestKey], name: str) -> list[RequestKey]:
+    return [key for key in keys if name and key.request.startswith(name)]
