@@ -214,6 +214,12 @@ def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
             assert await at.run("unmute") == (0, "Not muted any more")
             assert all(session["muted"] for session in home.status()["sessions"])
             assert (await at.run("mute", "--session", "nobody"))[0] == 1
+            code, told = await at.run("mute", "90m")
+            assert (code, told.startswith("Muted until")) == (0, True)
+            code, told = await at.run("mute", "5x")
+            assert code == 2
+            assert all(words in told for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
+            await at.run("unmute")
         await at.run("stop")
         await until(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
         await asyncio.to_thread(home.tray, "--no-notify")

@@ -117,9 +117,10 @@ class Actions:
             case GoToNext():
                 return await self._go_to_next(surface)
             case Mute(scope, span):
-                until = end_of(span, self._now())
+                at = self._now()
+                until = end_of(span, at)
                 self._apply(MuteSet(scope, until))
-                return Done(f"Muted {when(until)}")
+                return Done(f"Muted {when(until, at)}")
             case Unmute(scope):
                 self._apply(MuteCleared(scope))
                 return Done("Not muted any more")

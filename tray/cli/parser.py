@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from tray import __version__
+from tray.core import spans
 
 BARS = ("waybar", "polybar", "swiftbar")
 DEEDS = {
@@ -36,6 +37,15 @@ def _between(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _span(text: str) -> str:
+    if text not in spans.UNTIL:
+        try:
+            spans.milliseconds(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{spans.ALLOWED}, not {text!r}") from None
+    return text
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -99,7 +109,7 @@ def _add_answers(
         help="to a question, once for each: a label, several with commas between them, or your own words",
     )
     mute = commands.add_parser("mute", parents=common, help="no notifications for a while")
-    mute.add_argument("span", nargs="?", default="30m", choices=("30m", "2h", "tomorrow", "forever"))
+    mute.add_argument("span", nargs="?", default="30m", type=_span, metavar="SPAN", help=f"{spans.ALLOWED} (30m)")
     unmute = commands.add_parser("unmute", parents=common, help="notifications again")
     for one in (mute, unmute):
         scope = one.add_mutually_exclusive_group()

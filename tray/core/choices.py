@@ -184,7 +184,7 @@ class Mute(msgspec.Struct, frozen=True):
     """No notifications from `scope` for a while. Scope: "" everything, "project:DIR", "session:ID"."""
 
     scope: str
-    span: MuteSpan
+    span: MuteSpan | int  # a number: milliseconds
 
 
 class Unmute(msgspec.Struct, frozen=True):

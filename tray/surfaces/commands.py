@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tray.core import spans
 from tray.core.answers import Answer, Decline, Permit, Verdict, reply_of
 from tray.core.board import EVERYTHING, Board, project_scope, session_scope
 from tray.core.choices import (
@@ -62,14 +63,6 @@ class Params(msgspec.Struct):
     span: str = ""
 
 
-SPANS = {
-    "30m": MuteSpan.HALF_HOUR,
-    "2h": MuteSpan.TWO_HOURS,
-    "tomorrow": MuteSpan.TOMORROW,
-    "forever": MuteSpan.FOREVER,
-}
-
-
 class Commands:
     """Turns a call into a choice, and hands it on."""
 
@@ -98,9 +91,7 @@ class Commands:
             case "reply":
                 return self._reply(given)
             case "mute":
-                if given.span not in SPANS:
-                    raise CommandError(f"{given.span!r} is no time to mute for; one of {', '.join(SPANS)}")
-                return Mute(self._scope(given), SPANS[given.span])
+                return Mute(self._scope(given), _span(given.span))
             case "unmute":
                 return Unmute(self._scope(given))
             case _:
@@ -153,6 +144,16 @@ class Commands:
                 return ShowMessages(key, given.limit)
             case _:
                 return makes[method](key)
+
+
+def _span(text: str) -> MuteSpan | int:
+    """Raises CommandError."""
+    if text in spans.UNTIL:
+        return MuteSpan.TOMORROW if text == "tomorrow" else MuteSpan.FOREVER
+    try:
+        return spans.milliseconds(text)
+    except ValueError:
+        raise CommandError(f"{text!r} is no time to mute for; allowed: {spans.ALLOWED}") from None
 
 
 def _answer_to(request: Request, given: Params) -> Answer:
