@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -173,6 +174,15 @@ def test_a_pid_that_is_somebody_elses_by_now_is_not_gone_to(desk: Desk) -> None:
         for server in (replace(desk.here, pid=other.pid), replace(desk.here, pid=other.pid, connected=False)):
             assert run(desk.ladder.go(desk.session, server)).line == "Opened it in xterm"
         other.communicate(b"\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a display")
+def test_what_failed_comes_first_and_then_what_to_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY")
+    done = run(desk.ladder.browse(desk.session, replace(desk.here, url="http://127.0.0.1:4096")))
+    assert re.match(r"No browser could be opened\. (The command that opens it|Run: opencode attach)", done.line), done
+    done = run(desk.ladder.browse(desk.session, desk.here))
+    assert done.line.startswith("Its OpenCode has no web page. ")
 
 
 @pytest.mark.parametrize("directory", ["/no/such/folder", f"/{'x' * 300}"])

@@ -72,7 +72,7 @@ class Ladder:
             page = target.page()
             if page is not None and await asyncio.to_thread(_browse, page):
                 return Done("Opened its web page")
-            missed = "its OpenCode has no web page" if page is None else "no browser could be opened"
+            missed = "Its OpenCode has no web page" if page is None else "No browser could be opened"
             return await self._give_command(self._command_to_show(target, server), missed)
         except TargetError as error:
             return Done(f"Not opened: {error}", ok=False)
@@ -118,7 +118,7 @@ class Ladder:
         if isinstance(shown, Detached):
             command, folder, url = shown.command, "", None
         if folder and not await asyncio.to_thread(os.path.isdir, folder):
-            return await self._without_terminal(target, command, "its directory is not there any more")
+            return await self._without_terminal(target, command, "Its directory is not there any more")
         opened = await self._open(command, folder, url)
         if opened is not None:
             return Done(f"Opened it in {opened}")
@@ -153,7 +153,7 @@ class Ladder:
         else:
             command = [host.opencode, target.directory, "--session", target.session]
             if any(shlex.quote(word) != word for word in command):  # what ssh runs there a shell reads
-                missed = f"a shell on {host.name} would read its directory's name otherwise than it is"
+                missed = f"A shell on {host.name} would read its directory's name otherwise than it is"
             elif (opened := await self._open(["ssh", "-t", "--", host.ssh, *command], "", None)) is not None:
                 return Done(f"Opened it on {host.ssh} in {opened}")
             else:
@@ -177,16 +177,17 @@ class Ladder:
     async def _without_terminal(self, target: Target, command: Sequence[str], missed: str) -> Done:
         page = target.page()
         if page is not None and await asyncio.to_thread(_browse, page):
-            return Done(f"Opened its web page: {missed}", as_asked=False)
+            return Done(f"{missed}. Opened its web page instead", as_asked=False)
         return await self._give_command(command, missed)
 
     async def _give_command(self, command: Sequence[str], missed: str) -> Done:
         try:
             typed = as_typed(command)
         except UnsafeArgumentError as error:
-            return Done(f"Not opened: {missed}, and {error}", ok=False)
+            return Done(f"{missed}. {error}", ok=False)
         copied = await clipboard.copy(typed)
-        return Done(f"{'The command is on the clipboard' if copied else typed}: {missed}", ok=False)
+        to_do = "The command that opens it is on the clipboard" if copied else f"Run: {typed}"
+        return Done(f"{missed}. {to_do}", ok=False)
 
     def _command_to_show(self, target: Target, server: Server) -> list[str]:
         """The command for a person to type. Raises TargetError."""
@@ -233,7 +234,7 @@ def _missing(command: Sequence[str]) -> str:
     """Why no terminal could be opened on this command, and what to do."""
     if shutil.which(command[0]) is None:
         return f"{command[0]} was not found; `attach.opencode` in the settings says where OpenCode is"
-    return "no terminal could be opened; `attach.terminal` in the settings names one"
+    return "No terminal could be opened; `attach.terminal` in the settings names one"
 
 
 def _target(session: Session, server: Server) -> Target:
