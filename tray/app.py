@@ -120,7 +120,7 @@ class App:
         self._screen = Screen(self.view)
         self._opened = Opened()
         self._setup = Setup()
-        self._problems: dict[str, str] = {}
+        self._problems = {"settings": settings.problems[0]} if settings.problems else {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -365,6 +365,8 @@ class App:
             self._problems["settings"] = str(error)
             return
         self._problems.pop("settings", None)
+        if settings.problems:
+            self._problems["settings"] = settings.problems[0]
         self._settings = settings
         self._fleet.rules = fleet_rules(settings)
         self._announcer.follow_settings()

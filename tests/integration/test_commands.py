@@ -70,6 +70,17 @@ def test_an_invalid_setting_names_file_key_value_and_what_is_allowed(home: Home)
             assert word in done.stderr
 
 
+def test_a_wrong_port_in_the_file_is_said_though_another_is_given(home: Home) -> None:
+    settings = home.path / "config/opencode-tray/settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[listener]\nport = 70000\n", encoding="utf-8")
+    process = home.start("run", "--headless", "--port", str(home.port))
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    assert all(word in said for word in (str(settings), "listener.port", "70000"))
+    assert "listens on" in process.stdout.readline()
+
+
 def test_a_running_tray_is_asked_shown_and_stopped(home: Home) -> None:
     process = home.tray()
     report = home.status()

@@ -47,8 +47,6 @@ def test_the_strongest_source_wins_and_is_named() -> None:
         ({"notifications": {"quiet_hours": "22-7"}}, "notifications.quiet_hours"),
         ({"notifications": {"enabled": "maybe"}}, "notifications.enabled"),
         ({"notifications": {"when_looking": True}}, "notifications.when_looking"),
-        ({"listener": {"prot": 1}}, "listener.prot"),
-        ({"colour": 1}, "colour"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, object], key: str) -> None:
@@ -57,6 +55,34 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, objec
     assert key in str(caught.value)
     assert "settings.toml" in str(caught.value)
     assert "allowed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ({"listener": {"prot": 1}}, "there is no setting listener.prot; did you mean listener.port?"),
+        ({"notifications": {"finish": 1}}, "did you mean notifications.finished?"),
+        ({"terminal": "foot"}, "did you mean attach.terminal?"),
+        ({"colour": 1}, "there is no setting colour; allowed: attach.opencode, attach.terminal"),
+    ],
+)
+def test_a_key_that_is_none_is_answered_with_the_nearest(file: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_settings(file, "settings.toml", {}, {})
+    assert str(caught.value).startswith("settings.toml: ")
+    assert told in str(caught.value)
+
+
+def test_a_wrong_value_that_something_stronger_overrules_is_a_problem_and_no_end() -> None:
+    file = {"listener": {"port": "x"}}
+    for environment, flags in (({}, {"listener.port": 4444}), ({"OPENCODE_MONITOR_PORT": "4444"}, {})):
+        settings = parse_settings(file, "settings.toml", environment, flags)
+        assert settings[PORT] == 4444
+        (problem,) = settings.problems
+        assert all(word in problem for word in ("settings.toml", "listener.port", "'x'", "1 to 65535"))
+    with pytest.raises(SettingError):
+        parse_settings(file, "settings.toml", {"OPENCODE_MONITOR_PORT": "y"}, {})
+    assert parse_settings({"listener": {"port": 1}}, "f", {}, {"listener.port": 2}).problems == ()
 
 
 def test_seed_variables_still_work() -> None:

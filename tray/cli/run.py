@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(paths.settings, os.environ, flags)
     token = Token.of(os.environ, paths.token)
     _log_to(paths, debug=settings[DEBUG])
+    for problem in settings.problems:
+        log.warning("%s (it does not count: something stronger is given)", problem)
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from tray.core.places import Host, HttpServer, parse_hosts, parse_servers
@@ -19,14 +19,22 @@ DEFAULT_PORT = 41235  # opencode-monitor's, which its plugin connects to unasked
 
 
 class SettingError(Problem):
-    """A value that is not allowed: says which setting, what was given, and what is allowed."""
+    """A key that is none, or a value that is not allowed: says which, where it stands, and what is allowed."""
 
     is_usage = True
 
-    def __init__(self, key: str, value: object, allowed: str, source: str) -> None:
-        told = f"{key} = {value!r}" if isinstance(value, (str, int, float)) else f"what stands under {key}"
-        super().__init__(f"{source}: {told} is not allowed; allowed: {allowed}")
-        self.key = key
+
+def _not_allowed(key: str, value: object, allowed: str, source: str) -> SettingError:
+    told = f"{key} = {value!r}" if isinstance(value, (str, int, float)) else f"what stands under {key}"
+    return SettingError(f"{source}: {told} is not allowed; allowed: {allowed}")
+
+
+def _unknown(key: str, known: Collection[str], source: str) -> SettingError:
+    from difflib import get_close_matches  # noqa: PLC0415  # every command reads the settings
+
+    near = get_close_matches(key, known, 1) or [name for name in known if name.rpartition(".")[2] == key]
+    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
+    return SettingError(f"{source}: there is no setting {key}; {hint}")
 
 
 class Setting(Generic[T]):
@@ -224,7 +232,8 @@ SETTINGS: tuple[Setting[Any], ...] = (
 class Settings:
     """All values, each with where it came from. Immutable."""
 
-    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str], problems: tuple[str, ...] = ()) -> None:
+        self.problems = problems  # what is wrong and does not count, since something stronger is given
         self._values = dict(values)
         self._sources = dict(sources)
 
@@ -251,30 +260,42 @@ class Settings:
 def parse_settings(
     file: Mapping[str, Any], file_name: str, environment: Mapping[str, str], flags: Mapping[str, Any]
 ) -> Settings:
-    """Flags before environment before file before defaults. Raises SettingError on the first value not allowed."""
+    """Flags before environment before file before defaults. Raises SettingError if what counts is not allowed."""
     given = _flat(file)
     known = {setting.key for setting in SETTINGS}
     for key in given:
         if key not in known:
-            raise SettingError(key, given[key], f"one of {', '.join(sorted(known))}", file_name)
+            raise _unknown(key, known, file_name)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
+    problems: list[str] = []
     for setting in SETTINGS:
-        variable = next((name for name in setting.environment if environment.get(name)), None)
-        if flags.get(setting.key) is not None:
-            source, value = "flag", flags[setting.key]
-        elif variable is not None:
-            source, value = variable, environment[variable]
-        elif setting.key in given:
-            source, value = file_name, given[setting.key]
-        else:
-            continue
-        try:
-            values[setting.key] = setting.parse(value)
-        except ValueError:
-            raise SettingError(setting.key, value, setting.allowed, source) from None
-        sources[setting.key] = source
-    return Settings(values, sources)
+        told = _told(setting, given, file_name, environment, flags)
+        for number, (source, value) in enumerate(told):
+            try:
+                parsed = setting.parse(value)
+            except ValueError:
+                wrong = _not_allowed(setting.key, value, setting.allowed, source)
+                if number == 0:
+                    raise wrong from None
+                problems.append(str(wrong))
+                continue
+            if number == 0:
+                values[setting.key], sources[setting.key] = parsed, source
+    return Settings(values, sources, tuple(problems))
+
+
+def _told(
+    setting: Setting[Any],
+    file: Mapping[str, Any],
+    file_name: str,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+) -> list[tuple[str, Any]]:
+    """Each source that tells the value, the strongest first."""
+    told = [("flag", flags[setting.key])] if flags.get(setting.key) is not None else []
+    told += [(name, environment[name]) for name in setting.environment if environment.get(name)]
+    return told + ([(file_name, file[setting.key])] if setting.key in file else [])
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:

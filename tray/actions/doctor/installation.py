@@ -27,6 +27,11 @@ def settings(scene: Scene) -> Iterator[Finding]:
     """The settings file."""
     if scene.settings_problem:
         yield broken("settings", scene.settings_problem, f"edit {scene.paths.settings}")
+    elif scene.settings.problems:
+        yield from (
+            note("settings", problem, "correct it; until then something stronger counts")
+            for problem in scene.settings.problems
+        )
     else:
         yield fine("settings", f"settings are valid ({scene.paths.settings})")
 
