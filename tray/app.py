@@ -105,7 +105,7 @@ class App:
         self._own = OwnActions(
             paths, token, lambda: self._settings, self.status, ladder, ask_text, self._token_changed
         )  # fmt: skip
-        self._control = Control(self._fleet, self._board, Commands(self._fleet, self._board, self.choose))
+        self._control = Control(self._fleet, self._board, Commands(self._fleet, self._board, self.choose), now)
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
         self._announcer = Announcer(

@@ -159,8 +159,8 @@ class Program:
 
         port = self._settings[PORT]
         try:
-            report = call_tray(port, "status", host=self._settings[HOST])
-            print(f"OpenCode Tray runs already on port {port}: {describe(report)}")
+            told = describe(call_tray(port, "overview", host=self._settings[HOST]))
+            print(f"OpenCode Tray runs already on port {port}: {told}")
         except Problem:
             who = holder(port)
         else:

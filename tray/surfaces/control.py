@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from tray.core.board import Board
 from tray.core.fleet import Fleet
 from tray.core.problem import Problem
 from tray.surfaces.commands import Commands
+from tray.surfaces.overview import overview
 from tray.surfaces.report import status_report, sums_report
 from tray.surfaces.watching import RowsWatcher, SumsWatcher, Watcher
 
@@ -29,12 +30,17 @@ class _Call(msgspec.Struct):
 
 
 class Control:
-    """Answers `status`, `sums` and all that Commands knows; after `watch.…` sends what differs, whenever it does."""
+    """Answers `status` and the like, and all that Commands knows; after `watch.…` sends what differs, when it does."""
 
-    def __init__(self, fleet: Fleet, board: Board, commands: Commands) -> None:
+    def __init__(self, fleet: Fleet, board: Board, commands: Commands, now: Callable[[], int]) -> None:
         self._fleet = fleet
         self._board = board
         self._commands = commands
+        self._reports: dict[str, Callable[[], dict[str, Any]]] = {
+            "status": lambda: status_report(fleet, board),
+            "overview": lambda: overview(fleet, board, now()),
+            "sums": lambda: sums_report(board),
+        }
         self._watching: dict[Watcher, asyncio.Event] = {}
 
     def changed(self, session_ids: Iterable[str]) -> None:
@@ -53,8 +59,8 @@ class Control:
                 call = _decode(message.data)
                 if call is None:
                     await ws.send_json({"error": {"code": -32600, "message": "no call"}})
-                elif call.method in ("status", "sums"):
-                    await _send(ws, {"id": call.id, "result": self._report(call.method)})
+                elif call.method in self._reports:
+                    await _send(ws, {"id": call.id, "result": self._reports[call.method]()})
                 elif call.method in ("watch.rows", "watch.sums") and watch is None:
                     watch = asyncio.get_running_loop().create_task(self._watch(ws, call.method), name="watch")
                 else:
@@ -64,9 +70,6 @@ class Control:
         finally:
             if watch is not None:
                 watch.cancel()
-
-    def _report(self, method: str) -> dict[str, Any]:
-        return status_report(self._fleet, self._board) if method == "status" else sums_report(self._board)
 
     async def _carry_out(self, call: _Call) -> dict[str, Any]:
         try:

@@ -1,0 +1,105 @@
+"""`status` for a person: marks, who waits first, no line longer than the terminal, ids that commands take."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from replay import SERVER
+from tray.cli.status import describe
+from tray.core.board import EVERYTHING, Board
+from tray.core.events import (
+    ActivityReported,
+    Event,
+    MuteSet,
+    RequestAsked,
+    ServerConnected,
+    SessionFacts,
+    SessionFailed,
+    SessionReported,
+    SnapshotTaken,
+)
+from tray.core.fleet import Fleet
+from tray.core.lookup import find_session
+from tray.core.model import Activity, Failure, Request, RequestKind
+from tray.core.text import width
+from tray.surfaces.overview import overview
+
+S = SERVER.id
+AT = 1_795_237_290_000
+LONG = "A title that is longer than any terminal has room for, and that goes on and on and on" * 2
+
+
+def told(*events: Event) -> dict[str, object]:
+    fleet = Fleet()
+    board = Board(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
+        board.update(fleet.apply(event, AT))
+    crossed: dict[str, object] = json.loads(msgspec.json.encode(overview(fleet, board, AT + 4 * 60_000)))
+    return crossed
+
+
+def session(name: str, title: str, directory: str = "/home/dev/project") -> SessionReported:
+    return SessionReported(S, SessionFacts(name, title=title, directory=directory))
+
+
+def asks(name: str) -> RequestAsked:
+    return RequestAsked(S, Request(f"per_{name}", name, RequestKind.PERMISSION, "bash", "ls " * 200, asked_at=AT))
+
+
+STORY = (
+    session("ses_aaaa_1", LONG),
+    ActivityReported(S, "ses_aaaa_1", Activity.BUSY),
+    session("ses_aaaa_2", "日本語の" * 40, "/home/dev/日本語のプロジェクト名前"),
+    session("ses_bbbb", "Fix it \x1b[31m\u202e"),
+    asks("ses_bbbb"),
+    session("ses_cccc", "Went wrong"),
+    SessionFailed(S, "ses_cccc", Failure("APIError", "no credit left")),
+)
+
+
+def test_who_waits_comes_first_and_each_has_mark_project_title_reason_age_and_id() -> None:
+    lines = describe(told(*STORY)).splitlines()
+    assert lines[0] == "1 needs you · 1 failed · 1 working · 1 idle"
+    assert [line.split()[0] for line in lines[1:]] == ["!", "per_ses_bbbb", "✕", "◐", "○"]
+    assert lines[1].split("  ")[0] == "! project"
+    for words in ("Fix it [31m", "waits for permission", "4m", "ses_bbbb"):
+        assert words in lines[1]
+    assert "no credit left" in lines[3]
+    assert LONG in lines[4]  # no terminal: nothing is cut
+    assert "\x1b" not in "".join(lines)
+    assert "\u202e" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 100, 160])
+def test_no_line_is_longer_than_the_terminal_and_what_is_cut_has_an_ellipsis(columns: int) -> None:
+    lines = describe(told(*STORY), columns).splitlines()[1:]
+    assert [line for line in lines if width(line) > columns] == []
+    assert sum("…" in line for line in lines) >= 3
+    assert all("ses_" in line for line in lines)  # what a command needs is never cut
+
+
+def test_colours_are_added_and_change_no_word() -> None:
+    plain, coloured = (describe(told(*STORY), 80, coloured=on) for on in (False, True))
+    assert "\x1b[1;33m!" in coloured
+    for code in ("1;33", "1;31", "34", "0"):
+        coloured = coloured.replace(f"\x1b[{code}m", "")
+    assert coloured == plain
+
+
+def test_the_ids_are_as_short_as_they_can_be_and_commands_find_them() -> None:
+    fleet = Fleet()
+    board = Board(fleet)
+    child = SessionReported(S, SessionFacts("ses_bbbb_child", title="Below", parent="ses_bbbb"))
+    for event in (ServerConnected(SERVER), SnapshotTaken(S), *STORY, child):
+        board.update(fleet.apply(event, AT))
+    rows = overview(fleet, board, AT)["rows"]
+    assert {row["id"] for row in rows} == {"ses_aaaa_1", "ses_aaaa_2", "ses_bbbb", "ses_cccc"}
+    assert {find_session(fleet, board, row["id"]).session for row in rows} == {row.session.id for row in board.rows()}
+
+
+def test_a_mute_of_everything_is_said_and_no_sessions_are_no_error() -> None:
+    assert describe(told()) == "No sessions"
+    assert describe(told(MuteSet(EVERYTHING, AT * 2))) == "No sessions · notifications are muted"
