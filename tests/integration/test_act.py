@@ -198,6 +198,11 @@ def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> Non
             code, told = await at.run("todos", SES, "--json")
             assert json.loads(told) == at.results["session.todo"]
             assert ("session.messages", {"sessionID": SES, "limit": 2}) in at.calls
+            at.results.update({"session.messages": [], "session.todo": [], "session.diff": []})
+            assert await at.run("todos", SES) == (0, "This session has no todos")
+            assert await at.run("messages", SES) == (0, "This session has no messages")
+            assert await at.run("diff", SES) == (0, "No changed files to show")
+            assert await at.run("todos", SES, "--json") == (0, "[]")
 
     run(test())
 

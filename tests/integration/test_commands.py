@@ -59,6 +59,17 @@ def test_wrong_usage_exits_2(home: Home) -> None:
     assert home.run("run", "--port", "many").returncode == 2
 
 
+def test_what_is_no_command_is_answered_with_the_nearest_and_with_all(home: Home) -> None:
+    done = home.run("stauts")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no command 'stauts'; did you mean `status`?" in done.stderr
+    done = home.run("foo", "--port", "1")
+    assert done.returncode == 2
+    assert all(command in done.stderr for command in ("status", "watch", "install-plugin", "doctor"))
+    assert "unrecognized" in home.run("--nonsense").stderr  # an option is not taken for a command
+    assert "COMMAND" in home.run("session", "--help").stdout + home.run("serve", "--help").stdout
+
+
 def test_an_invalid_setting_names_file_key_value_and_what_is_allowed(home: Home) -> None:
     settings = home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True)

@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         take_any_text(stream)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if (unknown := _unknown(given)) is not None:
+        print(f"opencode-tray: {_no_command(unknown)}", file=sys.stderr)
+        return USAGE
     parser = make_parser()
     options, more = parser.parse_known_args(_with_command(given))
     if more:  # argparse does not go on with a list of words after an option
@@ -43,6 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 VALUED = ("--port", "--ws-port", "--host")  # what follows them is no command
 SEED_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}
+
+
+def _unknown(given: list[str]) -> str | None:
+    """The first word, where it should be a command and is none."""
+    if not given or given[0].startswith("-") or _with_command(given)[0] != "run" or "run" in given:
+        return None
+    return given[0]
+
+
+def _no_command(word: str) -> str:
+    from difflib import get_close_matches  # for the one who mistypes
+
+    near = get_close_matches(word, COMMANDS, 1)
+    meant = f"; did you mean `{near[0]}`?" if near else ""
+    return f"there is no command {clean(word[:80])!r}{meant}\n    commands: {', '.join(COMMANDS)}"
 
 
 def _with_command(given: list[str]) -> list[str]:

@@ -36,8 +36,11 @@ def _request(report: Mapping[str, Any], name: str) -> dict[str, Any]:
     roots = [session for session in report["sessions"] if session["parent"] is None]
     found: list[dict[str, Any]] = [request for session in roots for request in session["requests"]]
     alike = [request for request in found if request["id"].startswith(name)]
-    if len(alike) != 1:
-        raise RefusedError({"message": f"{len(alike)} requests begin with {name!r}"})
+    if not alike:
+        raise RefusedError({"message": f"no request {name!r} waits; `opencode-tray status` shows those that do"})
+    if len(alike) > 1:
+        told = ", ".join(clean(request["id"]) for request in alike[:5])
+        raise RefusedError({"message": f"{len(alike)} requests begin with {name!r}: {told}; give more of the id"})
     return alike[0]
 
 

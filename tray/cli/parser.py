@@ -125,7 +125,7 @@ def _add_sessions(
     commands.add_parser("attach", parents=[named, *common], help="go to a session")
     commands.add_parser("next", parents=common, help="go to whoever has waited longest for you")
     session = commands.add_parser("session", help="do something with a session")
-    deeds = session.add_subparsers(dest="deed", required=True, metavar="DEED")
+    deeds = session.add_subparsers(dest="deed", required=True, metavar="COMMAND")
     for deed, about in DEEDS.items():
         one = deeds.add_parser(deed, parents=[named, *common], help=about)
         one.set_defaults(words=[], yes=False, takes_words=deed in WORDED)
@@ -143,7 +143,7 @@ def _add_servers(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], as_json: argparse.ArgumentParser
 ) -> None:
     serve = commands.add_parser("serve", help="OpenCode's servers in the background")
-    deeds = serve.add_subparsers(dest="deed", required=True, metavar="DEED")
+    deeds = serve.add_subparsers(dest="deed", required=True, metavar="COMMAND")
     one = argparse.ArgumentParser(add_help=False)
     one.add_argument("server", metavar="ID", help="its port, as `serve list` shows it")
     start = deeds.add_parser("start", parents=[as_json], help="start one, or several")

@@ -20,7 +20,7 @@ from tray.system.local_time import local_time
 _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
 
 
-def _reader(method: str, show: Callable[[Any], Iterable[Text]]) -> Callable[[argparse.Namespace], int]:
+def _reader(method: str, nothing: str, show: Callable[[Any], Iterable[Text]]) -> Callable[[argparse.Namespace], int]:
     def read(options: argparse.Namespace) -> int:
         """Print it, as JSON or for a person. Exit code 1 if it could not be read."""
         done = call_tray(options.port, method, {"session": options.session, "limit": getattr(options, "limit", 20)})
@@ -31,7 +31,7 @@ def _reader(method: str, show: Callable[[Any], Iterable[Text]]) -> Callable[[arg
             print(json.dumps(done["result"], ensure_ascii=False))
             return OK
         console = Console(highlight=False, soft_wrap=True)
-        for line in show(done["result"]):
+        for line in list(show(done["result"])) or [Text(nothing)]:
             console.print(line)
         return OK
 
@@ -91,7 +91,7 @@ def _patch(file: Mapping[str, Any]) -> Iterable[str]:
 
 
 READERS = {
-    "messages": _reader("messages", _messages),
-    "todos": _reader("todos", _todos),
-    "diff": _reader("diff", _diff),
+    "messages": _reader("messages", "This session has no messages", _messages),
+    "todos": _reader("todos", "This session has no todos", _todos),
+    "diff": _reader("diff", "No changed files to show", _diff),
 }
