@@ -383,6 +383,15 @@ def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None
     assert status_of(board, "waits") is Status.WAITING_FOR_PERMISSION
 
 
+def test_a_row_whose_project_gets_another_name_is_told_as_changed() -> None:
+    fleet, board = fleet_with(session("one", directory="/w/a/main"))
+    assert board.project(board.rows()[0]) == "main"
+    assert board.update(fleet.apply(session("two", directory="/w/b/main"), 1000)) == {"one", "two"}
+    assert sorted(map(board.project, board.rows())) == ["a/main", "b/main"]
+    assert board.update(fleet.apply(SessionDeleted(S, "two"), 1000)) == {"one", "two"}
+    assert board.project(board.rows()[0]) == "main"
+
+
 # ---------------------------------------------------------------------- any order of anything
 
 

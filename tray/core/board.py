@@ -72,6 +72,8 @@ class Board:
         self._by_age: dict[Status, list[tuple[int, str]]] = {status: [] for status in Status}  # (since, session id)
         self._muted: Counter[Status] = Counter()
         self._names = ProjectNames()
+        self._in_folder: dict[Folder, set[str]] = {}  # the ids of the root sessions that run there
+        self._renamed: set[Folder] = set()  # whose names may have changed since the last update
 
     def update(self, changes: Iterable[Change]) -> frozenset[str]:
         """Bring the rows in step with the fleet. Returns the ids of the root sessions whose row may differ."""
@@ -94,7 +96,9 @@ class Board:
                     stale.update(row.key for on in self._known.values() for row in on.values())
         for key in stale:
             self._recompute(key)
-        return frozenset(key.session for key in stale)
+        renamed = {name for folder in self._renamed for name in self._in_folder.get(folder, ())}
+        self._renamed.clear()
+        return frozenset(key.session for key in stale) | renamed
 
     def row(self, session_id: str) -> Row | None:
         """The row of a root session."""
@@ -154,14 +158,22 @@ class Board:
         folder = folder_of(row) if row is not None else None
         folder_before = folder_of(before) if before is not None else None
         if folder != folder_before:
-            if folder is not None:
-                self._names.use(folder)
-            if folder_before is not None:
-                self._names.release(folder_before)
+            self._move(name, folder_before, folder)
         if row is not None:
             self._rows[name] = row
             insort(self._by_age[row.status], (row.since, name))
             self._muted[row.status] += row.muted
+
+    def _move(self, name: str, before: Folder | None, after: Folder | None) -> None:
+        """Note where a root session runs."""
+        if after is not None:
+            self._renamed |= self._names.use(after)
+            self._in_folder.setdefault(after, set()).add(name)
+        if before is not None:
+            self._renamed |= self._names.release(before)
+            self._in_folder[before].discard(name)
+            if not self._in_folder[before]:
+                del self._in_folder[before]
 
 
 def _trust(row: Row) -> tuple[bool, bool, int, int, bool, int]:

@@ -26,25 +26,28 @@ class ProjectNames:
         self._alike: dict[str, set[Folder]] = {}  # last part of the path -> the folders with it
         self._names: dict[Folder, str] = {}  # made when they are asked for
 
-    def use(self, folder: Folder) -> None:
-        """One more session runs in this folder."""
+    def use(self, folder: Folder) -> frozenset[Folder]:
+        """One more session runs in this folder. Returns the other folders whose names may have changed."""
         self._uses[folder] += 1
-        if self._uses[folder] == 1:
-            last = _label(folder)[-1]
-            self._forget_names(last)
-            self._alike.setdefault(last, set()).add(folder)
+        if self._uses[folder] > 1:
+            return frozenset()
+        last = _label(folder)[-1]
+        others = self._forget_names(last)
+        self._alike.setdefault(last, set()).add(folder)
+        return others
 
-    def release(self, folder: Folder) -> None:
-        """One session less runs in this folder."""
+    def release(self, folder: Folder) -> frozenset[Folder]:
+        """One session less runs in this folder. Returns the other folders whose names may have changed."""
         self._uses[folder] -= 1
         if self._uses[folder] > 0:
-            return
+            return frozenset()
         del self._uses[folder]
         last = _label(folder)[-1]
-        self._forget_names(last)
+        others = self._forget_names(last) - {folder}
         self._alike[last].discard(folder)
         if not self._alike[last]:
             del self._alike[last]
+        return others
 
     def name(self, folder: Folder) -> str:
         """The name of a folder in use; of any other one its last part."""
@@ -56,9 +59,11 @@ class ProjectNames:
             self._names.update(_told_apart(group))
         return self._names[folder]
 
-    def _forget_names(self, last: str) -> None:
-        for folder in self._alike.get(last, ()):
+    def _forget_names(self, last: str) -> frozenset[Folder]:
+        alike = frozenset(self._alike.get(last, ()))
+        for folder in alike:
             self._names.pop(folder, None)
+        return alike
 
 
 def _told_apart(group: set[Folder]) -> dict[Folder, str]:

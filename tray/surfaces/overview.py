@@ -8,7 +8,7 @@ from tray.core.attention import attention
 from tray.core.board import EVERYTHING, Board, Row
 from tray.core.fleet import Fleet
 from tray.core.text import age, clean, shorten
-from tray.surfaces.rows import MARKS, WORDS, project, reason, request_text, title
+from tray.surfaces.rows import MARKS, WORDS, reason, request_text, title
 
 TEXT = 300  # columns of anything; the terminal cuts the rest
 SHORTEST = 8  # characters of the beginning of an id
@@ -21,17 +21,17 @@ def overview(fleet: Fleet, board: Board, at: int) -> dict[str, Any]:
     return {
         "tooltip": attention(board).tooltip,
         "muted": EVERYTHING in fleet.mutes,
-        "rows": [_row(row, beginnings[row.session.id], at) for row in rows],
+        "rows": [_row(row, board.project(row), beginnings[row.session.id], at) for row in rows],
     }
 
 
-def _row(row: Row, beginning: str, at: int) -> dict[str, Any]:
+def _row(row: Row, project: str, beginning: str, at: int) -> dict[str, Any]:
     waits = row.status.needs_person
     return {
         "id": clean(beginning),
         "status": row.status.value,
         "mark": MARKS[row.status],
-        "project": shorten(project(row), TEXT),
+        "project": shorten(project, TEXT),
         "title": shorten(title(row.session), TEXT),
         "reason": WORDS[row.status] if waits else shorten(reason(row, at), TEXT) or WORDS[row.status],
         "age": age(at - row.since),

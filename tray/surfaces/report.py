@@ -12,7 +12,7 @@ from tray.core.board import EVERYTHING, Board, Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Server, Session, Status
 from tray.core.text import shorten
-from tray.surfaces.rows import MARKS, context_percent, project, title
+from tray.surfaces.rows import MARKS, context_percent, title
 
 BAR_ROWS = 20  # sessions in a bar's tooltip or menu
 TITLE = 60  # columns of a title there
@@ -37,8 +37,8 @@ def sums_report(board: Board) -> dict[str, Any]:
     return {
         "attention": _sums(sums),
         "mark": MARKS[sums.status],
-        "next": _named(following) if following is not None else None,
-        "sessions": [_named(row) for row in _first(board)],
+        "next": _named(board, following) if following is not None else None,
+        "sessions": [_named(board, row) for row in _first(board)],
     }
 
 
@@ -52,9 +52,9 @@ def _first(board: Board) -> Iterable[Row]:
     return islice(chain.from_iterable(by_state), BAR_ROWS)
 
 
-def _named(row: Row) -> dict[str, Any]:
+def _named(board: Board, row: Row) -> dict[str, Any]:
     told = shorten(title(row.session), TITLE)
-    return {"id": row.session.id, "mark": MARKS[row.status], "project": project(row), "title": told}
+    return {"id": row.session.id, "mark": MARKS[row.status], "project": board.project(row), "title": told}
 
 
 def _server(server: Server) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tray.core.fleet import Fleet
 from tray.core.model import Session, Status
 from tray.core.text import shorten
 from tray.surfaces.report import sums_report
-from tray.surfaces.rows import MARKS, WORDS, context_percent, project, request_text, title
+from tray.surfaces.rows import MARKS, WORDS, context_percent, request_text, title
 
 TEXT = 160  # columns of a title, and of what a session does
 
@@ -87,11 +87,12 @@ class RowsWatcher:
             is_root = session.key == row.key
             status = row.status if is_root else session.status if row.server.live else Status.DISCONNECTED
             since = row.since if is_root else session.status_since
-            told[session.id] = msgspec.json.encode(_row(self._fleet, row, session, status, since))
+            project = self._board.project(row)
+            told[session.id] = msgspec.json.encode(_row(self._fleet, row, project, session, status, since))
         return told
 
 
-def _row(fleet: Fleet, row: Row, session: Session, status: Status, since: int) -> dict[str, Any]:
+def _row(fleet: Fleet, row: Row, project: str, session: Session, status: Status, since: int) -> dict[str, Any]:
     return {
         "id": session.id,
         "root": row.session.id,
@@ -100,7 +101,7 @@ def _row(fleet: Fleet, row: Row, session: Session, status: Status, since: int) -
         "mark": MARKS[status],
         "order": status.urgency,
         "title": shorten(title(session), TEXT),
-        "project": project(row),
+        "project": project,
         "agent": shorten(session.agent, TEXT),
         "doing": shorten(_doing(session, row, status), TEXT),
         "context_percent": context_percent(fleet, session),
