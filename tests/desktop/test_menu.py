@@ -139,3 +139,19 @@ def test_an_opened_menu_shows_what_is_true_then(desk: Desk, sit: Callable[[str, 
     desk.run("xdotool", "mousemove", "10", "10")
     assert (again.width, again.height) == (menu.width, menu.height)
     assert until(lambda: desk.grab(again.box).tobytes() == opened.tobytes(), "the same menu")
+
+
+def test_the_doctor_opens_where_its_findings_can_be_read_and_copied(
+    desk: Desk, sit: Callable[[str, int], Sitting], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(desk.environment, "TERMINAL", "xterm")
+    menu = sit("light", 3).menu()
+    before = desk.windows()
+    desk.click(menu.x + 60, desk.rows(menu)[-2])
+
+    def terminal() -> Window | None:
+        new = [window for id_, window in desk.windows().items() if id_ not in before]
+        return next((window for window in new if len(desk.rows(window)) > 5), None)
+
+    until(terminal, "a terminal with findings", 20)
+    desk.screenshot("doctor")

@@ -102,6 +102,10 @@ class OwnActions:
         return Done(await open_file(path), as_asked=False)
 
     async def _run_doctor(self) -> Done:
+        """Where its findings can be read and copied: in a terminal, else in a notification."""
+        opened = await self._going.run_in_terminal(["doctor", "--wait"])
+        if opened is not None:
+            return Done(f"Opened in {opened}")
         from tray.actions.doctor.examine import examine  # noqa: PLC0415
         from tray.actions.doctor.finding import summary  # noqa: PLC0415
 

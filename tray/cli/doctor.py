@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tray.actions.attach.ladder import Ladder
@@ -41,6 +42,9 @@ def doctor(options: argparse.Namespace) -> int:
         print(json.dumps([finding.plain() for finding in findings], ensure_ascii=False))
     else:
         _tell(findings, mended)
+    if options.wait:
+        with suppress(EOFError):
+            input("\nPress Enter to close this window. ")
     return FAILED if any(finding.level is Level.BROKEN for finding in findings) else OK
 
 

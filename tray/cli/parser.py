@@ -88,6 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--headless", action="store_true", help="no icon")
     doctor = commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
     doctor.add_argument("--fix", action="store_true", help="mend what can be mended safely")
+    doctor.add_argument("--wait", action="store_true", help=argparse.SUPPRESS)  # in a terminal opened by the menu
     doctor.add_argument("--test-notification", action="store_true", help="show a notification")
     doctor.add_argument("--test-attach", action="store_true", help="open a terminal, as for a session")
     commands.add_parser("config", parents=[port, as_json], help="every setting, its value and where it came from")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +47,9 @@ class Going(Protocol):
 
     async def copy(self, text: str) -> Done:
         """Put a text on the clipboard."""
+
+    async def run_in_terminal(self, words: Sequence[str]) -> str | None:
+        """Run one of our own commands in a new terminal; its name, or None where none can be opened."""
 
 
 class ServerDeeds:
