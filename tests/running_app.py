@@ -67,8 +67,8 @@ class Running:
     def waiting(self) -> int:
         return int(self.app.status()["attention"]["waiting"])
 
-    async def choose(self, choice: Choice) -> Done:
-        return await self.app.choose(choice, Surface.MENU)
+    async def choose(self, choice: Choice, surface: Surface = Surface.MENU) -> Done:
+        return await self.app.choose(choice, surface)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

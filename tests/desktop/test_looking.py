@@ -97,12 +97,15 @@ def test_without_a_window_manager_nobody_knows_which_window_has_the_keyboard(des
     assert x11.open_windows() is None
 
 
-def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(screen: Screen, tmp_path: Path) -> None:
+def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(
+    screen: Screen, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     desk, socket = screen.desk, str(tmp_path / "tmux.sock")
 
     def tmux(*words: str) -> None:
         desk.run("tmux", "-f", "/dev/null", "-S", socket, *words)
 
+    request.addfinalizer(lambda: tmux("kill-server"))
     tmux("new-session", "-d", "-s", "work", f"{screen.program} left")
     tmux("split-window", "-t", "work", f"{screen.program} right")
     left, right = screen.server("left"), screen.server("right")

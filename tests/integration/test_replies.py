@@ -18,7 +18,7 @@ from fakes import FRAMES, FakePlugin, connection, until
 from running_app import ASK, SES, SNAPSHOT, Running, run
 from tray.actions import reply
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop
+from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop, Surface
 from tray.core.click_guard import REFUSED
 from tray.core.model import SessionKey
 from tray.storage import audit
@@ -341,7 +341,7 @@ def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_ther
             told = Reply((("Red", "Blue"), ("because of the SECRET",)))
             instead = Permit(Verdict.REJECT, "use the SECRET branch")
             for key, answer in ((RequestKey(KEY.server, "que_1"), told), (KEY, instead)):
-                answering = asyncio.create_task(running.choose(Respond(key, answer)))
+                answering = asyncio.create_task(running.choose(Respond(key, answer), Surface.COMMAND))
                 await link.send({"id": (await link.receive())["id"], "error": {"code": -32000, "message": "no"}})
                 await answering
             text = running.paths.audit.read_text(encoding="utf-8")
