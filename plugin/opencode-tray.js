@@ -11,13 +11,14 @@ import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 import { constants } from "node:fs"
 import { open, readFile, readlink, stat } from "node:fs/promises"
 import { homedir, hostname, platform, tmpdir } from "node:os"
-import { basename, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 
 const VERSION = "0.1.0"
 const PROTOCOL = 2
 
 const SECOND = 1_000
 const DAY = 24 * 3_600 * SECOND
+const DEFAULT_PORT = 41235
 const BACKOFF = { first: SECOND, most: 30 * SECOND }
 const WELCOME_WITHIN = 10 * SECOND // from the attempt to connect; the tray gives 5 s to each of our frames
 const SILENCE = 65 * SECOND // the tray pings every 20 s: three missing pings are a dead link
@@ -119,15 +120,23 @@ function lastLine(text) {
 
 /** What the environment asks for; the names and defaults are opencode-monitor's. */
 function readSettings(env) {
-  const port = portOf(env.OPENCODE_MONITOR_PORT) ?? 41235
-  const items = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((item) => item.trim())
-  const urls = items.filter(isText).map((item) => listenerUrl(item, port))
+  const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(trayFolder(env), "token")
   return {
-    listeners: [...new Set(urls.length ? urls : [listenerUrl("127.0.0.1", port)])].slice(0, HOSTS_MOST),
+    listeners: givenListeners(env),
     token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
-    tokenFile: env.OPENCODE_TRAY_TOKEN_FILE || join(trayFolder(env), "token"),
+    tokenFile,
+    endpointFile: join(dirname(tokenFile), "endpoint"),
     logFile: env.OPENCODE_MONITOR_DEBUG === "1" ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
   }
+}
+
+/** The listeners that the environment names; none where it leaves that to the running tray. */
+function givenListeners(env) {
+  const port = portOf(env.OPENCODE_MONITOR_PORT)
+  const hosts = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((item) => item.trim()).filter(isText)
+  if (!port && !hosts.length) return []
+  const urls = (hosts.length ? hosts : ["127.0.0.1"]).map((host) => listenerUrl(host, port ?? DEFAULT_PORT))
+  return [...new Set(urls)].slice(0, HOSTS_MOST)
 }
 
 function portOf(text) {
@@ -155,10 +164,34 @@ function trayFolder(env) {
 
 /** The shared secret, or "" where there is none yet. Read anew for each connection: the tray may rotate it. */
 async function readToken(settings) {
-  if (settings.token) return settings.token
+  return settings.token || (await readSmall(settings.tokenFile)).trim()
+}
+
+/**
+ * Where the running tray has left word that it listens, else the default. Read anew for each connection: a tray that is
+ * started again may listen elsewhere. What is left of a process that has ended counts for nothing.
+ */
+async function findListener(settings) {
   try {
-    const found = await stat(settings.tokenFile)
-    return found.isFile() && found.size <= 4096 ? (await readFile(settings.tokenFile, "utf8")).trim() : ""
+    const { host, port, pid } = JSON.parse(await readSmall(settings.endpointFile))
+    if (isText(host) && /^[\w.:-]{1,253}$/.test(host) && portOf(port) && isAlive(pid)) return listenerUrl(host, port)
+  } catch {}
+  return listenerUrl("127.0.0.1", DEFAULT_PORT)
+}
+
+function isAlive(pid) {
+  try {
+    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0)
+  } catch (error) {
+    return error?.code === "EPERM" // another user's
+  }
+}
+
+/** The text of a file of a few lines; "" if it is not there, or something else. */
+async function readSmall(path) {
+  try {
+    const found = await stat(path)
+    return found.isFile() && found.size <= 4096 ? await readFile(path, "utf8") : ""
   } catch {
     return ""
   }
@@ -1081,7 +1114,8 @@ class Told {
 
 /** One connection to one listener, made again whenever it is lost. */
 class Link {
-  #url
+  #given // the listener's URL; undefined: wherever the running tray is
+  #url // of the newest attempt
   #socket
   #state = "closed" // connecting → challenged → proven → open
   #failures = 0
@@ -1102,9 +1136,9 @@ class Link {
   #services // a timer
   #calls = 0
 
-  constructor(instance, url) {
+  constructor(instance, given) {
     this.instance = instance
-    this.#url = url
+    this.#given = given
   }
 
   get isOpen() {
@@ -1113,7 +1147,9 @@ class Link {
 
   async connect() {
     if (this.instance.stopped || this.#socket) return
-    this.#token = await readToken(this.instance.settings)
+    const { settings } = this.instance
+    this.#token = await readToken(settings)
+    this.#url = this.#given ?? (await findListener(settings))
     if (this.instance.stopped || this.#socket) return
     if (!this.#token) return this.#retry("no token")
     try {
@@ -1427,7 +1463,8 @@ class Instance {
 
   start() {
     if (this.stopped) return
-    this.#links = this.settings.listeners.map((url) => new Link(this, url))
+    const { listeners } = this.settings
+    this.#links = listeners.length ? listeners.map((url) => new Link(this, url)) : [new Link(this)]
     for (const link of this.#links) attempt(() => link.connect())
   }
 

@@ -43,6 +43,7 @@ from tray.core.settings import (
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
+from tray.storage.endpoint import Endpoint, reached_at, remove_endpoint, write_endpoint
 from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
@@ -132,10 +133,16 @@ class App:
 
     # ------------------------------------------------------------------ life
 
-    async def start(self) -> int:
-        """Restore what was known, then accept plugins; returns the port. Raises OSError if it is taken."""
+    async def start(self, port: int | None = None) -> int:
+        """Restore what was known, then accept plugins; returns the port. Raises OSError if it is taken.
+
+        `port` counts in place of the one that is set; 0 asks for a free one.
+        """
         self._loop = asyncio.get_running_loop()
-        self.port = await self._listener.start(self._settings[HOST], self._settings[PORT])
+        self.port = await self._listener.start(self._settings[HOST], self._settings[PORT] if port is None else port)
+        self._flags = {**self._flags, PORT.key: self.port}  # whatever the file says later
+        self._settings = self._settings.given(PORT, self.port, "flag")
+        await self._leave_endpoint()
         restored, problem = await asyncio.to_thread(read_cache, self._paths.cache)
         if problem is not None:
             log.warning(problem)
@@ -151,6 +158,7 @@ class App:
     async def run_until_stopped(self) -> None:
         """Work until `stop`; then close everything within 2 s and keep what is known."""
         await self._stopping.wait()
+        await self._take_endpoint_away()
         ends = [self._listener.stop(), self._take_toasts_away()]
         await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
         self._announcer.close()
@@ -161,6 +169,24 @@ class App:
                     task.cancel()
                 await asyncio.wait(self._tasks, timeout=0.3)
         await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+
+    async def _leave_endpoint(self) -> None:
+        """Tell the plugin and the commands where we listen. Without that they look where the settings say."""
+        endpoint = Endpoint(reached_at(self._listener.host), self.port, os.getpid())
+        try:
+            await asyncio.to_thread(write_endpoint, self._paths.endpoint, endpoint)
+        except OSError as error:
+            problem = (
+                f"plugins may not find the tray on port {self.port}: {self._paths.endpoint} was not written: {error}"
+            )
+            log.warning(problem)
+            self._problems["endpoint"] = problem
+
+    async def _take_endpoint_away(self) -> None:
+        try:
+            await asyncio.to_thread(remove_endpoint, self._paths.endpoint, os.getpid())
+        except OSError as error:
+            log.warning("%s was not removed: %s", self._paths.endpoint, error)
 
     async def _discover(self) -> None:
         """Look for OpenCodes that have no plugin; what that needs is loaded only now, when plugins can connect."""

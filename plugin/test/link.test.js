@@ -1,5 +1,6 @@
 /** The link to a tray: who may talk, and when it is made again. */
 import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
 import { createHmac } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -62,8 +63,11 @@ test("a tray that never answers is left after 10 s", () => {
   })
 })
 
+/** The environment names the listener: the mocked clock does not wait for a file to be read. */
+const given = { OPENCODE_MONITOR_PORT: "41235" }
+
 test("with nobody listening it tries again by itself, ever more rarely, at most every 30 s", () =>
-  withPlugin({ tray: null }, async ({ network }) => {
+  withPlugin({ tray: null, env: given }, async ({ network }) => {
     await pass(200_000)
     const gaps = network.attempts.slice(1).map(({ at }, index) => at - network.attempts[index].at)
     assert.ok(gaps.length >= 8 && gaps.length <= 16, `${gaps}`)
@@ -110,6 +114,82 @@ test("without a token it does not connect; it finds the one that the tray writes
   }
 })
 
+/** A folder with a token, as of a tray that has run; `endpoint` writes where it listens. */
+async function besideToken(act) {
+  const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
+  writeFileSync(join(folder, "token"), token)
+  const endpoint = (text) => writeFileSync(join(folder, "endpoint"), typeof text === "string" ? text : JSON.stringify(text))
+  try {
+    await act({ folder, endpoint, env: { OPENCODE_MONITOR_TOKEN: "", OPENCODE_TRAY_TOKEN_FILE: join(folder, "token") } })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const running = { host: "127.0.0.1", port: 41001, pid: process.pid }
+
+test("a tray is found where it has left word, also when it is started again elsewhere while OpenCode runs", () =>
+  besideToken(async ({ endpoint, env }) => {
+    endpoint(running)
+    const network = new Network()
+    const elsewhere = network.listen(new Tray({ url: "ws://[::1]:41002/" }))
+    await withPlugin({ tray: new Tray({ url: "ws://127.0.0.1:41001/" }), network, env }, async ({ tray }) => {
+      await until(() => tray.snapshots.length === 1)
+      network.listeners.delete(tray.url)
+      endpoint({ ...running, host: "::1", port: 41002 })
+      tray.socket.closed(1001)
+      await until(() => elsewhere.snapshots.length === 1)
+      assert.deepEqual(network.attempts.map(({ url }) => url), [tray.url, elsewhere.url])
+    })
+  }))
+
+test("a tray that is started only later, on another port, is found", () =>
+  besideToken(async ({ endpoint, env }) =>
+    withPlugin({ tray: new Tray({ url: "ws://127.0.0.1:41001/" }), env }, async ({ tray, network }) => {
+      await until(() => network.attempts.length === 1)
+      assert.equal(network.attempts[0].url, "ws://127.0.0.1:41235/")
+      endpoint(running)
+      await until(() => tray.snapshots.length === 1)
+    }),
+  ))
+
+const named = { OPENCODE_MONITOR_PORT: ["5000", "ws://127.0.0.1:5000/"], OPENCODE_MONITOR_HOST: ["far.example", "ws://far.example:41235/"] }
+for (const [variable, [value, url]] of Object.entries(named))
+  test(`${variable} counts before what the running tray says`, () =>
+    besideToken(async ({ endpoint, env }) => {
+      endpoint(running)
+      await withPlugin({ tray: new Tray({ url }), env: { ...env, [variable]: value } }, ({ tray }) => until(() => tray.snapshots.length === 1))
+    }))
+
+const unusable = {
+  "that is empty": "",
+  "that is no JSON": "{{{",
+  "that holds null": "null",
+  "without a port": { host: "127.0.0.1", pid: process.pid },
+  "with a port that is none": { ...running, port: 70_000 },
+  "with a host that is none": { ...running, host: "a b" },
+  "with a host that is no text": { ...running, host: ["127.0.0.1"] },
+  "of a process that has ended": { ...running, pid: spawnSync(process.execPath, ["--version"]).pid },
+  "with a process that is none": { ...running, pid: "me" },
+  "of a megabyte": " ".repeat(1e6) + JSON.stringify(running),
+}
+for (const [what, text] of Object.entries(unusable))
+  test(`a file ${what} names no tray: the usual port is tried`, () =>
+    besideToken(async ({ endpoint, env }) => {
+      endpoint(text)
+      await withPlugin({ env }, ({ tray }) => until(() => tray.snapshots.length === 1))
+    }))
+
+test("what listens where the file says, and is no tray of ours, is told nothing", () =>
+  besideToken(async ({ endpoint, env }) => {
+    endpoint(running)
+    const tray = new Tray({ url: "ws://127.0.0.1:41001/", lies: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
+    await withPlugin({ tray, env }, async () => {
+      await until(() => tray.socket?.closedByPlugin)
+      assert.deepEqual([tray.socket.closedByPlugin, tray.frames.map((frame) => frame.type)], [4401, ["hello"]])
+    })
+  }))
+
 test("every host of the list has its own link; IPv6 with and without brackets and ports", () => {
   const network = new Network()
   const urls = ["ws://127.0.0.1:5000/", "ws://[::1]:5000/", "ws://[fe80::2]:5000/", "ws://far.example:7000/", "ws://[::3]:9/"]
@@ -154,7 +234,7 @@ test("the end of this directory's instance is a goodbye; of another's it is not"
   }))
 
 test("the silence of a tray is a lost link, whether it ever pinged or not", () =>
-  withPlugin({}, async ({ tray, network }) => {
+  withPlugin({ env: given }, async ({ tray, network }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.heard.ping()
     await pass(60_000)

@@ -13,13 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes import connection
-from tray_process import Home, until
+from tray.core.settings import DEFAULT_PORT
+from tray_process import Home, free_port, until
 
 SES = "ses_1"
 
@@ -118,6 +120,55 @@ def test_a_port_taken_by_somebody_else_names_them_and_exits_3(home: Home) -> Non
     assert str(os.getpid()) in done.stderr
     assert "--port" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_running_tray_is_found_by_every_command_wherever_it_listens(home: Home) -> None:
+    home.tray()
+    for command in (["status"], ["mute"], ["token", "rotate"], ["status"]):
+        done = home.run(*command)
+        assert (done.returncode, "No tray runs" in done.stdout) == (0, False), (command, done.stderr)
+    (found,) = [f for f in json.loads(home.run("doctor", "--json").stdout) if f["check"] == "port"]
+    assert (found["level"], str(home.port) in found["told"]) == ("ok", True)
+    second = home.run("run", "--headless")
+    assert (second.returncode, f"runs already on port {home.port}" in second.stdout) == (0, True)
+    elsewhere = home.run("run", "--headless", "--port", str(free_port()))
+    assert (elsewhere.returncode, "stop it first" in elsewhere.stderr) == (1, True)
+    assert home.run("stop").returncode == 0
+
+
+def test_where_it_listens_is_told_while_it_runs_and_not_afterwards(home: Home) -> None:
+    endpoint = home.path / "data/opencode-tray/endpoint"
+    process = home.tray("--host", "0.0.0.0")  # noqa: S104
+    assert json.loads(endpoint.read_text()) == {"host": "127.0.0.1", "port": home.port, "pid": process.pid}
+    home.run("stop")
+    assert process.wait(5) == 0
+    assert not endpoint.exists()
+
+
+def test_what_a_killed_tray_left_is_replaced_by_the_next(home: Home) -> None:
+    home.tray().kill()
+    home.port = free_port()
+    process = home.tray()
+    assert home.run("status").returncode == 0
+    assert process.poll() is None
+
+
+def test_only_where_no_port_was_asked_for_another_is_taken_and_that_is_said(home: Home) -> None:
+    with socket.socket() as taken:
+        with suppress(OSError):  # a tray of the person's has it: somebody else's for this one
+            taken.bind(("127.0.0.1", DEFAULT_PORT))
+            taken.listen()
+        process = home.start("run", "--headless")
+        assert process.stdout is not None
+        assert f"port {DEFAULT_PORT} is taken by" in process.stdout.readline()
+        assert home.run("status").returncode == 0
+        assert "runs already" in home.run("run", "--headless").stdout
+        assert home.run("stop").returncode == 0
+        assert process.wait(5) == 0
+        assert process.stdout.read() == ""
+        assert home.run("run", "--headless", OPENCODE_MONITOR_PORT=str(DEFAULT_PORT)).returncode == 3
+        open_to_others = home.run("run", "--headless", "--host", "0.0.0.0")  # noqa: S104
+        assert open_to_others.returncode == 3  # they look for it there
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")

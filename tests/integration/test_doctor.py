@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tray.actions.plugin_file import install_plugin
 from tray.actions.serve.listing import FoundServer
 from tray.core.settings import parse_settings
 from tray.opencode.processes import OpenCodeProcess
+from tray.storage.endpoint import Address, Endpoint, write_endpoint
 from tray.storage.token import make_token
 from tray.system.notification_daemon import Daemon
 from tray.system.paths import Paths
@@ -42,6 +44,7 @@ def scene(tmp_path: Path) -> Scene:
         settings=parse_settings({}, "", {}, {}),
         settings_problem="",
         report={"servers": []},
+        address=Address("127.0.0.1", 41235),
         holder="python (pid 1)",
         daemon=Daemon("daemon", frozenset({"actions"})),
         tray_host=TrayHost(bus=True, watcher=True, panel=True),
@@ -134,10 +137,30 @@ def test_what_an_old_opencode_cannot_do_is_said(scene: Scene, version: str, word
     assert word in only(installation.opencode, replace(scene, report=report)).told
 
 
-def test_without_a_tray_a_free_port_is_no_fault_and_one_that_is_taken_is(scene: Scene) -> None:
+def test_without_a_tray_only_a_port_that_was_asked_for_and_is_taken_is_a_fault(scene: Scene) -> None:
     alone = replace(scene, report=None)
     assert only(installation.port, replace(alone, holder=None)).level is Level.NOTE
-    assert only(installation.port, alone).level is Level.BROKEN
+    assert only(installation.port, alone).level is Level.NOTE
+    asked = replace(alone, settings=parse_settings({"listener": {"port": 41235}}, "file", {}, {}))
+    assert only(installation.port, asked).level is Level.BROKEN
+
+
+def test_where_the_tray_really_listens_is_told_and_that_the_settings_say_otherwise_by_now(scene: Scene) -> None:
+    moved = replace(scene, address=Address("127.0.0.1", 41001))
+    assert [finding.told for finding in installation.port(moved)] == ["the tray listens on 127.0.0.1:41001"]
+    settings = parse_settings({"listener": {"port": 41002}}, "settings.toml", {}, {})
+    finding = only(installation.port, replace(moved, settings=settings))
+    assert "port 41001, and port 41002 is set (settings.toml)" in finding.told
+
+
+def test_a_variable_that_leads_past_the_running_tray_is_named(scene: Scene) -> None:
+    write_endpoint(scene.paths.endpoint, Endpoint("127.0.0.1", 41001, os.getpid()))
+    settings = parse_settings({}, "", {"OPENCODE_MONITOR_PORT": "5"}, {})
+    finding = only(
+        installation.port, replace(scene, report=None, settings=settings, address=Address("127.0.0.1", 5), holder=None)
+    )
+    assert "41001" in finding.told
+    assert "OPENCODE_MONITOR_PORT" in finding.fix
 
 
 def test_a_daemon_without_buttons_and_none_at_all(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from model_server import TITLE, ModelServer
 from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode, until
-from tray_process import Home
+from tray_process import Home, free_port
 
 pytestmark = pytest.mark.opencode
 
@@ -45,10 +45,8 @@ class Desk:
         self.tray = Home(folder / "tray")
         self.tray.path.mkdir()
         self.process = self.tray.tray("--no-notify")
-        environment = {
-            "OPENCODE_MONITOR_PORT": str(self.tray.port),
-            "OPENCODE_TRAY_TOKEN_FILE": str(self.tray.path / "data/opencode-tray/token"),
-        }
+        # The port stands in the file beside the token.
+        environment = {"OPENCODE_TRAY_TOKEN_FILE": str(self.tray.path / "data/opencode-tray/token")}
         self.opencode = OpenCode(version, folder / "home", model.port, environment)
 
     def close(self) -> None:
@@ -385,7 +383,9 @@ def test_two_directories_of_one_process_are_two_servers(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])
-def test_a_second_tray_start_reads_everything_again(own: Callable[[str], Desk], version: str) -> None:
+def test_a_tray_that_is_started_again_on_another_port_reads_everything_again(
+    own: Callable[[str], Desk], version: str
+) -> None:
     desk = own(version)
     desk.opencode.serve()
     session = desk.opencode.session()
@@ -393,6 +393,7 @@ def test_a_second_tray_start_reads_everything_again(own: Callable[[str], Desk], 
     asked = desk.status(session, "waiting_for_permission")["requests"][0]["asked_at"]
     desk.process.kill()
     desk.process.wait(5)
+    desk.tray.port = free_port()
     desk.process = desk.tray.tray("--no-notify")
     again = desk.status(session, "waiting_for_permission")
     assert abs(again["requests"][0]["asked_at"] - asked) < 1000

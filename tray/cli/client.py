@@ -13,14 +13,12 @@ from typing import Any
 from tray.cli.websocket import WebSocket
 from tray.core.handshake import Side, proof, same
 from tray.core.problem import Problem
-from tray.core.settings import HOST, PORT
-from tray.storage.settings_file import load_settings
+from tray.storage.endpoint import Address, tray_address
 from tray.storage.token import given_token, read_token
 from tray.system.paths import Paths
 
 CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
 SILENCE = 65.0  # s; a tray that lives pings every 20 (plugin/PROTOCOL.md, "Goodbye and silence")
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where a listener on all addresses is reached
 
 
 class NotRunningError(Problem):
@@ -107,28 +105,28 @@ class Client:
 
 @contextmanager
 def connected(port: int | None, host: str | None = None) -> Iterator[Client]:
-    """Connect to the tray on this port, or the configured one. Raises NotRunningError."""
+    """Connect to the tray on this port and host, else to the one that runs. Raises NotRunningError."""
     paths = Paths.of(os.environ)
-    settings = load_settings(paths.settings, os.environ, {PORT.key: port, HOST.key: host})
-    host = EVERYWHERE.get(settings[HOST], settings[HOST])
+    address = tray_address(paths.endpoint, paths.settings, os.environ, port, host)
     token = given_token(os.environ) or read_token(paths.token)
-    where = f"{host}:{settings[PORT]}"
     if token is None:
         raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
-    with closing(_authenticated(host, settings[PORT], Handshake(token, where), where)) as connection:
+    with closing(_authenticated(address, Handshake(token, str(address)))) as connection:
         yield Client(connection)
 
 
-def _authenticated(host: str, port: int, handshake: Handshake, where: str) -> WebSocket:
+def _authenticated(address: Address, handshake: Handshake) -> WebSocket:
     """A connection on which both have proven the token. Raises NotRunningError."""
     with ExitStack() as stack:
         try:
-            connection = stack.enter_context(closing(WebSocket.connect(host, port, "/client", CONNECT_TIMEOUT)))
+            connection = stack.enter_context(
+                closing(WebSocket.connect(address.host, address.port, "/client", CONNECT_TIMEOUT))
+            )
             connection.send(json.dumps(handshake.hello))
             connection.send(json.dumps(handshake.auth(_receive(connection, CONNECT_TIMEOUT))))
             handshake.end(_receive(connection, CONNECT_TIMEOUT))
         except (OSError, ValueError) as error:  # ValueError: no host, no WebSocket, no JSON
-            raise NotRunningError(f"no tray answers at {where}; start one: opencode-tray") from error
+            raise NotRunningError(f"no tray answers at {address}; start one: opencode-tray") from error
         stack.pop_all()
         return connection
 

@@ -20,7 +20,8 @@ from tray.cli import OK
 from tray.cli.client import Handshake, NotRunningError
 from tray.cli.run import Program
 from tray.core.handshake import Side
-from tray.core.settings import HOST, ON_MACHINE, PORT
+from tray.core.settings import ON_MACHINE, PORT
+from tray.storage.endpoint import tray_address
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token, given_token, read_token
@@ -35,13 +36,13 @@ Socket = aiohttp.ClientWebSocketResponse[bool]
 def demo(options: argparse.Namespace) -> int:
     """Feed a running tray, or start one of its own that touches nothing of the person's."""
     paths = Paths.of(os.environ)
-    settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
     if options.tray:
+        where = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
         token = given_token(os.environ) or read_token(paths.token)
         try:
-            asyncio.run(simulate(settings[HOST], settings[PORT], token or ""))
+            asyncio.run(simulate(where, token or ""))
         except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: a frame that is no text
-            raise NotRunningError(f"no tray to feed on port {settings[PORT]}: {error}") from error
+            raise NotRunningError(f"no tray to feed at {where}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
         own = Paths.inside(Path(folder))
@@ -65,15 +66,15 @@ def _feed(program: Program, token: str) -> None:
     port = program.wait_until_listening()
     if port:
         print(f"In another terminal: OPENCODE_MONITOR_TOKEN={token} opencode-tray watch --port {port}", flush=True)
-        asyncio.run(simulate("127.0.0.1", port, token))
+        asyncio.run(simulate(f"127.0.0.1:{port}", token))
 
 
-async def simulate(host: str, port: int, token: str) -> None:
+async def simulate(where: str, token: str) -> None:
     """Play the fleet until the tray goes away. Raises NotRunningError, aiohttp.ClientError, OSError."""
     async with aiohttp.ClientSession() as session:
         sockets: dict[str, Socket] = {}
         for name, branch in PROJECTS:
-            socket_ = await session.ws_connect(f"http://{host}:{port}/")
+            socket_ = await session.ws_connect(f"http://{where}/")
             hello = {
                 "serverName": name,
                 "directory": f"/home/dev/{name}",
@@ -83,7 +84,7 @@ async def simulate(host: str, port: int, token: str) -> None:
                 "plugin": "demo",
                 "place": {"terminal": "demo"},
             }
-            await _authenticate(socket_, Handshake(token, f"{host}:{port}", Side.PLUGIN, **hello))
+            await _authenticate(socket_, Handshake(token, where, Side.PLUGIN, **hello))
             sockets[name] = socket_
         for name, socket_ in sockets.items():
             await socket_.send_json(_snapshot(name))

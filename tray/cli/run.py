@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -15,12 +16,13 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
 from tray.app import App
-from tray.cli import OK, PORT_TAKEN
+from tray.cli import FAILED, OK, PORT_TAKEN
 from tray.cli.client import call_tray
 from tray.cli.status import describe
 from tray.core.loopback import is_loopback
 from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, ON_NETWORK, PORT, Settings
+from tray.storage.endpoint import Address, reached_at, read_endpoint
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.view import TrayView
@@ -67,10 +69,14 @@ class Program:
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: OSError | None = None
+        self._taken_by = ""  # who has the usual port, where we took another one
 
     def run(self) -> int:
         """Run until stopped."""
         collect_rarely()
+        running = read_endpoint(self._paths.endpoint)
+        if running is not None and (report := _report_of(running)) is not None:
+            return self._runs_already(running.port, report)
         worker = threading.Thread(target=self._work, name="loop", daemon=True)
         worker.start()
         self._started.wait()
@@ -103,7 +109,7 @@ class Program:
     async def _serve(self) -> None:
         app = App(self._paths, self._settings, self._flags, self._token, notify=self._notify)
         try:
-            await app.start()
+            await self._listen(app)
         except OSError as error:
             self._failure = error
             return
@@ -114,6 +120,27 @@ class Program:
         self._started.set()
         await app.run_until_stopped()
 
+    async def _listen(self, app: App) -> None:
+        """Accept plugins on the port that is set; if none is set and the usual one is taken, on a free one.
+
+        Others of this machine find it by its file; a listener for other machines stays where they look for it.
+        """
+        try:
+            await app.start()
+        except OSError as error:
+            is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)  # EACCES: reserved by Windows
+            if not is_taken or not self._may_move() or await asyncio.to_thread(_report_of, self._wanted) is not None:
+                raise
+            self._taken_by = await asyncio.to_thread(_holder, self._wanted.port) or "another program"
+            await app.start(0)
+
+    def _may_move(self) -> bool:
+        return self._settings.source(PORT) == "default" and is_loopback(self._settings[HOST])
+
+    @property
+    def _wanted(self) -> Address:
+        return Address(reached_at(self._settings[HOST]), self._settings[PORT])
+
     def _stop(self) -> None:
         if self._app is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._app.stop)
@@ -122,7 +149,8 @@ class Program:
         if self._app is None:
             return
         host = self._settings[HOST]
-        print(f"OpenCode Tray listens on {host}:{self._app.port}", flush=True)
+        why = f" (port {self._settings[PORT]} is taken by {self._taken_by})" if self._taken_by else ""
+        print(f"OpenCode Tray listens on {host}:{self._app.port}{why}", flush=True)
         if not is_loopback(host):
             print(
                 f"Note: {host} can be reached from other machines; only holders of the token are let in, but",
@@ -153,25 +181,44 @@ class Program:
             return
         self._stop()
 
+    def _runs_already(self, port: int, report: dict[str, Any]) -> int:
+        """Show the state of the tray that runs; meanwhile there is none on another port."""
+        print(f"OpenCode Tray runs already on port {port}: {describe(report)}")
+        wanted = self._settings[PORT]
+        if self._settings.source(PORT) == "default" or wanted in (0, port):
+            return OK
+        print(f"opencode-tray: to move it to port {wanted}, stop it first: opencode-tray stop", file=sys.stderr)
+        return FAILED
+
     def _not_bound(self, error: OSError) -> int:
         """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
-        from tray.system.ports import holder  # psutil is not needed before
-
         port = self._settings[PORT]
-        try:
-            told = describe(call_tray(port, "overview", host=self._settings[HOST]))
-            print(f"OpenCode Tray runs already on port {port}: {told}")
-        except Problem:
-            who = holder(port)
-        else:
-            return OK
-        if who is None:
+        if (report := _report_of(self._wanted)) is not None:
+            return self._runs_already(port, report)
+        who = _holder(port)
+        if not who:
             print(f"opencode-tray: cannot listen on {self._settings[HOST]}:{port}: {error}", file=sys.stderr)
         else:
             print(
                 f"opencode-tray: port {port} is taken by {who}; stop it, or choose another: --port N", file=sys.stderr
             )
         return PORT_TAKEN
+
+
+def _report_of(address: Address) -> dict[str, Any] | None:
+    """What the tray of this person that answers there says; None where none does."""
+    try:
+        report: dict[str, Any] = call_tray(address.port, "overview", host=address.host)
+    except Problem:
+        return None
+    return report
+
+
+def _holder(port: int) -> str:
+    """Who listens there; "" if nobody can be seen."""
+    from tray.system.ports import holder  # psutil is not needed before
+
+    return holder(port) or ""
 
 
 def collect_rarely() -> None:

@@ -246,6 +246,10 @@ class Settings:
         """Where the value came from: "default", the file, the variable or the flag."""
         return self._sources.get(setting.key, "default")
 
+    def given(self, setting: Setting[T], value: T, source: str) -> Settings:
+        """The same with this value, which came from `source`."""
+        return Settings({**self._values, setting.key: value}, {**self._sources, setting.key: source}, self.problems)
+
     def is_quiet(self, minute_of_day: int) -> bool:
         """Whether this local minute (0 to 1439) lies in the quiet hours, which may span midnight."""
         hours = self[QUIET_HOURS]

@@ -47,6 +47,7 @@ class Listener:
 
     def __init__(self, token: Callable[[], str], report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
         self.links: dict[str, Link] = {}
+        self.host = ""  # the address that it is bound to, once it is
         self._token = token
         self._report = report
         self._now = now
@@ -87,12 +88,17 @@ class Listener:
             await self._runner.cleanup()
             raise
         self._pinging = asyncio.get_running_loop().create_task(self._ping_all(), name="pings")
-        return int(self._runner.addresses[0][1])
+        self.host, port, *more = self._runner.addresses[0]
+        if more and more[1]:  # of an IPv6 address that is true on one link only
+            self.host += f"%{more[1]}"
+        return int(port)
 
     async def stop(self) -> None:
-        """Close every socket and stop listening; done within 2 s."""
+        """Stop listening at once, then close every socket; done within 2 s."""
         if self._pinging is not None:
             self._pinging.cancel()
+        for site in self._runner.sites if self._runner is not None else ():
+            await site.stop()  # whoever starts next can have the port
         for ws in set(self._sockets):
             self._spawn(ws.close(code=Close.GOING_AWAY, message=b"the tray stops"), "close")
         if self._tasks:

@@ -18,6 +18,7 @@ class Paths(NamedTuple):
 
     settings: Path
     token: Path
+    endpoint: Path  # where the running tray listens
     cache: Path
     audit: Path
     log: Path
@@ -28,16 +29,21 @@ class Paths(NamedTuple):
     @classmethod
     def inside(cls, folder: Path) -> Paths:
         """All of them in one folder: of a demo, or of a test."""
-        names = ("settings.toml", "token", "cache.json", "audit.jsonl", "tray.log", "plugin.js", "servers", "logs")
+        names = (
+            "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "tray.log", "plugin.js",
+            "servers", "logs",
+        )  # fmt: skip
         return cls(*(folder / name for name in names))
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Paths:
         """The platform's folders, with opencode-monitor's and our own variables honoured."""
         data = _data_folder(environment)
+        token = Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token")
         return cls(
             settings=Path(platformdirs.user_config_dir(NAME, appauthor=False)) / "settings.toml",
-            token=Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token"),
+            token=token,
+            endpoint=token.parent / "endpoint",  # the plugin looks for it beside the token
             cache=Path(environment.get("OPENCODE_MONITOR_CACHE_FILE") or data / "cache.json"),
             audit=data / "audit.jsonl",
             log=Path(

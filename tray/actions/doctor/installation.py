@@ -16,6 +16,7 @@ from tray.actions.plugin_file import install_plugin, installed_version
 from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
+from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, make_token, read_token
 from tray.system.autostart import autostart
 from tray.system.resources import plugin_source
@@ -154,12 +155,18 @@ def opencode(scene: Scene) -> Iterator[Finding]:
 
 
 def port(scene: Scene) -> Iterator[Finding]:
-    """The listener."""
-    number, host = scene.settings[PORT], scene.settings[HOST]
+    """The listener: where it is, and whether it can be where it should."""
+    number, host = scene.address.port, scene.settings[HOST]
     if scene.report is not None:
-        yield fine("port", f"the tray listens on {host}:{number}")
+        yield fine("port", f"the tray listens on {scene.address}")
+        yield from _port_set_otherwise(scene)
+    elif (elsewhere := read_endpoint(scene.paths.endpoint)) is not None and elsewhere.port != number:
+        told = f"no tray listens on port {number}, but one on port {elsewhere.port}"
+        yield broken("port", told, f"ask for no other port: leave {_variable(scene)} unset")
+    elif scene.holder is not None and scene.settings.source(PORT) == "default":
+        yield note("port", f"{scene.holder} has port {number}: the tray will take another", "run: opencode-tray")
     elif scene.holder is not None:
-        fix = "stop it, or set listener.port (and OPENCODE_MONITOR_PORT for the plugins)"
+        fix = "stop it, or take listener.port out of the settings: the tray finds a free port by itself"
         yield broken("port", f"{scene.holder} has port {number}, and is no tray of yours", fix)
     else:
         yield note("port", f"no tray runs (nothing listens on port {number})", "run: opencode-tray")
@@ -167,3 +174,15 @@ def port(scene: Scene) -> Iterator[Finding]:
         yield note(
             "port", f"the listener is open to the network ({host})", "set listener.host to 127.0.0.1, and use ssh -R"
         )
+
+
+def _port_set_otherwise(scene: Scene) -> Iterator[Finding]:
+    wanted, source = scene.settings[PORT], scene.settings.source(PORT)
+    if source != "default" and wanted not in (0, scene.address.port):
+        told = f"the tray listens on port {scene.address.port}, and port {wanted} is set ({clean(source)})"
+        yield note("port", told, "run: opencode-tray stop, then: opencode-tray")
+
+
+def _variable(scene: Scene) -> str:
+    source = scene.settings.source(PORT)
+    return source if source in PORT.environment else "--port"

@@ -13,8 +13,9 @@ import msgspec
 from tray.actions.program import opencode_program
 from tray.actions.serve.listing import FoundServer, find_servers
 from tray.core.problem import Problem
-from tray.core.settings import PORT, SERVERS, Settings, parse_settings
+from tray.core.settings import HOST, PORT, SERVERS, Settings, parse_settings
 from tray.opencode.processes import OpenCodeProcess, running
+from tray.storage.endpoint import Address, reached_at, tray_address
 from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
 from tray.system.notification_daemon import Daemon
@@ -37,7 +38,8 @@ class Scene(msgspec.Struct, frozen=True, dict=True):  # dict: for the cached pro
     settings: Settings
     settings_problem: str
     report: Mapping[str, Any] | None
-    holder: str | None  # who has the listener's port
+    address: Address  # where the tray is reached, or would be
+    holder: str | None  # who has that port
     daemon: Daemon | None
     tray_host: TrayHost
     processes: list[OpenCodeProcess]
@@ -64,10 +66,14 @@ async def gather(
         settings, problem = load_settings(paths.settings, environment, {PORT.key: port}), ""
     except Problem as error:
         settings, problem = parse_settings({}, "", {}, {PORT.key: port}), str(error)
+    try:
+        address = tray_address(paths.endpoint, paths.settings, environment, port)
+    except Problem:
+        address = Address(reached_at(settings[HOST]), settings[PORT])
     program = opencode_program(settings)
     accounts, no_servers = settings[SERVERS], list[FoundServer]()
     held, daemon, host, processes, servers, version = await asyncio.gather(
-        _or(None, lambda: asyncio.to_thread(holder, settings[PORT])),
+        _or(None, lambda: asyncio.to_thread(holder, address.port)),
         _or(None, notification_daemon.find),
         _or(TrayHost(), tray_host.find),
         asyncio.to_thread(running),
@@ -75,7 +81,7 @@ async def gather(
         _or("", lambda: _version(program)),
     )
     return Scene(
-        paths, environment, settings, problem, report, held, daemon, host, processes, servers, program, version
+        paths, environment, settings, problem, report, address, held, daemon, host, processes, servers, program, version
     )
 
 
