@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Coroutine
 from typing import Any
 
@@ -251,6 +252,10 @@ def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
         ({"Host": "[::bad"}, 421),
         ({"Host": "evil.example"}, 421),
         ({"Host": "evil.example:41235"}, 421),
+        ({"Host": "100.64.1.2:41235"}, 421),  # a VPN in user space that forwards to loopback
+        ({"Host": "0.0.0.0"}, 421),  # noqa: S104
+        ({"Host": "169.254.1.1"}, 421),
+        ({"Host": ""}, 421),
     ],
 )
 def test_a_web_page_gets_nothing(headers: dict[str, str], status: int) -> None:
@@ -260,6 +265,19 @@ def test_a_web_page_gets_nothing(headers: dict[str, str], status: int) -> None:
                 async with connection(at.url, headers=headers):
                     pass
             assert refused.value.status == status
+
+    run(test())
+
+
+def test_a_request_that_does_not_say_whom_it_means_is_refused_and_asks_no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda: "localhost")
+
+    async def test() -> None:
+        async with desk() as at:
+            reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            assert b" 421 " in await asyncio.wait_for(reader.readline(), 5)
+            writer.close()
 
     run(test())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 import socket
@@ -19,10 +18,12 @@ from tray import __version__
 from tray.core.calls import PATIENCE, CallError, Why
 from tray.core.events import ServerConnected, SourceEvent
 from tray.core.handshake import Side, proof, same
+from tray.core.loopback import is_loopback
 from tray.core.text import clean
 from tray.sources.dashboard import Dashboard, decode_post
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, decode_answer, lost
+from tray.sources.own_host import is_own_host
 from tray.sources.seed import call_seed, read_seed_snapshot
 from tray.sources.wire import FrameError
 
@@ -55,7 +56,9 @@ class Listener:
         self._strangers = 0
         self._spoken: set[web.RequestHandler] = set()  # connections that a request came over
         self._silent: set[web.RequestHandler] = set()  # those that none had come over at the last sweep
-        self._own_names: frozenset[str] = frozenset()
+        self._asked_host = ""  # what it was asked to listen on
+        self._bound: frozenset[str] = frozenset()  # the addresses that this is
+        self._machine = ""  # this machine's name
         self._application = web.Application(middlewares=[self._guard])
         self._application.router.add_get("/", self._plugin)
         self._application.router.add_post("/events", self._posted)
@@ -77,7 +80,7 @@ class Listener:
 
     async def start(self, host: str, port: int) -> int:
         """Bind and accept; returns the port (0 asks for a free one). Raises OSError if it cannot be bound."""
-        self._own_names = frozenset({"localhost", host.lower(), socket.gethostname().lower()})
+        self._asked_host, self._machine = host, socket.gethostname()
         self._runner = web.AppRunner(
             self._application, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIMEOUT
         )
@@ -88,6 +91,7 @@ class Listener:
             await self._runner.cleanup()
             raise
         self._pinging = asyncio.get_running_loop().create_task(self._ping_all(), name="pings")
+        self._bound = frozenset(address[0] for address in self._runner.addresses)
         self.host, port, *more = self._runner.addresses[0]
         if more and more[1]:  # of an IPv6 address that is true on one link only
             self.host += f"%{more[1]}"
@@ -149,25 +153,16 @@ class Listener:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._spoken.add(request.protocol)
-        origin = request.headers.get("Origin")
-        if origin is not None and _netloc(origin) != request.host:
+        origin, host = request.headers.get("Origin"), request.headers.get("Host", "")  # `request.host` asks DNS for one
+        if origin is not None and _netloc(origin) != host:
             raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))
-        if not self._is_own(request.host):
-            raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {request.host[:80]!r}"))
+        if not is_own_host(host, self._asked_host, self._bound, self._machine):
+            raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {host[:80]!r}"))
         if request.method == "POST" and request.path == "/events":
             return await handler(request)
         if "upgrade" not in request.headers.get("Connection", "").lower():
             return web.Response(status=426, text=f"OpenCode Tray {__version__}: plugins connect here by WebSocket\n")
         return await handler(request)
-
-    def _is_own(self, host: str) -> bool:
-        name = ""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name in self._own_names
-        return True
 
     def _refusal(self, request: web.Request, why: str) -> str:
         log.warning("refused %s: %s", request.remote, why)
@@ -263,7 +258,7 @@ class Listener:
         if hello.auth_token:
             if not same(hello.auth_token, self._token()):
                 raise Refused(Close.UNAUTHORIZED_1, "Unauthorized")
-        elif not _is_loopback(remote):
+        elif not is_loopback(remote):
             raise Refused(Close.UNAUTHORIZED_1, "Unauthorized: without a token only this machine is accepted")
         elif sum(not link.server.verified for link in self.links.values()) >= MAX_WATCH_ONLY:
             raise Refused(Close.UNAUTHORIZED_1, f"Unauthorized: {MAX_WATCH_ONLY} watch without a token already")
@@ -355,10 +350,3 @@ def _netloc(url: str) -> str | None:
         return urlsplit(url).netloc
     except ValueError:
         return None
-
-
-def _is_loopback(remote: str) -> bool:
-    try:
-        return ipaddress.ip_address(remote.removeprefix("::ffff:")).is_loopback
-    except ValueError:
-        return False
