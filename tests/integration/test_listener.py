@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 from collections.abc import Coroutine
 from typing import Any
@@ -17,7 +18,7 @@ from tray.core.calls import CallError
 from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
-from tray.sources import listener
+from tray.sources import listener, paced_warnings
 from tray.sources.hello import decode_hello
 from tray.sources.link import Refused
 
@@ -417,6 +418,29 @@ def test_a_plugin_with_another_token_is_named_in_the_log(caplog: pytest.LogCaptu
             await until(lambda: "far away: its token is another one" in caplog.text)
 
     run(test())
+
+
+def test_a_crowd_that_is_refused_is_logged_once_a_second_with_its_number(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paced_warnings, "PACE", 0.2)
+
+    async def refused(at: Desk, session: aiohttp.ClientSession) -> None:
+        async with session.get(at.url, headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 421
+
+    async def test() -> None:
+        async with desk() as at, aiohttp.ClientSession() as session:
+            for _ in range(20):
+                await refused(at, session)
+            await until(lambda: "the newest of" in caplog.text)
+            await refused(at, session)
+
+    run(test())
+    lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(lines) < 21
+    counted = [int(found[1]) if (found := re.search(r"newest of (\d+)", line)) else 1 for line in lines]
+    assert sum(counted) == 21
 
 
 @pytest.mark.parametrize("remote", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "", "nonsense"])

@@ -24,6 +24,7 @@ from tray.sources.dashboard import Dashboard, decode_post
 from tray.sources.hello import Hello, decode_auth, decode_hello
 from tray.sources.link import Close, Link, Refused, decode_answer, lost
 from tray.sources.own_host import is_own_host
+from tray.sources.paced_warnings import PacedWarnings
 from tray.sources.seed import call_seed, read_seed_snapshot
 from tray.sources.wire import FrameError
 
@@ -54,6 +55,7 @@ class Listener:
         self._now = now
         self._sockets: set[web.WebSocketResponse] = set()
         self._strangers = 0
+        self._refusals = PacedWarnings(log)
         self._spoken: set[web.RequestHandler] = set()  # connections that a request came over
         self._silent: set[web.RequestHandler] = set()  # those that none had come over at the last sweep
         self._asked_host = ""  # what it was asked to listen on
@@ -111,6 +113,7 @@ class Listener:
             task.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
+        self._refusals.close()
 
     def sweep(self) -> None:
         """End the connections that have sent no request since the sweep before: aiohttp waits for one for ever.
@@ -165,7 +168,7 @@ class Listener:
         return await handler(request)
 
     def _refusal(self, request: web.Request, why: str) -> str:
-        log.warning("refused %s: %s", request.remote, why)
+        self._refusals.warn(f"refused {request.remote}: {why}")
         return f"refused: {why}\n"
 
     # ------------------------------------------------------------------ opencode-dashboard's plugin
@@ -242,7 +245,7 @@ class Listener:
         answer = await _text_frame(ws, "no auth")
         if answer is None:
             if ws.close_code == Close.UNAUTHORIZED:
-                log.warning("refused by %s: its token is another one", clean(hello.server_name))
+                self._refusals.warn(f"refused by {clean(hello.server_name)}: its token is another one")
             return False
         try:
             theirs = decode_auth(answer).proof
@@ -307,7 +310,7 @@ class Listener:
             link.release()
 
     async def _close(self, ws: web.WebSocketResponse, request: web.Request, refusal: Refused) -> None:
-        log.warning("refused %s: %s (close %d)", request.remote, refusal.reason, refusal.code)
+        self._refusals.warn(f"refused {request.remote}: {refusal.reason} (close {int(refusal.code)})")
         await ws.close(code=refusal.code, message=refusal.reason.encode()[:120])
 
     async def _ping_all(self) -> None:
