@@ -1417,10 +1417,11 @@ class Link {
     if (!replaced) this.#retry(`closed with ${code}`)
   }
 
+  /** Each wait is drawn from a range, the first one too: all plugins lose a tray that is started again at once. */
   #retry(why) {
     if (this.instance.stopped) return
-    const most = Math.min(BACKOFF.most, BACKOFF.first * 2 ** this.#failures++)
-    const wait = Math.max(BACKOFF.first, most * (0.5 + Math.random() / 2))
+    const most = Math.min(BACKOFF.most, BACKOFF.first * 2 ** Math.max(1, this.#failures++))
+    const wait = most * (0.5 + Math.random() / 2)
     if (this.#failures < 6) this.instance.log(`${this.#url} ${why}, again in ${Math.round(wait)} ms`)
     this.#timer = later(() => this.connect(), wait)
   }

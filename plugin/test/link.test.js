@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
+import { OpenCodeTray } from "../opencode-tray.js"
 import { frames, Network, pass, token, Tray, until, withPlugin } from "./fakes.js"
 
 test("the proofs in frames.json are what PROTOCOL.md says", () => {
@@ -74,6 +75,24 @@ test("with nobody listening it tries again by itself, ever more rarely, at most 
     assert.ok(gaps.every((gap) => gap >= 1_000 && gap <= 31_000), `${gaps}`)
     assert.ok(gaps.slice(6).every((gap) => gap >= 15_000), `${gaps}`)
   }))
+
+test("plugins that lose their tray at the same moment come back spread over a second", async () => {
+  const network = new Network()
+  const others = []
+  await withPlugin({ tray: new Tray(), network, env: given }, async ({ tray, client }) => {
+    for (let n = 0; n < 29; n++) others.push(await OpenCodeTray({ client, directory: `/work/${n}` }))
+    await until(() => tray.snapshots.length === 30)
+    network.attempts.length = 0
+    const lost = Date.now()
+    for (const socket of [...tray.sockets]) socket.closed(1001)
+    await until(() => network.attempts.length === 30)
+    const waits = network.attempts.map(({ at }) => at - lost)
+    assert.ok(waits.every((wait) => wait >= 1_000 && wait <= 2_100), `${waits}`)
+    const inOneTenth = Math.max(...waits.map((wait) => waits.filter((other) => other >= wait && other < wait + 100).length))
+    assert.ok(inOneTenth < 20, `${waits}`)
+    for (const hooks of others) await hooks.dispose()
+  })
+})
 
 test("after a lost link it comes back as the same instance, with a new nonce and a new snapshot", () =>
   withPlugin({}, async ({ tray }) => {
