@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tray.core.text import age, amount, clean, last_line, shorten, shorten_path, width
+from tray.core.text import age, amount, clean, counted, last_line, shorten, shorten_path, width
 from tray.opencode.json import without_halves
 
 
@@ -74,6 +74,13 @@ def test_ages_change_at_most_each_minute(passed: int, words: str) -> None:
 )
 def test_amounts_are_short(number: int, words: str) -> None:
     assert amount(number) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 servers answer"), (1, "1 server answers"), (2, "2 servers answer")]
+)
+def test_one_is_counted_otherwise_than_none_and_many(number: int, told: str) -> None:
+    assert counted(number, "server answers", "servers answer") == told
 
 
 def test_the_last_line_is_the_last_with_anything_in_it() -> None:

@@ -18,6 +18,7 @@ from tray.cli.client import call_tray
 from tray.core.calls import CallError
 from tray.core.problem import Problem
 from tray.core.settings import PORT, Settings
+from tray.core.text import counted
 from tray.storage.settings_file import load_settings
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
@@ -63,7 +64,7 @@ def _tell(findings: list[Finding], mended: list[str]) -> None:
         print(f"{MARKS[finding.level]} {finding.told}" + (f"\n     {finding.fix}" if finding.fix else ""))
     fixable = sum(finding.mend is not None for finding in findings)
     if fixable:
-        print(f"\n{fixable} of these can be mended by: opencode-tray doctor --fix")
+        print(f"\n{counted(fixable, 'finding', 'findings')} can be mended by: opencode-tray doctor --fix")
 
 
 async def _test_notification() -> int:

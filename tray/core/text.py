@@ -147,6 +147,11 @@ def age(milliseconds: int) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """The number and what it counts: "1 server", "2 servers", "0 servers"."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def amount(number: int) -> str:
     """A count in short: 950, 12.3k, 4.5M."""
     if number < 1000:

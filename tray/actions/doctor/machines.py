@@ -9,7 +9,7 @@ from tray.actions.doctor.scene import Scene
 from tray.actions.serve.listing import FoundServer, clean_up
 from tray.core.loopback import is_loopback
 from tray.core.settings import SERVERS
-from tray.core.text import clean
+from tray.core.text import clean, counted
 from tray.opencode.processes import listening
 
 SKEW = 60_000  # ms by which clocks may differ before ages on the screen are wrong
@@ -25,7 +25,7 @@ def servers(scene: Scene) -> Iterator[Finding]:
             yield broken("servers", f"{clean(str(known['url']))}: {known['problem']}", CORRECT)
     healthy = sum(server.state == "healthy" for server in scene.servers)
     if healthy:
-        yield fine("servers", "1 HTTP server answers" if healthy == 1 else f"{healthy} HTTP servers answer")
+        yield fine("servers", counted(healthy, "HTTP server answers", "HTTP servers answer"))
     for account in scene.settings[SERVERS]:
         if account.password_env and not scene.environment.get(account.password_env):
             told = f"{account.password_env} is not set, for {account.url}"
