@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tray.actions.doctor import desktop, installation, machines
+from tray.actions.doctor import connections, desktop, installation, machines
 from tray.actions.doctor.examine import mend
 from tray.actions.doctor.finding import Finding, Level, summary
 from tray.actions.doctor.scene import Scene
@@ -66,13 +67,19 @@ def only(check: Check, scene: Scene) -> Finding:
     return finding
 
 
-def process(directory: str, *arguments: str, pid: int = 7) -> OpenCodeProcess:
-    return OpenCodeProcess(pid, 1.0, directory, arguments, Path("/data"))
+LATER = time.time() + 60  # than anything that a test installs
+
+
+def process(
+    directory: str, *arguments: str, pid: int = 7, started: float = 1.0, environment: dict[str, str] | None = None
+) -> OpenCodeProcess:
+    return OpenCodeProcess(pid, started, directory, arguments, Path("/data"), environment=environment or {})
 
 
 ALL = (
     installation.settings, installation.token, installation.plugin, installation.opencode, installation.port,
-    desktop.tray_host, desktop.notifications, desktop.duplicates, machines.servers, machines.clocks,
+    connections.connections, desktop.tray_host, desktop.notifications, desktop.duplicates, machines.servers,
+    machines.clocks,
 )  # fmt: skip
 
 
@@ -119,16 +126,66 @@ def test_what_cannot_be_mended_is_said_and_stops_nothing(scene: Scene) -> None:
     assert "not mended" in mend([finding])[0]
 
 
-def test_an_opencode_that_was_started_before_the_plugin_is_named(scene: Scene) -> None:
+def told_of(scene: Scene, *running: OpenCodeProcess) -> str:
+    return only(connections.connections, replace(scene, processes=list(running))).told
+
+
+def test_an_opencode_is_said_to_have_no_plugin_only_where_that_is_known(scene: Scene) -> None:
+    assert "/work/a (process 7) was started before the plugin" in told_of(scene, process("/work/a"))
+    assert "without plugins" in told_of(scene, process("/work/a", "--pure", started=LATER))
+    assert "not connected to the tray at 127.0.0.1:41235" in told_of(scene, process("/work/a", started=LATER))
+    scene.paths.plugin.unlink()
+    finding = only(connections.connections, replace(scene, processes=[process("/work/a", started=LATER)]))
+    assert "has not loaded the plugin, which is not installed" in finding.told
+    assert "opencode-tray install-plugin" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("environment", "word"),
+    [
+        ({"OPENCODE_MONITOR_PORT": "41001"}, "its OPENCODE_MONITOR_PORT is 41001"),
+        ({"OPENCODE_MONITOR_HOST": "far.example"}, "its OPENCODE_MONITOR_HOST is far.example"),
+        ({"OPENCODE_MONITOR_TOKEN": "secret"}, "its OPENCODE_MONITOR_TOKEN is not the one"),
+        ({"XDG_DATA_HOME": "/elsewhere"}, "its XDG_DATA_HOME is not the one"),
+        ({"OPENCODE_PURE": "1"}, "without plugins"),
+        ({"OPENCODE_MONITOR_PORT": "41235", "OPENCODE_MONITOR_HOST": "far.example,127.0.0.1"}, "41235"),
+        ({}, "41235"),
+    ],
+)
+def test_the_likely_reason_why_a_plugin_is_not_connected_is_said(
+    scene: Scene, tmp_path: Path, environment: dict[str, str], word: str
+) -> None:
+    config = tmp_path / "config"
+    install_plugin(config / "plugin/opencode-tray.js")
+    paths = replace(scene.paths, plugin=config / "plugin/opencode-tray.js")
+    there = {"OPENCODE_CONFIG_DIR": str(config), **environment}
+    told = told_of(replace(scene, paths=paths), process("/work/a", started=LATER, environment=there))
+    assert word in told
+    assert "secret" not in told
+    assert ("its " in told) == ("its " in word)
+
+
+def test_an_opencode_with_a_configuration_of_its_own_is_told_where_its_plugin_belongs(
+    scene: Scene, tmp_path: Path
+) -> None:
+    there = {"OPENCODE_CONFIG_DIR": str(tmp_path / "own"), "XDG_CONFIG_HOME": str(tmp_path / "none")}
+    running = process("/work/a", started=LATER, environment=there)
+    finding = only(connections.connections, replace(scene, processes=[running]))
+    assert "not installed for it" in finding.told
+    assert f"OPENCODE_CONFIG_DIR={tmp_path / 'own'} opencode-tray install-plugin" in finding.fix
+
+
+def test_who_is_connected_and_who_waits_to_be_connected_to_is_not_accused(scene: Scene) -> None:
     running = replace(scene, processes=[process("/work/a"), process("/work/b", "serve", pid=8)])
-    assert "/work/a" in only(installation.plugin, running).told
-    told = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/work/a"}
-    assert found(installation.plugin, replace(running, report={"servers": [told]})) == []
+    plugin = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/work/a"}
+    told = replace(running, report={"servers": [plugin]})
+    assert found(connections.connections, told) == []
+    assert [finding.told for finding in connections.connections(told)] == ["1 OpenCode reports by plugin"]
 
 
 def test_another_version_of_the_plugin_elsewhere_is_named(scene: Scene) -> None:
     told = {**HTTP, "source": "plugin", "host": "far", "pid": 7, "plugin": "0.0.1", "directory": "/srv"}
-    assert "far runs plugin 0.0.1" in only(installation.plugin, replace(scene, report={"servers": [told]})).told
+    assert "far runs plugin 0.0.1" in only(connections.connections, replace(scene, report={"servers": [told]})).told
 
 
 @pytest.mark.parametrize(("version", "word"), [("1.14.41", "takes no answers"), ("1.0.185", "no message")])

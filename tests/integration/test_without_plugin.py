@@ -122,7 +122,7 @@ def test_a_session_in_the_terminal_ui_is_seen_from_outside_and_says_how_to_answe
     (server,) = desk.servers()
     assert (server["source"], server["verified"]) == ("local", True)
     refused = desk.reply(permission["id"], "once")
-    assert (refused.returncode, "opencode-tray install-plugin" in refused.stderr) == (1, True)
+    assert (refused.returncode, "opencode-tray doctor" in refused.stderr) == (1, True)
     desk.opencode.tmux("send-keys", "-t", "tui", "Enter")  # Allow once, in OpenCode itself
     (question,) = desk.status("waiting_for_answer")["requests"]
     assert [option["label"] for option in question["questions"][0]["options"]] == ["Red", "Blue"]

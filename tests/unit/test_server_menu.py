@@ -29,7 +29,7 @@ def test_a_terminal_ui_without_a_server_is_shown_and_left_alone() -> None:
     told = replace(SERVER, source=Source.LOCAL, pid=7)
     assert choices(told) == set()
     assert "no HTTP server" in labels(told)
-    assert "opencode-tray install-plugin" in " ".join(label.removeprefix("↪ ") for label in labels(told))
+    assert "opencode-tray doctor" in " ".join(label.removeprefix("↪ ") for label in labels(told))
 
 
 def test_only_what_was_started_here_can_be_stopped_here() -> None:

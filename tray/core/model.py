@@ -135,7 +135,7 @@ class Server(msgspec.Struct, frozen=True):
         if self.problem:
             return self.problem
         if self.source is Source.LOCAL:
-            return "it is only seen from outside; run opencode-tray install-plugin, then start it again"
+            return "it is only seen from outside, as its plugin is not connected; opencode-tray doctor says why"
         if self.source is Source.DASHBOARD:
             return "opencode-dashboard's plugin only reports; run opencode-tray install-plugin over there"
         if not self.verified and self.source is Source.HTTP:

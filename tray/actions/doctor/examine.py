@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from tray.actions.doctor import desktop, installation, machines
+from tray.actions.doctor import connections, desktop, installation, machines
 from tray.actions.doctor.finding import Finding
 from tray.actions.doctor.scene import Scene, gather
 from tray.core.problem import Problem
@@ -16,6 +16,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     installation.settings,
     installation.token,
     installation.plugin,
+    connections.connections,
     installation.at_login,
     installation.opencode,
     installation.port,

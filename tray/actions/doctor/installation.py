@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import stat
 import sys
@@ -79,7 +78,7 @@ def _token_maker(path: Path) -> Callable[[], str]:
 
 
 def plugin(scene: Scene) -> Iterator[Finding]:
-    """Our plugin: there, current, and loaded by whoever runs."""
+    """Our plugin: there and current."""
     path = scene.paths.plugin
     try:
         installed = installed_version(path)
@@ -93,26 +92,6 @@ def plugin(scene: Scene) -> Iterator[Finding]:
         yield broken("plugin", "the installed plugin is another version", INSTALL, lambda: install_plugin(path))
     else:
         yield fine("plugin", f"the plugin is installed and current ({path})")
-    if scene.report is None:
-        return
-    plugins = [server for server in scene.told if server["source"] == "plugin" and server["connected"]]
-    here = {server["pid"] for server in plugins if server["host"] == scene.host}
-    for process in scene.processes:
-        if process.pid not in here and not process.is_server:
-            told = f"OpenCode in {clean(process.directory)} (process {process.pid}) has not loaded the plugin"
-            yield note("plugin loaded", told, "end it and start it again; until then it is only seen from outside")
-    version = _version_of(plugin_source().read_text(encoding="utf-8"))
-    for server in plugins:
-        if server["plugin"] and server["plugin"] != version:
-            told = f"OpenCode in {clean(server['directory'])} on {clean(server['host'])} runs plugin {server['plugin']}"
-            yield note("plugin loaded", f"{told}; this is {version}", "install the plugin there, and start it again")
-    if plugins:
-        yield fine("plugin loaded", f"{len(plugins)} OpenCode{'s' if len(plugins) > 1 else ''} report by plugin")
-
-
-def _version_of(source: str) -> str:
-    found = re.search(r'VERSION = "([^"]+)"', source)
-    return found[1] if found else ""
 
 
 def at_login(scene: Scene) -> Iterator[Finding]:  # noqa: ARG001
