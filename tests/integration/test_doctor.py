@@ -109,6 +109,25 @@ def test_files_that_others_can_read_are_found_and_closed(scene: Scene) -> None:
     assert found(installation.token, scene) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ("[listener]\nport = 41001\n", False),
+        ('[[servers]]\nurl = "http://a:1"\npassword_env = "PASSWORD"\n', False),
+        ('[[servers]]\nurl = "http://a:1"\npassword = "x"\n', True),
+        ('servers = [{url = "http://a:1", "password"="x"}]\n', True),
+        ('# password = "an old one"\n', True),
+    ],
+)
+def test_settings_that_others_can_read_are_a_fault_only_with_a_secret_in_them(
+    scene: Scene, text: str, is_secret: bool
+) -> None:
+    scene.paths.settings.write_text(text, encoding="utf-8")
+    scene.paths.settings.chmod(0o644)
+    assert bool(found(installation.token, scene)) == is_secret
+
+
 def test_a_plugin_that_is_missing_or_another_version_is_mended(scene: Scene) -> None:
     for text in ("", "// OpenCode Tray's plugin"):
         scene.paths.plugin.unlink()

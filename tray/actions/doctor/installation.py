@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import sys
@@ -18,9 +19,11 @@ from tray.core.text import clean
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, make_token, read_token
 from tray.system.autostart import autostart
+from tray.system.paths import Paths
 from tray.system.resources import plugin_source
 
 INSTALL = "run: opencode-tray install-plugin"
+PASSWORD = re.compile(r"\bpassword[\"']?\s*=")  # in the settings, also in a comment; `password_env` holds none
 
 
 def settings(scene: Scene) -> Iterator[Finding]:
@@ -54,11 +57,21 @@ def token(scene: Scene) -> Iterator[Finding]:
         yield fine("token", f"the token is yours alone ({path})")
     if sys.platform == "win32":
         return
-    for private in (scene.paths.settings, scene.paths.cache, scene.paths.audit, *scene.paths.servers.glob("*.json")):
+    for private in _private_files(scene.paths):
         if private.exists() and private.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield broken(
                 "private files", f"{private} can be read by others", f"run: chmod 600 {private}", _closer(private)
             )
+
+
+def _private_files(paths: Paths) -> Iterator[Path]:
+    """The files that hold, or tell of, what is the owner's alone."""
+    yield from (paths.cache, paths.audit, *paths.servers.glob("*.json"))
+    try:
+        if PASSWORD.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
+            yield paths.settings
+    except OSError:
+        return  # there is none, or the check of the settings tells of it
 
 
 def _closer(path: Path) -> Callable[[], str]:
