@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -9,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from msgspec.structs import replace
 
 from tray.actions.doctor import connections, desktop, installation, machines
-from tray.actions.doctor.examine import mend
-from tray.actions.doctor.finding import Finding, Level, summary
+from tray.actions.doctor.examine import check_all, examine, mend
+from tray.actions.doctor.finding import Finding, Level, fine, summary
 from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import install_plugin
 from tray.actions.serve.listing import FoundServer
@@ -292,6 +294,32 @@ def test_a_server_that_cannot_be_followed_says_why(scene: Scene) -> None:
 def test_clocks_that_differ_are_said(scene: Scene, skew: int, word: str) -> None:
     report = {"servers": [{**HTTP, "clock_skew": skew}]}
     assert word in only(machines.clocks, replace(scene, report=report)).told
+
+
+def test_a_check_that_fails_is_a_finding_and_stops_no_other(scene: Scene) -> None:
+    def broken_check(_: Scene) -> Iterator[Finding]:
+        yield fine("first", "one thing was fine")
+        raise IndexError("list index\nout of range")
+
+    findings = check_all(scene, [broken_check, installation.token])
+    assert [finding.check for finding in findings] == ["first", "broken check", "token"]
+    assert findings[1].told == "“broken check” could not be checked: IndexError: list index out of range"
+    assert (findings[1].level, bool(findings[1].fix)) == (Level.NOTE, True)
+
+
+def test_what_cannot_be_looked_at_is_a_finding_and_hides_nothing_else(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise IndexError("no /proc here")
+
+    monkeypatch.setattr(psutil, "process_iter", none)
+    monkeypatch.setattr(psutil, "net_connections", none)
+    findings = asyncio.run(examine(scene.paths, scene.environment, None))
+    told = [finding.told for finding in findings]
+    assert "which OpenCodes run could not be checked: IndexError: no /proc here" in told
+    assert "who has the port could not be checked: IndexError: no /proc here" in told
+    assert {"settings", "token", "plugin", "port", "tray host"} <= {finding.check for finding in findings}
 
 
 def test_every_finding_is_a_plain_value_for_scripts(scene: Scene) -> None:

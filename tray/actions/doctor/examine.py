@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tray.actions.doctor import connections, desktop, installation, machines
-from tray.actions.doctor.finding import Finding
+from tray.actions.doctor.finding import Finding, unchecked
 from tray.actions.doctor.scene import Scene, gather
 from tray.core.problem import Problem
 from tray.system.paths import Paths
 
-CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
+Check = Callable[[Scene], Iterator[Finding]]
+
+CHECKS: tuple[Check, ...] = (
     installation.settings,
     installation.token,
     installation.plugin,
@@ -37,11 +39,20 @@ async def examine(
     `report` is what the running tray says of itself; None: none runs.
     """
     scene = await gather(paths, environment, port, report)
-    return await asyncio.to_thread(_findings, scene)
+    return await asyncio.to_thread(check_all, scene, CHECKS)
 
 
-def _findings(scene: Scene) -> list[Finding]:
-    return [finding for check in CHECKS for finding in check(scene)]
+def check_all(scene: Scene, checks: Iterable[Check]) -> list[Finding]:
+    """What all of them find; what one of them raises is a finding as well, and stops no other."""
+    return [*scene.unchecked, *(finding for check in checks for finding in _alone(check, scene))]
+
+
+def _alone(check: Check, scene: Scene) -> Iterator[Finding]:
+    try:
+        yield from check(scene)
+    except Exception as error:  # noqa: BLE001  # of libraries, on systems that we do not know; it is logged
+        name = check.__name__.replace("_", " ")
+        yield unchecked(name, f"“{name}”", error)
 
 
 def mend(findings: Iterable[Finding]) -> list[str]:

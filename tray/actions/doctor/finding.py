@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
 import msgspec
+
+from tray.core.text import clean
+
+log = logging.getLogger(__name__)
 
 
 class Level(Enum):
@@ -50,6 +55,13 @@ def note(check: str, told: str, fix: str, mend: Callable[[], str] | None = None)
 def broken(check: str, told: str, fix: str, mend: Callable[[], str] | None = None) -> Finding:
     """Something does not work, or is not safe."""
     return Finding(check, told, fix, Level.BROKEN, mend)
+
+
+def unchecked(check: str, what: str, error: Exception) -> Finding:
+    """It could not be found out: something raised what nobody expected."""
+    log.info("%s could not be checked", what, exc_info=error)
+    told = f"{what} could not be checked: {clean(f'{type(error).__name__}: {error}')}"
+    return note(check, told, "please report this line: it is a fault of OpenCode Tray")
 
 
 def summary(findings: Iterable[Finding]) -> str:

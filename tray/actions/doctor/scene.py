@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tray.actions.doctor.finding import Finding, unchecked
 from tray.actions.program import opencode_program
 from tray.actions.serve.listing import FoundServer, find_servers
 from tray.core.problem import Problem
@@ -46,6 +47,7 @@ class Scene(msgspec.Struct, frozen=True, dict=True):  # dict: for the cached pro
     servers: list[FoundServer]
     program: str
     version: str  # of the OpenCode that is on the PATH, or ""
+    unchecked: tuple[Finding, ...] = ()  # what could not be looked at, and counts as not there
 
     @cached_property
     def told(self) -> list[Mapping[str, Any]]:
@@ -71,25 +73,41 @@ async def gather(
     except Problem:
         address = Address(reached_at(settings[HOST]), settings[PORT])
     program = opencode_program(settings)
-    accounts, no_servers = settings[SERVERS], list[FoundServer]()
+    accounts, look = settings[SERVERS], _Look()
     held, daemon, host, processes, servers, version = await asyncio.gather(
-        _or(None, lambda: asyncio.to_thread(holder, address.port)),
-        _or(None, notification_daemon.find),
-        _or(TrayHost(), tray_host.find),
-        asyncio.to_thread(running),
-        _or(no_servers, lambda: find_servers(paths, accounts, environment, ANSWER)),
-        _or("", lambda: _version(program)),
+        look.at("port", "who has the port", None, lambda: asyncio.to_thread(holder, address.port)),
+        look.at("notifications", "the notification service", None, notification_daemon.find),
+        look.at("tray host", "what shows the icon", TrayHost(), tray_host.find),
+        look.at("opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running)),
+        look.at(
+            "servers",
+            "which HTTP servers run",
+            list[FoundServer](),
+            lambda: find_servers(paths, accounts, environment, ANSWER),
+        ),
+        look.at("opencode", "OpenCode's version", "", lambda: _version(program)),
     )
     return Scene(
-        paths, environment, settings, problem, report, address, held, daemon, host, processes, servers, program, version
-    )
+        paths, environment, settings, problem, report, address, held, daemon, host, processes, servers,
+        program, version, tuple(look.failures),
+    )  # fmt: skip
 
 
-async def _or(otherwise: T, look: Callable[[], Awaitable[T]]) -> T:
-    try:
-        return await asyncio.wait_for(look(), TIMEOUT)
-    except asyncio.TimeoutError:
-        return otherwise
+class _Look:
+    """Looks at one thing after the other; keeps what could not be looked at."""
+
+    def __init__(self) -> None:
+        self.failures: list[Finding] = []
+
+    async def at(self, check: str, what: str, otherwise: T, look: Callable[[], Awaitable[T]]) -> T:
+        """What `look` gives; `otherwise` if it takes too long or fails."""
+        try:
+            return await asyncio.wait_for(look(), TIMEOUT)
+        except asyncio.TimeoutError:
+            return otherwise
+        except Exception as error:  # noqa: BLE001  # of libraries, on systems that we do not know; it is logged
+            self.failures.append(unchecked(check, what, error))
+            return otherwise
 
 
 async def _version(program: str) -> str:
