@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,33 @@ def test_a_change_is_told_once_and_again_only_after_watching_anew(tmp_path: Path
         assert len(told) == 3
 
     run(story())
+
+
+def test_to_rest_in_the_middle_of_changes_says_nothing_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            (tmp_path / "a-wal").write_bytes(b"y")
+
+    async def story() -> None:
+        told: list[int] = []
+        watch = FolderWatch(CHANGES, lambda: told.append(1))
+        writing = asyncio.create_task(asyncio.to_thread(write))
+        try:
+            for round_ in range(1, 60):
+                watch.follow([tmp_path])
+                await until(lambda expected=round_: len(told) >= expected)
+                watch.rest()
+        finally:
+            watch.stop()
+            ended.set()
+            await writing
+
+    run(story())
+    assert caplog.text == ""
 
 
 def test_a_folder_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:

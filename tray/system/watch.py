@@ -50,6 +50,7 @@ class FolderWatch(FileSystemEventHandler):
         """Watch these from now on, and no others; in place of one that is not there the nearest one above it."""
         if self._observer is None:
             self._loop = asyncio.get_running_loop()
+            logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
             self._observer = Observer()
             self._observer.start()
         self._told = False
@@ -86,6 +87,11 @@ class FolderWatch(FileSystemEventHandler):
                 self._loop.call_soon_threadsafe(self._changed)
             except RuntimeError:
                 return  # the loop is closed
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether it is more than that a watch was ended as a change came: watchdog logs that as an error, to no harm."""
+    return "when the thread is inactive" not in record.getMessage()
 
 
 def _is_folder(path: Path) -> bool:
