@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -380,6 +381,22 @@ def test_two_directories_of_one_process_are_two_servers(desk: Desk) -> None:
     assert len({server["directory"] for server in servers.values()}) == 2
     assert len({server["pid"] for server in servers.values()}) == 1
     assert servers[told["server"]]["directory"] == str(second)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows allows no such name")
+def test_a_folder_of_any_name_is_told_as_it_is_and_nothing_of_it_is_run(desk: Desk) -> None:
+    folder = desk.opencode.home / "Größe & $(touch x) 'q' 日本"
+    folder.mkdir(exist_ok=True)
+    session = desk.opencode.session(folder)
+    desk.told(session, lambda told: told["directory"] == str(folder))
+    desk.opencode.call("PATCH", f"/session/{session}", {"title": "evil\u202egnp.exe\tand a tab"}, folder)
+    desk.told(session, lambda told: told["title"].startswith("evil"))
+    code, said = desk.run("status")
+    assert (code, str(folder) in said, "evilgnp.exe and a tab" in said) == (0, True, True)
+    desk.opencode.prompt(session, {"calls": [BASH]}, folder)
+    assert desk.run("reply", desk.asks(session)["id"], "once") == (0, "Allowed once: bash")
+    desk.status(session, "completed")
+    assert [*desk.opencode.home.rglob("x"), *desk.tray.path.rglob("x")] == []
 
 
 @pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])

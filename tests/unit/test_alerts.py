@@ -32,6 +32,7 @@ from tray.core.events import (
     RequestClosed,
     ServerConnected,
     ServerLost,
+    SessionDeleted,
     SessionFacts,
     SessionFailed,
     SessionReported,
@@ -263,6 +264,24 @@ def test_a_subagents_ask_is_its_roots_news_and_its_end_is_nobodys() -> None:
     desk.at(30_000, RequestAsked(S, Request("p", "child", RequestKind.PERMISSION, "bash", "ls")))
     desk.at(40_000)
     assert [(a.session.session, a.reason) for a in desk.shown] == [("a", Reason.PERMISSION)]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_subagent_that_is_deleted_before_it_was_idle_ends_nobodys_turn(late: bool) -> None:
+    desk = Desk()
+    desk.at(1, ActivityReported(S, "a", Activity.BUSY), SessionReported(S, SessionFacts("child", parent="a")))
+    desk.at(1, ActivityReported(S, "child", Activity.BUSY))
+    desk.at(30_000, MessageReported(S, "child", Message("msg_1", finish="stop")), SessionDeleted(S, "child"))
+    if late:
+        desk.at(30_010, ActivityReported(S, "child", Activity.IDLE))
+    desk.at(60_000)
+    assert desk.shown == []
+    row = desk.board.row("a")
+    assert row is not None
+    assert row.status is Status.BUSY
+    desk.at(70_000, MessageReported(S, "a", Message("msg_2", finish="stop")), ActivityReported(S, "a", Activity.IDLE))
+    desk.at(80_000)
+    assert [(alert.session.session, alert.reason) for alert in desk.shown] == [("a", Reason.FINISHED)]
 
 
 def test_a_muted_session_is_silent_and_speaks_up_if_it_still_waits_afterwards() -> None:

@@ -324,6 +324,18 @@ def test_a_turn_that_ended_while_the_link_was_down_is_news() -> None:
     assert status_of(board, "a") is Status.COMPLETED
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_question_that_a_killed_opencode_left_open_waits_no_more_when_it_is_started_again(known: bool) -> None:
+    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, question("q", "a")))
+    again = replace(SERVER, id="again", pid=SERVER.pid + 1)
+    sessions = (SessionFacts("a"),) if known else ()
+    taken = SnapshotTaken("again", sessions=sessions, activities={}, permissions=(), questions=())
+    for event in (ServerLost(S), ServerConnected(again), taken):
+        board.update(fleet.apply(event, 2000))
+    assert not status_of(board, "a").needs_person
+    assert (attention(board).waiting, next_in_line(board)) == (0, None)
+
+
 @pytest.mark.parametrize(("goodbye", "stays"), [(True, GONE_AFTER_GOODBYE), (False, GONE_AFTER_LOSS)])
 def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays: int) -> None:
     fleet, board = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))

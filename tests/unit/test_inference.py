@@ -59,8 +59,11 @@ def test_an_answer_without_an_end_is_being_written() -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "assistant"])
-def test_what_a_process_before_this_one_left_unfinished_is_no_work(role: str) -> None:
-    left = inferred(message(role, STARTED - 1), parts=(tool("bash", start=STARTED - 1),), now=STARTED + 5)
+@pytest.mark.parametrize("name", ["bash", "question"])
+def test_what_a_process_before_this_one_left_unfinished_is_no_work(role: str, name: str) -> None:
+    given = QUESTION if name == "question" else {"command": "ls"}
+    part = tool(name, start=STARTED - 1, **given)
+    left = inferred(message(role, STARTED - 1), parts=(part,), now=STARTED + 5)
     assert (left.activity, left.permission, left.question) == (Activity.IDLE, None, None)
 
 
