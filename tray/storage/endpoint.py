@@ -91,8 +91,10 @@ def reached_at(host: str) -> str:
 
 
 def _has_ended(pid: int) -> bool:
-    if sys.platform == "win32":
-        return False  # `os.kill` would end it; that nobody answers tells as much
+    if sys.platform == "win32":  # where `os.kill` would end it
+        import psutil  # noqa: PLC0415  # not needed elsewhere
+
+        return not psutil.pid_exists(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
