@@ -176,10 +176,9 @@ def test_the_likely_reason_why_a_plugin_is_not_connected_is_said(
     scene: Scene, tmp_path: Path, environment: dict[str, str], word: str
 ) -> None:
     config = tmp_path / "config"
-    install_plugin(config / "plugin/opencode-tray.js")
-    paths = replace(scene.paths, plugin=config / "plugin/opencode-tray.js")
+    install_plugin(config / "plugin" / scene.paths.plugin.name)
     there = {"OPENCODE_CONFIG_DIR": str(config), **environment}
-    told = told_of(replace(scene, paths=paths), process("/work/a", started=LATER, environment=there))
+    told = told_of(scene, process("/work/a", started=LATER, environment=there))
     assert word in told
     assert "secret" not in told
     assert ("its " in told) == ("its " in word)
