@@ -200,6 +200,27 @@ def test_two_versions_of_opencode_on_one_data_folder_are_both_seen(made: Databas
     run(story())
 
 
+@pytest.mark.parametrize("first", ["/asks", "/thinks"])
+def test_a_permission_is_seen_in_time_whoever_else_is_read_again_later(tmp_path: Path, first: str) -> None:
+    """One shows its permission by the passing of time alone; another's model may think for a minute yet."""
+
+    async def story() -> None:
+        database = Database(tmp_path / "opencode.db")
+        for name, directory in (("ses_1", "/asks"), ("ses_2", "/thinks")):
+            database.session(name, now(), directory=directory)
+        called = now()
+        *_, last = database.messages("ses_1", [user(called - 20), assistant(called - 10)])
+        part = {**RUNNING, "state": {**RUNNING["state"], "time": {"start": called}}}  # type: ignore[dict-item]
+        database.parts("ses_1", last, [part])
+        database.messages("ses_2", [user(called)])
+        processes = [process(tmp_path, 1, "/asks"), process(tmp_path, 2, "/thinks")]
+        async with watching(*sorted(processes, key=lambda one: one.directory != first)) as watch:
+            await watch.shows("busy", "ses_2")
+            await watch.shows("waiting_for_permission")
+
+    run(story())
+
+
 def test_a_database_of_its_own_is_read_besides_the_usual_one(made: Database) -> None:
     async def story() -> None:
         data = made.path.parent

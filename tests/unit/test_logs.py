@@ -45,8 +45,8 @@ def logs(folder: Path, name: str, text: str) -> Logs:
 
 def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED)
-    runs = read.runs_of([at("19:05:24"), at("19:06:24")])
-    one, two = runs[at("19:05:24")], runs[at("19:06:24")]
+    runs = read.runs_of({7: at("19:05:24"), 8: at("19:06:24")})
+    one, two = runs[7], runs[8]
     assert (one.sessions, two.sessions) == ({A}, {B})
     assert [(ask.at, ask.kind) for ask in one.asks] == [(round(at("19:05:28.793000") * 1000), "bash")]
     assert two.asks == []  # a question is in the database
@@ -56,7 +56,7 @@ def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path
 
 def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path: Path) -> None:
     read = logs(tmp_path, "2026-11-21T190523.log", OWN_1_1)
-    run = read.runs_of([at("19:05:22.6")]).get(at("19:05:22.6"))
+    run = read.runs_of({7: at("19:05:22.6")}).get(7)
     assert run is not None
     assert run.tells_answers
     assert (run.sessions, [ask.kind for ask in run.asks]) == ({A}, ["bash"])
@@ -74,12 +74,12 @@ def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path
 def test_1_14_names_the_permission_that_is_asked_for(tmp_path: Path) -> None:
     text = OWN_1_14.rpartition("INFO")[0]
     read = logs(tmp_path, "2026-11-21T190755.log", text)
-    run = read.runs_of([at("19:07:54.8")]).get(at("19:07:54.8"))
+    run = read.runs_of({7: at("19:07:54.8")}).get(7)
     assert run is not None
     assert [ask.kind for ask in run.asks] == ["edit"]
     read.close()
     again = logs(tmp_path, "2026-11-21T190755.log", OWN_1_14)
-    found = again.runs_of([at("19:07:54.8")]).get(at("19:07:54.8"))
+    found = again.runs_of({7: at("19:07:54.8")}).get(7)
     assert found is not None
     assert found.asks == []
     again.close()
@@ -98,14 +98,14 @@ def test_nothing_that_is_no_log_does_harm(tmp_path: Path) -> None:
     read = logs(
         tmp_path, "opencode.log", "\x00\xff" * 1000 + "\n" + "timestamp=x level=y run=z message=asking id=per_1\n"
     )
-    assert read.runs_of([0.0]) == {}
+    assert read.runs_of({7: 0.0}) == {}
     read.close()
 
 
 def test_two_that_started_one_after_the_other_have_a_run_each(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED.replace("19:06:2", "19:05:2"))
-    runs = read.runs_of([at("19:05:22.5"), at("19:05:24")])
-    assert runs[at("19:05:22.5")].sessions == {A}
+    runs = read.runs_of({8: at("19:05:24"), 7: at("19:05:22.5")})
+    assert runs[7].sessions == {A}
     assert len({id(run) for run in runs.values()}) == 2
     read.close()
 
@@ -121,4 +121,11 @@ def test_logs_that_are_gone_are_let_go(tmp_path: Path) -> None:
         file.unlink()
     read.read(0)
     assert len(read.runs) == 1
+    read.close()
+
+
+def test_two_processes_of_one_start_have_a_run_each(tmp_path: Path) -> None:
+    read = logs(tmp_path, "opencode.log", SHARED.replace("19:06:24.564", "19:05:24.564"))
+    runs = read.runs_of({7: at("19:05:24"), 8: at("19:05:24")})
+    assert [runs[7].sessions, runs[8].sessions] == [{A}, {B}]
     read.close()

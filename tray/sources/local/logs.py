@@ -7,7 +7,7 @@ names its run. A permission that was answered is logged up to 1.14 alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -86,15 +86,15 @@ class Logs:
         while len(self.runs) > KEPT_RUNS:
             del self.runs[next(iter(self.runs))]
 
-    def runs_of(self, starts: Iterable[float]) -> dict[float, Run]:
-        """By process, told by its start (s), its run: the first after it that is nobody's, within some seconds."""
+    def runs_of(self, starts: Mapping[int, float]) -> dict[int, Run]:
+        """By process, its run: the first after its start (s) that is nobody's, within some seconds."""
         left = sorted((run for run in self.runs.values() if run.begun), key=lambda run: run.begun)
         found = {}
-        for started in sorted(starts):
+        for process, started in sorted(starts.items(), key=lambda item: item[1]):
             run = next((run for run in left if -1_500 <= run.begun - started * 1000 <= 10_000), None)
             if run is not None:
                 left.remove(run)
-                found[started] = run
+                found[process] = run
         return found
 
     def _read_on(self, file: Path) -> None:

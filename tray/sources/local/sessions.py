@@ -40,7 +40,9 @@ class LocalSessions:
         self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
         self._told: dict[str, SnapshotTaken] = {}
         self._logs: dict[Path, Logs] = {}
-        self._stored: dict[Path, list[Stored]] = {}  # by database, what was read of it last
+        self._stored: dict[
+            tuple[Path, Path], list[Stored]
+        ] = {}  # by data folder and database, what was read of it last
         self._unreadable: set[Path] = set()
         self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
         self._changed = asyncio.Event()
@@ -91,20 +93,20 @@ class LocalSessions:
         processes = dict(self._processes)
         self._read_at = self._stamps()
         found, cost = await asyncio.to_thread(self._read_all, list(processes.values()))
-        again = 0
+        times: list[int] = []
         for name, process in processes.items():
             told = found.get(process.pid)
             if told is None or self._processes.get(name) != process:
                 continue  # it could not be read, or is followed no more
             snapshot = _snapshot(name, told)
-            again = min((one.again for one in told if one.again), default=again)
+            times += [one.again for one in told if one.again]
             if self._told.get(name) != snapshot:
                 self._told[name] = snapshot
                 self._report(snapshot)
         if self._timer is not None:
             self._timer.cancel()
-        if again:
-            wait = max(0.1, (again - self._now()) / 1000)
+        if times:
+            wait = max(0.1, (min(times) - self._now()) / 1000)
             self._timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
         return cost
 
@@ -127,32 +129,29 @@ class LocalSessions:
     def _read_folder(self, data: Path, processes: list[OpenCodeProcess]) -> dict[int, list[Inferred]]:
         logs = self._logs.setdefault(data, Logs(data / "log"))
         logs.read(min(process.started for process in processes))
-        by_start = logs.runs_of(process.started for process in processes)
-        runs = {process.pid: by_start.get(process.started) for process in processes}
+        runs = logs.runs_of({process.pid: process.started for process in processes})
         stored = self._read_stored(data, processes, runs)
         owners = _owners(stored, processes, runs)
         return {
             process.pid: [
-                self._infer(one, process, runs[process.pid]) for one in stored if owners.get(one.info.id) is process
+                self._infer(one, process, runs.get(process.pid)) for one in stored if owners.get(one.info.id) is process
             ]
             for process in processes
         }
 
-    def _read_stored(
-        self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]
-    ) -> list[Stored]:
+    def _read_stored(self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run]) -> list[Stored]:
         """The sessions that these processes may work on."""
         directories = {process.directory for process in processes}
         since = int(min(process.started for process in processes) * 1000)
-        also = {name for run in runs.values() if run is not None for name in run.sessions}
+        also = {name for run in runs.values() for name in run.sessions}
         also |= {name for process in processes if (name := process.option("--session", "-s"))}
         found: dict[str, Stored] = {}
         for file in _databases(processes):
             try:
-                self._stored[file] = database.read_sessions(file, directories, since, also)
+                self._stored[data, file] = database.read_sessions(file, directories, since, also)
             except sqlite3.Error as error:
                 log.debug("%s cannot be read: %s", file, error)
-            _merge(found, self._stored.get(file, ()))  # what cannot be read now is not gone
+            _merge(found, self._stored.get((data, file), ()))  # what cannot be read now is not gone
         if (data / "storage" / "session").is_dir():
             _merge(found, files.read_sessions(data / "storage", directories, since, also))
         return list(found.values())
@@ -235,13 +234,15 @@ def _touched(stored: Stored) -> float:
 
 
 def _owners(
-    stored: Iterable[Stored], processes: list[OpenCodeProcess], runs: Mapping[int, Run | None]
+    stored: Iterable[Stored], processes: list[OpenCodeProcess], runs: Mapping[int, Run]
 ) -> dict[str, OpenCodeProcess]:
     """Which process works on which session: by its log, else by its arguments, else by where and when."""
     known = {one.info.id: one for one in stored}
     owners: dict[str, OpenCodeProcess] = {}
     for name, one in known.items():
-        by_log = [process for process in processes if (run := runs[process.pid]) is not None and name in run.sessions]
+        by_log = [
+            process for process in processes if (run := runs.get(process.pid)) is not None and name in run.sessions
+        ]
         by_argument = [process for process in processes if process.option("--session", "-s") == name]
         alike = [p for p in processes if p.directory == one.info.directory and p.started <= _touched(one) / 1000]
         for candidates in (by_log, by_argument, alike if one.info.parentID is None else []):
