@@ -255,6 +255,25 @@ def test_a_database_that_cannot_be_read_for_a_while_takes_no_session_with_it(
         run(story())
 
 
+def test_a_database_that_was_locked_at_the_first_reading_is_read_again(
+    made: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        made.close()
+        with closing(made.connect()) as alone:
+            alone.execute("SELECT count(*) FROM session").fetchone()  # makes the index, so that it can let go later
+            alone.execute("PRAGMA locking_mode = EXCLUSIVE")
+            alone.execute("UPDATE session SET time_updated = time_updated + 1")
+            async with watching(process(made.path.parent)) as watch:
+                await until(lambda: "cannot be read: database is locked" in caplog.text, 10)
+                alone.execute("PRAGMA locking_mode = NORMAL")
+                alone.execute("SELECT count(*) FROM session").fetchone()  # lets go, and writes nothing
+                await watch.shows("busy")
+
+    with caplog.at_level("DEBUG"):
+        run(story())
+
+
 UNPRIVILEGED = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
 
 

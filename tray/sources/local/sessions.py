@@ -25,6 +25,7 @@ from tray.system.watch import CHANGES, FolderWatch
 log = logging.getLogger(__name__)
 
 PACE, LONGEST_PACE = 1.0, 3.0  # s between two readings, at least and at most
+RETRY, LONGEST_RETRY = 2.0, 120.0  # s after which a database that was locked is read again, doubled each time
 SHARE = 0.0015  # of a core that reading may take, the watching beside it half as much: the dearer, the less often
 
 
@@ -44,6 +45,8 @@ class LocalSessions:
             tuple[Path, Path], list[Stored]
         ] = {}  # by data folder and database, what was read of it last
         self._unreadable: set[Path] = set()
+        self._retry = RETRY
+        self._was_locked = False  # in the reading under way
         self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
         self._changed = asyncio.Event()
         self._watch = FolderWatch(CHANGES, self._changed.set)
@@ -92,8 +95,10 @@ class LocalSessions:
         """Read, and report what differs; the seconds of a core that reading took."""
         processes = dict(self._processes)
         self._read_at = self._stamps()
+        self._was_locked = False
         found, cost = await asyncio.to_thread(self._read_all, list(processes.values()))
-        times: list[int] = []
+        times = [self._now() + int(self._retry * 1000)] if self._was_locked else []
+        self._retry = min(2 * self._retry, LONGEST_RETRY) if self._was_locked else RETRY
         for name, process in processes.items():
             told = found.get(process.pid)
             if told is None or self._processes.get(name) != process:
@@ -151,6 +156,7 @@ class LocalSessions:
                 self._stored[data, file] = database.read_sessions(file, directories, since, also)
             except sqlite3.Error as error:
                 log.debug("%s cannot be read: %s", file, error)
+                self._was_locked |= isinstance(error, sqlite3.OperationalError)
             _merge(found, self._stored.get((data, file), ()))  # what cannot be read now is not gone
         if (data / "storage" / "session").is_dir():
             _merge(found, files.read_sessions(data / "storage", directories, since, also))
