@@ -41,6 +41,7 @@ const PING_AFTER = WAITING_MOST / 4 // bytes, to learn what the tray has read
 const QUEUE_MOST = 500 // events that wait for a snapshot
 const SESSIONS_MOST = 200 // in a snapshot
 const DIGESTS_MOST = 12
+const FORKS_MOST = 12
 const DIGEST_MESSAGES = 100 // reading 100 messages of 10 kB holds OpenCode's thread for 9 ms, reading 300 for 45 ms
 const TRACES_MOST = 300
 const REQUESTS_MOST = 200
@@ -765,7 +766,8 @@ async function takeSnapshot(opencode, watcher) {
   snapshot.sessions = found.map(sessionInfo)
   snapshot.todos = {}
   const newest = snapshot.sessions.filter((session) => live.has(session.id)).slice(0, DIGESTS_MOST)
-  for (const session of newest) {
+  const forks = snapshot.sessions.filter((session) => !newest.includes(session) && mayBeFork(session)).slice(0, FORKS_MOST)
+  for (const session of [...newest, ...forks]) {
     const messages = listOrNothing(
       await tryAsk(() => opencode.session("messages", session.id, { query: { limit: DIGEST_MESSAGES } })),
     )
@@ -825,15 +827,35 @@ async function chooseSessions(opencode, listed, live) {
   return [...chosen.values()]
 }
 
+/** Whether OpenCode may have summed another session's messages in this one's cost: only its messages tell for sure. */
+function mayBeFork({ title = "", cost, tokens, time = {} }) {
+  if (!(cost > 0) && !tokens) return false
+  return / \(fork #\d+\)$/.test(title) || time.updated === time.created
+}
+
+const ID_SPAN = 2 ** 36 // ms: an id's first 12 hex digits are milliseconds * 4096 + a counter, modulo 2^48
+
+/** Whether the message was copied from another session, with its cost: it had ended before its own id was made. */
+function isInherited({ id, time }) {
+  const found = /^[a-z]+_([0-9a-f]{12})/.exec(id)
+  if (!found || !time?.completed) return false
+  const age = (time.completed - Math.floor(Number.parseInt(found[1], 16) / 4096)) % ID_SPAN
+  return (age + ID_SPAN) % ID_SPAN >= ID_SPAN / 2 // the difference is negative
+}
+
+const noTokens = () => ({ input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } })
+
 /** What the newest messages of a session say; `partial` when there are more than were read. */
 function digestOf(messages) {
-  const digest = { messages: messages.length, cost: 0, tokens: { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } } }
+  const digest = { messages: messages.length, cost: 0, tokens: noTokens() }
+  const inherited = { cost: 0, tokens: noTokens() }
   if (messages.length === DIGEST_MESSAGES) digest.partial = true
   for (const { info, parts } of messages.filter(isRecord)) {
     if (info?.role !== "assistant") continue
     delete digest.tool // of a message before, whatever became of it
-    digest.cost += info.cost > 0 ? info.cost : 0
-    addTokens(digest.tokens, info.tokens)
+    const sums = isInherited(info) ? inherited : digest
+    sums.cost += info.cost > 0 ? info.cost : 0
+    addTokens(sums.tokens, info.tokens)
     const { sessionID, time, ...last } = assistantInfo(info)
     digest.last = { ...last, ...pick(info.time ?? {}, ["created", "completed"]) }
     for (const part of Array.isArray(parts) ? parts : []) {
@@ -843,6 +865,8 @@ function digestOf(messages) {
   }
   if (digest.last?.completed) delete digest.tool // a tool that an aborted turn left running
   digest.tokens = tokensOf(digest.tokens) ?? {}
+  inherited.tokens = tokensOf(inherited.tokens)
+  if (inherited.cost || inherited.tokens) digest.inherited = inherited
   return digest
 }
 

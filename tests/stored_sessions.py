@@ -94,6 +94,18 @@ class Database:
             _insert(connection, "message", rows)
         return [str(row["id"]) for row in rows]
 
+    def messages_with_ids(self, session: str, datas: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Add messages whose ids were made at these times, as OpenCode makes them."""
+        rows = [
+            {
+                "id": f"msg_{(at << 12) % 2**48:012x}abcdefghijklmn", "session_id": session,
+                "time_created": data["time"]["created"], "time_updated": at, "data": json.dumps(data),
+            }
+            for at, data in datas
+        ]  # fmt: skip
+        with closing(self.connect()) as connection:
+            _insert(connection, "message", rows)
+
     def parts(self, session: str, message: str, datas: Iterable[dict[str, Any]]) -> None:
         """Add the parts of a message."""
         rows = [
@@ -149,7 +161,7 @@ def as_files(
     _write(storage / "session" / "project" / f"{name}.json", session)
     last = ""
     for data in messages:
-        last = f"msg_{data['time']['created']:014}"
+        last = f"msg_at{data['time']['created']:014}"
         _write(storage / "message" / name / f"{last}.json", {"id": last, "sessionID": name, **data})
     for number, data in enumerate(parts):
         part = f"prt_{number:04}"

@@ -174,6 +174,22 @@ test("at most 200 sessions and 12 digests, live ones first; a long session's dig
   assert.equal(snapshot.sessions[0].digest.partial, true)
 })
 
+test("of a fork what was copied is told apart, even if nothing happened in it since the plugin was loaded", async () => {
+  const idOf = (at) => `msg_${((BigInt(at) << 12n) % 2n ** 48n).toString(16).padStart(12, "0")}abc`
+  const at = Date.now() - 3_600_000
+  const step = (id, completed) => ({ info: { ...assistant, id, cost: 0.5, tokens, time: { created: completed - 5, completed } }, parts: [] })
+  const messages = [step(idOf(at), at - 90_000), step(idOf(at + 1), at - 80_000), step(idOf(at + 5_000), at + 6_000)]
+  const fork = { ...session(), id: "ses_fork", title: "Work (fork #1)", cost: 1.5, tokens, time: { created: at, updated: at + 6_000 } }
+  const untouched = { ...fork, id: "ses_untouched", title: "Renamed", time: { created: at, updated: at } }
+  const other = { ...fork, id: "ses_other", title: "Work" }
+  const { snapshot, asked } = await snapshotOf({ answers: { "session.list": [fork, untouched, other], "session.messages": messages } })
+  assert.equal(asked.filter((name) => name === "session.messages").length, 2)
+  const used = { input: 400, output: 45, cache: { read: 800 } }
+  const { cost, tokens: own, inherited } = snapshot.sessions.find(({ id }) => id === "ses_fork").digest
+  assert.deepEqual([cost, own], [0.5, used])
+  assert.deepEqual(inherited, { cost: 1, tokens: { input: 800, output: 90, cache: { read: 1600 } } })
+})
+
 test("what happens while it is read follows it, in order", () => {
   let release
   const answers = { "session.status": () => new Promise((resolve) => (release = () => resolve({}))) }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -295,6 +296,60 @@ def test_a_session_is_named_forked_prompted_stopped_archived_and_deleted_from_he
     assert desk.run("session", "delete", forked, "--yes") == (0, "Deleted")
     until(lambda: not desk.tray.session(forked))
     assert desk.run("session", "stop", forked, "--yes")[0] == 1
+
+
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR, OLDEST])
+def test_a_fork_costs_what_was_done_in_it(own: Callable[[str], Desk], version: str) -> None:
+    """OpenCode sums the copies in the fork's own cost; whoever starts anew, they are not the fork's."""
+    desk = own(version)
+    desk.opencode.serve()
+    session = desk.opencode.session()
+    desk.opencode.prompt(session, {"words": 3})
+    cost = desk.status(session, "completed")["cost"]
+    untouched = desk.opencode.call("POST", f"/session/{session}/fork", {})["id"]
+    forked = desk.opencode.call("POST", f"/session/{session}/fork", {})["id"]
+    for name in (untouched, forked):
+        assert desk.told(name, lambda told: told["messages"])["cost"] == 0
+    desk.opencode.prompt(forked, {"words": 4})
+    desk.status(forked, "completed")
+    right = {session: cost, untouched: 0, forked: cost}
+
+    def told() -> bool:
+        sessions = {told["id"]: told for told in desk.tray.status()["sessions"] if told["status"] != "disconnected"}
+        costs = {name: sessions[name]["cost"] if name in sessions else None for name in right}
+        return costs == pytest.approx(right)
+
+    until(told, 20, "the right costs")
+    for what in ("tray", "opencode") if version == NEWEST else ("tray",):  # older ones tell no cost without messages
+        desk.process.kill()
+        desk.process.wait(5)
+        (desk.tray.path / "data/opencode-tray/cache.json").unlink(missing_ok=True)
+        if what == "opencode":
+            desk.opencode.kill(signal.SIGTERM)
+            desk.opencode.serve()
+        desk.process = desk.tray.tray("--no-notify")
+        until(told, 40, f"the right costs after a new start of {what}")
+
+
+def test_what_was_taken_back_or_compacted_is_in_the_sum_as_opencode_sums(desk: Desk) -> None:
+    session = desk.opencode.session()
+    for words in (3, 4):
+        desk.opencode.prompt(session, {"words": words})
+        last = f"word{words - 1}"
+        desk.told(session, lambda told, last=last: told["status"] == "completed" and told["last_output"].endswith(last))  # type: ignore[misc]
+    one = desk.told(session, bool)["cost"] / 2
+    listed = desk.opencode.call("GET", f"/session/{session}/message")
+    second = [told["info"]["id"] for told in listed if told["info"]["role"] == "user"][-1]
+    desk.opencode.call("POST", f"/session/{session}/revert", {"messageID": second})
+    assert desk.told(session, bool)["cost"] == pytest.approx(2 * one)  # it can be brought back yet
+    desk.opencode.prompt(session, {"words": 5})
+    desk.told(session, lambda told: told["status"] == "completed" and told["last_output"].endswith("word4"))
+    model = {"providerID": "fake", "modelID": "fake-1"}
+    desk.opencode.call("POST", f"/session/{session}/summarize", {**model, "auto": False})
+    steps = 3 if desk.opencode.version == NEWEST else 4  # it takes out of its sum what was taken back
+    desk.told(session, lambda told: told["cost"] == pytest.approx(steps * one))
+    if steps == 3:
+        assert desk.opencode.call("GET", f"/session/{session}")["cost"] == pytest.approx(steps * one)
 
 
 def test_after_the_token_was_rotated_the_plugin_is_back_by_itself(desk: Desk) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from stored_sessions import OUTPUT, Database, as_files, assistant, user
+from tray.core.model import Tokens
 from tray.opencode.counting import count_sessions
 from tray.opencode.sqlite import databases
 from tray.sources.local import database, files
+from tray.sources.local.inference import infer
 from tray.sources.local.stored import Stored
 
 RUNNING = {"type": "tool", "tool": "bash", "callID": "c", "state": {"status": "running", "input": {"command": "ls"}}}
@@ -46,6 +48,24 @@ def test_a_session_is_read_with_its_newest_messages_parts_and_todos(made: Databa
     assert [part.tool or part.type for part in one.parts] == ["text", "bash", "bash"]
     assert [(todo.content, todo.status) for todo in one.todos] == [("first", "completed"), ("second", "pending")]
     assert b"ls" in bytes(one.parts[2].state.input) if one.parts[2].state else False
+
+
+@pytest.mark.parametrize("own", [2, 30])
+def test_what_was_copied_into_a_fork_is_in_no_sum_however_long_it_is(made: Database, own: int) -> None:
+    def data(created: int) -> dict[str, object]:
+        return assistant(created, finish="stop", time={"created": created, "completed": created + 5})
+
+    forked = 1_795_237_282_131
+    total = 25 + own
+    sums = {"cost": 0.5 * total, "tokens_input": 1200 * total, "tokens_output": 34 * total}
+    made.session("ses_1", forked + 90_000, time_created=forked, **sums)
+    copies = [(forked + n, data(forked - 100_000 + n)) for n in range(25)]
+    made.messages_with_ids("ses_1", [*copies, *((at, data(at)) for at in range(forked + 500, forked + 500 + own))])
+    one = infer(read(made)["ses_1"], (), 0, forked + 90_000, tells_answers=False).facts
+    assert one.cost == pytest.approx(0.5 * own)
+    assert one.tokens == Tokens(1200 * own, 34 * own)
+    assert one.digest is not None
+    assert one.digest.cost == pytest.approx(0.5 * min(own, 20))
 
 
 def test_only_what_was_touched_in_these_directories_and_what_is_named_is_read(made: Database) -> None:

@@ -165,6 +165,41 @@ def test_with_the_plugin_it_is_still_one_row_and_the_plugin_has_it(desk: Desk) -
     desk.status("completed")
 
 
+@pytest.mark.parametrize("version", [NEWEST])  # older ones tell no cost over HTTP
+def test_a_fork_costs_what_was_done_in_it_over_http_and_seen_from_outside(
+    tmp_path: Path, model: ModelServer, version: str
+) -> None:
+    desk = Desk(version, tmp_path, model)
+    try:
+        desk.opencode.serve()
+        name = desk.opencode.session()
+        desk.opencode.prompt(name, {"words": 3})
+        cost = desk.status("completed")["cost"]
+        untouched = desk.opencode.call("POST", f"/session/{name}/fork", {})["id"]
+        forked = desk.opencode.call("POST", f"/session/{name}/fork", {})["id"]
+        desk.opencode.prompt(forked, {"words": 4})
+        right = {name: cost, untouched: 0, forked: cost}
+
+        def told(source: str) -> bool:
+            mine = {one["id"] for one in desk.servers() if one["source"] == source and one["connected"]}
+            costs = {one["id"]: one["cost"] for one in desk.sessions() if one["server"] in mine}
+            return bool(mine) and {**dict.fromkeys(right), **costs} == pytest.approx(right)
+
+        until(lambda: told("http"), 20, "the right costs over HTTP")
+        desk.home.kill()
+        desk.home.tray("--no-notify")
+        until(lambda: told("http"), 20, "the right costs to a tray that starts later")
+        desk.opencode.kill(signal.SIGTERM)
+        desk.home.kill()
+        (desk.opencode.home / "data/opencode-tray/cache.json").unlink(missing_ok=True)
+        desk.home.tray("--no-notify")
+        desk.opencode.tui("--session", forked)
+        right = {forked: cost}
+        until(lambda: told("local"), 20, "the right costs seen from outside")
+    finally:
+        desk.close()
+
+
 def test_a_password_that_its_process_was_given_is_used(tmp_path: Path, model: ModelServer) -> None:
     desk = Desk(LAST_YEAR, tmp_path, model, OPENCODE_SERVER_PASSWORD="secret-of-the-test")
     try:

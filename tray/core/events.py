@@ -24,16 +24,21 @@ from tray.core.model import (
 
 
 class Digest(msgspec.Struct, frozen=True):
-    """What a session's messages say, read once for a snapshot."""
+    """What a session's messages say, read once for a snapshot.
+
+    If some of them are inherited, all that are not have been read, even if it is `partial`: copies are the oldest.
+    """
 
     messages: int
-    cost: float
+    cost: float  # without that of inherited messages
     tokens: Tokens
     last: Message | None = None
     output: str = ""
     tool: str = ""
     tool_since: int = 0  # 0: not told
     partial: bool = False  # there are more messages than were read
+    inherited_cost: float = 0.0
+    inherited_tokens: Tokens = Tokens()
 
 
 class SessionFacts(msgspec.Struct, frozen=True):

@@ -249,6 +249,12 @@ class Tokens(msgspec.Struct, frozen=True):
             self.cache_write - other.cache_write,
         )
 
+    def without(self, other: Tokens) -> Tokens:
+        """What is left of each count; never less than nothing."""
+        left = self - other
+        counts = (left.input, left.output, left.reasoning, left.cache_read, left.cache_write)
+        return Tokens(*(max(0, count) for count in counts))
+
     @property
     def total(self) -> int:
         """What the model's context holds after this message."""
@@ -299,9 +305,11 @@ class Session(msgspec.Struct, frozen=True):
     turn_started: int = 0  # 0: no turn under way
     turn_ended: int = 0  # when the last turn ended; 0: one is under way, or none is known
     turn_length: int = 0  # ms, of the last turn that ended
-    tokens: Tokens = Tokens()
+    tokens: Tokens = Tokens()  # its own
     cost: float = 0.0
     counted: bool = False  # tokens and cost come from the session itself, not from summing messages
+    inherited_tokens: Tokens = Tokens()  # of the messages that were copied from another session; not in `tokens`
+    inherited_cost: float = 0.0  # likewise
     context_tokens: int = 0  # in the model's context after the last assistant message that wrote something
     last: Message | None = None
     prompt: str = ""  # the newest message id of the person's

@@ -11,7 +11,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
-from tray.core.model import Activity, Failure, Message, Outcome, Retry, Session
+from tray.core.ids import is_inherited
+from tray.core.model import Activity, Failure, Message, Outcome, Retry, Session, Tokens
 
 FINISH_TOOL_CALLS = "tool-calls"  # the model wanted tools: a turn that ends here was cut short (a rejected permission)
 
@@ -25,16 +26,41 @@ def with_facts(session: Session, facts: SessionFacts) -> Session:
     }
     if facts.parent is not None and session.outcome is Outcome.COMPLETED:
         told["outcome"] = Outcome.NONE  # it turns out to be a subagent: its turns are no news
-    if facts.tokens is not None or facts.cost is not None:
-        told["counted"] = True
     after = replace(session, **told) if told else session
+    if facts.tokens is not None or facts.cost is not None:
+        after = _with_count(after, facts.cost, facts.tokens)
     return with_digest(after, facts.digest) if facts.digest else after
 
 
 _PLAIN_FACTS = (
     "parent", "title", "directory", "agent", "model", "created", "updated", "archived",
-    "cost", "tokens", "additions", "deletions", "files",
+    "additions", "deletions", "files",
 )  # fmt: skip
+
+
+def _with_count(session: Session, cost: float | None, tokens: Tokens | None) -> Session:
+    """Take over OpenCode's own sums, which include what was inherited. None: not told."""
+    return replace(
+        session,
+        counted=True,
+        cost=session.cost if cost is None else own_cost(cost, session.inherited_cost),
+        tokens=session.tokens if tokens is None else tokens.without(session.inherited_tokens),
+    )
+
+
+def _with_inherited(session: Session, cost: float, tokens: Tokens) -> Session:
+    """So much was inherited; a sum of OpenCode's own includes it."""
+    if (cost, tokens) == (session.inherited_cost, session.inherited_tokens):
+        return session
+    after = replace(session, inherited_cost=cost, inherited_tokens=tokens)
+    if not session.counted:
+        return after
+    return _with_count(after, session.cost + session.inherited_cost, session.tokens + session.inherited_tokens)
+
+
+def own_cost(told: float, inherited: float) -> float:
+    """What is left of OpenCode's own sum; rounded, as two sums of the same prices may differ in their last digits."""
+    return max(0.0, round(told - inherited, 9)) if inherited else told
 
 
 def with_digest(session: Session, digest: Digest) -> Session:
@@ -50,8 +76,7 @@ def with_digest(session: Session, digest: Digest) -> Session:
         after = replace(after, tool_since=digest.tool_since)
     if not digest.partial or digest.messages > session.messages:
         after = replace(after, messages=digest.messages)
-    if not session.counted and (not digest.partial or digest.tokens.total > session.tokens.total):
-        after = replace(after, tokens=digest.tokens, cost=digest.cost)
+    after = _with_digested_count(after, digest)
     if last is None:
         return after
     after = replace(
@@ -62,10 +87,24 @@ def with_digest(session: Session, digest: Digest) -> Session:
         agent=last.agent or after.agent,
         model=last.model or after.model,
     )
-    failure = Failure(last.error) if last.error else None
+    failure = Failure(last.error) if last.error and not is_inherited(last) else None
     if failure is None or failure.aborted or known:
         return after
     return replace(after, failure=session.failure or failure, turn_ended=last.completed)
+
+
+def _with_digested_count(session: Session, digest: Digest) -> Session:
+    """Take over the sums of a digest, as far as they are whole or more than was known."""
+    cost, tokens = digest.inherited_cost, digest.inherited_tokens
+    inherits = cost > 0 or tokens.total > 0
+    if inherits and digest.partial and session.counted:  # what was not read was inherited as well
+        cost = max(cost, own_cost(session.cost + session.inherited_cost, digest.cost))
+        tokens += (session.tokens + session.inherited_tokens).without(digest.tokens + tokens)
+    is_whole = inherits or not digest.partial
+    after = _with_inherited(session, cost, tokens) if is_whole else session
+    if session.counted or not (is_whole or digest.tokens.total > session.tokens.total):
+        return after
+    return replace(after, tokens=digest.tokens, cost=digest.cost)
 
 
 def with_activity(session: Session, activity: Activity, retry: Retry | None, at: int) -> Session:
@@ -104,7 +143,7 @@ def _turn_ended(session: Session, at: int) -> Session:
 
 def _finished(session: Session) -> bool:
     last = session.last
-    if last is None or last.error or last.id < session.prompt:
+    if last is None or last.error or last.id < session.prompt or is_inherited(last):
         return False
     if last.finish:
         return last.finish != FINISH_TOOL_CALLS
@@ -120,7 +159,10 @@ def with_failure(session: Session, failure: Failure, at: int) -> Session:
 
 
 def with_message(session: Session, message: Message) -> Session:
-    """Count a message once, whatever it is repeated; sum tokens and cost where the session does not tell them."""
+    """Count a message once, whatever it is repeated; sum tokens and cost where the session does not tell them.
+
+    What an inherited message cost was paid for in the session that it was copied from.
+    """
     new = message.id > session.last_message
     after = replace(
         session,
@@ -132,13 +174,12 @@ def with_message(session: Session, message: Message) -> Session:
     )
     if message.role != "assistant" or (session.last is not None and message.id < session.last.id):
         return after
-    if not session.counted:
-        previous = session.last if session.last is not None and session.last.id == message.id else Message(message.id)
-        after = replace(
-            after,
-            tokens=session.tokens + message.tokens - previous.tokens,
-            cost=session.cost + message.cost - previous.cost,
-        )
+    previous = session.last if session.last is not None and session.last.id == message.id else Message(message.id)
+    tokens, cost = message.tokens - previous.tokens, message.cost - previous.cost
+    if is_inherited(message):
+        after = _with_inherited(after, session.inherited_cost + cost, session.inherited_tokens + tokens)
+    elif not session.counted:
+        after = replace(after, tokens=session.tokens + tokens, cost=session.cost + cost)
     after = replace(
         after,
         last=message,

@@ -168,7 +168,7 @@ class Dashboard:
                     session,
                     Message(
                         post.message_id[:SHORT], finish="stop", agent=(post.agent or "")[:SHORT], model=post.model,
-                        tokens=tokens, cost=money(post.cost), completed=at,
+                        tokens=tokens, cost=money(post.cost),  # when it ended by the clock that made its id is not told
                     ),
                 )  # fmt: skip
             case "file.edit":

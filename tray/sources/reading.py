@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from tray.sources.wire import FrameError
 RECENT = 24 * 3600_000  # ms; an older session that is quiet is history
 LISTED = 200  # sessions asked for
 DIGESTS = 5  # sessions whose messages are read
+FORKS = 10  # more of these that may be forks
 DIGEST_MESSAGES = 50  # the newest of each; a long session's are megabytes
 EXTRA = 50  # sessions read one by one that the list leaves out
 
@@ -40,10 +42,12 @@ async def take_snapshot(server_id: str, directory: str, read: Read, at: int) -> 
         live = _live(told)
         chosen = told["sessions"] = await _chosen(read, _dicts(told["sessions"]), live, directory, at)
         newest = sorted((s for s in chosen if s["id"] in live), key=_updated, reverse=True)[:DIGESTS]
+        forks = [s for s in chosen if s not in newest and _may_be_fork(s)][:FORKS]
         todos = {}
         for session in newest:
-            session.update(_digest(await read("messages", session["id"], DIGEST_MESSAGES)))
             todos[session["id"]] = await read("todos", session["id"])
+        for session in newest + forks:
+            session.update(_digest(await read("messages", session["id"], DIGEST_MESSAGES)))
         if any(listed is not None for listed in todos.values()):
             told["todos"] = todos
     try:
@@ -101,6 +105,16 @@ async def _chosen(read: Read, listed: list[Json], live: Collection[str], directo
             parent = above.get("parentID")
             above = await find(parent) if isinstance(parent, str) else None
     return list(chosen.values())
+
+
+def _may_be_fork(session: Json) -> bool:
+    """Whether OpenCode may have summed another session's messages in this one's cost: its messages tell for sure."""
+    if not session.get("cost"):
+        return False
+    return bool(_FORK.search(str(session.get("title")))) or _updated(session) == _times(session).get("created")
+
+
+_FORK = re.compile(r" \(fork #\d+\)$")
 
 
 def _is_recent(session: Json, at: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from tray.core.events import SessionFacts
+from tray.core.ids import age
 from tray.core.model import Activity, Failure, Message, Option, Question, Request, RequestKind, Retry, Todo, Tokens
 from tray.core.moments import is_moment
 from tray.core.text import last_line
@@ -296,16 +297,9 @@ def todos_known(todos: list[TodoInfo]) -> tuple[Todo, ...]:
 
 
 def id_time(identifier: str, at: int) -> int:
-    """When OpenCode made this id, or 0: its first 12 hex digits are milliseconds * 4096 + a counter, modulo 2^48.
-
-    Measured over all versions recorded; a result further than a day from `at` is no time.
-    """
-    try:
-        stamp = int(identifier.partition("_")[2][:12], 16) >> 12
-    except ValueError:
-        return 0
-    made = at - ((at - stamp) & (2**36 - 1))
-    return made if at - made < 24 * 3600_000 else 0
+    """When OpenCode made this id; 0 where it tells no time within a day before `at`."""
+    told = age(identifier, at)
+    return at - told if told is not None and 0 <= told < 24 * 3600_000 else 0
 
 
 def whole(number: Number) -> int:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.fleet import MAX_SESSIONS
+from tray.core.ids import is_inherited
 from tray.core.model import Activity, Request, Retry, Service, Todo, Tokens
 from tray.core.text import last_line
 from tray.opencode.json import WRONG
@@ -40,10 +41,16 @@ MAX_LISTED = 1_000  # entries that are read of one section
 BUSY = StatusInfo("busy")
 
 
+class _Used(msgspec.Struct, omit_defaults=True):
+    cost: Number = 0
+    tokens: TokensInfo | None = None
+
+
 class _Digest(msgspec.Struct, omit_defaults=True):
     messages: int = 0
     cost: Number = 0
     tokens: TokensInfo | None = None
+    inherited: _Used | None = None
     last: MessageInfo | None = None
     output: str = ""
     tool: str = ""
@@ -51,10 +58,13 @@ class _Digest(msgspec.Struct, omit_defaults=True):
 
     def known(self) -> Digest:
         """The record of core."""
+        inherited = self.inherited or _Used()
         return Digest(
             messages=max(0, self.messages),
             cost=money(self.cost),
             tokens=self.tokens.known() if self.tokens else Tokens(),
+            inherited_cost=money(inherited.cost),
+            inherited_tokens=inherited.tokens.known() if inherited.tokens else Tokens(),
             last=self.last.known() if self.last else None,
             output=last_line(self.output, OUTPUT),
             tool=self.tool[:SHORT],
@@ -219,10 +229,14 @@ def digest_of(messages: msgspec.Raw, limit: int) -> dict[str, object]:
     parts = [part for listing in assistants for part in listing.parts]
     last = assistants[-1] if assistants else None
     running = last.parts if last is not None and not last.info.time.completed else []
+    copies = [listing.info for listing in assistants if is_inherited(listing.info.known())]
+    copied = {info.id for info in copies}
+    used = _used(listing.info for listing in assistants if listing.info.id not in copied)
     sums = _Digest(
         messages=len(told),
-        cost=sum(money(listing.info.cost) for listing in assistants),
-        tokens=_sum(listing.info.tokens for listing in assistants if listing.info.tokens),
+        cost=used.cost,
+        tokens=used.tokens,
+        inherited=_used(copies) if copies else None,
         last=last.info if last is not None else None,
         output=next((line for p in reversed(parts) if p.type == "text" and (line := last_line(p.text, OUTPUT))), ""),
         tool=next((p.tool for p in reversed(running) if p.type == "tool" and p.running), ""),
@@ -231,12 +245,15 @@ def digest_of(messages: msgspec.Raw, limit: int) -> dict[str, object]:
     return dict(msgspec.to_builtins(sums))
 
 
-def _sum(counts: Iterable[TokensInfo]) -> TokensInfo:
-    total = TokensInfo()
-    for count in counts:
+def _used(messages: Iterable[MessageInfo]) -> _Used:
+    """What these messages cost together."""
+    cost, total = 0.0, TokensInfo()
+    for message in messages:
+        cost += money(message.cost)
+        count = message.tokens or TokensInfo()
         total.input += count.input
         total.output += count.output
         total.reasoning += count.reasoning
         total.cache.read += count.cache.read
         total.cache.write += count.cache.write
-    return total
+    return _Used(cost, total)

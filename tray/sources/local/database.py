@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tray.core.ids import is_inherited
+from tray.core.model import Tokens
 from tray.opencode import sqlite
 from tray.opencode.json import WRONG, decode
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
@@ -81,6 +83,7 @@ def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlit
         count=count,
         parts=_parts(connection, listed[0]["id"]) if listed else (),
         todos=_todos(connection, name),
+        inherited=_inherited(connection, info),
     )
 
 
@@ -104,6 +107,30 @@ def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo | None:
         return msgspec.convert(told, SessionInfo)
     except WRONG:
         return None
+
+
+def _inherited(connection: sqlite3.Connection, info: SessionInfo) -> tuple[float, Tokens]:
+    """What the messages used that were copied into this session; OpenCode's own sums include it."""
+    if info.tokens is None or info.time is None:
+        return 0.0, Tokens()
+    older = (info.id, info.time.created)
+    (count,) = connection.execute(f"SELECT count(*) {_OLDER}", older).fetchone()  # our own words
+    if not count:
+        return 0.0, Tokens()
+    known = _sums.get(older)
+    if known is None or known[0] != count:
+        rows = connection.execute(f"SELECT id, data {_OLDER}", older)
+        read = (_message(row["id"], info.id, row["data"]) for row in rows)
+        copies = [told for one in read if one is not None and is_inherited(told := one.known())]
+        cost, tokens = sum(one.cost for one in copies), sum((one.tokens for one in copies), Tokens())
+        known = _sums[older] = (count, cost, tokens)
+        while len(_sums) > MOST:
+            del _sums[next(iter(_sums))]
+    return known[1:]
+
+
+_OLDER = "FROM message WHERE session_id = ? AND time_created < ?"  # than the session: copies keep their times
+_sums: dict[tuple[str, float], tuple[int, float, Tokens]] = {}  # by session: how many copies, and what they used
 
 
 def _parts(connection: sqlite3.Connection, message: str) -> tuple[StoredPart, ...]:

@@ -18,9 +18,10 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
+from tray.core.ids import is_inherited
 from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
 from tray.core.text import last_line
-from tray.core.turns import FINISH_TOOL_CALLS
+from tray.core.turns import FINISH_TOOL_CALLS, own_cost
 from tray.opencode.json import WRONG
 from tray.sources.local.logs import Ask
 from tray.sources.local.stored import NEWEST, Stored, StoredPart
@@ -48,7 +49,7 @@ class Inferred(msgspec.Struct, frozen=True):
 def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_answers: bool) -> Inferred:
     """What the session does at `now` in a process that began at `started`. Times in ms since the Unix epoch."""
     last = stored.messages[-1] if stored.messages else None
-    facts = replace(stored.info.known(), digest=_digest(stored))
+    facts = replace(_without_copies(stored.info.known(), *stored.inherited), digest=_digest(stored))
     todos = todos_known(list(stored.todos))
     if last is None or whole(last.time.created) < started:
         return Inferred(facts, Activity.IDLE, None, None, todos)
@@ -71,21 +72,30 @@ def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_
     return Inferred(facts, Activity.BUSY, permission, question, todos, min(begins, default=0))
 
 
+def _without_copies(facts: SessionFacts, cost: float, tokens: Tokens) -> SessionFacts:
+    return replace(
+        facts,
+        cost=None if facts.cost is None else own_cost(facts.cost, cost),
+        tokens=None if facts.tokens is None else facts.tokens.without(tokens),
+    )
+
+
 def _digest(stored: Stored) -> Digest:
     assistants = [message for message in stored.messages if message.role == "assistant"]
     last, known = (assistants[-1] if assistants else None), [message.known() for message in assistants]
+    own = [message for message in known if not is_inherited(message)]  # where OpenCode sums, copies are left out there
     lines = (last_line(part.text, OUTPUT) for part in reversed(stored.parts) if part.type == "text")
     of_agent = last is not None and last is stored.messages[-1]
     running = [part for part in stored.parts if part.type == "tool" and part.running]
     return Digest(
         messages=stored.count,
-        cost=sum(message.cost for message in known),
-        tokens=sum((message.tokens for message in known), Tokens()),
+        cost=sum(message.cost for message in own),
+        tokens=sum((message.tokens for message in own), Tokens()),
         last=known[-1] if known else None,
         output=next(filter(None, lines), "") if of_agent else "",
         tool=running[-1].tool[:SHORT] if running and last is not None and not last.time.completed else "",
         tool_since=_started(running[-1]) if running else 0,
-        partial=stored.count > NEWEST,
+        partial=stored.count > NEWEST and len(own) == len(known),  # copies are the oldest: all that is its own was read
     )
 
 

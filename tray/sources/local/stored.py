@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tray.core.model import Tokens
 from tray.sources.shapes import MessageInfo, Number, PartInfo, SessionInfo, TodoInfo
 
 NEWEST = 20  # messages read of a session
@@ -45,3 +46,4 @@ class Stored(msgspec.Struct, frozen=True):
     count: int = 0  # of all its messages
     parts: tuple[StoredPart, ...] = ()
     todos: tuple[TodoInfo, ...] = ()
+    inherited: tuple[float, Tokens] = (0.0, Tokens())  # cost and tokens in the session's own sums that are not its own
