@@ -23,7 +23,7 @@ from tray.core.answers import RequestKey
 from tray.core.board import Board
 from tray.core.calls import CallError, Why
 from tray.core.choices import Choice, Done, InstallPlugin, OwnChoice, Quit, ServerChoice, Surface
-from tray.core.events import Event, ServerChanged, TimePassed
+from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
 from tray.core.places import HttpServer
@@ -40,6 +40,7 @@ from tray.core.settings import (
     SERVERS,
     Settings,
 )
+from tray.core.usage import Today, Usage
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
@@ -58,6 +59,7 @@ from tray.surfaces.view import TrayView
 from tray.surfaces.views import Look, Setup, Views
 from tray.system import resources
 from tray.system.ask import ask_text
+from tray.system.local_day import LocalDay
 from tray.system.paths import Paths
 
 if TYPE_CHECKING:
@@ -93,6 +95,8 @@ class App:
         self._flags = flags
         self._fleet = Fleet(fleet_rules(settings))
         self._board = Board(self._fleet)
+        self._day = LocalDay()
+        self._usage = Usage(now(), self._day.start(now()))
         self._views = Views(self._fleet, self._board)
         self._token = token
         self._listener = Listener(token, self.apply, now)
@@ -148,6 +152,7 @@ class App:
             log.warning(problem)
             self._problems["cache"] = problem
         if restored is not None:
+            self._usage.restore(restored.usage, restored.sessions)
             self.apply(restored)
         await self._look_at_setup()
         self._lane = self._spawn(self._notifications.run(), "notifications")
@@ -168,7 +173,7 @@ class App:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.wait(self._tasks, timeout=0.3)
-        await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+        await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
 
     async def _leave_endpoint(self) -> None:
         """Tell the plugin and the commands where we listen. Without that they look where the settings say."""
@@ -268,7 +273,9 @@ class App:
 
     def apply(self, event: Event) -> None:
         """Take one fact in, and hand on what changed."""
-        changes = self._fleet.apply(event, now())
+        at = now()
+        changes = self._fleet.apply(event, at)
+        self._usage.apply(filter(self._is_proven, changes), at, self._day.start(at))
         self._replies.happened(event)
         if not changes:
             return
@@ -280,6 +287,11 @@ class App:
         self._unsaved = True
         self._screen.changed(changes)
 
+    def _is_proven(self, change: Change) -> bool:
+        """Whether what changed is a session of a server that is not just anybody's."""
+        server = self._fleet.servers.get(change.after.server) if isinstance(change, SessionChanged) else None
+        return server is not None and server.verified
+
     def _arrange_soon(self) -> None:
         """Who is known has changed, and with it who has to be followed otherwise."""
         if self._discovery is not None and not self._arranging and self._loop is not None:
@@ -290,6 +302,11 @@ class App:
         self._arranging = False
         if self._discovery is not None:
             self._discovery.arrange()
+
+    @property
+    def today(self) -> Today:
+        """What was used since local midnight."""
+        return self._usage.today
 
     # ------------------------------------------------------------------ views out
 
@@ -373,7 +390,7 @@ class App:
             self._screen.refresh()
             if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
                 self._unsaved, self._saved_at = False, steady
-                await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet))
+                await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
 
     async def _look_at_setup(self) -> None:
         """Take note of what a newcomer still has to do."""

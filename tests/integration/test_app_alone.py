@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +155,18 @@ def test_sound_and_speech_come_with_the_announcement_if_they_are_wanted(
             assert "permission.wav" in heard
 
     run(test())
+
+
+def test_what_is_used_today_is_counted_from_the_first_fact_on(at_work: Callable[[], Any]) -> None:
+    async def story() -> None:
+        async with at_work() as (running, link):
+            made = {"id": "ses_2", "time": {"created": app_module.now() + 1000}}
+            for cost in (0.5, 1.5):
+                info = {**made, "cost": cost, "tokens": {"input": 100}}
+                await link.event("session.updated", info=info)
+            await until(lambda: running.app.today.cost == 1.5)
+            assert (running.app.today.sessions, running.app.today.tokens) == (1, 100)
+        again = json.loads(running.paths.cache.read_text(encoding="utf-8"))["usage"]
+        assert again["sessions"]["ses_2"]["cost"] == 1.5
+
+    run(story())

@@ -9,6 +9,7 @@ import msgspec
 from tray.core.answers import RequestKey
 from tray.core.model import (
     Activity,
+    DayUsage,
     Failure,
     Message,
     Request,
@@ -198,6 +199,7 @@ class Restored(msgspec.Struct, frozen=True):
     servers: tuple[Server, ...]
     sessions: tuple[Session, ...]
     mutes: Mapping[str, int]
+    usage: DayUsage | None = None  # of the last day of that run
 
 
 class SessionSeen(msgspec.Struct, frozen=True):

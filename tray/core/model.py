@@ -357,6 +357,29 @@ class Session(msgspec.Struct, frozen=True):
         return _OUTCOME_STATUS[self.outcome]
 
 
+class SessionUsage(msgspec.Struct, frozen=True):
+    """What one session used today, and what it had used in all when it was seen last."""
+
+    seen_tokens: int
+    seen_cost: float
+    tokens: int = 0
+    cost: float = 0.0
+    is_root: bool = True
+
+    @property
+    def is_used_root(self) -> bool:
+        """Whether it counts as a session of the day."""
+        return self.is_root and self.tokens > 0
+
+
+class DayUsage(msgspec.Struct, frozen=True):
+    """What was used in the local day that began at `day_start`, counted from `since` on; by session id."""
+
+    day_start: int
+    since: int
+    sessions: dict[str, SessionUsage] = {}
+
+
 _OUTCOME_STATUS = {
     Outcome.NONE: Status.IDLE,
     Outcome.COMPLETED: Status.COMPLETED,

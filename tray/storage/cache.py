@@ -9,7 +9,7 @@ import msgspec
 
 from tray.core.events import Restored
 from tray.core.fleet import Fleet
-from tray.core.model import Server, Session
+from tray.core.model import DayUsage, Server, Session
 from tray.storage.files import write_privately
 
 log = logging.getLogger(__name__)
@@ -20,16 +20,17 @@ class _Cache(msgspec.Struct):
     servers: tuple[Server, ...]
     sessions: tuple[Session, ...]
     mutes: dict[str, int]
+    usage: DayUsage | None = None
 
 
 VERSION = 1  # of the file's shape; another one is set aside like a corrupt file
 
 
-def encode_cache(fleet: Fleet) -> str:
-    """What of the fleet outlives a restart: of those who have proven the token."""
+def encode_cache(fleet: Fleet, usage: DayUsage | None = None) -> str:
+    """What outlives a restart: of the fleet, that of those who have proven the token, and what was used today."""
     servers = {server.id: server for server in fleet.servers.values() if server.verified}
     sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
-    cache = _Cache(VERSION, tuple(servers.values()), sessions, fleet.mutes)
+    cache = _Cache(VERSION, tuple(servers.values()), sessions, fleet.mutes, usage)
     return msgspec.json.encode(cache).decode()
 
 
@@ -62,7 +63,7 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
         return None, f"the cache was corrupt ({error}) and was set aside as {aside}"
     except OSError as error:
         return None, f"the cache {path} cannot be read: {error}"
-    return Restored(cache.servers, cache.sessions, cache.mutes), None
+    return Restored(cache.servers, cache.sessions, cache.mutes, cache.usage), None
 
 
 def _is_no_file(path: Path) -> bool:
