@@ -858,6 +858,7 @@ function digestOf(messages) {
     addTokens(sums.tokens, info.tokens)
     const { sessionID, time, ...last } = assistantInfo(info)
     digest.last = { ...last, ...pick(info.time ?? {}, ["created", "completed"]) }
+    if (last.error) digest.last.error = errorInfo({ sessionID: info.sessionID, error: info.error })?.error ?? last.error
     for (const part of Array.isArray(parts) ? parts : []) {
       if (part?.type === "text" && typeof part.text === "string") digest.output = lastLine(part.text) || digest.output
       if (part?.type === "tool" && part.state?.status === "running") digest.tool = cut(String(part.tool))

@@ -174,6 +174,18 @@ test("at most 200 sessions and 12 digests, live ones first; a long session's dig
   assert.equal(snapshot.sessions[0].digest.partial, true)
 })
 
+test("why the newest message failed is told, but nothing of a stop by the person", async () => {
+  const errorOf = async (error) => {
+    const messages = [{ info: { ...assistant, error, time: { created: 1, completed: 2 } }, parts: [] }]
+    const status = { [ses]: { type: "busy" } }
+    const { snapshot } = await snapshotOf({ answers: { "session.list": [session()], "session.status": status, "session.messages": messages } })
+    return snapshot.sessions[0].digest.last.error
+  }
+  const failed = { name: "UnknownError", data: { message: "JSON parsing failed" } }
+  assert.deepEqual(await errorOf({ ...failed, data: { ...failed.data, stack: "x" } }), failed)
+  assert.deepEqual(await errorOf({ name: "MessageAbortedError", data: { message: "x" } }), { name: "MessageAbortedError" })
+})
+
 test("of a fork what was copied is told apart, even if nothing happened in it since the plugin was loaded", async () => {
   const idOf = (at) => `msg_${((BigInt(at) << 12n) % 2n ** 48n).toString(16).padStart(12, "0")}abc`
   const at = Date.now() - 3_600_000

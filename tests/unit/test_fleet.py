@@ -167,6 +167,32 @@ def test_a_turn_that_ended_while_the_link_was_down_is_as_old_as_it_is() -> None:
     assert (row.status, row.since, row.session.turn_length) == (Status.COMPLETED, 4000, 3000)
 
 
+def test_an_idle_session_that_is_seen_first_is_as_old_as_what_last_happened_in_it() -> None:
+    fleet, _ = fleet_with()
+    facts = (SessionFacts("a", updated=3_000), SessionFacts("b"), SessionFacts("c", updated=700_000))
+    fleet.apply(SnapshotTaken(S, sessions=facts, activities={}), 600_000)
+    since = {key.session: session.status_since for key, session in fleet.sessions.items()}
+    assert since == {"a": 3_000, "b": 600_000, "c": 600_000}  # a clock that is ahead tells no time
+
+
+def test_a_session_whose_news_are_over_is_idle_since_its_turn_ended() -> None:
+    fleet, _ = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
+    fleet.apply(ActivityReported(S, "a", IDLE), 5_000)
+    fleet.apply(SessionSeen(SessionKey(S, "a")), 900_000)
+    known = fleet.sessions[SessionKey(S, "a")]
+    assert (known.status, known.status_since) == (Status.IDLE, 5_000)
+
+
+def test_an_error_of_a_snapshot_is_as_old_as_its_message_and_says_why() -> None:
+    fleet, _ = fleet_with()
+    last = Message("msg_1", error="UnknownError", error_text="JSON parsing failed", completed=4_000)
+    digest = Digest(1, 0.0, Tokens(), last)
+    fleet.apply(SnapshotTaken(S, sessions=(SessionFacts("a", updated=9_000, digest=digest),), activities={}), 600_000)
+    known = fleet.sessions[SessionKey(S, "a")]
+    assert (known.status, known.status_since) == (Status.ERROR, 4_000)
+    assert known.failure == Failure("UnknownError", "JSON parsing failed")
+
+
 def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
     fleet, board = fleet_with(session("a"), session("c", "a"))
     for at, event in (

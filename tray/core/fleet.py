@@ -339,7 +339,7 @@ class Fleet:
         if before is None and not self._room_for_one(after.server):
             return
         if before is None or before.status is not after.status:
-            after = replace(after, status_since=at)
+            after = replace(after, status_since=_began(before, after, at))
         if after.tool and (before is None or before.tool != after.tool) and not _is_told(before, after):
             after = replace(after, tool_since=at)
         if at - after.heard_at >= HEARD_EVERY:
@@ -388,6 +388,14 @@ class Fleet:
             if session.outcome is Outcome.COMPLETED and session.turn_ended + self.rules.completed_for <= at:
                 self._put(replace(session, outcome=Outcome.NONE), at)
         self._set_mutes({scope: until for scope, until in self.mutes.items() if until > at})
+
+
+def _began(before: Session | None, after: Session, at: int) -> int:
+    """When a status that is seen at `at` began, as far as that is told."""
+    status, told = after.status, 0
+    if status in (Status.ERROR, Status.COMPLETED, Status.IDLE):
+        told = after.touched if status is Status.IDLE and before is None else after.turn_ended
+    return min(told or at, at)
 
 
 def _is_told(before: Session | None, after: Session) -> bool:

@@ -268,6 +268,7 @@ class Message(msgspec.Struct, frozen=True):
     role: str = "assistant"
     finish: str = ""
     error: str = ""
+    error_text: str = ""
     agent: str = ""
     model: str = ""  # "provider/model"
     tokens: Tokens = Tokens()

@@ -87,7 +87,7 @@ def with_digest(session: Session, digest: Digest) -> Session:
         agent=last.agent or after.agent,
         model=last.model or after.model,
     )
-    failure = Failure(last.error) if last.error and not is_inherited(last) else None
+    failure = Failure(last.error, last.error_text) if last.error and not is_inherited(last) else None
     if failure is None or failure.aborted or known:
         return after
     return replace(after, failure=session.failure or failure, turn_ended=last.completed)

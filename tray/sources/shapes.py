@@ -101,12 +101,13 @@ class MessageInfo(msgspec.Struct):
 
     def known(self) -> Message:
         """The record of core."""
-        model = self.model
+        model, failure = self.model, self.error.known() if self.error else None
         return Message(
             id=self.id[:SHORT],
             role=self.role,
             finish=self.finish[:SHORT],
-            error=self.error.name[:SHORT] if self.error else "",
+            error=failure.name if failure else "",
+            error_text=failure.message if failure else "",
             agent=(self.agent or self.mode)[:SHORT],
             model=_model(self.providerID, self.modelID) or (_model(model.providerID, model.modelID) if model else ""),
             tokens=self.tokens.known() if self.tokens else Tokens(),
