@@ -288,6 +288,13 @@ function openCodeVersion() {
   return agent ? cut(agent.slice(agent.indexOf("/") + 1), 64) : undefined
 }
 
+/** What OpenCode was started as: "run", "serve" …; undefined for its terminal UI. */
+function commandOf(argv) {
+  const words = argv.slice(2) // after the runtime and the program
+  const word = words.find((one, index) => !one.startsWith("-") && words[index - 1] !== "--log-level")
+  return word && /^[a-z]+$/.test(word) ? cut(word, 64) : undefined
+}
+
 /**
  * Where OpenCode's HTTP server may be: `url` as announced (the host AUTO is for the tray to fill in), `probe` as asked.
  * A TUI without a server gives `http://localhost:4096/` as its own, which is a fiction, or another OpenCode.
@@ -1528,7 +1535,7 @@ class Instance {
       ...pick({ directory, project: project?.id, branch: vcs?.branch }, ["directory", "project", "branch"]),
       pid: process.pid,
       hostname: cut(hostname(), 256),
-      ...pick({ opencode: openCodeVersion() }, ["opencode"]),
+      ...pick({ opencode: openCodeVersion(), command: commandOf(process.argv) }, ["opencode", "command"]),
       plugin: VERSION,
       platform: platform(),
       time: Date.now(),

@@ -211,6 +211,18 @@ class OpenCode:
 
         threading.Thread(target=post, daemon=True).start()
 
+    # ------------------------------------------------------------------ as a command
+
+    def run(self, prompt: str) -> subprocess.Popen[bytes]:
+        """Start `opencode run`, which ends with its turn. A prompt with a blank reaches the model in quotes."""
+        process = subprocess.Popen(
+            [str(self.binary), "run", prompt],
+            cwd=self.project, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
     # ------------------------------------------------------------------ in its terminal UI
 
     def tui(self, *arguments: str) -> None:

@@ -231,6 +231,27 @@ test("a host that is no host disturbs no other", () => {
   return withPlugin({ env }, async ({ tray }) => until(() => tray.snapshots.length === 1))
 })
 
+test("it says what OpenCode was started as, so that the end of a run is no loss", async () => {
+  const argv = process.argv
+  const commandFor = async (...words) => {
+    process.argv = ["bun", "/$bunfs/root/src/index.js", ...words]
+    let command
+    await withPlugin({}, async ({ tray }) => {
+      await until(() => tray.of("hello").length === 1)
+      command = tray.of("hello")[0].command
+    })
+    return command
+  }
+  try {
+    assert.equal(await commandFor("run", "do it"), "run")
+    assert.equal(await commandFor("--print-logs", "--log-level", "DEBUG", "run", "x"), "run")
+    assert.equal(await commandFor("/home/me/run"), undefined)
+    assert.equal(await commandFor(), undefined)
+  } finally {
+    process.argv = argv
+  }
+})
+
 test("dispose says goodbye and closes, at once and for good", () =>
   withPlugin({}, async ({ hooks, tray, network, event }) => {
     await until(() => tray.snapshots.length === 1)

@@ -101,7 +101,37 @@ def test_a_session_is_seen_to_work_wait_end_and_go(made: Database) -> None:
             )
             await watch.shows("completed")
             watch.local.follow([], ())
+            await watch.shows(None)  # it had nothing to do any more
+
+    run(story())
+
+
+def test_a_process_that_died_at_work_is_shown_and_said_to_be_gone(made: Database) -> None:
+    async def story() -> None:
+        async with watching(process(made.path.parent)) as watch:
+            await watch.shows("busy")
+            watch.local.follow([], ())
             await watch.shows("disconnected")
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("end", "shown"), [({"finish": "stop"}, "completed"), ({"error": {"name": "APIError"}}, "error")]
+)
+def test_how_an_opencode_run_ended_is_shown_though_its_last_words_were_not_read_before(
+    made: Database, end: dict[str, Any], shown: str
+) -> None:
+    async def story() -> None:
+        one = process(made.path.parent)
+        one = OpenCodeProcess(1, one.started, WORK, ("run", "hello"), one.data)
+        async with watching(one) as watch:
+            await watch.shows("busy")
+            time = {"created": STARTED + 4, "completed": now()}
+            made.messages("ses_1", [assistant(STARTED + 4, **end, time=time)])
+            watch.local.follow([], ())
+            await until(lambda: not any(server.connected for server in watch.fleet.servers.values()), 10)
+            assert watch.status() == shown
 
     run(story())
 
@@ -309,6 +339,6 @@ def test_a_process_that_came_and_went_without_a_session_is_nothing_to_show(tmp_p
         async with watching(process(tmp_path)) as watch:
             await until(lambda: any(server.live for server in watch.fleet.servers.values()), 10)
             watch.local.follow([], ())
-            assert watch.fleet.servers == {}
+            await until(lambda: watch.fleet.servers == {}, 10)
 
     run(story())

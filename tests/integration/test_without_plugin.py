@@ -131,7 +131,43 @@ def test_a_session_in_the_terminal_ui_is_seen_from_outside_and_says_how_to_answe
     assert (finished["title"], finished["last_output"], finished["cost"] > 0) == (TITLE, "word0 word1 word2", True)
     assert [todo["content"] for todo in finished["todos"]] == ["Write it"]
     desk.opencode.kill()
-    desk.status("disconnected")
+    until(lambda: not desk.sessions(), 20, "the end of what had nothing to do any more")
+
+
+@pytest.mark.parametrize("plugin", [True, False], ids=["with plugin", "without"])
+@pytest.mark.parametrize(
+    ("script", "ends"), [({"words": 60, "pause": 0.1}, "completed"), ({"http": 400, "times": 9}, "error")]
+)
+def test_how_an_opencode_run_ended_is_shown_when_its_process_is_gone(
+    tmp_path: Path, model: ModelServer, script: dict[str, Any], ends: str, *, plugin: bool
+) -> None:
+    desk = Desk(NEWEST, tmp_path, model)
+    try:
+        if plugin:
+            desk.opencode.install_plugin()
+            desk.opencode.environment |= {
+                "OPENCODE_MONITOR_PORT": str(desk.home.port),
+                "OPENCODE_TRAY_TOKEN_FILE": str(desk.opencode.home / "data/opencode-tray/token"),
+            }
+        process = desk.opencode.run(f"go##{json.dumps(script, separators=(',', ':'))}")
+        desk.told(lambda told: told["status"] in ("busy", ends), 60)  # the first start with a plugin installs things
+        process.wait(60)
+        until(lambda: desk.servers() and not any(one["connected"] for one in desk.servers()), 20, "the end")
+        told = desk.status(ends)
+        assert (told["status"], told["requests"]) == (ends, [])
+    finally:
+        desk.close()
+
+
+def test_an_opencode_run_that_is_killed_at_work_is_shown_as_gone(tmp_path: Path, model: ModelServer) -> None:
+    desk = Desk(NEWEST, tmp_path, model)
+    try:
+        desk.opencode.run('go##{"words":600,"pause":0.1}')
+        desk.status("busy")
+        desk.opencode.kill()
+        desk.status("disconnected")
+    finally:
+        desk.close()
 
 
 def test_what_a_kill_left_in_the_middle_of_a_turn_is_not_shown_as_work(desk: Desk, model: ModelServer) -> None:

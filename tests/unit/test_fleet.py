@@ -193,6 +193,37 @@ def test_an_error_of_a_snapshot_is_as_old_as_its_message_and_says_why() -> None:
     assert known.failure == Failure("UnknownError", "JSON parsing failed")
 
 
+RUN = replace(SERVER, runs_once=True)
+
+
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_how_an_opencode_run_ended_is_shown_as_long_as_elsewhere(*, goodbye: bool) -> None:
+    fleet, board = fleet_with()
+    events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY))
+    for event in (*events, MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE), ServerLost(S, goodbye)):
+        board.update(fleet.apply(event, 2_000))
+    assert status_of(board, "a") is Status.COMPLETED
+    board.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for - 1))
+    assert status_of(board, "a") is Status.COMPLETED
+    board.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for))
+    assert (board.rows(), fleet.servers) == ([], {})
+
+
+def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_disconnected() -> None:
+    fleet, board = fleet_with()
+    for event in (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY)):
+        board.update(fleet.apply(event, 2_000))
+    board.update(fleet.apply(ServerLost(S), 2_000))
+    assert status_of(board, "a") is Status.DISCONNECTED
+    for event in (ServerConnected(RUN), SnapshotTaken(S, activities={}), SessionFailed(S, "a", Failure("APIError"))):
+        board.update(fleet.apply(event, 3_000))
+    board.update(fleet.apply(ServerLost(S, goodbye=True), 3_000))
+    assert status_of(board, "a") is Status.ERROR
+    for event in (SessionSeen(SessionKey(S, "a")), TimePassed()):
+        board.update(fleet.apply(event, 3_000 + GONE_AFTER_GOODBYE))
+    assert fleet.servers == {}
+
+
 def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
     fleet, board = fleet_with(session("a"), session("c", "a"))
     for at, event in (

@@ -189,7 +189,7 @@ def _trust(row: Row) -> tuple[bool, bool, int, int, bool, int]:
 def _row(fleet: Fleet, session: Session, server: Server) -> Row:
     tree = fleet.tree(session.key)
     requests = tuple(sorted((r for s in tree for r in s.requests), key=lambda r: r.asked_at))
-    status = _status(session, tree) if server.live else Status.DISCONNECTED
+    status = _status(session, tree) if server.live or server.finished else Status.DISCONNECTED
     if status is Status.DISCONNECTED:
         since = server.lost_at or session.status_since
     elif status.needs_person:

@@ -174,12 +174,17 @@ class Fleet:
         gone = [known for known in self.servers.values() if not known.verified and not known.connected]
         if not server.verified and len(gone) >= MAX_UNPROVEN_GONE:
             self._forget_server(min(gone, key=lambda known: known.lost_at).id)
-        self._put_server(replace(server, connected=True, confirmed=False, lost_at=0, said_goodbye=False))
+        self._put_server(
+            replace(server, connected=True, confirmed=False, lost_at=0, said_goodbye=False, finished=False)
+        )
 
     def _server_lost(self, server_id: str, *, goodbye: bool, at: int) -> None:
         server = self.servers.get(server_id)
-        if server is not None and server.connected:
-            self._put_server(replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye))
+        if server is None or not server.connected:
+            return
+        finished = server.runs_once and not any(_is_at_work(self.sessions[key]) for key in self._keys(server_id))
+        gone = replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye, finished=finished)
+        self._put_server(gone)
 
     def _put_server(self, server: Server) -> None:
         if self.servers.get(server.id) != server:
@@ -382,12 +387,23 @@ class Fleet:
             self._changes.append(MutesChanged())
 
     def _time_passed(self, at: int) -> None:
-        for server in [s for s in self.servers.values() if not s.connected and _gone_at(s) <= at]:
+        for server in [s for s in self.servers.values() if not s.connected and self._gone_at(s) <= at]:
             self._forget_server(server.id)
         for session in list(self.sessions.values()):
             if session.outcome is Outcome.COMPLETED and session.turn_ended + self.rules.completed_for <= at:
                 self._put(replace(session, outcome=Outcome.NONE), at)
         self._set_mutes({scope: until for scope, until in self.mutes.items() if until > at})
+
+    def _gone_at(self, server: Server) -> int:
+        if not server.verified:
+            return server.lost_at + GONE_IF_UNPROVEN
+        if server.finished and any(self.sessions[key].status is not Status.IDLE for key in self._keys(server.id)):
+            return server.lost_at + self.rules.completed_for  # how it ended is news as long as elsewhere
+        return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)
+
+
+def _is_at_work(session: Session) -> bool:
+    return session.activity is not Activity.IDLE or bool(session.requests)
 
 
 def _began(before: Session | None, after: Session, at: int) -> int:
@@ -401,9 +417,3 @@ def _began(before: Session | None, after: Session, at: int) -> int:
 def _is_told(before: Session | None, after: Session) -> bool:
     """Whether the source said itself when the tool began."""
     return after.tool_since != (before.tool_since if before is not None else 0)
-
-
-def _gone_at(server: Server) -> int:
-    if not server.verified:
-        return server.lost_at + GONE_IF_UNPROVEN
-    return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)

@@ -123,6 +123,8 @@ class Server(msgspec.Struct, frozen=True):
     confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
     lost_at: int = 0  # when the link went down
     said_goodbye: bool = False
+    runs_once: bool = False  # `opencode run`: it ends with its turn
+    finished: bool = False  # it ended so, with nothing left to do: what is known of its sessions stays true
 
     @property
     def live(self) -> bool:

@@ -53,6 +53,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
     opencode: Annotated[str, Meta(max_length=64)] = ""
     plugin: Annotated[str, Meta(max_length=64)] = ""
     platform: Annotated[str, Meta(max_length=64)] = ""
+    command: Annotated[str, Meta(max_length=64)] = ""
     time: int = 0
     place: _Place = msgspec.field(default_factory=_Place)
 
@@ -73,6 +74,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
             plugin=clean(self.plugin),
             verified=verified,
             place=Place(**msgspec.structs.asdict(self.place)),
+            runs_once=self.command == "run",
             clock_skew=self.time - at if self.time else 0,
         )
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.events import ServerConnected, ServerForgotten, ServerLost, SnapshotTaken, SourceEvent
-from tray.core.model import Server, Source
+from tray.core.model import Activity, Server, Source
 from tray.core.text import clean
 from tray.opencode.processes import OpenCodeProcess
 from tray.opencode.sqlite import databases
@@ -39,6 +39,7 @@ class LocalSessions:
         self._report = report
         self._now = now
         self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
+        self._ended: dict[str, OpenCodeProcess] = {}  # likewise; to be read for the last time
         self._told: dict[str, SnapshotTaken] = {}
         self._logs: dict[Path, Logs] = {}
         self._stored: dict[
@@ -57,10 +58,13 @@ class LocalSessions:
         alive = {_id(process): process for process in processes}
         wanted = {name: one for name, one in alive.items() if (one.pid, one.directory) not in covered}
         for name in self._processes.keys() - wanted.keys():
-            had_sessions = self._told.pop(name, None) not in (None, _snapshot(name, []))
-            shown = had_sessions and name not in alive  # a process that came and went is nothing to show
-            self._report(ServerLost(name, goodbye=True) if shown else ServerForgotten(name))
+            if name in alive:
+                self._told.pop(name, None)
+                self._report(ServerForgotten(name))
+            else:
+                self._ended[name] = self._processes[name]
         for name in wanted.keys() - self._processes.keys():
+            self._ended.pop(name, None)
             self._report(ServerConnected(_server(name, wanted[name])))
         if wanted.keys() != self._processes.keys():
             self._changed.set()
@@ -93,7 +97,8 @@ class LocalSessions:
 
     async def _read(self) -> float:
         """Read, and report what differs; the seconds of a core that reading took."""
-        processes = dict(self._processes)
+        ended, self._ended = self._ended, {}
+        processes = {**ended, **self._processes}
         self._read_at = self._stamps()
         self._was_locked = False
         found, cost = await asyncio.to_thread(self._read_all, list(processes.values()))
@@ -101,13 +106,16 @@ class LocalSessions:
         self._retry = min(2 * self._retry, LONGEST_RETRY) if self._was_locked else RETRY
         for name, process in processes.items():
             told = found.get(process.pid)
-            if told is None or self._processes.get(name) != process:
+            if told is None or process not in (self._processes.get(name), ended.get(name)):
                 continue  # it could not be read, or is followed no more
             snapshot = _snapshot(name, told)
-            times += [one.again for one in told if one.again]
+            if name not in ended:
+                times += [one.again for one in told if one.again]
             if self._told.get(name) != snapshot:
                 self._told[name] = snapshot
                 self._report(snapshot)
+        for name in ended.keys() - self._processes.keys():
+            self._report(_end(name, ended[name], self._told.pop(name, None)))
         if self._timer is not None:
             self._timer.cancel()
         if times:
@@ -213,7 +221,18 @@ def _server(name: str, process: OpenCodeProcess) -> Server:
         directory=process.directory,
         pid=process.pid,
         source=Source.LOCAL,
+        runs_once=process.command == "run",
     )
+
+
+def _end(name: str, process: OpenCodeProcess, told: SnapshotTaken | None) -> ServerLost | ServerForgotten:
+    """What the end of a process means, by what it left: one that had nothing to do any more is nothing to show."""
+    if told is None or not told.sessions:
+        return ServerForgotten(name)
+    working = any(activity is not Activity.IDLE for activity, _ in (told.activities or {}).values())
+    if working or told.permissions or told.questions:
+        return ServerLost(name)
+    return ServerLost(name, goodbye=True) if process.command == "run" else ServerForgotten(name)
 
 
 def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
