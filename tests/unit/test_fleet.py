@@ -224,6 +224,23 @@ def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_di
     assert fleet.servers == {}
 
 
+def test_an_opencode_run_that_the_person_stopped_is_no_news() -> None:
+    fleet, _ = fleet_with()
+    stop = SessionFailed(S, "a", Failure("MessageAbortedError"))
+    events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY), stop)
+    for event in (*events, ActivityReported(S, "a", IDLE), ServerLost(S, goodbye=True)):
+        fleet.apply(event, 2_000)
+    fleet.apply(TimePassed(), 2_000 + GONE_AFTER_GOODBYE)
+    assert fleet.servers == {}
+
+
+def test_a_session_that_moves_to_another_folder_takes_what_it_used_along() -> None:
+    fleet, _ = fleet_with(session("a", cost=1.5, tokens=Tokens(100)))
+    fleet.apply(SessionReported(S, SessionFacts("a", directory="/elsewhere")), 2_000)
+    known = fleet.sessions[SessionKey(S, "a")]
+    assert (known.directory, known.cost, known.tokens) == ("/elsewhere", 1.5, Tokens(100))
+
+
 def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
     fleet, board = fleet_with(session("a"), session("c", "a"))
     for at, event in (

@@ -397,7 +397,8 @@ class Fleet:
     def _gone_at(self, server: Server) -> int:
         if not server.verified:
             return server.lost_at + GONE_IF_UNPROVEN
-        if server.finished and any(self.sessions[key].status is not Status.IDLE for key in self._keys(server.id)):
+        told = {self.sessions[key].status for key in self._keys(server.id)}
+        if server.finished and told & {Status.COMPLETED, Status.ERROR}:
             return server.lost_at + self.rules.completed_for  # how it ended is news as long as elsewhere
         return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)
 
