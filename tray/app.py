@@ -55,6 +55,7 @@ from tray.surfaces.menu import Opened
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.report import status_report
 from tray.surfaces.screen import Screen
+from tray.surfaces.today import today_line
 from tray.surfaces.view import TrayView
 from tray.surfaces.views import Look, Setup, Views
 from tray.system import resources
@@ -318,6 +319,7 @@ class App:
             problems=tuple(self._problems.values()),
             started=self._discovery.started if self._discovery is not None else frozenset(),
             columns=self._settings[MENU_COLUMNS],
+            today=today_line(self.today, self._day.start(now())) if whole else "",
             setup=self._setup,
         )
         return self._views.view(look, now(), self._opened, whole=whole)

@@ -62,7 +62,7 @@ from tray.core.model import (
 from tray.core.text import GOES_ON, width
 from tray.surfaces.menu import Entry, Item, Opened, default_choice, walk
 from tray.surfaces.view import IconView, TrayView
-from tray.surfaces.views import LINES, TODAY_EVERY, Look, Setup, Views
+from tray.surfaces.views import LINES, Look, Setup, Views
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -530,7 +530,7 @@ def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[E
     views = Views(fleet, board)
     now = 0
     for event, later in story:
-        now += later + TODAY_EVERY
+        now += later
         board.update(fleet.apply(event, now))
         assert views.view(Look(), now, WHOLE) == Views(fleet, board).view(Look(), now, WHOLE)
 

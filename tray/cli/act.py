@@ -10,7 +10,7 @@ from typing import Any
 from tray.cli import FAILED, OK, interview
 from tray.cli.client import call_tray
 from tray.cli.parser import SURE, WORDED
-from tray.core.text import clean
+from tray.core.text import clean, counted
 
 
 def act(options: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def _named(options: argparse.Namespace) -> str:
     if len(found) != 1:
         return str(options.session)  # the tray will say what is wrong with that
     below = sum(session["parent"] == found[0]["id"] for session in sessions)
-    also = f" and {below} subagent session{'s' if below > 1 else ''}" if below else ""
+    also = f" and {counted(below, 'subagent session', 'subagent sessions')}" if below else ""
     return f"“{clean(found[0]['title']) or found[0]['id']}”{also}"
 
 

@@ -182,7 +182,7 @@ class Fleet:
         server = self.servers.get(server_id)
         if server is None or not server.connected:
             return
-        finished = server.runs_once and not any(_is_at_work(self.sessions[key]) for key in self._keys(server_id))
+        finished = server.runs_once and not any(_is_at_work(self.sessions[key]) for key in self.keys(server_id))
         gone = replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye, finished=finished)
         self._put_server(gone)
 
@@ -397,7 +397,7 @@ class Fleet:
     def _gone_at(self, server: Server) -> int:
         if not server.verified:
             return server.lost_at + GONE_IF_UNPROVEN
-        told = {self.sessions[key].status for key in self._keys(server.id)}
+        told = {self.sessions[key].status for key in self.keys(server.id)}
         if server.finished and told & {Status.COMPLETED, Status.ERROR}:
             return server.lost_at + self.rules.completed_for  # how it ended is news as long as elsewhere
         return server.lost_at + (GONE_AFTER_GOODBYE if server.said_goodbye else GONE_AFTER_LOSS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tray.core.board import Row
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Retry, Server, Session, Source, Status
-from tray.core.text import age, amount, clean, shorten, shorten_path, width
+from tray.core.text import age, amount, clean, counted, shorten, shorten_path, width
 from tray.system.local_time import local_time
 
 LONG_TOOL = 2 * 60_000  # ms after which it is said for how long a tool has run
@@ -119,6 +119,7 @@ def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
     percent = context_percent(fleet, session)
     done = sum(1 for todo in session.todos if todo.status in ("completed", "cancelled"))
     below = len(fleet.tree(session.key)) - 1
+    files = counted(session.files, "file", "files")
     known = (
         ("status", f"{MARKS[row.status]} {WORDS[row.status]} · {age(at - row.since)}"),
         ("reason", reason(row, at) if row.status not in (Status.BUSY, Status.DISCONNECTED) else ""),
@@ -129,10 +130,10 @@ def details(row: Row, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
         ("model", " · ".join(part for part in (session.agent, session.model) if part)),
         ("context", f"Context: {percent:g} %" if percent is not None else ""),
         ("usage", f"{amount(row.tokens.total)} tokens · ${row.cost:.2f}" if row.tokens.total else ""),
-        ("messages", f"{session.messages} messages" if session.messages else ""),
+        ("messages", counted(session.messages, "message", "messages") if session.messages else ""),
         ("todos", f"Todos: {done} of {len(session.todos)} done" if session.todos else ""),
-        ("files", f"{session.files} files changed, +{session.additions} -{session.deletions}" if session.files else ""),
-        ("below", f"{below} subagent{'s' if below > 1 else ''}" if below else ""),
+        ("files", f"{files} changed, +{session.additions} -{session.deletions}" if session.files else ""),
+        ("below", counted(below, "subagent", "subagents") if below else ""),
         ("branch", f"Branch: {server.branch}" if server.branch else ""),
         ("directory", shorten_path(session.directory or server.directory, DETAIL)),
         ("host", f"{server.host} · OpenCode {server.opencode}" if server.opencode else server.host),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tray.core.board import Row, project_scope, session_scope
 from tray.core.choices import (
@@ -24,7 +24,7 @@ from tray.core.choices import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Status
-from tray.core.text import amount, shorten, wrap
+from tray.core.text import counted, shorten, wrap
 from tray.surfaces.menu import Entry, Item, Separator
 from tray.surfaces.rows import details, title
 from tray.system.local_time import local_time
@@ -62,7 +62,7 @@ def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
     """What OpenCode can do with a session; what cannot be undone asks again."""
     key, name = row.key, shorten(title(row.session), 40)
     below = len(fleet.tree(key)) - 1
-    also = f" and {below} subagent session{'s' if below > 1 else ''}" if below else ""
+    also = f" and {counted(below, 'subagent session', 'subagent sessions')}" if below else ""
     deeds: list[Entry] = [
         Item("prompt", "Send a prompt…", Prompt(key)),
         Item("fork", "Fork", Fork(key)),
@@ -73,20 +73,6 @@ def _deeds(fleet: Fleet, row: Row) -> list[Entry]:
     if row.status.urgency <= Status.BUSY.urgency and row.status is not Status.ERROR:
         deeds.insert(0, Item("stop", "Stop", children=(Item("sure", f"Yes, stop “{name}”", Stop(key)),)))
     return [Separator("deeds"), *deeds]
-
-
-def today(rows: Iterable[Row], at: int) -> str:
-    """The sessions that were touched since local midnight, with all they have used since they began."""
-    now = local_time(at)
-    midnight = None if now is None else now.replace(hour=0, minute=0, second=0, microsecond=0)
-    since = at - at % (24 * 3600_000) if midnight is None else midnight.timestamp() * 1000
-    touched = [
-        row for row in rows if max(row.session.updated, row.session.turn_ended, row.session.turn_started) >= since
-    ]
-    tokens = sum(row.tokens.total for row in touched)
-    cost = sum(row.cost for row in touched)
-    plural = "" if len(touched) == 1 else "s"
-    return f"Today: {len(touched)} session{plural} · {amount(tokens)} tokens · ${cost:.2f}"
 
 
 def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications") -> str:

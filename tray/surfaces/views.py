@@ -18,13 +18,12 @@ from tray.surfaces.menu import Entry, Item, Opened, Separator, further, submenu
 from tray.surfaces.rows import ROW, title
 from tray.surfaces.sections import PAGE, Once, Sections, ViewOptions
 from tray.surfaces.server_menu import server_entries, starting_entries
-from tray.surfaces.submenus import mute_label, mute_menu, today
+from tray.surfaces.submenus import mute_label, mute_menu
 from tray.surfaces.view import IconView, TrayView
 
 LINES = 28  # rows of the menu: what a screen of 900 px shows without scrolling
 MOST_DRAWN = 10  # waiting sessions: the icon says "9+" for this and for every higher number
 NOTHING_OPENED = Opened()
-TODAY_EVERY = 2_000  # ms between two sums over all sessions
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -42,6 +41,7 @@ class Look(msgspec.Struct, frozen=True):
     columns: int = ROW  # of a row in the menu
     problems: tuple[str, ...] = ()
     started: frozenset[str] = frozenset()  # the addresses of the servers that were started here
+    today: str = ""  # what was used today, in a line
     setup: Setup = Setup()
 
 
@@ -55,8 +55,6 @@ class Views:
         self._sections = Sections(board, self._once)
         self._all_sessions = AllSessions(fleet, board)
         self._last: TrayView | None = None
-        self._today = ""
-        self._today_at = 0
 
     def view(self, look: Look, at: int, opened: Opened = NOTHING_OPENED, *, whole: bool = True) -> TrayView:
         """All that the tray shows at the time `at`, with the submenus filled that are `opened`.
@@ -140,17 +138,12 @@ class Views:
         mutes = self._fleet.mutes
         known = any(map(self._board.count, Status))
         return (
-            *([Item("today", self._sums(options.at))] if known else []),
+            *([Item("today", look.today)] if known and look.today else []),
             submenu("servers", "Servers", ("servers", "0"), partial(self._servers, look, 0, options), options.opened),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
             Item("settings", "Settings…", OpenSettings()),
             Item("doctor", "Doctor", RunDoctor()),
         )
-
-    def _sums(self, at: int) -> str:
-        if not self._today or not 0 <= at - self._today_at < TODAY_EVERY:
-            self._today, self._today_at = today(self._board.rows(), at), at
-        return self._today
 
     def _servers(self, look: Look, start: int, options: ViewOptions) -> tuple[Entry, ...]:
         servers = self._fleet.servers.values()
