@@ -198,6 +198,14 @@ async function readSmall(path) {
   }
 }
 
+/** The folder of the repository that this folder is a linked worktree of (`git worktree add`); "" where it is none. */
+async function repositoryOf(directory) {
+  const linked = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(await readSmall(join(directory, ".git")))
+  if (!linked) return ""
+  const [, common] = linked
+  return basename(common).startsWith(".") ? dirname(common) : common.replace(/\.git$/, "")
+}
+
 // ------------------------------------------------------------------------------------------------ debug log
 
 /** An appending log of at most 1 MB, which then starts again. It never gets tokens, prompts or message text. */
@@ -1480,6 +1488,7 @@ class Instance {
   #links = []
   #place
   #server
+  #repository
   #snapshots = Promise.resolve()
 
   constructor(input, settings, id, log) {
@@ -1526,6 +1535,7 @@ class Instance {
     const { directory, project, serverUrl } = this.input
     this.#place ??= await readPlace(process.env)
     this.#server ??= await this.#findServer(serverUrl)
+    this.#repository ??= await repositoryOf(directory ?? "")
     const vcs = await tryAsk(() => this.opencode.get("/vcs"), SECOND)
     const name = basename(directory ?? "") || directory
     return {
@@ -1533,6 +1543,7 @@ class Instance {
       serverName: cut(project?.name || name || "opencode", 256),
       serverUrl: this.#server ?? "disabled",
       ...pick({ directory, project: project?.id, branch: vcs?.branch }, ["directory", "project", "branch"]),
+      ...pick({ repository: this.#repository }, ["repository"]),
       pid: process.pid,
       hostname: cut(hostname(), 256),
       ...pick({ opencode: openCodeVersion(), command: commandOf(process.argv) }, ["opencode", "command"]),

@@ -282,3 +282,20 @@ test("the silence of a tray is a lost link, whether it ever pinged or not", () =
     await pass(60_000)
     assert.equal(network.attempts.length, 2)
   }))
+
+test("hello names the repository of a linked worktree", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "worktree-"))
+  for (const [gitfile, repository] of [
+    ["gitdir: /home/me/shop/.git/worktrees/fix\n", "/home/me/shop"],
+    ["gitdir: /home/me/docs/.bare/worktrees/main\n", "/home/me/docs"],
+    ["gitdir: /home/me/infra.git/worktrees/main\n", "/home/me/infra"],
+    ["gitdir: ../.git/modules/lib\n", undefined],
+  ]) {
+    writeFileSync(join(folder, ".git"), gitfile)
+    await withPlugin({ input: { directory: folder } }, async ({ tray }) => {
+      await until(() => tray.of("hello").length === 1)
+      assert.equal(tray.of("hello")[0].repository, repository)
+    })
+  }
+  rmSync(folder, { recursive: true })
+})

@@ -44,6 +44,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
     directory: Annotated[str, Meta(max_length=4096)] = ""
     project: Any = ""
     branch: Name = ""
+    repository: Annotated[str, Meta(max_length=4096)] = ""
     auth_token: Annotated[str, Meta(max_length=1024)] | None = None
     protocol: int = 1
     instance: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,64}$")] = "-"
@@ -68,6 +69,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
             directory=self.directory,
             project=self.project if isinstance(self.project, str) else "",
             branch=self.branch,
+            repository=self.repository,
             url=_url(self.server_url, remote),
             pid=self.pid or named_pid,
             opencode=clean(self.opencode),

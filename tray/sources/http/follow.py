@@ -30,6 +30,7 @@ from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.calls import Calls
 from tray.sources.http.instance import Instance, kind_of
 from tray.sources.wire import FrameError, decode_event
+from tray.system.git import repository_of
 
 log = logging.getLogger(__name__)
 
@@ -266,6 +267,7 @@ class Follower:
             name=folder or parts.netloc,
             host=socket.gethostname() if here else parts.hostname or "",
             directory=directory,
+            repository=repository_of(directory) if here else "",
             url=self.address.url,
             pid=self.address.pid,
             opencode=self._version,

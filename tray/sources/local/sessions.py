@@ -20,6 +20,7 @@ from tray.sources.local import database, files
 from tray.sources.local.inference import Inferred, infer
 from tray.sources.local.logs import Logs, Run
 from tray.sources.local.stored import Stored
+from tray.system.git import repository_of
 from tray.system.watch import CHANGES, FolderWatch
 
 log = logging.getLogger(__name__)
@@ -219,6 +220,7 @@ def _server(name: str, process: OpenCodeProcess) -> Server:
         name=folder,
         host=socket.gethostname(),
         directory=process.directory,
+        repository=repository_of(process.directory),
         pid=process.pid,
         source=Source.LOCAL,
         runs_once=process.command == "run",
