@@ -222,6 +222,7 @@ def test_what_was_used_over_days_without_a_tray_is_not_todays(tmp_path: Path) ->
 def test_the_line_says_since_when_if_that_is_not_midnight(zone: None) -> None:
     assert today_line(Today(3, 1_200_000, 4.1, MIDNIGHT), MIDNIGHT) == "Today: 3 sessions · 1.2M tokens · $4.10"
     assert today_line(Today(1, 0, 0.0, NINE + 12 * 60_000), MIDNIGHT).startswith("Since 11:12: 1 session · ")
+    assert today_line(Today(0, 0, 0.0, MIDNIGHT), MIDNIGHT) == ""
 
 
 @pytest.fixture
