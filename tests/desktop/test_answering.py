@@ -18,7 +18,7 @@ from fake_desktop import need
 from model_server import ModelServer
 from opencode import LAST_YEAR, NEWEST, OpenCode
 from tray.core.model import Status
-from tray.surfaces.answer_guard import NEW
+from tray.surfaces.toast_guard import NEW
 
 pytestmark = [pytest.mark.desktop, pytest.mark.opencode]
 

@@ -12,8 +12,8 @@ from test_notifications import ONE, TWO, once, permission
 from fake_desktop import need
 from fake_desktop import until as until_async
 from tray.core.choices import Choice
-from tray.surfaces.answer_guard import MOVED, NEW
 from tray.surfaces.notifications import Notifications
+from tray.surfaces.toast_guard import MOVED, NEW
 
 pytestmark = pytest.mark.desktop
 

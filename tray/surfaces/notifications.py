@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from tray.core.alerts import Alert
 from tray.core.choices import AnswerChoice, Choice
-from tray.surfaces.answer_guard import AnswerGuard
+from tray.surfaces.toast_guard import ToastGuard
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import notification_daemon, resources
 from tray.system.notification_daemon import Daemon
@@ -61,7 +61,7 @@ class Notifications:
         self._on_choice = on_choice
         self._on_unshown = on_unshown
         self._connect = connect
-        self._guard = AnswerGuard(clock)
+        self._guard = ToastGuard(clock)
         self._daemons = notification_daemon.Daemons(self._owner_changed)
         self._owner = ""  # the process that shows what is live, by its name on the bus
         self._next_owner: str | None = None  # who has taken its place, if that has not been seen to yet

@@ -13,7 +13,7 @@ NEW = 0.7  # s after a toast appeared in which no answer is taken: to see it and
 MOVED = 1.0  # s after one went; longer, as the others slide and the finger may be on its second click
 
 
-class AnswerGuard:
+class ToastGuard:
     """Knows when toasts appeared and went. `clock` counts seconds and never goes back.
 
     Only what is known to move is reckoned with: toasts of other programs that appear are not told of.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tray.surfaces.answer_guard import MOVED, NEW, AnswerGuard
+from tray.surfaces.toast_guard import MOVED, NEW, ToastGuard
 
 NEW_LINE = "Shown just now: nothing was sent. Click again."
 MOVED_LINE = "It moved just now: nothing was sent. Click again."
@@ -32,7 +32,7 @@ def test_an_answer_counts_once_nothing_has_come_or_gone_for_a_while(
     appeared: tuple[float, ...], went: tuple[float, ...], clicked: float, refusal: str | None
 ) -> None:
     now = [0.0]
-    guard = AnswerGuard(lambda: now[0])
+    guard = ToastGuard(lambda: now[0])
     for at in sorted({*appeared, *went}):
         now[0] = at
         if at in appeared:
@@ -47,7 +47,7 @@ def test_an_answer_counts_once_nothing_has_come_or_gone_for_a_while(
 def test_whoever_goes_on_clicking_answers_no_second_request(pause: float) -> None:
     """Each refused click closes its toast, and it is shown again: that counts as well."""
     now = [0.0]
-    guard = AnswerGuard(lambda: now[0])
+    guard = ToastGuard(lambda: now[0])
     guard.went()
     for _ in range(50):
         now[0] += pause
