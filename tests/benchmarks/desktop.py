@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "desktop")]
 
+from bench import fleet_snapshot  # noqa: E402
 from desk import Desk  # noqa: E402
 
 from fake_desktop import PrivateBus  # noqa: E402
@@ -34,26 +35,6 @@ GOALS = ("0.1 %", "3.5 %", "4 %", "10 %")  # of a core
 WARM_UP = 6.0  # s
 DELTAS = 24  # in a turn, beside six other events
 PARTS = ("tray", "panel", "bus")
-
-
-def fleet_snapshot(server: int, sessions: int) -> dict:
-    return {
-        "type": "snapshot",
-        "sessions": [
-            {
-                "id": f"ses_{server}_{number}",
-                "title": f"Session {number} of server {server}",
-                "directory": f"/home/dev/project-{server}",
-                "model": {"id": "fake-1", "providerID": "fake"},
-                "time": {"created": 1_795_000_000_000, "updated": 1_795_000_000_000 + number},
-            }
-            for number in range(sessions)
-        ],
-        "status": {},
-        "permissions": [],
-        "questions": [],
-        "todos": {},
-    }
 
 
 def events(server: int, sessions: int) -> Iterator[tuple[str, dict]]:

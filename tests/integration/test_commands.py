@@ -383,12 +383,11 @@ def test_a_demo_of_its_own_says_how_to_look_at_it_from_a_terminal(home: Home) ->
     process = home.start("demo", "--headless")
     assert process.stdout is not None
     said = ""
-    while (found := re.search(r"OPENCODE_MONITOR_TOKEN=(\w+) opencode-tray watch --port (\d+)", said)) is None:
+    while (found := re.search(r"OPENCODE_TRAY_TOKEN_FILE=(\S+) opencode-tray watch", said)) is None:
         line = process.stdout.readline()
         assert line, said
         said += line
-    token, port = found.groups()
-    done = home.run("status", "--port", port, OPENCODE_MONITOR_TOKEN=token)
+    done = home.run("status", OPENCODE_TRAY_TOKEN_FILE=found[1])
     assert done.returncode == 0, done.stderr
     assert not (home.path / "data").exists()
 

@@ -101,3 +101,8 @@ def test_the_last_line_is_the_last_with_anything_in_it() -> None:
 )
 def test_only_a_surrogate_without_its_other_half_is_replaced(raw: bytes, whole: bytes) -> None:
     assert without_halves(raw) == whole
+
+
+def test_no_full_stop_stands_before_an_ellipsis() -> None:
+    assert shorten("Upgrade the cluster to 1.33", 26) == "Upgrade the cluster to 1…"
+    assert shorten("one, two", 6) == "one…"

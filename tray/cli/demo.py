@@ -58,14 +58,14 @@ def demo(options: argparse.Namespace) -> int:
             notify=True,
         )
         print("A simulated fleet; nothing of yours is touched. Quit from the menu, or press Ctrl-C.")
-        threading.Thread(target=_feed, args=(program, token), name="demo", daemon=True).start()
+        threading.Thread(target=_feed, args=(program, own, token), name="demo", daemon=True).start()
         return program.run()
 
 
-def _feed(program: Program, token: str) -> None:
+def _feed(program: Program, own: Paths, token: str) -> None:
     port = program.wait_until_listening()
     if port:
-        print(f"In another terminal: OPENCODE_MONITOR_TOKEN={token} opencode-tray watch --port {port}", flush=True)
+        print(f"In another terminal: OPENCODE_TRAY_TOKEN_FILE={own.token} opencode-tray watch", flush=True)
         asyncio.run(simulate(f"127.0.0.1:{port}", token))
 
 

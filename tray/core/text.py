@@ -9,6 +9,7 @@ ELLIPSIS = "…"
 _ISOLATE, _POP = "\u2068", "\u2069"  # FIRST STRONG ISOLATE … POP DIRECTIONAL ISOLATE (Unicode UAX #9)
 _JOINERS = "\u200c\u200d"  # needed by Indic scripts and by emoji
 _RIGHT_TO_LEFT = ("R", "AL")
+_BEFORE_ELLIPSIS = " .,;:·-\u2013\u2014"  # "1.…" reads like a number
 
 
 def clean(text: str) -> str:
@@ -44,7 +45,7 @@ def shorten(text: str, columns: int) -> str:
     """
     line = clean(text[: columns * 16])  # a 10 kB title costs no more than a long one
     if width(line) > columns or len(text) > columns * 16:
-        line = _cut(line, columns - 1) + ELLIPSIS
+        line = _cut(line, columns - 1).rstrip(_BEFORE_ELLIPSIS) + ELLIPSIS
     return _isolated(line)
 
 

@@ -1,0 +1,35 @@
+"""All benchmarks, one after the other. Exit code 1 where a cost grows faster than the fleet.
+
+Run: `python tests/benchmarks`, with the project and pytest installed; about six minutes. Each prints its own table: ours
+beside the floor, or beside an empty program, of the same run. Without a desktop its benchmark is left out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DESKTOP = ("Xvfb", "xfce4-panel", "dbus-daemon")
+
+
+def main() -> int:
+    programs = ["bench.py", "client.py", "local.py", "growth.py"]
+    if all(map(shutil.which, DESKTOP)):
+        programs.insert(1, "desktop.py")
+    else:
+        print(f"desktop.py is left out: it needs {', '.join(DESKTOP)}")
+    failed = []
+    for name in programs:
+        print(f"\n== {name}", flush=True)
+        if subprocess.run([sys.executable, str(HERE / name)], check=False).returncode != 0:
+            failed.append(name)
+    for name in failed:
+        print(f"failed: {name}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
