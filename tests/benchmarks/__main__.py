@@ -1,7 +1,7 @@
 """All benchmarks, one after the other. Exit code 1 where a cost grows faster than the fleet.
 
-Run: `python tests/benchmarks`, with the project and pytest installed; about six minutes. Each prints its own table: ours
-beside the floor, or beside an empty program, of the same run. Without a desktop its benchmark is left out.
+Run: `python tests/benchmarks`, with the project and pytest installed; about six minutes. Each prints its own table,
+ours beside the floor or beside an empty program of the same run. Without a desktop its benchmark is left out.
 """
 
 from __future__ import annotations

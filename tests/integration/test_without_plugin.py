@@ -95,9 +95,9 @@ def test_a_served_session_is_seen_answered_and_gone_with_its_server(desk: Desk) 
     name = desk.opencode.session()
     desk.status("idle")
     desk.opencode.prompt(name, SCRIPT)
-    asked = desk.status("waiting_for_permission")
+    asked = desk.told(lambda told: told["requests"] and told["requests"][0]["whole"])  # 1.1 tells the command later
     (permission,) = asked["requests"]
-    assert (permission["detail"], permission["whole"]) == ("echo hi", True)
+    assert (asked["status"], permission["detail"]) == ("waiting_for_permission", "echo hi")
     done = desk.reply(permission["id"], "once")
     assert (done.returncode, done.stdout) == (0, "Allowed once: bash\n")
     (question,) = desk.status("waiting_for_answer")["requests"]
