@@ -21,7 +21,8 @@ from tray.actions.attach.zellij import Zellij
 from tray.core.model import Server
 from tray.system import mac_windows
 from tray.system.compositors import open_windows
-from tray.system.open_windows import OpenWindow, focused_window
+from tray.system.open_window import OpenWindow
+from tray.system.open_windows import focused_window
 from tray.system.processes import Seat
 
 if sys.platform == "win32":

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from tray.system.open_windows import OpenWindow
+from tray.system.open_window import OpenWindow
 from tray.system.run import run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tray.system.open_windows import OpenWindow
+from tray.system.open_window import OpenWindow
 from tray.system.run import run
 
 _SCRIPT = """on run argv

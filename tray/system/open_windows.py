@@ -7,16 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import msgspec
-
-
-class OpenWindow(msgspec.Struct, frozen=True):
-    """A window of a program. `number` is X11's id of it, or 0."""
-
-    pid: int
-    focused: bool
-    title: str = ""
-    number: int = 0
+from tray.system.open_window import OpenWindow
 
 
 async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:

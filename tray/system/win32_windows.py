@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import psutil
 
-from tray.system.open_windows import OpenWindow
+from tray.system.open_window import OpenWindow
 
 if sys.platform == "win32":
     import ctypes

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from tray.system.open_windows import OpenWindow
+from tray.system.open_window import OpenWindow
 
 FROM_A_PERSON = 2  # EWMH's source indication that focus stealing prevention lets through
 RAISED_WITHIN = 0.5  # s; a window manager that refuses says nothing
