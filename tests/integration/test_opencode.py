@@ -447,7 +447,7 @@ def test_a_folder_of_any_name_is_told_as_it_is_and_nothing_of_it_is_run(desk: De
     desk.opencode.call("PATCH", f"/session/{session}", {"title": "evil\u202egnp.exe\tand a tab"}, folder)
     desk.told(session, lambda told: told["title"].startswith("evil"))
     code, said = desk.run("status")
-    assert (code, str(folder) in said, "evilgnp.exe and a tab" in said) == (0, True, True)
+    assert (code, folder.name in said, "evilgnp.exe and a tab" in said) == (0, True, True)
     desk.opencode.prompt(session, {"calls": [BASH]}, folder)
     assert desk.run("reply", desk.asks(session)["id"], "once") == (0, "Allowed once: bash")
     desk.status(session, "completed")

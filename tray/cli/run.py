@@ -75,7 +75,7 @@ class Program:
         """Run until stopped."""
         collect_rarely()
         running = read_endpoint(self._paths.endpoint)
-        if running is not None and (report := _report_of(running)) is not None:
+        if running is not None and (report := _report_of(running.address)) is not None:
             return self._runs_already(running.port, report)
         worker = threading.Thread(target=self._work, name="loop", daemon=True)
         worker.start()

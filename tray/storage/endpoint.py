@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta
+from typing import Any, NamedTuple
 
 from tray.core.settings import HOST, PORT
 from tray.storage.files import write_privately
@@ -18,26 +17,33 @@ from tray.storage.settings_file import load_settings
 SIZE_MOST = 4096  # bytes
 
 
-class Address(msgspec.Struct, frozen=True):
+class Address(NamedTuple):
     """Where this machine reaches a tray."""
 
-    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:%_-]{1,253}$")]
-    port: Annotated[int, Meta(gt=0, lt=65536)]
+    host: str
+    port: int
 
     def __str__(self) -> str:
         """HOST:PORT, as in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Endpoint(Address, frozen=True):
+class Endpoint(NamedTuple):
     """Where a tray listens, and which process it is."""
 
-    pid: Annotated[int, Meta(gt=0, lt=2**31)]
+    host: str
+    port: int
+    pid: int
+
+    @property
+    def address(self) -> Address:
+        """Where it is reached."""
+        return Address(self.host, self.port)
 
 
 def write_endpoint(path: Path, endpoint: Endpoint) -> None:
     """Leave it for the others. Raises OSError."""
-    write_privately(path, msgspec.json.encode(endpoint).decode() + "\n")
+    write_privately(path, json.dumps(endpoint._asdict()) + "\n")
 
 
 def read_endpoint(path: Path) -> Endpoint | None:
@@ -49,10 +55,22 @@ def read_endpoint(path: Path) -> Endpoint | None:
         if not path.is_file():  # to open a pipe would wait
             return None
         with path.open("rb") as file:
-            found = msgspec.json.decode(file.read(SIZE_MOST), type=Endpoint)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            found = _checked(json.loads(file.read(SIZE_MOST)))
+    except (OSError, ValueError, RecursionError):
         return None
-    return None if _has_ended(found.pid) else found
+    return None if found is None or _has_ended(found.pid) else found
+
+
+def _checked(value: Any) -> Endpoint | None:
+    """The endpoint that was written; None for anything else. By hand: every command reads it, and loads no msgspec."""
+    if not isinstance(value, dict):
+        return None
+    host, port, pid = (value.get(name) for name in Endpoint._fields)
+    if not (isinstance(host, str) and re.fullmatch(r"[A-Za-z0-9.:%_-]{1,253}", host)):
+        return None
+    if type(port) is not int or type(pid) is not int or not (0 < port < 65536 and 0 < pid < 2**31):
+        return None
+    return Endpoint(host, port, pid)
 
 
 def remove_endpoint(path: Path, pid: int) -> None:
@@ -78,10 +96,10 @@ def tray_address(
     host_asked = host is not None or any(environment.get(name) for name in HOST.environment)
     port_asked = port is not None or any(environment.get(name) for name in PORT.environment)
     if found is not None and not host_asked and not port_asked:
-        return found
+        return found.address
     settings = load_settings(settings_file, environment, {PORT.key: port, HOST.key: host})
     if found is not None and not host_asked and settings[PORT] == found.port:
-        return found
+        return found.address
     return Address(reached_at(settings[HOST]), settings[PORT])
 
 
