@@ -33,7 +33,8 @@ INFO  2026-11-21T19:07:58 +7ms service=bus type=permission.replied publishing
 
 
 def at(clock: str) -> float:
-    return datetime.fromisoformat(f"2026-11-21T{clock}").replace(tzinfo=timezone.utc).timestamp()
+    form = "%Y-%m-%dT%H:%M:%S.%f" if "." in clock else "%Y-%m-%dT%H:%M:%S"
+    return datetime.strptime(f"2026-11-21T{clock}", form).replace(tzinfo=timezone.utc).timestamp()
 
 
 def logs(folder: Path, name: str, text: str) -> Logs:
