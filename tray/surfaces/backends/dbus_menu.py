@@ -11,6 +11,13 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
 - A submenu with a `fill` name holds one placeholder until a panel asks `AboutToShow` for it, or says that it is open.
   The answer to `AboutToShow` waits for the rows, for `LONGEST_WAIT` at most. A panel that shows the submenu without
   asking sees the placeholder for a moment.
+
+What panels do, read in their sources and seen on the bus:
+
+- libdbusmenu-gtk (Xfce, Cinnamon, waybar) asks for the menu and for each submenu, and ignores the answer: it reads the
+  whole menu again at `LayoutUpdated` alone.
+- Qt's panels (Plasma, LXQt) say "closed" before "clicked".
+- GNOME's extension asks for submenus after it has opened them. Budgie's panel only says "opened", COSMIC's "clicked".
 """
 
 from __future__ import annotations
@@ -34,6 +41,7 @@ from tray.surfaces.view import IconView
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu
 LONGEST_WAIT = 0.15  # s that a panel waits for the rows of a submenu; Xfce opens it after 0.23 s
 ROOT = 0  # the protocol's number for the menu itself
+AFTERWARDS = 0.5  # s after "closed" in which a click was made while the menu was open
 MARK_SIZE = 16  # px of the picture before a row: what GTK and Qt show in menus
 
 Path = tuple[str, ...]
@@ -59,6 +67,14 @@ class _Asked(msgspec.Struct, frozen=True):
     root: bool  # it is about the menu itself
 
 
+class _Left(msgspec.Struct, frozen=True):
+    """The menu as it was when a panel closed it, or a submenu of it."""
+
+    nodes: Nodes
+    at: float  # s, of the clock
+    moved: bool  # its rows had just moved
+
+
 class DBusMenu:
     """One menu. Its owner sends what `answer` and `take_messages` return, and ends in time what is `waiting`.
 
@@ -82,6 +98,7 @@ class DBusMenu:
         self._revision = 1
         self._open = False
         self._opened = Opened()
+        self._left: _Left | None = None
         self._asked: list[_Asked] = []
         self._replies: list[Message] = []
         self._later: tuple[Entry, ...] | None = None  # the newest menu, as long as rows must not move
@@ -193,33 +210,51 @@ class DBusMenu:
 
     def _shown(self, call: Message) -> Message:
         """The reply to a panel that is about to show rows: whether it has to read them again."""
-        if call.member == "AboutToShow":
-            (number,) = call.body
-            return Message.new_method_return(call, "b", [number in self._moved or ROOT in self._moved])
-        (numbers,) = call.body
+        numbers = [*call.body] if call.member == "AboutToShow" else call.body[0]
         changed = [number for number in numbers if number in self._moved or ROOT in self._moved]
+        if call.member == "AboutToShow":
+            return Message.new_method_return(call, "b", [bool(changed)])
         unknown = [number for number in numbers if number not in self._nodes]
         return Message.new_method_return(call, "aiai", [changed, unknown])
 
     def _happened(self, number: int, kind: str) -> bool:
         node = self._nodes.get(number)
+        if kind == "clicked" and (node is None or not node.children):
+            return self._clicked(number)
         if node is None:
             return False
-        if kind == "clicked":
-            if node.choice is not None:
-                moved = isinstance(node.choice, ANSWERS) and self._clock() - self._moved_at < SETTLE / 1000
-                self._choose(LookAgain() if moved else node.choice)
-            self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
-        elif kind == "opened":
+        if kind in ("opened", "clicked"):  # COSMIC's panel clicks on a submenu to open it
             if number == ROOT:
                 self._begin()
             if node.fill is not None:
-                self._report(self._opened.fills | {node.fill}, again=not node.filled)
-        elif kind == "closed" and number == ROOT:
-            self.closed()
-        elif kind == "closed" and node.fill is not None:
-            self._report(self._opened.fills - {node.fill})
+                self._report(self._opened.fills | {node.fill}, again=not node.filled and not self._asked)
+        elif kind == "closed":
+            if not self._just_left():
+                self._left = _Left(self._nodes, self._clock(), self._just_moved())
+            if number == ROOT:
+                self.closed()
+            elif node.fill is not None:
+                self._report(self._opened.fills - {node.fill})
         return True
+
+    def _clicked(self, number: int) -> bool:
+        left = self._just_left()
+        node = self._nodes.get(number) or (left.nodes.get(number) if left else None)
+        if node is None:
+            return False
+        if node.choice is not None:
+            moved = left.moved if left else self._just_moved()
+            self._choose(LookAgain() if moved and isinstance(node.choice, ANSWERS) else node.choice)
+        self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
+        return True
+
+    def _just_left(self) -> _Left | None:
+        """The menu as it was, if it was closed just now."""
+        return self._left if self._left and self._clock() - self._left.at < AFTERWARDS else None
+
+    def _just_moved(self) -> bool:
+        """Whether a panel that shows the menu unasked may have put another row under the pointer."""
+        return self._clock() - self._moved_at < SETTLE / 1000
 
     def _begin(self) -> None:
         """The menu is open from now on: its rows stay where they are."""
@@ -228,9 +263,10 @@ class DBusMenu:
 
     def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
         """Tell what is open; `again`: even if it is known, since a panel wants the newest rows."""
-        if again or fills != self._opened.fills:
-            self._opened = Opened(self._opened.times + again, fills)
-            self._on_opened(self._opened)
+        opened = Opened(self._opened.times + again, fills)
+        if opened != self._opened:
+            self._opened = opened
+            self._on_opened(opened)
 
     # ------------------------------------------------------------------ rows
 
