@@ -142,6 +142,124 @@ class Panel:
             self.read(0)
 
 
+class QtPanel(Panel):
+    """As libdbusmenu-qt and Plasma's copy of it do it: one level at a time, and what was just told is not news."""
+
+    depth = 1
+
+    def __init__(self, app: App) -> None:
+        self._told: set[int] = set()
+        super().__init__(app)
+
+    def layout_updated(self, number: int) -> None:
+        if number in self._told:
+            self._told.remove(number)
+        elif number == 0 or self._is_shown(number):
+            self.read(number)
+
+    def answered(self, number: int, *, changed: bool) -> None:
+        if changed or not self.rows.get(number):
+            self._told.add(number)
+            self.read(number)
+
+    def open(self, number: int = 0) -> None:
+        """As Plasma does: it says so before it has the answer."""
+        self.about_to_show(number)
+        self.event(number, "opened")
+        self.app.show()
+        self.listen()
+
+    def close(self) -> None:
+        self.event(0, "closed")
+        self.app.show()
+        self.listen()
+
+
+def test_a_qt_panel_hears_of_new_rows_after_it_was_told_to_read_the_menu_again():
+    app = App()
+    panel = QtPanel(app)
+    panel.about_to_show(0)
+    app.sessions = (go("second"),)
+    app.show()
+    panel.listen()
+    panel.event(0, "opened")
+    panel.close()
+    app.sessions = (go("third"),)
+    app.show()
+    panel.listen()
+    assert panel.shown()[0] == "third"
+
+
+def test_a_qt_panel_hears_of_new_rows_of_a_submenu_after_it_was_told_to_read_it_again():
+    app = App()
+    panel = QtPanel(app)
+    app.answers = (ask("allow"), ask("reject"))
+    app.sessions = (go("second"),)
+    app.show()
+    panel.about_to_show(panel.number("Answer"))
+    panel.listen()
+    app.answers = (ask("reject"),)
+    app.show()
+    panel.listen()
+    assert panel.shown("Answer") == ["reject"]
+
+
+def test_a_qt_panel_reads_a_submenu_again_that_changed_together_with_the_menu():
+    app = App()
+    panel = QtPanel(app)
+    assert panel.shown("Answer") == ["allow"]
+    app.sessions, app.answers = (go("second"),), (ask("allow"), ask("reject"))
+    app.show()
+    panel.listen()
+    assert panel.shown("Answer") == ["allow", "reject"]
+    assert panel.shown()[0] == "second"
+
+
+def test_plasma_has_the_rows_of_every_submenu_that_can_be_opened_next():
+    """It places a submenu by the rows that it knows; those that come later grow off the screen."""
+    app = App()
+    panel = QtPanel(app)
+    panel.open()
+    assert panel.shown("All sessions") == ["one", "two"]
+    assert panel.shown("one") == ["…"]
+    panel.open(panel.number("All sessions"))
+    assert panel.shown("one") == ["deed"]
+    panel.close()
+    assert panel.shown("All sessions") == ["…"]
+
+
+def test_a_submenu_that_was_filled_ahead_keeps_its_rows_only_while_it_is_open():
+    app = App()
+    panel = QtPanel(app)
+    panel.open()
+    app.last = go("three")
+    app.show()
+    panel.listen()
+    assert panel.shown("All sessions") == ["one", "three"]
+    panel.open(panel.number("All sessions"))
+    app.last = go("four")
+    app.show()
+    panel.listen()
+    assert panel.shown("All sessions") == ["one", "three"]
+
+
+def test_a_panel_that_starts_again_reads_the_submenus_as_the_first_one_did():
+    app = App()
+    QtPanel(app)
+    panel = QtPanel(app)
+    assert panel.shown("Answer") == ["allow"]
+
+
+def test_what_plasma_shows_is_true_when_it_opens_the_menu():
+    app = App()
+    panel = QtPanel(app)
+    panel.open()
+    panel.close()
+    app.sessions = (go("second"),)
+    panel.open()
+    assert panel.shown()[0] == "second"
+
+
 def test_an_opening_that_is_told_twice_makes_one_view():
     app = App()
     panel = Panel(app)

@@ -261,7 +261,7 @@ def test_only_the_submenu_that_was_filled_is_announced(bus: PrivateBus):
         number = (await desktop.menu()).find("All sessions").number
         await desktop.tell_menu(0, "opened")
         await desktop.about_to_show(number)
-        layouts = [body[1] for name, body in desktop.signals if name == "LayoutUpdated"]
+        layouts = await until(lambda: [body[1] for name, body in desktop.signals if name == "LayoutUpdated"])
         assert layouts == [number]
 
     filled(bus, story)

@@ -16,7 +16,10 @@ What panels do, read in their sources and seen on the bus:
 
 - libdbusmenu-gtk (Xfce, Cinnamon, waybar) asks for the menu and for each submenu, and ignores the answer: it reads the
   whole menu again at `LayoutUpdated` alone.
-- Qt's panels (Plasma, LXQt) say "closed" before "clicked".
+- Qt's panels (Plasma, LXQt) read one level at a time, and after an answer of "changed" they ignore the next
+  `LayoutUpdated` of that row: so each such answer is followed by one. They say "closed" before "clicked".
+- Plasma says "opened" before it has the answer, and shows a submenu at once, where its old rows have room; rows that
+  come later grow off the screen. So its submenus are filled as soon as what they are in is open.
 - GNOME's extension asks for submenus after it has opened them. Budgie's panel only says "opened", COSMIC's "clicked".
 """
 
@@ -98,11 +101,15 @@ class DBusMenu:
         self._revision = 1
         self._open = False
         self._opened = Opened()
+        self._looked_at: frozenset[Fill] = frozenset()  # what panels say is open; `_opened` may hold more
+        self._stepwise: set[str] = set()  # the panels that read one level at a time
         self._left: _Left | None = None
         self._asked: list[_Asked] = []
         self._replies: list[Message] = []
         self._later: tuple[Entry, ...] | None = None  # the newest menu, as long as rows must not move
         self._moved: set[int] = set()  # rows below which others came or went since the last signal
+        self._told: set[int] = set()  # rows of which a panel was told since then that they changed
+        self._unread: set[int] = set()  # rows to be announced as soon as what they are in was read step by step
         self._reworded: dict[int, Properties] = {}  # what else changed since then
 
     @property
@@ -135,6 +142,7 @@ class DBusMenu:
         else:
             self._later = None
         self._put(nodes)
+        self._report(self._looked_at)  # submenus may have come that have to be filled as well
         self._answer_asked(opened.times)
 
     def closed(self) -> None:
@@ -149,7 +157,7 @@ class DBusMenu:
 
     def take_messages(self) -> list[Message]:
         """The signals that tell a panel all that changed since the last call, and the answers that were held back."""
-        messages = []
+        messages = [*self._replies]
         if self._moved and not self._open:
             self._moved_at = self._clock()
         for number in self._changed_parents():
@@ -158,14 +166,14 @@ class DBusMenu:
         if self._reworded:
             body = [[[number, properties] for number, properties in self._reworded.items()], []]
             messages.append(Message.new_signal(MENU_PATH, MENU, "ItemsPropertiesUpdated", "a(ia{sv})a(ias)", body))
-        messages += self._replies
-        self._moved, self._reworded, self._replies = set(), {}, []
+        self._moved, self._told, self._reworded, self._replies = set(), set(), {}, []
         return messages
 
     def answer(self, call: Message) -> Message | None:
         """Do what a panel asks of the menu; returns the reply, or None where it follows in `take_messages`."""
         match call.member, call.body:
             case "GetLayout", [int(number), int(depth), names]:
+                self._meet(call.sender or "", number, depth)
                 return Message.new_method_return(
                     call, "u(ia{sv}av)", [self._revision, self._layout(number, depth, names)]
                 )
@@ -189,6 +197,19 @@ class DBusMenu:
 
     # ------------------------------------------------------------------ what panels open
 
+    def _meet(self, panel: str, number: int, depth: int) -> None:
+        """Learn from how a panel reads the menu what it is going to tell, and what it has to read next."""
+        if depth != 1:
+            return
+        if panel not in self._stepwise:
+            self._stepwise.add(panel)
+            self._unread = {number for number, node in self._nodes.items() if node.children}
+            self._report(self._looked_at)
+        if number in self._nodes:
+            following = self._unread.intersection(self._nodes[number].children)
+            self._moved |= following
+            self._unread -= {number, *following}
+
     def _about_to_show(self, call: Message, numbers: Iterable[int]) -> Message | None:
         fills = {self._nodes[number].fill for number in numbers if number in self._nodes}
         wanted = frozenset(fill for fill in fills if fill is not None)
@@ -197,7 +218,7 @@ class DBusMenu:
         if ROOT_FILL in wanted:  # the panel opens the menu, so it was closed
             self._open = False
             self._catch_up()
-        self._report(self._opened.fills | wanted, again=True)
+        self._report(self._looked_at | wanted, again=True)
         self._asked.append(_Asked(call, self._opened.times, ROOT_FILL in wanted))
         return None
 
@@ -212,6 +233,7 @@ class DBusMenu:
         """The reply to a panel that is about to show rows: whether it has to read them again."""
         numbers = [*call.body] if call.member == "AboutToShow" else call.body[0]
         changed = [number for number in numbers if number in self._moved or ROOT in self._moved]
+        self._told.update(changed)
         if call.member == "AboutToShow":
             return Message.new_method_return(call, "b", [bool(changed)])
         unknown = [number for number in numbers if number not in self._nodes]
@@ -224,17 +246,17 @@ class DBusMenu:
         if node is None:
             return False
         if kind in ("opened", "clicked"):  # COSMIC's panel clicks on a submenu to open it
-            if number == ROOT:
+            if number == ROOT and not any(asked.root for asked in self._asked):
                 self._begin()
             if node.fill is not None:
-                self._report(self._opened.fills | {node.fill}, again=not node.filled and not self._asked)
+                self._report(self._looked_at | {node.fill}, again=not node.filled and not self._asked)
         elif kind == "closed":
             if not self._just_left():
                 self._left = _Left(self._nodes, self._clock(), self._just_moved())
             if number == ROOT:
                 self.closed()
             elif node.fill is not None:
-                self._report(self._opened.fills - {node.fill})
+                self._report(self._looked_at - {node.fill})
         return True
 
     def _clicked(self, number: int) -> bool:
@@ -262,11 +284,23 @@ class DBusMenu:
         self._moved_at = -SETTLE / 1000
 
     def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
-        """Tell what is open; `again`: even if it is known, since a panel wants the newest rows."""
-        opened = Opened(self._opened.times + again, fills)
+        """Tell what has to be filled; `again`: even if it is known, since a panel wants the newest rows."""
+        self._looked_at = fills
+        opened = Opened(self._opened.times + again, fills | self._ahead(fills))
         if opened != self._opened:
             self._opened = opened
             self._on_opened(opened)
+
+    def _ahead(self, fills: frozenset[Fill]) -> frozenset[Fill]:
+        """The submenus of what is open, where a panel places a submenu before it asks for its rows."""
+        if not self._stepwise:
+            return frozenset()
+        below = [number for node in self._nodes.values() if node.fill in fills for number in node.children]
+        return frozenset(fill for number in below if (fill := self._nodes[number].fill) is not None)
+
+    def _unseen(self, node: Node) -> bool:
+        """Whether it is a submenu that was filled ahead and that nobody looks at."""
+        return node.fill is not None and node.fill not in self._looked_at and node.fill in self._opened.fills
 
     # ------------------------------------------------------------------ rows
 
@@ -311,7 +345,7 @@ class DBusMenu:
             old, new = self._nodes[number], nodes.get(number)
             if new is None:
                 take(number, self._nodes)
-            elif new.filled != old.filled:
+            elif new.filled != old.filled or self._unseen(old):
                 take(number, nodes)
             else:
                 kept[number] = Node(new.properties, old.children, new.choice, new.fill, new.filled)
@@ -324,6 +358,9 @@ class DBusMenu:
     def _put(self, nodes: Nodes) -> None:
         common = nodes.keys() & self._nodes.keys()
         self._moved |= {number for number in common if nodes[number].children != self._nodes[number].children}
+        if self._stepwise:
+            self._unread |= {number for number in nodes.keys() - common if nodes[number].children}
+            self._unread &= nodes.keys()
         for number in common:
             before = self._nodes[number].properties
             if before is not nodes[number].properties:
@@ -336,8 +373,8 @@ class DBusMenu:
         self._nodes = nodes
 
     def _changed_parents(self) -> list[int]:
-        """The rows below which others came or went; of two below each other the upper one."""
-        if not self._moved:
+        """The rows below which others came or went; of two below each other the upper one, and later the other."""
+        if not self._moved | self._told:
             return []
         found: list[int] = []
         left = [ROOT]
@@ -347,6 +384,9 @@ class DBusMenu:
                 found.append(number)
             else:
                 left += self._nodes[number].children
+        if self._stepwise:
+            self._unread |= self._moved.difference(found)
+            found += self._told.intersection(self._nodes).difference(found)
         return found
 
     def _layout(self, number: int, depth: int, names: list[str]) -> list[Any]:
