@@ -17,6 +17,7 @@ from tray.surfaces.menu import Entry, Item, Opened
 
 NAMES = count(1)  # the bus gives none twice
 ALL, ONE = ("all", "0"), ("session", "one")
+MATE = ["accessible-desc", "children-display", "disposition", "enabled", "icon-data", "icon-name", "label"]
 
 
 def go(name: str) -> Item:
@@ -175,6 +176,18 @@ class QtPanel(Panel):
         self.listen()
 
 
+class MatePanel(Panel):
+    """MATE's and GNOME Flashback's: the menu is on the screen before it asks, and of submenus it says nothing."""
+
+    names = tuple(MATE)
+
+    def open(self) -> None:
+        self.event(0, "opened")
+        self.about_to_show(0)
+        self.app.show()
+        self.listen()
+
+
 def test_a_qt_panel_hears_of_new_rows_after_it_was_told_to_read_the_menu_again():
     app = App()
     panel = QtPanel(app)
@@ -267,6 +280,29 @@ def test_an_opening_that_is_told_twice_makes_one_view():
     panel.about_to_show(number)
     panel.event(number, "opened")
     assert app.views == 1
+
+
+def test_a_panel_that_tells_nothing_of_submenus_has_them_all_filled_while_its_menu_is_open():
+    app = App()
+    panel = MatePanel(app)
+    assert panel.shown("All sessions") == ["…"]
+    panel.open()
+    assert panel.shown("All sessions") == ["one", "two"]
+    assert panel.shown("one") == ["deed"]
+    panel.event(0, "closed")
+    app.show()
+    panel.listen()
+    assert panel.shown("All sessions") == ["…"]
+
+
+def test_a_panel_that_builds_its_menu_anew_each_time_is_told_of_a_change_once():
+    app = App()
+    panel = MatePanel(app)
+    told: list[bool] = []
+    panel.answered = lambda number, *, changed: told.append(changed)  # type: ignore[method-assign]
+    panel.open()
+    assert told == [False]
+    assert len(panel.signals) == 1
 
 
 def test_a_click_on_a_submenu_opens_it():

@@ -20,6 +20,8 @@ What panels do, read in their sources and seen on the bus:
   `LayoutUpdated` of that row: so each such answer is followed by one. They say "closed" before "clicked".
 - Plasma says "opened" before it has the answer, and shows a submenu at once, where its old rows have room; rows that
   come later grow off the screen. So its submenus are filled as soon as what they are in is open.
+- MATE's panel and GNOME Flashback's ask for the menu only, once it is on the screen, and tell nothing of submenus: all
+  of them are filled while the menu is open. Each `LayoutUpdated`, and an answer of "changed", builds their menu anew.
 - GNOME's extension asks for submenus after it has opened them. Budgie's panel only says "opened", COSMIC's "clicked".
 """
 
@@ -103,6 +105,7 @@ class DBusMenu:
         self._opened = Opened()
         self._looked_at: frozenset[Fill] = frozenset()  # what panels say is open; `_opened` may hold more
         self._stepwise: set[str] = set()  # the panels that read one level at a time
+        self._silent: set[str] = set()  # the panels that tell nothing of submenus
         self._left: _Left | None = None
         self._asked: list[_Asked] = []
         self._replies: list[Message] = []
@@ -173,7 +176,7 @@ class DBusMenu:
         """Do what a panel asks of the menu; returns the reply, or None where it follows in `take_messages`."""
         match call.member, call.body:
             case "GetLayout", [int(number), int(depth), names]:
-                self._meet(call.sender or "", number, depth)
+                self._meet(call.sender or "", number, depth, names)
                 return Message.new_method_return(
                     call, "u(ia{sv}av)", [self._revision, self._layout(number, depth, names)]
                 )
@@ -197,8 +200,10 @@ class DBusMenu:
 
     # ------------------------------------------------------------------ what panels open
 
-    def _meet(self, panel: str, number: int, depth: int) -> None:
+    def _meet(self, panel: str, number: int, depth: int, names: list[str]) -> None:
         """Learn from how a panel reads the menu what it is going to tell, and what it has to read next."""
+        if "disposition" in names:  # MATE's and GNOME Flashback's; no other panel asks for it by name
+            self._silent.add(panel)
         if depth != 1:
             return
         if panel not in self._stepwise:
@@ -233,6 +238,8 @@ class DBusMenu:
         """The reply to a panel that is about to show rows: whether it has to read them again."""
         numbers = [*call.body] if call.member == "AboutToShow" else call.body[0]
         changed = [number for number in numbers if number in self._moved or ROOT in self._moved]
+        if call.sender in self._silent:
+            changed = []  # the signal alone makes it read the menu, and once
         self._told.update(changed)
         if call.member == "AboutToShow":
             return Message.new_method_return(call, "b", [bool(changed)])
@@ -286,7 +293,8 @@ class DBusMenu:
     def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
         """Tell what has to be filled; `again`: even if it is known, since a panel wants the newest rows."""
         self._looked_at = fills
-        opened = Opened(self._opened.times + again, fills | self._ahead(fills))
+        everything = bool(self._silent) and ROOT_FILL in fills
+        opened = Opened(self._opened.times + again, fills | self._ahead(fills), everything)
         if opened != self._opened:
             self._opened = opened
             self._on_opened(opened)
