@@ -70,6 +70,7 @@ class _Asked(msgspec.Struct, frozen=True):
     call: Message
     times: int
     root: bool  # it is about the menu itself
+    opening: frozenset[Fill]  # what nobody looked at until then
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -223,8 +224,9 @@ class DBusMenu:
         if ROOT_FILL in wanted:  # the panel opens the menu, so it was closed
             self._open = False
             self._catch_up()
+        opening = wanted - self._looked_at
         self._report(self._looked_at | wanted, again=True)
-        self._asked.append(_Asked(call, self._opened.times, ROOT_FILL in wanted))
+        self._asked.append(_Asked(call, self._opened.times, ROOT_FILL in wanted, opening))
         return None
 
     def _answer_asked(self, times: int) -> None:
@@ -306,10 +308,6 @@ class DBusMenu:
         below = [number for node in self._nodes.values() if node.fill in fills for number in node.children]
         return frozenset(fill for number in below if (fill := self._nodes[number].fill) is not None)
 
-    def _unseen(self, node: Node) -> bool:
-        """Whether it is a submenu that was filled ahead and that nobody looks at."""
-        return node.fill is not None and node.fill not in self._looked_at and node.fill in self._opened.fills
-
     # ------------------------------------------------------------------ rows
 
     def _catch_up(self) -> None:
@@ -353,13 +351,14 @@ class DBusMenu:
             old, new = self._nodes[number], nodes.get(number)
             if new is None:
                 take(number, self._nodes)
-            elif new.filled != old.filled or self._unseen(old):
+            elif new.filled != old.filled or old.fill in opening:
                 take(number, nodes)
             else:
                 kept[number] = Node(new.properties, old.children, new.choice, new.fill, new.filled)
                 for child in old.children:
                     keep(child)
 
+        opening: frozenset[Fill | None] = frozenset().union(*(asked.opening for asked in self._asked))
         keep(ROOT)
         return kept
 
