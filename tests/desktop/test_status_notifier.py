@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dbus_fast import Message
 from msgspec.structs import replace
 
 from fake_desktop import PATIENCE, FakeDesktop, PrivateBus, running, until
@@ -15,6 +16,7 @@ from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.choices import Choice, GoTo, GoToNext, LookAgain, Quit, Respond, ShowSummary
 from tray.core.click_guard import SETTLE
 from tray.core.model import SessionKey, Status
+from tray.surfaces.backends.dbus_names import MENU, MENU_PATH
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.menu import Entry, Item, Opened, Separator
@@ -299,6 +301,48 @@ def test_a_panel_gets_its_answer_though_the_app_is_busy(bus: PrivateBus):
         assert not await desktop.about_to_show(number)
         app.show()
         await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["Session one", "two"])
+
+    filled(bus, story)
+
+
+def test_nothing_is_open_any_more_once_the_panel_has_gone(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        await desktop.about_to_show((await desktop.menu()).find("All sessions").number)
+        assert app.opened.fills == {ALL}
+        await desktop.stop_panel()
+        await until(lambda: app.opened.fills == frozenset())
+
+    filled(bus, story)
+
+
+def test_a_panel_that_crashes_before_it_has_its_answer_stops_no_other(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        number = (await desktop.menu()).find("All sessions").number
+        app.answers = False
+        for _ in range(20):
+            crashing = await FakeDesktop(bus.address).start(panel=False, notifications=False)
+            question = Message(desktop.items[-1], MENU_PATH, MENU, "AboutToShow", signature="i", body=[number])
+            await crashing.bus.send(question)
+            await crashing.stop()
+        app.answers = True
+        assert await desktop.about_to_show(number)
+        assert (await desktop.menu()).find("All sessions").labels() == ["Session one", "two"]
+
+    filled(bus, story)
+
+
+def test_one_panel_opens_a_submenu_and_another_reads_the_same_rows(bus: PrivateBus):
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        other = await FakeDesktop(bus.address).start(panel=False, notifications=False)
+        other.items = desktop.items
+        number = (await desktop.menu()).find("All sessions").number
+        await other.menu()
+        assert await desktop.about_to_show(number)
+        await until(lambda: any(name == "LayoutUpdated" for name, _ in other.signals))
+        assert (await other.menu()).find("All sessions").labels() == ["Session one", "two"]
+        await other.tell_menu((await other.menu()).find("two").number, "clicked")
+        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+        await other.stop()
 
     filled(bus, story)
 

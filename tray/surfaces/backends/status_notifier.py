@@ -229,6 +229,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             if gone:  # not so for one that appears: what was on its way may have reached it
                 self._registered = False
                 self._set_hosted(hosted=False)
+                self._menu_closed()
             self._look_again.set()
         elif message.interface == WATCHER and message.message_type is MessageType.SIGNAL:
             self._look_again.set()
@@ -259,7 +260,6 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._tell()
 
     def _menu_closed(self) -> None:
-        self._open_timer = None
         self._item.menu.closed()
         self._tell()
 
