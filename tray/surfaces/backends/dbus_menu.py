@@ -391,6 +391,8 @@ class DBusMenu:
                 found.append(number)
             else:
                 left += self._nodes[number].children
+        if found and self._silent and not self._stepwise:
+            return [ROOT]
         if self._stepwise:
             self._unread |= self._moved.difference(found)
             found += self._told.intersection(self._nodes).difference(found)
