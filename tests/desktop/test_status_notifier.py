@@ -402,6 +402,21 @@ def test_with_nothing_to_go_to_a_click_opens_the_menu_or_says_what_there_is(bus:
     with_panel(bus, view(go("one")), story)
 
 
+def test_what_a_click_on_the_icon_does_changes_for_the_panel_only_while_the_menu_is_closed(bus: PrivateBus):
+    """Xfce's panel closes an open menu when it changes."""
+
+    async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
+        await desktop.tell_menu(0, "opened")
+        icon.show(TrayView(IconView(Status.IDLE), "5 idle", FOOT))
+        await until(lambda: {"NewIcon", "NewToolTip"} <= {name for name, _ in desktop.signals})
+        assert (await desktop.properties())["ItemIsMenu"] is False
+        await desktop.tell_menu(0, "closed")
+        await until(lambda: "NewTitle" in [name for name, _ in desktop.signals])
+        assert (await desktop.properties())["ItemIsMenu"] is True
+
+    with_panel(bus, view(go("one")), story)
+
+
 def test_a_rows_mark_is_a_picture(bus: PrivateBus):
     async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
         row = (await desktop.menu()).find("works")

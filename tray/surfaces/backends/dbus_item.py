@@ -43,6 +43,7 @@ class DBusItem:
         self._view = view
         self._choose = choose
         self._status = "Active"
+        self._is_menu = default_choice(view.menu) is None  # as panels know it
         self._news: dict[str, list[str]] = {}  # signals and what they say
 
     def show(self, view: TrayView) -> None:
@@ -52,8 +53,6 @@ class DBusItem:
             self._news["NewIcon"] = []
         if view.tooltip != before.tooltip:
             self._news["NewToolTip"] = []
-        if (default_choice(view.menu) is None) != (default_choice(before.menu) is None):
-            self._news["NewTitle"] = []  # panels read `ItemIsMenu` again with every other property
         if view.menu != before.menu or view.opened != before.opened:
             self.menu.replace(view.menu, view.opened)
 
@@ -68,6 +67,10 @@ class DBusItem:
 
     def take_messages(self) -> list[Message]:
         """The signals that tell a panel all that changed since the last call, and answers that were held back."""
+        is_menu = default_choice(self._view.menu) is None
+        if is_menu != self._is_menu and not self.menu.is_open:  # Xfce's panel closes the menu when this changes
+            self._is_menu = is_menu
+            self._news["NewTitle"] = []  # panels read `ItemIsMenu` again with every other property
         news, self._news = self._news, {}
         signals = [Message.new_signal(ITEM_PATH, ITEM, name, "s" * len(body), body) for name, body in news.items()]
         return signals + self.menu.take_messages()
@@ -124,7 +127,7 @@ class DBusItem:
             "ToolTip": Variant("(sa(iiay)ss)", tooltip),
             "Menu": Variant("o", MENU_PATH),
             # With nothing to go to, a left click opens the menu where the panel has such a click.
-            "ItemIsMenu": Variant("b", default_choice(self._view.menu) is None),
+            "ItemIsMenu": Variant("b", self._is_menu),
         }
 
 

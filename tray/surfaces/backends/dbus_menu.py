@@ -117,6 +117,11 @@ class DBusMenu:
         self._reworded: dict[int, Properties] = {}  # what else changed since then
 
     @property
+    def is_open(self) -> bool:
+        """Whether the menu itself is open, as far as is known."""
+        return self._open
+
+    @property
     def waiting(self) -> bool:
         """Whether the owner has to call `closed` after `LONGEST_OPEN`: something is open, as far as is known."""
         return bool(self._opened.fills) or self._later is not None
