@@ -16,10 +16,11 @@ from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.choices import Choice, GoTo, GoToNext, LookAgain, Quit, Respond, ShowSummary
 from tray.core.click_guard import SETTLE
 from tray.core.model import SessionKey, Status
+from tray.surfaces.backends import dbus_menu
 from tray.surfaces.backends.dbus_names import MENU, MENU_PATH
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu import Entry, Item, Opened, Separator
+from tray.surfaces.menu import ROOT, Entry, Item, Opened, Separator
 from tray.surfaces.view import IconView, TrayView
 
 
@@ -415,6 +416,27 @@ def test_what_a_click_on_the_icon_does_changes_for_the_panel_only_while_the_menu
         assert (await desktop.properties())["ItemIsMenu"] is True
 
     with_panel(bus, view(go("one")), story)
+
+
+def test_rows_wait_only_shortly_for_a_menu_whose_end_is_not_told_of(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dbus_menu, "LONGEST_UNTOLD", 0.3)
+
+    async def story(desktop: FakeDesktop, app: App, seen: Seen):
+        menu = await desktop.menu()
+        number = menu.find("All sessions").number
+        await desktop.about_to_show_group(0)
+        await until(lambda: not app.opened.fills)
+        await desktop.about_to_show_group(0)
+        await desktop.about_to_show_group(number)
+        await asyncio.sleep(0.6)
+        assert app.opened.fills == {ROOT, ALL}
+        await desktop.tell_menu(number, "closed")
+        await until(lambda: not app.opened.fills)
+        await desktop.tell_menu(0, "opened")
+        await asyncio.sleep(0.6)
+        assert app.opened.fills == {ROOT}
+
+    filled(bus, story)
 
 
 def test_a_rows_mark_is_a_picture(bus: PrivateBus):

@@ -5,7 +5,8 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
 - A row's number stands for the row's identity, the keys from the root down to it, and is never given out again. A click
   on a row that a panel still shows from an older menu hits that row or nothing.
 - Texts and check marks change while the menu is open. Rows come and go only while it is closed, so that nothing moves
-  under the pointer; a panel that never says "closed" delays that by `LONGEST_OPEN` at most.
+  under the pointer; a panel that never says "closed" delays that by `LONGEST_OPEN` at most, or by `LONGEST_UNTOLD`
+  where it tells of submenus only and none is open.
 - A panel that asks `AboutToShow` for the menu itself has opened it. Where rows moved though, an answer that is clicked
   within `SETTLE` is not taken: another one may have come under the pointer.
 - A submenu with a `fill` name holds one placeholder until a panel asks `AboutToShow` for it, or says that it is open.
@@ -15,7 +16,8 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
 What panels do, read in their sources and seen on the bus:
 
 - libdbusmenu-gtk (Xfce, Cinnamon, waybar) asks for the menu and for each submenu, and ignores the answer: it reads the
-  whole menu again at `LayoutUpdated` alone.
+  whole menu again at `LayoutUpdated` alone. It does not say when the menu itself is closed. Rows that come as the menu
+  opens make it one that scrolls.
 - Qt's panels (Plasma, LXQt) read one level at a time, and after an answer of "changed" they ignore the next
   `LayoutUpdated` of that row: so each such answer is followed by one. They say "closed" before "clicked".
 - Plasma says "opened" before it has the answer, and shows a submenu at once, where its old rows have room; rows that
@@ -44,6 +46,7 @@ from tray.surfaces.menu import Entry, Fill, Item, Opened, Separator
 from tray.surfaces.view import IconView
 
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu
+LONGEST_UNTOLD = 10.0  # s that they wait for a menu whose end is not told of: GTK's grows badly when it is opened next
 LONGEST_WAIT = 0.15  # s that a panel waits for the rows of a submenu; Xfce opens it after 0.23 s
 ROOT = 0  # the protocol's number for the menu itself
 AFTERWARDS = 0.5  # s after "closed" in which a click was made while the menu was open
@@ -103,6 +106,7 @@ class DBusMenu:
         self._nodes = self._build(entries)
         self._revision = 1
         self._open = False
+        self._end_is_told = False  # a panel says when the menu itself is opened and closed
         self._opened = Opened()
         self._looked_at: frozenset[Fill] = frozenset()  # what panels say is open; `_opened` may hold more
         self._stepwise: set[str] = set()  # the panels that read one level at a time
@@ -123,12 +127,18 @@ class DBusMenu:
 
     @property
     def waiting(self) -> bool:
-        """Whether the owner has to call `closed` after `LONGEST_OPEN`: something is open, as far as is known."""
+        """Whether the owner has to call `closed` after `patience`: something is open, as far as is known."""
         return bool(self._opened.fills) or self._later is not None
 
     @property
+    def patience(self) -> float:
+        """For how long what is open is taken for open, in s, from the last time that something was opened."""
+        told = self._end_is_told or self._looked_at - {ROOT_FILL}
+        return LONGEST_OPEN if told else LONGEST_UNTOLD
+
+    @property
     def times(self) -> int:
-        """How often something was opened so far: `LONGEST_OPEN` counts from the last time."""
+        """How often something was opened so far."""
         return self._opened.times
 
     @property
@@ -259,6 +269,7 @@ class DBusMenu:
             return self._clicked(number)
         if node is None:
             return False
+        self._end_is_told |= number == ROOT
         if kind in ("opened", "clicked"):  # COSMIC's panel clicks on a submenu to open it
             if number == ROOT and not any(asked.root for asked in self._asked):
                 self._begin()

@@ -19,7 +19,7 @@ from dbus_fast.aio import MessageBus
 
 from tray.core.choices import Choice
 from tray.surfaces.backends.dbus_item import DBusItem
-from tray.surfaces.backends.dbus_menu import LONGEST_OPEN, LONGEST_WAIT
+from tray.surfaces.backends.dbus_menu import LONGEST_WAIT
 from tray.surfaces.backends.dbus_names import BUS, ITEM
 from tray.surfaces.backends.dbus_watcher import request_name, watch
 from tray.surfaces.backends.pystray_module import pystray_module
@@ -75,7 +75,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._open_timer: asyncio.TimerHandle | None = None
-        self._opened_times = 0
+        self._open_since: tuple[int, float] = (0, 0.0)  # what the timer counts from, and how far, in s
         self._asked_timer: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------ from any thread
@@ -247,11 +247,11 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._flush(loop)
         elif self._flush_timer is None:
             self._flush_timer = loop.call_at(max(self._flushed_at + SIGNAL_EVERY, loop.time()), self._flush, loop)
-        if self._open_timer is not None and self._opened_times != menu.times:
+        if self._open_timer is not None and self._open_since != (menu.times, menu.patience):
             self._open_timer.cancel()
             self._open_timer = None
-        self._opened_times = menu.times
-        self._open_timer = _running(loop, self._open_timer, menu.waiting, LONGEST_OPEN, self._menu_closed)
+        self._open_since = menu.times, menu.patience
+        self._open_timer = _running(loop, self._open_timer, menu.waiting, menu.patience, self._menu_closed)
         self._asked_timer = _running(loop, self._asked_timer, menu.asked, LONGEST_WAIT, self._give_up)
 
     def _give_up(self) -> None:
