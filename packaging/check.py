@@ -45,6 +45,8 @@ DESKTOP_PACKAGES = (
     "gir1.2-gtk-3.0",
     "gir1.2-ayatanaappindicator3-0.1",
     "openbox",
+    "lxqt-panel",
+    "mate-panel",
     "xclip",
     "xterm",
     "ripgrep",

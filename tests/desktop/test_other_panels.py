@@ -1,0 +1,121 @@
+"""The whole program on the panels of LXQt and MATE: what their users find in the submenus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from desk import WATCHER, Desk, Window, until
+from person import Person
+from test_menu import fleet
+from test_panel import colour
+
+from fake_desktop import need
+from tray.core.model import Status
+
+pytestmark = pytest.mark.desktop
+
+SCREEN = (1280, 800)
+ANSWER, IDLE, ALL_SESSIONS, MORE = 4, -4, -3, -2  # their rows in the menu
+ALLOW_ONCE = 3  # in the submenu, after what is asked, in three lines
+MATE_APPLET = "/usr/lib/mate-panel/notification-area-applet"
+
+LXQT_PANEL = """[General]
+__userfile__=true
+panels=panel1
+[panel1]
+panelSize=32
+plugins=spacer, statusnotifier
+position=Bottom
+width=100
+width-percent=true
+[spacer]
+expandable=true
+type=spacer
+[statusnotifier]
+type=statusnotifier
+"""
+MATE_PANEL = """[org/mate/panel/general]
+default-layout=''
+object-id-list=['notification-area']
+toplevel-id-list=['bottom']
+[org/mate/panel/toplevels/bottom]
+expand=true
+orientation='bottom'
+size=32
+[org/mate/panel/objects/notification-area]
+applet-iid='NotificationAreaAppletFactory::NotificationArea'
+object-type='applet'
+panel-right-stick=true
+position=0
+toplevel-id='bottom'
+"""
+
+
+def start_lxqt_panel(desk: Desk) -> None:
+    need("lxqt-panel", "openbox")
+    desk.environment |= {"XDG_CURRENT_DESKTOP": "LXQt", "QT_QPA_PLATFORM": "xcb", "QT_FONT_DPI": "75"}
+    write(desk, "lxqt/panel.conf", LXQT_PANEL)
+    desk.spawn("openbox", ["openbox", "--sm-disable"])
+    desk.spawn("panel", ["lxqt-panel"])
+
+
+def start_mate_panel(desk: Desk) -> None:
+    need("mate-panel", "openbox", MATE_APPLET)
+    desk.environment |= {"XDG_CURRENT_DESKTOP": "MATE", "GSETTINGS_BACKEND": "keyfile", "GTK_THEME": "Adwaita"}
+    write(desk, "glib-2.0/settings/keyfile", MATE_PANEL)
+    desk.spawn("openbox", ["openbox", "--sm-disable"])
+    desk.spawn("applet", [MATE_APPLET])  # the bus starts nothing by itself
+    desk.spawn("panel", ["mate-panel"])
+
+
+def write(desk: Desk, name: str, text: str) -> None:
+    path = Path(desk.environment["XDG_CONFIG_HOME"]) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def submenu(desk: Desk, menu: Window, row: int, least: int) -> Window:
+    """The submenu of a row, once it has so many rows; all of it is on the screen."""
+    opened = desk.open_menu(menu.x + 20, desk.rows(menu)[row], button=1)
+    until(lambda: len(desk.rows(opened)) >= least, f"{least} rows")
+    assert 0 <= opened.x <= SCREEN[0] - opened.width
+    assert 0 <= opened.y <= SCREEN[1] - opened.height
+    return opened
+
+
+@pytest.fixture(params=[start_lxqt_panel, start_mate_panel], ids=["lxqt", "mate"])
+def someone(request: pytest.FixtureRequest, desk: Desk, tmp_path: Path) -> Iterator[Person]:
+    request.param(desk)
+    until(lambda: desk.on_bus(WATCHER), "the panel", 20)
+    (tmp_path / "person").mkdir()
+    made = Person(desk, tmp_path / "person")
+    yield made
+    made.home.stop()
+
+
+def test_every_submenu_has_its_rows_when_it_is_opened(someone: Person):
+    desk = someone.desk
+    with someone.plugin() as plugin:
+        plugin.send(fleet(30))
+        icon = someone.icon(colour(Status.WAITING_FOR_PERMISSION))
+        for row, rows in ((IDLE, 17), (MORE, 5), (ALL_SESSIONS, 6)):
+            menu = desk.open_menu(*icon)
+            opened = submenu(desk, menu, row, rows)
+            if row == ALL_SESSIONS:
+                submenu(desk, submenu(desk, opened, 0, 5), 2, 8)
+                desk.screenshot(f"{desk.environment['XDG_CURRENT_DESKTOP']}-session")
+            while desk.is_open(menu):
+                desk.press("Escape")
+
+
+def test_an_answer_in_a_submenu_is_sent(someone: Person):
+    """LXQt's panel says that the menu is closed before it says what was clicked."""
+    desk = someone.desk
+    with someone.plugin() as plugin:
+        plugin.send(fleet(30))
+        menu = desk.open_menu(*someone.icon(colour(Status.WAITING_FOR_PERMISSION)))
+        answers = submenu(desk, menu, ANSWER, 7)
+        desk.click(answers.x + 20, desk.rows(answers)[ALLOW_ONCE])
+        until(lambda: someone.home.session("ses_000")["requests"][0]["sending"], "the answer")
