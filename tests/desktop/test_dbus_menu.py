@@ -97,6 +97,20 @@ class Panel:
     def about_to_show(self, number: int) -> None:
         self.call("AboutToShow", "i", number)
 
+    def open(self, number: int = 0) -> None:
+        """Ask, and as Plasma does, say so before there is an answer."""
+        self.about_to_show(number)
+        self.event(number, "opened")
+        self.app.show()
+        self.listen()
+        self.app.show()  # what was filled ahead
+        self.listen()
+
+    def close(self) -> None:
+        self.event(0, "closed")
+        self.app.show()
+        self.listen()
+
     def read(self, number: int) -> None:
         reply = self.call("GetLayout", "iias", number, self.depth, list(self.names))
         assert reply is not None
@@ -164,25 +178,13 @@ class QtPanel(Panel):
             self._told.add(number)
             self.read(number)
 
-    def open(self, number: int = 0) -> None:
-        """As Plasma does: it says so before it has the answer."""
-        self.about_to_show(number)
-        self.event(number, "opened")
-        self.app.show()
-        self.listen()
-
-    def close(self) -> None:
-        self.event(0, "closed")
-        self.app.show()
-        self.listen()
-
 
 class MatePanel(Panel):
     """MATE's and GNOME Flashback's: the menu is on the screen before it asks, and of submenus it says nothing."""
 
     names = tuple(MATE)
 
-    def open(self) -> None:
+    def open(self, number: int = 0) -> None:
         self.event(0, "opened")
         self.about_to_show(0)
         self.app.show()
@@ -229,10 +231,11 @@ def test_a_qt_panel_reads_a_submenu_again_that_changed_together_with_the_menu():
     assert panel.shown()[0] == "second"
 
 
-def test_plasma_has_the_rows_of_every_submenu_that_can_be_opened_next():
-    """It places a submenu by the rows that it knows; those that come later grow off the screen."""
+@pytest.mark.parametrize("kind", [Panel, QtPanel])
+def test_a_panel_has_the_rows_of_every_submenu_that_can_be_opened_next(kind: type[Panel]):
+    """It places a submenu by the rows that it knows: those that come later grow off Plasma's screen, or stay unseen."""
     app = App()
-    panel = QtPanel(app)
+    panel = kind(app)
     panel.open()
     assert panel.shown("All sessions") == ["one", "two"]
     assert panel.shown("one") == ["…"]

@@ -114,6 +114,19 @@ def test_every_session_is_reached_by_opening_submenus(desk: Desk, sit: Callable[
     desk.screenshot("fleet-30-session")
 
 
+def test_a_submenu_that_is_clicked_as_the_pointer_reaches_it_has_its_rows(
+    desk: Desk, sit: Callable[[str, int], Sitting]
+):
+    """GTK shows it at once then, and never makes room for rows that come later."""
+    menu = sit("light", 30).menu()
+    idle = desk.rows(menu)[-4]
+    desk.run("xdotool", "mousemove", str(menu.x + 60), str(menu.y + 20))
+    before = desk.windows()
+    desk.run("xdotool", "mousemove", str(menu.x + 60), str(idle), "click", "1")
+    submenu = until(lambda: next((one for id_, one in desk.windows().items() if id_ not in before), None), "a submenu")
+    assert len(until(lambda: _rows(desk, submenu, 17), "its rows")) >= 17
+
+
 def _rows(desk: Desk, menu: Window, number: int) -> list[int] | None:
     rows = desk.rows(menu)
     return rows if len(rows) >= number else None

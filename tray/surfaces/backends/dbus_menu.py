@@ -9,19 +9,19 @@ Rules (from the protocol, and from what Xfce, LXQt, MATE, KDE and GNOME do with 
   where it tells of submenus only and none is open.
 - A panel that asks `AboutToShow` for the menu itself has opened it. Where rows moved though, an answer that is clicked
   within `SETTLE` is not taken: another one may have come under the pointer.
-- A submenu with a `fill` name holds one placeholder until a panel asks `AboutToShow` for it, or says that it is open.
-  The answer to `AboutToShow` waits for the rows, for `LONGEST_WAIT` at most. A panel that shows the submenu without
-  asking sees the placeholder for a moment.
+- A submenu with a `fill` name holds one placeholder until the menu that it is in is open: panels place a submenu by the
+  rows that they know, and do not wait for others. It is made anew when a panel asks `AboutToShow` for it, or says that
+  it is open. The answer to `AboutToShow` waits for the rows, for `LONGEST_WAIT` at most.
 
 What panels do, read in their sources and seen on the bus:
 
 - libdbusmenu-gtk (Xfce, Cinnamon, waybar) asks for the menu and for each submenu, and ignores the answer: it reads the
-  whole menu again at `LayoutUpdated` alone. It does not say when the menu itself is closed. Rows that come as the menu
-  opens make it one that scrolls.
+  whole menu again at `LayoutUpdated` alone. It does not say when the menu itself is closed. Rows that come as a menu
+  opens make it one that scrolls; a submenu that is clicked at once, or tapped, stays as small as its placeholder.
 - Qt's panels (Plasma, LXQt) read one level at a time, and after an answer of "changed" they ignore the next
   `LayoutUpdated` of that row: so each such answer is followed by one. They say "closed" before "clicked".
 - Plasma says "opened" before it has the answer, and shows a submenu at once, where its old rows have room; rows that
-  come later grow off the screen. So its submenus are filled as soon as what they are in is open.
+  come later grow off the screen.
 - MATE's panel and GNOME Flashback's ask for the menu only, once it is on the screen, and tell nothing of submenus: all
   of them are filled while the menu is open. Each `LayoutUpdated`, and an answer of "changed", builds their menu anew.
 - GNOME's extension asks for submenus after it has opened them. Budgie's panel only says "opened", COSMIC's "clicked".
@@ -318,9 +318,7 @@ class DBusMenu:
             self._on_opened(opened)
 
     def _ahead(self, fills: frozenset[Fill]) -> frozenset[Fill]:
-        """The submenus of what is open, where a panel places a submenu before it asks for its rows."""
-        if not self._stepwise:
-            return frozenset()
+        """The submenus of what is open: they have to have their rows before they are opened."""
         below = [number for node in self._nodes.values() if node.fill in fills for number in node.children]
         return frozenset(fill for number in below if (fill := self._nodes[number].fill) is not None)
 
