@@ -179,6 +179,25 @@ class QtPanel(Panel):
             self.read(number)
 
 
+class LazyQtPanel(QtPanel):
+    """As libdbusmenu-lxqt does it: what is announced is read 2 s later."""
+
+    def __init__(self, app: App) -> None:
+        self.announced: list[int] = []
+        super().__init__(app)
+
+    def layout_updated(self, number: int) -> None:
+        if number in self._told:
+            self._told.remove(number)
+        else:
+            self.announced.append(number)
+
+    def two_seconds_later(self) -> None:
+        while self.announced:
+            super().layout_updated(self.announced.pop(0))
+            self.listen()
+
+
 class MatePanel(Panel):
     """MATE's and GNOME Flashback's: the menu is on the screen before it asks, and of submenus it says nothing."""
 
@@ -243,6 +262,21 @@ def test_a_panel_has_the_rows_of_every_submenu_that_can_be_opened_next(kind: typ
     assert panel.shown("one") == ["deed"]
     panel.close()
     assert panel.shown("All sessions") == ["…"]
+
+
+def test_a_panel_that_reads_late_what_is_announced_reads_at_once_what_it_opens():
+    app = App()
+    panel = LazyQtPanel(app)
+    panel.two_seconds_later()
+    for session in ("second", "third"):
+        app.sessions = (go(session),)
+        panel.open()
+        assert panel.shown()[0] == session
+        panel.open(panel.number("All sessions"))
+        assert panel.shown("All sessions") == ["one", "two"]
+        panel.close()
+        panel.two_seconds_later()
+        assert panel.shown("All sessions") == ["…"]
 
 
 def test_a_submenu_that_was_filled_ahead_gets_new_rows_when_it_is_opened_and_then_no_more():

@@ -19,7 +19,8 @@ What panels do, read in their sources and seen on the bus:
   whole menu again at `LayoutUpdated` alone. It does not say when the menu itself is closed. Rows that come as a menu
   opens make it one that scrolls; a submenu that is clicked at once, or tapped, stays as small as its placeholder.
 - Qt's panels (Plasma, LXQt) read one level at a time, and after an answer of "changed" they ignore the next
-  `LayoutUpdated` of that row: so each such answer is followed by one. They say "closed" before "clicked".
+  `LayoutUpdated` of that row: so each such answer is followed by one. LXQt's of 2.0 and later reads only 2 s after a
+  `LayoutUpdated`: "changed" is the answer until it has. They say "closed" before "clicked".
 - Plasma says "opened" before it has the answer, and shows a submenu at once, where its old rows have room; rows that
   come later grow off the screen.
 - MATE's panel and GNOME Flashback's ask for the menu only, once it is on the screen, and tell nothing of submenus: all
@@ -109,7 +110,7 @@ class DBusMenu:
         self._end_is_told = False  # a panel says when the menu itself is opened and closed
         self._opened = Opened()
         self._looked_at: frozenset[Fill] = frozenset()  # what panels say is open; `_opened` may hold more
-        self._stepwise: set[str] = set()  # the panels that read one level at a time
+        self._unread: dict[str, set[int]] = {}  # by panel that reads one level at a time, what it has yet to read
         self._silent: set[str] = set()  # the panels that tell nothing of submenus
         self._left: _Left | None = None
         self._asked: list[_Asked] = []
@@ -117,7 +118,7 @@ class DBusMenu:
         self._later: tuple[Entry, ...] | None = None  # the newest menu, as long as rows must not move
         self._moved: set[int] = set()  # rows below which others came or went since the last signal
         self._told: set[int] = set()  # rows of which a panel was told since then that they changed
-        self._unread: set[int] = set()  # rows to be announced as soon as what they are in was read step by step
+        self._due: set[int] = set()  # rows to be announced to such a panel, as it has read what they are in
         self._reworded: dict[int, Properties] = {}  # what else changed since then
 
     @property
@@ -185,7 +186,8 @@ class DBusMenu:
         if self._reworded:
             body = [[[number, properties] for number, properties in self._reworded.items()], []]
             messages.append(Message.new_signal(MENU_PATH, MENU, "ItemsPropertiesUpdated", "a(ia{sv})a(ias)", body))
-        self._moved, self._told, self._reworded, self._replies = set(), set(), {}, []
+        self._moved, self._told, self._due = set(), set(), set()
+        self._reworded, self._replies = {}, []
         return messages
 
     def answer(self, call: Message) -> Message | None:
@@ -222,14 +224,11 @@ class DBusMenu:
             self._silent.add(panel)
         if depth != 1:
             return
-        if panel not in self._stepwise:
-            self._stepwise.add(panel)
-            self._unread = {number for number, node in self._nodes.items() if node.children}
-            self._report(self._looked_at)
+        if panel not in self._unread:
+            self._unread[panel] = {number for number, node in self._nodes.items() if node.children}
         if number in self._nodes:
-            following = self._unread.intersection(self._nodes[number].children)
-            self._moved |= following
-            self._unread -= {number, *following}
+            self._unread[panel].discard(number)
+            self._due |= self._unread[panel].intersection(self._nodes[number].children)
 
     def _about_to_show(self, call: Message, numbers: Iterable[int]) -> Message | None:
         fills = {self._nodes[number].fill for number in numbers if number in self._nodes}
@@ -254,7 +253,8 @@ class DBusMenu:
     def _shown(self, call: Message) -> Message:
         """The reply to a panel that is about to show rows: whether it has to read them again."""
         numbers = [*call.body] if call.member == "AboutToShow" else call.body[0]
-        changed = [number for number in numbers if number in self._moved or ROOT in self._moved]
+        unread = self._unread.get(call.sender or "", set())
+        changed = [number for number in numbers if number in self._moved | unread or ROOT in self._moved]
         if call.sender in self._silent:
             changed = []  # the signal alone makes it read the menu, and once
         self._told.update(changed)
@@ -378,10 +378,12 @@ class DBusMenu:
 
     def _put(self, nodes: Nodes) -> None:
         common = nodes.keys() & self._nodes.keys()
-        self._moved |= {number for number in common if nodes[number].children != self._nodes[number].children}
-        if self._stepwise:
-            self._unread |= {number for number in nodes.keys() - common if nodes[number].children}
-            self._unread &= nodes.keys()
+        moved = {number for number in common if nodes[number].children != self._nodes[number].children}
+        self._moved |= moved
+        new = {number for number in nodes.keys() - common if nodes[number].children} if self._unread else set()
+        for unread in self._unread.values():
+            unread.update(moved, new)
+            unread.intersection_update(nodes)
         for number in common:
             before = self._nodes[number].properties
             if before is not nodes[number].properties:
@@ -395,22 +397,18 @@ class DBusMenu:
 
     def _changed_parents(self) -> list[int]:
         """The rows below which others came or went; of two below each other the upper one, and later the other."""
-        if not self._moved | self._told:
-            return []
         found: list[int] = []
-        left = [ROOT]
+        left = [ROOT] if self._moved else []
         while left:
             number = left.pop()
             if number in self._moved:
                 found.append(number)
             else:
                 left += self._nodes[number].children
-        if found and self._silent and not self._stepwise:
-            return [ROOT]
-        if self._stepwise:
-            self._unread |= self._moved.difference(found)
-            found += self._told.intersection(self._nodes).difference(found)
-        return found
+        if not self._unread:
+            return [ROOT] if found and self._silent else found
+        due = self._due.intersection(set().union(*self._unread.values()))
+        return found + sorted(((due | self._told) & self._nodes.keys()).difference(found))
 
     def _layout(self, number: int, depth: int, names: list[str]) -> list[Any]:
         """The protocol's nested form; a depth of -1 means all the way down. A row that is gone is an empty one."""
