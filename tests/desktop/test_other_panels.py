@@ -77,12 +77,20 @@ def write(desk: Desk, name: str, text: str) -> None:
 
 
 def submenu(desk: Desk, menu: Window, row: int, least: int) -> Window:
-    """The submenu of a row, once it has so many rows; all of it is on the screen."""
-    opened = desk.open_menu(menu.x + 20, desk.rows(menu)[row], button=1)
-    until(lambda: len(desk.rows(opened)) >= least, f"{least} rows")
-    assert 0 <= opened.x <= SCREEN[0] - opened.width
-    assert 0 <= opened.y <= SCREEN[1] - opened.height
-    return opened
+    """The submenu of a row, once it has so many rows; all of it is on the screen.
+
+    MATE's panel builds its menu anew just after it has shown it, and closes what was opened by then.
+    """
+
+    def opened() -> Window | None:
+        window = desk.open_menu(menu.x + 20, desk.rows(menu)[row], button=1)
+        until(lambda: len(desk.rows(window)) >= least or not desk.is_open(window), f"{least} rows")
+        return window if desk.is_open(window) else None
+
+    found = until(opened, "a submenu")
+    assert 0 <= found.x <= SCREEN[0] - found.width
+    assert 0 <= found.y <= SCREEN[1] - found.height
+    return found
 
 
 @pytest.fixture(params=[start_lxqt_panel, start_mate_panel], ids=["lxqt", "mate"])
