@@ -1,6 +1,8 @@
 """What a fleet costs the whole desktop while the menu is closed: the tray, the panel and the session bus together.
 
-Run on Linux with Xvfb and an Xfce panel: `python tests/benchmarks/desktop.py [--seconds 15] [--checkout NAME=FOLDER]`.
+Run on Linux with Xvfb and an Xfce panel: `python tests/benchmarks/desktop.py [--seconds 15] [--checkout NAME=FOLDER]
+[--peer COMMAND]`. COMMAND runs opencode-monitor, or another program that its plugin reports to, in a terminal of tmux;
+`{port}` in it is where that listens. It is told the same events, in the protocol of that plugin.
 Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn,
 load by load; without any, the installed program is.
 """
@@ -11,8 +13,11 @@ import argparse
 import asyncio
 import itertools
 import os
+import socket
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -27,7 +32,7 @@ from desk import Desk  # noqa: E402
 
 from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
-from tray_process import Home  # noqa: E402
+from tray_process import Home, free_port  # noqa: E402
 
 TOKEN = "benchmark"
 LOADS = ((20, 10, 0), (1, 200, 50), (20, 10, 200), (50, 20, 1000))  # servers, sessions of each, events/s of all
@@ -55,15 +60,19 @@ def events(server: int, sessions: int) -> Iterator[tuple[str, dict]]:
         yield "session.status", {"sessionID": name, "status": {"type": "idle"}}
 
 
-async def speak(links: list[FakePlugin], sessions: int, rate: int, seconds: float) -> None:
-    """So many events a second over all links, for so long."""
+async def speak(links: list[FakePlugin], sessions: int, rate: int, seconds: float, *, seed: bool = False) -> None:
+    """So many events a second over all links, for so long; `seed`: as opencode-monitor's plugin sends them."""
     streams = [events(number, sessions) for number in range(len(links))]
     loop = asyncio.get_running_loop()
     begun, sent = loop.time(), 0
     while (passed := loop.time() - begun) < seconds:
         for _ in range(int(passed * rate) - sent):
             kind, properties = next(streams[sent % len(links)])
-            await links[sent % len(links)].event(kind, **properties)
+            if seed:
+                frame = {"type": "event", "event": {"type": kind, "properties": properties}}
+                await links[sent % len(links)].send(frame)
+            else:
+                await links[sent % len(links)].event(kind, **properties)
             sent += 1
         await asyncio.sleep(0.01)
 
@@ -121,6 +130,63 @@ def desktop(checkout: str) -> Iterator[Desktop]:
             made.stop()
 
 
+class Peer:
+    """opencode-monitor in a terminal: `parts` and `used` as of a Desktop."""
+
+    def __init__(self, folder: Path, command: str) -> None:
+        self.port = free_port()
+        self._tmux = ["tmux", "-S", str(folder / "tmux.sock")]
+        words = command.replace("{port}", str(self.port))
+        environment = {**os.environ, "HOME": str(folder), "OPENCODE_MONITOR_TOKEN": TOKEN}
+        starting = [*self._tmux, "-f", "/dev/null", "new-session", "-d", "-x", "140", "-y", "45", words]
+        subprocess.run(starting, env=environment, check=True)
+        told = subprocess.run(
+            [*self._tmux, "list-panes", "-F", "#{pid} #{pane_pid}"], capture_output=True, text=True, check=True
+        )
+        tmux, program = map(psutil.Process, map(int, told.stdout.split()))
+        while not _listens(self.port):
+            time.sleep(0.05)
+        self._processes = {"tray": [program, *program.children(recursive=True)], "panel": [tmux], "bus": []}
+
+    def used(self) -> dict[str, float]:
+        """Seconds of CPU so far: of the program as "tray", of tmux as "panel"."""
+        return {part: sum(map(_cpu, self._processes[part])) for part in PARTS}
+
+    def stop(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], check=False)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def link_to_peer(link: FakePlugin, number: int, sessions: int) -> None:
+    """Say hello as opencode-monitor's plugin does, and answer what is asked, as OpenCode would."""
+    known = fleet_snapshot(number, sessions)["sessions"]
+    answers = {"session.list": known, "session.status": {}, "session.messages": []}
+    hello = {"type": "hello", "serverId": f"bench-{number}", "serverName": f"p{number}", "serverUrl": "disabled"}
+    await link.send({**hello, "directory": f"/home/dev/project-{number}", "authToken": TOKEN})
+    async for message in link.socket:
+        call = message.json()
+        if "method" in call:
+            await link.send({"id": call["id"], "result": answers.get(call["method"], [])})
+
+
+async def measure_peer(at: Peer, servers: int, sessions: int, rate: int, seconds: float) -> dict[str, float]:
+    """The same as `measure`, of the peer."""
+    async with AsyncExitStack() as stack:
+        links = [await stack.enter_async_context(connection(f"http://127.0.0.1:{at.port}/")) for _ in range(servers)]
+        talking = [asyncio.create_task(link_to_peer(link, n, sessions)) for n, link in enumerate(links)]
+        await speak(links, sessions, rate, WARM_UP, seed=True)
+        before = at.used()
+        await speak(links, sessions, rate, seconds, seed=True)
+        after = at.used()
+        for task in talking:
+            task.cancel()
+        return {part: (after[part] - before[part]) / seconds for part in PARTS}
+
+
 async def measure(at: Desktop, servers: int, sessions: int, rate: int, seconds: float) -> dict[str, float]:
     """Share of a core that each part uses under this load."""
     async with AsyncExitStack() as stack:
@@ -143,16 +209,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15, help="of each load (default 15)")
     parser.add_argument("--checkout", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--peer", default="", metavar="COMMAND")
     options = parser.parse_args()
     checkouts = dict(pair.split("=", 1) for pair in options.checkout) or {"installed": os.environ.get("PYTHONPATH", "")}
     print(f"{'load':22}{'program':12}{'tray':>8}{'panel':>8}{'bus':>8}{'all':>8}   goal", flush=True)
     for (servers, sessions, rate), goal in zip(LOADS, GOALS, strict=True):
+        load = f"{servers}x{sessions} at {rate}/s"
         for name, folder in checkouts.items():
             with desktop(folder) as at:
                 shares = asyncio.run(measure(at, servers, sessions, rate, options.seconds))
-            cells = "".join(f"{shares[part]:8.1%}" for part in PARTS)
-            load = f"{servers}x{sessions} at {rate}/s"
-            print(f"{load:22}{name:12}{cells}{sum(shares.values()):8.1%}   {goal}", flush=True)
+            print(_line(load, name, shares, goal), flush=True)
+        if options.peer:
+            with tempfile.TemporaryDirectory(prefix="bench-") as home:
+                peer = Peer(Path(home), options.peer)
+                try:
+                    shares = asyncio.run(measure_peer(peer, servers, sessions, rate, options.seconds))
+                finally:
+                    peer.stop()
+            print(_line(load, "peer", shares, ""), flush=True)
+
+
+def _line(load: str, name: str, shares: dict[str, float], goal: str) -> str:
+    cells = "".join(f"{shares[part]:8.1%}" for part in PARTS)
+    return f"{load:22}{name:12}{cells}{sum(shares.values()):8.1%}   {goal}"
 
 
 if __name__ == "__main__":
