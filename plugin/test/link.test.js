@@ -80,7 +80,7 @@ test("plugins that lose their tray at the same moment come back spread over a se
   const network = new Network()
   const others = []
   await withPlugin({ tray: new Tray(), network, env: given }, async ({ tray, client }) => {
-    for (let n = 0; n < 29; n++) others.push(await OpenCodeTray({ client, directory: `/work/${n}` }))
+    for (let n = 0; n < 29; n++) others.push(await OpenCodeTray({ client, directory: `/srv/${n}` }))
     await until(() => tray.snapshots.length === 30)
     network.attempts.length = 0
     const lost = Date.now()

@@ -49,13 +49,13 @@ def made(data: Path) -> list[OpenCodeProcess]:
     started = now() - 60_000
     for number in range(PROCESSES):
         name = f"ses_{number}"
-        database.session(name, now(), directory=f"/work/{number}")
+        database.session(name, now(), directory=f"/srv/{number}")
         *_, last = database.messages(name, [user(started + 1), *(assistant(started + 2 + n) for n in range(20))])
         running = {"type": "tool", "tool": "bash", "state": {"status": "running", "input": {}, "metadata": {}}}
         database.parts(name, last, [{"type": "text", "text": "x " * 500}, running])
     database.close()  # who writes to it is a process of its own
     (data / "log").mkdir()
-    return [OpenCodeProcess(n + 1, started / 1000, f"/work/{n}", (), data) for n in range(PROCESSES)]
+    return [OpenCodeProcess(n + 1, started / 1000, f"/srv/{n}", (), data) for n in range(PROCESSES)]
 
 
 async def measure(data: Path, seconds: float) -> None:

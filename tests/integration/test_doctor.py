@@ -151,11 +151,11 @@ def told_of(scene: Scene, *running: OpenCodeProcess) -> str:
 
 
 def test_an_opencode_is_said_to_have_no_plugin_only_where_that_is_known(scene: Scene) -> None:
-    assert "/work/a (process 7) was started before the plugin" in told_of(scene, process("/work/a"))
-    assert "without plugins" in told_of(scene, process("/work/a", "--pure", started=LATER))
-    assert "not connected to the tray at 127.0.0.1:41235" in told_of(scene, process("/work/a", started=LATER))
+    assert "/srv/a (process 7) was started before the plugin" in told_of(scene, process("/srv/a"))
+    assert "without plugins" in told_of(scene, process("/srv/a", "--pure", started=LATER))
+    assert "not connected to the tray at 127.0.0.1:41235" in told_of(scene, process("/srv/a", started=LATER))
     scene.paths.plugin.unlink()
-    finding = only(connections.connections, replace(scene, processes=[process("/work/a", started=LATER)]))
+    finding = only(connections.connections, replace(scene, processes=[process("/srv/a", started=LATER)]))
     assert "has not loaded the plugin, which is not installed" in finding.told
     assert "opencode-tray install-plugin" in finding.fix
 
@@ -178,7 +178,7 @@ def test_the_likely_reason_why_a_plugin_is_not_connected_is_said(
     config = tmp_path / "config"
     install_plugin(config / "plugin" / scene.paths.plugin.name)
     there = {"OPENCODE_CONFIG_DIR": str(config), **environment}
-    told = told_of(scene, process("/work/a", started=LATER, environment=there))
+    told = told_of(scene, process("/srv/a", started=LATER, environment=there))
     assert word in told
     assert "secret" not in told
     assert ("its " in told) == ("its " in word)
@@ -188,15 +188,15 @@ def test_an_opencode_with_a_configuration_of_its_own_is_told_where_its_plugin_be
     scene: Scene, tmp_path: Path
 ) -> None:
     there = {"OPENCODE_CONFIG_DIR": str(tmp_path / "own"), "XDG_CONFIG_HOME": str(tmp_path / "none")}
-    running = process("/work/a", started=LATER, environment=there)
+    running = process("/srv/a", started=LATER, environment=there)
     finding = only(connections.connections, replace(scene, processes=[running]))
     assert "not installed for it" in finding.told
     assert f"OPENCODE_CONFIG_DIR={tmp_path / 'own'} opencode-tray install-plugin" in finding.fix
 
 
 def test_who_is_connected_and_who_waits_to_be_connected_to_is_not_accused(scene: Scene) -> None:
-    running = replace(scene, processes=[process("/work/a"), process("/work/b", "serve", pid=8)])
-    plugin = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/work/a"}
+    running = replace(scene, processes=[process("/srv/a"), process("/srv/b", "serve", pid=8)])
+    plugin = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/srv/a"}
     told = replace(running, report={"servers": [plugin]})
     assert found(connections.connections, told) == []
     assert [finding.told for finding in connections.connections(told)] == ["1 OpenCode reports by plugin"]

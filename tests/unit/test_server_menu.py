@@ -80,9 +80,9 @@ def test_two_long_paths_are_told_apart_by_their_ends() -> None:
 
 
 def test_servers_are_started_where_there_are_sessions_or_elsewhere() -> None:
-    entries = starting_entries({"/work/b", "/work/a", ""}, any_started=False)
+    entries = starting_entries({"/srv/b", "/srv/a", ""}, any_started=False)
     started = [item.choice for item in items(entries) if isinstance(item.choice, StartServer)]
-    assert started == [StartServer("/work/a"), StartServer("/work/b"), StartServer(None)]
+    assert started == [StartServer("/srv/a"), StartServer("/srv/b"), StartServer(None)]
     assert not any(isinstance(item.choice, StopServers) for item in items(entries))
     assert any(isinstance(item.choice, CleanServers) for item in items(entries))
     assert any(isinstance(item.choice, StopServers) for item in items(starting_entries((), any_started=True)))
