@@ -325,8 +325,8 @@ def test_a_panel_that_crashes_before_it_has_its_answer_stops_no_other(bus: Priva
             await crashing.bus.send(question)
             await crashing.stop()
         app.answers = True
-        assert await desktop.about_to_show(number)
-        assert (await desktop.menu()).find("All sessions").labels() == ["Session one", "two"]
+        await desktop.about_to_show(number)
+        await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["Session one", "two"])
 
     filled(bus, story)
 
@@ -337,7 +337,7 @@ def test_one_panel_opens_a_submenu_and_another_reads_the_same_rows(bus: PrivateB
         other.items = desktop.items
         number = (await desktop.menu()).find("All sessions").number
         await other.menu()
-        assert await desktop.about_to_show(number)
+        await desktop.about_to_show(number)
         await until(lambda: any(name == "LayoutUpdated" for name, _ in other.signals))
         assert (await other.menu()).find("All sessions").labels() == ["Session one", "two"]
         await other.tell_menu((await other.menu()).find("two").number, "clicked")
