@@ -395,10 +395,16 @@ class App:
                 await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
 
     async def _look_at_setup(self) -> None:
-        """Take note of what a newcomer still has to do."""
-        installed = await asyncio.to_thread(installed_version, self._paths.plugin) is not None
-        found = shutil.which(opencode_program(self._settings)) is not None
-        self._setup = Setup(plugin_installed=installed, opencode_found=found)
+        """Take note of what a newcomer still has to do; nothing is read while a plugin reports."""
+        servers = self._fleet.servers.values()
+        if any(server.connected and server.source is Source.PLUGIN for server in servers):
+            return
+
+        def look() -> Setup:
+            found = shutil.which(opencode_program(self._settings)) is not None
+            return Setup(plugin_installed=installed_version(self._paths.plugin) is not None, opencode_found=found)
+
+        self._setup = await asyncio.to_thread(look)
 
     def _take_up_settings(self) -> None:
         """Follow the settings file; an invalid one changes nothing and shows as a problem."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tray.core.click_guard import SETTLE
+
 NEW = 0.7  # s after a toast appeared in which no answer is taken: to see it and hold a click back takes half of that
-MOVED = 1.0  # s after one went; longer, as the others slide and the finger may be on its second click
+MOVED = SETTLE / 1000  # s after one went; longer, as the others slide and the finger may be on its second click
 
 
 class ToastGuard:
