@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fake_programs import Programs
 from fakes import FakePlugin, connection, until
 from running_app import SNAPSHOT, Running
 from tray import app as app_module
@@ -37,3 +38,18 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any
             await asyncio.wait_for(life, 2)
 
     return work
+
+
+WINDOWS_TOLD_BY = (
+    "SWAYSOCK", "HYPRLAND_INSTANCE_SIGNATURE", "NIRI_SOCKET", "WAYLAND_DISPLAY", "DISPLAY", "XDG_CURRENT_DESKTOP",
+)  # fmt: skip
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """The only programs on the PATH, on no desktop."""
+    made = Programs(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(made.folder))
+    for name in WINDOWS_TOLD_BY:
+        monkeypatch.delenv(name, raising=False)
+    return made

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fake_programs import Programs
+from fake_programs import Programs, run, seat
 from tray.actions.attach.focus import any_of, has_focus
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.looking import is_looked_at
@@ -23,30 +20,9 @@ from tray.system import mac_windows
 from tray.system.compositors import open_windows
 from tray.system.open_window import OpenWindow
 from tray.system.open_windows import focused_window
-from tray.system.processes import Seat
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)
-
-WM = ("SWAYSOCK", "HYPRLAND_INSTANCE_SIGNATURE", "NIRI_SOCKET", "WAYLAND_DISPLAY", "DISPLAY", "XDG_CURRENT_DESKTOP")
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    made = Programs(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(made.folder))
-    for name in WM:
-        monkeypatch.delenv(name, raising=False)
-    return made
-
-
-def run(work: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 20))
-
-
-def seat(**environment: str) -> Seat:
-    return Seat(7, "/dev/pts/7", environment, (6, 5, 4))
-
 
 # ---------------------------------------------------------------------- windows
 

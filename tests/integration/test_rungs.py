@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fake_programs import Programs
+from fake_programs import Programs, run, seat
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
 from tray.actions.attach.rung import Detached, Raised
@@ -19,29 +16,10 @@ from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
 from tray.system import ask
 from tray.system.compositors import focus
-from tray.system.processes import Seat, seat_of
+from tray.system.processes import seat_of
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)
-
-WM = ("SWAYSOCK", "HYPRLAND_INSTANCE_SIGNATURE", "NIRI_SOCKET", "WAYLAND_DISPLAY", "DISPLAY", "XDG_CURRENT_DESKTOP")
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    made = Programs(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(made.folder))
-    for name in WM:
-        monkeypatch.delenv(name, raising=False)
-    return made
-
-
-def run(work: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 20))
-
-
-def seat(**environment: str) -> Seat:
-    return Seat(7, "/dev/pts/7", environment, (6, 5, 4))
 
 
 def test_kitty_focuses_its_window_over_its_socket(programs: Programs) -> None:
