@@ -106,8 +106,11 @@ def main() -> int:
     if is_new:
         subprocess.run([*tray, "install-command"], check=False)  # it says what is wrong; the tray runs without
         say_what_is_next(python)
+    command = [*tray, "run", *sys.argv[1:]]
+    if sys.platform != "win32":
+        os.execv(command[0], command)  # noqa: S606  # this process becomes the tray, so a signal for one ends the other
     try:
-        return subprocess.run([*tray, "run", *sys.argv[1:]], check=False).returncode
+        return subprocess.run(command, check=False).returncode
     except KeyboardInterrupt:  # the tray got it as well, and ends by itself
         return 0
 

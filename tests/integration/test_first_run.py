@@ -57,14 +57,21 @@ def start(home: Home, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def set_up(home: Home) -> list[str]:
-    """Run it until the tray listens, and end it as Ctrl-C does; what it said."""
+def listening(home: Home) -> tuple[subprocess.Popen[str], list[str]]:
+    """Run it until the tray listens; the process, and what it said."""
     process = start(home, "--headless", "--no-notify", "--port", str(home.port))
     assert process.stdout is not None
     said: list[str] = []
     while not said or "listens on" not in said[-1]:
         said.append(process.stdout.readline())
         assert said[-1], said
+    return process, said
+
+
+def set_up(home: Home) -> list[str]:
+    """Run it until the tray listens, and end it as Ctrl-C does; what it said."""
+    process, said = listening(home)
+    assert process.stdout is not None
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(10) == 0
     process.stdout.close()
@@ -99,6 +106,16 @@ def test_the_first_run_says_what_is_next_and_the_second_does_not(home: Home) -> 
     assert link.resolve() == environment / "bin/opencode-tray"
     assert f'export PATH="{link.parent}:$PATH"' in said  # it is not on it here
     assert "What to do next" not in "".join(set_up(home))
+
+
+def test_whoever_ends_run_py_ends_the_tray(home: Home) -> None:
+    prepared(home)
+    process, _ = listening(home)
+    process.terminate()
+    assert process.wait(10) == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == ""  # nobody holds its end any more: no tray is left
+    process.stdout.close()
 
 
 def test_uninstalling_takes_the_link_away_and_says_how_the_program_goes(home: Home) -> None:
