@@ -44,7 +44,7 @@ from tray.core.usage import Today, Usage
 from tray.sources.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.endpoint import Endpoint, reached_at, remove_endpoint, write_endpoint
+from tray.storage.endpoint import Endpoint, reached_at, read_endpoint, remove_endpoint, write_endpoint
 from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
@@ -185,8 +185,16 @@ class App:
             problem = (
                 f"plugins may not find the tray on port {self.port}: {self._paths.endpoint} was not written: {error}"
             )
-            log.warning(problem)
+            if self._problems.get("endpoint") != problem:
+                log.warning(problem)
             self._problems["endpoint"] = problem
+        else:
+            self._problems.pop("endpoint", None)
+
+    async def _restore_endpoint(self) -> None:
+        """Leave it again where it was removed or damaged; that of another tray that runs stays."""
+        if await asyncio.to_thread(read_endpoint, self._paths.endpoint) is None:
+            await self._leave_endpoint()
 
     async def _take_endpoint_away(self) -> None:
         try:
@@ -387,6 +395,7 @@ class App:
             self._announcer.update(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
             self._take_up_settings()
             await self._look_at_setup()
+            await self._restore_endpoint()
             if await asyncio.to_thread(self._token.reread):
                 self._token_changed()
             self._screen.refresh()

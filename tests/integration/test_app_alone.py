@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tray import app as app_module
 from tray.core.board import EVERYTHING
 from tray.core.choices import Dismiss, GoToNext, Mute, MuteSpan, Unmute
 from tray.core.model import SessionKey
+from tray.storage.endpoint import Endpoint, read_endpoint, write_endpoint
 from tray.surfaces.menu import walk
 from tray.surfaces.view import TrayView
 from tray.system import sound
@@ -103,6 +105,35 @@ def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_me
             running.settings.unlink()
             await until(lambda: not problems(running.views[-1]))
             assert not running.views[-1].icon.monochrome
+
+    run(test())
+
+
+@pytest.mark.parametrize("damage", [None, "", "{", '{"host": "127.0.0.1", "port": 1, "pid": 0}'])
+def test_where_it_listens_is_written_again_where_that_was_removed_or_damaged(
+    at_work: Callable[[], Any], damage: str | None
+) -> None:
+    async def test() -> None:
+        async with at_work() as (running, _):
+            path = running.paths.endpoint
+            ours = read_endpoint(path)
+            assert ours is not None
+            path.unlink() if damage is None else path.write_text(damage, encoding="utf-8")
+            await until(lambda: read_endpoint(path) == ours)
+
+    run(test())
+
+
+def test_where_another_tray_listens_stays_written(at_work: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with at_work() as (running, _):
+            another = Endpoint("127.0.0.1", 1, os.getppid())
+            write_endpoint(running.paths.endpoint, another)
+            running.settings.write_text('[icon]\nstyle = "monochrome"\n')
+            await until(lambda: running.views[-1].icon.monochrome)
+            running.settings.unlink()
+            await until(lambda: not running.views[-1].icon.monochrome)  # so a whole beat has passed in between
+            assert read_endpoint(running.paths.endpoint) == another
 
     run(test())
 
