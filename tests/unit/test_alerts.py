@@ -82,7 +82,7 @@ class Desk:
                 self.asked.append(at)
                 looking, silent = self.looking(at), self.silent
                 name = effect.session_id
-                self._take(self.alerts.focus_told(name, self.board, at, looking=looking, silent=silent), at)
+                self._take(self.alerts.focus_reported(name, self.board, at, looking=looking, silent=silent), at)
             else:
                 assert isinstance(effect, Withdraw)
                 self.live.pop(effect.session_id, None)
@@ -545,7 +545,7 @@ def test_an_answer_that_comes_late_does_not_ask_twice_and_tells_what_is_news_by_
     touched |= board.update(desk.fleet.apply(ask("q", "rm"), 1100))
     assert alerts.update(touched, board, 1100, silent=False) == ()
     assert alerts.update((), board, 2100, silent=False) == ()
-    (told,) = alerts.focus_told("a", board, 2300, looking=False, silent=False)
+    (told,) = alerts.focus_reported("a", board, 2300, looking=False, silent=False)
     assert isinstance(told, Notify)
     assert told.alert.body == "bash: rm"
 

@@ -7,9 +7,9 @@ from enum import Enum
 
 import msgspec
 
-from tray.core.acts import BY_A_RULE
 from tray.core.board import Board, Row
 from tray.core.model import Request, RequestKind, SessionKey, Status
+from tray.core.user_actions import AUTO_ANSWERED_WITHIN
 
 LOOKED_AT = 10_000  # ms that an alert is held back while the person looks at its session's terminal
 ASKED_AGAIN = 1_000  # ms between two looks at the focus while an alert is held back
@@ -45,7 +45,7 @@ class AlertRules(msgspec.Struct, frozen=True):
 
     reasons: frozenset[Reason] = frozenset(Reason)
     finished_after: int = 15_000  # the end of a turn is no news this soon after its begin or the person's last act
-    hold: int = BY_A_RULE  # an ask that is answered within this time was never a person's
+    hold: int = AUTO_ANSWERED_WITHIN  # an ask that is answered within this time was never a person's
     when_looking: WhenLooking = WhenLooking.HOLD
 
 
@@ -75,7 +75,7 @@ class Withdraw(msgspec.Struct, frozen=True):
 
 
 class CheckFocus(msgspec.Struct, frozen=True):
-    """Find out whether the person looks at the session's terminal, then call `Alerts.focus_told`."""
+    """Find out whether the person looks at the session's terminal, then call `Alerts.focus_reported`."""
 
     session_id: str
 
@@ -118,10 +118,10 @@ class Alerts:
             effects += self._look(session_id, board, at, silent=silent)
         return tuple(effects)
 
-    def focus_told(
+    def focus_reported(
         self, session_id: str, board: Board, at: int, *, looking: bool | None, silent: bool
     ) -> tuple[Effect, ...]:
-        """Whether the person looks at the session's terminal, which a CheckFocus asked for; None: unknown."""
+        """Take the answer to a CheckFocus: whether the session's terminal has the focus. None: unknown."""
         self._checking.discard(session_id)
         return self._look(session_id, board, at, silent=silent, looking=looking is True)
 
@@ -207,7 +207,7 @@ def wanted_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
         body = failure.message or failure.name
         identity = f"error {failure.name} {failure.message}"
         alert = Alert(row.key, Reason.ERROR, identity, _name(row, project), body, row.since + ABORT_HOLD)
-    elif row.status is Status.COMPLETED and _went_on_alone(row) >= rules.finished_after:
+    elif row.status is Status.COMPLETED and _unattended_for(row) >= rules.finished_after:
         body = row.session.last_output or "Finished"
         alert = Alert(
             row.key, Reason.FINISHED, f"finished {row.since}", _name(row, project), body, row.since + ABORT_HOLD
@@ -217,8 +217,8 @@ def wanted_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
     return alert if alert is not None and alert.reason in rules.reasons else None
 
 
-def _went_on_alone(row: Row) -> int:
-    """For how long the last turn had gone on without the person when it ended, in ms."""
+def _unattended_for(row: Row) -> int:
+    """Return the time in ms from the person's last prompt or answer in the last turn to its end."""
     return min(row.session.turn_length, row.session.turn_ended - row.acted_at)
 
 

@@ -1,4 +1,4 @@
-"""A second click in quick succession, which hits whatever has moved under the pointer, answers nothing."""
+"""Refuses the second of two quick clicks: it hits whatever has moved under the pointer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClickGuard:
         self._went: dict[Surface, int] = {}
 
     def may_answer(self, surface: Surface, request: RequestKey, at: int) -> bool:
-        """Whether an answer to this request can be meant. What is typed always is. A refused click counts as well."""
+        """Return whether to take this answer; always from the command line. A refused click restarts the pause."""
         if surface is Surface.COMMAND:
             return True
         last, when = self._answered.get(surface, (request, 0))
@@ -32,6 +32,6 @@ class ClickGuard:
         return True
 
     def may_go(self, surface: Surface, at: int) -> bool:
-        """Whether *Go to next* can be meant, and is not the second click of a double click on the icon."""
+        """Return whether to follow *Go to next*; False for the second click of a double click on the icon."""
         before, self._went[surface] = self._went.get(surface, 0), at
         return surface is Surface.COMMAND or not 0 <= at - before < SETTLE

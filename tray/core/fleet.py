@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import assert_never
 
-from tray.core import acts, requests, turns
+from tray.core import requests, turns, user_actions
 from tray.core.answers import RequestKey, drafted
 from tray.core.closed_ids import ClosedIds
 from tray.core.events import (
@@ -283,7 +283,7 @@ class Fleet:
                     self._put(turns.with_failure(session, failure, at), at)
             case MessageReported(_, _, message):
                 if session is not None:
-                    self._put(acts.prompted(session, turns.with_message(session, message), at), at)
+                    self._put(user_actions.prompted(session, turns.with_message(session, message), at), at)
             case _:
                 assert_never(event)
 
@@ -316,7 +316,7 @@ class Fleet:
             return
         self._closed.add(server_id, request_id)
         for key in self._table.asking(RequestKey(server_id, request_id)):
-            self._put(requests.closed(acts.answered(self.sessions[key], request_id, at), request_id), at)
+            self._put(requests.closed(user_actions.answered(self.sessions[key], request_id, at), request_id), at)
 
     def _request_changed(self, key: RequestKey, change: Callable[[Request], Request], at: int) -> None:
         session = self._asking(key)

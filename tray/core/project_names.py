@@ -1,4 +1,4 @@
-"""What a project is called where several are shown: the shortest end of its path that no other one has."""
+"""Project names: the shortest end of a project's path that no other known project ends with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*All sessions*: by project, then by title, so that a name is found where it was the last time."""
+"""The submenu *All sessions*, sorted by project and title so that the order does not change with the state."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Announcer:
             except Exception:  # a notification that comes too much is better than one that does not come
                 log.exception("where the person looks could not be found out")
         at = self._now()
-        told = self._alerts.focus_told(session_id, self._board, at, looking=looking, silent=self._is_silent(at))
+        told = self._alerts.focus_reported(session_id, self._board, at, looking=looking, silent=self._is_silent(at))
         self._carry_out(told, at)
 
     def close(self) -> None:

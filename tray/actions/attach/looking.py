@@ -1,4 +1,4 @@
-"""Whether the person looks at a session: its own terminal has the keyboard, and shows it."""
+"""Finds out whether a session's terminal has the keyboard focus and shows that session."""
 
 from __future__ import annotations
 
