@@ -108,6 +108,11 @@ class Board:
         """What the row's project is called, among those of all rows."""
         return self._names.name(folder_of(row))
 
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
     def rows(self) -> list[Row]:
         """All rows, in no order."""
         return list(self._rows.values())

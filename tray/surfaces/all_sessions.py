@@ -56,7 +56,7 @@ class AllSessions:
 
     def _session(self, row: Row, view: ViewOptions) -> Item:
         label = row_label(row, view.at, view.columns)
-        if view.opened.everything and len(self._board.rows()) > WITH_SUBMENUS:
+        if view.opened.everything and self._board.total > WITH_SUBMENUS:
             return Item(row.session.id, label, GoTo(row.key), mark=row.status)
         make = partial(session_entries, self._fleet, row, view.at)
         return submenu(row.session.id, label, ("session", row.session.id), make, view.opened, row.status)

@@ -11,7 +11,7 @@ from tray.core.attention import Attention, attention, next_in_line
 from tray.core.board import EVERYTHING, Board
 from tray.core.choices import GoToNext, InstallPlugin, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
-from tray.core.model import Source, Status
+from tray.core.model import Source
 from tray.core.text import shorten
 from tray.surfaces.all_sessions import AllSessions
 from tray.surfaces.menu import Entry, Item, Opened, Separator, further, submenu
@@ -85,7 +85,7 @@ class Views:
         if following is not None:
             name = shorten(title(following.session), look.columns - 12)
             first = Item("next", f"Go to next: {name}", GoToNext(), default=True)
-        elif any(map(self._board.count, Status)):
+        elif self._board.total:
             first = Item("next", "Nobody needs you")
         else:
             return (*self._setup(look.setup), Separator("head"))
@@ -102,7 +102,7 @@ class Views:
         if without:
             which = "An OpenCode runs" if without == 1 else f"{without} OpenCodes run"
             return (Item("restart", f"{which} without the plugin: restart to answer from here", RunDoctor()),)
-        if any(map(self._board.count, Status)):
+        if self._board.total:
             return ()
         if setup.opencode_found is False:
             return (Item("opencode", "No sessions yet. OpenCode was not found on the PATH", RunDoctor()),)
@@ -131,14 +131,12 @@ class Views:
         problems = tuple(
             Item(f"problem:{text}", f"⚠ {shorten(text, look.columns)}", RunDoctor()) for text in look.problems
         )
-        known = any(map(self._board.count, Status))
-        return (*problems, *([self._all_sessions.entry(options)] if known else []))
+        return (*problems, *([self._all_sessions.entry(options)] if self._board.total else []))
 
     def _settings(self, look: Look, options: ViewOptions) -> tuple[Entry, ...]:
         mutes = self._fleet.mutes
-        known = any(map(self._board.count, Status))
         return (
-            *([Item("today", look.today)] if known and look.today else []),
+            *([Item("today", look.today)] if self._board.total and look.today else []),
             submenu("servers", "Servers", ("servers", "0"), partial(self._servers, look, 0, options), options.opened),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
             Item("settings", "Settings…", OpenSettings()),
