@@ -24,6 +24,7 @@ from tray.core.choices import (
     Quit,
     Respond,
     RespondInWords,
+    RunDoctor,
     SendDraft,
     Stop,
     Unmute,
@@ -419,7 +420,8 @@ def test_a_newcomer_is_told_the_next_step_first() -> None:
     )
     assert first(plugin_installed=True, opencode_found=True).label == "No sessions yet. Start opencode in a terminal"
     old = ServerConnected(replace(SERVER, source=Source.LOCAL))
-    assert "runs without the plugin" in first(old, SnapshotTaken(S), plugin_installed=True).label
+    outside = first(old, SnapshotTaken(S), plugin_installed=True)  # whether it has loaded the plugin is not known here
+    assert (outside.label, outside.choice) == ("1 OpenCode cannot be answered from here. Doctor says why", RunDoctor())
     assert first(ServerConnected(SERVER), SnapshotTaken(S), *busy("a"), plugin_installed=True).key == "next"
 
 

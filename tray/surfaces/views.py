@@ -12,7 +12,7 @@ from tray.core.board import EVERYTHING, Board
 from tray.core.choices import GoToNext, InstallPlugin, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
 from tray.core.model import Source
-from tray.core.text import shorten
+from tray.core.text import counted, shorten
 from tray.surfaces.all_sessions import AllSessions
 from tray.surfaces.menu import Entry, Item, Opened, Separator, further, submenu
 from tray.surfaces.rows import ROW, title
@@ -98,10 +98,10 @@ class Views:
         if setup.plugin_installed is False and not reports:
             words = "The OpenCode plugin is not installed. Install it…"
             return (Item("install", words, InstallPlugin()),)
-        without = sum(server.connected and server.source is Source.LOCAL for server in servers)
-        if without:
-            which = "An OpenCode runs" if without == 1 else f"{without} OpenCodes run"
-            return (Item("restart", f"{which} without the plugin: restart to answer from here", RunDoctor()),)
+        outside = sum(server.connected and server.source is Source.LOCAL for server in servers)
+        if outside:
+            which = counted(outside, "OpenCode", "OpenCodes")
+            return (Item("outside", f"{which} cannot be answered from here. Doctor says why", RunDoctor()),)
         if self._board.total:
             return ()
         if setup.opencode_found is False:
