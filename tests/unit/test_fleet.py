@@ -128,6 +128,19 @@ def test_a_stop_by_the_person_is_quiet_in_either_order() -> None:
         assert status_of(board, "a") is Status.ABORTED
 
 
+def test_a_stop_before_the_model_has_answered_is_told_by_the_message_alone() -> None:
+    """As 1.18.33 reports it: no `session.error`."""
+    stopped = MessageReported(S, "a", Message("msg_2", error="MessageAbortedError"))
+    begun = (session("a"), ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_2")))
+    fleet, board = fleet_with(*begun, stopped, ActivityReported(S, "a", Activity.IDLE))
+    assert status_of(board, "a") is Status.ABORTED
+    board.update(fleet.apply(ActivityReported(S, "a", Activity.BUSY), 2000))
+    board.update(fleet.apply(ActivityReported(S, "a", Activity.IDLE), 3000))
+    assert status_of(board, "a") is Status.IDLE
+    board.update(fleet.apply(stopped, 4000))  # the message of old, told again
+    assert status_of(board, "a") is Status.IDLE
+
+
 def test_a_turn_that_was_stopped_is_not_finished_because_the_one_before_was() -> None:
     fleet, board = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)

@@ -1,9 +1,9 @@
 """The rules of one session: what a report makes of it. Pure functions from a session to the next one.
 
 The order of OpenCode's events differs by version. A stop by the person is error → idle in 1.18, idle → error → idle
-in 1.1 and idle → error in 1.0; a stop while a provider is retried is just idle in 1.18. So an error sticks through the
-idle that follows, a late abort takes a completion back, and a turn counts as completed only if its last assistant
-message finished.
+in 1.1 and idle → error in 1.0; a stop while a provider is retried is just idle in 1.18, and a stop before the model
+answers is reported by the message alone, before the idle. So an error sticks through the idle that follows, a late
+abort takes a completion back, and a turn counts as completed only if its last assistant message finished.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ def with_message(session: Session, message: Message) -> Session:
         last_output=message.output or session.last_output,
         context_tokens=_context(message, session.context_tokens),
     )
-    if Failure(message.error).aborted and after.outcome is Outcome.COMPLETED:
+    stopped = Failure(message.error).aborted
+    if stopped and (after.activity is not Activity.IDLE or after.outcome is Outcome.COMPLETED):
         after = replace(after, outcome=Outcome.ABORTED)
     return after
 
