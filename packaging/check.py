@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sets up everything that the tests need, and runs all of them. Exit code 0 only if every step succeeded.
 
-Needs Python 3.10 or newer, and Node for the plugin. As root on Debian it installs the desktop that the tests look at.
+Needs Python 3.11 or newer, and Node for the plugin. As root on Debian it installs the desktop that the tests look at.
 The tests run against the built wheel, installed in an environment of its own outside the checkout.
 """
 
@@ -172,8 +172,8 @@ def main() -> int:
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
     wanted = options.only or STEPS
-    if sys.version_info < (3, 10):
-        sys.exit(f"The tests need Python 3.10 or newer; this is {sys.version.split()[0]}.")
+    if sys.version_info < (3, 11):
+        sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
     needs_world = "tests" in wanted and not options.fast

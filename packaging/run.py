@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """From a checkout to a running tray in one command: makes an environment, installs, puts plugin and command in place.
 
-Needs nothing but Python 3.10 or newer. Arguments are passed on to `opencode-tray run`, which is started.
+Needs nothing but Python 3.11 or newer. Arguments are passed on to `opencode-tray run`, which is started.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def say_what_is_next(python: Path) -> None:
 
 def main() -> int:
     """Prepare, install the plugin and the command, run."""
-    if sys.version_info < (3, 10):
-        sys.exit(f"OpenCode Tray needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
+    if sys.version_info < (3, 11):
+        sys.exit(f"OpenCode Tray needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     if {"-h", "--help"} & set(sys.argv[1:]):
         return show_help()
     python, is_new = prepare(environment_folder())

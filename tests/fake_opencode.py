@@ -6,10 +6,9 @@ import asyncio
 import json
 from base64 import b64encode
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
-from typing_extensions import Self
 
 HERE, ELSEWHERE = "/home/dev/project", "/home/dev/other"
 

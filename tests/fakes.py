@@ -8,10 +8,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
-from typing_extensions import Self
 
 from tray.core.board import Board
 from tray.core.events import SourceEvent

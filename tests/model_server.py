@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
-from typing_extensions import Self
 
 TITLE = "Scripted title"
 USAGE = {"prompt_tokens": 1200, "completion_tokens": 34, "total_tokens": 1234}

@@ -16,10 +16,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from typing_extensions import Self
 
 NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
 PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"

@@ -72,6 +72,7 @@ BEAT = 20.0  # s between looks at the clock, the settings file and what has run 
 SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
 SAVE_EVERY = 60.0  # s
 TOASTS_TIMEOUT = 1.2  # s that the notification daemon gets at the end
+TASKS_TIMEOUT = 0.6  # s that the background tasks get at the end
 
 
 def now() -> int:
@@ -169,11 +170,10 @@ class App:
         await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
         self._announcer.close()
         self._screen.close()
-        for _ in range(2):  # before Python 3.12 `wait_for` drops a cancellation that comes as its answer comes
-            if self._tasks:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.wait(self._tasks, timeout=0.3)
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=TASKS_TIMEOUT)
         await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
 
     async def _leave_endpoint(self) -> None:

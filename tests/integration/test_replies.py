@@ -246,7 +246,7 @@ def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: At
             for deed in (Stop, Delete):
                 assert not (await running.choose(deed(SessionKey(server, "ses_2")))).ok
             assert asked_of_it == {"session.list", "session.status", "_client.get", "config.providers"}
-            with pytest.raises(asyncio.TimeoutError):
+            with pytest.raises(TimeoutError):
                 await asyncio.wait_for(seed.receive(), 0.2)
 
     run(test())

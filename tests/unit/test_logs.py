@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tray.sources.local.logs import Logs
@@ -34,7 +34,7 @@ INFO  2026-11-21T19:07:58 +7ms service=bus type=permission.replied publishing
 
 def at(clock: str) -> float:
     form = "%Y-%m-%dT%H:%M:%S.%f" if "." in clock else "%Y-%m-%dT%H:%M:%S"
-    return datetime.strptime(f"2026-11-21T{clock}", form).replace(tzinfo=timezone.utc).timestamp()
+    return datetime.strptime(f"2026-11-21T{clock}", form).replace(tzinfo=UTC).timestamp()
 
 
 def logs(folder: Path, name: str, text: str) -> Logs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ NO_MOMENTS = (-1, 1, 5_000, 86_399_999, NOW // 1000, 32_536_850_400_000, 2**53, 
 @pytest.mark.parametrize("at", [EARLIEST, NOW, LATEST - 1])
 def test_a_moment_is_told_as_it_is_here(at: int) -> None:
     told = local_time(at)
-    assert told == datetime.fromtimestamp(at / 1000, tz=timezone.utc)
+    assert told == datetime.fromtimestamp(at / 1000, tz=UTC)
     assert told is not None
     assert told.tzinfo is not None
 

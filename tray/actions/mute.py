@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
-from typing_extensions import assert_never
+from typing import assert_never
 
 from tray.core.choices import FOREVER, MuteSpan
 from tray.system.local_time import local_time

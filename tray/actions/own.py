@@ -6,9 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from typing_extensions import assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from tray.actions.open_file import open_file
 from tray.actions.plugin_file import PluginFileError, install_plugin

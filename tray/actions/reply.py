@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from typing_extensions import assert_never
+from typing import Any, assert_never
 
 from tray.core.answers import Answer, AnswerError, Decline, Permit, Reply, RequestKey, Verdict, asks_the_same, check
 from tray.core.calls import PATIENCE, Call, CallError, Why
@@ -77,8 +75,9 @@ class Replies:
         self._apply(AnswerSent(key))
         self._write(entry, "sending")
         try:
-            done = await asyncio.wait_for(self._ask(key, request, answer, awaited), CONFIRMED_WITHIN)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(CONFIRMED_WITHIN):
+                done = await self._ask(key, request, answer, awaited)
+        except TimeoutError:
             done = Done(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
         except CallError as error:
             done = Done(f"Not answered: {error}", ok=False)

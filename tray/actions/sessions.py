@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
-from typing_extensions import assert_never
 
 from tray.core.calls import Call, CallError, Why
 from tray.core.choices import (

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -30,7 +30,7 @@ from tray.system.paths import Paths
 STEP = 4.0  # s between two things that happen
 
 Frame = dict[str, Any] | list[Any]
-Socket = aiohttp.ClientWebSocketResponse[bool]
+Socket = aiohttp.ClientWebSocketResponse[Literal[True]]
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ import errno
 import gc
 import logging
 import os
-import signal
 import sys
 import threading
 from contextlib import suppress
@@ -27,6 +26,7 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.view import TrayView
 from tray.system.paths import Paths
+from tray.system.signals import StopSignals
 
 if TYPE_CHECKING:
     from tray.surfaces.backends.tray_icon import TrayIcon  # the toolkits are not needed headless
@@ -70,6 +70,7 @@ class Program:
         self._started = threading.Event()
         self._failure: OSError | None = None
         self._taken_by = ""  # who has the usual port, where we took another one
+        self._signals: StopSignals | None = None
 
     def run(self) -> int:
         """Run until stopped."""
@@ -77,20 +78,18 @@ class Program:
         running = read_endpoint(self._paths.endpoint)
         if running is not None and (report := _report_of(running.address)) is not None:
             return self._runs_already(running.port, report)
+        self._signals = StopSignals()
         worker = threading.Thread(target=self._work, name="loop", daemon=True)
         worker.start()
         self._started.wait()
         if self._failure is not None:
             worker.join()
             return self._not_bound(self._failure)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._stop())
         with suppress(OSError):  # nobody reads it
             self._announce()
         if not self._headless:
             self._run_icon(worker)
-        while worker.is_alive():
-            worker.join(0.5 if sys.platform == "win32" else None)
+        worker.join()
         return OK
 
     def wait_until_listening(self) -> int:
@@ -118,7 +117,14 @@ class Program:
             return
         self._app = app
         self._started.set()
+        stopping = asyncio.create_task(self._stop_at_signal(app), name="signals")
         await app.run_until_stopped()
+        stopping.cancel()
+
+    async def _stop_at_signal(self, app: App) -> None:
+        if self._signals is not None:
+            await self._signals.wait()
+            app.stop()
 
     async def _listen(self, app: App) -> None:
         """Accept plugins on the port that is set; if none is set and the usual one is taken, on a free one.

@@ -108,7 +108,7 @@ class WebSocket:
             self._connection.settimeout(left if _WAKE is None else min(left, _WAKE))
             try:
                 block = self._connection.recv(_BLOCK)
-            except socket.timeout:  # noqa: UP041  # an alias of TimeoutError, which means the same
+            except TimeoutError:
                 continue
             if not block:
                 raise ConnectionError("the connection was closed")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
-from typing_extensions import assert_never
 
 from tray.core import requests, turns, user_actions
 from tray.core.answers import RequestKey, drafted

@@ -73,7 +73,7 @@ class Api:
             ) as answer:  # fmt: skip
                 most = MAX_BODY if self.address.trusted else MAX_UNTRUSTED_BODY
                 return _decoded(answer, await _body(answer, most))
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name
             raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
@@ -87,8 +87,9 @@ class Api:
             opening = self._http.get(
                 self.address.url + path, headers=headers, timeout=timeout, allow_redirects=False, read_bufsize=2**20
             )
-            answer = await asyncio.wait_for(opening, PATIENCE)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(PATIENCE):
+                answer = await opening
+        except TimeoutError:
             raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error

@@ -260,5 +260,5 @@ async def _is_opencode(url: str) -> bool:
             if answer.status == 401:
                 return True
             return answer.status == 200 and bool((await answer.json()).get("healthy"))
-    except (aiohttp.ClientError, OSError, ValueError, AttributeError, asyncio.TimeoutError):
+    except (aiohttp.ClientError, OSError, ValueError, AttributeError, TimeoutError):
         return False

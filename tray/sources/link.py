@@ -130,8 +130,9 @@ class Link:
         frame = {"id": number, "method": method} | ({} if params is None else {"params": params})
         try:
             await self._socket.send_str(msgspec.json.encode(frame).decode())
-            return await asyncio.wait_for(answer, timeout)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError:
             raise CallError(f"no answer in {timeout:g} s", Why.SILENT) from None
         except ConnectionError:
             raise CallError("the connection was lost", Why.GONE) from None

@@ -340,8 +340,9 @@ async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
     """The next text frame, or None if the socket closed. Raises Refused."""
     try:
         # The limit of `receive` itself starts anew with a ping.
-        message: WSMessage = await asyncio.wait_for(ws.receive(), HELLO_TIMEOUT)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(HELLO_TIMEOUT):
+            message: WSMessage = await ws.receive()
+    except TimeoutError:
         raise Refused(Close.TOO_LATE, f"{missing} within {HELLO_TIMEOUT:g} s") from None
     if message.type is WSMsgType.BINARY:
         raise Refused(Close.NO_BINARY, "binary frames are not spoken here")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,8 @@ def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str
 
 def _toml(text: str) -> dict[str, Any]:
     """Raises ValueError, RecursionError. Most people have no such file: the parser is loaded for those who do."""
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415
-    else:
-        import tomli as tomllib  # noqa: PLC0415
+    import tomllib  # noqa: PLC0415
+
     return tomllib.loads(text)
 
 

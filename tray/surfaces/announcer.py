@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
-from typing import Any
-
-from typing_extensions import assert_never
+from typing import Any, assert_never
 
 from tray.core.alerts import Alerts, CheckFocus, Effect, Notify, Withdraw
 from tray.core.board import EVERYTHING, Board
@@ -83,8 +81,9 @@ class Announcer:
         if row is not None and self._notifications is not None:
             titles = [session.title for session in self._fleet.tree(row.key)]
             try:
-                looking = await asyncio.wait_for(self._is_looked_at(row.server, titles), FOCUS_TIMEOUT)
-            except asyncio.TimeoutError:
+                async with asyncio.timeout(FOCUS_TIMEOUT):
+                    looking = await self._is_looked_at(row.server, titles)
+            except TimeoutError:
                 log.debug("where the person looks was not known within %g s", FOCUS_TIMEOUT)
             except Exception:  # a notification that comes too much is better than one that does not come
                 log.exception("where the person looks could not be found out")

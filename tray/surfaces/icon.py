@@ -9,10 +9,10 @@ import io
 from collections.abc import Callable
 from functools import lru_cache
 from math import cos, radians, sin
+from typing import assert_never
 
 import msgspec
 from PIL import Image
-from typing_extensions import assert_never
 
 from tray.core.model import Status
 from tray.surfaces.strokes import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small

@@ -176,8 +176,9 @@ class Notifications:
             reply_field=None if shown.field is None else ReplyField(),
             identifier=live.identifier,
         )
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(notifier.send_notification(notification), SEND_TIMEOUT)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await notifier.send_notification(notification)
         if self._bus is not None and self._bus is not self._heard:
             self._heard = self._bus
             notification_daemon.tell_of_closed(self._bus, self._guard.went)
@@ -241,7 +242,8 @@ class Notifications:
             return  # to another daemon its number is somebody else's notification
         self._guard.went()
         try:
-            await asyncio.wait_for(self._notifier.clear(live.identifier), SEND_TIMEOUT)
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self._notifier.clear(live.identifier)
         except KeyError:
             pass  # closed by the person already
         except Exception as error:  # noqa: BLE001  # the daemon is gone, and with it the toast

@@ -67,8 +67,9 @@ async def _ask(command: Sequence[str], told: str) -> str | None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(told.encode()), PATIENCE)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(PATIENCE):
+            out, _ = await process.communicate(told.encode())
+    except TimeoutError:
         return None
     finally:
         if process.returncode is None:

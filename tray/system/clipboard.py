@@ -48,6 +48,7 @@ async def _copied(text: str) -> bool:
 
     threading.Thread(target=work, name="clipboard", daemon=True).start()
     try:
-        return await asyncio.wait_for(copied, TIMEOUT)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(TIMEOUT):
+            return await copied
+    except TimeoutError:
         return False

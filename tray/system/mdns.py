@@ -91,8 +91,9 @@ async def _answering(addresses: list[str], port: int) -> str | None:
         return addresses[0] if addresses else None
     for address in addresses:
         try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), CONNECT_WITHIN)
-        except (OSError, asyncio.TimeoutError):
+            async with asyncio.timeout(CONNECT_WITHIN):
+                _, writer = await asyncio.open_connection(address, port)
+        except (OSError, TimeoutError):
             continue
         writer.close()
         return address

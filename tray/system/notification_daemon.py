@@ -56,7 +56,8 @@ class Daemons:
         if sys.platform != "linux":
             return Daemon(sys.platform)
         try:
-            return await asyncio.wait_for(self._ask(), PROBE_TIMEOUT)
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                return await self._ask()
         except Exception:  # noqa: BLE001  # no bus, a dead bus, a daemon that does not answer: all the same here
             return None
 
@@ -98,7 +99,8 @@ if sys.platform == "linux":
         """Close a connection to the bus, and its socket with it, also if the bus is gone."""
         bus.disconnect()
         with suppress(Exception):
-            await asyncio.wait_for(bus.wait_for_disconnect(), HANG_UP_TIMEOUT)  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(HANG_UP_TIMEOUT):
+                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
     def tell_of_closed(bus: MessageBus, closed: Callable[[], None]) -> None:
         """Call `closed` for each notification that is closed, as far as the connection is told of it.

@@ -45,8 +45,9 @@ async def run(command: Sequence[str], *, timeout: float = TIMEOUT, environment: 
     except OSError:
         return Ran(127, "")
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), timeout)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(timeout):
+            out, _ = await process.communicate()
+    except TimeoutError:
         return Ran(None, "")
     finally:
         if process.returncode is None:

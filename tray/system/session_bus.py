@@ -19,7 +19,8 @@ class BusError(Exception):
 async def connect() -> MessageBus:
     """A connection to the session bus. Raises BusError where none answers."""
     try:
-        bus = await asyncio.wait_for(MessageBus(bus_type=BusType.SESSION).connect(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            bus = await MessageBus(bus_type=BusType.SESSION).connect()
     except Exception as error:  # a wrong address, no socket there, a refusal: each has its own exception
         raise BusError(f"no session bus: {error or type(error).__name__}") from error
     _wait_when_full(bus)
@@ -29,7 +30,8 @@ async def connect() -> MessageBus:
 async def call(bus: MessageBus, message: Message) -> list[Any]:
     """Call a method; returns what it returned. Raises BusError for an error, a lost bus and no answer in `TIMEOUT`."""
     try:
-        reply = await asyncio.wait_for(bus.call(message), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            reply = await bus.call(message)
     except Exception as error:  # the bus went away: EOFError, OSError, …
         raise BusError(f"{message.member}: {error or type(error).__name__}") from error
     if reply is None or reply.message_type is MessageType.ERROR:

@@ -55,8 +55,9 @@ async def _first(programs: Sequence[Sequence[str]], arguments: list[str], told: 
         *found, *arguments, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
     )
     try:
-        await asyncio.wait_for(process.communicate(told.encode()), TIMEOUT)
-    except asyncio.TimeoutError:
+        async with asyncio.timeout(TIMEOUT):
+            await process.communicate(told.encode())
+    except TimeoutError:
         process.kill()
         await process.wait()
     return process.returncode == 0

@@ -135,8 +135,9 @@ class Ladder:
         """Have OpenCode show the session in the terminal that is in front now."""
         try:
             answer = self._call(server.id, "tui.select", {"sessionID": session.id})
-            await asyncio.wait_for(answer, SELECT_TIMEOUT)
-        except (CallError, asyncio.TimeoutError):
+            async with asyncio.timeout(SELECT_TIMEOUT):
+                await answer
+        except (CallError, TimeoutError):
             return Done(f"{raised.line}; choose the session there: this OpenCode cannot be told to", as_asked=False)
         return Done(raised.line, as_asked=raised.exact)
 
@@ -256,8 +257,9 @@ async def _answers(url: str) -> bool:
     """Whether somebody listens there."""
     _, host, port = _address(url)
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), REACHED_WITHIN)
-    except (OSError, UnicodeError, asyncio.TimeoutError):
+        async with asyncio.timeout(REACHED_WITHIN):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, UnicodeError, TimeoutError):
         return False
     writer.close()
     return True

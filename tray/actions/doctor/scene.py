@@ -102,8 +102,9 @@ class _Look:
     async def at(self, check: str, what: str, otherwise: T, look: Callable[[], Awaitable[T]]) -> T:
         """What `look` gives; `otherwise` if it takes too long or fails."""
         try:
-            return await asyncio.wait_for(look(), TIMEOUT)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(TIMEOUT):
+                return await look()
+        except TimeoutError:
             return otherwise
         except Exception as error:  # noqa: BLE001  # of libraries, on systems that we do not know; it is logged
             self.failures.append(unchecked(check, what, error))

@@ -12,8 +12,8 @@ import msgspec
 from tray.actions.serve.listing import FoundServer
 from tray.actions.serve.prompt import PromptError, Sink, Turn, send
 from tray.actions.serve.start import ServeError
-from tray.actions.serve.together import together
 from tray.opencode.api import Api
+from tray.system.tasks import run_all
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -72,4 +72,4 @@ async def run_jobs(
             return job, turn
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        return await together(one(job, http) for job in jobs)
+        return await run_all(one(job, http) for job in jobs)

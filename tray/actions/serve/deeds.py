@@ -7,10 +7,9 @@ import os
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import aiohttp
-from typing_extensions import assert_never
 
 from tray.actions.open_file import open_file
 from tray.actions.program import opencode_program

@@ -33,9 +33,10 @@ async def _events(stream: aiohttp.StreamReader, api: Api) -> AsyncIterator[Json]
     decoder = Decoder()
     while True:
         try:
-            chunk = await asyncio.wait_for(stream.readany(), SILENCE)
+            async with asyncio.timeout(SILENCE):
+                chunk = await stream.readany()
             texts = list(decoder.feed(chunk))
-        except asyncio.TimeoutError:
+        except TimeoutError:
             await api.get("/global/health")
             continue
         except aiohttp.ClientError as error:

@@ -231,11 +231,12 @@ async def _examined(server: FoundServer, http: aiohttp.ClientSession, patience: 
         return server
     api = Api(server.address, http)
     try:
-        health = await asyncio.wait_for(api.get("/global/health"), patience)
+        async with asyncio.timeout(patience):
+            health = await api.get("/global/health")
         if not isinstance(health, dict) or not health.get("healthy"):
             return server
         return replace(server, state="healthy", version=clean(str(health.get("version", "")))[:64])
     except LockedError:
         return replace(server, state="locked")
-    except (CallError, asyncio.TimeoutError):
+    except (CallError, TimeoutError):
         return server

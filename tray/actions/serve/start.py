@@ -19,7 +19,6 @@ import msgspec
 import psutil
 from msgspec import structs
 
-from tray.actions.serve.together import together
 from tray.core.calls import CallError
 from tray.core.problem import Problem
 from tray.core.text import clean
@@ -29,6 +28,7 @@ from tray.storage.servers import StartedServer, read_servers, remove_server, wri
 from tray.system.daemons import Identity, end, launch, rotate
 from tray.system.paths import Paths
 from tray.system.programs import UnsafeArgumentError
+from tray.system.tasks import run_all
 
 FIRST_PORT, LAST_PORT = 4096, 5095  # OpenCode's own default, and where the search ends
 READY_WITHIN = 30.0  # s that a server gets to answer
@@ -107,7 +107,7 @@ async def start_many(
             return ready[-1]
 
     try:
-        return [await one(), *await together(one() for _ in range(number - 1))]
+        return [await one(), *await run_all(one() for _ in range(number - 1))]
     except BaseException:  # Ctrl-C: those that are up already are part of what was called off
         for server in ready:
             await end(identity(server))
@@ -217,8 +217,9 @@ async def _ready(
 
 async def _answers(server: StartedServer, http: aiohttp.ClientSession) -> bool:
     try:
-        health = await asyncio.wait_for(api_of(server, http).get("/global/health"), ANSWERS_WITHIN)
-    except (CallError, asyncio.TimeoutError):  # it forgets about a request that comes while it starts
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            health = await api_of(server, http).get("/global/health")
+    except (CallError, TimeoutError):  # it forgets about a request that comes while it starts
         return False
     except LockedError:
         raise ServeError(f"what answers at {server.url} does not take the password that was made for it") from None

@@ -87,14 +87,14 @@ class Follower:
         """Connect, follow, and connect again, until cancelled; a password that is refused is not tried again."""
         pause = FIRST_PAUSE
         try:
-            while not self._ended:  # before Python 3.12 `wait_for` drops a cancellation that comes with its answer
+            while not self._ended:
                 begun = asyncio.get_running_loop().time()
                 try:
                     await self._follow()
                 except LockedError:
                     self._cannot(_locked(self.address))
                     await asyncio.get_running_loop().create_future()  # another address begins another Follower
-                except (CallError, aiohttp.ClientError, OSError, TooBigError, asyncio.TimeoutError) as error:
+                except (CallError, aiohttp.ClientError, OSError, TooBigError, TimeoutError) as error:
                     log.debug("%s: %s", self.address.url, error)
                     self._lost(str(error) or "it does not answer")
                     if isinstance(error, CallError) and error.why is Why.UNSUPPORTED:
@@ -150,7 +150,8 @@ class Follower:
     async def _follow(self) -> None:
         """Until the connection ends. Raises CallError, LockedError and what aiohttp raises."""
         try:
-            health = await asyncio.wait_for(self.api.get("/global/health"), FIRST_ANSWER)
+            async with asyncio.timeout(FIRST_ANSWER):
+                health = await self.api.get("/global/health")
         except CallError as error:
             old = error.why in (Why.NOT_FOUND, Why.UNSUPPORTED)
             raise CallError(OLDEST, Why.UNSUPPORTED) if old else error from None
@@ -175,7 +176,8 @@ class Follower:
 
     async def _begin(self) -> None:
         """Its own directory. Another is known once something happens there: asking would make OpenCode load it."""
-        path = await asyncio.wait_for(self.api.get("/path"), FIRST_ANSWER)
+        async with asyncio.timeout(FIRST_ANSWER):
+            path = await self.api.get("/path")
         directory = path.get("directory") if isinstance(path, dict) else None
         if not isinstance(directory, str) or not directory:
             raise CallError("it does not say where it runs")
@@ -301,9 +303,10 @@ class Follower:
 
         async def guarded() -> None:
             try:
-                await asyncio.wait_for(work(), READ_TIMEOUT)
+                async with asyncio.timeout(READ_TIMEOUT):
+                    await work()
             except Exception as error:  # the boundary of the connection
-                if not isinstance(error, (CallError, LockedError, asyncio.TimeoutError)):
+                if not isinstance(error, (CallError, LockedError, TimeoutError)):
                     log.exception("%s could not be read", self.address.url)
                 if failed is not None and not failed.done():
                     failed.set_exception(error if isinstance(error, LockedError) else CallError(str(error), Why.GONE))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,7 +125,7 @@ class Logs:
         self._streams[file] = file.open("rb")
 
     def _take_own(self, name: str, text: bytes) -> None:
-        begun = datetime.strptime(name, "%Y-%m-%dT%H%M%S").replace(tzinfo=timezone.utc)
+        begun = datetime.strptime(name, "%Y-%m-%dT%H%M%S").replace(tzinfo=UTC)
         run = self.runs.setdefault(name, Run(int(begun.timestamp() * 1000), tells_answers=True))
         for found in _OWN.finditer(text):
             if found["session"]:
@@ -154,7 +154,7 @@ class Logs:
 def _time(text: bytes) -> int:
     """Milliseconds since the Unix epoch; 0 for what is no time."""
     try:
-        told = datetime.fromisoformat(text.decode("ascii").replace("Z", "+00:00"))
+        told = datetime.fromisoformat(text.decode("ascii"))
     except ValueError:
         return 0
-    return int((told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -30,17 +30,12 @@ class GtkLoop(ToolkitIcon):
         _GLib.timeout_add(int(seconds * 1000), self.retry)
 
     def _initialize(self) -> None:
-        """Start, with Ctrl-C and SIGTERM as Python wants them: pystray resets the one, GLib's loop sees neither."""
+        """Start, and restore the signal handlers that pystray replaced."""
         wanted = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         super()._initialize()
         if threading.current_thread() is threading.main_thread():
             for number, handler in wanted.items():
                 signal.signal(number, handler)
-                _GLib.unix_signal_add(_GLib.PRIORITY_HIGH, number, self._interrupted, number)
-
-    def _interrupted(self, number: int) -> bool:
-        self.interrupted(number)
-        return True  # again next time
 
     def _update_menu(self) -> None:
         wait = self._rebuilt_at + REBUILD_EVERY - time.monotonic()

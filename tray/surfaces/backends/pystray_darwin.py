@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -26,7 +25,6 @@ _AppKit = import_module("AppKit")
 _Foundation = import_module("Foundation")
 _NSObject: Any = _Foundation.NSObject
 _AppHelper = import_module("PyObjCTools.AppHelper")
-_MachSignals = import_module("PyObjCTools.MachSignals")
 
 
 class OpenCodeTrayRows(_NSObject):  # type: ignore[misc]  # pyobjc ships no types; Objective-C has one name space
@@ -55,8 +53,6 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _run(self) -> None:
         self._app.setActivationPolicy_(_AppKit.NSApplicationActivationPolicyAccessory)
-        for number in (signal.SIGINT, signal.SIGTERM):  # Cocoa's loop never lets Python's own handlers run
-            _MachSignals.signal(number, lambda *_, number=number: self.interrupted(number))
         self._mark_ready()
         try:
             self._app.run()

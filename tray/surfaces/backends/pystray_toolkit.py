@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -87,14 +86,6 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         """Leave the toolkit's main loop."""
         self.ended = True
         self._stop()
-
-    def interrupted(self, number: int) -> None:
-        """A signal came that the toolkit would keep from Python: do what Python would have done."""
-        wanted = signal.getsignal(number)
-        if callable(wanted) and wanted is not signal.default_int_handler:
-            wanted(number, None)
-        else:
-            self.end()
 
     def label_text(self, label: str) -> str:
         """The label as the toolkit's menu wants it."""

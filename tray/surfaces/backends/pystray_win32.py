@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -18,7 +17,6 @@ from tray.surfaces.view import TrayView
 TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
 PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
-CTRL_C, CTRL_BREAK = 0, 1  # SetConsoleCtrlHandler's events
 WM_TIMER = 0x0113
 RETRY_TIMER = 1  # its number among our window's
 
@@ -61,16 +59,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def _run(self) -> None:
         with suppress(AttributeError, OSError):  # before Windows 10 1703
             _api.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(PER_MONITOR_V2))
-        # Windows' message loop never lets Python's own handler run; the reference keeps the callback alive.
-        self._console_handler = import_module("ctypes").WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(self._on_console)
-        _api.windll.kernel32.SetConsoleCtrlHandler(self._console_handler, 1)
         super()._run()
-
-    def _on_console(self, event: int) -> int:
-        if event not in (CTRL_C, CTRL_BREAK):
-            return 0
-        self.post(lambda: self.interrupted(signal.SIGINT))
-        return 1
 
     def _on_steps(self, *_: int) -> None:
         self.drain()

@@ -36,7 +36,6 @@ REGISTER_AGAIN = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s: the minute in which a s
 GIVE_WAY = 5.0  # s without a watcher, before an older kind of tray may have the icon
 RECONNECT_AFTER = 0.25  # s, doubled up to RECONNECT_AT_MOST
 RECONNECT_AT_MOST = 8.0
-CANCEL_AGAIN = 0.3  # s
 
 _Base: Any = pystray_module("_base").Icon
 _instances = count(1)
@@ -141,8 +140,6 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
     def _end(self) -> None:
         if self._life is not None and not self._life.done():
             self._life.cancel()
-            # Before Python 3.12 `wait_for` drops a cancellation that comes as its answer comes.
-            asyncio.get_running_loop().call_later(CANCEL_AGAIN, self._end)
 
     async def _stay_connected(self) -> None:
         try:
@@ -193,8 +190,9 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
                 waited = asyncio.get_running_loop().time() - started
                 if not self._settled and waited >= GIVE_WAY and self._elsewhere():
                     raise TrayUnavailable("there is no StatusNotifier panel, only an older kind of tray") from error
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._look_again.wait(), pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look_again.wait()
                 pauses = iter(REGISTER_AGAIN)
 
     async def _register(self, bus: MessageBus) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tray.actions.serve.together import together
+from tray.system.tasks import run_all
 
 
 @pytest.mark.parametrize("called_off", [False, True])
@@ -27,7 +27,7 @@ def test_when_one_fails_or_all_is_called_off_everyone_has_ended_before_that_is_t
 
     async def story() -> None:
         works = [slow(1), slow(2)] if called_off else [slow(1), fails(), slow(2)]
-        whole = asyncio.ensure_future(together(works))
+        whole = asyncio.ensure_future(run_all(works))
         for _ in range(3):
             await asyncio.sleep(0)
         if called_off:
@@ -45,4 +45,4 @@ def test_the_results_come_in_order() -> None:
             await asyncio.sleep(0)
         return value
 
-    assert asyncio.run(together([number(1, 5), number(2, 0)])) == [1, 2]
+    assert asyncio.run(run_all([number(1, 5), number(2, 0)])) == [1, 2]
