@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tray.core.model import Status
 from tray.surfaces.icon import draw
-from tray.surfaces.view import IconView
+from tray.surfaces.menu.view import IconView
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 RATE = 22_050  # Hz

@@ -18,7 +18,7 @@ import pytest
 from dbus_fast import Message, MessageType, Variant, unpack_variants
 from dbus_fast.aio import MessageBus
 
-from tray.surfaces.backends.dbus_names import BUS, BUS_PATH, ITEM, MENU
+from tray.surfaces.backends.dbus_introspection import BUS, BUS_PATH, ITEM, MENU
 from tray.system.tray_host import PROPERTIES, WATCHER, WATCHER_PATH
 
 NOTIFICATIONS, NOTIFICATIONS_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tray.system.processes import Seat
+from tray.system.terminal_processes import TerminalProcess
 
 _SCRIPT = """#!{python} -I
 import json, os, sys
@@ -52,6 +52,6 @@ def run(work: Any) -> Any:
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
-def seat(**environment: str) -> Seat:
+def seat(**environment: str) -> TerminalProcess:
     """A program in a terminal that told it this."""
-    return Seat(7, "/dev/pts/7", environment, (6, 5, 4))
+    return TerminalProcess(7, "/dev/pts/7", environment, (6, 5, 4))

@@ -12,11 +12,11 @@ from typing import Any, Self
 
 import aiohttp
 
-from tray.core.board import Board
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.handshake import Side, proof
-from tray.sources.listener import Listener
+from tray.core.session_index import SessionIndex
+from tray.sources.plugin.listener import Listener
 
 TOKEN = "token-of-the-tests"
 FRAMES: dict[str, Any] = json.loads(
@@ -40,7 +40,7 @@ class Desk:
 
     def __init__(self, token: str = TOKEN) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.events: list[SourceEvent] = []
         self.at = 1_795_237_290_000
         self.listener = Listener(lambda: token, self._take, lambda: self.at)
@@ -48,14 +48,14 @@ class Desk:
 
     def _take(self, event: SourceEvent) -> None:
         self.events.append(event)
-        self.board.update(self.fleet.apply(event, self.at))
+        self.index.update(self.fleet.apply(event, self.at))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
     def status(self, session_id: str) -> str | None:
-        row = self.board.row(session_id)
+        row = self.index.row(session_id)
         return row.status.value if row else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from tray.sources.wire import EVENTS
+from tray.sources.protocol.events import EVENTS
 
 IDS = [f"{kind}_{number}" for kind in ("ses", "per", "que", "msg", "prt") for number in range(12)]
 WORDS = ["busy", "idle", "retry", "running", "completed", "tool", "text", "user", "assistant", "bash", "once", "stop"]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tray.core.alerts import AlertRules, Alerts, Notify, WhenLooking
-from tray.core.board import Board, Row
 from tray.core.events import Change, Event, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Server
-from tray.sources.wire import decode_event
+from tray.core.session_index import SessionIndex, SessionRow
+from tray.sources.protocol.events import decode_event
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SERVER = Server("instance", "project", "host", "/home/dev/project")
@@ -34,7 +34,7 @@ class Play:
     announced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
 
     def connect(self, at: int) -> None:
         self.apply(ServerConnected(SERVER), at)
@@ -49,7 +49,7 @@ class Play:
             self._told((), due)
 
     def _told(self, changes: tuple[Change, ...], at: int) -> None:
-        for effect in self.alerts.update(self.board.update(changes), self.board, at, silent=False):
+        for effect in self.alerts.update(self.index.update(changes), self.index, at, silent=False):
             self.announced.append(effect.alert.reason.value if isinstance(effect, Notify) else "withdrawn")
 
     def events(self, lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -59,9 +59,9 @@ class Play:
                 self.apply(event, line["t"])
             yield line
 
-    def row(self) -> Row | None:
+    def row(self) -> SessionRow | None:
         """The row of the session that was touched last."""
-        return max(self.board.rows(), key=lambda row: row.session.updated, default=None)
+        return max(self.index.rows(), key=lambda row: row.session.updated, default=None)
 
 
 def played(version: str, scenario: str) -> Play:

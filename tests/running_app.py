@@ -13,11 +13,11 @@ from fakes import TOKEN
 from tray import app as app_module
 from tray.app import App
 from tray.core.alerts import Alert
-from tray.core.choices import Choice, Done, Surface
+from tray.core.commands import Command, CommandResult, Surface
 from tray.core.settings import ON_MACHINE, PORT
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 from tray.system.paths import Paths
 from tray_process import free_port
 
@@ -67,7 +67,7 @@ class Running:
     def waiting(self) -> int:
         return int(self.app.status()["attention"]["waiting"])
 
-    async def choose(self, choice: Choice, surface: Surface = Surface.MENU) -> Done:
+    async def choose(self, choice: Command, surface: Surface = Surface.MENU) -> CommandResult:
         return await self.app.choose(choice, surface)
 
 

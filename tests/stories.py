@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from replay import SERVER
 from tray.core.answers import RequestKey
-from tray.core.board import EVERYTHING, project_scope, session_scope
 from tray.core.events import (
     ActivityReported,
     AnswerDrafted,
@@ -32,6 +31,7 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.model import Activity, Failure, Message, Question, Request, RequestKind, SessionKey
+from tray.core.session_index import EVERYTHING, project_scope, session_scope
 
 OTHER = replace(SERVER, id="other", name="other")
 names = st.sampled_from(["a", "b", "c"])

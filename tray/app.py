@@ -11,24 +11,22 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tray.actions.attach.ladder import Ladder
-from tray.actions.attach.looking import is_looked_at
-from tray.actions.carry_out import Actions
-from tray.actions.own import OwnActions
+from tray.actions.app_actions import OwnActions
+from tray.actions.attach.opener import SessionOpener
+from tray.actions.attach.session_focus import is_looked_at
+from tray.actions.dispatcher import Actions
 from tray.actions.plugin_file import installed_version
-from tray.actions.program import opencode_program
 from tray.actions.reply import Replies
 from tray.actions.titles import title_of
 from tray.core.answers import RequestKey
-from tray.core.board import Board
-from tray.core.calls import CallError, Why
-from tray.core.choices import Choice, Done, InstallPlugin, OwnChoice, Quit, ServerChoice, Surface
+from tray.core.commands import AppCommand, Command, CommandResult, InstallPlugin, Quit, ServerCommand, Surface
+from tray.core.errors import UserError
 from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Source
-from tray.core.places import HttpServer
-from tray.core.problem import Problem
+from tray.core.remote_hosts import HttpServer
 from tray.core.rules import fleet_rules
+from tray.core.session_index import SessionIndex
 from tray.core.settings import (
     HOST,
     ICON_COUNT,
@@ -40,28 +38,30 @@ from tray.core.settings import (
     SERVERS,
     Settings,
 )
+from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.usage import Today, Usage
-from tray.sources.listener import Listener
+from tray.opencode.executable import opencode_program
+from tray.sources.plugin.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
 from tray.storage.endpoint import Endpoint, reached_at, read_endpoint, remove_endpoint, write_endpoint
 from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
-from tray.surfaces.announcer import Announcer
-from tray.surfaces.commands import Commands
-from tray.surfaces.control import Control
-from tray.surfaces.menu import Opened
+from tray.surfaces.control.methods import ControlMethods
+from tray.surfaces.control.server import ControlServer
+from tray.surfaces.control.status_report import status_report
+from tray.surfaces.menu.builder import Setup, ViewBuilder, ViewSettings
+from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.usage_line import today_line
+from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
-from tray.surfaces.report import status_report
-from tray.surfaces.screen import Screen
-from tray.surfaces.today import today_line
-from tray.surfaces.view import TrayView
-from tray.surfaces.views import Look, Setup, Views
+from tray.surfaces.notifier import Notifier
+from tray.surfaces.view_throttle import ViewThrottle
 from tray.system import resources
-from tray.system.ask import ask_text
 from tray.system.local_day import LocalDay
 from tray.system.paths import Paths
+from tray.system.text_dialog import ask_text
 
 if TYPE_CHECKING:
     from tray.sources.discovery import Discovery
@@ -96,35 +96,37 @@ class App:
         self._settings = settings
         self._flags = flags
         self._fleet = Fleet(fleet_rules(settings))
-        self._board = Board(self._fleet)
+        self._index = SessionIndex(self._fleet)
         self._day = LocalDay()
         self._usage = Usage(now(), self._day.start(now()))
-        self._views = Views(self._fleet, self._board)
+        self._views = ViewBuilder(self._fleet, self._index)
         self._token = token
         self._listener = Listener(token, self.apply, now)
         self._discovery: Discovery | None = None  # from its first look on
         call = self._call
-        ladder = Ladder(lambda: self._settings, call, self._started_servers)
+        ladder = SessionOpener(lambda: self._settings, call, self._started_servers)
         self._replies = Replies(self._fleet, self.apply, call, self._record, now)
         self._actions = Actions(
-            self._fleet, self._board, self._replies, ladder, call, ask_text, self.apply, now
+            self._fleet, self._index, self._replies, ladder, call, ask_text, self.apply, now
         )  # fmt: skip
         self._own = OwnActions(
             paths, token, lambda: self._settings, self.status, ladder, ask_text, self._token_changed
         )  # fmt: skip
-        self._control = Control(self._fleet, self._board, Commands(self._fleet, self._board, self.choose), now)
+        self._control = ControlServer(
+            self._fleet, self._index, ControlMethods(self._fleet, self._index, self.choose), now
+        )
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
-        self._announcer = Announcer(
+        self._announcer = Notifier(
             self._fleet,
-            self._board,
+            self._index,
             self._notifications if notify else None,  # what was asked for with a click is said in any case
             lambda: self._settings,
             is_looked_at,
             self._spawn,
             now,
         )
-        self._screen = Screen(self.view)
+        self._screen = ViewThrottle(self.view)
         self._opened = Opened()
         self._setup = Setup()
         self._problems = {"settings": settings.problems[0]} if settings.problems else {}
@@ -204,11 +206,11 @@ class App:
 
     async def _discover(self) -> None:
         """Look for OpenCodes that have no plugin; what that needs is loaded only now, when plugins can connect."""
-        from tray.sources.discovery import Discovery, Wishes  # noqa: PLC0415
+        from tray.sources.discovery import Discovery, DiscoverySettings  # noqa: PLC0415
 
-        def wishes() -> Wishes:
+        def wishes() -> DiscoverySettings:
             settings = self._settings
-            return Wishes(settings[ON_MACHINE], settings[ON_NETWORK], settings[SERVERS])
+            return DiscoverySettings(settings[ON_MACHINE], settings[ON_NETWORK], settings[SERVERS])
 
         self._discovery = Discovery(
             self.apply, now, self._fleet.servers.values, self._started_servers, wishes, os.environ
@@ -220,14 +222,14 @@ class App:
 
         While we are at it: a log that has become long is begun anew.
         """
-        from tray.system.daemons import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
+        from tray.system.background_process import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
 
         found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started, one.boot).process()]
         for server in found:
             rotate(Path(server.log))
         return [HttpServer(server.url, server.username, server.password) for server in found]
 
-    async def _on_servers(self, choice: ServerChoice) -> Done:
+    async def _on_servers(self, choice: ServerCommand) -> CommandResult:
         done = await self._own.carry_out_on_servers(choice)
         if self._discovery is not None:
             await self._discovery.look()
@@ -240,7 +242,7 @@ class App:
         if server is not None and server.source is Source.HTTP and self._discovery is not None:
             return await self._discovery.call(server_id, method, params)
         if server is not None and server.source is not Source.PLUGIN:
-            raise CallError(server.watched, Why.WATCH_ONLY)
+            raise CallError(server.read_only_reason, CallErrorKind.WATCH_ONLY)
         return await self._listener.call(server_id, method, params)
 
     async def _take_toasts_away(self) -> None:
@@ -252,7 +254,7 @@ class App:
         """Ask everything to end; on the loop's thread."""
         self._stopping.set()
 
-    def post(self, choice: Choice) -> None:
+    def post(self, choice: Command) -> None:
         """Hand a person's choice in; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._chosen, choice, Surface.MENU)
@@ -272,7 +274,7 @@ class App:
 
     def status(self) -> dict[str, Any]:
         """What `status --json` says."""
-        return status_report(self._fleet, self._board)
+        return status_report(self._fleet, self._index)
 
     def request(self, key: RequestKey) -> Request | None:
         """A request, as long as it waits."""
@@ -288,7 +290,7 @@ class App:
         self._replies.happened(event)
         if not changes:
             return
-        session_ids = self._board.update(changes)
+        session_ids = self._index.update(changes)
         self._announcer.update(session_ids)
         self._control.changed(session_ids)
         if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
@@ -321,7 +323,7 @@ class App:
 
     def view(self, whole: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # as the screen asks for it
         """What the tray shows at this moment; if not `whole`, with the menu of the last time."""
-        look = Look(
+        look = ViewSettings(
             monochrome=self._settings[ICON_STYLE] == "monochrome",
             show_count=self._settings[ICON_COUNT],
             problems=tuple(self._problems.values()),
@@ -334,14 +336,14 @@ class App:
 
     # ------------------------------------------------------------------ choices
 
-    async def choose(self, choice: Choice, surface: Surface) -> Done:
+    async def choose(self, choice: Command, surface: Surface) -> CommandResult:
         """Carry out what a person chose; what came of it, once that is known. On the loop's thread."""
         if isinstance(choice, Quit):
             self.stop()
-            return Done("The tray stops. Agents go on")
-        if isinstance(choice, ServerChoice):
+            return CommandResult("The tray stops. Agents go on")
+        if isinstance(choice, ServerCommand):
             return await self._on_servers(choice)
-        if isinstance(choice, OwnChoice):
+        if isinstance(choice, AppCommand):
             done = await self._own.carry_out(choice)
             if isinstance(choice, InstallPlugin):
                 await self._look_at_setup()
@@ -349,21 +351,21 @@ class App:
             return done
         return await self._actions.carry_out(choice, surface)
 
-    def _toast_chosen(self, choice: Choice) -> None:
+    def _toast_chosen(self, choice: Command) -> None:
         self._chosen(choice, Surface.NOTIFICATION)
 
-    def _chosen(self, choice: Choice, surface: Surface) -> None:
+    def _chosen(self, choice: Command, surface: Surface) -> None:
         self._spawn(self._choose_and_say(choice, surface), f"choice {type(choice).__name__}")
 
-    async def _choose_and_say(self, choice: Choice, surface: Surface) -> None:
+    async def _choose_and_say(self, choice: Command, surface: Surface) -> None:
         """Whoever clicked sees what was done; only what was not, or otherwise than asked, has to be said."""
         try:
             done = await self.choose(choice, surface)
         except Exception:  # whatever a person does, they are told what came of it
             log.exception("%s failed", type(choice).__name__)
-            done = Done(f"It failed; {self._paths.log} says why", ok=False)
-        if not (done.ok and done.as_asked):
-            self._notifications.say(title_of(choice), done.line)
+            done = CommandResult(f"It failed; {self._paths.log} says why", ok=False)
+        if not (done.ok and done.as_requested):
+            self._notifications.say(title_of(choice), done.message)
 
     def _record(self, entry: Mapping[str, Any]) -> None:
         audit.append(self._paths.audit, entry)
@@ -392,7 +394,7 @@ class App:
                 except Exception:  # who is there costs nobody his beat
                     log.exception("looking for OpenCode failed")
             self.apply(TimePassed())
-            self._announcer.update(frozenset(row.session.id for row in self._board.rows() if row.status.needs_person))
+            self._announcer.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_person))
             self._take_up_settings()
             await self._look_at_setup()
             await self._restore_endpoint()
@@ -419,7 +421,7 @@ class App:
         """Follow the settings file; an invalid one changes nothing and shows as a problem."""
         try:
             settings = load_settings(self._paths.settings, os.environ, self._flags)
-        except Problem as error:
+        except UserError as error:
             if self._problems.get("settings") != str(error):
                 log.warning("settings kept as they were: %s", error)
             self._problems["settings"] = str(error)

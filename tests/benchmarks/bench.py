@@ -36,7 +36,7 @@ from tray.cli.run import collect_rarely  # noqa: E402
 from tray.core.settings import ON_MACHINE, PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
 from tray.storage.token import Token  # noqa: E402
-from tray.surfaces.view import TrayView  # noqa: E402
+from tray.surfaces.menu.view import TrayView  # noqa: E402
 from tray.system.paths import Paths  # noqa: E402
 from tray_process import Home, free_port  # noqa: E402
 

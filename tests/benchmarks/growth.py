@@ -14,7 +14,6 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent)]
 
-from tray.core.board import Board  # noqa: E402
 from tray.core.events import (  # noqa: E402
     ActivityReported,
     RequestAsked,
@@ -28,8 +27,9 @@ from tray.core.events import (  # noqa: E402
 )
 from tray.core.fleet import Fleet  # noqa: E402
 from tray.core.model import Activity, Request, RequestKind, Server, SessionKey  # noqa: E402
-from tray.surfaces.report import status_report  # noqa: E402
-from tray.surfaces.views import Look, Views  # noqa: E402
+from tray.core.session_index import SessionIndex  # noqa: E402
+from tray.surfaces.control.status_report import status_report  # noqa: E402
+from tray.surfaces.menu.builder import ViewBuilder, ViewSettings  # noqa: E402
 
 START = 1_790_000_000_000  # ms since the Unix epoch
 FLEETS = (
@@ -53,15 +53,15 @@ class Growth:
     def __init__(self, servers: int, sessions: int) -> None:
         self.servers, self.sessions = servers, sessions
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
-        self.views = Views(self.fleet, self.board)
+        self.index = SessionIndex(self.fleet)
+        self.views = ViewBuilder(self.fleet, self.index)
         self.at = START
         self.cost: dict[str, float] = {}  # µs
         self.each: dict[str, float] = {}  # µs for one session
 
     def apply(self, event) -> None:
         self.at += 1
-        self.board.update(self.fleet.apply(event, self.at))
+        self.index.update(self.fleet.apply(event, self.at))
 
     def measure(self, name: str, step: Callable[[int], None]) -> None:
         gc.collect()
@@ -114,11 +114,11 @@ class Growth:
 
     def _changed_view(self, number: int) -> None:
         self.apply(ActivityReported(*self._name(number // 2), Activity.IDLE if number % 2 else Activity.BUSY))
-        self.views.view(Look(), self.at)
+        self.views.view(ViewSettings(), self.at)
 
     def _report(self, number: int) -> None:
         if number == 0:
-            status_report(self.fleet, self.board)
+            status_report(self.fleet, self.index)
 
 
 def main() -> int:

@@ -9,11 +9,11 @@ import pytest
 from dbus_fast import Message, MessageType, Variant
 
 from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.choices import Choice, GoTo, Respond
+from tray.core.commands import AnswerRequest, Command, OpenSession
 from tray.core.model import SessionKey
+from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
 from tray.surfaces.backends.dbus_menu import AFTERWARDS, DBusMenu
-from tray.surfaces.backends.dbus_names import MENU, MENU_PATH
-from tray.surfaces.menu import Entry, Item, Opened
+from tray.surfaces.menu.items import Entry, Item, Opened
 
 NAMES = count(1)  # the bus gives none twice
 ALL, ONE, MORE = ("all", "0"), ("session", "one"), ("more",)
@@ -21,18 +21,18 @@ MATE = ["accessible-desc", "children-display", "disposition", "enabled", "icon-d
 
 
 def go(name: str) -> Item:
-    return Item(name, name, GoTo(SessionKey("server", name)))
+    return Item(name, name, OpenSession(SessionKey("server", name)))
 
 
 def ask(name: str) -> Item:
-    return Item(name, name, Respond(RequestKey("server", name), Permit(Verdict.ONCE)))
+    return Item(name, name, AnswerRequest(RequestKey("server", name), Permit(Verdict.ONCE)))
 
 
 class App:
     """The menu, and the app that makes its rows a moment after something was opened."""
 
     def __init__(self) -> None:
-        self.choices: list[Choice] = []
+        self.choices: list[Command] = []
         self.now = 100.0  # s
         self.opened = Opened()
         self.views = 0

@@ -13,10 +13,10 @@ import pytest
 from fake_desktop import FakeDesktop, PrivateBus
 from fakes import connection
 from fuzz import Fuzz
-from tray.opencode.json import without_halves
-from tray.sources.link import MAX_BAD_FRAMES
-from tray.sources.snapshot import decode_snapshot
-from tray.sources.wire import FrameError, decode_event
+from tray.opencode.lenient_json import without_halves
+from tray.sources.plugin.connection import MAX_BAD_FRAMES
+from tray.sources.protocol.events import FrameError, decode_event
+from tray.sources.protocol.snapshot import decode_snapshot
 from tray_process import Home
 
 pytestmark = pytest.mark.desktop

@@ -17,9 +17,9 @@ from dbus_fast.aio import MessageBus
 from fake_desktop import PrivateBus
 from fake_programs import Programs
 from tray.actions.attach.konsole import Konsole
-from tray.actions.attach.rung import Focus, Raised
+from tray.actions.attach.terminal import Focus, Raised
 from tray.actions.attach.window import Window
-from tray.system.processes import Seat
+from tray.system.terminal_processes import TerminalProcess
 
 pytestmark = pytest.mark.desktop
 
@@ -32,13 +32,13 @@ class FakeKonsole:
         self._bus = bus
         bus.add_message_handler(self._answer)
 
-    def seat(self, tab: int) -> Seat:
+    def seat(self, tab: int) -> TerminalProcess:
         names = {
             "KONSOLE_DBUS_SERVICE": str(self._bus.unique_name),
             "KONSOLE_DBUS_WINDOW": "/Windows/1",
             "KONSOLE_DBUS_SESSION": f"/Sessions/{tab}",
         }
-        return Seat(7, "/dev/pts/7", names, (6, 5))
+        return TerminalProcess(7, "/dev/pts/7", names, (6, 5))
 
     def _answer(self, message: Message) -> Message | None:
         if message.message_type is not MessageType.METHOD_CALL or message.path != "/Windows/1":

@@ -12,12 +12,12 @@ from desk import Desk, until
 from place import Place
 
 from fake_desktop import need
-from tray.actions.attach.looking import is_looked_at
-from tray.actions.attach.rung import Raised
+from tray.actions.attach.session_focus import is_looked_at
+from tray.actions.attach.terminal import Raised
 from tray.actions.attach.window import Window
 from tray.core.model import Server
 from tray.system import x11
-from tray.system.processes import seat_of
+from tray.system.terminal_processes import terminal_process_of
 
 pytestmark = pytest.mark.desktop
 
@@ -85,7 +85,7 @@ def test_the_terminal_is_the_nearest_window_whatever_windowid_was_inherited(scre
     until(lambda: looks_at(one), "the inner window")
     desk.run("xdotool", "windowactivate", "--sync", outside)
     assert looks_at(one) is False
-    seat = seat_of(one.pid)
+    seat = terminal_process_of(one.pid)
     assert seat is not None
     assert seat.variable("WINDOWID") == outside
     assert asyncio.run(Window().go(seat)) == Raised("Brought its window to the front")

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fake_desktop import FakeDesktop, PrivateBus, until
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.choices import Choice, GoTo, Respond
+from tray.core.commands import AnswerRequest, Command, OpenSession
 from tray.core.model import Request, RequestKind, SessionKey
 from tray.surfaces import notifications
 from tray.surfaces.notifications import Notifications
@@ -35,7 +35,7 @@ class Lane:
     """Notifications at work, and the clicks that came back."""
 
     def __init__(self, connect: Callable[..., Any]) -> None:
-        self.chosen: list[Choice] = []
+        self.chosen: list[Command] = []
         self.unshown: list[tuple[str, str]] = []
         self.now = 0.0  # s
         self.notifications = Notifications(
@@ -120,7 +120,7 @@ def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
             _, second = desktop.notes
             await desktop.press(second, "default")
             await until(lambda: made.chosen)
-            assert made.chosen == [GoTo(TWO)]
+            assert made.chosen == [OpenSession(TWO)]
         await desktop.stop()
 
     run(test())
@@ -173,7 +173,7 @@ def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_
             ((new, _),) = desktop.notes.items()
             await desktop.press(new, buttons(desktop, new)["Reject"])
             await until(lambda: made.chosen)
-            reject = Respond(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
+            reject = AnswerRequest(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
             assert made.chosen == [reject]
         await desktop.stop()
 
@@ -185,8 +185,8 @@ def buttons(desktop: FakeDesktop, note: int) -> dict[str, str]:
     return dict(zip(desktop.notes[note][5][1::2], desktop.notes[note][5][::2], strict=True))
 
 
-def once(name: str, session: SessionKey) -> Respond:
-    return Respond(RequestKey(session.server, name), Permit(Verdict.ONCE), asked(name, session))
+def once(name: str, session: SessionKey) -> AnswerRequest:
+    return AnswerRequest(RequestKey(session.server, name), Permit(Verdict.ONCE), asked(name, session))
 
 
 def test_a_hasty_second_click_that_hits_another_toast_answers_nothing_and_says_so(bus: PrivateBus) -> None:
@@ -228,7 +228,7 @@ def test_a_toast_that_comes_under_a_resting_pointer_answers_nothing_but_shows_it
             await until(lambda: made.notifications.count == 1)
             await desktop.press(again, "default")
             await until(lambda: made.chosen)
-            assert made.chosen == [GoTo(ONE)]
+            assert made.chosen == [OpenSession(ONE)]
         await desktop.stop()
 
     run(test())
@@ -420,7 +420,7 @@ def test_another_daemon_shows_what_waits_for_an_answer_and_as_well_as_it_can(bus
             ((note, _),) = second.notes.items()
             await second.press(note, "default")
             await until(lambda: made.chosen)
-            assert made.chosen == [GoTo(ONE)]
+            assert made.chosen == [OpenSession(ONE)]
             await second.stop()
             third = await FakeDesktop(bus.address).start(panel=False)
             made.notifications.show(alert(TWO, "new"))

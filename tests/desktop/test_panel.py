@@ -10,13 +10,13 @@ import pytest
 from desk import Colour, Desk, until
 
 from fake_desktop import running
-from tray.core.choices import Choice, GoTo, GoToNext, Quit
+from tray.core.commands import Command, OpenNextSession, OpenSession, Quit
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends.open_icon import open_tray_icon
 from tray.surfaces.backends.tray_icon import TrayIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.menu import Item, Separator
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Item, Separator
+from tray.surfaces.menu.view import IconView, TrayView
 
 pytestmark = pytest.mark.desktop
 
@@ -30,12 +30,12 @@ def colour(status: Status) -> Colour:
 
 
 def go(name: str, label: str) -> Item:
-    return Item(f"session:{name}", label, GoTo(SessionKey("server", name)))
+    return Item(f"session:{name}", label, OpenSession(SessionKey("server", name)))
 
 
 def view(*rows: Item, status: Status = Status.WAITING_FOR_PERMISSION) -> TrayView:
     menu = (
-        Item("next", "Go to next", GoToNext(), default=True),
+        Item("next", "Go to next", OpenNextSession(), default=True),
         Separator("after next"),
         *rows,
         Separator("before quit"),
@@ -53,8 +53,8 @@ ROWS = (
 
 
 @contextmanager
-def shown(first: TrayView) -> Iterator[tuple[TrayIcon, list[Choice]]]:
-    choices: list[Choice] = []
+def shown(first: TrayView) -> Iterator[tuple[TrayIcon, list[Command]]]:
+    choices: list[Command] = []
     icon = open_tray_icon("opencode-tray", "OpenCode Tray", first, choices.append, lambda _: None, lambda _: None)
     assert icon is not None
     with running(icon):
@@ -80,7 +80,7 @@ def test_the_menu_opens_under_the_mouse_and_the_clicked_row_is_chosen(desk: Desk
         desk.screenshot(f"menu-{panel}")
         assert len(rows) == 6
         desk.click(menu.x + 40, rows[1])
-        until(lambda: choices == [GoTo(SessionKey("server", "api"))], "the choice")
+        until(lambda: choices == [OpenSession(SessionKey("server", "api"))], "the choice")
         assert not desk.is_open(menu)
 
 
@@ -91,14 +91,14 @@ def test_a_row_of_a_submenu_can_be_clicked(desk: Desk):
         submenu = desk.open_menu(menu.x + 60, desk.rows(menu)[2], button=1)
         desk.screenshot("submenu")
         desk.click(submenu.x + 40, desk.rows(submenu)[1])
-        until(lambda: choices == [GoTo(SessionKey("server", "reject"))], "the choice")
+        until(lambda: choices == [OpenSession(SessionKey("server", "reject"))], "the choice")
 
 
 def test_a_left_click_goes_to_next(desk: Desk):
     desk.start_panel()
     with shown(view(*ROWS)) as (_, choices):
         desk.click(*desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION)))
-        until(lambda: choices == [GoToNext()], "the choice")
+        until(lambda: choices == [OpenNextSession()], "the choice")
 
 
 def test_an_open_menu_takes_new_words_in_place(desk: Desk):
@@ -112,7 +112,7 @@ def test_an_open_menu_takes_new_words_in_place(desk: Desk):
         assert desk.is_open(menu)
         desk.screenshot("menu-reworded")
         desk.click(menu.x + 40, desk.rows(menu)[1])
-        until(lambda: choices == [GoTo(SessionKey("server", "one"))], "the choice")
+        until(lambda: choices == [OpenSession(SessionKey("server", "one"))], "the choice")
 
 
 def test_the_icon_is_back_after_the_panel_crashed(desk: Desk):
@@ -137,7 +137,7 @@ def test_the_icon_is_back_after_the_session_bus_crashed(desk: Desk):
         desk.bus.start()
         desk.start_panel()
         desk.click(*desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION)))
-        until(lambda: choices == [GoToNext()], "the choice")
+        until(lambda: choices == [OpenNextSession()], "the choice")
 
 
 def test_stop_takes_the_icon_away(desk: Desk):

@@ -13,22 +13,30 @@ from msgspec.structs import replace
 
 from fake_desktop import PATIENCE, FakeDesktop, PrivateBus, running, until
 from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.choices import Choice, GoTo, GoToNext, LookAgain, Quit, Respond, ShowSummary
 from tray.core.click_guard import SETTLE
+from tray.core.commands import (
+    AnswerRequest,
+    Command,
+    ExplainIgnoredClick,
+    OpenNextSession,
+    OpenSession,
+    Quit,
+    ShowSummary,
+)
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends import dbus_menu
-from tray.surfaces.backends.dbus_names import MENU, MENU_PATH
+from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
 from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu import ROOT, Entry, Item, Opened, Separator
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import ROOT, Entry, Item, Opened, Separator
+from tray.surfaces.menu.view import IconView, TrayView
 
 
 def go(name: str, label: str | None = None) -> Item:
-    return Item(f"session:{name}", label or name, GoTo(SessionKey("server", name)))
+    return Item(f"session:{name}", label or name, OpenSession(SessionKey("server", name)))
 
 
-HEAD = (Item("next", "Go to next", GoToNext(), default=True), Separator("after next"))
+HEAD = (Item("next", "Go to next", OpenNextSession(), default=True), Separator("after next"))
 FOOT = (Separator("before quit"), Item("quit", "Quit", Quit()))
 
 
@@ -40,7 +48,7 @@ class Seen:
     """What the icon reported."""
 
     def __init__(self) -> None:
-        self.choices: list[Choice] = []
+        self.choices: list[Command] = []
         self.hosts: list[bool] = []
 
     def icon(self, first: TrayView, **more: Any) -> StatusNotifierIcon:
@@ -95,7 +103,7 @@ def test_a_panel_reads_the_rows_in_their_order(bus: PrivateBus):
 def test_a_clicked_row_is_what_was_chosen(bus: PrivateBus):
     async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
         await desktop.click("two")
-        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+        assert seen.choices == [OpenSession(SessionKey("server", "two"))]
 
     with_panel(bus, view(go("one"), Item("all", "All sessions", children=(go("two"),))), story)
 
@@ -104,7 +112,7 @@ def test_a_clicked_row_is_what_was_chosen(bus: PrivateBus):
 def test_a_click_on_the_icon_chooses_the_default(bus: PrivateBus, how: str):
     async def story(desktop: FakeDesktop, icon: StatusNotifierIcon, seen: Seen):
         await desktop.call_item(how)
-        assert seen.choices == [GoToNext()]
+        assert seen.choices == [OpenNextSession()]
 
     with_panel(bus, view(), story)
 
@@ -149,7 +157,7 @@ def test_an_open_menu_changes_its_words_but_not_its_rows(bus: PrivateBus):
         assert menu.labels() == ["Go to next", "---", "one, renamed", "two", "---", "Quit"]
         await until(lambda: [name for name, _ in desktop.signals] == ["ItemsPropertiesUpdated"])
         await desktop.tell_menu(menu.find("two").number, "clicked")
-        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+        assert seen.choices == [OpenSession(SessionKey("server", "two"))]
         await desktop.tell_menu(0, "closed")
         assert (await desktop.menu()).labels() == ["Go to next", "---", "one, renamed", "new", "---", "Quit"]
         await until(lambda: "LayoutUpdated" in [name for name, _ in desktop.signals])
@@ -240,7 +248,7 @@ def test_a_submenu_has_its_rows_before_the_panel_shows_it_and_loses_them_when_it
         await until_menu(desktop, lambda menu: menu.find("Session one").labels() == ["Stop (idle)"])
         await desktop.about_to_show_group(everything.children[0].number)
         await desktop.click("Stop (idle)")
-        assert seen.choices == [GoTo(SessionKey("server", "deed"))]
+        assert seen.choices == [OpenSession(SessionKey("server", "deed"))]
         await until(lambda: app.opened.fills == frozenset())
         await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["…"])
 
@@ -341,7 +349,7 @@ def test_one_panel_opens_a_submenu_and_another_reads_the_same_rows(bus: PrivateB
         await until(lambda: any(name == "LayoutUpdated" for name, _ in other.signals))
         assert (await other.menu()).find("All sessions").labels() == ["Session one", "two"]
         await other.tell_menu((await other.menu()).find("two").number, "clicked")
-        assert seen.choices == [GoTo(SessionKey("server", "two"))]
+        assert seen.choices == [OpenSession(SessionKey("server", "two"))]
         await other.stop()
 
     filled(bus, story)
@@ -349,7 +357,7 @@ def test_one_panel_opens_a_submenu_and_another_reads_the_same_rows(bus: PrivateB
 
 def ask(name: str) -> Item:
     key = RequestKey("server", name)
-    return Item(name, f"Allow {name}", Respond(key, Permit(Verdict.ONCE)))
+    return Item(name, f"Allow {name}", AnswerRequest(key, Permit(Verdict.ONCE)))
 
 
 def test_an_answer_under_which_the_rows_have_just_moved_is_not_taken(bus: PrivateBus):
@@ -360,7 +368,7 @@ def test_an_answer_under_which_the_rows_have_just_moved_is_not_taken(bus: Privat
         menu = await until_menu(desktop, lambda menu: "Allow two" in menu.labels())
         await until(lambda: "LayoutUpdated" in [name for name, _ in desktop.signals])
         await desktop.tell_menu(menu.find("Allow two").number, "clicked")
-        assert seen.choices == [LookAgain()]
+        assert seen.choices == [ExplainIgnoredClick()]
         await asyncio.sleep(SETTLE / 1000)
         await desktop.tell_menu(menu.find("Allow two").number, "clicked")
         assert seen.choices[1:] == [ask("two").choice]
@@ -473,7 +481,7 @@ def test_hostile_titles_arrive_as_text(bus: PrivateBus):
         row = (await desktop.menu()).children[2]
         assert row.label == "a_b & <b>x</b>   ? \u202egnp.exe %s \U0001f4a3"
         await desktop.tell_menu(row.number, "clicked")
-        assert seen.choices == [GoTo(SessionKey("server", "one"))]
+        assert seen.choices == [OpenSession(SessionKey("server", "one"))]
         assert (await desktop.properties())["ToolTip"][2] == "&lt;i&gt; &amp; co"
 
     with_panel(bus, view(go("one", hostile), tooltip="<i> & co"), story)

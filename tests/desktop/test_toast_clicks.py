@@ -11,7 +11,7 @@ from test_notifications import ONE, TWO, once, permission
 
 from fake_desktop import need
 from fake_desktop import until as until_async
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.toast_guard import MOVED, NEW
 
@@ -56,7 +56,7 @@ def test_the_second_click_of_a_slow_double_click_answers_no_other_session(desk: 
     desk.start_notifications(daemon)
 
     async def test() -> None:
-        chosen: list[Choice] = []
+        chosen: list[Command] = []
         lane = Notifications("OpenCode Tray", None, chosen.append)
         running = asyncio.create_task(lane.run())
         for name, session in (("per_1", ONE), ("per_2", TWO)):
@@ -84,7 +84,7 @@ def test_another_daemon_shows_an_ask_again_and_its_buttons_answer(desk: Desk) ->
     desk.environment["GTK_THEME"] = "Adwaita"
 
     async def test() -> None:
-        chosen: list[Choice] = []
+        chosen: list[Command] = []
         lane = Notifications("OpenCode Tray", None, chosen.append)
         running = asyncio.create_task(lane.run())
         desk.start_notifications("dunst")

@@ -12,12 +12,12 @@ from test_panel import ROWS, colour, view
 from Xlib.protocol.display import Display
 
 from fake_desktop import PATIENCE, PrivateBus, environment, need, running
-from tray.core.choices import Choice, GoToNext
+from tray.core.commands import Command, OpenNextSession
 from tray.core.model import Status
 from tray.surfaces.backends.open_icon import open_tray_icon
 from tray.surfaces.backends.pystray_icon import PystrayIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 
 pytestmark = pytest.mark.desktop
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.desktop
 def test_the_icon_follows_its_state_and_a_left_click_goes_to_next(desk: Desk):
     need("trayer")
     desk.start_xembed_tray()
-    choices: list[Choice] = []
+    choices: list[Command] = []
     icon = PystrayIcon("xorg", "opencode-tray", view(*ROWS), choices.append)
     assert not icon.has_menu
     with running(icon):
         desk.click(*desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION)))
-        until(lambda: choices == [GoToNext()], "the choice")
+        until(lambda: choices == [OpenNextSession()], "the choice")
         icon.show(TrayView(view(status=Status.BUSY).icon, "日本語 עברית 💣 \ud800", view().menu))
         desk.wait_for_icon(colour(Status.BUSY))
         desk.screenshot("xembed")
@@ -47,7 +47,7 @@ def test_a_click_that_comes_while_the_icon_is_sent_is_not_lost(desk: Desk, monke
         send(display)
 
     desk.start_xembed_tray()
-    choices: list[Choice] = []
+    choices: list[Command] = []
     icon = PystrayIcon("xorg", "opencode-tray", view(*ROWS), choices.append)
     with running(icon):
         place = desk.wait_for_icon(colour(Status.WAITING_FOR_PERMISSION))
@@ -55,7 +55,7 @@ def test_a_click_that_comes_while_the_icon_is_sent_is_not_lost(desk: Desk, monke
         icon.show(view(*ROWS))
         assert sending.wait(PATIENCE)
         desk.click(*place)
-        until(lambda: choices == [GoToNext()], "the choice")
+        until(lambda: choices == [OpenNextSession()], "the choice")
 
 
 def test_the_icon_docks_to_a_tray_that_comes_late_and_to_one_that_restarts(desk: Desk):

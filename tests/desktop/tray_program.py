@@ -11,26 +11,28 @@ import signal
 import sys
 import threading
 
-from tray.core.choices import Choice, GoTo, GoToNext
+from tray.core.commands import Command, OpenNextSession, OpenSession
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends.pystray_icon import PystrayIcon
-from tray.surfaces.menu import Item
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Item
+from tray.surfaces.menu.view import IconView, TrayView
 
 MENU = (
-    Item("next", "Go to next", GoToNext(), default=True),
-    Item("more", "More", children=(Item("inner", "Inner", GoTo(SessionKey("server", "inner")), checked=True),)),
-    Item("row", "snake_case & <b>bold</b>", GoTo(SessionKey("server", "row"))),
+    Item("next", "Go to next", OpenNextSession(), default=True),
+    Item("more", "More", children=(Item("inner", "Inner", OpenSession(SessionKey("server", "inner")), checked=True),)),
+    Item("row", "snake_case & <b>bold</b>", OpenSession(SessionKey("server", "row"))),
 )
 CALM = TrayView(IconView(Status.BUSY), "1 working", MENU)
 ALARM = TrayView(IconView(Status.ERROR), "<1 & only> 日本語", MENU[:2])
-NEWER = TrayView(IconView(Status.IDLE), "another", (Item("new", "New", GoTo(SessionKey("server", "new"))), *MENU))
+NEWER = TrayView(
+    IconView(Status.IDLE), "another", (Item("new", "New", OpenSession(SessionKey("server", "new"))), *MENU)
+)
 
 
 def main(kind: str, pipe: str = "") -> None:
-    def chosen(choice: Choice) -> None:
+    def chosen(choice: Command) -> None:
         print(choice, flush=True)
-        if choice == GoToNext():
+        if choice == OpenNextSession():
             icon.show(ALARM)
 
     icon = PystrayIcon(kind, "opencode-tray", CALM, chosen)

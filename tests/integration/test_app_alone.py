@@ -16,12 +16,12 @@ import pytest
 from fakes import FRAMES, until
 from running_app import ASK, SES, run
 from tray import app as app_module
-from tray.core.board import EVERYTHING
-from tray.core.choices import Dismiss, GoToNext, Mute, MuteSpan, Unmute
+from tray.core.commands import DismissSession, Mute, MuteSpan, OpenNextSession, Unmute
 from tray.core.model import SessionKey
+from tray.core.session_index import EVERYTHING
 from tray.storage.endpoint import Endpoint, read_endpoint, write_endpoint
-from tray.surfaces.menu import walk
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.items import walk
+from tray.surfaces.menu.view import TrayView
 from tray.system import sound
 
 
@@ -148,15 +148,15 @@ def test_going_to_next_gives_the_way_there_and_a_dismissal_ends_the_news(
             await link.event("message.updated", info=done)
             await link.event("session.status", sessionID=SES, status={"type": "idle"})
             await until(lambda: running.app.status()["attention"]["state"] == "completed")
-            went = await running.choose(GoToNext())
-            assert "ssh -t -- workstation 'opencode /home/dev/project --session" in went.line
-            assert "workstation is another machine" in went.line
+            went = await running.choose(OpenNextSession())
+            assert "ssh -t -- workstation 'opencode /home/dev/project --session" in went.message
+            assert "workstation is another machine" in went.message
             assert not went.ok
             assert running.app.status()["attention"]["state"] == "completed"  # nobody has looked at it yet
-            assert (await running.choose(Dismiss(SessionKey(FRAMES["hello"]["instance"], SES)))).ok
+            assert (await running.choose(DismissSession(SessionKey(FRAMES["hello"]["instance"], SES)))).ok
             assert running.app.status()["attention"]["state"] == "idle"
-            assert (await running.choose(GoToNext())).line == "Nobody needs you"
-            assert not (await running.choose(Dismiss(SessionKey("nobody", "ses_9")))).ok
+            assert (await running.choose(OpenNextSession())).message == "Nobody needs you"
+            assert not (await running.choose(DismissSession(SessionKey("nobody", "ses_9")))).ok
 
     run(test())
 

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from fakes import TOKEN, Desk, desk
-from tray.core.calls import CallError
 from tray.core.events import SnapshotTaken
 from tray.core.model import Source
-from tray.sources.dashboard import INSTANCES, SILENT
+from tray.core.source_calls import CallError
+from tray.sources.plugin.opencode_dashboard import INSTANCES, SILENT
 
 HOST, WORK, SES = "build-box", "/srv/work", "ses_1"
 
@@ -55,7 +55,7 @@ def test_a_turn_is_seen_from_prompt_to_end() -> None:
         await poster.timeline("user", "do it")
         assert at.status(SES) == "busy"
         await poster.timeline("tool", "ls -la", tool="bash")
-        row = at.board.row(SES)
+        row = at.index.row(SES)
         assert row is not None
         assert (row.tool, row.server.source, row.server.host, row.server.directory) == (
             "bash",
@@ -71,7 +71,7 @@ def test_a_turn_is_seen_from_prompt_to_end() -> None:
         await poster.post("file.edit", filePath="/srv/work/b", linesAdded=2, linesRemoved=0)
         await poster.timeline("message", "first\nDone.", modelId="fake-1", providerId="fake")
         await poster.post("session.idle")
-        row = at.board.row(SES)
+        row = at.index.row(SES)
         assert row is not None
         session = row.session
         assert (row.status.value, session.title, session.last_output) == ("completed", "Work", "Done.")
@@ -94,10 +94,10 @@ def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
 ) -> None:
     async def story(at: Desk, poster: Poster) -> None:
         await poster.timeline(event, summary)
-        row = at.board.row(SES)
+        row = at.index.row(SES)
         assert row is not None
-        assert (row.status.value, row.requests[0].detail, row.requests[0].whole) == (state, detail, False)
-        assert "only reports" in row.server.watched
+        assert (row.status.value, row.requests[0].detail, row.requests[0].complete) == (state, detail, False)
+        assert "only reports" in row.server.read_only_reason
         with pytest.raises(CallError):
             await at.listener.call(
                 row.server.id, "permission.reply", {"requestID": row.requests[0].id, "reply": "once"}

@@ -9,10 +9,10 @@ import pytest
 
 from fake_opencode import FakeOpenCode
 from fakes import until
-from tray.actions.serve.events import subscribe
-from tray.core.calls import CallError
+from tray.core.source_calls import CallError
 from tray.opencode import sse
 from tray.opencode.api import Address, Api
+from tray.opencode.event_stream import subscribe
 
 
 def test_what_is_no_event_is_left_out_and_one_without_end_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ PIP = f"""
 import pathlib, sys
 if "install" in sys.argv:  # what pip makes of the entry point
     program = pathlib.Path(sys.prefix, "bin", "opencode-tray")
-    program.write_text(f"#!{{sys.executable}}\\nimport sys; from tray.cli import main; sys.exit(main())")
+    program.write_text(f"#!{{sys.executable}}\\nimport sys; from tray.cli.main import main; sys.exit(main())")
     program.chmod(0o755)
     found = {[str(Path(tray.__file__).parent.parent), sysconfig.get_path("purelib")]!r}
     pathlib.Path(__file__).parent.parent.joinpath("tray.pth").write_text("\\n".join(found))

@@ -8,18 +8,18 @@ import sys
 import pytest
 
 from fake_programs import Programs, run, seat
-from tray.actions.attach.focus import any_of, has_focus
 from tray.actions.attach.kitty import Kitty
-from tray.actions.attach.looking import is_looked_at
-from tray.actions.attach.rung import Focus, Viewer
+from tray.actions.attach.session_focus import is_looked_at
+from tray.actions.attach.terminal import Focus, Viewer
+from tray.actions.attach.terminal_focus import any_of, has_focus
 from tray.actions.attach.wezterm import WezTerm
 from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
 from tray.core.model import Server
 from tray.system import mac_windows
-from tray.system.compositors import open_windows
 from tray.system.open_window import OpenWindow
 from tray.system.open_windows import focused_window
+from tray.system.wayland_windows import open_windows
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)

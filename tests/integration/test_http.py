@@ -13,10 +13,10 @@ import trustme
 
 from fake_opencode import ELSEWHERE, HERE, FakeOpenCode
 from fakes import until
-from tray.core.board import Board, Row
-from tray.core.calls import CallError, Why
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
+from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Address
 from tray.sources.http.servers import HttpServers
 
@@ -35,17 +35,17 @@ class Watch:
 
     def __init__(self, silence: float) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.http = HttpServers(self._take, lambda: AT, silence)
 
     def _take(self, event: SourceEvent) -> None:
-        self.board.update(self.fleet.apply(event, AT))
+        self.index.update(self.fleet.apply(event, AT))
 
     def follow(self, *fakes: FakeOpenCode, password: str = "", **more: Any) -> None:
         self.http.follow([Address(fake.url, password=password, **more) for fake in fakes])
 
     def status(self, name: str = SES) -> str | None:
-        row: Row | None = self.board.row(name)
+        row: SessionRow | None = self.index.row(name)
         return row.status.value if row is not None else None
 
     @property
@@ -77,7 +77,7 @@ def test_what_waits_works_and_is_said_at_the_start_is_seen_and_then_what_happens
             fake.permissions[HERE] = [ASK]
             watch.follow(fake)
             await until(lambda: watch.status() == "waiting_for_permission" and watch.status(OTHER) == "idle")
-            row = watch.board.row(SES)
+            row = watch.index.row(SES)
             assert row is not None
             assert (row.server.url, row.server.opencode, row.server.branch) == (fake.url, "1.18.33", "main")
             assert [todo.content for todo in row.session.todos] == ["one"]
@@ -171,7 +171,9 @@ def test_the_command_that_1_1_leaves_out_of_a_permission_is_looked_up() -> None:
             await until(lambda: watch.status() == "idle")
             fake.permissions[HERE] = [asked]
             await fake.emit("permission.asked", asked)
-            row = await until(lambda: (row := watch.board.row(SES)) and row.requests and row.requests[0].whole and row)
+            row = await until(
+                lambda: (row := watch.index.row(SES)) and row.requests and row.requests[0].complete and row
+            )
             assert row.requests[0].detail == "rm -rf build"
 
     run(story())
@@ -194,7 +196,7 @@ def test_an_answer_goes_to_what_waits_and_to_nothing_else() -> None:
             fake.permissions[HERE] = []
             with pytest.raises(CallError) as late:
                 await watch.http.call(server, "permission.reply", {"requestID": "per_1", "reply": "once"})
-            assert (late.value.why, len(fake.posted)) == (Why.NOT_FOUND, 1)
+            assert (late.value.kind, len(fake.posted)) == (CallErrorKind.NOT_FOUND, 1)
 
     run(story())
 
@@ -223,7 +225,7 @@ def test_a_session_is_stopped_before_it_is_deleted_and_only_if_it_is_there() -> 
             assert [name for name, _ in fake.posted] == [f"POST /session/{SES}/abort", f"DELETE /session/{SES}"]
             with pytest.raises(CallError) as unknown:
                 await watch.http.call(server, "session.delete", {"sessionID": "ses_9"})
-            assert unknown.value.why is Why.NOT_FOUND
+            assert unknown.value.kind is CallErrorKind.NOT_FOUND
 
     run(story())
 
@@ -275,12 +277,12 @@ def test_a_server_that_anybody_may_be_is_only_watched() -> None:
             fake.sessions[HERE], fake.permissions[HERE] = [session()], [ASK]
             watch.follow(fake, trusted=False)
             await until(lambda: watch.status() == "waiting_for_permission")
-            row = watch.board.row(SES)
+            row = watch.index.row(SES)
             assert row is not None
-            assert "[[servers]]" in row.server.watched
+            assert "[[servers]]" in row.server.read_only_reason
             with pytest.raises(CallError) as refused:
                 await watch.http.call(row.server.id, "permission.reply", {"requestID": "per_1", "reply": "once"})
-            assert (refused.value.why, fake.posted) == (Why.WATCH_ONLY, [])
+            assert (refused.value.kind, fake.posted) == (CallErrorKind.WATCH_ONLY, [])
 
     run(story())
 

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from fake_programs import Programs
 from replay import SERVER
-from tray.actions.attach.ladder import Ladder
-from tray.core.calls import CallError
+from tray.actions.attach.opener import SessionOpener
 from tray.core.model import Server, Session, Source
 from tray.core.settings import Settings, parse_settings
+from tray.core.source_calls import CallError
 from tray.system import terminals
 
 if sys.platform != "linux":
@@ -49,7 +49,7 @@ class Desk:
             self.programs.add(name)
         self.settings: Settings = parse_settings({}, "", {}, {})
         self.calls: list[str] = []
-        self.ladder = Ladder(lambda: self.settings, self._call)
+        self.ladder = SessionOpener(lambda: self.settings, self._call)
         self.project = folder / "project"
         self.project.mkdir()
 
@@ -92,7 +92,7 @@ def run(work: Any) -> Any:
 
 def test_a_session_here_is_opened_in_a_new_terminal(desk: Desk) -> None:
     done = run(desk.ladder.go(desk.session, desk.here))
-    assert (done.ok, done.line) == (True, "Opened it in xterm")
+    assert (done.ok, done.message) == (True, "Opened it in xterm")
     (job,) = desk.jobs
     assert job["command"] == [str(desk.programs.folder / "opencode"), str(desk.project), "--session", SES]
     assert (job["folder"], job["environment"]) == (str(desk.project), {})
@@ -101,7 +101,7 @@ def test_a_session_here_is_opened_in_a_new_terminal(desk: Desk) -> None:
 def test_without_opencode_no_terminal_is_opened_and_it_is_said(desk: Desk) -> None:
     (desk.programs.folder / "opencode").unlink()
     done = run(desk.ladder.go(desk.session, desk.here))
-    assert (done.ok, "`attach.opencode` in the settings" in done.line) == (False, True)
+    assert (done.ok, "`attach.opencode` in the settings" in done.message) == (False, True)
     assert desk.jobs == []
 
 
@@ -118,7 +118,7 @@ def test_the_password_goes_to_the_address_that_it_is_set_for_alone(desk: Desk) -
 def test_two_clicks_open_one_terminal(desk: Desk) -> None:
     async def test() -> None:
         both = await asyncio.gather(*(desk.ladder.go(desk.session, desk.here) for _ in range(2)))
-        assert {done.line for done in both} == {"Opened it in xterm", "It is being opened already"}
+        assert {done.message for done in both} == {"Opened it in xterm", "It is being opened already"}
 
     run(test())
     assert len(desk.jobs) == 1
@@ -128,10 +128,10 @@ def test_a_session_of_another_machine_is_opened_there_over_ssh_as_the_settings_s
     far = replace(desk.here, host="build-box", directory="/srv/app")
     session = Session(SES, SERVER.id, directory="/srv/app")
     unknown = run(desk.ladder.go(session, far))
-    assert (unknown.ok, "`[[hosts]]`" in unknown.line) == (False, True)
+    assert (unknown.ok, "`[[hosts]]`" in unknown.message) == (False, True)
     assert desk.jobs == []
     desk.set(hosts=[{"name": "build-box", "ssh": "me@build.example"}])
-    assert run(desk.ladder.go(session, far)).line == "Opened it on me@build.example in xterm"
+    assert run(desk.ladder.go(session, far)).message == "Opened it on me@build.example in xterm"
     (job,) = desk.jobs
     assert job["command"] == ["ssh", "-t", "--", "me@build.example", "opencode", "/srv/app", "--session", SES]
 
@@ -151,7 +151,7 @@ def test_a_name_of_a_machine_that_is_none_is_in_no_command(desk: Desk, host: str
     for way in (desk.ladder.go, desk.ladder.copy_command, desk.ladder.browse):
         done = run(way(desk.session, far))
         assert not done.ok
-        assert "ssh" not in done.line
+        assert "ssh" not in done.message
     assert desk.jobs == []
 
 
@@ -164,7 +164,7 @@ def test_whoever_has_proven_nothing_makes_a_click_open_nothing(desk: Desk, sourc
     for way in (desk.ladder.go, desk.ladder.copy_command, desk.ladder.browse):
         done = run(way(desk.session, stranger))
         assert not done.ok
-        assert done.line.startswith(f"It is only watched ({why}")
+        assert done.message.startswith(f"It is only watched ({why}")
     assert desk.jobs == []
     assert desk.calls == []
 
@@ -172,7 +172,7 @@ def test_whoever_has_proven_nothing_makes_a_click_open_nothing(desk: Desk, sourc
 def test_a_pid_that_is_somebody_elses_by_now_is_not_gone_to(desk: Desk) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         for server in (replace(desk.here, pid=other.pid), replace(desk.here, pid=other.pid, connected=False)):
-            assert run(desk.ladder.go(desk.session, server)).line == "Opened it in xterm"
+            assert run(desk.ladder.go(desk.session, server)).message == "Opened it in xterm"
         other.communicate(b"\n")
 
 
@@ -180,19 +180,21 @@ def test_a_pid_that_is_somebody_elses_by_now_is_not_gone_to(desk: Desk) -> None:
 def test_what_failed_comes_first_and_then_what_to_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WAYLAND_DISPLAY")
     done = run(desk.ladder.browse(desk.session, replace(desk.here, url="http://127.0.0.1:4096")))
-    assert re.match(r"No browser could be opened\. (The command that opens it|Run: opencode attach)", done.line), done
+    assert re.match(r"No browser could be opened\. (The command that opens it|Run: opencode attach)", done.message), (
+        done
+    )
     done = run(desk.ladder.browse(desk.session, desk.here))
-    assert done.line.startswith("Its OpenCode has no web page. ")
+    assert done.message.startswith("Its OpenCode has no web page. ")
 
 
 @pytest.mark.parametrize("directory", ["/no/such/folder", f"/{'x' * 300}"])
 def test_a_directory_that_is_not_there_is_said(desk: Desk, directory: str) -> None:
     session = Session(SES, SERVER.id, directory=directory)
     done = run(desk.ladder.go(session, replace(desk.here, directory=directory)))
-    assert (done.ok, "not there any more" in done.line) == (False, True)
+    assert (done.ok, "not there any more" in done.message) == (False, True)
 
 
 @pytest.mark.parametrize("url", [f"http://{'a' * 64}.example", "http://a..b", "http://192.0.2.1:1"])
 def test_an_address_that_nobody_answers_at_is_not_waited_for(desk: Desk, url: str) -> None:
     done = run(desk.ladder.go(desk.session, replace(desk.here, host="build-box", url=url)))
-    assert not done.ok or "web page" in done.line
+    assert not done.ok or "web page" in done.message

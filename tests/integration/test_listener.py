@@ -14,13 +14,13 @@ import aiohttp
 import pytest
 
 from fakes import FRAMES, TOKEN, Desk, FakePlugin, connection, desk, plugin, until
-from tray.core.calls import CallError
 from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
-from tray.sources import listener, paced_warnings
-from tray.sources.hello import decode_hello
-from tray.sources.link import Refused
+from tray.core.source_calls import CallError
+from tray.sources.plugin import listener, rate_limited_warnings
+from tray.sources.plugin.connection import Refused
+from tray.sources.plugin.handshake import decode_hello
 
 SEED = FRAMES["protocol1"]["hello"]
 WATCH_ONLY = {key: value for key, value in SEED.items() if key != "authToken"}
@@ -51,7 +51,7 @@ def test_every_example_frame_is_taken() -> None:
         async with desk() as at, plugin(at) as link:
             await link.send(FRAMES["snapshot"], *FRAMES["events"])
             await link.event("permission.asked", **ASK)
-            row = await until(lambda: at.board.row(SES))
+            row = await until(lambda: at.index.row(SES))
             assert row.server.verified
             assert row.server.place.tty == FRAMES["hello"]["place"].get("tty", "")
             assert row.server.opencode == FRAMES["hello"]["opencode"]
@@ -190,10 +190,10 @@ def test_the_seeds_plugin_works_unchanged_and_only_reads_are_sent_to_it(hello: d
             asked: list[str] = []
             await link.send(hello)
             answering = asyncio.create_task(answer_reads(link, READS, asked))
-            row = await until(lambda: at.board.row(SES))
+            row = await until(lambda: at.index.row(SES))
             await until(lambda: at.status(SES) == "waiting_for_permission")
             assert row.server.verified is verified
-            assert at.board.row("ses_ancient") is None
+            assert at.index.row("ses_ancient") is None
             session = at.fleet.sessions[row.key]
             assert (session.messages, session.last_output, session.tool, session.cost) == (2, "two", "bash", 0.5)
             assert at.fleet.limits[row.server.id] == {"fake/fake-1": 8000}
@@ -367,7 +367,7 @@ def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
                 }
             )
             await until(lambda: at.status("ses_2") == "busy")
-            row = at.board.row(SES)
+            row = at.index.row(SES)
             assert row is not None
             assert (row.status.value, row.session.activity.value) == ("waiting_for_permission", "busy")
             assert [todo.content for todo in row.session.todos] == ["Test"]
@@ -385,7 +385,7 @@ def test_a_flood_in_one_frame_is_cut_and_a_cost_beyond_all_measure_is_none() -> 
             await link.event("permission.asked", **{**ASK, "sessionID": "ses_1"})
             await until(lambda: at.status("ses_1") == "waiting_for_permission")
             assert len(at.fleet.sessions) <= 1000
-            row = at.board.row("ses_1")
+            row = at.index.row("ses_1")
             assert row is not None
             assert row.cost == 0.0
 
@@ -423,7 +423,7 @@ def test_a_plugin_with_another_token_is_named_in_the_log(caplog: pytest.LogCaptu
 def test_a_crowd_that_is_refused_is_logged_once_a_second_with_its_number(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paced_warnings, "PACE", 0.2)
+    monkeypatch.setattr(rate_limited_warnings, "PACE", 0.2)
 
     async def refused(at: Desk, session: aiohttp.ClientSession) -> None:
         async with session.get(at.url, headers={"Host": "evil.example"}) as answer:
@@ -459,7 +459,7 @@ def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
             await link.send({"type": "snapshot", "sessions": [{"id": SES, "title": half}], "status": {}})
             await link.event("permission.asked", **{**ASK, "metadata": {"command": half}})
             await until(lambda: at.status(SES) == "waiting_for_permission")
-            row = at.board.row(SES)
+            row = at.index.row(SES)
             assert row is not None
             assert row.session.title == "\ufffd..."
             assert row.requests[0].detail == "\ufffd..."
@@ -736,7 +736,7 @@ def test_questions_arrive_with_their_options() -> None:
             questions = [{"question": "Which?", "header": "Colour", "options": options, "multiple": True}]
             await link.event("question.asked", id="que_1", sessionID=SES, questions=questions)
             await until(lambda: at.status(SES) == "waiting_for_answer")
-            row = at.board.row(SES)
+            row = at.index.row(SES)
             assert row is not None
             request = row.requests[0]
             assert (request.kind, request.title, request.detail) == (RequestKind.QUESTION, "Colour", "Which?")

@@ -19,9 +19,9 @@ import pytest
 
 from fakes import until
 from stored_sessions import Database, as_files, assistant, user
-from tray.core.board import Board
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
+from tray.core.session_index import SessionIndex
 from tray.opencode.processes import OpenCodeProcess
 from tray.sources.local.sessions import LocalSessions
 
@@ -47,14 +47,14 @@ def process(data: Path, pid: int = 1, directory: str = WORK, **environment: str)
 class Watch:
     def __init__(self) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.local = LocalSessions(self._take, now)
 
     def _take(self, event: SourceEvent) -> None:
-        self.board.update(self.fleet.apply(event, now()))
+        self.index.update(self.fleet.apply(event, now()))
 
     def status(self, name: str = "ses_1") -> str | None:
-        row = self.board.row(name)
+        row = self.index.row(name)
         return row.status.value if row is not None else None
 
     async def shows(self, status: str | None, name: str = "ses_1") -> None:

@@ -101,7 +101,7 @@ def test_the_server_of_another_machine_appears_by_its_announcement_and_is_watche
             assert (server["source"], server["opencode"], server["directory"]) == (
                 "http", NEWEST, str(opencode.project),
             )  # fmt: skip
-            assert "[[servers]]" in server["watched"]  # whoever announces something is not given any answers
+            assert "[[servers]]" in server["read_only_reason"]  # whoever announces something is not given any answers
             far.terminate()
             tray_process.until(lambda: not any(told["connected"] for told in home.status()["servers"]), 20)
         finally:

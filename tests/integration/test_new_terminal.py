@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fakes import until
-from tray.system import launch, terminals
+from tray.system import terminal_launcher, terminals
 from tray.system.terminals import open_terminal
 
 if sys.platform != "linux":
@@ -157,7 +157,7 @@ def test_a_program_that_is_not_there_is_said_in_the_terminal(tmp_path: Path) -> 
     job = tmp_path / "folder" / "job"
     job.parent.mkdir()
     job.write_text(json.dumps({"command": ["/no/such/opencode"], "folder": "", "environment": {}}))
-    words = [sys.executable, "-I", launch.__file__, str(job)]
+    words = [sys.executable, "-I", terminal_launcher.__file__, str(job)]
     done = subprocess.run(words, input="\n", capture_output=True, text=True, timeout=10, check=False)
     assert "could not start /no/such/opencode" in done.stdout
     assert not job.parent.exists()

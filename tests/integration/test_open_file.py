@@ -10,7 +10,7 @@ import pytest
 
 from fake_programs import Programs
 from fakes import until
-from tray.actions.open_file import OPENERS, XDG, open_file
+from tray.system.open_file import OPENERS, XDG, open_file
 
 if sys.platform == "win32":
     pytest.skip("what Windows opens is in its registry", allow_module_level=True)

@@ -77,7 +77,7 @@ class Desk:
     def asks(self, session: str, kind: str = "permission") -> dict[str, Any]:
         """The request that the session waits with, whole: OpenCode 1.1 tells the command a moment later."""
         waiting = "waiting_for_permission" if kind == "permission" else "waiting_for_answer"
-        told = self.told(session, lambda told: told["status"] == waiting and told["requests"][0]["whole"])
+        told = self.told(session, lambda told: told["status"] == waiting and told["requests"][0]["complete"])
         request: dict[str, Any] = told["requests"][0]
         return request
 

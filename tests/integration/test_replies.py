@@ -18,8 +18,17 @@ from fakes import FRAMES, FakePlugin, connection, until
 from running_app import ASK, SES, SNAPSHOT, Running, run
 from tray.actions import reply
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.choices import ChooseLabel, Delete, Done, Respond, RespondInWords, SendDraft, Stop, Surface
 from tray.core.click_guard import REFUSED
+from tray.core.commands import (
+    AnswerRequest,
+    AskForAnswer,
+    CommandResult,
+    DeleteSession,
+    SendDraftAnswer,
+    StopTurn,
+    Surface,
+    ToggleOption,
+)
 from tray.core.model import SessionKey
 from tray.storage import audit
 
@@ -48,7 +57,7 @@ def test_an_answer_is_sending_until_opencodes_own_event_says_so(at_work: AtWork)
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             told = {"requestID": "per_1", "sessionID": SES, "reply": "once"}
             assert (call["method"], call["params"]) == ("permission.reply", told)
@@ -56,7 +65,7 @@ def test_an_answer_is_sending_until_opencodes_own_event_says_so(at_work: AtWork)
             await until(lambda: requests(running)[0]["sending"])
             assert not answering.done()
             await link.event("permission.replied", **REPLIED)
-            assert await answering == Done("Allowed once: bash")
+            assert await answering == CommandResult("Allowed once: bash")
             assert requests(running) == []
             assert written(running) == ["sending", "answered"]
 
@@ -67,15 +76,15 @@ def test_a_doubled_click_sends_nothing_twice(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            first = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            first = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
-            again = await running.choose(Respond(KEY, REJECT))
-            assert again == Done("An answer is on its way already", as_asked=False)
+            again = await running.choose(AnswerRequest(KEY, REJECT))
+            assert again == CommandResult("An answer is on its way already", as_requested=False)
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", **REPLIED)
             assert (await first).ok
-            late = await running.choose(Respond(KEY, REJECT))
-            assert late == Done("It was answered already", as_asked=False)
+            late = await running.choose(AnswerRequest(KEY, REJECT))
+            assert late == CommandResult("It was answered already", as_requested=False)
             assert written(running) == ["sending", "answered"]
 
     run(test())
@@ -89,13 +98,13 @@ def test_a_quick_second_click_answers_no_other_session(at_work: AtWork) -> None:
             await asked(running, link)
             await link.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "kubectl delete ns"}})
             await until(lambda: len(requests(running)) == 2)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", **REPLIED)
             assert (await answering).ok
-            second = await running.choose(Respond(RequestKey(SERVER, "per_2"), ONCE))
-            assert second == Done(REFUSED, ok=False)
+            second = await running.choose(AnswerRequest(RequestKey(SERVER, "per_2"), ONCE))
+            assert second == CommandResult(REFUSED, ok=False)
             assert [request["id"] for request in requests(running)] == ["per_2"]
             assert written(running) == ["sending", "answered"]
 
@@ -110,14 +119,14 @@ def test_the_button_of_a_request_that_was_swapped_for_another_does_nothing(at_wo
             await asked(running, link, metadata={"command": "ls"})
             seen = running.app.request(KEY)
             assert seen is not None
-            old = Respond(KEY, ONCE, seen)
+            old = AnswerRequest(KEY, ONCE, seen)
             await link.event("permission.replied", **REPLIED)
             await link.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "rm -rf /"}})
             await until(lambda: [r["id"] for r in requests(running)] == ["per_2"])
-            assert (await running.choose(old)).line == "It was answered already"
+            assert (await running.choose(old)).message == "It was answered already"
             two = RequestKey(SERVER, "per_2")
             before = replace(seen, id="per_2")
-            for same_id in (Respond(two, ONCE, before), SendDraft(two, before)):
+            for same_id in (AnswerRequest(two, ONCE, before), SendDraftAnswer(two, before)):
                 assert not (await running.choose(same_id)).ok
             assert [request["sending"] for request in requests(running)] == [False]
             await link.send({"type": "snapshot", **{k: v for k, v in SNAPSHOT.items() if k != "type"}})
@@ -144,12 +153,12 @@ def test_an_answer_that_failed_waits_again_with_the_reason(
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             await link.send({"id": call["id"], **answer})
             done = await answering
             assert not done.ok
-            assert told in done.line
+            assert told in done.message
             waiting = running.app.request(KEY)
             assert waiting is not None
             assert (waiting.sending, told in waiting.refusal) == (False, True)
@@ -163,11 +172,11 @@ def test_not_found_is_answered_elsewhere_and_no_error(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             await link.send({"id": call["id"], "error": {"code": -32001, "message": "gone"}})
             done = await answering
-            assert (done.ok, done.line) == (True, "It was answered elsewhere already")
+            assert (done.ok, done.message) == (True, "It was answered elsewhere already")
             assert requests(running) == []
 
     run(test())
@@ -177,11 +186,11 @@ def test_an_answer_that_somebody_elses_overtook_is_not_told_as_ours(at_work: AtW
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
             await link.send({"id": call["id"], "result": {}})
-            assert await answering == Done("Somebody else was faster: reject", as_asked=False)
+            assert await answering == CommandResult("Somebody else was faster: reject", as_requested=False)
             assert written(running) == ["sending", "Somebody else was faster: reject"]
 
     run(test())
@@ -196,11 +205,11 @@ def test_the_draft_of_an_answer_to_something_else_is_gone(at_work: AtWork) -> No
             key = RequestKey(SERVER, "que_1")
             await link.event("question.asked", id="que_1", sessionID=SES, questions=[question("A"), question("B")])
             await until(lambda: running.waiting == 1)
-            await running.choose(ChooseLabel(key, 1, "B"))
+            await running.choose(ToggleOption(key, 1, "B"))
             await link.event("question.asked", id="que_1", sessionID=SES, questions=[question("C")])
             await until(lambda: len(requests(running)[0]["questions"]) == 1)
             running.app.view()
-            await running.choose(ChooseLabel(key, 0, "C"))
+            await running.choose(ToggleOption(key, 0, "C"))
             now = running.app.request(key)
             assert now is not None
             assert now.draft == (("C",),)
@@ -212,10 +221,10 @@ def test_a_link_that_is_lost_on_the_way_tells_the_truth_when_it_is_back(at_work:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            answering = asyncio.create_task(running.choose(Respond(KEY, ONCE)))
+            answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             await link.receive()
             await link.socket.close()
-            assert "connection was lost" in (await answering).line
+            assert "connection was lost" in (await answering).message
             async with connection(f"http://127.0.0.1:{running.app.port}/") as again:
                 await again.authenticate()
                 await again.send({**SNAPSHOT, "permissions": [ASK]})
@@ -241,9 +250,9 @@ def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: At
             )
             await until(lambda: running.waiting == 1)
             server = next(server["id"] for server in running.app.status()["servers"] if not server["verified"])
-            done = await running.choose(Respond(RequestKey(server, "per_1"), ONCE))
-            assert (done.ok, "only watched" in done.line) == (False, True)
-            for deed in (Stop, Delete):
+            done = await running.choose(AnswerRequest(RequestKey(server, "per_1"), ONCE))
+            assert (done.ok, "only watched" in done.message) == (False, True)
+            for deed in (StopTurn, DeleteSession):
                 assert not (await running.choose(deed(SessionKey(server, "ses_2")))).ok
             assert asked_of_it == {"session.list", "session.status", "_client.get", "config.providers"}
             with pytest.raises(TimeoutError):
@@ -264,10 +273,10 @@ def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
             await until(lambda: running.waiting == 1)
             key = RequestKey(SERVER, "que_1")
             for number, label in ((0, "A"), (0, "B"), (1, "C")):
-                await running.choose(ChooseLabel(key, number, label))
+                await running.choose(ToggleOption(key, number, label))
             seen = running.app.request(key)
             assert seen is not None
-            answering = asyncio.create_task(running.choose(SendDraft(key, seen)))
+            answering = asyncio.create_task(running.choose(SendDraftAnswer(key, seen)))
             call = await link.receive()
             assert (call["method"], call["params"]["answers"]) == ("question.reply", [["B"], ["C"]])
             await link.send({"id": call["id"], "result": {}})
@@ -291,16 +300,16 @@ def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
             await asked(running, link)
             seen = running.app.request(KEY)
             assert seen is not None
-            nothing = await running.choose(RespondInWords(KEY, seen))
-            assert (nothing.ok, "opencode-tray reply per_1" in nothing.line) == (False, True)
+            nothing = await running.choose(AskForAnswer(KEY, seen))
+            assert (nothing.ok, "opencode-tray reply per_1" in nothing.message) == (False, True)
             programs.add("zenity", {"": "use a branch"})
-            answering = asyncio.create_task(running.choose(RespondInWords(KEY, seen)))
+            answering = asyncio.create_task(running.choose(AskForAnswer(KEY, seen)))
             call = await link.receive()
             told = {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"}
             assert call["params"] == told
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
-            assert (await answering).line == "Rejected: bash"
+            assert (await answering).message == "Rejected: bash"
 
     run(test())
 
@@ -309,7 +318,7 @@ def test_the_audit_log_says_who_was_answered_what_from_where_and_is_the_owners_a
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link, always=["ls *"])
-            always = Respond(KEY, Permit(Verdict.ALWAYS))
+            always = AnswerRequest(KEY, Permit(Verdict.ALWAYS))
             answering = asyncio.create_task(running.choose(always))
             call = await link.receive()
             await link.send({"id": call["id"], "result": {}})
@@ -341,7 +350,7 @@ def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_ther
             told = Reply((("Red", "Blue"), ("because of the SECRET",)))
             instead = Permit(Verdict.REJECT, "use the SECRET branch")
             for key, answer in ((RequestKey(KEY.server, "que_1"), told), (KEY, instead)):
-                answering = asyncio.create_task(running.choose(Respond(key, answer), Surface.COMMAND))
+                answering = asyncio.create_task(running.choose(AnswerRequest(key, answer), Surface.COMMAND))
                 await link.send({"id": (await link.receive())["id"], "error": {"code": -32000, "message": "no"}})
                 await answering
             text = running.paths.audit.read_text(encoding="utf-8")

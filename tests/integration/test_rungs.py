@@ -10,13 +10,13 @@ import pytest
 from fake_programs import Programs, run, seat
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
-from tray.actions.attach.rung import Detached, Raised
+from tray.actions.attach.terminal import Detached, Raised
 from tray.actions.attach.wezterm import WezTerm
 from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
-from tray.system import ask
-from tray.system.compositors import focus
-from tray.system.processes import seat_of
+from tray.system import text_dialog
+from tray.system.terminal_processes import terminal_process_of
+from tray.system.wayland_windows import focus
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)
@@ -135,7 +135,7 @@ def test_a_question_is_asked_by_the_desktops_own_dialog_and_its_words_are_only_w
     programs: Programs, program: str
 ) -> None:
     programs.add(program, {"": "typed text"})
-    assert run(ask.ask_text("Title", "What <b>now</b> & \\n $(id)?", "--first")) == "typed text"
+    assert run(text_dialog.ask_text("Title", "What <b>now</b> & \\n $(id)?", "--first")) == "typed text"
     (call,) = programs.calls
     assert call[0] == program
     words = " ".join(call[1:])
@@ -147,13 +147,13 @@ def test_a_question_is_asked_by_the_desktops_own_dialog_and_its_words_are_only_w
 
 def test_a_dialog_that_is_left_answers_nothing(programs: Programs) -> None:
     programs.add("zenity", {"": ""}, code=1)
-    assert run(ask.ask_text("Title", "What?", "")) is None
+    assert run(text_dialog.ask_text("Title", "What?", "")) is None
 
 
 def test_our_own_process_has_a_seat_and_nobody_elses_has() -> None:
-    own = seat_of(os.getpid())
+    own = terminal_process_of(os.getpid())
     assert own is not None
     assert own.ancestors[0] == os.getppid()
     assert own.variable("PATH")
-    assert seat_of(0) is None
-    assert seat_of(2**22 + 1) is None
+    assert terminal_process_of(0) is None
+    assert terminal_process_of(2**22 + 1) is None

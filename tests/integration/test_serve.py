@@ -21,13 +21,13 @@ import pytest
 
 from model_server import ModelServer
 from opencode import LAST_YEAR, NEWEST, OpenCode, until
-from tray.actions.serve.deeds import ServerDeeds
-from tray.cli import main
-from tray.core.choices import (
+from tray.actions.serve.server_actions import ServerActions
+from tray.cli.main import main
+from tray.core.commands import (
     AttachServer,
     CleanServers,
+    CommandResult,
     CopyServerAddress,
-    Done,
     PromptServer,
     RestartServer,
     StartServer,
@@ -233,7 +233,7 @@ def test_what_happens_in_a_server_is_told_until_its_end(shell: Shell) -> None:
     assert lines.pop() == f"opencode-tray: {name}: the connection was lost"
     assert any(re.fullmatch(rf"\d\d:\d\d:\d\d {name} session\.idle \{{.*ses_.*\}}", line) for line in lines), lines
     assert not any("heartbeat" in line for line in lines)
-    assert json.loads(told.pop()) == {"ok": False, "line": f"{name}: the connection was lost"}
+    assert json.loads(told.pop()) == {"ok": False, "message": f"{name}: the connection was lost"}
     events = [json.loads(line) for line in told]
     ended = [event for event in events if event["payload"]["type"] == "session.idle"]
     assert {event["directory"] for event in ended} == {str(shell.project)}
@@ -403,13 +403,13 @@ class Ways:
     def __init__(self) -> None:
         self.gone: list[str] = []
 
-    async def attach(self, url: str, directory: str) -> Done:
+    async def attach(self, url: str, directory: str) -> CommandResult:
         self.gone.append(f"attach {url} {directory}")
-        return Done("There")
+        return CommandResult("There")
 
-    async def copy(self, text: str) -> Done:
+    async def copy(self, text: str) -> CommandResult:
         self.gone.append(f"copy {text}")
-        return Done("Copied")
+        return CommandResult("Copied")
 
 
 def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,14 +422,14 @@ def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monke
         return typed.pop(0) if typed else None
 
     async def story() -> None:
-        deeds = ServerDeeds(Paths.of(os.environ), lambda: load_settings(shell.project / "none", {}, {}), ways, ask)
+        deeds = ServerActions(Paths.of(os.environ), lambda: load_settings(shell.project / "none", {}, {}), ways, ask)
         assert (await deeds.carry_out(StartServer())).ok  # the folder is asked for
         (server,) = shell.listed().values()
         url, pid = server["url"], server["pid"]
 
-        assert (await deeds.carry_out(PromptServer(url))).line == "Sent"
+        assert (await deeds.carry_out(PromptServer(url))).message == "Sent"
         until(lambda: prompt in shell.prompts, 20, "the prompt")
-        assert (await deeds.carry_out(PromptServer(url))).line == "Nothing was sent"  # they thought better of it
+        assert (await deeds.carry_out(PromptServer(url))).message == "Nothing was sent"  # they thought better of it
         await deeds.carry_out(AttachServer(url))
         await deeds.carry_out(CopyServerAddress(url))
         assert ways.gone == [f"attach {url} {shell.project}", f"copy {url}"]
@@ -437,10 +437,10 @@ def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monke
         assert (await deeds.carry_out(RestartServer(url))).ok
         (again,) = shell.listed().values()
         assert (again["url"], again["state"], again["pid"] != pid) == (url, "healthy", True)
-        assert (await deeds.carry_out(StopServer(url))).line == f"Stopped {again['id']}"
+        assert (await deeds.carry_out(StopServer(url))).message == f"Stopped {again['id']}"
         assert not (await deeds.carry_out(StopServer(url))).ok  # a menu may show what has ended
-        assert (await deeds.carry_out(StopServers())).line == "Stopped 0"
-        assert (await deeds.carry_out(CleanServers())).line.startswith("Removed 1")  # its log
+        assert (await deeds.carry_out(StopServers())).message == "Stopped 0"
+        assert (await deeds.carry_out(CleanServers())).message.startswith("Removed 1")  # its log
         assert not (await deeds.carry_out(StartServer("/nowhere"))).ok
 
     asyncio.run(story())

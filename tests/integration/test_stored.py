@@ -13,11 +13,11 @@ import pytest
 
 from stored_sessions import OUTPUT, Database, as_files, assistant, user
 from tray.core.model import Tokens
-from tray.opencode.counting import count_sessions
+from tray.opencode.session_count import count_sessions
 from tray.opencode.sqlite import databases
-from tray.sources.local import database, files
+from tray.sources.local import database, json_storage
 from tray.sources.local.inference import infer
-from tray.sources.local.stored import Stored
+from tray.sources.local.records import StoredSession
 
 RUNNING = {"type": "tool", "tool": "bash", "callID": "c", "state": {"status": "running", "input": {"command": "ls"}}}
 ENDED = {"type": "tool", "tool": "bash", "callID": "d", "state": {"status": "completed", "output": OUTPUT, "input": {}}}
@@ -29,7 +29,7 @@ def made(tmp_path: Path) -> Database:
     return Database(tmp_path / "opencode.db")
 
 
-def read(made: Database, since: int = 100, *also: str) -> dict[str, Stored]:
+def read(made: Database, since: int = 100, *also: str) -> dict[str, StoredSession]:
     return {one.info.id: one for one in database.read_sessions(made.path, {"/work"}, since, also)}
 
 
@@ -220,7 +220,7 @@ def test_the_older_files_say_the_same(tmp_path: Path) -> None:
     as_files(tmp_path, {**session, "id": "ses_4", "time": {"created": 1, "updated": 2, "archived": 3}}, [], [])
     (tmp_path / "todo").mkdir()
     (tmp_path / "todo" / "ses_1.json").write_text('[{"content": "one", "status": "pending"}]', encoding="utf-8")
-    found = {one.info.id: one for one in files.read_sessions(tmp_path, {"/work"}, 0, ())}
+    found = {one.info.id: one for one in json_storage.read_sessions(tmp_path, {"/work"}, 0, ())}
     assert set(found) == {"ses_1", "ses_2"}
     one = found["ses_1"]
     assert (one.info.title, one.count, [m.role for m in one.messages]) == ("Work", 2, ["user", "assistant"])
@@ -233,5 +233,5 @@ def test_an_old_file_and_a_half_written_one_are_left_out(tmp_path: Path) -> None
     old = tmp_path / "session/project/ses_old.json"
     os.utime(old, (50, 50))
     (tmp_path / "session/project/ses_half.json").write_text('{"id": "ses_h', encoding="utf-8")
-    assert files.read_sessions(tmp_path, {"/work"}, 100_000, ()) == []
-    assert [one.info.id for one in files.read_sessions(tmp_path, {"/work"}, 100_000, {"ses_old"})] == ["ses_old"]
+    assert json_storage.read_sessions(tmp_path, {"/work"}, 100_000, ()) == []
+    assert [one.info.id for one in json_storage.read_sessions(tmp_path, {"/work"}, 100_000, {"ses_old"})] == ["ses_old"]

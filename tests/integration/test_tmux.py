@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from opencode import IN_CI
-from tray.actions.attach.focus import has_focus
-from tray.actions.attach.rung import Detached, Shown
+from tray.actions.attach.terminal import Detached, Shown
+from tray.actions.attach.terminal_focus import has_focus
 from tray.actions.attach.tmux import Tmux
-from tray.system.processes import Seat, seat_of
+from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 
 if shutil.which("tmux") is None:
     if IN_CI:
@@ -51,11 +51,11 @@ class Server:
         """Send what a terminal sends, from that of the newest client."""
         os.write(self._clients[-1][1], text)
 
-    def seat(self, pane: str) -> Seat:
+    def seat(self, pane: str) -> TerminalProcess:
         """The program in this pane."""
         pid = int(self("display-message", "-p", "-t", pane, "#{pane_pid}"))
-        found = until(lambda: (seat := seat_of(pid)) and seat.variable("TMUX_PANE") and seat)
-        assert isinstance(found, Seat)
+        found = until(lambda: (seat := terminal_process_of(pid)) and seat.variable("TMUX_PANE") and seat)
+        assert isinstance(found, TerminalProcess)
         return found
 
     def looks_at(self, pid: int) -> str:
@@ -93,7 +93,7 @@ def tmux(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def go(seat: Seat) -> Shown | Detached | None:
+def go(seat: TerminalProcess) -> Shown | Detached | None:
     assert Tmux().detect(seat)
     return asyncio.run(Tmux().go(seat))
 
@@ -140,8 +140,8 @@ def test_with_nobody_looking_the_command_shows_the_pane_in_a_new_terminal(tmux: 
 
 def test_a_pane_of_a_server_that_is_gone_or_is_another_one_is_not_shown(tmux: Server) -> None:
     seat = tmux.seat("%1")
-    assert go(Seat(seat.pid, "/dev/pts/9999", seat.environment)) is None  # the same number, another pane
-    assert go(Seat(seat.pid, "", {**seat.environment, "TMUX_PANE": "%77"})) is None
+    assert go(TerminalProcess(seat.pid, "/dev/pts/9999", seat.environment)) is None  # the same number, another pane
+    assert go(TerminalProcess(seat.pid, "", {**seat.environment, "TMUX_PANE": "%77"})) is None
     tmux("kill-server")
     assert go(seat) is None
 
@@ -151,10 +151,10 @@ def test_a_pane_of_a_server_that_is_gone_or_is_another_one_is_not_shown(tmux: Se
     [{}, {"TMUX": "relative,1,2", "TMUX_PANE": "%1"}, {"TMUX": "/tmp/x,1,2", "TMUX_PANE": "%1; kill-server"}],  # noqa: S108
 )
 def test_what_is_no_pane_is_not_tried(environment: dict[str, str]) -> None:
-    assert not Tmux().detect(Seat(1, "", environment))
+    assert not Tmux().detect(TerminalProcess(1, "", environment))
 
 
-def viewers(seat: Seat) -> list[tuple[int, bool | None]] | None:
+def viewers(seat: TerminalProcess) -> list[tuple[int, bool | None]] | None:
     shown = asyncio.run(Tmux().viewers(seat))
     return None if shown is None else [(viewer.client.pid, viewer.focused) for viewer in shown]
 
@@ -173,7 +173,7 @@ def test_the_clients_that_show_the_pane_are_told(tmux: Server) -> None:
 def test_a_pane_of_another_server_at_the_same_socket_is_not_shown(tmux: Server) -> None:
     tmux.attach("one")
     seat = tmux.seat("%0")
-    assert viewers(Seat(seat.pid, "/dev/pts/9999", seat.environment)) == []
+    assert viewers(TerminalProcess(seat.pid, "/dev/pts/9999", seat.environment)) == []
     tmux("kill-server")
     assert viewers(seat) is None
 

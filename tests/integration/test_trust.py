@@ -17,7 +17,7 @@ import pytest
 from fakes import FRAMES, TOKEN, connection, until
 from running_app import SES, SNAPSHOT, run
 from tray.core.handshake import Side, proof
-from tray.sources.link import Close
+from tray.sources.plugin.connection import Close
 from tray_process import Home
 from tray_process import until as wait_until
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fakes import until
-from tray.system.watch import ARRIVALS, CHANGES, FolderWatch
+from tray.system.folder_watch import ARRIVALS, CHANGES, FolderWatch
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

@@ -95,7 +95,7 @@ def test_a_served_session_is_seen_answered_and_gone_with_its_server(desk: Desk) 
     name = desk.opencode.session()
     desk.status("idle")
     desk.opencode.prompt(name, SCRIPT)
-    asked = desk.told(lambda told: told["requests"] and told["requests"][0]["whole"])  # 1.1 tells the command later
+    asked = desk.told(lambda told: told["requests"] and told["requests"][0]["complete"])  # 1.1 tells the command later
     (permission,) = asked["requests"]
     assert (asked["status"], permission["detail"]) == ("waiting_for_permission", "echo hi")
     done = desk.reply(permission["id"], "once")
@@ -118,7 +118,7 @@ def test_a_session_in_the_terminal_ui_is_seen_from_outside_and_says_how_to_answe
     desk.opencode.tui()
     desk.opencode.type(f"go ##{json.dumps(SCRIPT)}", lambda: len(model.prompts) > before)
     (permission,) = desk.status("waiting_for_permission")["requests"]
-    assert ("echo hi" in permission["detail"], permission["whole"]) == (True, False)
+    assert ("echo hi" in permission["detail"], permission["complete"]) == (True, False)
     (server,) = desk.servers()
     assert (server["source"], server["verified"]) == ("local", True)
     refused = desk.reply(permission["id"], "once")

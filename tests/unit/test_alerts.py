@@ -19,7 +19,6 @@ from tray.core.alerts import (
     Withdraw,
 )
 from tray.core.answers import RequestKey
-from tray.core.board import Board
 from tray.core.events import (
     ActivityReported,
     AnswerSent,
@@ -41,6 +40,7 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Failure, Message, Request, RequestKind, SessionKey, Status, Tokens
+from tray.core.session_index import SessionIndex
 
 S = SERVER.id
 
@@ -53,7 +53,7 @@ class Desk:
 
     def __init__(self, rules: AlertRules | None = None) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.alerts = Alerts(rules)
         self.silent = False
         self.looking: Callable[[int], bool | None] = lambda _: None
@@ -66,11 +66,11 @@ class Desk:
 
     def at(self, at: int, *events: Event) -> None:
         while (due := self.alerts.next_deadline()) is not None and due < at:
-            self._take(self.alerts.update((), self.board, due, silent=self.silent), due)
+            self._take(self.alerts.update((), self.index, due, silent=self.silent), due)
         for event in events:
-            touched = self.board.update(self.fleet.apply(event, at))
-            self._take(self.alerts.update(touched, self.board, at, silent=self.silent), at)
-        self._take(self.alerts.update((), self.board, at, silent=self.silent), at)
+            touched = self.index.update(self.fleet.apply(event, at))
+            self._take(self.alerts.update(touched, self.index, at, silent=self.silent), at)
+        self._take(self.alerts.update((), self.index, at, silent=self.silent), at)
 
     def _take(self, effects: tuple[Effect, ...], at: int) -> None:
         for effect in effects:
@@ -82,7 +82,7 @@ class Desk:
                 self.asked.append(at)
                 looking, silent = self.looking(at), self.silent
                 name = effect.session_id
-                self._take(self.alerts.focus_reported(name, self.board, at, looking=looking, silent=silent), at)
+                self._take(self.alerts.focus_reported(name, self.index, at, looking=looking, silent=silent), at)
             else:
                 assert isinstance(effect, Withdraw)
                 self.live.pop(effect.session_id, None)
@@ -276,7 +276,7 @@ def test_a_subagent_that_is_deleted_before_it_was_idle_ends_nobodys_turn(late: b
         desk.at(30_010, ActivityReported(S, "child", Activity.IDLE))
     desk.at(60_000)
     assert desk.shown == []
-    row = desk.board.row("a")
+    row = desk.index.row("a")
     assert row is not None
     assert row.status is Status.BUSY
     desk.at(70_000, MessageReported(S, "a", Message("msg_2", finish="stop")), ActivityReported(S, "a", Activity.IDLE))
@@ -313,7 +313,7 @@ def test_what_ended_long_before_it_was_first_seen_is_not_announced() -> None:
     digest = Digest(messages=1, cost=0, tokens=Tokens(), last=failed)
     desk.at(3600_000, SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),)))
     desk.at(3700_000)
-    row = desk.board.row("a")
+    row = desk.index.row("a")
     assert row is not None
     assert row.status is Status.ERROR
     assert desk.shown == []
@@ -538,14 +538,14 @@ def test_with_never_the_focus_is_asked_for_less_often_after_ten_seconds() -> Non
 
 def test_an_answer_that_comes_late_does_not_ask_twice_and_tells_what_is_news_by_then() -> None:
     desk = Desk()
-    alerts, board = desk.alerts, desk.board
-    board.update(desk.fleet.apply(ask("p", "ls"), 0))
-    assert alerts.update(["a"], board, 1000, silent=False) == (CheckFocus("a"),)
-    touched = board.update(desk.fleet.apply(RequestClosed(S, "a", "p"), 1100))
-    touched |= board.update(desk.fleet.apply(ask("q", "rm"), 1100))
-    assert alerts.update(touched, board, 1100, silent=False) == ()
-    assert alerts.update((), board, 2100, silent=False) == ()
-    (told,) = alerts.focus_reported("a", board, 2300, looking=False, silent=False)
+    alerts, index = desk.alerts, desk.index
+    index.update(desk.fleet.apply(ask("p", "ls"), 0))
+    assert alerts.update(["a"], index, 1000, silent=False) == (CheckFocus("a"),)
+    touched = index.update(desk.fleet.apply(RequestClosed(S, "a", "p"), 1100))
+    touched |= index.update(desk.fleet.apply(ask("q", "rm"), 1100))
+    assert alerts.update(touched, index, 1100, silent=False) == ()
+    assert alerts.update((), index, 2100, silent=False) == ()
+    (told,) = alerts.focus_reported("a", index, 2300, looking=False, silent=False)
     assert isinstance(told, Notify)
     assert told.alert.body == "bash: rm"
 

@@ -12,12 +12,12 @@ import pytest
 from fakes import until
 from replay import SERVER
 from running_app import Told
-from tray.core.board import Board
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Request, RequestKind, Server
+from tray.core.session_index import SessionIndex
 from tray.core.settings import Settings
-from tray.surfaces.announcer import Announcer, IsLookedAt
+from tray.surfaces.notifier import IsLookedAt, Notifier
 
 
 class Desk:
@@ -26,25 +26,25 @@ class Desk:
     def __init__(self, is_looked_at: IsLookedAt, *, notify: bool = True) -> None:
         self.told = Told()
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.tasks: set[asyncio.Task[Any]] = set()
         notifications: Any = self.told if notify else None
-        self.announcer = Announcer(
-            self.fleet, self.board, notifications, lambda: Settings({}, {}), is_looked_at, self._spawn, self._now
+        self.announcer = Notifier(
+            self.fleet, self.index, notifications, lambda: Settings({}, {}), is_looked_at, self._spawn, self._now
         )
         names = SessionFacts("a", title="Work"), SessionFacts("b", parent="a", title="Part of it")
         for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id, sessions=names)):
-            self.board.update(self.fleet.apply(event, self._now()))
+            self.index.update(self.fleet.apply(event, self._now()))
 
     def ask(self) -> None:
         """An ask that is due by now."""
         request = Request("p", "a", RequestKind.PERMISSION, "bash", "ls", asked_at=1)
         changes = self.fleet.apply(RequestAsked(SERVER.id, request), self._now())
-        self.announcer.update(self.board.update(changes))
+        self.announcer.update(self.index.update(changes))
 
     def poke(self, title: str) -> None:
         changes = self.fleet.apply(SessionReported(SERVER.id, SessionFacts("a", title=title)), self._now())
-        self.announcer.update(self.board.update(changes))
+        self.announcer.update(self.index.update(changes))
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -1,8 +1,8 @@
 import pytest
 
 from tray.core.answers import RequestKey
-from tray.core.choices import Surface
 from tray.core.click_guard import SETTLE, ClickGuard
+from tray.core.commands import Surface
 
 AT = 1_790_000_000_000
 ONE, OTHER = RequestKey("s", "per_1"), RequestKey("s", "per_2")

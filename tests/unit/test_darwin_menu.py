@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from fake_appkit import Mac, menu_bar
-from tray.core.choices import Choice, GoTo
+from tray.core.commands import Command, OpenSession
 from tray.core.model import SessionKey, Status
-from tray.surfaces.menu import Entry, Item, Separator
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Entry, Item, Separator
+from tray.surfaces.menu.view import IconView, TrayView
 
 
-def go_to(label: str) -> GoTo:
-    return GoTo(SessionKey("server", label))
+def go_to(label: str) -> OpenSession:
+    return OpenSession(SessionKey("server", label))
 
 
 def row(label: str) -> Item:
@@ -31,7 +31,7 @@ class Shown:
 
     def __init__(self, mac: Mac, module: Any) -> None:
         self.mac = mac
-        self.chosen: list[Choice] = []
+        self.chosen: list[Command] = []
         self.icon = module.Icon("opencode-tray", view(row("ls"), Separator("1"), row("pwd")), self.chosen.append)
         self.icon.run()
         mac.turn()

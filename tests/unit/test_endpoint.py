@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 from tray.storage.endpoint import (
     Address,
     Endpoint,
@@ -119,7 +119,7 @@ def test_without_a_tray_the_settings_say_where_it_would_be(path: Path) -> None:
 
 def test_a_running_tray_is_found_though_the_settings_are_wrong_by_now(path: Path) -> None:
     path.with_name("settings.toml").write_text("{{{", encoding="utf-8")
-    with pytest.raises(Problem):
+    with pytest.raises(UserError):
         address(path, {})
     write_endpoint(path, RUNNING)
     assert address(path, {}) == "127.0.0.1:41001"

@@ -9,8 +9,6 @@ from msgspec.structs import replace
 
 from replay import SERVER
 from stories import requests, stories
-from tray.core.attention import attention, next_in_line
-from tray.core.board import Board, session_scope
 from tray.core.events import (
     ActivityReported,
     Digest,
@@ -55,16 +53,18 @@ from tray.core.model import (
     Status,
     Tokens,
 )
+from tray.core.session_index import SessionIndex, session_scope
+from tray.core.summary import next_waiting, summarize
 
 S = SERVER.id
 
 
-def fleet_with(*events: Event, at: int = 1000) -> tuple[Fleet, Board]:
+def fleet_with(*events: Event, at: int = 1000) -> tuple[Fleet, SessionIndex]:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
-        board.update(fleet.apply(event, at))
-    return fleet, board
+        index.update(fleet.apply(event, at))
+    return fleet, index
 
 
 def session(name: str, parent: str | None = None, **facts: object) -> SessionReported:
@@ -79,8 +79,8 @@ def question(name: str, of: str) -> Request:
     return Request(name, of, RequestKind.QUESTION, "Colour", "Which colour?")
 
 
-def status_of(board: Board, name: str) -> Status:
-    row = board.row(name)
+def status_of(index: SessionIndex, name: str) -> Status:
+    row = index.row(name)
     assert row is not None
     return row.status
 
@@ -90,65 +90,65 @@ DONE = Message("msg_1", finish="stop")
 
 
 def test_a_turn_that_finished_is_completed_until_it_is_seen() -> None:
-    fleet, board = fleet_with(
+    fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
-    assert status_of(board, "a") is Status.COMPLETED
-    board.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 2000))
-    assert status_of(board, "a") is Status.IDLE
+    assert status_of(index, "a") is Status.COMPLETED
+    index.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 2000))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_completed_turn_is_no_news_after_an_hour() -> None:
-    fleet, board = fleet_with(
+    fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
-    board.update(fleet.apply(TimePassed(), 1000 + 3600_000 - 1))
-    assert status_of(board, "a") is Status.COMPLETED
-    board.update(fleet.apply(TimePassed(), 1000 + 3600_000))
-    assert status_of(board, "a") is Status.IDLE
+    index.update(fleet.apply(TimePassed(), 1000 + 3600_000 - 1))
+    assert status_of(index, "a") is Status.COMPLETED
+    index.update(fleet.apply(TimePassed(), 1000 + 3600_000))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_an_error_sticks_through_idle_until_the_next_busy() -> None:
-    fleet, board = fleet_with(
+    fleet, index = fleet_with(
         session("a"),
         ActivityReported(S, "a", BUSY),
         SessionFailed(S, "a", Failure("APIError", "no")),
         ActivityReported(S, "a", IDLE),
         ActivityReported(S, "a", IDLE),
     )
-    assert status_of(board, "a") is Status.ERROR
-    board.update(fleet.apply(ActivityReported(S, "a", BUSY), 2000))
-    assert status_of(board, "a") is Status.BUSY
+    assert status_of(index, "a") is Status.ERROR
+    index.update(fleet.apply(ActivityReported(S, "a", BUSY), 2000))
+    assert status_of(index, "a") is Status.BUSY
 
 
 def test_a_stop_by_the_person_is_quiet_in_either_order() -> None:
     stop = SessionFailed(S, "a", Failure("MessageAbortedError"))
     for ending in ((stop, ActivityReported(S, "a", IDLE)), (ActivityReported(S, "a", IDLE), stop)):
-        _, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), *ending)
-        assert status_of(board, "a") is Status.ABORTED
+        _, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), *ending)
+        assert status_of(index, "a") is Status.ABORTED
 
 
 def test_a_stop_before_the_model_has_answered_is_told_by_the_message_alone() -> None:
     """As 1.18.33 reports it: no `session.error`."""
     stopped = MessageReported(S, "a", Message("msg_2", error="MessageAbortedError"))
     begun = (session("a"), ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_2")))
-    fleet, board = fleet_with(*begun, stopped, ActivityReported(S, "a", Activity.IDLE))
-    assert status_of(board, "a") is Status.ABORTED
-    board.update(fleet.apply(ActivityReported(S, "a", Activity.BUSY), 2000))
-    board.update(fleet.apply(ActivityReported(S, "a", Activity.IDLE), 3000))
-    assert status_of(board, "a") is Status.IDLE
-    board.update(fleet.apply(stopped, 4000))  # the message of old, told again
-    assert status_of(board, "a") is Status.IDLE
+    fleet, index = fleet_with(*begun, stopped, ActivityReported(S, "a", Activity.IDLE))
+    assert status_of(index, "a") is Status.ABORTED
+    index.update(fleet.apply(ActivityReported(S, "a", Activity.BUSY), 2000))
+    index.update(fleet.apply(ActivityReported(S, "a", Activity.IDLE), 3000))
+    assert status_of(index, "a") is Status.IDLE
+    index.update(fleet.apply(stopped, 4000))  # the message of old, told again
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_turn_that_was_stopped_is_not_finished_because_the_one_before_was() -> None:
-    fleet, board = fleet_with(
+    fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
     prompted = MessageReported(S, "a", Message("msg_2", role="user"))
     for event in (prompted, ActivityReported(S, "a", BUSY), ActivityReported(S, "a", IDLE)):
-        board.update(fleet.apply(event, 2000))
-    assert status_of(board, "a") is Status.IDLE
+        index.update(fleet.apply(event, 2000))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_failure_while_the_link_was_down_shows_though_the_message_was_known_before() -> None:
@@ -157,25 +157,25 @@ def test_a_failure_while_the_link_was_down_shows_though_the_message_was_known_be
         activities = {} if error else {"a": (BUSY, None)}
         return SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities=activities)
 
-    fleet, board = fleet_with(told(""))
+    fleet, index = fleet_with(told(""))
     for event in (ServerLost(S), ServerConnected(SERVER), told("APIError")):
-        board.update(fleet.apply(event, 2000))
-    assert status_of(board, "a") is Status.ERROR
-    board.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 3000))
-    board.update(fleet.apply(told("APIError"), 4000))
-    assert status_of(board, "a") is Status.IDLE
+        index.update(fleet.apply(event, 2000))
+    assert status_of(index, "a") is Status.ERROR
+    index.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 3000))
+    index.update(fleet.apply(told("APIError"), 4000))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_turn_that_ended_while_the_link_was_down_is_as_old_as_it_is() -> None:
-    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
+    fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
     digest = Digest(1, 0.0, Tokens(), Message("msg_1", finish="stop", completed=4000))
     for event in (
         ServerLost(S),
         ServerConnected(SERVER),
         SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities={}),
     ):
-        board.update(fleet.apply(event, 600_000))
-    row = board.row("a")
+        index.update(fleet.apply(event, 600_000))
+    row = index.row("a")
     assert row is not None
     assert (row.status, row.since, row.session.turn_length) == (Status.COMPLETED, 4000, 3000)
 
@@ -211,29 +211,29 @@ RUN = replace(SERVER, runs_once=True)
 
 @pytest.mark.parametrize("goodbye", [True, False])
 def test_how_an_opencode_run_ended_is_shown_as_long_as_elsewhere(*, goodbye: bool) -> None:
-    fleet, board = fleet_with()
+    fleet, index = fleet_with()
     events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY))
     for event in (*events, MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE), ServerLost(S, goodbye)):
-        board.update(fleet.apply(event, 2_000))
-    assert status_of(board, "a") is Status.COMPLETED
-    board.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for - 1))
-    assert status_of(board, "a") is Status.COMPLETED
-    board.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for))
-    assert (board.rows(), fleet.servers) == ([], {})
+        index.update(fleet.apply(event, 2_000))
+    assert status_of(index, "a") is Status.COMPLETED
+    index.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for - 1))
+    assert status_of(index, "a") is Status.COMPLETED
+    index.update(fleet.apply(TimePassed(), 2_000 + fleet.rules.completed_for))
+    assert (index.rows(), fleet.servers) == ([], {})
 
 
 def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_disconnected() -> None:
-    fleet, board = fleet_with()
+    fleet, index = fleet_with()
     for event in (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY)):
-        board.update(fleet.apply(event, 2_000))
-    board.update(fleet.apply(ServerLost(S), 2_000))
-    assert status_of(board, "a") is Status.DISCONNECTED
+        index.update(fleet.apply(event, 2_000))
+    index.update(fleet.apply(ServerLost(S), 2_000))
+    assert status_of(index, "a") is Status.DISCONNECTED
     for event in (ServerConnected(RUN), SnapshotTaken(S, activities={}), SessionFailed(S, "a", Failure("APIError"))):
-        board.update(fleet.apply(event, 3_000))
-    board.update(fleet.apply(ServerLost(S, goodbye=True), 3_000))
-    assert status_of(board, "a") is Status.ERROR
+        index.update(fleet.apply(event, 3_000))
+    index.update(fleet.apply(ServerLost(S, goodbye=True), 3_000))
+    assert status_of(index, "a") is Status.ERROR
     for event in (SessionSeen(SessionKey(S, "a")), TimePassed()):
-        board.update(fleet.apply(event, 3_000 + GONE_AFTER_GOODBYE))
+        index.update(fleet.apply(event, 3_000 + GONE_AFTER_GOODBYE))
     assert fleet.servers == {}
 
 
@@ -255,35 +255,35 @@ def test_a_session_that_moves_to_another_folder_takes_what_it_used_along() -> No
 
 
 def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
-    fleet, board = fleet_with(session("a"), session("c", "a"))
+    fleet, index = fleet_with(session("a"), session("c", "a"))
     for at, event in (
         (2000, ActivityReported(S, "a", BUSY)),
         (2000, ActivityReported(S, "c", BUSY)),
         (3000, SessionFailed(S, "c", Failure("APIError"))),
     ):
-        board.update(fleet.apply(event, at))
-    assert status_of(board, "a") is Status.BUSY  # the child's error is its parent's to deal with
-    board.update(fleet.apply(ActivityReported(S, "c", IDLE), 4000))
-    board.update(fleet.apply(SessionFailed(S, "a", Failure("APIError")), 900_000))
-    row = board.row("a")
+        index.update(fleet.apply(event, at))
+    assert status_of(index, "a") is Status.BUSY  # the child's error is its parent's to deal with
+    index.update(fleet.apply(ActivityReported(S, "c", IDLE), 4000))
+    index.update(fleet.apply(SessionFailed(S, "a", Failure("APIError")), 900_000))
+    row = index.row("a")
     assert row is not None
     assert (row.status, row.since) == (Status.ERROR, 900_000)
 
 
 def test_subagents_of_an_archived_session_are_no_rows_but_one_that_waits_is() -> None:
-    fleet, board = fleet_with(session("a"), session("c", "a"), session("d", "a"), RequestAsked(S, permission("p", "d")))
-    board.update(fleet.apply(SessionReported(S, SessionFacts("a", archived=True)), 2000))
-    assert [row.session.id for row in board.rows()] == ["d"]
+    fleet, index = fleet_with(session("a"), session("c", "a"), session("d", "a"), RequestAsked(S, permission("p", "d")))
+    index.update(fleet.apply(SessionReported(S, SessionFacts("a", archived=True)), 2000))
+    assert [row.session.id for row in index.rows()] == ["d"]
 
 
 def test_a_session_that_only_the_statuses_of_a_snapshot_name_works() -> None:
-    _, board = fleet_with(SnapshotTaken(S, sessions=(), activities={"a": (BUSY, None)}))
-    assert status_of(board, "a") is Status.BUSY
+    _, index = fleet_with(SnapshotTaken(S, sessions=(), activities={"a": (BUSY, None)}))
+    assert status_of(index, "a") is Status.BUSY
 
 
 def test_of_two_servers_that_know_a_session_the_one_where_it_last_worked_is_shown_and_dismissed_everywhere() -> None:
     other = Server("other", "other", SERVER.host, directory=SERVER.directory)
-    fleet, board = fleet_with(session("a", updated=100, cost=1.0))
+    fleet, index = fleet_with(session("a", updated=100, cost=1.0))
     events = (
         ServerConnected(other),
         SnapshotTaken("other", sessions=(SessionFacts("a", updated=150, cost=1.5),)),
@@ -295,161 +295,161 @@ def test_of_two_servers_that_know_a_session_the_one_where_it_last_worked_is_show
         SessionSeen(SessionKey(S, "a")),
     )
     for event in events:
-        board.update(fleet.apply(event, 2000))
-    row = board.row("a")
+        index.update(fleet.apply(event, 2000))
+    row = index.row("a")
     assert row is not None
     assert (row.status, row.cost) == (Status.IDLE, 9.0)
 
 
 def test_a_cache_that_is_read_late_brings_nothing_into_a_live_server() -> None:
-    fleet, board = fleet_with()
+    fleet, index = fleet_with()
     old = Session("a", S, requests=(permission("p", "a"),))
-    board.update(fleet.apply(Restored((SERVER,), (old,), {"": 500, "session:a": 9000}), 1000))
-    assert board.rows() == []
+    index.update(fleet.apply(Restored((SERVER,), (old,), {"": 500, "session:a": 9000}), 1000))
+    assert index.rows() == []
     assert fleet.mutes == {"session:a": 9000}  # the other one has run out
 
 
 def test_retry_tells_when_and_why() -> None:
-    _, board = fleet_with(session("a"), ActivityReported(S, "a", Activity.RETRY, Retry(2, "busy", 5000)))
-    row = board.row("a")
+    _, index = fleet_with(session("a"), ActivityReported(S, "a", Activity.RETRY, Retry(2, "busy", 5000)))
+    row = index.row("a")
     assert row is not None
     assert row.status is Status.RETRY
     assert row.session.retry == Retry(2, "busy", 5000)
 
 
 def test_a_childs_request_surfaces_at_the_root_at_any_depth_even_before_its_parents_are_known() -> None:
-    fleet, board = fleet_with(RequestAsked(S, permission("p", "grandchild")))
-    assert [row.session.id for row in board.rows()] == ["grandchild"]
+    fleet, index = fleet_with(RequestAsked(S, permission("p", "grandchild")))
+    assert [row.session.id for row in index.rows()] == ["grandchild"]
     for event in (session("grandchild", "child"), session("child", "root"), session("root")):
-        board.update(fleet.apply(event, 2000))
-    assert [row.session.id for row in board.rows()] == ["root"]
-    assert status_of(board, "root") is Status.WAITING_FOR_PERMISSION
-    assert attention(board).waiting == 1
+        index.update(fleet.apply(event, 2000))
+    assert [row.session.id for row in index.rows()] == ["root"]
+    assert status_of(index, "root") is Status.WAITING_FOR_PERMISSION
+    assert summarize(index).waiting == 1
 
 
 def test_a_subagents_end_is_no_news() -> None:
-    _, board = fleet_with(
+    _, index = fleet_with(
         session("root"),
         session("child", "root"),
         ActivityReported(S, "child", BUSY),
         MessageReported(S, "child", DONE),
         ActivityReported(S, "child", IDLE),
     )
-    assert status_of(board, "root") is Status.IDLE
+    assert status_of(index, "root") is Status.IDLE
 
 
 def test_the_root_works_as_long_as_a_subagent_does() -> None:
-    _, board = fleet_with(session("root"), session("child", "root"), ActivityReported(S, "child", BUSY))
-    assert status_of(board, "root") is Status.BUSY
+    _, index = fleet_with(session("root"), session("child", "root"), ActivityReported(S, "child", BUSY))
+    assert status_of(index, "root") is Status.BUSY
 
 
 def test_a_parent_cycle_is_survived() -> None:
-    _, board = fleet_with(session("a", "b"), session("b", "a"), RequestAsked(S, permission("p", "a")))
-    assert isinstance(board.rows(), list)
+    _, index = fleet_with(session("a", "b"), session("b", "a"), RequestAsked(S, permission("p", "a")))
+    assert isinstance(index.rows(), list)
 
 
 def test_an_answer_that_overtakes_its_ask_leaves_nothing_pending() -> None:
-    _, board = fleet_with(session("a"), RequestClosed(S, "a", "p"), RequestAsked(S, permission("p", "a")))
-    assert status_of(board, "a") is Status.IDLE
+    _, index = fleet_with(session("a"), RequestClosed(S, "a", "p"), RequestAsked(S, permission("p", "a")))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_late_event_does_not_revive_a_deleted_session() -> None:
-    _, board = fleet_with(
+    _, index = fleet_with(
         session("a"), SessionDeleted(S, "a"), session("a"), RequestAsked(S, permission("p", "a")),
         ActivityReported(S, "a", BUSY),
     )  # fmt: skip
-    assert board.rows() == []
+    assert index.rows() == []
 
 
 def test_an_archived_session_goes_and_comes_back() -> None:
-    fleet, board = fleet_with(session("a"), session("a", archived=True))
-    assert board.rows() == []
-    board.update(fleet.apply(session("a", archived=False), 2000))
-    assert len(board.rows()) == 1
+    fleet, index = fleet_with(session("a"), session("a", archived=True))
+    assert index.rows() == []
+    index.update(fleet.apply(session("a", archived=False), 2000))
+    assert len(index.rows()) == 1
 
 
 def test_the_same_session_on_two_servers_is_one_row_from_the_one_that_is_worse_off() -> None:
     other = Server("other", "project", "host", "/elsewhere")
-    fleet, board = fleet_with(session("a"), ServerConnected(other), SnapshotTaken("other"))
+    fleet, index = fleet_with(session("a"), ServerConnected(other), SnapshotTaken("other"))
     for event in (
         SessionReported("other", SessionFacts("a")),
         RequestAsked("other", permission("p", "a")),
     ):
-        board.update(fleet.apply(event, 1000))
-    assert len(board.rows()) == 1
-    assert status_of(board, "a") is Status.WAITING_FOR_PERMISSION
-    board.update(fleet.apply(ServerLost("other"), 2000))
-    assert status_of(board, "a") is Status.IDLE  # the one that lives is believed
+        index.update(fleet.apply(event, 1000))
+    assert len(index.rows()) == 1
+    assert status_of(index, "a") is Status.WAITING_FOR_PERMISSION
+    index.update(fleet.apply(ServerLost("other"), 2000))
+    assert status_of(index, "a") is Status.IDLE  # the one that lives is believed
 
 
 def test_a_lost_server_is_shown_as_disconnected_never_as_idle() -> None:
-    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
-    board.update(fleet.apply(ServerLost(S), 5000))
-    row = board.row("a")
+    fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
+    index.update(fleet.apply(ServerLost(S), 5000))
+    row = index.row("a")
     assert row is not None
     assert (row.status, row.since) == (Status.DISCONNECTED, 5000)
     assert row.session.activity is BUSY  # what was last known stays
 
 
 def test_a_server_that_is_back_is_believed_only_after_its_snapshot() -> None:
-    fleet, board = fleet_with(session("a"))
+    fleet, index = fleet_with(session("a"))
     for event in (ServerLost(S), ServerConnected(SERVER)):
-        board.update(fleet.apply(event, 2000))
-    assert status_of(board, "a") is Status.DISCONNECTED
-    board.update(fleet.apply(SnapshotTaken(S, sessions=(SessionFacts("a"),)), 2000))
-    assert status_of(board, "a") is Status.IDLE
+        index.update(fleet.apply(event, 2000))
+    assert status_of(index, "a") is Status.DISCONNECTED
+    index.update(fleet.apply(SnapshotTaken(S, sessions=(SessionFacts("a"),)), 2000))
+    assert status_of(index, "a") is Status.IDLE
 
 
 def test_a_turn_that_ended_while_the_link_was_down_is_news() -> None:
-    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
+    fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
     for event in (
         ServerLost(S),
         ServerConnected(SERVER),
         SnapshotTaken(S, sessions=(SessionFacts("a"),), activities={}),
     ):
-        board.update(fleet.apply(event, 60_000))
-    assert status_of(board, "a") is Status.COMPLETED
+        index.update(fleet.apply(event, 60_000))
+    assert status_of(index, "a") is Status.COMPLETED
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_question_that_a_killed_opencode_left_open_waits_no_more_when_it_is_started_again(known: bool) -> None:
-    fleet, board = fleet_with(session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, question("q", "a")))
+    fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, question("q", "a")))
     again = replace(SERVER, id="again", pid=SERVER.pid + 1)
     sessions = (SessionFacts("a"),) if known else ()
     taken = SnapshotTaken("again", sessions=sessions, activities={}, permissions=(), questions=())
     for event in (ServerLost(S), ServerConnected(again), taken):
-        board.update(fleet.apply(event, 2000))
-    assert not status_of(board, "a").needs_person
-    assert (attention(board).waiting, next_in_line(board)) == (0, None)
+        index.update(fleet.apply(event, 2000))
+    assert not status_of(index, "a").needs_person
+    assert (summarize(index).waiting, next_waiting(index)) == (0, None)
 
 
 @pytest.mark.parametrize(("goodbye", "stays"), [(True, GONE_AFTER_GOODBYE), (False, GONE_AFTER_LOSS)])
 def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays: int) -> None:
-    fleet, board = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))
-    board.update(fleet.apply(TimePassed(), 1000 + stays - 1))
-    assert len(board.rows()) == 1
-    board.update(fleet.apply(TimePassed(), 1000 + stays))
-    assert board.rows() == []
+    fleet, index = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))
+    index.update(fleet.apply(TimePassed(), 1000 + stays - 1))
+    assert len(index.rows()) == 1
+    index.update(fleet.apply(TimePassed(), 1000 + stays))
+    assert index.rows() == []
     assert fleet.servers == {}
 
 
 def test_a_disposed_instance_runs_and_waits_for_nothing() -> None:
-    _, board = fleet_with(
+    _, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, permission("p", "a")), InstanceDisposed(S)
     )
-    assert not status_of(board, "a").needs_person
+    assert not status_of(index, "a").needs_person
 
 
 def test_a_section_that_could_not_be_read_leaves_what_was_known() -> None:
-    fleet, board = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), RequestAsked(S, question("q", "a")))
-    board.update(fleet.apply(SnapshotTaken(S, questions=()), 2000))
-    row = board.row("a")
+    fleet, index = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), RequestAsked(S, question("q", "a")))
+    index.update(fleet.apply(SnapshotTaken(S, questions=()), 2000))
+    row = index.row("a")
     assert row is not None
     assert [request.id for request in row.requests] == ["p"]
 
 
 def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
-    fleet, board = fleet_with(
+    fleet, index = fleet_with(
         session("waits"),
         RequestAsked(S, permission("p", "waits", at=500)),
         session("asks"),
@@ -458,37 +458,37 @@ def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
         SessionFailed(S, "failed", Failure("APIError")),
     )
     order = []
-    while (row := next_in_line(board)) is not None:
+    while (row := next_waiting(index)) is not None:
         order.append(row.session.id)
-        board.update(fleet.apply(MuteSet(session_scope(row.session.id), 9000), 1000))
+        index.update(fleet.apply(MuteSet(session_scope(row.session.id), 9000), 1000))
     assert order == ["asks", "waits", "failed"]  # who has waited longest is first, whatever it waits for
 
 
 def test_a_muted_session_is_out_of_the_icon_but_all_muted_is_not() -> None:
-    fleet, board = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), MuteSet("session:a", 9000))
-    assert attention(board).status is Status.IDLE
+    fleet, index = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), MuteSet("session:a", 9000))
+    assert summarize(index).status is Status.IDLE
     for event in (MuteCleared("session:a"), MuteSet("", 9000)):
-        board.update(fleet.apply(event, 1000))
-    assert attention(board).waiting == 1
-    board.update(fleet.apply(TimePassed(), 9000))
+        index.update(fleet.apply(event, 1000))
+    assert summarize(index).waiting == 1
+    index.update(fleet.apply(TimePassed(), 9000))
     assert fleet.mutes == {}
 
 
 def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None:
-    fleet, board = fleet_with(session("waits"), RequestAsked(S, permission("p", "waits")))
+    fleet, index = fleet_with(session("waits"), RequestAsked(S, permission("p", "waits")))
     for number in range(MAX_SESSIONS + 50):
-        board.update(fleet.apply(session(f"s{number}", updated=number + 1), 1000))
+        index.update(fleet.apply(session(f"s{number}", updated=number + 1), 1000))
     assert len(fleet.sessions) == MAX_SESSIONS
-    assert status_of(board, "waits") is Status.WAITING_FOR_PERMISSION
+    assert status_of(index, "waits") is Status.WAITING_FOR_PERMISSION
 
 
 def test_a_row_whose_project_gets_another_name_is_told_as_changed() -> None:
-    fleet, board = fleet_with(session("one", directory="/w/a/main"))
-    assert board.project(board.rows()[0]) == "main"
-    assert board.update(fleet.apply(session("two", directory="/w/b/main"), 1000)) == {"one", "two"}
-    assert sorted(map(board.project, board.rows())) == ["a/main", "b/main"]
-    assert board.update(fleet.apply(SessionDeleted(S, "two"), 1000)) == {"one", "two"}
-    assert board.project(board.rows()[0]) == "main"
+    fleet, index = fleet_with(session("one", directory="/w/a/main"))
+    assert index.project(index.rows()[0]) == "main"
+    assert index.update(fleet.apply(session("two", directory="/w/b/main"), 1000)) == {"one", "two"}
+    assert sorted(map(index.project, index.rows())) == ["a/main", "b/main"]
+    assert index.update(fleet.apply(SessionDeleted(S, "two"), 1000)) == {"one", "two"}
+    assert index.project(index.rows()[0]) == "main"
 
 
 # ---------------------------------------------------------------------- any order of anything
@@ -498,28 +498,28 @@ def test_a_row_whose_project_gets_another_name_is_told_as_changed() -> None:
 @given(stories)
 def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     closed: set[tuple[str, str]] = set()  # a request's id is its server's own
     for event, at in story:
-        board.update(fleet.apply(event, at))
+        index.update(fleet.apply(event, at))
         if isinstance(event, RequestClosed) and event.server_id in fleet.servers:
             closed.add((event.server_id, event.request_id))
         if isinstance(event, SnapshotTaken):
             closed.clear()  # it may list anything: it is the truth
         if not fleet.servers:
             closed.clear()
-        shown = {(row.server.id, request.id) for row in board.rows() for request in row.requests}
+        shown = {(row.server.id, request.id) for row in index.rows() for request in row.requests}
         assert not shown & closed
-        in_step = Board(fleet)
+        in_step = SessionIndex(fleet)
         in_step.update(SessionChanged(None, known) for known in fleet.sessions.values())
-        assert {row.key: row for row in board.rows()} == {row.key: row for row in in_step.rows()}
-        assert attention(board) == attention(in_step)
+        assert {row.key: row for row in index.rows()} == {row.key: row for row in in_step.rows()}
+        assert summarize(index) == summarize(in_step)
         for status in Status:
             rows = sorted(
-                (row for row in board.rows() if row.status is status), key=lambda row: (row.since, row.key.session)
+                (row for row in index.rows() if row.status is status), key=lambda row: (row.since, row.key.session)
             )
-            assert board.oldest(status) == rows
-            assert board.newest(status, 3) == rows[::-1][:3]
+            assert index.oldest(status) == rows
+            assert index.newest(status, 3) == rows[::-1][:3]
 
 
 @settings(max_examples=200, deadline=None)
@@ -554,26 +554,26 @@ def unproven(name: str) -> Server:
 
 
 def test_strangers_are_few_small_soon_gone_and_never_in_front_of_those_who_are_known() -> None:
-    fleet, board = fleet_with(session("a", title="Mine"))
+    fleet, index = fleet_with(session("a", title="Mine"))
     for number in range(100):
         name = f"stranger{number}"
         events = [ServerConnected(unproven(name)), SnapshotTaken(name, sessions=(SessionFacts("a", title="Theirs"),))]
         asks = [RequestAsked(name, permission(f"p{n}", f"s{n // 9}")) for n in range(1000)]
         for event in (*events, *asks, RequestAsked(name, permission("px", "a")), ServerLost(name)):
-            board.update(fleet.apply(event, 1000 + number))
+            index.update(fleet.apply(event, 1000 + number))
     assert len(fleet.servers) <= MAX_UNPROVEN_GONE + 2
     assert len(fleet.sessions) <= (MAX_UNPROVEN_GONE + 2) * (MAX_UNPROVEN_SESSIONS + 1)
-    row = board.row("a")
+    row = index.row("a")
     assert row is not None
     assert row.session.title == "Mine"
-    board.update(fleet.apply(TimePassed(), 1200 + GONE_IF_UNPROVEN))
+    index.update(fleet.apply(TimePassed(), 1200 + GONE_IF_UNPROVEN))
     assert list(fleet.servers) == [S]
 
 
 def test_who_is_known_is_next_before_who_only_says_so() -> None:
-    fleet, board = fleet_with(session("mine"), RequestAsked(S, permission("p1", "mine", 900)))
+    fleet, index = fleet_with(session("mine"), RequestAsked(S, permission("p1", "mine", 900)))
     for event in (ServerConnected(unproven("x")), SnapshotTaken("x"), RequestAsked("x", permission("p0", "theirs", 1))):
-        board.update(fleet.apply(event, 1000))
-    following = next_in_line(board)
+        index.update(fleet.apply(event, 1000))
+    following = next_waiting(index)
     assert following is not None
     assert following.session.id == "mine"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay import RECORDINGS, SERVER
-from tray.core.board import Board
 from tray.core.events import RequestAsked, RequestClosed, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.opencode.json import without_halves
-from tray.sources.wire import FrameError, decode_event
+from tray.core.session_index import SessionIndex
+from tray.opencode.lenient_json import without_halves
+from tray.sources.protocol.events import FrameError, decode_event
 
 SCENARIOS = ("07_two_permissions_parallel", "08_question_reply", "11_subagent_task_with_child_permission")
 EVENTS = sorted(
@@ -47,9 +47,9 @@ frames = st.one_of(
 @given(st.lists(frames, max_size=80))
 def test_no_frame_breaks_anything_and_only_what_is_pending_is_shown(story: list[bytes]) -> None:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id)):
-        board.update(fleet.apply(event, 1000))
+        index.update(fleet.apply(event, 1000))
     asked: set[str] = set()
     closed: set[str] = set()
     for raw in story:
@@ -62,5 +62,5 @@ def test_no_frame_breaks_anything_and_only_what_is_pending_is_shown(story: list[
                 asked.add(event.request.id)
             if isinstance(event, RequestClosed):
                 closed.add(event.request_id)
-            board.update(fleet.apply(event, 1000))
-    assert {request.id for row in board.rows() for request in row.requests} <= asked - closed
+            index.update(fleet.apply(event, 1000))
+    assert {request.id for row in index.rows() for request in row.requests} <= asked - closed

@@ -7,14 +7,14 @@ import unicodedata
 from fuzz import Fuzz
 from replay import SERVER
 from tray.core.alerts import AlertRules, wanted_alert
-from tray.core.board import Board
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Option, Question, Request, RequestKind
+from tray.core.session_index import SessionIndex
 from tray.core.text import width
-from tray.surfaces.menu import walk
+from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
+from tray.surfaces.menu.items import walk
 from tray.surfaces.toasts import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, as_shown_by, toast_of
-from tray.surfaces.views import Look, Views
 from tray.system.notification_daemon import Daemon
 
 TEXTS = 10_000
@@ -36,8 +36,8 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
     for round_ in range(TEXTS // EACH):
         title, directory, tool, detail, pattern, question, label, about = (fuzz.text() for _ in range(EACH))
         fleet = Fleet()
-        board = Board(fleet)
-        views = Views(fleet, board)
+        index = SessionIndex(fleet)
+        views = ViewBuilder(fleet, index)
         choice = Question(question, tool, (Option(label, about), Option("ok")), multiple=round_ % 2 == 0)
         asked = (
             Request("p", "a", RequestKind.PERMISSION, tool, detail, always=(pattern,), asked_at=1)
@@ -51,12 +51,12 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
             SessionReported(SERVER.id, facts),
             RequestAsked(SERVER.id, asked),
         ):
-            board.update(fleet.apply(event, 1))
-        view = views.view(Look(problems=(detail,)), 2)
+            index.update(fleet.apply(event, 1))
+        view = views.view(ViewSettings(problems=(detail,)), 2)
         plain(view.tooltip, COLUMNS)
         for item in walk(view.menu):
             plain(item.label, COLUMNS)
-        row = board.row("a")
+        row = index.row("a")
         assert row is not None
         alert = wanted_alert(row, AlertRules(), "project")
         assert alert is not None

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 
 from tray.core.model import Status
 from tray.surfaces.icon import draw
-from tray.surfaces.view import IconView
+from tray.surfaces.menu.view import IconView
 
 SIZES = (16, 20, 22, 24, 32, 48, 64)
 SHAPES = tuple(status for status in Status if status is not Status.ABORTED)  # looks like idle: nothing to do

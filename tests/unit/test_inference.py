@@ -10,8 +10,8 @@ import pytest
 from tray.core.model import Activity, RequestKind
 from tray.sources.local.inference import STEP, THINKS, Inferred, infer
 from tray.sources.local.logs import Ask
-from tray.sources.local.stored import Stored, StoredPart
-from tray.sources.shapes import MessageInfo, SessionInfo
+from tray.sources.local.records import StoredPart, StoredSession
+from tray.sources.protocol.schema import MessageInfo, SessionInfo
 
 STARTED = 1_000_000  # when the process began
 NOW = STARTED + 600_000
@@ -35,7 +35,7 @@ def inferred(
     *messages: MessageInfo, parts: tuple[StoredPart, ...] = (), asks: tuple[Ask, ...] = (), now: int = NOW,
     tells_answers: bool = False,
 ) -> Inferred:  # fmt: skip
-    stored = Stored(SES, messages, len(messages), parts)
+    stored = StoredSession(SES, messages, len(messages), parts)
     return infer(stored, asks, STARTED, now, tells_answers=tells_answers)
 
 
@@ -100,14 +100,14 @@ def test_a_question_that_runs_waits_for_an_answer() -> None:
 def test_a_question_that_cannot_be_read_waits_all_the_same() -> None:
     asked = working(tool("question", questions=7)).question
     assert asked is not None
-    assert not asked.whole
+    assert not asked.complete
 
 
 def test_a_shell_that_has_not_begun_waits_for_a_permission_and_says_its_command() -> None:
     told = working(tool("bash", command="rm -rf /", description="cleans up"))
     assert told.permission is not None
     assert "rm -rf /" in told.permission.detail
-    assert not told.permission.whole  # a guess is never to be allowed unseen
+    assert not told.permission.complete  # a guess is never to be allowed unseen
 
 
 def test_a_shell_that_was_called_just_now_may_begin_by_itself() -> None:

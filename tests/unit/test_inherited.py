@@ -10,10 +10,10 @@ import pytest
 
 from replay import RECORDINGS, SERVER, played, recording
 from tray.core.events import ActivityReported, MessageReported, SessionFacts, SessionReported, SnapshotTaken
-from tray.core.ids import age, is_inherited
 from tray.core.model import Activity, Message, Session, SessionKey, Status, Tokens
-from tray.sources.shapes import MessageInfo
-from tray.sources.snapshot import decode_snapshot, digest_of
+from tray.core.opencode_ids import age, is_inherited
+from tray.sources.protocol.schema import MessageInfo
+from tray.sources.protocol.snapshot import decode_snapshot, digest_of
 
 VERSIONS = ["1.0.185", "1.1.65", "1.3.2", "1.18.33"]
 AT = 1_795_237_282_131

@@ -6,22 +6,22 @@ import pytest
 
 from replay import SERVER
 from tray.core.answers import RequestKey
-from tray.core.board import Board
 from tray.core.events import Event, RequestAsked, RequestClosed, ServerConnected, SessionFacts, SessionReported
 from tray.core.fleet import Fleet
-from tray.core.lookup import NotFoundError, find_request, find_session
+from tray.core.id_lookup import NotFoundError, find_request, find_session
 from tray.core.model import Request, RequestKind
+from tray.core.session_index import SessionIndex
 
 S = SERVER.id
 AT = 1_795_237_290_000
 
 
-def fed(*events: Event) -> tuple[Fleet, Board]:
+def fed(*events: Event) -> tuple[Fleet, SessionIndex]:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), *events):
-        board.update(fleet.apply(event, AT))
-    return fleet, board
+        index.update(fleet.apply(event, AT))
+    return fleet, index
 
 
 def asks(name: str) -> tuple[Event, ...]:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from replay import SERVER
 from tray.actions.mute import end_of, when
-from tray.core.board import EVERYTHING, Board
-from tray.core.choices import FOREVER, MuteSpan
+from tray.core.commands import FOREVER, MuteSpan
 from tray.core.events import (
     ActivityReported,
     MuteSet,
@@ -24,10 +23,11 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Retry
-from tray.core.moments import EARLIEST, LATEST
-from tray.sources.shapes import MessageInfo, PermissionInfo, SessionInfo, StatusInfo
-from tray.surfaces.menu import walk
-from tray.surfaces.views import Look, Views
+from tray.core.session_index import EVERYTHING, SessionIndex
+from tray.core.timestamps import EARLIEST, LATEST
+from tray.sources.protocol.schema import MessageInfo, PermissionInfo, SessionInfo, StatusInfo
+from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
+from tray.surfaces.menu.items import walk
 from tray.system.local_time import local_time
 
 NOW = 1_795_237_290_000
@@ -86,7 +86,7 @@ def test_until_tomorrow_holds_about_a_day_when_the_clock_is_set_wrong(at: int) -
 def test_a_view_is_made_whatever_times_are_in_it(number: int) -> None:
     """Cached state and our own clock come by no decoder."""
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (
         ServerConnected(SERVER),
         SnapshotTaken(SERVER.id),
@@ -94,9 +94,9 @@ def test_a_view_is_made_whatever_times_are_in_it(number: int) -> None:
         ActivityReported(SERVER.id, "ses_1", Activity.RETRY, Retry(1, "Overloaded", number)),
         MuteSet(EVERYTHING, number),
     ):
-        board.update(fleet.apply(event, NOW))
+        index.update(fleet.apply(event, NOW))
     for at in (NOW, number):
-        labels = [item.label for item in walk(Views(fleet, board).view(Look(), at).menu)]
+        labels = [item.label for item in walk(ViewBuilder(fleet, index).view(ViewSettings(), at).menu)]
         assert "Notifications muted" in labels
         assert any("Overloaded" in label for label in labels)
         assert not any("Tries again" in label for label in labels)

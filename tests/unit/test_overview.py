@@ -9,7 +9,6 @@ import pytest
 
 from replay import SERVER
 from tray.cli.status import describe
-from tray.core.board import EVERYTHING, Board
 from tray.core.events import (
     ActivityReported,
     Event,
@@ -22,10 +21,11 @@ from tray.core.events import (
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet
-from tray.core.lookup import find_session
+from tray.core.id_lookup import find_session
 from tray.core.model import Activity, Failure, Request, RequestKind
+from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.text import width
-from tray.surfaces.overview import overview
+from tray.surfaces.control.overview import overview
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -34,10 +34,10 @@ LONG = "A title that is longer than any terminal has room for, and that goes on 
 
 def told(*events: Event) -> dict[str, object]:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
-        board.update(fleet.apply(event, AT))
-    crossed: dict[str, object] = json.loads(msgspec.json.encode(overview(fleet, board, AT + 4 * 60_000)))
+        index.update(fleet.apply(event, AT))
+    crossed: dict[str, object] = json.loads(msgspec.json.encode(overview(fleet, index, AT + 4 * 60_000)))
     return crossed
 
 
@@ -91,13 +91,13 @@ def test_colours_are_added_and_change_no_word() -> None:
 
 def test_the_ids_are_as_short_as_they_can_be_and_commands_find_them() -> None:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     child = SessionReported(S, SessionFacts("ses_bbbb_child", title="Below", parent="ses_bbbb"))
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *STORY, child):
-        board.update(fleet.apply(event, AT))
-    rows = overview(fleet, board, AT)["rows"]
+        index.update(fleet.apply(event, AT))
+    rows = overview(fleet, index, AT)["rows"]
     assert {row["id"] for row in rows} == {"ses_aaaa_1", "ses_aaaa_2", "ses_bbbb", "ses_cccc"}
-    assert {find_session(fleet, board, row["id"]).session for row in rows} == {row.session.id for row in board.rows()}
+    assert {find_session(fleet, index, row["id"]).session for row in rows} == {row.session.id for row in index.rows()}
 
 
 def test_a_mute_of_everything_is_said_and_no_sessions_are_no_error() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tray.sources.own_host import is_own_host
+from tray.sources.plugin.own_host import is_own_host
 
 LOOPBACK = [
     "127.0.0.1", "127.0.0.1:41235", "127.0.0.1.", "127.0.0.1.:41235", "127.9.9.9:80", "localhost", "LOCALHOST:41235",

@@ -160,4 +160,4 @@ def test_the_time_in_a_request_id_is_when_it_was_asked(version: str) -> None:
 def test_of_the_prompts_during_a_turn_those_of_the_person_alone_count(version: str, scenario: str, acted: bool) -> None:
     row = played(version, scenario).row()
     assert row is not None
-    assert (row.acted_at > 0) == acted
+    assert (row.user_acted_at > 0) == acted

@@ -8,9 +8,9 @@ from typing import Any
 
 from fakes import until
 from tray.core.model import Status
-from tray.surfaces.menu import Item, Opened
-from tray.surfaces.screen import MenuPace, Screen
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Item, Opened
+from tray.surfaces.menu.view import IconView, TrayView
+from tray.surfaces.view_throttle import MenuPace, ViewThrottle
 
 
 def view(count: int, label: str) -> TrayView:
@@ -25,7 +25,7 @@ class Desk:
         self.menus_made = 0
         self.shown: list[TrayView] = []
         self.menu = ""
-        self.screen = Screen(self.view, MenuPace(**pace))
+        self.screen = ViewThrottle(self.view, MenuPace(**pace))
 
     def view(self, whole: bool) -> TrayView:
         if whole:

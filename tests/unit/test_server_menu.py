@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from replay import SERVER
-from tray.core.choices import CleanServers, OpenServer, RestartServer, StartServer, StopServer, StopServers
+from tray.core.commands import CleanServers, OpenServer, RestartServer, StartServer, StopServer, StopServers
 from tray.core.model import Server, Service, Source
-from tray.surfaces.menu import Entry, Item, walk
-from tray.surfaces.server_menu import server_entries, starting_entries
+from tray.surfaces.menu.items import Entry, Item, walk
+from tray.surfaces.menu.server_menu import server_entries, starting_entries
 
 SERVED = replace(SERVER, source=Source.HTTP, url="http://127.0.0.1:4096", pid=7, opencode="1.18.33")
 

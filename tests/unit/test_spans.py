@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tray.actions.mute import end_of, when
-from tray.core.spans import milliseconds
+from tray.core.durations import milliseconds
 
 AT = 1_795_237_290_000
 

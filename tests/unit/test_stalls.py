@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from replay import SERVER
-from tray.core.board import Board, Row
 from tray.core.events import (
     ActivityReported,
     Event,
@@ -16,7 +15,8 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Retry
-from tray.surfaces.rows import details, row_label
+from tray.core.session_index import SessionIndex, SessionRow
+from tray.surfaces.session_text import details, row_label
 
 S = SERVER.id
 MINUTE = 60_000
@@ -25,14 +25,14 @@ MINUTE = 60_000
 class Story:
     def __init__(self) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.at = 1_795_237_290_000
         self.say(ServerConnected(SERVER), SnapshotTaken(S), SessionReported(S, SessionFacts("a", title="Work")))
         self.say(ActivityReported(S, "a", Activity.BUSY))
 
     def say(self, *events: Event) -> None:
         for event in events:
-            self.board.update(self.fleet.apply(event, self.at))
+            self.index.update(self.fleet.apply(event, self.at))
 
     def after(self, minutes: float, *events: Event) -> str:
         self.at += int(minutes * MINUTE)
@@ -40,8 +40,8 @@ class Story:
         return row_label(self.row, self.at)
 
     @property
-    def row(self) -> Row:
-        row = self.board.row("a")
+    def row(self) -> SessionRow:
+        row = self.index.row("a")
         assert row is not None
         return row
 

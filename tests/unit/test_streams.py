@@ -61,10 +61,10 @@ def test_a_command_prints_any_path_to_a_pipe_of_windows(tmp_path: Path) -> None:
     environment |= {"OPENCODE_TRAY_TOKEN_FILE": str(tmp_path / "日本" / "token"), "HOME": str(tmp_path)}
     program = (
         "import sys; sys.stdout.reconfigure(encoding='cp1252'); "
-        "from tray.cli import main; sys.exit(main(['status', '--json', '--port', '1']))"
+        "from tray.cli.main import main; sys.exit(main(['status', '--json', '--port', '1']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "日本" in json.loads(done.stdout)["line"]
+    assert "日本" in json.loads(done.stdout)["message"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import age, amount, clean, counted, last_line, shorten, shorten_path, width
-from tray.opencode.json import without_halves
+from tray.opencode.lenient_json import without_halves
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,20 @@ from PIL import Image, ImageChops
 from replay import SERVER
 from tray.core.alerts import AlertRules, Reason, wanted_alert
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.board import Board
-from tray.core.choices import GoTo, Respond
+from tray.core.commands import AnswerRequest, OpenSession
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionFailed, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey, Status
+from tray.core.session_index import SessionIndex
 from tray.core.text import width
 from tray.surfaces.icon import draw
+from tray.surfaces.menu.view import IconView
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
-from tray.surfaces.view import IconView
 from tray.system import resources
 from tray.system.notification_daemon import Daemon
 
 S = SERVER.id
-GO = GoTo(SessionKey(S, "a"))
+GO = OpenSession(SessionKey(S, "a"))
 PERMISSION = Request("p1", "a", RequestKind.PERMISSION, "bash", "git push", always=("git push *",), asked_at=1)
 ABLE = frozenset({"body", "actions"})
 LXQT = Daemon("lxqt-notificationd", ABLE, "lxqt.org")
@@ -34,7 +34,7 @@ COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")))
 
 def toast(request: Request | None, server: Server = SERVER) -> Toast:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     asked = RequestAsked(S, request) if request else SessionFailed(S, "a", Failure("X", "no"))
     for event in (
         ServerConnected(server),
@@ -42,8 +42,8 @@ def toast(request: Request | None, server: Server = SERVER) -> Toast:
         SessionReported(S, SessionFacts("a", title="Work")),
         asked,
     ):
-        board.update(fleet.apply(event, 1))
-    row = board.row("a")
+        index.update(fleet.apply(event, 1))
+    row = index.row("a")
     assert row is not None
     alert = wanted_alert(row, AlertRules(), "project")
     assert alert is not None
@@ -62,8 +62,8 @@ def test_a_permission_that_can_be_read_whole_is_answered_by_its_buttons() -> Non
     shown = toast(PERMISSION)
     key = RequestKey(S, "p1")
     assert [(button.label, button.choice) for button in shown.buttons] == [
-        ("Allow once", Respond(key, Permit(Verdict.ONCE), PERMISSION)),
-        ("Reject", Respond(key, Permit(Verdict.REJECT), PERMISSION)),
+        ("Allow once", AnswerRequest(key, Permit(Verdict.ONCE), PERMISSION)),
+        ("Reject", AnswerRequest(key, Permit(Verdict.REJECT), PERMISSION)),
     ]
     assert shown.click == GO
 
@@ -74,7 +74,7 @@ def test_a_permission_that_can_be_read_whole_is_answered_by_its_buttons() -> Non
         {"detail": "echo " + "x" * 300},
         {"detail": "one\ntwo\nthree\nfour"},
         {"detail": "rm -rf /\u202e"},
-        {"detail": "ls", "whole": False},
+        {"detail": "ls", "complete": False},
     ],
 )
 def test_one_that_cannot_is_reviewed_where_it_can(change: dict[str, Any]) -> None:
@@ -87,11 +87,11 @@ def test_a_question_has_its_options_for_buttons_and_a_field_for_words_of_ones_ow
     shown = toast(request)
     key = RequestKey(S, "q1")
     assert [(button.label, button.choice) for button in shown.buttons] == [
-        ("Red", Respond(key, Reply((("Red",),)), request)),
-        ("Blue", Respond(key, Reply((("Blue",),)), request)),
+        ("Red", AnswerRequest(key, Reply((("Red",),)), request)),
+        ("Blue", AnswerRequest(key, Reply((("Blue",),)), request)),
     ]
     assert shown.field is not None
-    assert shown.field("mauve") == Respond(key, Reply((("mauve",),)), request)
+    assert shown.field("mauve") == AnswerRequest(key, Reply((("mauve",),)), request)
     assert toast(question(replace(COLOUR, custom=False))).field is None
 
 

@@ -30,9 +30,9 @@ from tray.core.events import (
 from tray.core.fleet import Fleet
 from tray.core.model import Message, Tokens
 from tray.core.usage import Today, Usage
-from tray.sources.wire import decode_event
+from tray.sources.protocol.events import decode_event
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.surfaces.today import today_line
+from tray.surfaces.menu.usage_line import today_line
 from tray.system.local_day import LocalDay
 
 HOUR = 3600_000

@@ -11,22 +11,21 @@ from msgspec.structs import replace
 from replay import SERVER
 from stories import stories
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.board import Board
-from tray.core.choices import (
+from tray.core.commands import (
     FOREVER,
+    AnswerRequest,
+    AskForAnswer,
     CopyText,
-    Delete,
-    Dismiss,
-    GoTo,
-    GoToNext,
+    DeleteSession,
+    DismissSession,
     InstallPlugin,
     Mute,
+    OpenNextSession,
+    OpenSession,
     Quit,
-    Respond,
-    RespondInWords,
     RunDoctor,
-    SendDraft,
-    Stop,
+    SendDraftAnswer,
+    StopTurn,
     Unmute,
 )
 from tray.core.events import (
@@ -60,10 +59,11 @@ from tray.core.model import (
     Status,
     Tokens,
 )
+from tray.core.session_index import SessionIndex
 from tray.core.text import GOES_ON, width
-from tray.surfaces.menu import Entry, Item, Opened, default_choice, walk
-from tray.surfaces.view import IconView, TrayView
-from tray.surfaces.views import LINES, Look, Setup, Views
+from tray.surfaces.menu.builder import LINES, Setup, ViewBuilder, ViewSettings
+from tray.surfaces.menu.items import Entry, Item, Opened, default_choice, walk
+from tray.surfaces.menu.view import IconView, TrayView
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -84,12 +84,12 @@ HOSTILE = [
 WHOLE = Opened(everything=True)
 
 
-def shown(*events: Event, look: Look | None = None, opened: Opened = WHOLE) -> TrayView:
+def shown(*events: Event, look: ViewSettings | None = None, opened: Opened = WHOLE) -> TrayView:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
-        board.update(fleet.apply(event, AT))
-    return Views(fleet, board).view(look or Look(), AT + 4 * 60_000, opened)
+        index.update(fleet.apply(event, AT))
+    return ViewBuilder(fleet, index).view(look or ViewSettings(), AT + 4 * 60_000, opened)
 
 
 def session(name: str, **facts: Any) -> SessionReported:
@@ -133,7 +133,7 @@ def test_a_row_says_mark_project_title_reason_and_age_and_goes_there() -> None:
     row = item(view, "waits")
     assert (row.mark, row.label) == (Status.WAITING_FOR_PERMISSION, "project · Fix the parser · 4m")
     assert item(view, "waits:per_waits").label.strip() == "Answer: bash: rm -rf build"
-    assert row.choice == GoTo(SessionKey(S, "waits"))
+    assert row.choice == OpenSession(SessionKey(S, "waits"))
     assert row.children == ()
 
 
@@ -162,7 +162,7 @@ def test_every_request_has_answers_of_its_own() -> None:
     assert [entry.key for entry in two.menu if entry.key.startswith("waits:")] == ["waits:per_waits", "waits:per_2"]
     for request in ("per_waits", "per_2"):
         once = next(e for e in walk(answers(two, f"waits:{request}")) if e.key == "once")
-        assert isinstance(once.choice, Respond)
+        assert isinstance(once.choice, AnswerRequest)
         assert once.choice.request == RequestKey(S, request)
 
 
@@ -173,14 +173,16 @@ def test_always_names_the_patterns_and_asks_again() -> None:
     assert always.choice is None
     assert labels(always.children) == ["git push *", "git *", "Yes, always allow this"]
     sure = item(view, "sure")
-    assert sure.choice == Respond(RequestKey(S, "per_waits"), Permit(Verdict.ALWAYS), replace(request, asked_at=AT))
+    assert sure.choice == AnswerRequest(
+        RequestKey(S, "per_waits"), Permit(Verdict.ALWAYS), replace(request, asked_at=AT)
+    )
 
 
 @pytest.mark.parametrize(
     "hidden",
     [
         {"detail": "rm -rf /tmp/x\u202e"},
-        {"detail": "ls", "whole": False},
+        {"detail": "ls", "complete": False},
         {"detail": "\n".join(f"line {number}" for number in range(40))},
     ],
 )
@@ -236,7 +238,7 @@ def test_one_choice_is_answered_with_one_click() -> None:
     choices = answers(view, "waits:que_1")
     assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go there"]
     red = next(entry for entry in walk(choices) if entry.key == "option-0")
-    assert isinstance(red.choice, Respond)
+    assert isinstance(red.choice, AnswerRequest)
     assert red.choice.answer == Reply((("Red",),))
 
 
@@ -248,12 +250,12 @@ def test_several_choices_are_put_together_and_sent_when_none_is_missing() -> Non
     assert (send.label, send.enabled) == ("Send (1 without an answer yet)", False)
     assert [entry.label for entry in walk(begun) if entry.checked] == ["Red — warm"]
     words = next(e for e in walk(begun) if e.key == "words-1").choice
-    assert isinstance(words, RespondInWords)
+    assert isinstance(words, AskForAnswer)
     assert (words.request, words.question) == (key, 1)
     own = AnswerDrafted(key, 1, "in between")
     ready = answers(shown(*asked, AnswerDrafted(key, 0, "Red"), AnswerDrafted(key, 1, "S"), own), "waits:que_1")
     ready_to_send = next(e for e in walk(ready) if e.key == "send").choice
-    assert isinstance(ready_to_send, SendDraft)
+    assert isinstance(ready_to_send, SendDraftAnswer)
     assert ready_to_send.seen.draft == (("Red",), ("S", "in between"))
     assert [entry.label for entry in walk(ready) if entry.checked] == ["Red — warm", "S", "“in between”"]
 
@@ -266,7 +268,7 @@ def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -
         asks("first", at=AT - 9),
     )
     assert labels(view.menu)[0] == "Go to next: First"
-    assert default_choice(view.menu) == GoToNext()
+    assert default_choice(view.menu) == OpenNextSession()
 
 
 def test_with_nobody_waiting_the_first_item_says_so_and_a_click_does_nothing() -> None:
@@ -359,17 +361,17 @@ def test_a_row_gives_its_columns_to_the_title_first_and_the_rest_to_the_reason()
     )  # fmt: skip
     assert item(view, "short").label == "project · Fix it — Your credit balance is too low to access this… · 4m"
     assert item(view, "long").label == "project · Dark mode for the settings page, the profile and the t… · 4m"
-    wide = shown(session("long", title=LONG), look=Look(columns=110))
+    wide = shown(session("long", title=LONG), look=ViewSettings(columns=110))
     assert item(wide, "long").label.startswith(f"project · {LONG}")
 
 
 def test_an_age_is_said_from_a_minute_on() -> None:
     fleet = Fleet()
-    board = Board(fleet)
+    index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *busy("a")):
-        board.update(fleet.apply(event, AT))
-    assert item(Views(fleet, board).view(Look(), AT + 59_000), "a").label == "project · a"
-    assert item(Views(fleet, board).view(Look(), AT + 61_000), "a").label == "project · a · 1m"
+        index.update(fleet.apply(event, AT))
+    assert item(ViewBuilder(fleet, index).view(ViewSettings(), AT + 59_000), "a").label == "project · a"
+    assert item(ViewBuilder(fleet, index).view(ViewSettings(), AT + 61_000), "a").label == "project · a · 1m"
 
 
 def test_projects_of_the_same_name_are_told_apart() -> None:
@@ -407,10 +409,10 @@ def test_a_closed_submenu_is_not_made() -> None:
 def test_a_newcomer_is_told_the_next_step_first() -> None:
     def first(*events: Event, **setup: bool) -> Item:
         fleet = Fleet()
-        board = Board(fleet)
+        index = SessionIndex(fleet)
         for event in events:
-            board.update(fleet.apply(event, AT))
-        entry = Views(fleet, board).view(Look(setup=Setup(**setup)), AT).menu[0]
+            index.update(fleet.apply(event, AT))
+        entry = ViewBuilder(fleet, index).view(ViewSettings(setup=Setup(**setup)), AT).menu[0]
         assert isinstance(entry, Item)
         return entry
 
@@ -503,7 +505,7 @@ def item_in(view: TrayView, *path: str) -> Item:
 
 def test_news_can_be_dismissed() -> None:
     view = shown(*finished("a"))
-    assert item_in(view, "all", "a", "dismiss").choice == Dismiss(SessionKey(S, "a"))
+    assert item_in(view, "all", "a", "dismiss").choice == DismissSession(SessionKey(S, "a"))
 
 
 def test_a_mute_shows_its_end_and_can_be_lifted() -> None:
@@ -515,7 +517,7 @@ def test_a_mute_shows_its_end_and_can_be_lifted() -> None:
 
 
 def test_a_problem_shows_in_the_menu() -> None:
-    view = shown(look=Look(problems=("settings.toml: icon.style = 'x' is not allowed",)))
+    view = shown(look=ViewSettings(problems=("settings.toml: icon.style = 'x' is not allowed",)))
     assert any(label.startswith("⚠ settings.toml") for label in labels(view.menu))
 
 
@@ -528,22 +530,24 @@ def test_the_same_facts_give_an_equal_view() -> None:
 @given(stories)
 def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
-    board = Board(fleet)
-    views = Views(fleet, board)
+    index = SessionIndex(fleet)
+    views = ViewBuilder(fleet, index)
     now = 0
     for event, later in story:
         now += later
-        board.update(fleet.apply(event, now))
-        assert views.view(Look(), now, WHOLE) == Views(fleet, board).view(Look(), now, WHOLE)
+        index.update(fleet.apply(event, now))
+        assert views.view(ViewSettings(), now, WHOLE) == ViewBuilder(fleet, index).view(ViewSettings(), now, WHOLE)
 
 
 def test_what_cannot_be_undone_asks_again_and_names_what_goes() -> None:
     view = shown(*busy("works"), session("below", parent="works"))
     stop, delete = item(view, "stop"), item(view, "delete")
     assert (stop.choice, delete.choice) == (None, None)
-    assert [(e.label, e.choice) for e in walk(stop.children)] == [("Yes, stop “works”", Stop(SessionKey(S, "works")))]
+    assert [(e.label, e.choice) for e in walk(stop.children)] == [
+        ("Yes, stop “works”", StopTurn(SessionKey(S, "works")))
+    ]
     told = "Yes, delete “works” and 1 subagent session for good"
-    assert [(e.label, e.choice) for e in walk(delete.children)] == [(told, Delete(SessionKey(S, "works")))]
+    assert [(e.label, e.choice) for e in walk(delete.children)] == [(told, DeleteSession(SessionKey(S, "works")))]
 
 
 def test_a_server_that_is_away_or_not_trusted_is_asked_for_nothing() -> None:

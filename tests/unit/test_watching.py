@@ -14,9 +14,8 @@ from rich.console import Console
 
 from replay import SERVER
 from stories import stories
-from tray.cli.bars import FORMATS
+from tray.cli.status_bars import FORMATS
 from tray.cli.watch import Rows, table
-from tray.core.board import Board
 from tray.core.events import (
     ActivityReported,
     Event,
@@ -32,8 +31,9 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Request, RequestKind
-from tray.surfaces.report import sums_report
-from tray.surfaces.watching import RowsWatcher, SumsWatcher, Watcher
+from tray.core.session_index import SessionIndex
+from tray.surfaces.control.status_report import sums_report
+from tray.surfaces.control.watchers import RowsWatcher, SumsWatcher, Watcher
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -44,13 +44,13 @@ class Fed:
 
     def __init__(self, *events: Event) -> None:
         self.fleet = Fleet()
-        self.board = Board(self.fleet)
+        self.index = SessionIndex(self.fleet)
         self.watchers: list[Watcher] = []
         for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
             self.apply(event)
 
     def apply(self, event: Event, at: int = AT) -> None:
-        changed = self.board.update(self.fleet.apply(event, at))
+        changed = self.index.update(self.fleet.apply(event, at))
         for watcher in self.watchers:
             watcher.changed(changed)
 
@@ -77,14 +77,14 @@ def asks(name: str) -> RequestAsked:
 
 
 def test_a_bars_message_is_as_long_with_a_thousand_sessions_as_with_thirty() -> None:
-    few, lots = (json.dumps(sums_report(Fed(*many(count)).board)) for count in (30, 1000))
+    few, lots = (json.dumps(sums_report(Fed(*many(count)).index)) for count in (30, 1000))
     assert abs(len(lots) - len(few)) <= 2 * len("1000")  # the sums alone
     assert len(lots) < 4000
 
 
 def test_a_bar_is_sent_nothing_while_what_it_shows_stays_the_same() -> None:
     fed = Fed(*many(100))
-    watcher = fed.watch(SumsWatcher(fed.board))
+    watcher = fed.watch(SumsWatcher(fed.index))
     assert sent(watcher)["sums"]["attention"]["busy"] == 100
     fed.apply(ToolReported(S, "ses_0001", "bash", running=True))
     assert sent(watcher) is None
@@ -97,7 +97,7 @@ def test_a_bar_is_sent_nothing_while_what_it_shows_stays_the_same() -> None:
 
 def test_the_table_is_sent_the_rows_that_changed_and_those_that_are_gone_alone() -> None:
     fed = Fed(*many(999))  # and one more: a server has room for 1000
-    watcher = fed.watch(RowsWatcher(fed.fleet, fed.board))
+    watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))
     assert len(sent(watcher)["rows"]) == 999
     assert sent(watcher) is None
     fed.apply(asks("ses_0007"))
@@ -119,14 +119,14 @@ def test_the_table_is_sent_the_rows_that_changed_and_those_that_are_gone_alone()
 @given(stories)
 def test_frames_that_tell_what_differs_add_up_to_the_whole(story: list[tuple[Event, int]]) -> None:
     fed, seen = Fed(), Rows()
-    watcher = fed.watch(RowsWatcher(fed.fleet, fed.board))
+    watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))
     seen.take(sent(watcher))
     for event, at in story:
         fed.apply(event, at)
         if (frame := sent(watcher)) is not None:
             seen.take(frame)
     fresh = Rows()
-    fresh.take(sent(RowsWatcher(fed.fleet, fed.board)))
+    fresh.take(sent(RowsWatcher(fed.fleet, fed.index)))
     assert (seen.tooltip, sorted(map(str, seen.sessions))) == (fresh.tooltip, sorted(map(str, fresh.sessions)))
 
 
@@ -138,7 +138,7 @@ def drawn(rows: Rows, columns: int, lines: int = 40) -> str:
 
 def rows_of(*events: Event) -> Rows:
     fed, rows = Fed(*events), Rows()
-    rows.take(sent(RowsWatcher(fed.fleet, fed.board)))
+    rows.take(sent(RowsWatcher(fed.fleet, fed.index)))
     return rows
 
 
@@ -173,7 +173,7 @@ def test_the_worst_root_comes_first_and_descendants_follow_it() -> None:
 def test_titles_and_projects_cannot_break_out_of_a_bars_format() -> None:
     hostile = SessionFacts("ses_1", title="50% | <b> \x1b[31m\u202e", directory="/home/a|b<c>")
     sums = sums_report(
-        Fed(SessionReported(S, hostile), ActivityReported(S, "ses_1", Activity.BUSY), asks("ses_1")).board
+        Fed(SessionReported(S, hostile), ActivityReported(S, "ses_1", Activity.BUSY), asks("ses_1")).index
     )
     for name, told in FORMATS.items():
         text = told(sums)

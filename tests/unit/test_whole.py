@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import GOES_ON, TAB, hides, is_shown_whole, width, wrap
-from tray.sources.shapes import LONG, PermissionInfo
+from tray.sources.protocol.schema import LONG, PermissionInfo
 
 
 def asked(**properties: Any) -> Any:
@@ -43,7 +43,7 @@ def asked(**properties: Any) -> Any:
 )
 def test_opencodes_own_tools_tell_all_that_they_are_going_to_do(properties: dict[str, Any], detail: str) -> None:
     request = asked(**properties)
-    assert (request.detail, request.whole) == (detail, True)
+    assert (request.detail, request.complete) == (detail, True)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_opencodes_own_tools_tell_all_that_they_are_going_to_do(properties: dict
     ],
 )
 def test_what_leaves_something_out_is_not_whole(properties: dict[str, Any]) -> None:
-    assert not asked(**properties).whole
+    assert not asked(**properties).complete
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from fake_win32 import Windows, notification_area
-from tray.core.choices import Choice, GoTo
+from tray.core.commands import Command, OpenSession
 from tray.core.model import SessionKey, Status
 from tray.surfaces.icon import draw
-from tray.surfaces.menu import Item, Separator
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Item, Separator
+from tray.surfaces.menu.view import IconView, TrayView
 
 CALM = TrayView(IconView(Status.IDLE), "No sessions", (Item("row", "row"),))
 
 
-def go_to(label: str) -> GoTo:
-    return GoTo(SessionKey("server", label))
+def go_to(label: str) -> OpenSession:
+    return OpenSession(SessionKey("server", label))
 
 
 def view(*labels: str) -> TrayView:
@@ -35,7 +35,7 @@ class Running:
 
     def __init__(self, windows: Windows, module: Any) -> None:
         self.windows = windows
-        self.chosen: list[Choice] = []
+        self.chosen: list[Command] = []
         self.icon = module.Icon("opencode-tray", CALM, self.chosen.append)
         self.thread = threading.Thread(target=self.icon.run, daemon=True)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 from tray.system.autostart import Autostart, own_command
 
 
-class AutostartError(Problem):
+class AutostartError(UserError):
     """The entry cannot be written or removed; the message says what to do."""
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 
 
-class LinkError(Problem):
+class LinkError(UserError):
     """The link cannot be made or removed; the message says what to do."""
 
 

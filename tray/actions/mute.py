@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_never
 
-from tray.core.choices import FOREVER, MuteSpan
+from tray.core.commands import FOREVER, MuteSpan
 from tray.system.local_time import local_time
 
 DAY = 24 * 3600_000  # ms

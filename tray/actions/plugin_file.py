@@ -6,14 +6,14 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 from tray.storage.files import move
 from tray.system.resources import plugin_source
 
 SIGNATURE = "OpenCode Tray's plugin"  # in the first lines of every version of our file, and of no other
 
 
-class PluginFileError(Problem):
+class PluginFileError(UserError):
     """The plugin cannot be put there or taken away; the message says what to do."""
 
 

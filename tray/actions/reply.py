@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from tray.core.answers import Answer, AnswerError, Decline, Permit, Reply, RequestKey, Verdict, asks_the_same, check
-from tray.core.calls import PATIENCE, Call, CallError, Why
-from tray.core.choices import Done, Surface
+from tray.core.commands import CommandResult, Surface
 from tray.core.events import AnswerFailed, AnswerSent, Event, RequestClosed
 from tray.core.fleet import Fleet
 from tray.core.model import Request, Server
+from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind, SourceCall
 from tray.core.text import clean
 
-CONFIRMED_WITHIN = PATIENCE  # s from the click to OpenCode's own event
+CONFIRMED_WITHIN = CALL_TIMEOUT  # s from the click to OpenCode's own event
 
 Record = Callable[[Mapping[str, Any]], None]
 
@@ -31,7 +31,7 @@ class Replies:
     """Sends answers. Each hangs on its request's id: one that is late, doubled or replayed finds nothing to answer."""
 
     def __init__(
-        self, fleet: Fleet, apply: Callable[[Event], None], call: Call, record: Record, now: Callable[[], int]
+        self, fleet: Fleet, apply: Callable[[Event], None], call: SourceCall, record: Record, now: Callable[[], int]
     ) -> None:
         self._fleet = fleet
         self._apply = apply
@@ -50,26 +50,30 @@ class Replies:
             if self._fleet.request(key) is None:
                 awaited.over.set()
 
-    async def send(self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None) -> Done:
+    async def send(
+        self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None
+    ) -> CommandResult:
         """Answer, and wait for OpenCode's own word; returns what became of it. `seen`: what the person was shown."""
         request, server = self._fleet.request(key), self._fleet.servers.get(key.server)
         if request is None or server is None:
             return _nothing_waits(was_there=self._fleet.was_closed(key))
         if seen is not None and not asks_the_same(seen, request):
-            return Done("What is asked has changed since: look again", ok=False)
+            return CommandResult("What is asked has changed since: look again", ok=False)
         if request.sending:
-            return Done("An answer is on its way already", as_asked=False)
-        if server.watched:
-            return Done(f"It is only watched ({server.watched}): answer it in its terminal", ok=False)
+            return CommandResult("An answer is on its way already", as_requested=False)
+        if server.read_only_reason:
+            return CommandResult(f"It is only watched ({server.read_only_reason}): answer it in its terminal", ok=False)
         if not server.live:
-            return Done("Its OpenCode is not connected: nothing was sent", ok=False)
+            return CommandResult("Its OpenCode is not connected: nothing was sent", ok=False)
         try:
             check(request, answer)
         except AnswerError as error:
-            return Done(str(error), ok=False)
+            return CommandResult(str(error), ok=False)
         return await self._send(key, request, server, answer, surface)
 
-    async def _send(self, key: RequestKey, request: Request, server: Server, answer: Answer, surface: Surface) -> Done:
+    async def _send(
+        self, key: RequestKey, request: Request, server: Server, answer: Answer, surface: Surface
+    ) -> CommandResult:
         entry = _entry(request, server, answer, surface)
         awaited = self._awaited[key] = _Awaited()
         self._apply(AnswerSent(key))
@@ -78,40 +82,42 @@ class Replies:
             async with asyncio.timeout(CONFIRMED_WITHIN):
                 done = await self._ask(key, request, answer, awaited)
         except TimeoutError:
-            done = Done(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
+            done = CommandResult(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
         except CallError as error:
-            done = Done(f"Not answered: {error}", ok=False)
-            if error.why is Why.NOT_FOUND:
+            done = CommandResult(f"Not answered: {error}", ok=False)
+            if error.kind is CallErrorKind.NOT_FOUND:
                 self._apply(RequestClosed(key.server, request.session, key.request))
-                done = Done("It was answered elsewhere already", as_asked=False)
+                done = CommandResult("It was answered elsewhere already", as_requested=False)
         except Exception:
             self._apply(AnswerFailed(key, "it failed; the log says why"))
             raise
         finally:
             del self._awaited[key]
         if not done.ok:
-            self._apply(AnswerFailed(key, done.line))
-        self._write(entry, "answered" if done.ok and done.as_asked else done.line)
+            self._apply(AnswerFailed(key, done.message))
+        self._write(entry, "answered" if done.ok and done.as_requested else done.message)
         return done
 
-    async def _ask(self, key: RequestKey, request: Request, answer: Answer, awaited: _Awaited) -> Done:
+    async def _ask(self, key: RequestKey, request: Request, answer: Answer, awaited: _Awaited) -> CommandResult:
         method, params = _call_of(request, answer)
         await self._call(key.server, method, params)
         await awaited.over.wait()
         if isinstance(answer, Permit) and awaited.verdict not in ("", answer.verdict.value):
-            return Done(f"Somebody else was faster: {clean(awaited.verdict)}", as_asked=False)
+            return CommandResult(f"Somebody else was faster: {clean(awaited.verdict)}", as_requested=False)
         if not self._fleet.was_closed(key):  # its session or its server went
-            return Done("It waits no more, but OpenCode did not say that this answer was the reason", as_asked=False)
-        return Done(f"{describe(answer)}: {request.title}")
+            return CommandResult(
+                "It waits no more, but OpenCode did not say that this answer was the reason", as_requested=False
+            )
+        return CommandResult(f"{describe(answer)}: {request.title}")
 
     def _write(self, entry: Mapping[str, Any], result: str) -> None:
         self._record({"at": self._now(), **entry, "result": result})
 
 
-def _nothing_waits(*, was_there: bool) -> Done:
+def _nothing_waits(*, was_there: bool) -> CommandResult:
     if was_there:
-        return Done("It was answered already", as_asked=False)
-    return Done("No such request waits; `opencode-tray status` shows those that do", ok=False)
+        return CommandResult("It was answered already", as_requested=False)
+    return CommandResult("No such request waits; `opencode-tray status` shows those that do", ok=False)
 
 
 def _call_of(request: Request, answer: Answer) -> tuple[str, dict[str, Any]]:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tray.core.choices import (
-    AnswerChoice,
-    Choice,
+from tray.core.commands import (
+    AnswerCommand,
+    Command,
     CopyAttachCommand,
     CopySessionID,
     CopyText,
-    GoTo,
-    GoToNext,
+    ExplainIgnoredClick,
     InstallPlugin,
-    LookAgain,
     OpenInBrowser,
+    OpenNextSession,
+    OpenSession,
     OpenSettings,
     RunDoctor,
-    ServerChoice,
+    ServerCommand,
     ShowSummary,
 )
 
 _TITLES: Mapping[type, str] = {
-    GoTo: "Going there",
-    GoToNext: "Going there",
+    OpenSession: "Going there",
+    OpenNextSession: "Going there",
     OpenInBrowser: "Going there",
     CopyAttachCommand: "Copying",
     CopySessionID: "Copying",
     CopyText: "Copying",
-    LookAgain: "Your answer",
+    ExplainIgnoredClick: "Your answer",
     InstallPlugin: "Plugin",
     ShowSummary: "OpenCode Tray",
     OpenSettings: "Settings",
@@ -36,10 +36,10 @@ _TITLES: Mapping[type, str] = {
 }
 
 
-def title_of(choice: Choice) -> str:
+def title_of(choice: Command) -> str:
     """A few words."""
-    if isinstance(choice, AnswerChoice):
+    if isinstance(choice, AnswerCommand):
         return "Your answer"
-    if isinstance(choice, ServerChoice):
+    if isinstance(choice, ServerCommand):
         return "OpenCode's servers"
     return _TITLES.get(type(choice), "Your session")

@@ -11,8 +11,8 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from tray.cli.websocket import WebSocket
+from tray.core.errors import UserError
 from tray.core.handshake import Side, proof, same
-from tray.core.problem import Problem
 from tray.storage.endpoint import Address, tray_address
 from tray.storage.token import given_token, read_token
 from tray.system.paths import Paths
@@ -21,11 +21,11 @@ CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say noth
 SILENCE = 65.0  # s; a tray that lives pings every 20 (plugin/PROTOCOL.md, "Goodbye and silence")
 
 
-class NotRunningError(Problem):
+class NotRunningError(UserError):
     """No tray of ours answers there; the message says where, and what to do."""
 
 
-class RefusedError(Problem):
+class RefusedError(UserError):
     """The tray cannot do that; the message says why."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import aiohttp
 
 from tray.app import now
-from tray.cli import OK
 from tray.cli.client import Handshake, NotRunningError
+from tray.cli.exit_codes import OK
 from tray.cli.run import Program
 from tray.core.handshake import Side
 from tray.core.settings import ON_MACHINE, PORT

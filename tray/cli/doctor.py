@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from tray.actions.attach.ladder import Ladder
-from tray.actions.doctor.examine import examine, mend
+from tray.actions.attach.opener import SessionOpener
 from tray.actions.doctor.finding import Finding, Level
-from tray.cli import FAILED, OK
+from tray.actions.doctor.runner import examine, mend
 from tray.cli.client import call_tray
-from tray.core.calls import CallError
-from tray.core.problem import Problem
+from tray.cli.exit_codes import FAILED, OK
+from tray.core.errors import UserError
 from tray.core.settings import PORT, Settings
+from tray.core.source_calls import CallError
 from tray.core.text import counted
 from tray.storage.settings_file import load_settings
 from tray.surfaces.notifications import Notifications
@@ -52,7 +52,7 @@ def doctor(options: argparse.Namespace) -> int:
 def _examine(options: argparse.Namespace) -> list[Finding]:
     try:
         report = call_tray(options.port, "status")
-    except Problem:
+    except UserError:
         report = None  # what is wrong with the tray, the checks will tell
     return asyncio.run(examine(Paths.of(os.environ), os.environ, report, options.port))
 
@@ -92,7 +92,7 @@ async def _test_attach(options: argparse.Namespace) -> int:
     async def call(server_id: str, method: str, params: Mapping[str, Any]) -> Any:  # noqa: ARG001
         raise CallError("there is no session to go to")
 
-    opened = await Ladder(lambda: settings, call).run_in_terminal(["watch"])
+    opened = await SessionOpener(lambda: settings, call).run_in_terminal(["watch"])
     if opened is None:
         print("No terminal could be opened; `attach.terminal` in the settings names one")
         return FAILED

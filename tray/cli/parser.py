@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from tray import __version__
-from tray.core import spans
+from tray.core import durations
 
 BARS = ("waybar", "polybar", "swiftbar")
 DEEDS = {
@@ -40,11 +40,11 @@ def _between(least: int, most: int) -> Callable[[str], int]:
 
 
 def _span(text: str) -> str:
-    if text not in spans.UNTIL:
+    if text not in durations.UNTIL:
         try:
-            spans.milliseconds(text)
+            durations.milliseconds(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{spans.ALLOWED}, not {text!r}") from None
+            raise argparse.ArgumentTypeError(f"{durations.ALLOWED}, not {text!r}") from None
     return text
 
 
@@ -110,7 +110,7 @@ def _add_answers(
         help="to a question, once for each: a label, several with commas between them, or your own words",
     )
     mute = commands.add_parser("mute", parents=common, help="no notifications for a while")
-    mute.add_argument("span", nargs="?", default="30m", type=_span, metavar="SPAN", help=f"{spans.ALLOWED} (30m)")
+    mute.add_argument("span", nargs="?", default="30m", type=_span, metavar="SPAN", help=f"{durations.ALLOWED} (30m)")
     unmute = commands.add_parser("unmute", parents=common, help="notifications again")
     for one in (mute, unmute):
         scope = one.add_mutually_exclusive_group()

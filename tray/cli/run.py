@@ -15,16 +15,16 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
 from tray.app import App
-from tray.cli import FAILED, OK, PORT_TAKEN
 from tray.cli.client import call_tray
+from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.status import describe
+from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
-from tray.core.problem import Problem
 from tray.core.settings import DEBUG, HOST, ON_NETWORK, PORT, Settings
 from tray.storage.endpoint import Address, reached_at, read_endpoint
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 from tray.system.paths import Paths
 from tray.system.signals import StopSignals
 
@@ -215,7 +215,7 @@ def _report_of(address: Address) -> dict[str, Any] | None:
     """What the tray of this person that answers there says; None where none does."""
     try:
         report: dict[str, Any] = call_tray(address.port, "overview", host=address.host)
-    except Problem:
+    except UserError:
         return None
     return report
 

@@ -21,17 +21,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tray.actions.program import opencode_program
 from tray.actions.serve.listing import FoundServer, clean_up, find_servers, named
-from tray.actions.serve.start import ServeError, Wish, start, start_many
+from tray.actions.serve.start import ServeError, ServerOptions, start, start_many
 from tray.actions.serve.stop import restart, stop
-from tray.cli import FAILED, OK
+from tray.cli.exit_codes import FAILED, OK
+from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
 from tray.core.model import Service
-from tray.core.problem import Problem
 from tray.core.settings import SERVERS
 from tray.core.text import age, clean
 from tray.opencode.api import Api, LockedError
+from tray.opencode.executable import opencode_program
 from tray.opencode.services import read_services
 from tray.storage.servers import StartedServer
 from tray.storage.settings_file import load_settings
@@ -42,7 +42,7 @@ FOLLOW_EVERY = 0.2  # s between two looks at the end of a log
 TAIL = 40  # lines of a log
 
 
-class ServeUsageError(Problem):
+class ServeUsageError(UserError):
     """What was asked for makes no sense together."""
 
     is_usage = True
@@ -76,7 +76,7 @@ async def _start(options: argparse.Namespace) -> int:
         directory = str(Path(options.dir or ".").resolve())
     except OSError as error:
         raise ServeError("this folder is there no more: cd somewhere else, or say --dir") from error
-    wish = Wish(
+    wish = ServerOptions(
         directory=directory,
         program=opencode_program(settings),
         port=options.port or 0,
@@ -136,7 +136,7 @@ async def _stop(options: argparse.Namespace) -> int:
         chosen = [named(found, name) for name in options.servers]
     done = await asyncio.gather(*(stop(server, paths) for server in chosen))
     for one in done:
-        print(one.line, file=sys.stdout if one.ok else sys.stderr)
+        print(one.message, file=sys.stdout if one.ok else sys.stderr)
     if not chosen:
         print("There is none that was started here.")
     return OK if all(one.ok for one in done) else FAILED

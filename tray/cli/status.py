@@ -10,8 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tray.cli import OK
 from tray.cli.client import NotRunningError, call_tray
+from tray.cli.exit_codes import OK
 from tray.core.text import shorten, width
 
 COLUMNS = ("project", "title", "reason", "age", "id")
@@ -49,7 +49,7 @@ def _takes_colours() -> bool:
 
 
 def _for_bar(options: argparse.Namespace) -> str:
-    from tray.cli.bars import FORMATS
+    from tray.cli.status_bars import FORMATS
 
     try:
         return FORMATS[options.bar](call_tray(options.port, "sums"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from tray.cli import FAILED, OK
 from tray.cli.client import NotRunningError, call_tray
+from tray.cli.exit_codes import FAILED, OK
 from tray.storage.token import TokenError, given_token, read_token, replace_token
 from tray.system.paths import Paths
 
@@ -28,7 +28,7 @@ def token(options: argparse.Namespace) -> int:
         replace_token(paths.token)
         print(f"No tray runs. A new token is at {paths.token}")
     else:
-        print(done["line"])
+        print(done["message"])
         if not done["ok"]:
             return FAILED
     print("Plugins on this machine read it by themselves; copy it to the other machines.")

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tray.cli import OK
 from tray.cli.client import NotRunningError, connected
+from tray.cli.exit_codes import OK
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +54,7 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def _follow(port: int | None, bar: str) -> None:
-    from tray.cli.bars import FORMATS
+    from tray.cli.status_bars import FORMATS
 
     told = FORMATS[bar]
     while True:

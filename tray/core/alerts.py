@@ -7,8 +7,8 @@ from enum import Enum
 
 import msgspec
 
-from tray.core.board import Board, Row
 from tray.core.model import Request, RequestKind, SessionKey, Status
+from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.user_actions import AUTO_ANSWERED_WITHIN
 
 LOOKED_AT = 10_000  # ms that an alert is held back while the person looks at its session's terminal
@@ -106,7 +106,7 @@ class Alerts:
         self._held: dict[str, _Held] = {}
         self._checking: set[str] = set()  # the sessions whose focus is being asked for
 
-    def update(self, session_ids: Iterable[str], board: Board, at: int, *, silent: bool) -> tuple[Effect, ...]:
+    def update(self, session_ids: Iterable[str], index: SessionIndex, at: int, *, silent: bool) -> tuple[Effect, ...]:
         """Look at these sessions and at those whose time has come.
 
         `silent` (everything is muted, or quiet hours): a finished turn or an error is taken note of and never
@@ -115,31 +115,31 @@ class Alerts:
         due = {session_id for session_id, when in self._due.items() if when <= at}
         effects: list[Effect] = []
         for session_id in due.union(session_ids):
-            effects += self._look(session_id, board, at, silent=silent)
+            effects += self._look(session_id, index, at, silent=silent)
         return tuple(effects)
 
     def focus_reported(
-        self, session_id: str, board: Board, at: int, *, looking: bool | None, silent: bool
+        self, session_id: str, index: SessionIndex, at: int, *, looking: bool | None, silent: bool
     ) -> tuple[Effect, ...]:
         """Take the answer to a CheckFocus: whether the session's terminal has the focus. None: unknown."""
         self._checking.discard(session_id)
-        return self._look(session_id, board, at, silent=silent, looking=looking is True)
+        return self._look(session_id, index, at, silent=silent, looking=looking is True)
 
     def next_deadline(self) -> int | None:
         """When `update` has to be called even if nothing changes, or None."""
         return min(self._due.values(), default=None)
 
     def _look(
-        self, session_id: str, board: Board, at: int, *, silent: bool, looking: bool | None = None
+        self, session_id: str, index: SessionIndex, at: int, *, silent: bool, looking: bool | None = None
     ) -> tuple[Effect, ...]:
         """What follows for this session. `looking` is None where the focus has not been asked for."""
-        row = board.row(session_id)
+        row = index.row(session_id)
         self._due.pop(session_id, None)
         held = self._held.pop(session_id, None)
         told = self._told.get(session_id)
         if told is not None and row is not None and row.status is Status.DISCONNECTED and not told.reason.is_request:
             return self._withdraw(session_id)  # old news when the link is back
-        wanted = wanted_alert(row, self.rules, board.project(row)) if row is not None else None
+        wanted = wanted_alert(row, self.rules, index.project(row)) if row is not None else None
         if wanted is not None and told is not None and told.identity == wanted.identity:
             return ()
         self._told.pop(session_id, None)
@@ -196,7 +196,7 @@ class Alerts:
         return (Withdraw(session_id),)
 
 
-def wanted_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
+def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | None:
     """What should be announced of this row, or None."""
     if row.muted:
         return None
@@ -217,12 +217,12 @@ def wanted_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
     return alert if alert is not None and alert.reason in rules.reasons else None
 
 
-def _unattended_for(row: Row) -> int:
+def _unattended_for(row: SessionRow) -> int:
     """Return the time in ms from the person's last prompt or answer in the last turn to its end."""
-    return min(row.session.turn_length, row.session.turn_ended - row.acted_at)
+    return min(row.session.turn_length, row.session.turn_ended - row.user_acted_at)
 
 
-def _request_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
+def _request_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | None:
     waiting = [request for request in row.requests if not request.sending]
     if not waiting:
         return None
@@ -233,11 +233,11 @@ def _request_alert(row: Row, rules: AlertRules, project: str) -> Alert | None:
         body += f"\n{first.refusal}"
     if len(waiting) > 1:
         body += f"\n(and {len(waiting) - 1} more)"
-    identity = f"request {first.id} {first.whole} {first.refusal}"
+    identity = f"request {first.id} {first.complete} {first.refusal}"
     due = first.asked_at + rules.hold
-    return Alert(row.key, reason, identity, _name(row, project), body, due, first, not row.server.watched)
+    return Alert(row.key, reason, identity, _name(row, project), body, due, first, not row.server.read_only_reason)
 
 
-def _name(row: Row, project: str) -> str:
+def _name(row: SessionRow, project: str) -> str:
     name = f"{project} — {row.session.title or row.session.id}"
     return name if row.server.verified else f"(watch only) {name}"

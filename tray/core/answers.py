@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from tray.core.errors import UserError
 from tray.core.model import Question, Request, RequestKind
-from tray.core.problem import Problem
 
 LONGEST = 10_000  # characters of a message or of an answer in a person's own words
 
@@ -50,7 +50,7 @@ class Decline(msgspec.Struct, frozen=True):
 Answer = Permit | Reply | Decline
 
 
-class AnswerError(Problem):
+class AnswerError(UserError):
     """The answer does not fit the request; the text says what would."""
 
     is_usage = True

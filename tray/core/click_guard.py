@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tray.core.answers import RequestKey
-from tray.core.choices import Surface
+from tray.core.commands import Surface
 
 # ms after an answer in which the same surface answers no other request. Desktops take clicks up to 500 ms apart for a
 # double click, and notification daemons need about as long to close the gap that an answered notification left.

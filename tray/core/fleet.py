@@ -57,7 +57,7 @@ MAX_UNPROVEN_GONE = 16  # of these, servers that went and are still shown
 HEARD_EVERY = 30_000  # ms; signs of life are told apart no finer: each would be a change to show
 
 
-class Rules(msgspec.Struct, frozen=True):
+class FleetRules(msgspec.Struct, frozen=True):
     """What a person may set about the model."""
 
     completed_for: int = 60 * 60_000  # ms after which a finished turn is no news any more
@@ -66,8 +66,8 @@ class Rules(msgspec.Struct, frozen=True):
 class Fleet:
     """What is true, as far as the sources have told. Read it freely; change it only by `apply`."""
 
-    def __init__(self, rules: Rules | None = None) -> None:
-        self.rules = rules or Rules()
+    def __init__(self, rules: FleetRules | None = None) -> None:
+        self.rules = rules or FleetRules()
         self.servers: dict[str, Server] = {}
         self.limits: dict[str, Mapping[str, int]] = {}  # by server: model -> context size in tokens
         self.mutes: dict[str, int] = {}  # scope -> until when
@@ -347,8 +347,8 @@ class Fleet:
             after = replace(after, status_since=_began(before, after, at))
         if after.tool and (before is None or before.tool != after.tool) and not _is_told(before, after):
             after = replace(after, tool_since=at)
-        if at - after.heard_at >= HEARD_EVERY:
-            after = replace(after, heard_at=at)
+        if at - after.last_activity_at >= HEARD_EVERY:
+            after = replace(after, last_activity_at=at)
         self._table.put(after)
         self._changes.append(SessionChanged(before, after))
 

@@ -54,7 +54,7 @@ class SessionKey(NamedTuple):
     session: str
 
 
-class Place(msgspec.Struct, frozen=True):
+class TerminalLocation(msgspec.Struct, frozen=True):
     """Where the person sits, as the plugin's environment tells it; an empty string is unknown."""
 
     tty: str = ""
@@ -116,7 +116,7 @@ class Server(msgspec.Struct, frozen=True):
     source: Source = Source.PLUGIN
     verified: bool = True  # False: watch-only, nothing is ever answered on this link
     problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
-    place: Place = msgspec.field(default_factory=Place)
+    place: TerminalLocation = msgspec.field(default_factory=TerminalLocation)
     services: tuple[Service, ...] = ()
     clock_skew: int = 0  # ms by which its machine's clock was ahead of ours when it connected
     connected: bool = True
@@ -132,7 +132,7 @@ class Server(msgspec.Struct, frozen=True):
         return self.connected and self.confirmed
 
     @property
-    def watched(self) -> str:
+    def read_only_reason(self) -> str:
         """Why its sessions can be seen and not answered, and the one step that changes that; "" where they can be."""
         if self.problem:
             return self.problem
@@ -177,7 +177,7 @@ class Request(msgspec.Struct, frozen=True):
     kind: RequestKind
     title: str  # the tool ("bash"), or the question's header
     detail: str  # the command, the file and its changes, the address …; or the question
-    whole: bool = True  # `detail` is all that is asked: nothing was cut or could not be shown
+    complete: bool = True  # `detail` is all that is asked: nothing was cut or could not be shown
     always: tuple[str, ...] = ()  # the patterns that "always" would store
     questions: tuple[Question, ...] = ()
     asked_at: int = 0
@@ -321,8 +321,8 @@ class Session(msgspec.Struct, frozen=True):
     last_output: str = ""
     tool: str = ""
     tool_since: int = 0  # when it began, as far as that was seen
-    acted_at: int = 0  # when the person last answered it, or prompted it during a turn
-    heard_at: int = 0  # when it last showed a sign of life, give or take HEARD_EVERY
+    user_acted_at: int = 0  # when the person last answered it, or prompted it during a turn
+    last_activity_at: int = 0  # when it last showed a sign of life, give or take HEARD_EVERY
     todos: tuple[Todo, ...] = ()
     additions: int = 0
     deletions: int = 0

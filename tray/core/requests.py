@@ -23,7 +23,7 @@ def asked(session: Session, request: Request, most: int, at: int) -> Session:
 
 def _told_again(known: Request, told: Request) -> Request:
     """OpenCode 1.1 tells the command of a permission late. The draft of an answer to something else goes."""
-    if told.whole < known.whole:
+    if told.complete < known.complete:
         return known
     return replace(
         told,

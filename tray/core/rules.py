@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tray.core.alerts import AlertRules, Reason, WhenLooking
-from tray.core.fleet import Rules
+from tray.core.fleet import FleetRules
 from tray.core.settings import (
     FINISHED_AFTER,
     FINISHED_FOR,
@@ -17,9 +17,9 @@ from tray.core.settings import (
 )
 
 
-def fleet_rules(settings: Settings) -> Rules:
+def fleet_rules(settings: Settings) -> FleetRules:
     """What the fleet is told."""
-    return Rules(completed_for=settings[FINISHED_FOR] * 60_000)
+    return FleetRules(completed_for=settings[FINISHED_FOR] * 60_000)
 
 
 def alert_rules(settings: Settings) -> AlertRules:

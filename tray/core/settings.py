@@ -10,15 +10,15 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
-from tray.core.places import Host, HttpServer, parse_hosts, parse_servers
-from tray.core.problem import Problem
+from tray.core.errors import UserError
+from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
 
 T = TypeVar("T")
 
 DEFAULT_PORT = 41235  # opencode-monitor's, which its plugin connects to unasked
 
 
-class SettingError(Problem):
+class SettingError(UserError):
     """A key that is none, or a value that is not allowed: says which, where it stands, and what is allowed."""
 
     is_usage = True

@@ -11,8 +11,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
-from tray.core.ids import is_inherited
 from tray.core.model import Activity, Failure, Message, Outcome, Retry, Session, Tokens
+from tray.core.opencode_ids import is_inherited
 
 FINISH_TOOL_CALLS = "tool-calls"  # the model wanted tools: a turn that ends here was cut short (a rejected permission)
 

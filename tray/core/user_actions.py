@@ -14,7 +14,7 @@ def answered(session: Session, request_id: str, at: int) -> Session:
     request = next((one for one in session.requests if one.id == request_id), None)
     if request is None or not (request.sending or at - request.asked_at >= AUTO_ANSWERED_WITHIN):
         return session
-    return replace(session, acted_at=at)
+    return replace(session, user_acted_at=at)
 
 
 def prompted(before: Session, after: Session, at: int) -> Session:
@@ -26,4 +26,4 @@ def prompted(before: Session, after: Session, at: int) -> Session:
     writing = before.last if before.activity is not Activity.IDLE and not before.is_child else None
     if writing is None or writing.completed or after.prompt <= max(before.prompt, writing.id):
         return after
-    return replace(after, acted_at=at)
+    return replace(after, user_acted_at=at)

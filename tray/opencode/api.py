@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from tray.core.calls import PATIENCE, CallError, Why
+from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
 from tray.core.text import clean
-from tray.opencode.json import WRONG, decode
+from tray.opencode.lenient_json import WRONG, decode
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of an answer; a long session's messages are megabytes
 MAX_UNTRUSTED_BODY = 1024 * 1024  # of a server that anybody may be
@@ -65,7 +65,7 @@ class Api:
         self, method: str, path: str, directory: str, body: Mapping[str, Any] | None, query: Mapping[str, str | int]
     ) -> Any:
         asked = {name: str(value) for name, value in query.items()} | ({"directory": directory} if directory else {})
-        timeout = aiohttp.ClientTimeout(total=PATIENCE, sock_connect=CONNECT_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
         try:
             async with self._http.request(
                 method, self.address.url + path, params=asked, json=body, headers=self._headers, timeout=timeout,
@@ -74,9 +74,9 @@ class Api:
                 most = MAX_BODY if self.address.trusted else MAX_UNTRUSTED_BODY
                 return _decoded(answer, await _body(answer, most))
         except TimeoutError:
-            raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
+            raise CallError(f"no answer in {CALL_TIMEOUT:g} s", CallErrorKind.SILENT) from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: no host name
-            raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
+            raise CallError(f"it cannot be reached: {_told(error)}", CallErrorKind.GONE) from error
 
     @asynccontextmanager
     async def stream(self, path: str) -> AsyncIterator[aiohttp.StreamReader]:
@@ -87,16 +87,16 @@ class Api:
             opening = self._http.get(
                 self.address.url + path, headers=headers, timeout=timeout, allow_redirects=False, read_bufsize=2**20
             )
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CALL_TIMEOUT):
                 answer = await opening
         except TimeoutError:
-            raise CallError(f"no answer in {PATIENCE:g} s", Why.SILENT) from None
+            raise CallError(f"no answer in {CALL_TIMEOUT:g} s", CallErrorKind.SILENT) from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise CallError(f"it cannot be reached: {_told(error)}", Why.GONE) from error
+            raise CallError(f"it cannot be reached: {_told(error)}", CallErrorKind.GONE) from error
         try:
             _refuse(answer)
             if answer.content_type != "text/event-stream" or "Content-Encoding" in answer.headers:
-                raise CallError("it sends no events: is it OpenCode?", Why.UNSUPPORTED)
+                raise CallError("it sends no events: is it OpenCode?", CallErrorKind.UNSUPPORTED)
             yield answer.content
         finally:
             answer.close()
@@ -125,7 +125,7 @@ def _refuse(answer: aiohttp.ClientResponse, body: bytes = b"") -> None:
     if answer.status in (401, 403):
         raise LockedError
     if answer.status == 404:
-        raise CallError("OpenCode does not know it any more", Why.NOT_FOUND)
+        raise CallError("OpenCode does not know it any more", CallErrorKind.NOT_FOUND)
     if not 200 <= answer.status < 300:
         raise CallError(f"OpenCode said no ({answer.status}){_why(body)}")
 
@@ -145,7 +145,7 @@ def _decoded(answer: aiohttp.ClientResponse, body: bytes) -> Any:
     if not body:
         return None
     if answer.content_type != "application/json":  # what it has no path for it may answer with its web page
-        raise CallError("this OpenCode cannot do that", Why.UNSUPPORTED)
+        raise CallError("this OpenCode cannot do that", CallErrorKind.UNSUPPORTED)
     try:
         return decode(body)
     except WRONG:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tray.core.calls import CallError
 from tray.core.model import Service
+from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Api
 

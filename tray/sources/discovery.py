@@ -15,13 +15,13 @@ import msgspec
 
 from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
-from tray.core.places import HttpServer
+from tray.core.remote_hosts import HttpServer
 from tray.opencode.api import Address
 from tray.opencode.processes import OpenCodeProcess, data_folder, listening, local_url, running
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
-from tray.system import processes
-from tray.system.watch import ARRIVALS, FolderWatch
+from tray.system import terminal_processes
+from tray.system.folder_watch import ARRIVALS, FolderWatch
 
 if TYPE_CHECKING:
     from tray.system.mdns import Announced
@@ -38,7 +38,7 @@ STOP_TIMEOUT = 0.5  # s
 Known = tuple[int, float]  # a process: its number and its start
 
 
-class Wishes(msgspec.Struct, frozen=True):
+class DiscoverySettings(msgspec.Struct, frozen=True):
     """Where a person wants OpenCodes to be looked for."""
 
     processes: bool
@@ -58,7 +58,7 @@ class Discovery:
         now: Callable[[], int],
         servers: Callable[[], Collection[Server]],
         started: Callable[[], Collection[HttpServer]],
-        wishes: Callable[[], Wishes],
+        wishes: Callable[[], DiscoverySettings],
         environment: Mapping[str, str],
     ) -> None:
         self._now = now
@@ -119,7 +119,7 @@ class Discovery:
     # ------------------------------------------------------------------ who is there
 
     async def look(self) -> None:
-        """Look for processes, and at their ports; then arrange who follows whom."""
+        """Look for terminal_processes, and at their ports; then arrange who follows whom."""
         async with self._looking:
             if self._stopped:
                 return
@@ -179,7 +179,7 @@ class Discovery:
             if url not in accounts:
                 yield Address(url, trusted=False)
 
-    async def _listen(self, wishes: Wishes) -> None:
+    async def _listen(self, wishes: DiscoverySettings) -> None:
         """Listen to the network, if that is wished; what it needs is loaded only then."""
         if wishes.network and self._announced is None:
             from tray.system.mdns import Announced  # noqa: PLC0415
@@ -206,7 +206,7 @@ class Discovery:
 
     def _await_end(self, known: Known) -> None:
         """Be told of the end of a process, where the platform tells; elsewhere the next look finds it."""
-        end = processes.exit_descriptor(known[0])
+        end = terminal_processes.exit_descriptor(known[0])
         if end is not None:
             self._ends[known] = end
             asyncio.get_running_loop().add_reader(end, self._has_ended, known)

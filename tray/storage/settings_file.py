@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 from tray.core.settings import SETTINGS, Settings, parse_settings
 
 
-class SettingsFileError(Problem):
+class SettingsFileError(UserError):
     """The file is no TOML, or cannot be read."""
 
     is_usage = True

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 from tray.storage.files import is_private, write_privately
 
 
-class TokenError(Problem):
+class TokenError(UserError):
     """The token file cannot be used; the message says what to do."""
 
 

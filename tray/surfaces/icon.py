@@ -15,8 +15,8 @@ import msgspec
 from PIL import Image
 
 from tray.core.model import Status
-from tray.surfaces.strokes import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small
-from tray.surfaces.view import IconView
+from tray.surfaces.icon_canvas import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small
+from tray.surfaces.menu.view import IconView
 
 SMALLEST = 16  # px: of an icon that needs every pixel, and so gets no padding
 SMALL_BADGE = 24  # px: of a tile with a smaller one, a count is written in whole pixels

@@ -18,7 +18,7 @@ from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyF
 from msgspec.structs import replace
 
 from tray.core.alerts import Alert
-from tray.core.choices import AnswerChoice, Choice
+from tray.core.commands import AnswerCommand, Command
 from tray.surfaces.toast_guard import ToastGuard
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import notification_daemon, resources
@@ -46,7 +46,7 @@ class Notifications:
         self,
         app_name: str,
         icon: Path | None,
-        on_choice: Callable[[Choice], None],
+        on_choice: Callable[[Command], None],
         *,
         on_unshown: Callable[[str, str], object] | None = None,
         connect: Callable[..., DesktopNotifier] = DesktopNotifier,
@@ -214,7 +214,7 @@ class Notifications:
         refusal = self._guard.refusal()
         for key, live in self._used(identifier):
             choice = live.shown.buttons[int(button)].choice
-            if refusal is None or not isinstance(choice, AnswerChoice):
+            if refusal is None or not isinstance(choice, AnswerCommand):
                 self._on_choice(choice)
             elif key not in self._wanted:
                 self._want(key, replace(live.toast, note=refusal))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
-from tray.core.choices import AnswerChoice, Choice, GoTo, Respond
+from tray.core.commands import AnswerCommand, AnswerRequest, Command, OpenSession
 from tray.core.model import Request, RequestKind
 from tray.core.text import ELLIPSIS, GOES_ON, clean, is_shown_whole, shorten, width, wrap
 from tray.system.notification_daemon import Daemon
@@ -53,7 +53,7 @@ class ToastButton(msgspec.Struct, frozen=True):
     """A button, and what it chooses. It hangs on its own toast: a stale one chooses nothing but what it always did."""
 
     label: str
-    choice: Choice
+    choice: Command
 
 
 class Toast(msgspec.Struct, frozen=True):
@@ -62,9 +62,9 @@ class Toast(msgspec.Struct, frozen=True):
     title: str
     body: str
     reason: Reason | None = None  # None: it says what was done
-    click: Choice | None = None
+    click: Command | None = None
     buttons: tuple[ToastButton, ...] = ()
-    field: Callable[[str], Choice] | None = None  # what a text typed into it chooses, where the platform has one
+    field: Callable[[str], Command] | None = None  # what a text typed into it chooses, where the platform has one
     note: str = ""  # a line of the tray's own, below the body
 
     @property
@@ -84,7 +84,7 @@ class Toast(msgspec.Struct, frozen=True):
 
 def toast_of(alert: Alert) -> Toast:
     """The toast of an alert: a click goes to the session, the buttons answer what can be answered in so few words."""
-    go = GoTo(alert.session)
+    go = OpenSession(alert.session)
     toast = Toast(f"{_WORDS[alert.reason]} · {alert.title}", alert.body, alert.reason, click=go)
     if alert.request is None:
         return toast
@@ -102,7 +102,7 @@ def as_shown_by(daemon: Daemon, toast: Toast) -> Toast:
     buttons, a line says how to answer.
     """
     limits = _LIMITS.get((daemon.name, daemon.vendor), _ANY)
-    answers = any(isinstance(button.choice, AnswerChoice) for button in toast.buttons)
+    answers = any(isinstance(button.choice, AnswerCommand) for button in toast.buttons)
     if answers and not daemon.shows_buttons:
         toast = replace(toast, note=ELSEWHERE)
     elif answers and toast.click is not None and not _fits(toast.body, toast.buttons, limits):
@@ -151,25 +151,25 @@ def _answers(alert: Alert, request: Request) -> tuple[ToastButton, ...] | None:
     """The buttons that answer; None where so few and so short ones cannot. Never "always": that is a menu's matter."""
     key = RequestKey(alert.session.server, request.id)
     if request.kind is RequestKind.PERMISSION:
-        if not request.whole or not is_shown_whole(request.detail):
+        if not request.complete or not is_shown_whole(request.detail):
             return None
         return (
-            ToastButton("Allow once", Respond(key, Permit(Verdict.ONCE), request)),
-            ToastButton("Reject", Respond(key, Permit(Verdict.REJECT), request)),
+            ToastButton("Allow once", AnswerRequest(key, Permit(Verdict.ONCE), request)),
+            ToastButton("Reject", AnswerRequest(key, Permit(Verdict.REJECT), request)),
         )
-    if len(request.questions) != 1 or request.questions[0].multiple or not request.whole:
+    if len(request.questions) != 1 or request.questions[0].multiple or not request.complete:
         return None
     labels = [option.label for option in request.questions[0].options]
     if not all(map(is_shown_whole, (request.detail, *labels))):
         return None
-    return tuple(ToastButton(clean(label), Respond(key, Reply(((label,),)), request)) for label in labels)
+    return tuple(ToastButton(clean(label), AnswerRequest(key, Reply(((label,),)), request)) for label in labels)
 
 
-def _field(alert: Alert, request: Request) -> Callable[[str], Choice] | None:
+def _field(alert: Alert, request: Request) -> Callable[[str], Command] | None:
     if request.kind is not RequestKind.QUESTION or not request.questions[0].custom:
         return None
     key = RequestKey(alert.session.server, request.id)
-    return lambda text: Respond(key, Reply(((text,),)), request)
+    return lambda text: AnswerRequest(key, Reply(((text,),)), request)
 
 
 def body_text(body: str) -> str:

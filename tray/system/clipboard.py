@@ -19,7 +19,7 @@ async def copy(text: str) -> bool:
     if not await _copied(text):
         if sys.platform != "linux":
             return False
-        from tray.system.x11_selection import offer  # noqa: PLC0415  # no other platform has it
+        from tray.system.x11_clipboard import offer  # noqa: PLC0415  # no other platform has it
 
         return await asyncio.to_thread(offer, text)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tray.core.moments import is_moment
+from tray.core.timestamps import is_timestamp
 
 
 def local_time(at: float) -> datetime | None:
@@ -12,4 +12,4 @@ def local_time(at: float) -> datetime | None:
 
     Windows' C library, and so `datetime`, raises OSError for the first day of 1970, what is before, and for year 3001.
     """
-    return datetime.fromtimestamp(at / 1000).astimezone() if is_moment(at) else None
+    return datetime.fromtimestamp(at / 1000).astimezone() if is_timestamp(at) else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from tray.system.open_window import OpenWindow
-from tray.system.run import run
+from tray.system.subprocesses import run
 
 _SCRIPT = """on run argv
 tell application "System Events"

@@ -20,11 +20,11 @@ async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
         from tray.system.mac_windows import open_windows as of_macos  # noqa: PLC0415  # macOS only
 
         return await of_macos()
-    from tray.system.compositors import open_windows as of_wayland  # noqa: PLC0415  # Linux only
+    from tray.system.wayland_windows import open_windows as of_wayland  # noqa: PLC0415  # Linux only
 
     found = await of_wayland(owners)
     if found is None and os.environ.get("DISPLAY"):
-        from tray.system.x11 import open_windows as of_x11  # noqa: PLC0415  # Linux only
+        from tray.system.x11_windows import open_windows as of_x11  # noqa: PLC0415  # Linux only
 
         return await asyncio.to_thread(of_x11)
     return found

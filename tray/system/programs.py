@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tray.core.problem import Problem
+from tray.core.errors import UserError
 
 SHIM_SIZE = 10_000  # bytes that are read of a batch file; npm's has some 350
 _READ_BY_CMD = re.compile(r'["&|<>^%!\r\n]')
@@ -32,7 +32,7 @@ _READ_IN_QUOTES = re.compile('["$`\r\n\u201c-\u201e]|%.*%')
 _PLAIN = re.compile(r"[\w.:/\\=+-]+")
 
 
-class UnsafeArgumentError(Problem):
+class UnsafeArgumentError(UserError):
     """An argument that cmd.exe, or a shell of Windows', would read otherwise than it is; the text says what to do."""
 
 

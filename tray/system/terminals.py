@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tray.system import launch
+from tray.system import terminal_launcher
 from tray.system.programs import command_for
-from tray.system.run import start
+from tray.system.subprocesses import start
 
 TRIES = 4  # terminals that are tried one after the other
 STARTED_WITHIN = 8.0  # s that a terminal gets to open and to run what it was given
@@ -93,7 +93,7 @@ def known_terminal(preferred: Sequence[str]) -> str | None:
 
 
 def _launcher(job: Path) -> list[str]:
-    words = [sys.executable, "-I", launch.__file__, str(job)]
+    words = [sys.executable, "-I", terminal_launcher.__file__, str(job)]
     if sys.platform != "darwin":
         return words
     script = job.with_name("open.command")  # macOS opens files, not commands; it holds nothing but our own paths

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 
-from tray.actions.attach.rung import Focus, Raised
-from tray.system.processes import Seat
-from tray.system.run import run
+from tray.actions.attach.terminal import Focus, Raised
+from tray.system.subprocesses import run
+from tray.system.terminal_processes import TerminalProcess
 
 
 class Kitty:
     """A Rung."""
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether kitty told the program of its window and of a local socket."""
         return seat.variable("KITTY_WINDOW_ID").isdigit() and seat.variable("KITTY_LISTEN_ON").startswith("unix:")
 
-    async def go(self, seat: Seat) -> Raised | None:
+    async def go(self, seat: TerminalProcess) -> Raised | None:
         """Focus the very pane; kitty raises the window itself."""
         match = f"id:{seat.variable('KITTY_WINDOW_ID')}"
         done = await run(["kitty", "@", "--to", seat.variable("KITTY_LISTEN_ON"), "focus-window", "--match", match])
         return Raised("Focused its kitty window") if done.ok else None
 
-    async def focus(self, seat: Seat) -> Focus | None:
+    async def focus(self, seat: TerminalProcess) -> Focus | None:
         """Whether the pane has the keyboard. kitty calls a pane a window, and a window an OS window."""
         told = await run(["kitty", "@", "--to", seat.variable("KITTY_LISTEN_ON"), "ls"])
         try:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tray.actions.attach.rung import Focus, Raised
+from tray.actions.attach.terminal import Focus, Raised
 from tray.actions.attach.window import Window
-from tray.system.processes import Seat
+from tray.system.terminal_processes import TerminalProcess
 
 
 class Konsole:
@@ -18,13 +18,13 @@ class Konsole:
     def __init__(self, window: Window) -> None:
         self._window = window
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether Konsole told the program of its tab."""
         named = re.fullmatch(r"org\.kde\.konsole[\w.-]*|:[\d.]+", seat.variable("KONSOLE_DBUS_SERVICE"))
         numbered = re.fullmatch(r"/Sessions/\d+", seat.variable("KONSOLE_DBUS_SESSION"))
         return sys.platform == "linux" and bool(named and numbered and _path(seat))
 
-    async def go(self, seat: Seat) -> Raised | None:
+    async def go(self, seat: TerminalProcess) -> Raised | None:
         """Choose the tab and raise the window."""
         number = _number(seat)
         listed = await _call(seat, "sessionList")
@@ -35,7 +35,7 @@ class Konsole:
         raised = await self._window.go(seat)
         return Raised("Focused its Konsole tab") if raised else None
 
-    async def focus(self, seat: Seat) -> Focus | None:
+    async def focus(self, seat: TerminalProcess) -> Focus | None:
         """Whether the tab is the chosen one, and its window has the keyboard."""
         current = await _call(seat, "currentSession")
         if current is None:
@@ -43,16 +43,16 @@ class Konsole:
         return await self._window.focus(seat) if current[0] == _number(seat) else Focus(has_it=False)
 
 
-def _path(seat: Seat) -> str:
+def _path(seat: TerminalProcess) -> str:
     path = seat.variable("KONSOLE_DBUS_WINDOW")
     return path if re.fullmatch(r"/Windows/\d+", path) else ""
 
 
-def _number(seat: Seat) -> int:
+def _number(seat: TerminalProcess) -> int:
     return int(seat.variable("KONSOLE_DBUS_SESSION").rpartition("/")[2])
 
 
-async def _call(seat: Seat, method: str, *numbers: int) -> Sequence[Any] | None:
+async def _call(seat: TerminalProcess, method: str, *numbers: int) -> Sequence[Any] | None:
     """Call a method of the window; what it returned, or None where that did not work."""
     from dbus_fast import Message  # noqa: PLC0415  # Linux only
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import sys
 
-from tray.actions.attach.rung import Raised
-from tray.system.processes import Seat
-from tray.system.run import run
+from tray.actions.attach.terminal import Raised
+from tray.system.subprocesses import run
+from tray.system.terminal_processes import TerminalProcess
 
 TIMEOUT = 5.0  # s; the first time macOS asks the person whether we may
 
@@ -55,11 +55,11 @@ end run"""
 class ITerm2:
     """A Rung."""
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether iTerm2 told the program of its session: `w0t1p0:UUID`."""
         return sys.platform == "darwin" and bool(_session(seat))
 
-    async def go(self, seat: Seat) -> Raised | None:
+    async def go(self, seat: TerminalProcess) -> Raised | None:
         """Select the session, its tab and its window."""
         done = await run(["osascript", "-e", _ITERM2, _session(seat)], timeout=TIMEOUT)
         return Raised("Focused its iTerm2 session") if done.ok else None
@@ -68,16 +68,16 @@ class ITerm2:
 class Terminal:
     """A Rung."""
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether the program runs in Apple's Terminal, on a tty."""
         return sys.platform == "darwin" and bool(seat.tty) and seat.variable("TERM_PROGRAM") == "Apple_Terminal"
 
-    async def go(self, seat: Seat) -> Raised | None:
+    async def go(self, seat: TerminalProcess) -> Raised | None:
         """Select the tab on this tty and raise its window."""
         done = await run(["osascript", "-e", _TERMINAL, seat.tty], timeout=TIMEOUT)
         return Raised("Focused its Terminal tab") if done.ok else None
 
 
-def _session(seat: Seat) -> str:
+def _session(seat: TerminalProcess) -> str:
     found = re.fullmatch(r"(?:w\d+t\d+p\d+:)?([0-9A-Fa-f-]{36})", seat.variable("ITERM_SESSION_ID"))
     return found[1] if found else ""

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
 from tray.core.model import Server, Session
-from tray.core.problem import Problem
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
 
 
-class TargetError(Problem):
+class TargetError(UserError):
     """What the server says of itself cannot be used; the text says what."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 
-from tray.actions.attach.rung import Detached, Shown, Viewer
-from tray.system.processes import Seat, seat_of
-from tray.system.run import Ran, run
+from tray.actions.attach.terminal import Detached, Shown, Viewer
+from tray.system.subprocesses import Ran, run
+from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 
 
 class Tmux:
@@ -15,11 +15,11 @@ class Tmux:
 
     name = "tmux"
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether tmux told the program of its socket and its pane."""
         return _socket(seat) is not None and bool(re.fullmatch(r"%\d+", seat.variable("TMUX_PANE")))
 
-    async def go(self, seat: Seat) -> Shown | Detached | None:
+    async def go(self, seat: TerminalProcess) -> Shown | Detached | None:
         """Show the pane in the client that looks at its session, else in the one that was used last."""
         socket, pane = _socket(seat) or "", seat.variable("TMUX_PANE")
         form = "#{session_id} #{window_id} #{pane_tty}"
@@ -42,10 +42,10 @@ class Tmux:
             shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
         if not shown.ok:
             return None
-        found = await asyncio.to_thread(seat_of, pid)
-        return Shown(found if found is not None else Seat(pid, tty))
+        found = await asyncio.to_thread(terminal_process_of, pid)
+        return Shown(found if found is not None else TerminalProcess(pid, tty))
 
-    async def viewers(self, seat: Seat) -> list[Viewer] | None:
+    async def viewers(self, seat: TerminalProcess) -> list[Viewer] | None:
         """The clients in whose window the pane is the active one; None where only a program steers tmux (`-CC`)."""
         names = ("client_control_mode", "pane_id", "pane_tty", "client_pid", "focus-events", "client_termfeatures",
                  "client_flags", "pane_title")  # fmt: skip
@@ -60,8 +60,8 @@ class Tmux:
                 continue
             if control == "1":
                 return None
-            found = await asyncio.to_thread(seat_of, int(pid))
-            shown.append(Viewer(found if found is not None else Seat(int(pid)), _has_focus(*focus), title))
+            found = await asyncio.to_thread(terminal_process_of, int(pid))
+            shown.append(Viewer(found if found is not None else TerminalProcess(int(pid)), _has_focus(*focus), title))
         return shown
 
 
@@ -89,7 +89,7 @@ async def _client(socket: str, sessions: dict[str, list[str]]) -> tuple[str, int
     return tty, int(pid), session
 
 
-def _socket(seat: Seat) -> str | None:
+def _socket(seat: TerminalProcess) -> str | None:
     socket = seat.variable("TMUX").partition(",")[0]
     return socket if socket.startswith("/") else None
 

@@ -6,19 +6,19 @@ import asyncio
 import os
 import sys
 
-from tray.actions.attach.rung import Focus, Raised
+from tray.actions.attach.terminal import Focus, Raised
 from tray.system.open_windows import focused_window, open_windows
-from tray.system.processes import Seat
+from tray.system.terminal_processes import TerminalProcess
 
 
 class Window:
     """A Rung."""
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether the program has parents that a window can belong to."""
         return bool(seat.ancestors)
 
-    async def go(self, seat: Seat) -> Raised | None:
+    async def go(self, seat: TerminalProcess) -> Raised | None:
         """Raise that of the nearest of its parents that has one, by the desktop's own means."""
         if sys.platform == "win32":
             from tray.system.win32_windows import raise_window  # noqa: PLC0415  # Windows only
@@ -29,24 +29,24 @@ class Window:
 
             done = await raise_application(seat.ancestors)
             return Raised("Brought its terminal to the front", exact=False) if done else None
-        from tray.system.compositors import focus  # noqa: PLC0415  # Linux only
+        from tray.system.wayland_windows import focus  # noqa: PLC0415  # Linux only
 
         if await focus(seat.ancestors):
             return _told(1, done=True)
         if os.environ.get("DISPLAY"):
-            from tray.system.x11 import raise_window as raise_x_window  # noqa: PLC0415  # Linux only
+            from tray.system.x11_windows import raise_window as raise_x_window  # noqa: PLC0415  # Linux only
 
             return _told(*await asyncio.to_thread(raise_x_window, seat.ancestors, _number(seat), seat.title))
         return None
 
-    async def focus(self, seat: Seat) -> Focus | None:
+    async def focus(self, seat: TerminalProcess) -> Focus | None:
         """Whether its window has the keyboard; of a terminal with several, and without X11, whether one of them has."""
         windows = await open_windows(seat.ancestors)
         focused, title = focused_window(windows or (), seat.ancestors, _number(seat))
         return None if focused is None else Focus(focused, title)
 
 
-def _number(seat: Seat) -> int:
+def _number(seat: TerminalProcess) -> int:
     """X11's id of its window, as most terminals tell their programs; or 0."""
     told = seat.variable("WINDOWID")
     return int(told) if told.isdigit() else 0

@@ -10,9 +10,9 @@ import re
 
 import psutil
 
-from tray.actions.attach.rung import Detached, Shown, Viewer
-from tray.system.processes import Seat, seat_of
-from tray.system.run import run
+from tray.actions.attach.terminal import Detached, Shown, Viewer
+from tray.system.subprocesses import run
+from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 
 
 class Zellij:
@@ -20,11 +20,11 @@ class Zellij:
 
     name = "Zellij"
 
-    def detect(self, seat: Seat) -> bool:
+    def detect(self, seat: TerminalProcess) -> bool:
         """Whether Zellij told the program of its session and its pane."""
         return bool(_session(seat)) and seat.variable("ZELLIJ_PANE_ID").isdigit()
 
-    async def go(self, seat: Seat) -> Shown | Detached | None:
+    async def go(self, seat: TerminalProcess) -> Shown | Detached | None:
         """Focus the pane in the client that was used last; with an older Zellij show at least its session."""
         session = _session(seat)
         clients = await asyncio.to_thread(_clients, session)
@@ -33,7 +33,7 @@ class Zellij:
         focused = await run(["zellij", "--session", session, "action", "focus-pane-id", _pane(seat)])
         return Shown(clients[0], exact=focused.ok)
 
-    async def viewers(self, seat: Seat) -> list[Viewer] | None:
+    async def viewers(self, seat: TerminalProcess) -> list[Viewer] | None:
         """The session's clients, if all of them show the pane: which of several does, no terminal can be told."""
         session = _session(seat)
         told = await run(["zellij", "--session", session, "action", "list-clients"])
@@ -47,17 +47,17 @@ class Zellij:
         return [Viewer(client) for client in await asyncio.to_thread(_clients, session)]
 
 
-def _pane(seat: Seat) -> str:
+def _pane(seat: TerminalProcess) -> str:
     return f"terminal_{seat.variable('ZELLIJ_PANE_ID')}"
 
 
-def _session(seat: Seat) -> str:
+def _session(seat: TerminalProcess) -> str:
     """The session's name, unless it could be taken for an option."""
     name = seat.variable("ZELLIJ_SESSION_NAME")
     return name if re.fullmatch(r"[^-\x00-\x1f][^\x00-\x1f]*", name) else ""
 
 
-def _clients(session: str) -> list[Seat]:
+def _clients(session: str) -> list[TerminalProcess]:
     """The terminals in which clients of this session run, the newest first."""
     clients = [
         (session in (process.info["cmdline"] or []), process.info["create_time"] or 0, process.pid)
@@ -66,5 +66,5 @@ def _clients(session: str) -> list[Seat]:
     ]
     named = [client for client in clients if client[0]]
     likely = named or (clients if len(clients) == 1 else [])  # one that made its session says no name
-    seats = (seat_of(pid) for _, _, pid in sorted(likely, reverse=True))
+    seats = (terminal_process_of(pid) for _, _, pid in sorted(likely, reverse=True))
     return [seat for seat in seats if seat is not None and seat.tty]

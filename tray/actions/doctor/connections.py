@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tray.actions.doctor.context import DoctorContext
 from tray.actions.doctor.finding import Finding, fine, note
-from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import installed_version
 from tray.core.text import clean, counted
 from tray.opencode.processes import OpenCodeProcess
@@ -20,7 +20,7 @@ ADDRESS = ("OPENCODE_MONITOR_HOST", "OPENCODE_MONITOR_PORT")
 TOKEN = ("OPENCODE_MONITOR_TOKEN", "OPENCODE_TRAY_TOKEN_FILE", "XDG_DATA_HOME")
 
 
-def connections(scene: Scene) -> Iterator[Finding]:
+def connections(scene: DoctorContext) -> Iterator[Finding]:
     """Who is connected by plugin, and who of this machine is not."""
     if scene.report is None:
         return
@@ -40,7 +40,7 @@ def connections(scene: Scene) -> Iterator[Finding]:
         yield fine("plugin loaded", f"{counted(len(plugins), 'OpenCode reports', 'OpenCodes report')} by plugin")
 
 
-def _why_not(process: OpenCodeProcess, scene: Scene) -> tuple[str, str]:
+def _why_not(process: OpenCodeProcess, scene: DoctorContext) -> tuple[str, str]:
     """What is known of why it is not connected, and what to do.
 
     That it has not loaded the plugin is said only where it is known.
@@ -56,7 +56,7 @@ def _why_not(process: OpenCodeProcess, scene: Scene) -> tuple[str, str]:
     return _why_not_connected(environment, scene)
 
 
-def _why_not_connected(environment: Mapping[str, str], scene: Scene) -> tuple[str, str]:
+def _why_not_connected(environment: Mapping[str, str], scene: DoctorContext) -> tuple[str, str]:
     """The same of one that has the plugin."""
     told = f"is not connected to the tray at {scene.address}"
     for name in ADDRESS:
@@ -69,7 +69,7 @@ def _why_not_connected(environment: Mapping[str, str], scene: Scene) -> tuple[st
     return told, f"it tries at least every 30 s; if it stays away, {AGAIN}"
 
 
-def _leads_to(given: str, scene: Scene) -> bool:
+def _leads_to(given: str, scene: DoctorContext) -> bool:
     """Whether this value, a port or a list of hosts, may mean the tray's address."""
     host, port = scene.address.host, str(scene.address.port)
     if given.isdigit():
@@ -77,7 +77,7 @@ def _leads_to(given: str, scene: Scene) -> bool:
     return any(item.strip() in (host, f"{host}:{port}", str(scene.address), "localhost") for item in given.split(","))
 
 
-def _plugin_files(environment: Mapping[str, str], scene: Scene) -> list[Path]:
+def _plugin_files(environment: Mapping[str, str], scene: DoctorContext) -> list[Path]:
     """Where a process with this environment reads our plugin from, if it is there."""
     usual = {name: value for name, value in environment.items() if name != "OPENCODE_CONFIG_DIR"}
     folders = {opencode_config(environment), opencode_config(usual)} if environment else set()
@@ -86,7 +86,7 @@ def _plugin_files(environment: Mapping[str, str], scene: Scene) -> list[Path]:
     return found or [scene.paths.plugin, scene.paths.plugin.parent.with_name("plugins") / name]
 
 
-def _how_to_install(environment: Mapping[str, str], scene: Scene) -> str:
+def _how_to_install(environment: Mapping[str, str], scene: DoctorContext) -> str:
     folder = scene.paths.plugin.parent.parent
     if environment and opencode_config(environment) != folder:
         set_there = f"OPENCODE_CONFIG_DIR={clean(str(opencode_config(environment)))}"

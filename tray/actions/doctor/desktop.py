@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tray.actions.doctor.context import DoctorContext
 from tray.actions.doctor.finding import Finding, broken, fine, note
-from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
@@ -29,7 +29,7 @@ def _has_screen() -> bool:
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def tray_host(scene: Scene) -> Iterator[Finding]:
+def tray_host(scene: DoctorContext) -> Iterator[Finding]:
     """What shows the icon."""
     host = scene.tray_host
     if host.shows:
@@ -44,7 +44,7 @@ def tray_host(scene: Scene) -> Iterator[Finding]:
         yield note("tray host", "nothing shows tray icons", fix)
 
 
-def notifications(scene: Scene) -> Iterator[Finding]:
+def notifications(scene: DoctorContext) -> Iterator[Finding]:
     """The notification service, and what it can do."""
     if scene.daemon is None and not _has_screen():
         yield note("notifications", "there is no screen here, and nobody to show notifications", LOOK)
@@ -60,7 +60,7 @@ def notifications(scene: Scene) -> Iterator[Finding]:
         yield note("notifications", "notifications are switched off", "set notifications.enabled = true")
 
 
-def duplicates(scene: Scene) -> Iterator[Finding]:
+def duplicates(scene: DoctorContext) -> Iterator[Finding]:
     """Who else notifies of the same."""
     folder = opencode_config(scene.environment)
     for name in ("tui.json", "tui.jsonc", "opencode.json", "opencode.jsonc"):
@@ -86,7 +86,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def terminal(scene: Scene) -> Iterator[Finding]:
+def terminal(scene: DoctorContext) -> Iterator[Finding]:
     """What sessions are opened in, and whether it can be brought to the front."""
     name = known_terminal(shlex.split(scene.settings[TERMINAL], posix=sys.platform != "win32"))
     if name is None:

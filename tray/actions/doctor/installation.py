@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tray.actions.autostart import install_autostart
+from tray.actions.doctor.context import DoctorContext
 from tray.actions.doctor.finding import Finding, broken, fine, note
-from tray.actions.doctor.scene import Scene
 from tray.actions.plugin_file import install_plugin, installed_version
 from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
@@ -26,7 +26,7 @@ INSTALL = "run: opencode-tray install-plugin"
 PASSWORD = re.compile(r"\bpassword[\"']?\s*=")  # in the settings, also in a comment; `password_env` holds none
 
 
-def settings(scene: Scene) -> Iterator[Finding]:
+def settings(scene: DoctorContext) -> Iterator[Finding]:
     """The settings file."""
     if scene.settings_problem:
         yield broken("settings", scene.settings_problem, f"edit {scene.paths.settings}")
@@ -39,7 +39,7 @@ def settings(scene: Scene) -> Iterator[Finding]:
         yield fine("settings", f"settings are valid ({scene.paths.settings})")
 
 
-def token(scene: Scene) -> Iterator[Finding]:
+def token(scene: DoctorContext) -> Iterator[Finding]:
     """The secret between plugins and tray, and other files that only their owner may read."""
     path = scene.paths.token
     try:
@@ -90,7 +90,7 @@ def _token_maker(path: Path) -> Callable[[], str]:
     return make
 
 
-def plugin(scene: Scene) -> Iterator[Finding]:
+def plugin(scene: DoctorContext) -> Iterator[Finding]:
     """Our plugin: there and current."""
     path = scene.paths.plugin
     try:
@@ -107,7 +107,7 @@ def plugin(scene: Scene) -> Iterator[Finding]:
         yield fine("plugin", f"the plugin is installed and current ({path})")
 
 
-def at_login(scene: Scene) -> Iterator[Finding]:  # noqa: ARG001
+def at_login(scene: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
     """What starts the tray at login, where that was asked for."""
     entry = autostart()
     try:
@@ -122,7 +122,7 @@ def at_login(scene: Scene) -> Iterator[Finding]:  # noqa: ARG001
         yield fine("autostart", f"the tray starts at login ({entry.place})")
 
 
-def opencode(scene: Scene) -> Iterator[Finding]:
+def opencode(scene: DoctorContext) -> Iterator[Finding]:
     """OpenCode itself: the one that new terminals would start, and those that run."""
     if shutil.which(scene.program) is None:
         yield broken(
@@ -146,7 +146,7 @@ def opencode(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def port(scene: Scene) -> Iterator[Finding]:
+def port(scene: DoctorContext) -> Iterator[Finding]:
     """The listener: where it is, and whether it can be where it should."""
     number, host = scene.address.port, scene.settings[HOST]
     if scene.report is not None:
@@ -168,13 +168,13 @@ def port(scene: Scene) -> Iterator[Finding]:
         )
 
 
-def _port_set_otherwise(scene: Scene) -> Iterator[Finding]:
+def _port_set_otherwise(scene: DoctorContext) -> Iterator[Finding]:
     wanted, source = scene.settings[PORT], scene.settings.source(PORT)
     if source != "default" and wanted not in (0, scene.address.port):
         told = f"the tray listens on port {scene.address.port}, and port {wanted} is set ({clean(source)})"
         yield note("port", told, "run: opencode-tray stop, then: opencode-tray")
 
 
-def _variable(scene: Scene) -> str:
+def _variable(scene: DoctorContext) -> str:
     source = scene.settings.source(PORT)
     return source if source in PORT.environment else "--port"

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from tray.actions.serve.listing import FoundServer
-from tray.actions.serve.prompt import PromptError, Sink, Turn, send
+from tray.actions.serve.prompt import PromptError, Turn, TurnCallbacks, send
 from tray.actions.serve.start import ServeError
 from tray.opencode.api import Api
 from tray.system.tasks import run_all
@@ -64,7 +64,7 @@ async def run_jobs(
             try:
                 if not job.server.runs:
                     raise PromptError("it has ended: its port may be another's by now")
-                sink = Sink(notice=lambda text: notice(job, text))
+                sink = TurnCallbacks(notice=lambda text: notice(job, text))
                 turn = await send(Api(job.server.address, http), job.prompt, sink)
             except PromptError as error:
                 turn = Turn(error=str(error))

@@ -15,14 +15,14 @@ import psutil
 from msgspec.structs import replace
 
 from tray.actions.serve.start import ServeError, identity
-from tray.core.calls import CallError
-from tray.core.places import HttpServer
+from tray.core.remote_hosts import HttpServer
+from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.counting import count_sessions
 from tray.opencode.processes import OpenCodeProcess, listening, local_url, running
+from tray.opencode.session_count import count_sessions
 from tray.storage.servers import StartedServer, read_servers, remove_server
-from tray.system.daemons import rotate
+from tray.system.background_process import rotate
 from tray.system.paths import Paths
 
 ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs no more

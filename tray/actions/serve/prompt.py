@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from tray.actions.serve.events import Json, subscribe
-from tray.core.calls import CallError, Why
+from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import clean, last_line
 from tray.opencode.api import Api, LockedError
+from tray.opencode.event_stream import Json, subscribe
 
 LOCKED = "it wants another password: put it under [[servers]] in the settings"
 
@@ -42,7 +42,7 @@ class PromptError(Exception):
     """The server did not take the prompt; the text says why."""
 
 
-class Sink(msgspec.Struct, frozen=True):
+class TurnCallbacks(msgspec.Struct, frozen=True):
     """Who wants to know what happens: text as it is written, events as `opencode run --format json` writes them."""
 
     text: Callable[[str], None] = lambda _: None
@@ -51,7 +51,7 @@ class Sink(msgspec.Struct, frozen=True):
 
 
 async def send(
-    api: Api, prompt: str, sink: Sink, *, directory: str = "", files: Sequence[Path] = (), session: str = ""
+    api: Api, prompt: str, sink: TurnCallbacks, *, directory: str = "", files: Sequence[Path] = (), session: str = ""
 ) -> Turn:
     """Prompt, in a new session or this one, and wait for the end of the turn. Raises PromptError.
 
@@ -92,7 +92,7 @@ async def session_for(api: Api, directory: str, session: str = "") -> str:
     except LockedError:
         raise PromptError(LOCKED) from None
     except CallError as error:
-        unknown = error.why is Why.NOT_FOUND
+        unknown = error.kind is CallErrorKind.NOT_FOUND
         raise PromptError(f"there is no session {session!r}" if unknown else str(error)) from error
     if found != session:
         raise PromptError(f"there is no session {session!r}")
@@ -126,7 +126,7 @@ async def _stop(api: Api, session: str, directory: str) -> None:
 class _Following:
     """Reads the events of one session until its turn ends."""
 
-    def __init__(self, turn: Turn, sink: Sink) -> None:
+    def __init__(self, turn: Turn, sink: TurnCallbacks) -> None:
         self._turn = turn
         self._sink = sink
         self._prompts: set[str] = set()  # messages of the person

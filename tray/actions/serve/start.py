@@ -19,13 +19,13 @@ import msgspec
 import psutil
 from msgspec import structs
 
-from tray.core.calls import CallError
-from tray.core.problem import Problem
+from tray.core.errors import UserError
+from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
 from tray.opencode.processes import listening, local_url
 from tray.storage.servers import StartedServer, read_servers, remove_server, write_server
-from tray.system.daemons import Identity, end, launch, rotate
+from tray.system.background_process import Identity, end, launch, rotate
 from tray.system.paths import Paths
 from tray.system.programs import UnsafeArgumentError
 from tray.system.tasks import run_all
@@ -38,7 +38,7 @@ LOG_LINES = 20  # of the log that are shown when it does not start
 AT_ONCE = 4  # starts; each is a second of a core
 
 
-class ServeError(Problem):
+class ServeError(UserError):
     """It did not start, or cannot be used; the text says why, and what to do."""
 
 
@@ -46,7 +46,7 @@ class _PortTakenError(Exception):
     """Somebody else has the port."""
 
 
-class Wish(msgspec.Struct, frozen=True):
+class ServerOptions(msgspec.Struct, frozen=True):
     """A server as a person wants it."""
 
     directory: str
@@ -59,7 +59,7 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 async def start(
-    wish: Wish, paths: Paths, environment: Mapping[str, str], ports: Iterator[int] | None = None
+    wish: ServerOptions, paths: Paths, environment: Mapping[str, str], ports: Iterator[int] | None = None
 ) -> StartedServer:
     """Start a server and wait until it answers. `ports` are tried one after the other. Raises ServeError."""
     program = await check(wish)
@@ -77,7 +77,7 @@ async def start(
     raise ServeError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
 
-async def check(wish: Wish) -> str:
+async def check(wish: ServerOptions) -> str:
     """The program that would be started. Raises ServeError where that cannot be."""
     if not await asyncio.to_thread(os.path.isdir, wish.directory):
         raise ServeError(f"{wish.directory} is no directory")
@@ -88,7 +88,7 @@ async def check(wish: Wish) -> str:
 
 
 async def start_many(
-    wish: Wish, number: int, paths: Paths, environment: Mapping[str, str]
+    wish: ServerOptions, number: int, paths: Paths, environment: Mapping[str, str]
 ) -> list[StartedServer | ServeError]:
     """Start several of them; each is one that runs, or the reason why it does not.
 
@@ -125,7 +125,9 @@ def api_of(server: StartedServer, http: aiohttp.ClientSession) -> Api:
     return Api(Address(server.url, server.username, server.password, server.pid), http)
 
 
-async def _start_at(port: int, wish: Wish, program: str, paths: Paths, environment: Mapping[str, str]) -> StartedServer:
+async def _start_at(
+    port: int, wish: ServerOptions, program: str, paths: Paths, environment: Mapping[str, str]
+) -> StartedServer:
     """Raises ServeError, or _PortTakenError."""
     log = paths.server_logs / f"{port}.log"
     await asyncio.to_thread(rotate, log)

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from tray.actions.serve.listing import FoundServer
-from tray.actions.serve.start import ServeError, Wish, check, identity, start
-from tray.core.choices import Done
+from tray.actions.serve.start import ServeError, ServerOptions, check, identity, start
+from tray.core.commands import CommandResult
 from tray.storage.servers import StartedServer, remove_server, write_server
-from tray.system.daemons import Identity, end
+from tray.system.background_process import Identity, end
 from tray.system.paths import Paths
 
 
-async def stop(server: FoundServer, paths: Paths) -> Done:
+async def stop(server: FoundServer, paths: Paths) -> CommandResult:
     """End it, whoever started it; a terminal UI is a person's to close."""
     if not server.is_server:
-        return Done(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
+        return CommandResult(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
     who = identity(server.record) if server.record is not None else Identity.of(server.pid)
     if server.runs and who is not None and not await end(who):
-        return Done(f"{server.name} (process {server.pid}) could not be ended", ok=False)
+        return CommandResult(f"{server.name} (process {server.pid}) could not be ended", ok=False)
     if server.record is not None:
         await asyncio.to_thread(remove_server, paths.servers, server.record.name)
-    return Done(f"Stopped {server.name}" if server.runs else f"{server.name} had ended already")
+    return CommandResult(f"Stopped {server.name}" if server.runs else f"{server.name} had ended already")
 
 
 async def restart(server: FoundServer, paths: Paths, environment: Mapping[str, str]) -> StartedServer:
@@ -31,14 +31,14 @@ async def restart(server: FoundServer, paths: Paths, environment: Mapping[str, s
     record = server.record
     if record is None:
         raise ServeError(f"{server.name} was not started here: nobody knows how; stop it, and start one")
-    wish = Wish(
+    wish = ServerOptions(
         record.directory, record.program, int(record.name.partition("-")[0]), record.hostname, record.password,
         record.username, record.options,
     )  # fmt: skip
     await check(wish)
     done = await stop(server, paths)
     if not done.ok:
-        raise ServeError(done.line)
+        raise ServeError(done.message)
     try:
         return await start(wish, paths, environment)
     except BaseException:

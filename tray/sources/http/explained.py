@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tray.core.calls import CallError
+from tray.core.source_calls import CallError
 from tray.opencode.api import Api
 
 

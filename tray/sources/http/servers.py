@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from tray.core.calls import CallError, Why
 from tray.core.events import SourceEvent
+from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Address
-from tray.sources.http.follow import SILENCE, Follower
+from tray.sources.http.connection import SILENCE, HttpConnection
 
 STOP_TIMEOUT = 0.5  # s
 PER_HOST = 10  # connections to one server, that of its events among them
@@ -26,7 +26,7 @@ class HttpServers:
         self._now = now
         self._http: aiohttp.ClientSession | None = None
         self._stopped = False
-        self._followers: dict[str, tuple[Follower, asyncio.Task[None]]] = {}  # by address
+        self._followers: dict[str, tuple[HttpConnection, asyncio.Task[None]]] = {}  # by address
 
     def follow(self, addresses: Iterable[Address], elsewhere: Collection[str] = ()) -> None:
         """Follow these from now on, and no others. One that goes is greyed for a while.
@@ -46,7 +46,7 @@ class HttpServers:
                 follower.gone()
             task.cancel()
         for url in wanted.keys() - self._followers.keys():
-            follower = Follower(wanted[url], self._client(), self._report, self._now, self._silence)
+            follower = HttpConnection(wanted[url], self._client(), self._report, self._now, self._silence)
             task = asyncio.get_running_loop().create_task(follower.run(), name=f"follow {url}")
             self._followers[url] = (follower, task)
 
@@ -71,9 +71,9 @@ class HttpServers:
         """Ask the server (a `core.calls.Call`). Raises CallError; nothing is asked of one that anybody may be."""
         follower = next((one for one, _ in self._followers.values() if one.knows(server_id)), None)
         if follower is None:
-            raise CallError("its server is not followed any more", Why.GONE)
+            raise CallError("its server is not followed any more", CallErrorKind.GONE)
         if not follower.address.trusted:
-            raise CallError("it was found on the network: it is only watched", Why.WATCH_ONLY)
+            raise CallError("it was found on the network: it is only watched", CallErrorKind.WATCH_ONLY)
         return await follower.call(server_id, method, params)
 
     def _client(self) -> aiohttp.ClientSession:

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tray.core.ids import is_inherited
 from tray.core.model import Tokens
+from tray.core.opencode_ids import is_inherited
 from tray.opencode import sqlite
-from tray.opencode.json import WRONG, decode
-from tray.sources.local.stored import NEWEST, Stored, StoredPart
-from tray.sources.shapes import MessageInfo, SessionInfo, TodoInfo
+from tray.opencode.lenient_json import WRONG, decode
+from tray.sources.local.records import NEWEST, StoredPart, StoredSession
+from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
 MOST = 50  # sessions read of one database
 PARTS = 40  # of one message
@@ -25,13 +25,15 @@ SMALL = 4_000  # characters of a message that is remembered; some hold the chang
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def read_sessions(database: Path, directories: Collection[str], since: int, also: Collection[str]) -> list[Stored]:
+def read_sessions(
+    database: Path, directories: Collection[str], since: int, also: Collection[str]
+) -> list[StoredSession]:
     """The sessions of these directories that were touched `since` (ms), and `also` these by id, with their subagents.
 
     Raises sqlite3.Error: a database that is being made, or is none.
     """
 
-    def work(connection: sqlite3.Connection) -> list[Stored]:
+    def work(connection: sqlite3.Connection) -> list[StoredSession]:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
         rows = _sessions(connection, columns, directories, since, also)
         found = (_stored(connection, columns, row) for row in rows)
@@ -63,7 +65,7 @@ def _sessions(
     return chosen.fetchall()
 
 
-def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> Stored | None:
+def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> StoredSession | None:
     """One session; None for one that cannot be understood."""
     name = row["id"]
     info = _info(row, columns)
@@ -77,7 +79,7 @@ def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlit
     count = len(listed)
     if count == NEWEST:
         (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (name,)).fetchone()
-    return Stored(
+    return StoredSession(
         info=info,
         messages=messages,
         count=count,

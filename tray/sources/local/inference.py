@@ -18,14 +18,14 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
-from tray.core.ids import is_inherited
 from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
+from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line
 from tray.core.turns import FINISH_TOOL_CALLS, own_cost
-from tray.opencode.json import WRONG
+from tray.opencode.lenient_json import WRONG
 from tray.sources.local.logs import Ask
-from tray.sources.local.stored import NEWEST, Stored, StoredPart
-from tray.sources.shapes import LONG, OUTPUT, SHORT, PermissionInfo, QuestionInfo, todos_known, whole
+from tray.sources.local.records import NEWEST, StoredPart, StoredSession
+from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, PermissionInfo, QuestionInfo, todos_known, whole
 
 THINKS = 60_000  # ms after a prompt within which the model begins to answer (otop's)
 STEP = 5_000  # ms between two steps of a turn, at most
@@ -46,7 +46,7 @@ class Inferred(msgspec.Struct, frozen=True):
     again: int = 0  # when time alone may change it, in ms since the Unix epoch; 0: never
 
 
-def infer(stored: Stored, asks: Sequence[Ask], started: int, now: int, *, tells_answers: bool) -> Inferred:
+def infer(stored: StoredSession, asks: Sequence[Ask], started: int, now: int, *, tells_answers: bool) -> Inferred:
     """What the session does at `now` in a process that began at `started`. Times in ms since the Unix epoch."""
     last = stored.messages[-1] if stored.messages else None
     facts = replace(_without_copies(stored.info.known(), *stored.inherited), digest=_digest(stored))
@@ -80,7 +80,7 @@ def _without_copies(facts: SessionFacts, cost: float, tokens: Tokens) -> Session
     )
 
 
-def _digest(stored: Stored) -> Digest:
+def _digest(stored: StoredSession) -> Digest:
     assistants = [message for message in stored.messages if message.role == "assistant"]
     last, known = (assistants[-1] if assistants else None), [message.known() for message in assistants]
     own = [message for message in known if not is_inherited(message)]  # where OpenCode sums, copies are left out there
@@ -123,7 +123,7 @@ def _started(part: StoredPart) -> int:
     return whole(part.state.time.start) if part.state is not None else 0
 
 
-def _permission(stored: Stored, part: StoredPart) -> Request:
+def _permission(stored: StoredSession, part: StoredPart) -> Request:
     """The request as it can be seen from outside: by the tool's own arguments, never whole."""
     state = part.state
     try:
@@ -134,11 +134,11 @@ def _permission(stored: Stored, part: StoredPart) -> Request:
     return replace(asked.known(0), asked_at=_started(part))
 
 
-def _question(stored: Stored, part: StoredPart) -> Request:
+def _question(stored: StoredSession, part: StoredPart) -> Request:
     state = part.state
     try:
         asked = msgspec.json.decode(state.input, type=dict[str, object]) if state is not None else {}
         told = msgspec.convert(asked | {"id": part.id, "sessionID": stored.info.id}, QuestionInfo).known(0)
     except WRONG:
-        told = Request(part.id, stored.info.id, RequestKind.QUESTION, "question", "", whole=False)
+        told = Request(part.id, stored.info.id, RequestKind.QUESTION, "question", "", complete=False)
     return replace(told, detail=told.detail[:LONG], asked_at=_started(part))

@@ -16,12 +16,12 @@ from tray.core.model import Activity, Server, Source
 from tray.core.text import clean
 from tray.opencode.processes import OpenCodeProcess
 from tray.opencode.sqlite import databases
-from tray.sources.local import database, files
+from tray.sources.local import database, json_storage
 from tray.sources.local.inference import Inferred, infer
 from tray.sources.local.logs import Logs, Run
-from tray.sources.local.stored import Stored
+from tray.sources.local.records import StoredSession
+from tray.system.folder_watch import CHANGES, FolderWatch
 from tray.system.git import repository_of
-from tray.system.watch import CHANGES, FolderWatch
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class LocalSessions:
         self._told: dict[str, SnapshotTaken] = {}
         self._logs: dict[Path, Logs] = {}
         self._stored: dict[
-            tuple[Path, Path], list[Stored]
+            tuple[Path, Path], list[StoredSession]
         ] = {}  # by data folder and database, what was read of it last
         self._unreadable: set[Path] = set()
         self._retry = RETRY
@@ -153,13 +153,15 @@ class LocalSessions:
             for process in processes
         }
 
-    def _read_stored(self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run]) -> list[Stored]:
+    def _read_stored(
+        self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run]
+    ) -> list[StoredSession]:
         """The sessions that these processes may work on."""
         directories = {process.directory for process in processes}
         since = int(min(process.started for process in processes) * 1000)
         also = {name for run in runs.values() for name in run.sessions}
         also |= {name for process in processes if (name := process.option("--session", "-s"))}
-        found: dict[str, Stored] = {}
+        found: dict[str, StoredSession] = {}
         for file in _databases(processes):
             try:
                 self._stored[data, file] = database.read_sessions(file, directories, since, also)
@@ -168,10 +170,10 @@ class LocalSessions:
                 self._was_locked |= isinstance(error, sqlite3.OperationalError)
             _merge(found, self._stored.get((data, file), ()))  # what cannot be read now is not gone
         if (data / "storage" / "session").is_dir():
-            _merge(found, files.read_sessions(data / "storage", directories, since, also))
+            _merge(found, json_storage.read_sessions(data / "storage", directories, since, also))
         return list(found.values())
 
-    def _infer(self, stored: Stored, process: OpenCodeProcess, run: Run | None) -> Inferred:
+    def _infer(self, stored: StoredSession, process: OpenCodeProcess, run: Run | None) -> Inferred:
         asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
         return infer(stored, asks, int(process.started * 1000), self._now(), tells_answers=tells)
 
@@ -248,7 +250,7 @@ def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
     )
 
 
-def _merge(found: dict[str, Stored], more: Iterable[Stored]) -> None:
+def _merge(found: dict[str, StoredSession], more: Iterable[StoredSession]) -> None:
     """Of a session that is kept twice, by two versions or in a copy, the newer counts."""
     for one in more:
         known = found.get(one.info.id)
@@ -256,12 +258,12 @@ def _merge(found: dict[str, Stored], more: Iterable[Stored]) -> None:
             found[one.info.id] = one
 
 
-def _touched(stored: Stored) -> float:
+def _touched(stored: StoredSession) -> float:
     return stored.info.time.updated if stored.info.time is not None else 0
 
 
 def _owners(
-    stored: Iterable[Stored], processes: list[OpenCodeProcess], runs: Mapping[int, Run]
+    stored: Iterable[StoredSession], processes: list[OpenCodeProcess], runs: Mapping[int, Run]
 ) -> dict[str, OpenCodeProcess]:
     """Which process works on which session: by its log, else by its arguments, else by where and when."""
     known = {one.info.id: one for one in stored}

@@ -14,12 +14,12 @@ from typing import Any
 from dbus_fast import Message, Variant
 from PIL import Image
 
-from tray.core.choices import Choice, ShowSummary
+from tray.core.commands import Command, ShowSummary
+from tray.surfaces.backends.dbus_introspection import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
 from tray.surfaces.backends.dbus_menu import DBusMenu
-from tray.surfaces.backends.dbus_names import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
 from tray.surfaces.icon import draw
-from tray.surfaces.menu import Opened, default_choice
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Opened, default_choice
+from tray.surfaces.menu.view import IconView, TrayView
 
 SIZES = (16, 22, 24, 32, 48, 64)  # px: what panels ask for, up to twice a 32 px panel
 
@@ -34,7 +34,7 @@ class DBusItem:
         app_id: str,
         title: str,
         view: TrayView,
-        choose: Callable[[Choice], None],
+        choose: Callable[[Command], None],
         on_opened: Callable[[Opened], None] = lambda _: None,
     ) -> None:
         self.menu = DBusMenu(view.menu, choose, on_opened)

@@ -38,13 +38,13 @@ from typing import Any
 import msgspec
 from dbus_fast import Message, Variant
 
-from tray.core.choices import ANSWERS, Choice, LookAgain
 from tray.core.click_guard import SETTLE
-from tray.surfaces.backends.dbus_names import MENU, MENU_PATH, text
+from tray.core.commands import ANSWERS, Command, ExplainIgnoredClick
+from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH, text
 from tray.surfaces.icon import png
-from tray.surfaces.menu import ROOT as ROOT_FILL
-from tray.surfaces.menu import Entry, Fill, Item, Opened, Separator
-from tray.surfaces.view import IconView
+from tray.surfaces.menu.items import ROOT as ROOT_FILL
+from tray.surfaces.menu.items import Entry, Fill, Item, Opened, Separator
+from tray.surfaces.menu.view import IconView
 
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu
 LONGEST_UNTOLD = 10.0  # s that they wait for a menu whose end is not told of: GTK's grows badly when it is opened next
@@ -63,7 +63,7 @@ class Node(msgspec.Struct, frozen=True):
 
     properties: Properties
     children: tuple[int, ...] = ()
-    choice: Choice | None = None
+    choice: Command | None = None
     fill: Fill | None = None
     filled: bool = True  # False: its children are the placeholder
 
@@ -94,7 +94,7 @@ class DBusMenu:
     def __init__(
         self,
         entries: tuple[Entry, ...],
-        choose: Callable[[Choice], None],
+        choose: Callable[[Command], None],
         on_opened: Callable[[Opened], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -291,7 +291,7 @@ class DBusMenu:
             return False
         if node.choice is not None:
             moved = left.moved if left else self._just_moved()
-            self._choose(LookAgain() if moved and isinstance(node.choice, ANSWERS) else node.choice)
+            self._choose(ExplainIgnoredClick() if moved and isinstance(node.choice, ANSWERS) else node.choice)
         self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
         return True
 

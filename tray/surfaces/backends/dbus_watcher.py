@@ -5,7 +5,7 @@ from __future__ import annotations
 from dbus_fast import Message
 from dbus_fast.aio import MessageBus
 
-from tray.surfaces.backends.dbus_names import BUS, BUS_PATH
+from tray.surfaces.backends.dbus_introspection import BUS, BUS_PATH
 from tray.system.session_bus import call
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
-from tray.surfaces.menu import Opened
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.view import TrayView
 from tray.system import tray_host
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def open_tray_icon(
     app_id: str,
     title: str,
     view: TrayView,
-    on_choice: Callable[[Choice], None],
+    on_choice: Callable[[Command], None],
     on_opened: Callable[[Opened], None],
     on_host: Callable[[bool], None],
 ) -> TrayIcon | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tray.surfaces.backends.gtk_loop import GtkLoop
+from tray.surfaces.backends.pystray_gtk_base import GtkLoop
 from tray.surfaces.backends.pystray_module import pystray_module
 
 _Base: Any = pystray_module("_appindicator").Icon

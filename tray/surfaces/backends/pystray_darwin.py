@@ -7,11 +7,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 
 POINTS = 18  # Apple's Human Interface Guidelines for menu bar extras
 RETINA = 3  # pixels per point, for every screen there is
@@ -38,7 +38,7 @@ class OpenCodeTrayRows(_NSObject):  # type: ignore[misc]  # pyobjc ships no type
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     """pystray's icon: sharp, recoloured by the menu bar if monochrome, with no place in the Dock."""
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
         super().__init__(app_id, view, choose)
         self._rows = OpenCodeTrayRows.alloc().init()  # rows do not keep their target alive
         self._menu_due = False

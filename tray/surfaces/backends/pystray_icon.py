@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from importlib import import_module
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu import Opened
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.view import TrayView
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class PystrayIcon:
         kind: str,
         app_id: str,
         view: TrayView,
-        choose: Callable[[Choice], None],
+        choose: Callable[[Command], None],
         on_opened: Callable[[Opened], None] = lambda _: None,
     ) -> None:
         self.name = kind

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tray.core.choices import Choice, ShowSummary
+from tray.core.commands import Command, ShowSummary
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.icon import draw
-from tray.surfaces.menu import Entry, Item, default_choice
-from tray.surfaces.rows import MARKS
-from tray.surfaces.view import IconView, TrayView
+from tray.surfaces.menu.items import Entry, Item, default_choice
+from tray.surfaces.menu.view import IconView, TrayView
+from tray.surfaces.session_text import MARKS
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
     visible: bool
     comes_back = False  # whether an icon that its tray destroyed is to be built anew
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
         self.ended = False
         self._view = view
         self._choose = choose
@@ -183,7 +183,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             enabled=entry.enabled,
         )
 
-    def _chooser(self, choice: Choice | None) -> Callable[[], None] | None:
+    def _chooser(self, choice: Command | None) -> Callable[[], None] | None:
         if choice is None:
             return None
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 
 TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
@@ -31,7 +31,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     _icon_handle: Any
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
         super().__init__(app_id, view, choose)
         self._menu_handle = None
         self._menu_open = False

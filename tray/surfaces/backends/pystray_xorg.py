@@ -14,11 +14,11 @@ from typing import Any
 
 from PIL import Image
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     _systray_manager: Any
     _icon_data: Image.Image | None
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Choice], None]) -> None:
+    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
         super().__init__(app_id, view, choose)
         self._waker, self._woken = socket.socketpair()
         self._retry_at: float | None = None

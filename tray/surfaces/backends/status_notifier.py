@@ -17,15 +17,15 @@ from typing import Any
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from tray.core.choices import Choice
+from tray.core.commands import Command
+from tray.surfaces.backends.dbus_introspection import BUS, ITEM
 from tray.surfaces.backends.dbus_item import DBusItem
 from tray.surfaces.backends.dbus_menu import LONGEST_WAIT
-from tray.surfaces.backends.dbus_names import BUS, ITEM
 from tray.surfaces.backends.dbus_watcher import request_name, watch
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu import Opened
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.view import TrayView
 from tray.system.session_bus import BusError, call, connect
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
 
@@ -52,7 +52,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         app_id: str,
         title: str,
         view: TrayView,
-        on_choice: Callable[[Choice], None],
+        on_choice: Callable[[Command], None],
         on_host: Callable[[bool], None],
         elsewhere: Callable[[], bool] = lambda: False,
         on_opened: Callable[[Opened], None] = lambda _: None,

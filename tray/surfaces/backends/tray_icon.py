@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tray.surfaces.view import TrayView
+from tray.surfaces.menu.view import TrayView
 
 
 class TrayUnavailable(Exception):  # noqa: N818  # a fact about the desktop, not a mistake

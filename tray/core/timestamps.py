@@ -1,0 +1,11 @@
+"""Which numbers can be a moment, in ms since the Unix epoch: what others tell may be seconds, a delay, or nonsense."""
+
+from __future__ import annotations
+
+EARLIEST = 946_684_800_000  # 2000-01-01 UTC: older than any of what we follow
+LATEST = 4_102_444_800_000  # 2100-01-01 UTC: Windows' C library knows no time of day after the year 3000
+
+
+def is_timestamp(number: float) -> bool:
+    """Whether it can be one."""
+    return EARLIEST <= number < LATEST

@@ -1,0 +1,124 @@
+"""The first frames of a connection: `hello` of both protocols, `challenge`, `auth`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+
+from tray.core.model import Server, TerminalLocation
+from tray.core.text import clean
+from tray.opencode.lenient_json import WRONG
+from tray.sources.protocol.events import FrameError
+
+Name = Annotated[str, Meta(max_length=256)]
+Text = Annotated[str, Meta(max_length=1024)]
+Nonce = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Place(msgspec.Struct, rename="camel"):
+    tty: Text = ""
+    tmux: Text = ""
+    tmux_pane: Text = ""
+    zellij: Text = ""
+    zellij_pane: Text = ""
+    terminal: Text = ""
+    kitty_window: Text = ""
+    kitty_socket: Text = ""
+    wezterm_pane: Text = ""
+    wezterm_socket: Text = ""
+    iterm_session: Text = ""
+    window_id: Text = ""
+    ssh: Text = ""
+    user: Text = ""
+
+
+class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
+    """`hello` of either protocol; protocol 1 leaves everything out that only protocol 2 knows."""
+
+    server_id: Name
+    server_name: Name = ""
+    server_url: Annotated[str, Meta(max_length=2048)] = "disabled"
+    directory: Annotated[str, Meta(max_length=4096)] = ""
+    project: Any = ""
+    branch: Name = ""
+    repository: Annotated[str, Meta(max_length=4096)] = ""
+    auth_token: Annotated[str, Meta(max_length=1024)] | None = None
+    protocol: int = 1
+    instance: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,64}$")] = "-"
+    nonce: Nonce | None = None
+    pid: int = 0
+    hostname: Name = ""
+    opencode: Annotated[str, Meta(max_length=64)] = ""
+    plugin: Annotated[str, Meta(max_length=64)] = ""
+    platform: Annotated[str, Meta(max_length=64)] = ""
+    command: Annotated[str, Meta(max_length=64)] = ""
+    time: int = 0
+    place: _Place = msgspec.field(default_factory=_Place)
+
+    def server(self, server_id: str, remote: str, *, verified: bool, at: int) -> Server:
+        """The record of core. `remote` is the socket's own far address, `at` the time now."""
+        host, _, pid = self.server_id.rpartition("-")
+        named_pid = int(pid) if host and pid.isascii() and pid.isdigit() else 0
+        return Server(
+            id=server_id,
+            name=clean(self.server_name or self.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2]),
+            host=clean(self.hostname or (host if named_pid else self.server_id)),
+            directory=self.directory,
+            project=self.project if isinstance(self.project, str) else "",
+            branch=self.branch,
+            repository=self.repository,
+            url=_url(self.server_url, remote),
+            pid=self.pid or named_pid,
+            opencode=clean(self.opencode),
+            plugin=clean(self.plugin),
+            verified=verified,
+            place=TerminalLocation(**msgspec.structs.asdict(self.place)),
+            runs_once=self.command == "run",
+            clock_skew=self.time - at if self.time else 0,
+        )
+
+
+class Auth(msgspec.Struct, tag_field="type", tag="auth"):
+    """The plugin's proof."""
+
+    proof: Annotated[str, Meta(max_length=256)]
+
+
+def decode_hello(raw: bytes) -> Hello:
+    """Read the first frame. Raises FrameError."""
+    try:
+        hello = msgspec.json.decode(raw, type=Hello)
+    except WRONG as error:
+        raise FrameError(str(error)) from error
+    if hello.protocol not in (1, 2):
+        raise FrameError(f"protocol {hello.protocol} is not spoken here")
+    if hello.protocol == 2 and (hello.nonce is None or hello.instance == "-"):
+        raise FrameError("protocol 2 needs `nonce` and `instance`")
+    return hello
+
+
+def decode_auth(raw: bytes) -> Auth:
+    """Read the answer to the challenge. Raises FrameError."""
+    try:
+        return msgspec.json.decode(raw, type=Auth)
+    except WRONG as error:
+        raise FrameError(str(error)) from error
+
+
+def _url(url: str, remote: str) -> str | None:
+    """Only http and https with a host; the seed's host `AUTO` stands for the far end of the socket."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    if parts.hostname != "auto":
+        return url
+    host = remote.removeprefix("::ffff:")
+    netloc = f"[{host}]" if ":" in host else host
+    return urlunsplit(parts._replace(netloc=f"{netloc}:{port}" if port else netloc))

@@ -1,0 +1,1 @@
+"""OpenCode's JSON, as the plugin and the HTTP server send it, turned into core events."""

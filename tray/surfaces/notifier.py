@@ -1,0 +1,113 @@
+"""From what changed to notifications, sound and speech, each at its time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from typing import Any, assert_never
+
+from tray.core.alerts import Alerts, CheckFocus, Effect, Notify, Withdraw
+from tray.core.fleet import Fleet
+from tray.core.model import Server
+from tray.core.rules import alert_rules
+from tray.core.session_index import EVERYTHING, SessionIndex
+from tray.core.settings import SOUND, SPEAK, Settings
+from tray.surfaces.notifications import Notifications
+from tray.system import resources, sound
+from tray.system.local_time import local_time
+
+log = logging.getLogger(__name__)
+
+FOCUS_TIMEOUT = 0.5  # s that an alert waits for the answer where the person looks; it takes 10 to 60 ms
+
+IsLookedAt = Callable[[Server, Collection[str]], Awaitable[bool | None]]  # with the titles that its terminal may show
+
+
+class Notifier:
+    """Says what a person should hear of, unless they want silence. Lives on the loop's thread."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        index: SessionIndex,
+        notifications: Notifications | None,
+        settings: Callable[[], Settings],
+        is_looked_at: IsLookedAt,
+        spawn: Callable[[Coroutine[Any, Any, Any], str], object],
+        now: Callable[[], int],
+    ) -> None:
+        """Without `notifications` everything is followed and nothing is said."""
+        self._fleet = fleet
+        self._index = index
+        self._notifications = notifications
+        self._settings = settings
+        self._is_looked_at = is_looked_at
+        self._spawn = spawn
+        self._now = now
+        self._alerts = Alerts(alert_rules(settings()))
+        self._timer: asyncio.TimerHandle | None = None
+
+    def follow_settings(self) -> None:
+        """Take the rules up as they are now."""
+        self._alerts.rules = alert_rules(self._settings())
+
+    def update(self, session_ids: frozenset[str]) -> None:
+        """These sessions have changed, or time has passed: say or withdraw what follows from it."""
+        at = self._now()
+        self._carry_out(self._alerts.update(session_ids, self._index, at, silent=self._is_silent(at)), at)
+
+    def _carry_out(self, effects: Iterable[Effect], at: int) -> None:
+        for effect in effects:
+            match effect:
+                case Notify():
+                    self._announce(effect)
+                case Withdraw(session_id):
+                    if self._notifications is not None:
+                        self._notifications.withdraw(session_id)
+                case CheckFocus(session_id):
+                    self._spawn(self._check_focus(session_id), "focus")
+                case _:
+                    assert_never(effect)
+        self.close()
+        due = self._alerts.next_deadline()
+        if due is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0, due - at) / 1000, self.update, frozenset())
+
+    async def _check_focus(self, session_id: str) -> None:
+        """Whatever becomes of the question, an answer is given: the alert waits for it."""
+        looking: bool | None = None
+        row = self._index.row(session_id)
+        if row is not None and self._notifications is not None:
+            titles = [session.title for session in self._fleet.tree(row.key)]
+            try:
+                async with asyncio.timeout(FOCUS_TIMEOUT):
+                    looking = await self._is_looked_at(row.server, titles)
+            except TimeoutError:
+                log.debug("where the person looks was not known within %g s", FOCUS_TIMEOUT)
+            except Exception:  # a notification that comes too much is better than one that does not come
+                log.exception("where the person looks could not be found out")
+        at = self._now()
+        told = self._alerts.focus_reported(session_id, self._index, at, looking=looking, silent=self._is_silent(at))
+        self._carry_out(told, at)
+
+    def close(self) -> None:
+        """Say nothing that was to be said later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _announce(self, effect: Notify) -> None:
+        if self._notifications is None:
+            return
+        self._notifications.show(effect.alert)
+        settings = self._settings()
+        if settings[SOUND] == "soft":
+            self._spawn(sound.play(resources.cue(effect.alert.reason.value)), "sound")
+        if settings[SPEAK]:
+            self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
+
+    def _is_silent(self, at: int) -> bool:
+        clock = local_time(at)
+        minute = at // 60_000 % (24 * 60) if clock is None else clock.hour * 60 + clock.minute
+        return EVERYTHING in self._fleet.mutes or self._settings().is_quiet(minute)
