@@ -32,14 +32,13 @@ from tray.core.events import (
     TimePassed,
 )
 from tray.core.fleet import (
-    GONE_AFTER_GOODBYE,
-    GONE_AFTER_LOSS,
-    GONE_IF_UNPROVEN,
-    MAX_SESSIONS,
-    MAX_UNPROVEN_GONE,
-    MAX_UNPROVEN_SESSIONS,
+    MAX_UNPROVEN_DISCONNECTED,
+    REMOVED_AFTER_GOODBYE,
+    REMOVED_AFTER_LOSS,
+    REMOVED_IF_UNPROVEN,
     Fleet,
 )
+from tray.core.fleet_state import MAX_SESSIONS, MAX_UNPROVEN_SESSIONS
 from tray.core.model import (
     Activity,
     Failure,
@@ -233,7 +232,7 @@ def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_di
     index.update(fleet.apply(ServerLost(S, goodbye=True), 3_000))
     assert status_of(index, "a") is Status.ERROR
     for event in (SessionSeen(SessionKey(S, "a")), TimePassed()):
-        index.update(fleet.apply(event, 3_000 + GONE_AFTER_GOODBYE))
+        index.update(fleet.apply(event, 3_000 + REMOVED_AFTER_GOODBYE))
     assert fleet.servers == {}
 
 
@@ -243,7 +242,7 @@ def test_an_opencode_run_that_the_person_stopped_is_no_news() -> None:
     events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY), stop)
     for event in (*events, ActivityReported(S, "a", IDLE), ServerLost(S, goodbye=True)):
         fleet.apply(event, 2_000)
-    fleet.apply(TimePassed(), 2_000 + GONE_AFTER_GOODBYE)
+    fleet.apply(TimePassed(), 2_000 + REMOVED_AFTER_GOODBYE)
     assert fleet.servers == {}
 
 
@@ -423,7 +422,7 @@ def test_a_question_that_a_killed_opencode_left_open_waits_no_more_when_it_is_st
     assert (summarize(index).waiting, next_waiting(index)) == (0, None)
 
 
-@pytest.mark.parametrize(("goodbye", "stays"), [(True, GONE_AFTER_GOODBYE), (False, GONE_AFTER_LOSS)])
+@pytest.mark.parametrize(("goodbye", "stays"), [(True, REMOVED_AFTER_GOODBYE), (False, REMOVED_AFTER_LOSS)])
 def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays: int) -> None:
     fleet, index = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))
     index.update(fleet.apply(TimePassed(), 1000 + stays - 1))
@@ -561,12 +560,12 @@ def test_strangers_are_few_small_soon_gone_and_never_in_front_of_those_who_are_k
         asks = [RequestAsked(name, permission(f"p{n}", f"s{n // 9}")) for n in range(1000)]
         for event in (*events, *asks, RequestAsked(name, permission("px", "a")), ServerLost(name)):
             index.update(fleet.apply(event, 1000 + number))
-    assert len(fleet.servers) <= MAX_UNPROVEN_GONE + 2
-    assert len(fleet.sessions) <= (MAX_UNPROVEN_GONE + 2) * (MAX_UNPROVEN_SESSIONS + 1)
+    assert len(fleet.servers) <= MAX_UNPROVEN_DISCONNECTED + 2
+    assert len(fleet.sessions) <= (MAX_UNPROVEN_DISCONNECTED + 2) * (MAX_UNPROVEN_SESSIONS + 1)
     row = index.row("a")
     assert row is not None
     assert row.session.title == "Mine"
-    index.update(fleet.apply(TimePassed(), 1200 + GONE_IF_UNPROVEN))
+    index.update(fleet.apply(TimePassed(), 1200 + REMOVED_IF_UNPROVEN))
     assert list(fleet.servers) == [S]
 
 

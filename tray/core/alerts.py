@@ -9,7 +9,7 @@ import msgspec
 
 from tray.core.model import Request, RequestKind, SessionKey, Status
 from tray.core.session_index import SessionIndex, SessionRow
-from tray.core.user_actions import AUTO_ANSWERED_WITHIN
+from tray.core.transitions.user_actions import AUTO_ANSWERED_WITHIN
 
 LOOKED_AT = 10_000  # ms that an alert is held back while the person looks at its session's terminal
 ASKED_AGAIN = 1_000  # ms between two looks at the focus while an alert is held back

@@ -30,7 +30,7 @@ def encode_cache(fleet: Fleet, usage: DayUsage | None = None) -> str:
     """What outlives a restart: of the fleet, that of those who have proven the token, and what was used today."""
     servers = {server.id: server for server in fleet.servers.values() if server.verified}
     sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
-    cache = _Cache(VERSION, tuple(servers.values()), sessions, fleet.mutes, usage)
+    cache = _Cache(VERSION, tuple(servers.values()), sessions, dict(fleet.mutes), usage)
     return msgspec.json.encode(cache).decode()
 
 

@@ -21,7 +21,8 @@ from tray.core.events import Digest, SessionFacts
 from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
 from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line
-from tray.core.turns import FINISH_TOOL_CALLS, own_cost
+from tray.core.transitions.turns import FINISH_TOOL_CALLS
+from tray.core.transitions.usage import own_cost
 from tray.opencode.lenient_json import WRONG
 from tray.sources.local.logs import Ask
 from tray.sources.local.records import NEWEST, StoredPart, StoredSession

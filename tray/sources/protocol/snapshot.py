@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
-from tray.core.fleet import MAX_SESSIONS
+from tray.core.fleet_state import MAX_SESSIONS
 from tray.core.model import Activity, Request, Retry, Service, Todo, Tokens
 from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line

@@ -1,0 +1,1 @@
+"""The rules of one session: pure functions from a session and a report to the next session."""

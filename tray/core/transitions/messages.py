@@ -1,0 +1,59 @@
+"""What a message, or a line of output, changes in its session."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from tray.core.model import Activity, Failure, Message, Outcome, Session
+from tray.core.opencode_ids import is_inherited
+from tray.core.transitions.usage import with_inherited_usage
+
+
+def with_message(session: Session, message: Message) -> Session:
+    """Count a message once, however often it is reported. Sum tokens and cost where OpenCode reports no sums.
+
+    The cost of an inherited message was paid in the session that it was copied from.
+    """
+    is_new = message.id > session.last_message
+    after = replace(
+        session,
+        messages=session.messages + 1 if is_new else session.messages,
+        last_message=message.id if is_new else session.last_message,
+        prompt=max(message.id, session.prompt) if message.role == "user" else session.prompt,
+        agent=message.agent or session.agent,
+        model=message.model or session.model,
+    )
+    if message.role != "assistant" or (session.last is not None and message.id < session.last.id):
+        return after
+    previous = session.last if session.last is not None and session.last.id == message.id else Message(message.id)
+    tokens, cost = message.tokens - previous.tokens, message.cost - previous.cost
+    if is_inherited(message):
+        after = with_inherited_usage(after, session.inherited_cost + cost, session.inherited_tokens + tokens)
+    elif not session.counted:
+        after = replace(after, tokens=session.tokens + tokens, cost=session.cost + cost)
+    after = replace(
+        after,
+        last=message,
+        last_output=message.output or session.last_output,
+        context_tokens=context_tokens(message, session.context_tokens),
+    )
+    is_aborted = Failure(message.error).aborted
+    if is_aborted and (after.activity is not Activity.IDLE or after.outcome is Outcome.COMPLETED):
+        after = replace(after, outcome=Outcome.ABORTED)
+    return after
+
+
+def with_output(session: Session, message_id: str, line: str) -> Session:
+    """Set the last line that the agent wrote. Text of the user's own messages is not output.
+
+    Without a message id the line is the agent's: our plugin sends nothing else.
+    """
+    is_prompt = message_id and message_id <= session.prompt
+    return session if is_prompt else replace(session, last_output=line)
+
+
+def context_tokens(message: Message, before: int) -> int:
+    """Return the number of tokens in the model's context: opencode-monitor's rule; after a compaction the summary."""
+    if message.tokens.output == 0:
+        return before
+    return message.tokens.output if message.summary else message.tokens.total
