@@ -68,10 +68,10 @@ def test_what_fits_is_let_through(request_: Request, answer: Answer) -> None:
     [
         (PERMISSION, Reply((("Red",),)), "once, always or reject"),
         (PERMISSION, Decline(), "once, always or reject"),
-        (PERMISSION, Permit(Verdict.ONCE, "but carefully"), "only go with a rejection"),
+        (PERMISSION, Permit(Verdict.ONCE, "but carefully"), "only allowed with reject"),
         (PERMISSION, Permit(Verdict.REJECT, "x" * (LONGEST + 1)), "at most"),
         (QUESTIONS, Permit(Verdict.ONCE), "this is a question"),
-        (QUESTIONS, Reply((("Red",),)), "2 questions"),
+        (QUESTIONS, Reply((("Red",),)), "2 answers are needed"),
         (QUESTIONS, Reply((("Red", "Blue"), ("S",))), "takes one answer"),
         (QUESTIONS, Reply((("Green",), ("S",))), "one of: Red, Blue"),
         (QUESTIONS, Reply((("Red",), ())), "no answer yet"),

@@ -60,10 +60,10 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, objec
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        ({"listener": {"prot": 1}}, "there is no setting listener.prot; did you mean listener.port?"),
+        ({"listener": {"prot": 1}}, "unknown setting listener.prot; did you mean listener.port?"),
         ({"notifications": {"finish": 1}}, "did you mean notifications.finished?"),
         ({"terminal": "foot"}, "did you mean attach.terminal?"),
-        ({"colour": 1}, "there is no setting colour; allowed: attach.opencode, attach.terminal"),
+        ({"colour": 1}, "unknown setting colour; allowed: attach.opencode, attach.terminal"),
     ],
 )
 def test_a_key_that_is_none_is_answered_with_the_nearest(file: dict[str, object], told: str) -> None:

@@ -1,4 +1,4 @@
-"""Which changes become a notification, and which withdraw one. At most one live notification a root session."""
+"""Which changes show or withdraw a notification. A root session has at most one notification."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tray.core.model import Request, RequestKind, SessionKey, Status
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.transitions.user_actions import AUTO_ANSWERED_WITHIN
 
-LOOKED_AT = 10_000  # ms that an alert is held back while the person looks at its session's terminal
-ASKED_AGAIN = 1_000  # ms between two looks at the focus while an alert is held back
-ASKED_LATER = 5_000  # ms; the same once it has been held back for LOOKED_AT
-STALE_NEWS = 60_000  # ms; an end or an error older than this when first seen is shown, but not announced
-ABORT_HOLD = 500  # ms; a stop by the person follows the idle within about 150 ms
+LOOKED_AT = 10_000  # ms that an alert is delayed while the session's terminal has the focus
+ASKED_AGAIN = 1_000  # ms between two checks of the focus while an alert is delayed
+ASKED_LATER = 5_000  # ms; the same after a delay of LOOKED_AT
+STALE_NEWS = 60_000  # ms; an older end or error is shown in the menu, without a notification
+ABORT_HOLD = 500  # ms; when the user stops a turn, the abort follows the idle within about 150 ms
 
 
 class Reason(Enum):
-    """Why a person is told."""
+    """Why a notification is shown."""
 
     PERMISSION = "permission"
     QUESTION = "question"
@@ -28,54 +28,54 @@ class Reason(Enum):
 
     @property
     def is_request(self) -> bool:
-        """Whether somebody is waited for."""
+        """Whether the session waits for the user."""
         return self in (Reason.PERMISSION, Reason.QUESTION)
 
 
 class WhenLooking(Enum):
-    """What becomes of an alert while the person looks at its session's terminal."""
+    """What happens to an alert while the session's terminal has the focus."""
 
-    HOLD = "hold"  # it comes after LOOKED_AT, or once the person looks away
-    SHOW = "show"  # it comes at once
-    NEVER = "never"  # an ask comes once the person looks away, other news not at all
+    HOLD = "hold"  # shown after LOOKED_AT, or when the terminal loses the focus
+    SHOW = "show"  # shown at once
+    NEVER = "never"  # a request is shown when the terminal loses the focus, other alerts are dropped
 
 
 class AlertRules(msgspec.Struct, frozen=True):
-    """What a person may set about notifications. Times in ms."""
+    """The settings of notifications. Times in ms."""
 
     reasons: frozenset[Reason] = frozenset(Reason)
-    finished_after: int = 15_000  # the end of a turn is no news this soon after its begin or the person's last act
-    hold: int = AUTO_ANSWERED_WITHIN  # an ask that is answered within this time was never a person's
+    finished_after: int = 15_000  # shorter turns, counted from the user's last prompt or answer, are not announced
+    hold: int = AUTO_ANSWERED_WITHIN  # a request that is answered within this time was answered by a rule
     when_looking: WhenLooking = WhenLooking.HOLD
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """One notification: who, why, and the words. Not yet escaped for any toolkit."""
+    """One notification. The texts are not escaped for any toolkit."""
 
     session: SessionKey
     reason: Reason
-    identity: str  # the same news has the same identity, whatever its words
+    identity: str  # equal for alerts about the same event, whatever their texts
     title: str
     body: str
     due: int
-    request: Request | None = None  # what is asked
+    request: Request | None = None  # the pending request
     answerable: bool = False  # whether an answer can be sent from here
 
 
 class Notify(msgspec.Struct, frozen=True):
-    """Show the alert in place of whatever is shown for its session."""
+    """Show the alert; it replaces the notification of its session."""
 
     alert: Alert
 
 
 class Withdraw(msgspec.Struct, frozen=True):
-    """Take the session's notification away: it was answered, seen, or is no longer true."""
+    """Withdraw the session's notification: it was answered, seen, or is no longer true."""
 
     session_id: str
 
 
 class CheckFocus(msgspec.Struct, frozen=True):
-    """Find out whether the person looks at the session's terminal, then call `Alerts.focus_reported`."""
+    """Find out whether the session's terminal has the focus, then call `Alerts.focus_reported`."""
 
     session_id: str
 
@@ -84,70 +84,75 @@ Effect = Notify | Withdraw | CheckFocus
 
 
 class _Held(msgspec.Struct, frozen=True):
-    """An alert that is held back because the person looks at its session's terminal."""
+    """An alert that is delayed because the session's terminal has the focus."""
 
     identity: str
-    since: int  # when the person was first found to look
-    check_at: int  # when to ask for the focus again
+    since: int  # when the terminal was first found to have the focus
+    check_at: int  # when to check the focus again
 
     def is_over(self, rules: AlertRules, at: int) -> bool:
-        """Whether it comes now, wherever the person looks."""
+        """Whether the delay is over."""
         return rules.when_looking is WhenLooking.HOLD and at >= self.since + LOOKED_AT
 
 
 class Alerts:
-    """Compares what should be announced with what is, session by session."""
+    """Compares the wanted alert of each session with the one that is shown."""
 
     def __init__(self, rules: AlertRules | None = None) -> None:
         self.rules = rules or AlertRules()
-        self._told: dict[str, Alert] = {}  # announced, or silently taken note of
-        self._live: set[str] = set()  # of these, whose notification is shown
-        self._due: dict[str, int] = {}  # session id -> when to look again
+        self._handled: dict[str, Alert] = {}  # shown, or silently recorded
+        self._live: set[str] = set()  # sessions whose notification is shown
+        self._due: dict[str, int] = {}  # session id -> when to update it again
         self._held: dict[str, _Held] = {}
-        self._checking: set[str] = set()  # the sessions whose focus is being asked for
+        self._checking: set[str] = set()  # sessions whose focus is being checked
 
     def update(self, session_ids: Iterable[str], index: SessionIndex, at: int, *, silent: bool) -> tuple[Effect, ...]:
-        """Look at these sessions and at those whose time has come.
+        """Return what to do for these sessions and for those that are due.
 
-        `silent` (everything is muted, or quiet hours): a finished turn or an error is taken note of and never
-        announced; a request is announced when the silence ends and it still waits.
+        While `silent` (everything is muted, or quiet hours), a finished turn or an error is recorded without a
+        notification; a request is announced when the silence ends and it is still pending.
         """
         due = {session_id for session_id, when in self._due.items() if when <= at}
         effects: list[Effect] = []
         for session_id in due.union(session_ids):
-            effects += self._look(session_id, index, at, silent=silent)
+            effects += self._effects(session_id, index, at, silent=silent)
         return tuple(effects)
 
     def focus_reported(
         self, session_id: str, index: SessionIndex, at: int, *, looking: bool | None, silent: bool
     ) -> tuple[Effect, ...]:
-        """Take the answer to a CheckFocus: whether the session's terminal has the focus. None: unknown."""
+        """Handle the result of a CheckFocus. `looking` is None if the focus is not known."""
         self._checking.discard(session_id)
-        return self._look(session_id, index, at, silent=silent, looking=looking is True)
+        return self._effects(session_id, index, at, silent=silent, looking=looking is True)
 
     def next_deadline(self) -> int | None:
-        """When `update` has to be called even if nothing changes, or None."""
+        """Return when `update` has to be called even if nothing changes, or None."""
         return min(self._due.values(), default=None)
 
-    def _look(
+    def _effects(
         self, session_id: str, index: SessionIndex, at: int, *, silent: bool, looking: bool | None = None
     ) -> tuple[Effect, ...]:
-        """What follows for this session. `looking` is None where the focus has not been asked for."""
+        """Return what to do for this session. `looking` is None where the focus was not checked."""
         row = index.row(session_id)
         self._due.pop(session_id, None)
         held = self._held.pop(session_id, None)
-        told = self._told.get(session_id)
-        if told is not None and row is not None and row.status is Status.DISCONNECTED and not told.reason.is_request:
-            return self._withdraw(session_id)  # old news when the link is back
+        handled = self._handled.get(session_id)
+        if (
+            handled is not None
+            and row is not None
+            and row.status is Status.DISCONNECTED
+            and not handled.reason.is_request
+        ):
+            return self._withdraw(session_id)  # it is not shown again when the connection is back
         wanted = wanted_alert(row, self.rules, index.project(row)) if row is not None else None
-        if wanted is not None and told is not None and told.identity == wanted.identity:
+        if wanted is not None and handled is not None and handled.identity == wanted.identity:
             return ()
-        self._told.pop(session_id, None)
+        self._handled.pop(session_id, None)
         effect: Effect | None = None
         if wanted is not None and at < wanted.due:
             self._due[session_id] = wanted.due
         elif wanted is not None and not wanted.reason.is_request and (silent or at - wanted.due > STALE_NEWS):
-            self._told[session_id] = wanted
+            self._handled[session_id] = wanted
         elif wanted is not None and not silent:
             held = held if held is not None and held.identity == wanted.identity else None
             effect = self._show_unless_looked_at(wanted, held, at, looking=looking)
@@ -162,7 +167,7 @@ class Alerts:
         session_id = wanted.session.session
         is_over = held is not None and held.is_over(self.rules, at)
         if looking is False or is_over or self.rules.when_looking is WhenLooking.SHOW:
-            self._told[session_id] = wanted
+            self._handled[session_id] = wanted
             self._live.add(session_id)
             return Notify(wanted)
         if looking:
@@ -181,7 +186,7 @@ class Alerts:
     def _hold(self, wanted: Alert, since: int, at: int) -> None:
         session_id = wanted.session.session
         if self.rules.when_looking is WhenLooking.NEVER and not wanted.reason.is_request:
-            self._told[session_id] = wanted
+            self._handled[session_id] = wanted
             return
         check_at = at + (ASKED_AGAIN if at < since + LOOKED_AT else ASKED_LATER)
         if self.rules.when_looking is WhenLooking.HOLD:
@@ -197,7 +202,7 @@ class Alerts:
 
 
 def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | None:
-    """What should be announced of this row, or None."""
+    """Return the alert that this row should have, or None."""
     if row.muted:
         return None
     if row.status.needs_person:
@@ -218,7 +223,7 @@ def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | No
 
 
 def _unattended_for(row: SessionRow) -> int:
-    """Return the time in ms from the person's last prompt or answer in the last turn to its end."""
+    """Return the time in ms from the user's last prompt or answer in the last turn to its end."""
     return min(row.session.turn_length, row.session.turn_ended - row.user_acted_at)
 
 
@@ -240,4 +245,4 @@ def _request_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | 
 
 def _name(row: SessionRow, project: str) -> str:
     name = f"{project} — {row.session.title or row.session.id}"
-    return name if row.server.verified else f"(watch only) {name}"
+    return name if row.server.verified else f"(read-only) {name}"

@@ -1,4 +1,4 @@
-"""What a person can answer to a request, and whether that fits what was asked."""
+"""Answers to requests, and whether an answer fits its request."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from msgspec.structs import replace
 from tray.core.errors import UserError
 from tray.core.model import Question, Request, RequestKind
 
-LONGEST = 10_000  # characters of a message or of an answer in a person's own words
+LONGEST = 10_000  # characters of a message or of an answer in the user's own words
 
 
 class RequestKey(NamedTuple):
-    """One request of one server. OpenCode never uses a request's id again."""
+    """One request of one server. OpenCode never reuses the id of a request."""
 
     server: str
     request: str
 
 
 class Verdict(Enum):
-    """OpenCode's own words for an answer to a permission."""
+    """OpenCode's values for an answer to a permission."""
 
     ONCE = "once"
     ALWAYS = "always"
@@ -38,27 +38,27 @@ class Permit(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Answers to all questions of a request, in order: the labels chosen, or a text of one's own."""
+    """Answers to all questions of a request, in order: the chosen labels, or the user's own text."""
 
     answers: tuple[tuple[str, ...], ...]
 
 
 class Decline(msgspec.Struct, frozen=True):
-    """The questions stay without an answer; the agent is told so."""
+    """Reject the questions: they stay without an answer."""
 
 
 Answer = Permit | Reply | Decline
 
 
 class AnswerError(UserError):
-    """The answer does not fit the request; the text says what would."""
+    """The answer does not fit the request. The text says which answers do."""
 
     is_usage = True
 
 
-def asks_the_same(one: Request, other: Request) -> bool:
-    """Whether a person who saw the one knows what the other asks."""
-    return (one.kind, one.title, one.detail, one.always, one.questions) == (
+def asks_the_same(request: Request, other: Request) -> bool:
+    """Whether both requests ask for the same, so that an answer to one may be sent to the other."""
+    return (request.kind, request.title, request.detail, request.always, request.questions) == (
         other.kind,
         other.title,
         other.detail,
@@ -68,20 +68,22 @@ def asks_the_same(one: Request, other: Request) -> bool:
 
 
 def check(request: Request, answer: Answer) -> None:
-    """Raises AnswerError if the answer does not fit what was asked."""
+    """Raise AnswerError if the answer does not fit the request."""
     if isinstance(answer, Permit):
         if request.kind is not RequestKind.PERMISSION:
-            raise AnswerError("this is a question: answer it, or reject it")
+            raise AnswerError("this is a question: answer or reject it")
         if answer.message and answer.verdict is not Verdict.REJECT:
-            raise AnswerError("a message can only go with a rejection")
+            raise AnswerError("a message is only allowed with reject")
         _check_length(answer.message)
         return
     if request.kind is not RequestKind.QUESTION:
-        raise AnswerError("this is a permission: once, always or reject")
+        raise AnswerError("this is a permission: answer once, always or reject")
     if isinstance(answer, Decline):
         return
     if len(answer.answers) != len(request.questions):
-        raise AnswerError(f"{len(request.questions)} questions want as many answers; {len(answer.answers)} were given")
+        raise AnswerError(
+            f"{len(request.questions)} answers are needed, one for each question; {len(answer.answers)} were given"
+        )
     for question, chosen in zip(request.questions, answer.answers, strict=True):
         _check_choice(question, chosen)
 
@@ -100,14 +102,14 @@ def _check_choice(question: Question, chosen: tuple[str, ...]) -> None:
 
 def _check_length(text: str) -> None:
     if len(text) > LONGEST:
-        raise AnswerError(f"at most {LONGEST} characters; this has {len(text)}")
+        raise AnswerError(f"too long: {len(text)} characters; at most {LONGEST} are allowed")
 
 
 def reply_of(request: Request, texts: Sequence[str]) -> Reply:
-    """What a person typed, one text a question, as an answer. Raises AnswerError.
+    """Return the answer for typed texts, one for each question. Raises AnswerError.
 
-    A text is a label, whatever its case, or words of one's own; for a question that takes several, labels with commas
-    between them.
+    A text is a label in any case, or the user's own text. For a question with several answers it may be labels
+    separated by commas.
     """
     if len(texts) != len(request.questions):
         asked = "; ".join(question.question for question in request.questions)
@@ -119,9 +121,9 @@ def reply_of(request: Request, texts: Sequence[str]) -> Reply:
 
 def _chosen(question: Question, text: str) -> tuple[str, ...]:
     labels = {option.label.casefold(): option.label for option in question.options}
-    whole = labels.get(text.strip().casefold())
-    if whole is not None:
-        return (whole,)
+    label = labels.get(text.strip().casefold())
+    if label is not None:
+        return (label,)
     parts = [labels.get(part.strip().casefold()) for part in text.split(",")]
     if question.multiple and all(parts):
         return tuple(dict.fromkeys(part for part in parts if part))
@@ -129,7 +131,7 @@ def _chosen(question: Question, text: str) -> tuple[str, ...]:
 
 
 def drafted(request: Request, question: int, label: str) -> Request:
-    """The request with this label chosen, or chosen no more, in the draft of its answer."""
+    """Return the request with this label added to, or removed from, the draft of its answer."""
     if not 0 <= question < len(request.questions):
         return request
     before = request.draft or tuple(() for _ in request.questions)

@@ -1,4 +1,4 @@
-"""Refuses the second of two quick clicks: it hits whatever has moved under the pointer."""
+"""Refuses the second of two quick clicks: another item may have moved under the pointer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOVED = "Nothing was sent: the menu had changed less than a second ago. Look aga
 
 
 class ClickGuard:
-    """Remembers the last answer from each surface where a pointer chooses."""
+    """Stores the last answer from each surface that is used with a pointer."""
 
     def __init__(self) -> None:
         self._answered: dict[Surface, tuple[RequestKey, int]] = {}

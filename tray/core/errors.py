@@ -1,9 +1,9 @@
-"""What goes wrong and a person can mend, whichever room it comes from."""
+"""Errors that the user can fix."""
 
 from __future__ import annotations
 
 
-class UserError(Exception):  # a finding, told to a person
-    """The text says what is wrong and what to do; the command line prints it and ends."""
+class UserError(Exception):
+    """The text says what is wrong and what to do. The command line prints it and exits."""
 
-    is_usage = False  # what was typed or set is wrong, and not the world
+    is_usage = False  # whether the command line or the settings are wrong

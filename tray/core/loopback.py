@@ -1,4 +1,4 @@
-"""Whether an address is this machine's own, and reached from nowhere else."""
+"""Loopback addresses: reachable only from this machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the address, or the name `localhost`, stands for this machine alone. No other name is resolved.
+    """Whether the host is `localhost` or a loopback address. Names are not resolved.
 
-    `0.0.0.0` and `::` are no loopback: a listener there is reached from other machines.
+    `0.0.0.0` and `::` are not loopback addresses: other machines reach a listener there.
     """
     if host.lower().removesuffix(".") == "localhost":
         return True
@@ -17,4 +17,4 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback  # before Python 3.13 `::ffff:127.0.0.1` itself is none
+    return (mapped or address).is_loopback  # before Python 3.13 `::ffff:127.0.0.1` itself is not

@@ -1,4 +1,4 @@
-"""Project names: the shortest end of a project's path that no other known project ends with."""
+"""Project names: the shortest end of a project's path that is unique among the known projects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tray.core.text import clean
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """Where sessions run. `repository` and `branch` are set for a linked git worktree alone."""
+    """A directory on a host. `repository` and `branch` are set only for a linked git worktree."""
 
     host: str
     directory: str
@@ -19,15 +19,15 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class ProjectNames:
-    """Names for the folders in use. A name changes only when a folder of the same last name comes or goes."""
+    """Names of the folders in use. A name changes only when a folder with the same last part is added or removed."""
 
     def __init__(self) -> None:
         self._uses: Counter[Folder] = Counter()
-        self._alike: dict[str, set[Folder]] = {}  # last part of the path -> the folders with it
-        self._names: dict[Folder, str] = {}  # made when they are asked for
+        self._alike: dict[str, set[Folder]] = {}  # last part of the path -> its folders
+        self._names: dict[Folder, str] = {}  # computed on demand
 
     def use(self, folder: Folder) -> frozenset[Folder]:
-        """One more session runs in this folder. Returns the other folders whose names may have changed."""
+        """Count one more session in this folder. Return the other folders whose names may have changed."""
         self._uses[folder] += 1
         if self._uses[folder] > 1:
             return frozenset()
@@ -37,7 +37,7 @@ class ProjectNames:
         return others
 
     def release(self, folder: Folder) -> frozenset[Folder]:
-        """One session less runs in this folder. Returns the other folders whose names may have changed."""
+        """Count one session less in this folder. Return the other folders whose names may have changed."""
         self._uses[folder] -= 1
         if self._uses[folder] > 0:
             return frozenset()
@@ -50,13 +50,13 @@ class ProjectNames:
         return others
 
     def name(self, folder: Folder) -> str:
-        """The name of a folder in use; of any other one its last part."""
+        """Return the name of a folder in use; for any other folder the last part of its path."""
         if folder not in self._names:
             last = _label(folder)[-1]
             group = self._alike.get(last, set())
             if folder not in group:
                 return _joined(folder, 1)
-            self._names.update(_told_apart(group))
+            self._names.update(_unique_names(group))
         return self._names[folder]
 
     def _forget_names(self, last: str) -> frozenset[Folder]:
@@ -66,8 +66,8 @@ class ProjectNames:
         return alike
 
 
-def _told_apart(group: set[Folder]) -> dict[Folder, str]:
-    """A name for each folder of a group whose paths have the same last part."""
+def _unique_names(group: set[Folder]) -> dict[Folder, str]:
+    """Return unique names for folders whose paths have the same last part."""
     hosts: dict[tuple[str, ...], set[str]] = {}  # path -> the machines that have it
     for folder in group:
         hosts.setdefault(_label(folder), set()).add(folder.host)
@@ -82,7 +82,7 @@ def _told_apart(group: set[Folder]) -> dict[Folder, str]:
 
 
 def _unique_depths(paths: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-    """How many parts of each path, from its end, no other one of them ends with."""
+    """Return for each path how many parts from its end are unique."""
     depths: dict[tuple[str, ...], int] = {}
     left, depth = paths, 1
     while left:
@@ -94,7 +94,7 @@ def _unique_depths(paths: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
 
 
 def _label(folder: Folder) -> tuple[str, ...]:
-    """The parts of the path by which a person knows it: of a linked worktree those of its repository."""
+    """Return the parts of the path that the name is made of; for a linked worktree those of its repository."""
     return _parts(folder.repository or folder.directory)
 
 

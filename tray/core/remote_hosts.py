@@ -1,4 +1,4 @@
-"""What a person sets about other machines and servers: how to reach them, and the password for them."""
+"""Settings of other machines and of servers with a password."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _DESTINATION = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0
 
 
 class Host(NamedTuple):
-    """Another machine: the name that its OpenCode reports, and where ssh finds it."""
+    """Another machine: the host name that its OpenCode reports, and its ssh destination."""
 
     name: str
     ssh: str  # HOST or USER@HOST
-    opencode: str = "opencode"  # the program there
+    opencode: str = "opencode"  # path of the program on that machine
 
 
 class HttpServer(NamedTuple):
-    """An OpenCode server with a password. Either the password itself, or the variable that holds it."""
+    """An OpenCode server with a password: the password itself, or the environment variable that contains it."""
 
     url: str
     username: str = "opencode"
@@ -28,12 +28,12 @@ class HttpServer(NamedTuple):
 
 
 def is_destination(text: str) -> bool:
-    """Whether ssh can take it for a destination, and for nothing else: HOST or USER@HOST."""
+    """Whether the text is HOST or USER@HOST, and cannot be an option of ssh."""
     return bool(_DESTINATION.fullmatch(text))
 
 
 def parse_hosts(value: Any) -> tuple[Host, ...]:
-    """`[[hosts]]`. Raises ValueError."""
+    """Parse the setting `[[hosts]]`. Raises ValueError."""
     hosts = tuple(Host(**table) for table in _tables(value, {"name", "ssh"}, {"opencode"}))
     if not all(is_destination(host.ssh) and not host.opencode.startswith("-") for host in hosts):
         raise ValueError
@@ -41,7 +41,7 @@ def parse_hosts(value: Any) -> tuple[Host, ...]:
 
 
 def parse_servers(value: Any) -> tuple[HttpServer, ...]:
-    """`[[servers]]`. Raises ValueError."""
+    """Parse the setting `[[servers]]`. Raises ValueError."""
     servers = tuple(HttpServer(**table) for table in _tables(value, {"url"}, {"username", "password", "password_env"}))
     if not all(_is_address(server.url) for server in servers):
         raise ValueError
@@ -49,13 +49,13 @@ def parse_servers(value: Any) -> tuple[HttpServer, ...]:
 
 
 def _is_address(url: str) -> bool:
-    """Whether it is an http or https address without a user in it. Raises ValueError for a port that is none."""
+    """Whether the URL is http or https and contains no user name. Raises ValueError for an invalid port."""
     return bool(re.fullmatch(r"https?://[^/\s@]+(/[^\s@]*)?", url)) and urlsplit(url).port != 0
 
 
 def _tables(value: Any, needed: set[str], allowed: set[str]) -> list[Mapping[str, str]]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError  # noqa: TRY004  # what the settings' parser expects of all of us
+        raise ValueError  # noqa: TRY004  # `Setting.parse` raises ValueError
     for table in value:
         if not isinstance(table, Mapping) or not needed <= set(table) <= needed | allowed:
             raise ValueError

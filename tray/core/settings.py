@@ -1,6 +1,6 @@
-"""What a person may set: every setting with its default, what is allowed, and the environment variables that set it.
+"""All settings, each with its default, its allowed values, and the environment variables that set it.
 
-Every command reads the settings, so this imports little.
+Every command reads the settings, so this module imports little.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
 
 T = TypeVar("T")
 
-DEFAULT_PORT = 41235  # opencode-monitor's, which its plugin connects to unasked
+DEFAULT_PORT = 41235  # opencode-monitor's: its plugin connects to it by default
 
 
 class SettingError(UserError):
-    """A key that is none, or a value that is not allowed: says which, where it stands, and what is allowed."""
+    """An unknown setting, or a value that is not allowed. The text names setting, source and what is allowed."""
 
     is_usage = True
 
 
 def _not_allowed(key: str, value: object, allowed: str, source: str) -> SettingError:
-    told = f"{key} = {value!r}" if isinstance(value, (str, int, float)) else f"what stands under {key}"
-    return SettingError(f"{source}: {told} is not allowed; allowed: {allowed}")
+    given = f"{key} = {value!r}" if isinstance(value, (str, int, float)) else f"the value of {key}"
+    return SettingError(f"{source}: {given} is not allowed; allowed: {allowed}")
 
 
 def _unknown(key: str, known: Collection[str], source: str) -> SettingError:
@@ -34,14 +34,15 @@ def _unknown(key: str, known: Collection[str], source: str) -> SettingError:
 
     near = get_close_matches(key, known, 1) or [name for name in known if name.rpartition(".")[2] == key]
     hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
-    return SettingError(f"{source}: there is no setting {key}; {hint}")
+    return SettingError(f"{source}: unknown setting {key}; {hint}")
 
 
 class Setting(Generic[T]):
-    """One setting. `parse` raises ValueError for what is not allowed; it is given TOML values and environment text.
+    """One setting.
 
-    `variables` set it besides OPENCODE_TRAY_<KEY>, which sets every single value. `show` makes a plain JSON value of
-    it, without what is secret. `example` is lines of TOML, for a setting that is a list of tables.
+    `parse` takes a TOML value or the text of an environment variable; it raises ValueError for a value that is not
+    allowed. `variables` are environment variables besides OPENCODE_TRAY_<KEY>. `show` returns the value as plain JSON
+    without secrets. `example` is the lines of TOML of a setting that is a list of tables.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Setting(Generic[T]):
 
     @property
     def environment(self) -> tuple[str, ...]:
-        """The environment variables that set it, the strongest first."""
+        """The environment variables that set it, in order of precedence."""
         if self.example:
             return ()  # a list of tables
         return (f"OPENCODE_TRAY_{self.key.upper().replace('.', '_')}", *self.variables)
@@ -107,7 +108,7 @@ def _text(value: Any) -> str:
 
 
 def _command(value: Any) -> str:
-    shlex.split(_text(value))  # raises ValueError for a quote without its other half
+    shlex.split(_text(value))  # raises ValueError for an unclosed quote
     return str(value)
 
 
@@ -123,64 +124,70 @@ def _hours(value: Any) -> str:
     return value
 
 
-HOST = Setting("listener.host", "127.0.0.1", "an address or host name", "where the listener binds", _address)
+HOST = Setting("listener.host", "127.0.0.1", "an address or host name", "address that the listener binds to", _address)
 PORT = Setting(
     "listener.port",
     DEFAULT_PORT,
-    "1 to 65535, or 0 for a free one",
-    "the listener's port",
+    "1 to 65535, or 0 for a free port",
+    "port of the listener",
     _number(0, 65535),
     ("OPENCODE_MONITOR_PORT",),
 )
-NOTIFY = Setting("notifications.enabled", True, "true or false", "any notifications at all", _flag)
-ON_PERMISSION = Setting("notifications.permission", True, "true or false", "tell of permission waits", _flag)
-ON_QUESTION = Setting("notifications.question", True, "true or false", "tell of questions", _flag)
-ON_ERROR = Setting("notifications.error", True, "true or false", "tell of errors", _flag)
-ON_FINISHED = Setting("notifications.finished", True, "true or false", "tell of finished turns", _flag)
+NOTIFY = Setting("notifications.enabled", True, "true or false", "show notifications", _flag)
+ON_PERMISSION = Setting(
+    "notifications.permission", True, "true or false", "notify when a session waits for a permission", _flag
+)
+ON_QUESTION = Setting("notifications.question", True, "true or false", "notify when a session asks a question", _flag)
+ON_ERROR = Setting("notifications.error", True, "true or false", "notify when a session fails", _flag)
+ON_FINISHED = Setting("notifications.finished", True, "true or false", "notify when a turn finishes", _flag)
 FINISHED_AFTER = Setting(
     "notifications.finished_after",
     15,
     "0 to 86400 seconds",
-    "tell only of turns that end this long after you last prompted or answered",
+    "notify only of turns that end this long after your last prompt or answer",
     _number(0, 86_400),
 )
 QUIET_HOURS = Setting(
-    "notifications.quiet_hours", "", '"" or "HH:MM-HH:MM", local time', "no notifications then", _hours
+    "notifications.quiet_hours", "", '"" or "HH:MM-HH:MM", local time', "hours without notifications", _hours
 )
 WHEN_LOOKING = Setting(
     "notifications.when_looking",
     "hold",
     '"hold", "show" or "never"',
-    "what comes of the session whose terminal has the focus: later, at once, or not before you look away",
+    "notifications of the session whose terminal has the focus: delay, show at once, or wait until it loses it",
     _one_of("hold", "show", "never"),
 )
-SOUND = Setting("notifications.sound", "off", '"off" or "soft"', "a cue for each reason", _one_of("off", "soft"))
-SPEAK = Setting("notifications.speak", False, "true or false", "speak a short summary", _flag)
-ICON_STYLE = Setting(
-    "icon.style", "colour", '"colour" or "monochrome"', "the icon's look", _one_of("colour", "monochrome")
+SOUND = Setting(
+    "notifications.sound", "off", '"off" or "soft"', "play a sound with each notification", _one_of("off", "soft")
 )
-ICON_COUNT = Setting("icon.count", True, "true or false", "the number of waiting sessions in the icon", _flag)
-MENU_COLUMNS = Setting("menu.columns", 72, "40 to 120 columns", "the longest row of the menu", _number(40, 120))
+SPEAK = Setting("notifications.speak", False, "true or false", "speak a short summary of each notification", _flag)
+ICON_STYLE = Setting(
+    "icon.style", "colour", '"colour" or "monochrome"', "style of the icon", _one_of("colour", "monochrome")
+)
+ICON_COUNT = Setting("icon.count", True, "true or false", "show the number of waiting sessions in the icon", _flag)
+MENU_COLUMNS = Setting("menu.columns", 72, "40 to 120 columns", "maximum width of a menu row", _number(40, 120))
 FINISHED_FOR = Setting(
     "sessions.finished_for",
     60,
     "1 to 10080 minutes",
-    "a finished session is shown as idle after this",
+    "time after which a finished session is shown as idle",
     _number(1, 10_080),
 )
 TERMINAL = Setting(
     "attach.terminal",
     "",
-    "a terminal's name, or a command that another is added to",
-    "where sessions are opened; else $TERMINAL, else what is there",
+    "the name of a terminal, or a command to which the program is appended",
+    "terminal for opening sessions (default: $TERMINAL, then the first one found)",
     _command,
 )
-OPENCODE = Setting("attach.opencode", "", "the program's path", "OpenCode; else the one on the PATH", _text)
+OPENCODE = Setting(
+    "attach.opencode", "", "a path", "path of the OpenCode program (default: the one on the PATH)", _text
+)
 HOSTS: Setting[tuple[Host, ...]] = Setting(
     "hosts",
     (),
-    'name, ssh = "user@host", and opencode, the program there',
-    "other machines, and how to reach them",
+    'tables with name, ssh = "user@host" and, optionally, opencode (the program there)',
+    "other machines and how to reach them",
     parse_hosts,
     show=lambda hosts: [host._asdict() for host in hosts],
     example=("[[hosts]]", 'name = "build-box"', 'ssh = "me@build-box.example"'),
@@ -188,19 +195,23 @@ HOSTS: Setting[tuple[Host, ...]] = Setting(
 SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
     "servers",
     (),
-    "url, username, and password or password_env",
-    "OpenCode servers with a password",
+    "tables with url, username, and password or password_env",
+    "OpenCode servers that need a password",
     parse_servers,
     show=lambda servers: [{**server._asdict(), "password": "…" if server.password else ""} for server in servers],
     example=("[[servers]]", 'url = "http://127.0.0.1:4096"', 'password_env = "OPENCODE_SERVER_PASSWORD"'),
 )
 ON_MACHINE = Setting(
-    "discovery.processes", True, "true or false", "find OpenCodes of this machine that have no plugin", _flag
+    "discovery.processes", True, "true or false", "find OpenCode processes of this machine that have no plugin", _flag
 )
 ON_NETWORK = Setting(
-    "discovery.mdns", False, "true or false", "find servers that announce themselves on the network", _flag
+    "discovery.mdns",
+    False,
+    "true or false",
+    "find OpenCode servers that announce themselves on the network (mDNS)",
+    _flag,
 )
-DEBUG = Setting("log.debug", False, "true or false", "a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
+DEBUG = Setting("log.debug", False, "true or false", "write a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
 SETTINGS: tuple[Setting[Any], ...] = (
     HOST,
@@ -230,24 +241,24 @@ SETTINGS: tuple[Setting[Any], ...] = (
 
 
 class Settings:
-    """All values, each with where it came from. Immutable."""
+    """The values of all settings and the source of each. Immutable."""
 
     def __init__(self, values: Mapping[str, Any], sources: Mapping[str, str], problems: tuple[str, ...] = ()) -> None:
-        self.problems = problems  # what is wrong and does not count, since something stronger is given
+        self.problems = problems  # invalid values that a source of higher precedence overrides
         self._values = dict(values)
         self._sources = dict(sources)
 
     def __getitem__(self, setting: Setting[T]) -> T:
-        """The value in force."""
+        """Return the value in effect."""
         value: T = self._values.get(setting.key, setting.default)
         return value
 
     def source(self, setting: Setting[Any]) -> str:
-        """Where the value came from: "default", the file, the variable or the flag."""
+        """Return the source of the value: "default", the file, the environment variable or "flag"."""
         return self._sources.get(setting.key, "default")
 
     def given(self, setting: Setting[T], value: T, source: str) -> Settings:
-        """The same with this value, which came from `source`."""
+        """Return a copy with this value and its source."""
         return Settings({**self._values, setting.key: value}, {**self._sources, setting.key: source}, self.problems)
 
     def is_quiet(self, minute_of_day: int) -> bool:
@@ -264,7 +275,7 @@ class Settings:
 def parse_settings(
     file: Mapping[str, Any], file_name: str, environment: Mapping[str, str], flags: Mapping[str, Any]
 ) -> Settings:
-    """Flags before environment before file before defaults. Raises SettingError if what counts is not allowed."""
+    """Parse the settings: flags override the environment, which overrides the file. Raises SettingError."""
     given = _flat(file)
     known = {setting.key for setting in SETTINGS}
     for key in given:
@@ -274,8 +285,8 @@ def parse_settings(
     sources: dict[str, str] = {}
     problems: list[str] = []
     for setting in SETTINGS:
-        told = _told(setting, given, file_name, environment, flags)
-        for number, (source, value) in enumerate(told):
+        candidates = _candidates(setting, given, file_name, environment, flags)
+        for number, (source, value) in enumerate(candidates):
             try:
                 parsed = setting.parse(value)
             except ValueError:
@@ -289,21 +300,21 @@ def parse_settings(
     return Settings(values, sources, tuple(problems))
 
 
-def _told(
+def _candidates(
     setting: Setting[Any],
     file: Mapping[str, Any],
     file_name: str,
     environment: Mapping[str, str],
     flags: Mapping[str, Any],
 ) -> list[tuple[str, Any]]:
-    """Each source that tells the value, the strongest first."""
-    told = [("flag", flags[setting.key])] if flags.get(setting.key) is not None else []
-    told += [(name, environment[name]) for name in setting.environment if environment.get(name)]
-    return told + ([(file_name, file[setting.key])] if setting.key in file else [])
+    """Return (source, value) of each source that sets the setting, in order of precedence."""
+    candidates = [("flag", flags[setting.key])] if flags.get(setting.key) is not None else []
+    candidates += [(name, environment[name]) for name in setting.environment if environment.get(name)]
+    return candidates + ([(file_name, file[setting.key])] if setting.key in file else [])
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """{"icon": {"count": true}} → {"icon.count": true}."""
+    """Flatten tables: {"icon": {"count": true}} → {"icon.count": true}."""
     flat: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Text is text: what a title or a command says can neither format nor fake anything where it is shown."""
+"""Safe display of foreign text: titles and commands can neither format nor imitate the text around them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BEFORE_ELLIPSIS = " .,;:·-\u2013\u2014"  # "1.…" reads like a number
 
 
 def clean(text: str) -> str:
-    """One line of printable text: white space folded, control, format and bidi characters and lone surrogates gone."""
+    """Return one line of printable text: white space folded; no control, format or bidi characters or surrogates."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     kept = (
@@ -28,7 +28,7 @@ _UNSHOWN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a fixed-width font: 2 for East Asian wide, 0 for what combines or only formats."""
+    """Return the columns of the text in a fixed-width font: 2 for East Asian wide, 0 for combining characters."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -39,9 +39,9 @@ def _columns(character: str) -> int:
 
 
 def shorten(text: str, columns: int) -> str:
-    """Clean text of at most `columns` columns, cut with an ellipsis, never between a letter and its accents.
+    """Return clean text of at most `columns` columns, cut with an ellipsis, never between a letter and its accents.
 
-    Right-to-left text is isolated, so that it cannot reorder what stands around it.
+    Right-to-left text is isolated, so that it cannot reorder the text around it.
     """
     line = clean(text[: columns * 16])  # a 10 kB title costs no more than a long one
     if width(line) > columns or len(text) > columns * 16:
@@ -50,7 +50,7 @@ def shorten(text: str, columns: int) -> str:
 
 
 def shorten_path(path: str, columns: int) -> str:
-    """Clean text of at most `columns` columns, cut at its beginning: the end of a path says which one it is."""
+    """Return clean text of at most `columns` columns, cut at the beginning: the end identifies a path."""
     line = clean(path[-columns * 16 :])
     if width(line) > columns or len(path) > columns * 16:
         while line and (width(line) > columns - 1 or not _columns(line[0])):
@@ -74,11 +74,11 @@ def _cut(line: str, columns: int) -> str:
     return line
 
 
-TAB, GOES_ON = "⇥", "↪ "  # how `wrap` shows a tab, and a line that is the rest of the one before
+TAB, GOES_ON = "⇥", "↪ "  # how `wrap` shows a tab, and the beginning of a continued line
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """The text as lines of at most `columns` columns, spaces as they are; what `hides` finds is not in them."""
+    """Return lines of at most `columns` columns with all spaces kept and without the characters that `hides` finds."""
     lines: list[str] = []
     for line in text.splitlines():
         left = "".join(_shown(character) for character in line).rstrip()
@@ -101,7 +101,7 @@ def _shown(character: str) -> str:
 
 
 def _piece(line: str, columns: int) -> str:
-    """The beginning of a line, up to a space if there is one not too far back."""
+    """Return the beginning of a line, up to a space if there is one in its second half."""
     fits = _cut(line, columns) or line[0]
     space = fits.rfind(" ", columns // 2)
     return fits[: space + 1] if space >= 0 else fits
@@ -112,11 +112,11 @@ _IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-MARKS_MOST = 4  # combining characters on one letter; more are drawn over what stands around
+MARKS_MOST = 4  # combining characters on one letter; more are drawn over the text around
 
 
 def hides(text: str) -> bool:
-    """Whether something in it cannot be seen, or be told from something else, however it is drawn."""
+    """Whether the text contains characters that are invisible or that look like others, in any font."""
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return False
     marks = 0
@@ -132,12 +132,12 @@ def hides(text: str) -> bool:
 
 
 def is_shown_whole(text: str) -> bool:
-    """Whether clean lines of it, in which white space is folded, are all there is to it."""
+    """Whether nothing is lost when each line is cleaned and its white space folded."""
     return not hides(text) and all(line == " ".join(line.split()) for line in text.split("\n"))
 
 
 def age(milliseconds: int) -> str:
-    """How long ago, roughly: "now", "4m", "2h", "3d". Steps of a minute at least, so that a label seldom changes."""
+    """Return a rounded age: "now", "4m", "2h", "3d". The steps are at least a minute, so that labels seldom change."""
     minutes = max(0, milliseconds) // 60_000
     if minutes < 1:
         return "now"
@@ -148,13 +148,13 @@ def age(milliseconds: int) -> str:
     return f"{minutes // (24 * 60)}d"
 
 
-def counted(number: int, one: str, many: str) -> str:
-    """The number and what it counts: "1 server", "2 servers", "0 servers"."""
-    return f"{number} {one if number == 1 else many}"
+def counted(number: int, singular: str, plural: str) -> str:
+    """Return the number with its noun: "1 server", "2 servers", "0 servers"."""
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def amount(number: int) -> str:
-    """A count in short: 950, 12.3k, 4.5M."""
+    """Return a short form of a count: 950, 12.3k, 4.5M."""
     if number < 1000:
         return str(number)
     if number < 1_000_000:
@@ -163,7 +163,7 @@ def amount(number: int) -> str:
 
 
 def last_line(text: str, limit: int) -> str:
-    """The last line with anything in it, at most `limit` characters, cleaned."""
+    """Return the last line that is not empty, cleaned, at most `limit` characters."""
     for line in reversed(text[-16 * limit :].splitlines()):
         if cleaned := clean(line):
             return cleaned[:limit]

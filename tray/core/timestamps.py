@@ -1,4 +1,4 @@
-"""Which numbers can be a moment, in ms since the Unix epoch: what others tell may be seconds, a delay, or nonsense."""
+"""Which numbers can be a timestamp in ms since the Unix epoch. Other programs also send seconds, delays or garbage."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ LATEST = 4_102_444_800_000  # 2100-01-01 UTC: Windows' C library knows no time o
 
 
 def is_timestamp(number: float) -> bool:
-    """Whether it can be one."""
+    """Whether the number is between EARLIEST and LATEST."""
     return EARLIEST <= number < LATEST
