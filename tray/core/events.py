@@ -1,4 +1,4 @@
-"""What a source reports and what a person did: past-tense facts, one closed union, applied by `Fleet.apply` alone."""
+"""Events: what a source reports or the user did, in the past tense. `Fleet.apply` is the only consumer."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from tray.core.model import (
 
 
 class Digest(msgspec.Struct, frozen=True):
-    """What a session's messages say, read once for a snapshot.
+    """The sums and the newest values of a session's messages, computed once for a snapshot.
 
-    If some of them are inherited, all that are not have been read, even if it is `partial`: copies are the oldest.
+    If some messages are inherited, all others have been read even if the digest is `partial`: copies are the oldest.
     """
 
     messages: int
-    cost: float  # without that of inherited messages
+    cost: float  # without the inherited messages
     tokens: Tokens
     last: Message | None = None
     output: str = ""
     tool: str = ""
-    tool_since: int = 0  # 0: not told
+    tool_since: int = 0  # 0: not known
     partial: bool = False  # there are more messages than were read
     inherited_cost: float = 0.0
     inherited_tokens: Tokens = Tokens()
 
 
 class SessionFacts(msgspec.Struct, frozen=True):
-    """What one report says of a session. None: the report does not say."""
+    """The fields of one report about a session. None: not in the report."""
 
     id: str
     parent: str | None = None
@@ -63,26 +63,26 @@ class SessionFacts(msgspec.Struct, frozen=True):
 
 
 class ServerConnected(msgspec.Struct, frozen=True):
-    """A server's link is up. What it runs is not confirmed before its first snapshot."""
+    """A server connected. Its sessions are not confirmed before its first snapshot."""
 
     server: Server
 
 
 class ServerLost(msgspec.Struct, frozen=True):
-    """The link is down: after a goodbye, or silently."""
+    """A server disconnected, with or without a goodbye."""
 
     server_id: str
     goodbye: bool = False
 
 
 class ServerForgotten(msgspec.Struct, frozen=True):
-    """Nothing more is to be shown of it: a better source has it, or it was taken out of the settings."""
+    """A server is no longer shown: a better source reports it, or it was removed from the settings."""
 
     server_id: str
 
 
 class SnapshotTaken(msgspec.Struct, frozen=True):
-    """The truth of one moment. A section that is None could not be read: what was known stays."""
+    """The complete state of a server at one moment. A section that is None could not be read and stays as it was."""
 
     server_id: str
     sessions: tuple[SessionFacts, ...] | None = None
@@ -95,26 +95,26 @@ class SnapshotTaken(msgspec.Struct, frozen=True):
     services: tuple[Service, ...] | None = None
 
     def requests(self, kind: RequestKind) -> tuple[Request, ...] | None:
-        """The section of one kind."""
+        """Return the requests of one kind."""
         return self.permissions if kind is RequestKind.PERMISSION else self.questions
 
 
 class SessionReported(msgspec.Struct, frozen=True):
-    """A session was made or changed."""
+    """A session was created or changed."""
 
     server_id: str
     facts: SessionFacts
 
 
 class SessionDeleted(msgspec.Struct, frozen=True):
-    """A session is gone for good."""
+    """A session was deleted."""
 
     server_id: str
     session_id: str
 
 
 class ActivityReported(msgspec.Struct, frozen=True):
-    """`session.status`: idle, busy, or waiting to try again."""
+    """`session.status`: idle, busy or retrying."""
 
     server_id: str
     session_id: str
@@ -123,7 +123,7 @@ class ActivityReported(msgspec.Struct, frozen=True):
 
 
 class SessionFailed(msgspec.Struct, frozen=True):
-    """A turn ended with an error, or was stopped by the person (`failure.aborted`)."""
+    """A turn ended with an error, or the user stopped it (`failure.aborted`)."""
 
     server_id: str
     session_id: str
@@ -131,23 +131,23 @@ class SessionFailed(msgspec.Struct, frozen=True):
 
 
 class RequestAsked(msgspec.Struct, frozen=True):
-    """A session waits for a person."""
+    """A session waits for an answer of the user."""
 
     server_id: str
     request: Request
 
 
 class RequestClosed(msgspec.Struct, frozen=True):
-    """A request was answered, rejected or dropped, by whomever."""
+    """A request was answered, rejected or dropped, here or elsewhere."""
 
     server_id: str
     session_id: str
     request_id: str
-    verdict: str = ""  # OpenCode's word for the answer to a permission, where it tells it
+    verdict: str = ""  # OpenCode's value of the answer to a permission, if it is reported
 
 
 class MessageReported(msgspec.Struct, frozen=True):
-    """A message was written or changed. Told by its id, which ascends within a session."""
+    """A message was written or changed. Ids ascend within a session."""
 
     server_id: str
     session_id: str
@@ -155,7 +155,7 @@ class MessageReported(msgspec.Struct, frozen=True):
 
 
 class OutputReported(msgspec.Struct, frozen=True):
-    """Text was written; `line` is the last line of it. Whether the agent wrote it, its message id tells."""
+    """Text was written; `line` is its last line. The message id tells whether the agent or the user wrote it."""
 
     server_id: str
     session_id: str
@@ -164,7 +164,7 @@ class OutputReported(msgspec.Struct, frozen=True):
 
 
 class ToolReported(msgspec.Struct, frozen=True):
-    """A tool runs (`running`) or has ended."""
+    """A tool started (`running`) or ended."""
 
     server_id: str
     session_id: str
@@ -173,7 +173,7 @@ class ToolReported(msgspec.Struct, frozen=True):
 
 
 class TodosReported(msgspec.Struct, frozen=True):
-    """The whole todo list of a session."""
+    """The complete todo list of a session."""
 
     server_id: str
     session_id: str
@@ -188,13 +188,13 @@ class BranchReported(msgspec.Struct, frozen=True):
 
 
 class InstanceDisposed(msgspec.Struct, frozen=True):
-    """OpenCode unloaded the directory: nothing runs and nothing waits there any more."""
+    """OpenCode unloaded the directory: no turn and no request is left."""
 
     server_id: str
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What the cache on disk remembers of the last run: shown as disconnected until confirmed."""
+    """The cached state of the last run, shown as disconnected until it is confirmed."""
 
     servers: tuple[Server, ...]
     sessions: tuple[Session, ...]
@@ -203,26 +203,26 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 class SessionSeen(msgspec.Struct, frozen=True):
-    """A person visited or dismissed a session: its error or finished turn is no news any more."""
+    """The user visited or dismissed a session: its error or finished turn counts as seen."""
 
     session: SessionKey
 
 
 class AnswerSent(msgspec.Struct, frozen=True):
-    """A person answered here; what OpenCode makes of it is not known yet."""
+    """An answer was sent from here; OpenCode has not confirmed it yet."""
 
     request: RequestKey
 
 
 class AnswerFailed(msgspec.Struct, frozen=True):
-    """The answer did not get through: the request waits again."""
+    """An answer was not accepted: the request is pending again."""
 
     request: RequestKey
     why: str
 
 
 class AnswerDrafted(msgspec.Struct, frozen=True):
-    """A person chose this label, or took the choice back; nothing is sent yet."""
+    """The user added a label to the draft of an answer, or removed it; nothing is sent yet."""
 
     request: RequestKey
     question: int  # which of the request's questions, from 0
@@ -230,20 +230,20 @@ class AnswerDrafted(msgspec.Struct, frozen=True):
 
 
 class MuteSet(msgspec.Struct, frozen=True):
-    """No notifications from `scope` before `until`. Scope: "" everything, "project:DIR", "session:ID"."""
+    """A scope was muted until `until` (ms). Scopes: "" everything, "project:DIR", "session:ID"."""
 
     scope: str
     until: int
 
 
 class MuteCleared(msgspec.Struct, frozen=True):
-    """Notifications from `scope` again."""
+    """A scope was unmuted."""
 
     scope: str
 
 
 class TimePassed(msgspec.Struct, frozen=True):
-    """Nothing happened but time: what has run out by now goes."""
+    """Time passed: what has expired is removed."""
 
 
 SourceEvent = (
@@ -264,32 +264,32 @@ SourceEvent = (
     | BranchReported
     | InstanceDisposed
 )
-PersonEvent = SessionSeen | AnswerSent | AnswerFailed | AnswerDrafted | MuteSet | MuteCleared
-Event = SourceEvent | PersonEvent | Restored | TimePassed
+UserEvent = SessionSeen | AnswerSent | AnswerFailed | AnswerDrafted | MuteSet | MuteCleared
+Event = SourceEvent | UserEvent | Restored | TimePassed
 
 
 class SessionChanged(msgspec.Struct, frozen=True):
-    """A session is new (`before` is None) or differs."""
+    """A session was added (`before` is None) or changed."""
 
     before: Session | None
     after: Session
 
 
 class SessionRemoved(msgspec.Struct, frozen=True):
-    """A session is no longer shown."""
+    """A session was removed."""
 
     before: Session
 
 
 class ServerChanged(msgspec.Struct, frozen=True):
-    """A server is new, differs, or (`after` is None) is no longer shown."""
+    """A server was added, changed, or removed (`after` is None)."""
 
     server_id: str
     after: Server | None
 
 
 class MutesChanged(msgspec.Struct, frozen=True):
-    """A mute was set, cleared or ran out."""
+    """A mute was set, cleared or expired."""
 
 
 Change = SessionChanged | SessionRemoved | ServerChanged | MutesChanged

@@ -1,4 +1,4 @@
-"""The records of the fleet: servers, sessions, requests. All frozen; times are milliseconds since the Unix epoch."""
+"""The records of the fleet: servers, sessions, requests. All are frozen. Times are in ms since the Unix epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Status(Enum):
-    """What a session is doing, as PRODUCT states name it. The values are the words of `status --json`."""
+    """The state of a session. The values are those of `status --json`."""
 
     WAITING_FOR_PERMISSION = "waiting_for_permission"
     WAITING_FOR_ANSWER = "waiting_for_answer"
@@ -21,16 +21,16 @@ class Status(Enum):
     ABORTED = "aborted"
     DISCONNECTED = "disconnected"
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and states are looked up at every event
+    __hash__ = object.__hash__  # Enum's own is slower, and every event looks states up
 
     @property
     def urgency(self) -> int:
-        """0 is the worst. An aborted session is as quiet as an idle one."""
+        """The rank of the state; 0 is the most urgent. Aborted ranks like idle."""
         return _URGENCY[self]
 
     @property
     def needs_person(self) -> bool:
-        """Whether the session stands still until a person answers."""
+        """Whether the session waits until the user answers."""
         return self in (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER)
 
 
@@ -48,14 +48,14 @@ _URGENCY = {
 
 
 class SessionKey(NamedTuple):
-    """One session as one server reports it. The same session may be reported by two servers."""
+    """One session of one server. Two servers may report the same session."""
 
     server: str
     session: str
 
 
 class TerminalLocation(msgspec.Struct, frozen=True):
-    """Where the person sits, as the plugin's environment tells it; an empty string is unknown."""
+    """The terminal in which OpenCode runs, from the plugin's environment. An empty string is unknown."""
 
     tty: str = ""
     tmux: str = ""
@@ -74,7 +74,7 @@ class TerminalLocation(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """An MCP or LSP server that an OpenCode runs, and how it is, in OpenCode's own words."""
+    """An MCP or LSP server that OpenCode runs, with its status as OpenCode reports it."""
 
     kind: str  # "mcp" or "lsp"
     name: str
@@ -83,16 +83,16 @@ class Service(msgspec.Struct, frozen=True):
 
 
 class Source(Enum):
-    """How we know of a server, the best first."""
+    """Where the reports about a server come from, the best first."""
 
     PLUGIN = "plugin"  # our plugin, or opencode-monitor's, inside OpenCode
     HTTP = "http"  # OpenCode's own HTTP server
-    DASHBOARD = "dashboard"  # opencode-dashboard's plugin, which only reports
-    LOCAL = "local"  # its process and its files: what it does is inferred
+    DASHBOARD = "dashboard"  # opencode-dashboard's plugin: it only reports
+    LOCAL = "local"  # its process and files: the state is inferred
 
     @property
     def rank(self) -> int:
-        """0 is the best."""
+        """The rank of the source; 0 is the best."""
         return _RANK[self]
 
 
@@ -100,7 +100,7 @@ _RANK = {source: rank for rank, source in enumerate(Source)}
 
 
 class Server(msgspec.Struct, frozen=True):
-    """One instance of OpenCode: one directory in one process."""
+    """One OpenCode instance: one directory in one process."""
 
     id: str
     name: str
@@ -108,59 +108,61 @@ class Server(msgspec.Struct, frozen=True):
     directory: str
     project: str = ""
     branch: str = ""
-    repository: str = ""  # where this is a linked git worktree: the directory of the repository's main one
-    url: str | None = None  # only where an HTTP server really answers
+    repository: str = ""  # of a linked git worktree: the directory of the main worktree
+    url: str | None = None  # set only if an HTTP server answers there
     pid: int = 0
     opencode: str = ""
     plugin: str = ""
     source: Source = Source.PLUGIN
-    verified: bool = True  # False: watch-only, nothing is ever answered on this link
-    problem: str = ""  # why it is there and cannot be followed, and the one step that changes it
+    verified: bool = True  # whether it has proven the token; if not, it is read-only
+    problem: str = ""  # why it cannot be followed, and what to do
     place: TerminalLocation = msgspec.field(default_factory=TerminalLocation)
     services: tuple[Service, ...] = ()
-    clock_skew: int = 0  # ms by which its machine's clock was ahead of ours when it connected
+    clock_skew: int = 0  # ms that its machine's clock was ahead of ours when it connected
     connected: bool = True
-    confirmed: bool = False  # a snapshot has come since it connected; until then what is shown may be old
-    lost_at: int = 0  # when the link went down
+    confirmed: bool = False  # whether a snapshot has come since it connected
+    lost_at: int = 0  # when it disconnected
     said_goodbye: bool = False
-    runs_once: bool = False  # `opencode run`: it ends with its turn
-    finished: bool = False  # it ended so, with nothing left to do: what is known of its sessions stays true
+    runs_once: bool = False  # `opencode run`: the process ends with the turn
+    finished: bool = False  # `opencode run` ended with its turn: the last known states stay valid
 
     @property
     def live(self) -> bool:
-        """Whether what is known of its sessions is true now."""
+        """Whether the states of its sessions are current."""
         return self.connected and self.confirmed
 
     @property
     def read_only_reason(self) -> str:
-        """Why its sessions can be seen and not answered, and the one step that changes that; "" where they can be."""
+        """Why its sessions cannot be answered, and what to do; "" if they can be answered."""
         if self.problem:
             return self.problem
         if self.source is Source.LOCAL:
-            return "it is only seen from outside, as its plugin is not connected; opencode-tray doctor says why"
+            return "its plugin is not connected; run opencode-tray doctor"
         if self.source is Source.DASHBOARD:
-            return "opencode-dashboard's plugin only reports; run opencode-tray install-plugin over there"
+            return (
+                "opencode-dashboard's plugin cannot receive answers; run opencode-tray install-plugin on that machine"
+            )
         if not self.verified and self.source is Source.HTTP:
-            return "it was found on the network; put it under [[servers]] in the settings"
-        return "" if self.verified else "its plugin has no token"
+            return "it was found on the network; add it to [[servers]] in the settings"
+        return "" if self.verified else "its plugin does not have the token"
 
 
 class RequestKind(Enum):
-    """What a session waits for."""
+    """The kinds of requests."""
 
     PERMISSION = "permission"
     QUESTION = "question"
 
 
 class Option(msgspec.Struct, frozen=True):
-    """One answer that a question offers."""
+    """One option of a question."""
 
     label: str
     description: str = ""
 
 
 class Question(msgspec.Struct, frozen=True):
-    """One question of a request; a request may hold several."""
+    """One question of a request. A request may contain several."""
 
     question: str
     header: str = ""
@@ -170,36 +172,36 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A permission or a set of questions that one session waits for. Bound to OpenCode's own request id."""
+    """A permission or a set of questions that a session waits for. The id is OpenCode's own."""
 
     id: str
     session: str
     kind: RequestKind
     title: str  # the tool ("bash"), or the question's header
-    detail: str  # the command, the file and its changes, the address …; or the question
-    complete: bool = True  # `detail` is all that is asked: nothing was cut or could not be shown
+    detail: str  # the command, the file with its changes, the URL …; or the question
+    complete: bool = True  # whether `detail` contains everything that is asked for
     always: tuple[str, ...] = ()  # the patterns that "always" would store
     questions: tuple[Question, ...] = ()
     asked_at: int = 0
-    sending: bool = False  # answered here, not yet confirmed by OpenCode
-    refusal: str = ""  # why the last answer from here did not get through
-    draft: tuple[tuple[str, ...], ...] = ()  # what was chosen so far, a list for each question
+    sending: bool = False  # an answer was sent from here and is not confirmed yet
+    refusal: str = ""  # why the last answer from here was not accepted
+    draft: tuple[tuple[str, ...], ...] = ()  # the labels chosen so far, for each question
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a turn ended badly: the error's name as OpenCode gives it, and its message."""
+    """The error that ended a turn: OpenCode's name of it, and its message."""
 
     name: str
     message: str = ""
 
     @property
     def aborted(self) -> bool:
-        """Whether this is no failure at all: the person stopped the turn."""
+        """Whether the user stopped the turn, which is not a failure."""
         return self.name == "MessageAbortedError"
 
 
 class Activity(Enum):
-    """What OpenCode's own `session.status` says."""
+    """The values of OpenCode's `session.status`."""
 
     IDLE = "idle"
     BUSY = "busy"
@@ -207,7 +209,7 @@ class Activity(Enum):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """A provider refused; OpenCode tries again by itself at `next_at` (0: unknown)."""
+    """The provider refused; OpenCode retries at `next_at` (ms since the epoch; 0: unknown)."""
 
     attempt: int
     message: str
@@ -215,7 +217,7 @@ class Retry(msgspec.Struct, frozen=True):
 
 
 class Outcome(Enum):
-    """How the last turn ended, as long as that is news."""
+    """How the last turn ended, until the user has seen it."""
 
     NONE = "none"
     COMPLETED = "completed"
@@ -223,7 +225,7 @@ class Outcome(Enum):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """Tokens of a session or a message."""
+    """Token counts of a session or a message."""
 
     input: int = 0
     output: int = 0
@@ -242,7 +244,7 @@ class Tokens(msgspec.Struct, frozen=True):
         )
 
     def __sub__(self, other: Tokens) -> Tokens:
-        """Take a count that was added before back."""
+        """Subtract counts."""
         return Tokens(
             self.input - other.input,
             self.output - other.output,
@@ -252,19 +254,19 @@ class Tokens(msgspec.Struct, frozen=True):
         )
 
     def without(self, other: Tokens) -> Tokens:
-        """What is left of each count; never less than nothing."""
-        left = self - other
-        counts = (left.input, left.output, left.reasoning, left.cache_read, left.cache_write)
+        """Subtract counts; no count is negative."""
+        rest = self - other
+        counts = (rest.input, rest.output, rest.reasoning, rest.cache_read, rest.cache_write)
         return Tokens(*(max(0, count) for count in counts))
 
     @property
     def total(self) -> int:
-        """What the model's context holds after this message."""
+        """The number of tokens in the model's context after this message."""
         return self.input + self.output + self.reasoning + self.cache_read + self.cache_write
 
 
 class Message(msgspec.Struct, frozen=True):
-    """The newest assistant message, as far as the fleet cares."""
+    """A message, with the fields that the fleet uses."""
 
     id: str
     role: str = "assistant"
@@ -277,18 +279,18 @@ class Message(msgspec.Struct, frozen=True):
     cost: float = 0.0
     completed: int = 0  # when it ended; 0: not yet
     summary: bool = False  # the text of a compaction
-    output: str = ""  # the last line of its text, if it was told with the message
+    output: str = ""  # the last line of its text, if the report contains it
 
 
 class Todo(msgspec.Struct, frozen=True):
-    """One line of a session's todo list; status is OpenCode's word for it."""
+    """One item of a session's todo list, with OpenCode's status of it."""
 
     content: str
     status: str = "pending"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """One session on one server. What can be derived from these fields is derived, not stored."""
+    """One session of one server. Derived values are properties, not fields."""
 
     id: str
     server: str
@@ -305,33 +307,33 @@ class Session(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     outcome: Outcome = Outcome.NONE
     status_since: int = 0
-    turn_started: int = 0  # 0: no turn under way
-    turn_ended: int = 0  # when the last turn ended; 0: one is under way, or none is known
+    turn_started: int = 0  # 0: no turn is running
+    turn_ended: int = 0  # when the last turn ended; 0: a turn is running, or none is known
     turn_length: int = 0  # ms, of the last turn that ended
-    tokens: Tokens = Tokens()  # its own
+    tokens: Tokens = Tokens()  # without subagents and without inherited messages
     cost: float = 0.0
-    counted: bool = False  # tokens and cost come from the session itself, not from summing messages
-    inherited_tokens: Tokens = Tokens()  # of the messages that were copied from another session; not in `tokens`
-    inherited_cost: float = 0.0  # likewise
-    context_tokens: int = 0  # in the model's context after the last assistant message that wrote something
+    counted: bool = False  # whether tokens and cost are OpenCode's own sums
+    inherited_tokens: Tokens = Tokens()  # of messages that were copied from another session
+    inherited_cost: float = 0.0  # the same
+    context_tokens: int = 0  # in the model's context after the last assistant message with output
     last: Message | None = None
-    prompt: str = ""  # the newest message id of the person's
-    last_message: str = ""  # the newest message id seen; OpenCode's ids ascend
+    prompt: str = ""  # id of the newest message of the user
+    last_message: str = ""  # id of the newest message; OpenCode's ids ascend
     messages: int = 0
     last_output: str = ""
     tool: str = ""
-    tool_since: int = 0  # when it began, as far as that was seen
-    user_acted_at: int = 0  # when the person last answered it, or prompted it during a turn
-    last_activity_at: int = 0  # when it last showed a sign of life, as precise as fleet_state.ACTIVITY_PRECISION
+    tool_since: int = 0  # when the tool started or was first seen
+    user_acted_at: int = 0  # when the user last answered it, or prompted it during a turn
+    last_activity_at: int = 0  # when it last changed, as precise as fleet_state.ACTIVITY_PRECISION
     todos: tuple[Todo, ...] = ()
     additions: int = 0
     deletions: int = 0
     files: int = 0
-    requests: tuple[Request, ...] = ()  # its own, oldest first
+    requests: tuple[Request, ...] = ()  # its own pending ones, oldest first
 
     @property
     def touched(self) -> int:
-        """When anything last happened in it: OpenCode tells `updated` seldom."""
+        """When anything last happened in the session: OpenCode reports `updated` seldom."""
         return max(self.updated, self.turn_started, self.turn_ended)
 
     @property
@@ -341,12 +343,12 @@ class Session(msgspec.Struct, frozen=True):
 
     @property
     def is_child(self) -> bool:
-        """Whether it is a subagent's session, even if its parent has not been seen."""
+        """Whether it is a subagent session, even if its parent is not known."""
         return self.parent is not None
 
     @property
     def status(self) -> Status:
-        """The status from its own facts alone: requests, then the error, then activity, then the outcome."""
+        """The state without its subagents: requests first, then the error, the activity and the outcome."""
         if any(r.kind is RequestKind.PERMISSION for r in self.requests):
             return Status.WAITING_FOR_PERMISSION
         if self.requests:
@@ -361,7 +363,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class SessionUsage(msgspec.Struct, frozen=True):
-    """What one session used today, and what it had used in all when it was seen last."""
+    """What one session used in one day, and its sums when it was last seen."""
 
     seen_tokens: int
     seen_cost: float
@@ -371,12 +373,12 @@ class SessionUsage(msgspec.Struct, frozen=True):
 
     @property
     def is_used_root(self) -> bool:
-        """Whether it counts as a session of the day."""
+        """Whether it is a root session with usage on the day."""
         return self.is_root and self.tokens > 0
 
 
 class DayUsage(msgspec.Struct, frozen=True):
-    """What was used in the local day that began at `day_start`, counted from `since` on; by session id."""
+    """The usage since `since` in the local day that began at `day_start`, by session id. Times in ms."""
 
     day_start: int
     since: int
