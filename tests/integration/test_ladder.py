@@ -156,7 +156,8 @@ def test_a_name_of_a_machine_that_is_none_is_in_no_command(desk: Desk, host: str
 
 
 @pytest.mark.parametrize(
-    ("source", "why"), [(Source.PLUGIN, "its plugin does not have the token"), (Source.HTTP, "it was found on the network")]
+    ("source", "why"),
+    [(Source.PLUGIN, "its plugin does not have the token"), (Source.HTTP, "it was found on the network")],
 )
 def test_whoever_has_proven_nothing_makes_a_click_open_nothing(desk: Desk, source: Source, why: str) -> None:
     """Anybody on this machine can say that they are an OpenCode of ours in a folder of theirs."""

@@ -1,10 +1,10 @@
-"""Ids of requests and sessions that ended for good, so that a late report does not bring them back."""
+"""Ids of requests and sessions that have ended, so that a late report does not add them again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-MOST = 512  # ids kept for each server; the oldest make room
+MOST = 512  # ids for each server; a new one replaces the oldest
 
 
 class ClosedIds:
@@ -14,7 +14,7 @@ class ClosedIds:
         self._of_server: dict[str, dict[str, None]] = {}
 
     def add(self, server_id: str, name: str) -> None:
-        """Remember that this id ended now."""
+        """Add an id that ended now."""
         closed = self._of_server.setdefault(server_id, {})
         closed.pop(name, None)
         closed[name] = None
@@ -22,20 +22,20 @@ class ClosedIds:
             del closed[next(iter(closed))]
 
     def reopen(self, server_id: str, names: Iterable[str]) -> None:
-        """Forget these ids: a snapshot lists them, so they have not ended."""
+        """Remove these ids: a snapshot lists them, so they have not ended."""
         closed = self._of_server.get(server_id)
         if closed:
             for name in names:
                 closed.pop(name, None)
 
     def forget(self, server_id: str) -> None:
-        """Forget all ids of this server."""
+        """Remove all ids of this server."""
         self._of_server.pop(server_id, None)
 
     def __contains__(self, key: tuple[str, str]) -> bool:
-        """Whether the id (server id, id) ended not long ago."""
+        """Whether the (server id, id) ended not long ago."""
         return key[1] in self._of_server.get(key[0], ())
 
     def of_server(self, server_id: str) -> tuple[str, ...]:
-        """The ids of this server, oldest first."""
+        """Return the ids of this server, oldest first."""
         return tuple(self._of_server.get(server_id, ()))

@@ -1,4 +1,4 @@
-"""What the settings mean to the fleet and to the alerts."""
+"""The rules of the fleet and of the alerts, from the settings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tray.core.settings import (
 
 
 def fleet_rules(settings: Settings) -> FleetRules:
-    """What the fleet is told."""
+    """Return the rules of the fleet."""
     return FleetRules(completed_for=settings[FINISHED_FOR] * 60_000)
 
 
 def alert_rules(settings: Settings) -> AlertRules:
-    """What the alerts are told."""
+    """Return the rules of the alerts."""
     wanted = {
         Reason.PERMISSION: settings[ON_PERMISSION],
         Reason.QUESTION: settings[ON_QUESTION],

@@ -1,4 +1,4 @@
-"""One row for each root session, kept in step with the fleet, and in order by state and age."""
+"""Root sessions as rows, updated from the fleet's changes and ordered by state and age."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from tray.core.project_names import Folder, ProjectNames
 
 
 class SessionRow(msgspec.Struct, frozen=True):
-    """A root session with what its descendants add to it."""
+    """A root session, with the sums and requests of its subagent sessions."""
 
     session: Session
     server: Server
     status: Status
     since: int  # when this status began
-    requests: tuple[Request, ...]  # its own and its descendants', oldest first
+    requests: tuple[Request, ...]  # its own and its subagents', oldest first
     tokens: Tokens
     cost: float
     tool: str
     tool_since: int
-    user_acted_at: int  # when the person last did something in it or its descendants
-    last_activity_at: int  # the last sign of life of anything that works in it
-    muted: bool  # by its own or its project's mute; the mute of everything is not a row's matter
+    user_acted_at: int  # when the user last did something in it or its subagents
+    last_activity_at: int  # the last change of anything that works in it
+    muted: bool  # by a mute of the session or its project; the mute of everything is not included
 
     @property
     def key(self) -> SessionKey:
-        """The root session's identity."""
+        """The key of the root session."""
         return self.session.key
 
 
 def session_scope(session_id: str) -> str:
-    """The mute scope of one session."""
+    """Return the mute scope of one session."""
     return f"session:{session_id}"
 
 
 def project_scope(directory: str) -> str:
-    """The mute scope of one project directory."""
+    """Return the mute scope of one project directory."""
     return f"project:{directory}"
 
 
 def folder_of(row: SessionRow) -> Folder:
-    """Where the session of a row runs."""
+    """Return the folder in which the session runs."""
     server = row.server
     directory = row.session.directory or server.directory
     linked = bool(server.repository) and directory == server.directory
@@ -60,23 +60,23 @@ EVERYTHING = ""  # the mute scope of all sessions
 
 
 class SessionIndex:
-    """The rows, recomputed only where a change touched them. Derived from the fleet: holds no truth of its own.
+    """The rows, derived from the fleet. A change recomputes only the rows that it concerns.
 
-    A session that two servers report is one row: the row of the server that knows it best.
+    A session that two servers report is one row, taken from the better server (`_preference`).
     """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._known: dict[str, dict[str, SessionRow]] = {}  # session id -> its row on each server
-        self._rows: dict[str, SessionRow] = {}  # session id -> the row that is shown
+        self._candidates: dict[str, dict[str, SessionRow]] = {}  # session id -> server id -> row
+        self._rows: dict[str, SessionRow] = {}  # session id -> the best of its candidates
         self._by_age: dict[Status, list[tuple[int, str]]] = {status: [] for status in Status}  # (since, session id)
         self._muted: Counter[Status] = Counter()
         self._names = ProjectNames()
-        self._in_folder: dict[Folder, set[str]] = {}  # the ids of the root sessions that run there
-        self._renamed: set[Folder] = set()  # whose names may have changed since the last update
+        self._in_folder: dict[Folder, set[str]] = {}  # folder -> ids of its root sessions
+        self._renamed: set[Folder] = set()  # folders whose names may have changed since the last update
 
     def update(self, changes: Iterable[Change]) -> frozenset[str]:
-        """Bring the rows in step with the fleet. Returns the ids of the root sessions whose row may differ."""
+        """Update the rows. Return the ids of the root sessions whose row may have changed."""
         stale: set[SessionKey] = set()
         for change in changes:
             match change:
@@ -91,9 +91,9 @@ class SessionIndex:
                     if before.parent is not None:
                         stale.add(self._fleet.root_of(SessionKey(before.server, before.parent)))
                 case ServerChanged(server_id, _):
-                    stale.update(self._fleet.keys(server_id))  # those that have gone are told as SessionRemoved
+                    stale.update(self._fleet.keys(server_id))  # removed sessions come as SessionRemoved
                 case MutesChanged():
-                    stale.update(row.key for on in self._known.values() for row in on.values())
+                    stale.update(row.key for rows in self._candidates.values() for row in rows.values())
         for key in stale:
             self._recompute(key)
         renamed = {name for folder in self._renamed for name in self._in_folder.get(folder, ())}
@@ -101,90 +101,89 @@ class SessionIndex:
         return frozenset(key.session for key in stale) | renamed
 
     def row(self, session_id: str) -> SessionRow | None:
-        """The row of a root session."""
+        """Return the row of a root session."""
         return self._rows.get(session_id)
 
     def project(self, row: SessionRow) -> str:
-        """What the row's project is called, among those of all rows."""
+        """Return the name of the row's project, unique among all rows."""
         return self._names.name(folder_of(row))
 
     @property
     def total(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._rows)
 
     def rows(self) -> list[SessionRow]:
-        """All rows, in no order."""
+        """Return all rows, in no order."""
         return list(self._rows.values())
 
     def oldest(self, status: Status, count: int | None = None) -> list[SessionRow]:
-        """The rows that have been in this state longest, the longest first; at most `count` of them."""
+        """Return at most `count` rows in this state, those that have been in it longest first."""
         return [self._rows[name] for _, name in islice(self._by_age[status], count)]
 
     def newest(self, status: Status, count: int) -> list[SessionRow]:
-        """The rows that have been in this state for the shortest time, the newest first; at most `count` of them."""
+        """Return at most `count` rows in this state, those that have been in it for the shortest time first."""
         return [self._rows[name] for _, name in islice(reversed(self._by_age[status]), count)]
 
     def count(self, status: Status) -> int:
-        """How many rows are in this state."""
+        """Return the number of rows in this state."""
         return len(self._by_age[status])
 
     def muted(self, status: Status) -> int:
-        """How many of those are muted."""
+        """Return the number of muted rows in this state."""
         return self._muted[status]
 
     @property
     def muted_rows(self) -> int:
-        """How many rows are muted, in whatever state."""
+        """The number of muted rows in all states."""
         return sum(self._muted.values())
 
     def _recompute(self, key: SessionKey) -> None:
         session = self._fleet.sessions.get(key)
         server = self._fleet.servers.get(key.server)
-        known = self._known.setdefault(key.session, {})
+        candidates = self._candidates.setdefault(key.session, {})
         if session is None or server is None or self._fleet.root_of(key) != key or self._is_left_over(session):
-            known.pop(key.server, None)
+            candidates.pop(key.server, None)
         else:
-            known[key.server] = _row(self._fleet, session, server)
-        if not known:
-            del self._known[key.session]
-        self._show(key.session, min(known.values(), key=_trust, default=None))
+            candidates[key.server] = _row(self._fleet, session, server)
+        if not candidates:
+            del self._candidates[key.session]
+        self._set_row(key.session, min(candidates.values(), key=_preference, default=None))
 
     def _is_left_over(self, session: Session) -> bool:
-        """Whether this is a subagent whose parent is gone, or was never told, and that nobody has to know of."""
+        """Whether this is a subagent session without a known parent that neither works nor waits."""
         return session.parent is not None and not any(map(_is_active, self._fleet.tree(session.key)))
 
-    def _show(self, name: str, row: SessionRow | None) -> None:
-        before = self._rows.pop(name, None)
+    def _set_row(self, session_id: str, row: SessionRow | None) -> None:
+        before = self._rows.pop(session_id, None)
         if before is not None:
-            shelf = self._by_age[before.status]
-            del shelf[bisect_left(shelf, (before.since, name))]
+            in_state = self._by_age[before.status]
+            del in_state[bisect_left(in_state, (before.since, session_id))]
             self._muted[before.status] -= before.muted
         folder = folder_of(row) if row is not None else None
         folder_before = folder_of(before) if before is not None else None
         if folder != folder_before:
-            self._move(name, folder_before, folder)
+            self._set_folder(session_id, folder_before, folder)
         if row is not None:
-            self._rows[name] = row
-            insort(self._by_age[row.status], (row.since, name))
+            self._rows[session_id] = row
+            insort(self._by_age[row.status], (row.since, session_id))
             self._muted[row.status] += row.muted
 
-    def _move(self, name: str, before: Folder | None, after: Folder | None) -> None:
-        """Note where a root session runs."""
+    def _set_folder(self, session_id: str, before: Folder | None, after: Folder | None) -> None:
         if after is not None:
             self._renamed |= self._names.use(after)
-            self._in_folder.setdefault(after, set()).add(name)
+            self._in_folder.setdefault(after, set()).add(session_id)
         if before is not None:
             self._renamed |= self._names.release(before)
-            self._in_folder[before].discard(name)
+            self._in_folder[before].discard(session_id)
             if not self._in_folder[before]:
                 del self._in_folder[before]
 
 
-def _trust(row: SessionRow) -> tuple[bool, bool, int, int, bool, int]:
-    """Sort key: who is trusted, who is connected, the worst state, the best source, its own directory, the newest.
+def _preference(row: SessionRow) -> tuple[bool, bool, int, int, bool, int]:
+    """Sort key: verified, connected, most urgent state, best source, own directory, most recently used.
 
-    The state comes before the source: a plugin tells nothing of a turn that another process of OpenCode runs.
+    The state comes before the source: a plugin does not report a turn that another OpenCode process runs.
     """
     server, session = row.server, row.session
     elsewhere = server.directory != session.directory
@@ -223,7 +222,7 @@ def _row(fleet: Fleet, session: Session, server: Server) -> SessionRow:
 
 
 def _active(tree: list[Session]) -> list[Session]:
-    """The descendants that work, or wait for somebody."""
+    """Return the subagent sessions that work or wait."""
     return [session for session in tree[1:] if _is_active(session)]
 
 
@@ -232,9 +231,9 @@ def _is_active(session: Session) -> bool:
 
 
 def _status(root: Session, tree: list[Session]) -> Status:
-    """The worst of the root's own status and of what its descendants hold up: their requests, retries and work.
+    """Return the most urgent state of the root and of its active subagents.
 
-    A subagent's error or end is its parent's to deal with; the root's own status tells what came of it.
+    A subagent's error or end does not count: its parent handles it, and the root's own state shows the result.
     """
     below = [replace(s, failure=None).status for s in _active(tree)]
     return min((root.status, *below), key=lambda status: status.urgency)

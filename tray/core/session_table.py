@@ -1,4 +1,4 @@
-"""All sessions of the fleet, with the indexes that find one by its server, its parent, its id or its request."""
+"""All sessions of the fleet, with indexes by server, parent, id and request."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tray.core.model import Session, SessionKey
 
 
 class SessionTable:
-    """Sessions by key. Each look-up costs as much as it finds, whatever the number of sessions.
+    """Sessions by key. The cost of a lookup depends on its result, not on the number of sessions.
 
-    `sessions` may be read freely; it is changed by `put` and `remove` alone.
+    `sessions` may be read freely; only `put` and `remove` change it.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class SessionTable:
             self._set_requests(key, (r.id for r in requests), (r.id for r in after.requests))
 
     def remove(self, key: SessionKey) -> Session | None:
-        """Take the session out; returns what it was, or None if it is not known."""
+        """Remove a session; return it, or None if it is not known."""
         before = self.sessions.pop(key, None)
         if before is not None:
             _discard(self._of_server, key.server, key)
