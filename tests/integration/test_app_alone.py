@@ -25,7 +25,7 @@ from tray.surfaces.menu.view import TrayView
 from tray.system import sound
 
 
-def test_after_sleep_every_plugin_is_asked_for_the_truth(
+def test_after_sleep_every_plugin_is_asked_for_a_snapshot(
     at_work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept = [0.0]
@@ -45,7 +45,7 @@ def test_after_sleep_every_plugin_is_asked_for_the_truth(
     run(test())
 
 
-def test_an_ask_is_announced_after_its_hold_and_withdrawn_when_it_is_closed(at_work: Callable[[], Any]) -> None:
+def test_a_request_is_announced_after_its_delay_and_withdrawn_when_closed(at_work: Callable[[], Any]) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await link.event("permission.asked", **ASK)
@@ -58,7 +58,7 @@ def test_an_ask_is_announced_after_its_hold_and_withdrawn_when_it_is_closed(at_w
     run(test())
 
 
-def test_while_everything_is_muted_the_icon_still_counts_and_afterwards_what_waits_is_announced(
+def test_mute_all_keeps_the_icon_and_announces_pending_requests_later(
     at_work: Callable[[], Any],
 ) -> None:
     async def test() -> None:
@@ -74,7 +74,7 @@ def test_while_everything_is_muted_the_icon_still_counts_and_afterwards_what_wai
     run(test())
 
 
-def test_settings_are_taken_up_and_quiet_hours_are_quiet(at_work: Callable[[], Any]) -> None:
+def test_settings_are_reloaded_and_quiet_hours_are_silent(at_work: Callable[[], Any]) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             hour = time.localtime().tm_hour
@@ -89,7 +89,7 @@ def test_settings_are_taken_up_and_quiet_hours_are_quiet(at_work: Callable[[], A
     run(test())
 
 
-def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_mended(
+def test_an_invalid_setting_is_shown_in_the_menu_until_it_is_fixed(
     at_work: Callable[[], Any],
 ) -> None:
     def problems(view: TrayView) -> list[str]:
@@ -110,9 +110,7 @@ def test_an_invalid_setting_changes_nothing_and_shows_in_the_menu_until_it_is_me
 
 
 @pytest.mark.parametrize("damage", [None, "", "{", '{"host": "127.0.0.1", "port": 1, "pid": 0}'])
-def test_where_it_listens_is_written_again_where_that_was_removed_or_damaged(
-    at_work: Callable[[], Any], damage: str | None
-) -> None:
+def test_a_removed_or_damaged_endpoint_file_is_written_again(at_work: Callable[[], Any], damage: str | None) -> None:
     async def test() -> None:
         async with at_work() as (running, _):
             path = running.paths.endpoint
@@ -124,7 +122,7 @@ def test_where_it_listens_is_written_again_where_that_was_removed_or_damaged(
     run(test())
 
 
-def test_where_another_tray_listens_stays_written(at_work: Callable[[], Any]) -> None:
+def test_the_endpoint_file_of_another_tray_stays(at_work: Callable[[], Any]) -> None:
     async def test() -> None:
         async with at_work() as (running, _):
             another = Endpoint("127.0.0.1", 1, os.getppid())
@@ -138,7 +136,7 @@ def test_where_another_tray_listens_stays_written(at_work: Callable[[], Any]) ->
     run(test())
 
 
-def test_going_to_next_gives_the_way_there_and_a_dismissal_ends_the_news(
+def test_go_to_next_reports_how_it_opened_and_dismissing_clears_the_state(
     at_work: Callable[[], Any],
 ) -> None:
     async def test() -> None:
@@ -161,9 +159,7 @@ def test_going_to_next_gives_the_way_there_and_a_dismissal_ends_the_news(
     run(test())
 
 
-def test_sound_and_speech_come_with_the_announcement_if_they_are_wanted(
-    at_work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sound_and_speech_follow_the_settings(at_work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
 
     async def play(file: Path) -> bool:
@@ -188,7 +184,7 @@ def test_sound_and_speech_come_with_the_announcement_if_they_are_wanted(
     run(test())
 
 
-def test_what_is_used_today_is_counted_from_the_first_fact_on(at_work: Callable[[], Any]) -> None:
+def test_usage_of_today_counts_from_the_first_event(at_work: Callable[[], Any]) -> None:
     async def story() -> None:
         async with at_work() as (running, link):
             made = {"id": "ses_2", "time": {"created": app_module.now() + 1000}}

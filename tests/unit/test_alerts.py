@@ -97,7 +97,7 @@ def turn(begin: int, end: int, desk: Desk, finish: str = "stop") -> None:
     desk.at(end, MessageReported(S, "a", Message(f"msg_{end}", finish=finish)), ActivityReported(S, "a", Activity.IDLE))
 
 
-def test_an_ask_is_announced_after_a_second() -> None:
+def test_a_request_is_announced_after_a_second() -> None:
     desk = Desk()
     desk.at(100, ask())
     desk.at(1099)
@@ -106,7 +106,7 @@ def test_an_ask_is_announced_after_a_second() -> None:
     assert [(a.reason, a.title, a.body) for a in desk.shown] == [(Reason.PERMISSION, "project — Work", "bash: ls")]
 
 
-def test_an_ask_that_a_rule_answers_at_once_is_never_announced() -> None:
+def test_a_request_that_a_rule_answers_is_never_announced() -> None:
     desk = Desk()
     desk.at(100, ask())
     desk.at(900, RequestClosed(S, "a", "p"))
@@ -114,7 +114,7 @@ def test_an_ask_that_a_rule_answers_at_once_is_never_announced() -> None:
     assert desk.shown == []
 
 
-def test_it_is_withdrawn_the_moment_it_is_answered_anywhere() -> None:
+def test_an_answer_anywhere_withdraws_the_notification() -> None:
     desk = Desk()
     desk.at(100, ask())
     desk.at(2000)
@@ -123,7 +123,7 @@ def test_it_is_withdrawn_the_moment_it_is_answered_anywhere() -> None:
     assert desk.live == {}
 
 
-def test_the_second_ask_replaces_the_first_when_that_is_answered() -> None:
+def test_the_second_request_follows_when_the_first_is_answered() -> None:
     desk = Desk()
     desk.at(100, ask("p", "ls"), ask("q", "rm"))
     desk.at(2000)
@@ -133,7 +133,7 @@ def test_the_second_ask_replaces_the_first_when_that_is_answered() -> None:
     assert len(desk.shown) == 2
 
 
-def test_the_same_news_is_announced_once_whatever_else_changes() -> None:
+def test_the_same_event_is_announced_once() -> None:
     desk = Desk()
     desk.at(100, ask())
     desk.at(2000, SessionReported(S, SessionFacts("a", title="Renamed")), SnapshotTaken(S))
@@ -158,7 +158,7 @@ def test_only_a_turn_that_was_long_enough_is_announced(length: int, told: int) -
         MessageReported(S, "a", Message("msg_2", role="user")),  # while the agent writes
     ],
 )
-def test_a_turn_that_ends_soon_after_the_person_acted_in_it_is_not_announced(act: Event, alone: int, told: int) -> None:
+def test_a_turn_that_ends_soon_after_the_user_acted_is_not_announced(act: Event, alone: int, told: int) -> None:
     desk = Desk()
     desk.at(0, SessionReported(S, SessionFacts("child", parent="a")))
     desk.at(1000, ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_1")))
@@ -189,7 +189,7 @@ def test_a_turn_that_ends_soon_after_the_person_acted_in_it_is_not_announced(act
         ],
     ],
 )
-def test_what_nobody_did_does_not_make_the_end_of_a_turn_less_of_news(events: list[tuple[int, Event]]) -> None:
+def test_only_acts_of_the_user_keep_the_end_of_a_turn_silent(events: list[tuple[int, Event]]) -> None:
     desk = Desk()
     desk.at(1000, ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_1")))
     for at, event in events:
@@ -200,7 +200,7 @@ def test_what_nobody_did_does_not_make_the_end_of_a_turn_less_of_news(events: li
     assert [alert.reason for alert in desk.shown] == [Reason.FINISHED]
 
 
-def test_an_answer_from_here_is_the_persons_however_fast_it_comes() -> None:
+def test_a_fast_answer_from_here_counts_as_the_users() -> None:
     desk = Desk()
     desk.at(1000, ActivityReported(S, "a", Activity.BUSY))
     desk.at(600_000, ask(), AnswerSent(RequestKey(S, "p")))
@@ -220,7 +220,7 @@ def test_an_error_is_announced_however_soon_it_follows_the_prompt() -> None:
     assert [alert.reason for alert in desk.shown] == [Reason.ERROR]
 
 
-def test_an_abort_within_the_hold_takes_the_announcement_back() -> None:
+def test_an_abort_within_the_delay_cancels_the_announcement() -> None:
     desk = Desk()
     turn(1, 20_001, desk)
     desk.at(20_150, SessionFailed(S, "a", Failure("MessageAbortedError")))
@@ -244,7 +244,7 @@ def test_an_error_is_announced_and_withdrawn_when_work_goes_on() -> None:
     assert desk.live == {}
 
 
-def test_looking_at_it_withdraws_it() -> None:
+def test_opening_the_session_withdraws_the_notification() -> None:
     desk = Desk()
     turn(1, 20_001, desk)
     desk.at(21_000)
@@ -253,7 +253,7 @@ def test_looking_at_it_withdraws_it() -> None:
     assert desk.live == {}
 
 
-def test_a_subagents_ask_is_its_roots_news_and_its_end_is_nobodys() -> None:
+def test_a_request_of_a_subagent_is_announced_at_the_root_but_not_its_end() -> None:
     desk = Desk()
     desk.at(0, SessionReported(S, SessionFacts("child", parent="a")), ActivityReported(S, "child", Activity.BUSY))
     desk.at(
@@ -267,7 +267,7 @@ def test_a_subagents_ask_is_its_roots_news_and_its_end_is_nobodys() -> None:
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_a_subagent_that_is_deleted_before_it_was_idle_ends_nobodys_turn(late: bool) -> None:
+def test_deleting_a_busy_subagent_ends_no_turn(late: bool) -> None:
     desk = Desk()
     desk.at(1, ActivityReported(S, "a", Activity.BUSY), SessionReported(S, SessionFacts("child", parent="a")))
     desk.at(1, ActivityReported(S, "child", Activity.BUSY))
@@ -284,7 +284,7 @@ def test_a_subagent_that_is_deleted_before_it_was_idle_ends_nobodys_turn(late: b
     assert [(alert.session.session, alert.reason) for alert in desk.shown] == [("a", Reason.FINISHED)]
 
 
-def test_a_muted_session_is_silent_and_speaks_up_if_it_still_waits_afterwards() -> None:
+def test_a_muted_session_is_announced_after_the_mute_if_it_still_waits() -> None:
     for scope in ("session:a", f"project:{SERVER.directory}"):
         desk = Desk()
         desk.at(0, MuteSet(scope, 10**9), ask())
@@ -294,7 +294,7 @@ def test_a_muted_session_is_silent_and_speaks_up_if_it_still_waits_afterwards() 
         assert len(desk.shown) == 1
 
 
-def test_silence_keeps_asks_for_later_and_drops_what_is_no_news_by_then() -> None:
+def test_silence_delays_requests_and_drops_other_alerts() -> None:
     desk = Desk()
     desk.silent = True
     turn(1, 20_001, desk)
@@ -307,7 +307,7 @@ def test_silence_keeps_asks_for_later_and_drops_what_is_no_news_by_then() -> Non
     assert [a.reason for a in desk.shown] == [Reason.PERMISSION]
 
 
-def test_what_ended_long_before_it_was_first_seen_is_not_announced() -> None:
+def test_a_turn_that_ended_long_before_it_was_seen_is_not_announced() -> None:
     desk = Desk()
     failed = Message("msg_1", error="APIError", completed=1000)
     digest = Digest(messages=1, cost=0, tokens=Tokens(), last=failed)
@@ -319,7 +319,7 @@ def test_what_ended_long_before_it_was_first_seen_is_not_announced() -> None:
     assert desk.shown == []
 
 
-def test_a_lost_server_takes_its_toasts_along() -> None:
+def test_a_disconnected_server_withdraws_its_notifications() -> None:
     desk = Desk()
     desk.at(0, ask())
     desk.at(2000)
@@ -334,7 +334,7 @@ def test_reasons_that_are_switched_off_are_silent() -> None:
     assert desk.shown == []
 
 
-def test_an_answer_under_way_needs_no_announcement() -> None:
+def test_a_request_with_an_answer_being_sent_is_not_announced() -> None:
     desk = Desk()
     sending = Request("p", "a", RequestKind.PERMISSION, "bash", "ls", sending=True)
     desk.at(0, RequestAsked(S, sending))
@@ -361,7 +361,7 @@ def test_an_error_with_no_turn_before_it_is_announced_at_any_time() -> None:
     assert desk.shown[-1].reason is Reason.ERROR
 
 
-def test_no_toast_outlives_its_request_whatever_else_is_the_case() -> None:
+def test_no_notification_outlives_its_request() -> None:
     desk = Desk()
     desk.at(1000, SessionFailed(S, "a", Failure("APIError")))
     desk.at(100_000, ask())
@@ -380,7 +380,7 @@ def test_no_toast_outlives_its_request_whatever_else_is_the_case() -> None:
     assert held.live["a"].body == "bash: rm"
 
 
-def test_a_short_loss_of_the_link_announces_no_old_news_again() -> None:
+def test_a_short_loss_of_the_connection_repeats_no_notification() -> None:
     desk = Desk()
     turn(1000, 30_000, desk)
     desk.at(31_000)
@@ -435,7 +435,7 @@ NEWS: dict[str, Callable[[Desk], None]] = {  # each is due at 101 s
         ("never", lambda _: None, 101),
     ],
 )
-def test_what_the_person_looks_at_is_told_once_they_look_away_or_have_not_acted_for_ten_seconds(
+def test_a_focused_session_is_announced_after_ten_seconds_or_without_focus(
     news: str, when_looking: str, looking: Callable[[int], bool | None], told_at: int
 ) -> None:
     desk = Desk(AlertRules(when_looking=WhenLooking(when_looking)))
@@ -446,7 +446,7 @@ def test_what_the_person_looks_at_is_told_once_they_look_away_or_have_not_acted_
 
 
 @pytest.mark.parametrize(("news", "told"), [(ASKED, 1), (FAILED, 0), (FINISHED, 0)])
-def test_with_never_an_ask_alone_is_told_when_the_person_looks_away(news: str, told: int) -> None:
+def test_with_never_only_a_request_is_announced_when_the_focus_is_lost(news: str, told: int) -> None:
     desk = Desk(AlertRules(when_looking=WhenLooking.NEVER))
     desk.looking = until_s(160)
     NEWS[news](desk)
@@ -457,7 +457,7 @@ def test_with_never_an_ask_alone_is_told_when_the_person_looks_away(news: str, t
 
 
 @pytest.mark.parametrize("when_looking", [WhenLooking.HOLD, WhenLooking.NEVER])
-def test_what_was_answered_while_the_person_looked_is_never_told(when_looking: WhenLooking) -> None:
+def test_a_request_answered_while_focused_is_never_announced(when_looking: WhenLooking) -> None:
     desk = Desk(AlertRules(when_looking=when_looking))
     desk.looking = until_s(6)
     desk.at(0, ask())
@@ -475,7 +475,7 @@ def test_what_was_answered_while_the_person_looked_is_never_told(when_looking: W
         ServerLost(S),
     ],
 )
-def test_news_that_is_none_any_more_is_not_told_after_the_hold(event: Event) -> None:
+def test_an_outdated_alert_is_not_announced_after_the_delay(event: Event) -> None:
     desk = Desk()
     desk.looking = always
     turn(1, 20_001, desk)
@@ -484,7 +484,7 @@ def test_news_that_is_none_any_more_is_not_told_after_the_hold(event: Event) -> 
     assert (desk.shown, desk.alerts.next_deadline()) == ([], None)
 
 
-def test_of_two_asks_the_second_gets_a_hold_of_its_own() -> None:
+def test_the_second_request_has_its_own_delay() -> None:
     desk = Desk()
     desk.looking = always
     desk.at(0, ask("p", "ls"), ask("q", "rm"))
@@ -495,7 +495,7 @@ def test_of_two_asks_the_second_gets_a_hold_of_its_own() -> None:
     assert [alert.body for alert in desk.shown] == ["bash: rm"]
 
 
-def test_one_more_ask_does_not_make_the_first_wait_longer() -> None:
+def test_another_request_does_not_delay_the_first() -> None:
     desk = Desk()
     desk.looking = always
     desk.at(0, ask("p", "ls"))
@@ -504,7 +504,7 @@ def test_one_more_ask_does_not_make_the_first_wait_longer() -> None:
     assert [alert.body for alert in desk.shown] == ["bash: ls\n(and 1 more)"]
 
 
-def test_a_held_ask_that_silence_overtakes_is_told_when_the_silence_ends() -> None:
+def test_a_delayed_request_is_announced_when_silence_ends() -> None:
     desk = Desk()
     desk.looking = always
     desk.at(0, ask())
@@ -516,7 +516,7 @@ def test_a_held_ask_that_silence_overtakes_is_told_when_the_silence_ends() -> No
     assert len(desk.shown) == 1
 
 
-def test_the_focus_is_asked_for_only_while_something_is_held() -> None:
+def test_the_focus_is_checked_only_while_an_alert_is_delayed() -> None:
     desk = Desk()
     desk.looking = always
     desk.at(0, ActivityReported(S, "a", Activity.BUSY))
@@ -528,7 +528,7 @@ def test_the_focus_is_asked_for_only_while_something_is_held() -> None:
     assert desk.asked == list(range(51_000, 61_000, 1000))
 
 
-def test_with_never_the_focus_is_asked_for_less_often_after_ten_seconds() -> None:
+def test_with_never_the_focus_is_checked_less_often_after_ten_seconds() -> None:
     desk = Desk(AlertRules(when_looking=WhenLooking.NEVER))
     desk.looking = always
     desk.at(0, ask())
@@ -536,7 +536,7 @@ def test_with_never_the_focus_is_asked_for_less_often_after_ten_seconds() -> Non
     assert desk.asked == [*range(1000, 12_000, 1000), 16_000, 21_000, 26_000, 31_000]
 
 
-def test_an_answer_that_comes_late_does_not_ask_twice_and_tells_what_is_news_by_then() -> None:
+def test_a_late_focus_result_is_used_once_for_the_current_alert() -> None:
     desk = Desk()
     alerts, index = desk.alerts, desk.index
     index.update(desk.fleet.apply(ask("p", "ls"), 0))
@@ -550,7 +550,7 @@ def test_an_answer_that_comes_late_does_not_ask_twice_and_tells_what_is_news_by_
     assert told.alert.body == "bash: rm"
 
 
-def test_a_toast_goes_when_the_next_ask_is_held() -> None:
+def test_a_notification_is_withdrawn_when_the_next_request_is_delayed() -> None:
     desk = Desk()
     desk.at(0, ask("p", "ls"), ask("q", "rm"))
     desk.at(2000)

@@ -59,7 +59,7 @@ def fleet_with(*events: Event) -> Fleet:
         (QUESTIONS, Reply((("Red",), ("in my own words",)))),
     ],
 )
-def test_what_fits_is_let_through(request_: Request, answer: Answer) -> None:
+def test_a_fitting_answer_is_accepted(request_: Request, answer: Answer) -> None:
     check(request_, answer)
 
 
@@ -78,12 +78,12 @@ def test_what_fits_is_let_through(request_: Request, answer: Answer) -> None:
         (QUESTIONS, Reply((("Red",), ("  ",))), "one of"),
     ],
 )
-def test_what_does_not_fit_is_said(request_: Request, answer: Answer, told: str) -> None:
+def test_an_answer_that_does_not_fit_is_refused_with_the_reason(request_: Request, answer: Answer, told: str) -> None:
     with pytest.raises(AnswerError, match=told):
         check(request_, answer)
 
 
-def test_what_is_typed_is_read_as_labels_or_as_words_of_ones_own() -> None:
+def test_typed_text_is_read_as_labels_or_as_own_text() -> None:
     assert reply_of(QUESTIONS, ["red", "s, L"]) == Reply((("Red",), ("S", "L")))
     assert reply_of(QUESTIONS, ["Blue", "l, tall"]) == Reply((("Blue",), ("L, tall",)))
     assert reply_of(QUESTIONS, ["Blue", "S, but wide"]) == Reply((("Blue",), ("S, but wide",)))
@@ -101,7 +101,7 @@ def test_a_draft_keeps_one_label_or_several_as_the_question_takes() -> None:
     assert drafted(draft, -1, "no such question") == draft
 
 
-def test_an_answer_is_sending_until_opencode_says_so() -> None:
+def test_an_answer_is_sending_until_opencode_confirms_it() -> None:
     fleet = fleet_with(RequestAsked(S, PERMISSION))
     fleet.apply(AnswerSent(KEY), 2000)
     sending = fleet.request(KEY)
@@ -112,7 +112,7 @@ def test_an_answer_is_sending_until_opencode_says_so() -> None:
     assert fleet.was_closed(KEY)
 
 
-def test_an_answer_that_failed_waits_again_with_the_reason() -> None:
+def test_a_failed_answer_makes_the_request_pending_with_the_reason() -> None:
     fleet = fleet_with(RequestAsked(S, PERMISSION), AnswerSent(KEY), AnswerFailed(KEY, "no answer in 10 s"))
     waiting = fleet.request(KEY)
     assert waiting is not None
@@ -123,7 +123,7 @@ def test_an_answer_that_failed_waits_again_with_the_reason() -> None:
     assert (again.sending, again.refusal) == (True, "")
 
 
-def test_the_answer_to_a_request_that_is_gone_touches_no_other() -> None:
+def test_an_answer_to_a_closed_request_changes_no_other() -> None:
     other = replace(PERMISSION, id="p2")
     fleet = fleet_with(RequestAsked(S, PERMISSION), RequestClosed(S, "a", "p1"), RequestAsked(S, other))
     for late in (AnswerSent(KEY), AnswerFailed(KEY, "late"), AnswerDrafted(KEY, 0, "Red")):
@@ -132,13 +132,13 @@ def test_the_answer_to_a_request_that_is_gone_touches_no_other() -> None:
     assert not fleet.was_closed(RequestKey(S, "p2"))
 
 
-def test_nothing_is_marked_on_a_link_that_only_watches() -> None:
+def test_a_read_only_server_is_not_changed_by_answers() -> None:
     watched = replace(SERVER, verified=False)
     fleet = fleet_with(ServerConnected(watched), SnapshotTaken(S), RequestAsked(S, PERMISSION))
     assert fleet.apply(AnswerSent(KEY), 2000) == ()
 
 
-def test_what_was_sent_by_a_tray_that_died_waits_again() -> None:
+def test_an_answer_sent_by_a_killed_tray_is_pending_again() -> None:
     before = fleet_with(RequestAsked(S, PERMISSION), AnswerSent(KEY))
     after = Fleet()
     after.apply(Restored(tuple(before.servers.values()), tuple(before.sessions.values()), {}), 2000)

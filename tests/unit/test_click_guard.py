@@ -32,14 +32,14 @@ def test_the_same_request_may_be_answered_again():
     assert guard.may_answer(Surface.MENU, ONE, AT + 100)
 
 
-def test_whoever_goes_on_clicking_answers_nothing_else():
+def test_further_quick_clicks_answer_no_other_request():
     guard = ClickGuard()
     guard.may_answer(Surface.MENU, ONE, AT)
     assert not any(guard.may_answer(Surface.MENU, OTHER, AT + pause) for pause in range(400, 4_000, 400))
     assert guard.may_answer(Surface.MENU, OTHER, AT + 3_600 + SETTLE)
 
 
-def test_a_double_click_on_the_icon_goes_to_one_session():
+def test_a_double_click_on_the_icon_opens_one_session():
     guard = ClickGuard()
     assert guard.may_go(Surface.MENU, AT)
     assert not guard.may_go(Surface.MENU, AT + 300)

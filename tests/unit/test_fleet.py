@@ -88,7 +88,7 @@ BUSY, IDLE = Activity.BUSY, Activity.IDLE
 DONE = Message("msg_1", finish="stop")
 
 
-def test_a_turn_that_finished_is_completed_until_it_is_seen() -> None:
+def test_a_finished_turn_is_completed_until_it_is_seen() -> None:
     fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
@@ -97,7 +97,7 @@ def test_a_turn_that_finished_is_completed_until_it_is_seen() -> None:
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_a_completed_turn_is_no_news_after_an_hour() -> None:
+def test_a_completed_turn_is_idle_after_an_hour() -> None:
     fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
@@ -107,7 +107,7 @@ def test_a_completed_turn_is_no_news_after_an_hour() -> None:
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_an_error_sticks_through_idle_until_the_next_busy() -> None:
+def test_an_error_stays_through_idle_until_the_next_busy() -> None:
     fleet, index = fleet_with(
         session("a"),
         ActivityReported(S, "a", BUSY),
@@ -120,14 +120,14 @@ def test_an_error_sticks_through_idle_until_the_next_busy() -> None:
     assert status_of(index, "a") is Status.BUSY
 
 
-def test_a_stop_by_the_person_is_quiet_in_either_order() -> None:
+def test_a_turn_that_the_user_stopped_is_not_an_error_in_either_order() -> None:
     stop = SessionFailed(S, "a", Failure("MessageAbortedError"))
     for ending in ((stop, ActivityReported(S, "a", IDLE)), (ActivityReported(S, "a", IDLE), stop)):
         _, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), *ending)
         assert status_of(index, "a") is Status.ABORTED
 
 
-def test_a_stop_before_the_model_has_answered_is_told_by_the_message_alone() -> None:
+def test_a_stop_before_the_model_answers_is_read_from_the_message() -> None:
     """As 1.18.33 reports it: no `session.error`."""
     stopped = MessageReported(S, "a", Message("msg_2", error="MessageAbortedError"))
     begun = (session("a"), ActivityReported(S, "a", Activity.BUSY), MessageReported(S, "a", Message("msg_2")))
@@ -140,7 +140,7 @@ def test_a_stop_before_the_model_has_answered_is_told_by_the_message_alone() -> 
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_a_turn_that_was_stopped_is_not_finished_because_the_one_before_was() -> None:
+def test_a_stopped_turn_does_not_inherit_the_completion_before_it() -> None:
     fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)
     )
@@ -150,7 +150,7 @@ def test_a_turn_that_was_stopped_is_not_finished_because_the_one_before_was() ->
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_a_failure_while_the_link_was_down_shows_though_the_message_was_known_before() -> None:
+def test_an_error_during_a_lost_connection_is_shown_for_a_known_message() -> None:
     def told(error: str) -> SnapshotTaken:
         digest = Digest(1, 0.0, Tokens(), Message("msg_1", error=error))
         activities = {} if error else {"a": (BUSY, None)}
@@ -165,7 +165,7 @@ def test_a_failure_while_the_link_was_down_shows_though_the_message_was_known_be
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_a_turn_that_ended_while_the_link_was_down_is_as_old_as_it_is() -> None:
+def test_a_turn_that_ended_during_a_lost_connection_keeps_its_age() -> None:
     fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY))
     digest = Digest(1, 0.0, Tokens(), Message("msg_1", finish="stop", completed=4000))
     for event in (
@@ -179,7 +179,7 @@ def test_a_turn_that_ended_while_the_link_was_down_is_as_old_as_it_is() -> None:
     assert (row.status, row.since, row.session.turn_length) == (Status.COMPLETED, 4000, 3000)
 
 
-def test_an_idle_session_that_is_seen_first_is_as_old_as_what_last_happened_in_it() -> None:
+def test_the_age_of_a_new_idle_session_is_that_of_its_last_activity() -> None:
     fleet, _ = fleet_with()
     facts = (SessionFacts("a", updated=3_000), SessionFacts("b"), SessionFacts("c", updated=700_000))
     fleet.apply(SnapshotTaken(S, sessions=facts, activities={}), 600_000)
@@ -187,7 +187,7 @@ def test_an_idle_session_that_is_seen_first_is_as_old_as_what_last_happened_in_i
     assert since == {"a": 3_000, "b": 600_000, "c": 600_000}  # a clock that is ahead tells no time
 
 
-def test_a_session_whose_news_are_over_is_idle_since_its_turn_ended() -> None:
+def test_a_dismissed_session_is_idle_since_its_turn_ended() -> None:
     fleet, _ = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
     fleet.apply(ActivityReported(S, "a", IDLE), 5_000)
     fleet.apply(SessionSeen(SessionKey(S, "a")), 900_000)
@@ -195,7 +195,7 @@ def test_a_session_whose_news_are_over_is_idle_since_its_turn_ended() -> None:
     assert (known.status, known.status_since) == (Status.IDLE, 5_000)
 
 
-def test_an_error_of_a_snapshot_is_as_old_as_its_message_and_says_why() -> None:
+def test_an_error_from_a_snapshot_has_the_age_and_text_of_its_message() -> None:
     fleet, _ = fleet_with()
     last = Message("msg_1", error="UnknownError", error_text="JSON parsing failed", completed=4_000)
     digest = Digest(1, 0.0, Tokens(), last)
@@ -209,7 +209,7 @@ RUN = replace(SERVER, runs_once=True)
 
 
 @pytest.mark.parametrize("goodbye", [True, False])
-def test_how_an_opencode_run_ended_is_shown_as_long_as_elsewhere(*, goodbye: bool) -> None:
+def test_the_outcome_of_opencode_run_stays_as_long_as_others(*, goodbye: bool) -> None:
     fleet, index = fleet_with()
     events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY))
     for event in (*events, MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE), ServerLost(S, goodbye)):
@@ -221,7 +221,7 @@ def test_how_an_opencode_run_ended_is_shown_as_long_as_elsewhere(*, goodbye: boo
     assert (index.rows(), fleet.servers) == ([], {})
 
 
-def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_disconnected() -> None:
+def test_opencode_run_is_removed_when_seen_and_disconnected_when_killed() -> None:
     fleet, index = fleet_with()
     for event in (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY)):
         index.update(fleet.apply(event, 2_000))
@@ -236,7 +236,7 @@ def test_an_opencode_run_whose_end_was_seen_goes_and_one_that_died_at_work_is_di
     assert fleet.servers == {}
 
 
-def test_an_opencode_run_that_the_person_stopped_is_no_news() -> None:
+def test_an_opencode_run_that_the_user_stopped_is_not_shown_as_finished() -> None:
     fleet, _ = fleet_with()
     stop = SessionFailed(S, "a", Failure("MessageAbortedError"))
     events = (ServerConnected(RUN), SnapshotTaken(S), session("a"), ActivityReported(S, "a", BUSY), stop)
@@ -246,14 +246,14 @@ def test_an_opencode_run_that_the_person_stopped_is_no_news() -> None:
     assert fleet.servers == {}
 
 
-def test_a_session_that_moves_to_another_folder_takes_what_it_used_along() -> None:
+def test_a_session_keeps_its_usage_when_it_moves_to_another_folder() -> None:
     fleet, _ = fleet_with(session("a", cost=1.5, tokens=Tokens(100)))
     fleet.apply(SessionReported(S, SessionFacts("a", directory="/elsewhere")), 2_000)
     known = fleet.sessions[SessionKey(S, "a")]
     assert (known.directory, known.cost, known.tokens) == ("/elsewhere", 1.5, Tokens(100))
 
 
-def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
+def test_an_idle_subagent_does_not_change_the_age_of_the_root() -> None:
     fleet, index = fleet_with(session("a"), session("c", "a"))
     for at, event in (
         (2000, ActivityReported(S, "a", BUSY)),
@@ -269,18 +269,18 @@ def test_a_root_is_as_old_as_its_own_state_whatever_a_quiet_child_did() -> None:
     assert (row.status, row.since) == (Status.ERROR, 900_000)
 
 
-def test_subagents_of_an_archived_session_are_no_rows_but_one_that_waits_is() -> None:
+def test_subagents_of_an_archived_session_are_rows_only_while_they_wait() -> None:
     fleet, index = fleet_with(session("a"), session("c", "a"), session("d", "a"), RequestAsked(S, permission("p", "d")))
     index.update(fleet.apply(SessionReported(S, SessionFacts("a", archived=True)), 2000))
     assert [row.session.id for row in index.rows()] == ["d"]
 
 
-def test_a_session_that_only_the_statuses_of_a_snapshot_name_works() -> None:
+def test_a_session_named_only_in_the_activities_of_a_snapshot_is_busy() -> None:
     _, index = fleet_with(SnapshotTaken(S, sessions=(), activities={"a": (BUSY, None)}))
     assert status_of(index, "a") is Status.BUSY
 
 
-def test_of_two_servers_that_know_a_session_the_one_where_it_last_worked_is_shown_and_dismissed_everywhere() -> None:
+def test_of_two_servers_the_last_used_is_shown_and_both_are_dismissed() -> None:
     other = Server("other", "other", SERVER.host, directory=SERVER.directory)
     fleet, index = fleet_with(session("a", updated=100, cost=1.0))
     events = (
@@ -300,7 +300,7 @@ def test_of_two_servers_that_know_a_session_the_one_where_it_last_worked_is_show
     assert (row.status, row.cost) == (Status.IDLE, 9.0)
 
 
-def test_a_cache_that_is_read_late_brings_nothing_into_a_live_server() -> None:
+def test_a_late_cache_does_not_change_a_connected_server() -> None:
     fleet, index = fleet_with()
     old = Session("a", S, requests=(permission("p", "a"),))
     index.update(fleet.apply(Restored((SERVER,), (old,), {"": 500, "session:a": 9000}), 1000))
@@ -308,7 +308,7 @@ def test_a_cache_that_is_read_late_brings_nothing_into_a_live_server() -> None:
     assert fleet.mutes == {"session:a": 9000}  # the other one has run out
 
 
-def test_retry_tells_when_and_why() -> None:
+def test_a_retry_has_its_time_and_reason() -> None:
     _, index = fleet_with(session("a"), ActivityReported(S, "a", Activity.RETRY, Retry(2, "busy", 5000)))
     row = index.row("a")
     assert row is not None
@@ -316,7 +316,7 @@ def test_retry_tells_when_and_why() -> None:
     assert row.session.retry == Retry(2, "busy", 5000)
 
 
-def test_a_childs_request_surfaces_at_the_root_at_any_depth_even_before_its_parents_are_known() -> None:
+def test_a_request_of_a_subagent_shows_at_the_root_at_any_depth() -> None:
     fleet, index = fleet_with(RequestAsked(S, permission("p", "grandchild")))
     assert [row.session.id for row in index.rows()] == ["grandchild"]
     for event in (session("grandchild", "child"), session("child", "root"), session("root")):
@@ -326,7 +326,7 @@ def test_a_childs_request_surfaces_at_the_root_at_any_depth_even_before_its_pare
     assert summarize(index).waiting == 1
 
 
-def test_a_subagents_end_is_no_news() -> None:
+def test_the_end_of_a_subagent_is_not_a_completion() -> None:
     _, index = fleet_with(
         session("root"),
         session("child", "root"),
@@ -337,17 +337,17 @@ def test_a_subagents_end_is_no_news() -> None:
     assert status_of(index, "root") is Status.IDLE
 
 
-def test_the_root_works_as_long_as_a_subagent_does() -> None:
+def test_the_root_is_busy_while_a_subagent_is() -> None:
     _, index = fleet_with(session("root"), session("child", "root"), ActivityReported(S, "child", BUSY))
     assert status_of(index, "root") is Status.BUSY
 
 
-def test_a_parent_cycle_is_survived() -> None:
+def test_a_cycle_of_parents_does_no_harm() -> None:
     _, index = fleet_with(session("a", "b"), session("b", "a"), RequestAsked(S, permission("p", "a")))
     assert isinstance(index.rows(), list)
 
 
-def test_an_answer_that_overtakes_its_ask_leaves_nothing_pending() -> None:
+def test_a_reply_before_its_request_leaves_nothing_pending() -> None:
     _, index = fleet_with(session("a"), RequestClosed(S, "a", "p"), RequestAsked(S, permission("p", "a")))
     assert status_of(index, "a") is Status.IDLE
 
@@ -360,14 +360,14 @@ def test_a_late_event_does_not_revive_a_deleted_session() -> None:
     assert index.rows() == []
 
 
-def test_an_archived_session_goes_and_comes_back() -> None:
+def test_an_archived_session_is_removed_and_can_come_back() -> None:
     fleet, index = fleet_with(session("a"), session("a", archived=True))
     assert index.rows() == []
     index.update(fleet.apply(session("a", archived=False), 2000))
     assert len(index.rows()) == 1
 
 
-def test_the_same_session_on_two_servers_is_one_row_from_the_one_that_is_worse_off() -> None:
+def test_a_session_on_two_servers_is_one_row_with_the_more_urgent_state() -> None:
     other = Server("other", "project", "host", "/elsewhere")
     fleet, index = fleet_with(session("a"), ServerConnected(other), SnapshotTaken("other"))
     for event in (
@@ -390,7 +390,7 @@ def test_a_lost_server_is_shown_as_disconnected_never_as_idle() -> None:
     assert row.session.activity is BUSY  # what was last known stays
 
 
-def test_a_server_that_is_back_is_believed_only_after_its_snapshot() -> None:
+def test_a_reconnected_server_is_trusted_only_after_its_snapshot() -> None:
     fleet, index = fleet_with(session("a"))
     for event in (ServerLost(S), ServerConnected(SERVER)):
         index.update(fleet.apply(event, 2000))
@@ -399,7 +399,7 @@ def test_a_server_that_is_back_is_believed_only_after_its_snapshot() -> None:
     assert status_of(index, "a") is Status.IDLE
 
 
-def test_a_turn_that_ended_while_the_link_was_down_is_news() -> None:
+def test_a_turn_that_ended_during_a_lost_connection_is_completed() -> None:
     fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE))
     for event in (
         ServerLost(S),
@@ -411,7 +411,7 @@ def test_a_turn_that_ended_while_the_link_was_down_is_news() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_question_that_a_killed_opencode_left_open_waits_no_more_when_it_is_started_again(known: bool) -> None:
+def test_a_question_of_a_killed_opencode_is_closed_by_its_next_start(known: bool) -> None:
     fleet, index = fleet_with(session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, question("q", "a")))
     again = replace(SERVER, id="again", pid=SERVER.pid + 1)
     sessions = (SessionFacts("a"),) if known else ()
@@ -423,7 +423,7 @@ def test_a_question_that_a_killed_opencode_left_open_waits_no_more_when_it_is_st
 
 
 @pytest.mark.parametrize(("goodbye", "stays"), [(True, REMOVED_AFTER_GOODBYE), (False, REMOVED_AFTER_LOSS)])
-def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays: int) -> None:
+def test_a_disconnected_server_is_removed_after_a_while(goodbye: bool, stays: int) -> None:
     fleet, index = fleet_with(session("a"), ServerLost(S, goodbye=goodbye))
     index.update(fleet.apply(TimePassed(), 1000 + stays - 1))
     assert len(index.rows()) == 1
@@ -432,14 +432,14 @@ def test_a_disconnected_server_stays_a_while_and_then_goes(goodbye: bool, stays:
     assert fleet.servers == {}
 
 
-def test_a_disposed_instance_runs_and_waits_for_nothing() -> None:
+def test_a_disposed_instance_has_no_turns_and_no_requests() -> None:
     _, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, permission("p", "a")), InstanceDisposed(S)
     )
     assert not status_of(index, "a").needs_person
 
 
-def test_a_section_that_could_not_be_read_leaves_what_was_known() -> None:
+def test_an_unread_section_of_a_snapshot_changes_nothing() -> None:
     fleet, index = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), RequestAsked(S, question("q", "a")))
     index.update(fleet.apply(SnapshotTaken(S, questions=()), 2000))
     row = index.row("a")
@@ -447,7 +447,7 @@ def test_a_section_that_could_not_be_read_leaves_what_was_known() -> None:
     assert [request.id for request in row.requests] == ["p"]
 
 
-def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
+def test_the_next_session_waits_longest_then_failed_then_finished() -> None:
     fleet, index = fleet_with(
         session("waits"),
         RequestAsked(S, permission("p", "waits", at=500)),
@@ -463,7 +463,7 @@ def test_the_longest_waiting_is_next_then_errors_then_finished_turns() -> None:
     assert order == ["asks", "waits", "failed"]  # who has waited longest is first, whatever it waits for
 
 
-def test_a_muted_session_is_out_of_the_icon_but_all_muted_is_not() -> None:
+def test_a_muted_session_does_not_count_in_the_icon_but_mute_all_does_not_matter() -> None:
     fleet, index = fleet_with(session("a"), RequestAsked(S, permission("p", "a")), MuteSet("session:a", 9000))
     assert summarize(index).status is Status.IDLE
     for event in (MuteCleared("session:a"), MuteSet("", 9000)):
@@ -473,7 +473,7 @@ def test_a_muted_session_is_out_of_the_icon_but_all_muted_is_not() -> None:
     assert fleet.mutes == {}
 
 
-def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None:
+def test_the_number_of_sessions_is_limited_and_waiting_ones_stay() -> None:
     fleet, index = fleet_with(session("waits"), RequestAsked(S, permission("p", "waits")))
     for number in range(MAX_SESSIONS + 50):
         index.update(fleet.apply(session(f"s{number}", updated=number + 1), 1000))
@@ -481,7 +481,7 @@ def test_a_flood_of_sessions_is_bounded_and_never_costs_one_that_waits() -> None
     assert status_of(index, "waits") is Status.WAITING_FOR_PERMISSION
 
 
-def test_a_row_whose_project_gets_another_name_is_told_as_changed() -> None:
+def test_a_row_whose_project_name_changes_is_reported_as_changed() -> None:
     fleet, index = fleet_with(session("one", directory="/w/a/main"))
     assert index.project(index.rows()[0]) == "main"
     assert index.update(fleet.apply(session("two", directory="/w/b/main"), 1000)) == {"one", "two"}
@@ -495,7 +495,7 @@ def test_a_row_whose_project_gets_another_name_is_told_as_changed() -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(stories)
-def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[Event, int]]) -> None:
+def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     closed: set[tuple[str, str]] = set()  # a request's id is its server's own
@@ -523,7 +523,7 @@ def test_nothing_that_was_closed_is_shown_and_nothing_raises(story: list[tuple[E
 
 @settings(max_examples=200, deadline=None)
 @given(stories, st.lists(requests, max_size=3))
-def test_a_whole_snapshot_brings_it_to_the_truth(story: list[tuple[Event, int]], pending: list[Request]) -> None:
+def test_a_complete_snapshot_replaces_any_state(story: list[tuple[Event, int]], pending: list[Request]) -> None:
     fleet = Fleet()
     for event, at in story:
         fleet.apply(event, at)
@@ -552,7 +552,7 @@ def unproven(name: str) -> Server:
     return replace(SERVER, id=name, verified=False)
 
 
-def test_strangers_are_few_small_soon_gone_and_never_in_front_of_those_who_are_known() -> None:
+def test_unverified_servers_are_limited_and_never_come_first() -> None:
     fleet, index = fleet_with(session("a", title="Mine"))
     for number in range(100):
         name = f"stranger{number}"
@@ -569,7 +569,7 @@ def test_strangers_are_few_small_soon_gone_and_never_in_front_of_those_who_are_k
     assert list(fleet.servers) == [S]
 
 
-def test_who_is_known_is_next_before_who_only_says_so() -> None:
+def test_a_verified_server_comes_before_an_unverified_one() -> None:
     fleet, index = fleet_with(session("mine"), RequestAsked(S, permission("p1", "mine", 900)))
     for event in (ServerConnected(unproven("x")), SnapshotTaken("x"), RequestAsked("x", permission("p0", "theirs", 1))):
         index.update(fleet.apply(event, 1000))

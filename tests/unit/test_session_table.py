@@ -26,7 +26,7 @@ removals = st.builds(SessionKey, st.sampled_from(SERVERS), st.sampled_from(IDS))
 
 
 @given(st.lists(st.one_of(sessions, removals), max_size=40))
-def test_every_index_says_what_a_scan_of_all_sessions_would(steps):
+def test_every_index_agrees_with_a_scan_of_all_sessions(steps):
     table, truth = SessionTable(), {}
     for step in steps:
         if isinstance(step, Session):
@@ -57,7 +57,7 @@ def test_a_cycle_of_parents_ends():
     assert table.root_of(SessionKey("s1", "a")) in table.sessions
 
 
-def test_closed_ids_are_kept_up_to_a_number_and_forgotten_when_a_snapshot_lists_them():
+def test_closed_ids_are_limited_and_reopened_by_a_snapshot():
     closed = ClosedIds()
     for number in range(MOST + 1):
         closed.add("s1", f"id{number}")

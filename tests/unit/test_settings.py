@@ -20,7 +20,7 @@ from tray.core.settings import (
 from tray.storage.settings_file import SettingsFileError, load_settings, template
 
 
-def test_the_strongest_source_wins_and_is_named() -> None:
+def test_the_source_of_highest_precedence_wins_and_is_named() -> None:
     file = {"listener": {"port": 1111}}
     environment = {"OPENCODE_MONITOR_PORT": "2222"}
     assert parse_settings({}, "f", {}, {})[PORT] == 41235
@@ -49,7 +49,7 @@ def test_the_strongest_source_wins_and_is_named() -> None:
         ({"notifications": {"when_looking": True}}, "notifications.when_looking"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, object], key: str) -> None:
+def test_an_error_names_the_value_and_what_is_allowed(file: dict[str, object], key: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_settings(file, "settings.toml", {}, {})
     assert key in str(caught.value)
@@ -66,14 +66,14 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(file: dict[str, objec
         ({"colour": 1}, "unknown setting colour; allowed: attach.opencode, attach.terminal"),
     ],
 )
-def test_a_key_that_is_none_is_answered_with_the_nearest(file: dict[str, object], told: str) -> None:
+def test_an_unknown_setting_is_answered_with_the_nearest(file: dict[str, object], told: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_settings(file, "settings.toml", {}, {})
     assert str(caught.value).startswith("settings.toml: ")
     assert told in str(caught.value)
 
 
-def test_a_wrong_value_that_something_stronger_overrules_is_a_problem_and_no_end() -> None:
+def test_an_overridden_invalid_value_is_a_problem_but_not_an_error() -> None:
     file = {"listener": {"port": "x"}}
     for environment, flags in (({}, {"listener.port": 4444}), ({"OPENCODE_MONITOR_PORT": "4444"}, {})):
         settings = parse_settings(file, "settings.toml", environment, flags)
@@ -85,12 +85,12 @@ def test_a_wrong_value_that_something_stronger_overrules_is_a_problem_and_no_end
     assert parse_settings({"listener": {"port": 1}}, "f", {}, {"listener.port": 2}).problems == ()
 
 
-def test_seed_variables_still_work() -> None:
+def test_variables_of_opencode_monitor_work() -> None:
     settings = parse_settings({}, "f", {"OPENCODE_MONITOR_DEBUG": "1", "OPENCODE_MONITOR_PORT": "5000"}, {})
     assert (settings[DEBUG], settings[PORT]) == (True, 5000)
 
 
-def test_an_empty_variable_is_no_variable() -> None:
+def test_an_empty_variable_does_not_count() -> None:
     assert parse_settings({}, "f", {"OPENCODE_MONITOR_PORT": ""}, {})[PORT] == 41235
 
 
@@ -106,13 +106,13 @@ def test_quiet_hours_may_span_midnight(hours: str, quiet: list[int], loud: list[
 
 
 @pytest.mark.parametrize("word", ["hold", "show", "never"])
-def test_what_comes_while_the_person_looks_is_a_rule_of_the_alerts(word: str) -> None:
+def test_when_looking_becomes_a_rule_of_the_alerts(word: str) -> None:
     settings = parse_settings({"notifications": {"when_looking": word}}, "f", {}, {})
     assert alert_rules(settings).when_looking is WhenLooking(word)
     assert alert_rules(parse_settings({}, "f", {}, {})).when_looking is WhenLooking.HOLD
 
 
-def test_no_notifications_means_none_of_any_reason() -> None:
+def test_disabled_notifications_disable_every_reason() -> None:
     rules = alert_rules(parse_settings({"notifications": {"enabled": False}}, "f", {}, {}))
     assert rules.reasons == frozenset()
     some = alert_rules(parse_settings({"notifications": {"finished": False}}, "f", {}, {}))
@@ -129,12 +129,12 @@ def test_the_template_sets_nothing_and_every_line_of_it_is_valid(tmp_path: Path)
     assert all(load_settings(path, {}, {}).source(setting) == str(path) for setting in SETTINGS)
 
 
-def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text("[icon\ncount = 1", encoding="utf-8")
     with pytest.raises(SettingsFileError, match=r"settings\.toml"):
         load_settings(path, {}, {})
 
 
-def test_no_file_is_all_defaults(tmp_path: Path) -> None:
+def test_without_a_file_all_values_are_defaults(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "none.toml", {}, {})[ICON_COUNT] is True

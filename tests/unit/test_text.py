@@ -27,32 +27,32 @@ from tray.opencode.lenient_json import without_halves
         ("", ""),
     ],
 )
-def test_clean_keeps_what_can_be_read_and_nothing_else(text: str, shown: str) -> None:
+def test_clean_keeps_only_readable_characters(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
-def test_a_long_title_is_cut_with_an_ellipsis_at_its_columns() -> None:
+def test_a_long_title_is_cut_with_an_ellipsis() -> None:
     assert shorten("abcdefghij", 10) == "abcdefghij"
     assert shorten("abcdefghijk", 10) == "abcdefghi…"
     assert width(shorten("日本語のとても長い題名です", 10)) <= 10
 
 
-def test_ten_kilobytes_cost_no_more_than_they_show() -> None:
+def test_a_very_long_text_is_cut_before_it_is_processed() -> None:
     assert shorten("x" * 10_000, 20) == "x" * 19 + "…"
 
 
-def test_right_to_left_text_is_isolated_from_what_stands_around_it() -> None:
+def test_right_to_left_text_is_isolated() -> None:
     shown = shorten("שלום", 20)
     assert (shown[0], shown[-1]) == ("\u2068", "\u2069")
 
 
-def test_an_accent_is_never_parted_from_its_letter() -> None:
+def test_an_accent_is_never_separated_from_its_letter() -> None:
     assert shorten("e\u0301" * 20, 5) == "e\u0301" * 4 + "…"
 
 
 @pytest.mark.parametrize("shortened", [shorten, shorten_path])
 @given(text=st.text(), columns=st.integers(2, 80))
-def test_whatever_comes_it_is_one_short_printable_line(
+def test_any_text_becomes_one_short_printable_line(
     shortened: Callable[[str, int], str], text: str, columns: int
 ) -> None:
     shown = shortened(text, columns).strip("\u2068\u2069")
@@ -79,11 +79,11 @@ def test_amounts_are_short(number: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("number", "told"), [(0, "0 servers answer"), (1, "1 server answers"), (2, "2 servers answer")]
 )
-def test_one_is_counted_otherwise_than_none_and_many(number: int, told: str) -> None:
+def test_counted_uses_the_singular_for_one_only(number: int, told: str) -> None:
     assert counted(number, "server answers", "servers answer") == told
 
 
-def test_the_last_line_is_the_last_with_anything_in_it() -> None:
+def test_the_last_line_is_the_last_that_is_not_empty() -> None:
     assert last_line("one\ntwo\n\n \x00 \n", 200) == "two"
     assert last_line("", 200) == ""
     assert last_line("x" * 5000, 200) == "x" * 200
@@ -103,6 +103,6 @@ def test_only_a_surrogate_without_its_other_half_is_replaced(raw: bytes, whole: 
     assert without_halves(raw) == whole
 
 
-def test_no_full_stop_stands_before_an_ellipsis() -> None:
+def test_no_full_stop_precedes_an_ellipsis() -> None:
     assert shorten("Upgrade the cluster to 1.33", 26) == "Upgrade the cluster to 1…"
     assert shorten("one, two", 6) == "one…"

@@ -76,26 +76,26 @@ def steps(count: int, sessions: int, since: int = MIDNIGHT) -> Today:
     return Today(sessions, 100 * count, pytest.approx(0.5 * count), since)
 
 
-def test_a_session_of_before_counts_by_what_it_grew() -> None:
+def test_an_older_session_counts_by_its_growth() -> None:
     story = Story()
     assert story.tell(used("a", 80)) == steps(0, 0)
     assert story.tell(used("a", 81), used("a", 81), used("a", 83)) == steps(3, 1)
 
 
-def test_a_session_of_today_counts_whole_and_one_that_was_made_before_the_counting_does_not() -> None:
+def test_only_a_session_created_since_the_start_counts_completely() -> None:
     story = Story(began=NINE)
     assert story.tell(used("a", 2, created=NINE + 1)) == steps(2, 1, NINE)
     assert story.tell(used("b", 2, created=NINE - 1)) == steps(2, 1, NINE)
     assert story.tell(used("b", 3, created=NINE - 1)) == steps(3, 2, NINE)
 
 
-def test_a_session_that_acts_before_it_is_introduced_does_not_count_its_whole_life() -> None:
+def test_a_session_reported_late_does_not_count_its_whole_life() -> None:
     story = Story()
     story.tell(MessageReported(S, "a", Message("msg_1", "user")), SnapshotTaken(S, activities={"a": ("busy", None)}))  # type: ignore[dict-item]
     assert story.tell(used("a", 80), used("a", 81)) == steps(1, 1)
 
 
-def test_messages_of_before_that_are_read_late_do_not_count() -> None:
+def test_older_messages_that_are_read_late_do_not_count() -> None:
     """OpenCode before 1.15 sums nothing: what a session used is known when its messages are read."""
     story = Story()
     story.tell(SnapshotTaken(S, sessions=(SessionFacts("a", created=MIDNIGHT - DAY),)))
@@ -105,7 +105,7 @@ def test_messages_of_before_that_are_read_late_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("order", [(S, OTHER.id), (OTHER.id, S)])
-def test_a_session_that_two_servers_tell_of_counts_once(order: tuple[str, str]) -> None:
+def test_a_session_that_two_servers_report_counts_once(order: tuple[str, str]) -> None:
     story = Story()
     story.tell(ServerConnected(OTHER), *(used("a", 80, server=server) for server in order))
     for total in (81, 83):
@@ -114,7 +114,7 @@ def test_a_session_that_two_servers_tell_of_counts_once(order: tuple[str, str]) 
     assert story.usage.today == steps(5, 1)
 
 
-def test_a_session_that_is_gone_keeps_its_share_and_counts_no_second_time_when_it_is_back() -> None:
+def test_a_removed_session_keeps_its_share_and_counts_once() -> None:
     story = Story()
     story.tell(used("a", 2, created=NINE), used("b", 1, created=NINE), SessionDeleted(S, "b"), ServerForgotten(S))
     assert story.usage.today == steps(3, 2)
@@ -123,18 +123,18 @@ def test_a_session_that_is_gone_keeps_its_share_and_counts_no_second_time_when_i
     assert story.tell(used("a", 3, server=OTHER.id, created=NINE)) == steps(4, 2)
 
 
-def test_a_subagent_counts_to_the_sums_and_is_no_session_of_its_own() -> None:
+def test_a_subagent_adds_usage_but_is_not_counted_as_a_session() -> None:
     story = Story()
     assert story.tell(used("a", 1, created=NINE), used("c", 2, created=NINE, parent="a")) == steps(3, 1)
 
 
-def test_what_was_taken_back_was_used() -> None:
+def test_reverted_messages_count_as_used() -> None:
     story = Story()
     assert story.tell(used("a", 80), used("a", 81), used("a", 79), used("a", 80)) == steps(2, 1)
 
 
 @pytest.mark.parametrize("version", ["1.0.185", "1.1.65", "1.3.2", "1.18.33"])
-def test_what_a_fork_inherited_was_not_used_today(version: str) -> None:
+def test_inherited_usage_of_a_fork_does_not_count(version: str) -> None:
     story = Story(began=0, day_start=0)
     session = max(played(version, "27_fork").fleet.sessions.values(), key=lambda one: one.created)
     story.usage.apply(played_changes(version), 1, 0)
@@ -153,7 +153,7 @@ def played_changes(version: str) -> list[Change]:
     return [change for event in told for change in fleet.apply(event, 1)]
 
 
-def test_copies_that_are_known_late_are_taken_out_again() -> None:
+def test_copies_that_are_detected_late_are_subtracted() -> None:
     story = Story()
     story.tell(used("a", 2, created=NINE))
     at = NINE
@@ -164,7 +164,7 @@ def test_copies_that_are_known_late_are_taken_out_again() -> None:
     assert story.tell(used("a", 3, created=NINE)) == steps(1, 1)
 
 
-def test_it_starts_anew_at_midnight_and_knows_its_sessions_yet() -> None:
+def test_the_sums_restart_at_midnight_and_the_sessions_are_kept() -> None:
     story = Story()
     story.tell(used("a", 80), used("a", 85))
     tomorrow = MIDNIGHT + DAY
@@ -173,7 +173,7 @@ def test_it_starts_anew_at_midnight_and_knows_its_sessions_yet() -> None:
 
 
 @pytest.mark.parametrize("days", [1, -1, 40, -40])
-def test_a_clock_that_jumps_some_days_and_back_finds_its_day_again(days: int) -> None:
+def test_a_clock_that_jumps_forth_and_back_keeps_its_day(days: int) -> None:
     story = Story()
     story.tell(used("a", 80), used("a", 85))
     other = MIDNIGHT + days * DAY
@@ -184,7 +184,7 @@ def test_a_clock_that_jumps_some_days_and_back_finds_its_day_again(days: int) ->
     assert story.tell(used("a", 86)) == steps(6, 1)
 
 
-def test_another_time_zone_makes_no_other_day() -> None:
+def test_another_time_zone_does_not_begin_another_day() -> None:
     story = Story()
     story.tell(used("a", 80), used("a", 85))
     assert story.go(NINE, MIDNIGHT - 2 * HOUR) == steps(5, 1)
@@ -202,7 +202,7 @@ def restarted(story: Story, path: Path, at: int, day_start: int) -> Story:
     return again
 
 
-def test_a_restart_goes_on_with_the_sums_and_counts_what_was_used_meanwhile(tmp_path: Path) -> None:
+def test_a_restart_continues_the_sums_and_adds_the_usage_since(tmp_path: Path) -> None:
     story = Story(began=MIDNIGHT + HOUR)
     story.tell(used("a", 80), used("a", 85), used("b", 1, created=NINE - HOUR))
     again = restarted(story, tmp_path / "cache.json", NINE, MIDNIGHT)
@@ -210,7 +210,7 @@ def test_a_restart_goes_on_with_the_sums_and_counts_what_was_used_meanwhile(tmp_
     assert again.tell(used("a", 87), used("b", 1, created=NINE - HOUR)) == steps(8, 2, MIDNIGHT + HOUR)
 
 
-def test_what_was_used_over_days_without_a_tray_is_not_todays(tmp_path: Path) -> None:
+def test_usage_of_days_without_a_tray_does_not_count_today(tmp_path: Path) -> None:
     story = Story()
     story.tell(used("a", 80), used("a", 85))
     later = MIDNIGHT + 3 * DAY
@@ -219,7 +219,7 @@ def test_what_was_used_over_days_without_a_tray_is_not_todays(tmp_path: Path) ->
     assert again.tell(used("a", 96)) == steps(1, 1, later + HOUR)
 
 
-def test_the_line_says_since_when_if_that_is_not_midnight(zone: None) -> None:
+def test_the_line_names_its_start_if_that_is_not_midnight(zone: None) -> None:
     assert today_line(Today(3, 1_200_000, 4.1, MIDNIGHT), MIDNIGHT) == "Today: 3 sessions · 1.2M tokens · $4.10"
     assert today_line(Today(1, 0, 0.0, NINE + 12 * 60_000), MIDNIGHT).startswith("Since 11:12: 1 session · ")
     assert today_line(Today(0, 0, 0.0, MIDNIGHT), MIDNIGHT) == ""
@@ -238,7 +238,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("month", "day", "hours"), [(3, 29, 23), (10, 25, 25), (7, 1, 24)])
-def test_a_day_is_as_long_as_it_is(zone: None, month: int, day: int, hours: int) -> None:
+def test_a_day_may_be_23_or_25_hours_long(zone: None, month: int, day: int, hours: int) -> None:
     start = int(datetime(2026, month, day, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
     end = start + hours * HOUR
     local = LocalDay()
