@@ -576,3 +576,16 @@ def test_a_verified_server_comes_before_an_unverified_one() -> None:
     following = next_waiting(index)
     assert following is not None
     assert following.session.id == "mine"
+
+
+def test_of_two_equal_servers_the_same_one_is_shown_whatever_the_order() -> None:
+    fleet = Fleet()
+    for name in ("b", "a"):
+        fleet.apply(ServerConnected(replace(SERVER, id=name)), 0)
+        fleet.apply(ActivityReported(name, "ses", Activity.BUSY), 0)
+    sessions = list(fleet.sessions.values())
+    for order in (sessions, sessions[::-1]):
+        index = SessionIndex(fleet)
+        for session in order:
+            index.update([SessionChanged(None, session)])
+        assert [row.server.id for row in index.rows()] == ["a"]

@@ -180,14 +180,22 @@ class SessionIndex:
                 del self._in_folder[before]
 
 
-def _preference(row: SessionRow) -> tuple[bool, bool, int, int, bool, int]:
-    """Sort key: verified, connected, most urgent state, best source, own directory, most recently used.
+def _preference(row: SessionRow) -> tuple[bool, bool, int, int, bool, int, str]:
+    """Sort key: verified, connected, most urgent state, best source, own directory, most recently used, server id.
 
     The state comes before the source: a plugin does not report a turn that another OpenCode process runs.
     """
     server, session = row.server, row.session
     elsewhere = server.directory != session.directory
-    return not server.verified, not server.live, row.status.urgency, server.source.rank, elsewhere, -session.touched
+    return (
+        not server.verified,
+        not server.live,
+        row.status.urgency,
+        server.source.rank,
+        elsewhere,
+        -session.touched,
+        server.id,
+    )
 
 
 def _row(fleet: Fleet, session: Session, server: Server) -> SessionRow:
