@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from fakes import TOKEN
-from tray import app as app_module
-from tray.app import App
+from tray.app.application import App
+from tray.app.clock import Clock
 from tray.core.alerts import Alert
 from tray.core.commands import Command, CommandResult, Surface
 from tray.core.settings import ON_MACHINE, PORT
@@ -24,6 +23,9 @@ from tray_process import free_port
 SES = "ses_1"
 SNAPSHOT = {"type": "snapshot", "sessions": [{"id": SES, "title": "Work"}], "status": {}, "permissions": []}
 ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"command": "ls"}}
+
+
+INTERVAL = 0.05  # s between two runs of the periodic jobs
 
 
 class Told:
@@ -54,21 +56,23 @@ class Told:
 class Running:
     """An app at work."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, clock: Clock = time) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths.inside(folder)
         self.told = Told()
         self.views: list[TrayView] = []
-        monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
         flags = {PORT.key: free_port(), ON_MACHINE.key: False}
-        self.app = App(self.paths, load_settings(self.settings, {}, flags), flags, Token(TOKEN))
+        settings = load_settings(self.settings, {}, flags)
+        self.app = App(
+            self.paths, settings, flags, Token(TOKEN), notifications=self.told, interval=INTERVAL, clock=clock
+        )
 
     @property
     def waiting(self) -> int:
         return int(self.app.status()["attention"]["waiting"])
 
     async def choose(self, choice: Command, surface: Surface = Surface.MENU) -> CommandResult:
-        return await self.app.choose(choice, surface)
+        return await self.app.execute(choice, surface)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fakes import connection, until
 from model_server import ModelServer
 from opencode import NEWEST, OpenCode, installed
-from tray.app import App
+from tray.app.application import App
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Surface
 from tray.core.settings import ON_MACHINE, PORT
@@ -58,7 +58,7 @@ async def to_the_plugin(folder: Path) -> tuple[list[float], list[float]]:
             floor.append(time.perf_counter() - sent)
             clicked = time.perf_counter()
             # From the command line: elsewhere no two answers are taken within a second.
-            answering = asyncio.create_task(app.choose(AnswerRequest(key, ONCE), Surface.COMMAND))
+            answering = asyncio.create_task(app.execute(AnswerRequest(key, ONCE), Surface.COMMAND))
             call = await plugin.receive()
             delays.append(time.perf_counter() - clicked)
             await plugin.send({"id": call["id"], "result": {}})
@@ -84,7 +84,7 @@ async def to_opencode(folder: Path) -> list[float] | None:
             key = await _asked(app)
             await asyncio.sleep(READING)
             clicked = time.perf_counter()
-            done = await app.choose(AnswerRequest(key, ONCE), Surface.COMMAND)
+            done = await app.execute(AnswerRequest(key, ONCE), Surface.COMMAND)
             delays.append(time.perf_counter() - clicked)
             assert done.ok, done.message
             await until(lambda: not app.status()["attention"]["busy"], 30)

@@ -31,7 +31,7 @@ from desk import PROGRAMS, Desk  # noqa: E402
 
 from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
-from tray.app import App  # noqa: E402
+from tray.app.application import App  # noqa: E402
 from tray.cli.run import collect_rarely  # noqa: E402
 from tray.core.settings import ON_MACHINE, PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402

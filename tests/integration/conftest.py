@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +14,16 @@ import pytest
 from fake_programs import Programs
 from fakes import FakePlugin, connection, until
 from running_app import SNAPSHOT, Running
-from tray import app as app_module
+from tray.app.clock import Clock
 
 
 @pytest.fixture
-def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Makes an app that works as long as the block lasts, with a heart that beats fast."""
-    monkeypatch.setattr(app_module, "BEAT", 0.05)
+def at_work(tmp_path: Path) -> Callable[..., Any]:
+    """Returns a context manager: an app that runs as long as the block, with frequent periodic jobs."""
 
     @asynccontextmanager
-    async def work() -> AsyncIterator[tuple[Running, FakePlugin]]:
-        made = Running(tmp_path, monkeypatch)
+    async def work(clock: Clock = time) -> AsyncIterator[tuple[Running, FakePlugin]]:
+        made = Running(tmp_path, clock)
         port = await made.app.start()
         made.app.show_on(made.views.append)
         life = asyncio.create_task(made.app.run_until_stopped())

@@ -15,7 +15,7 @@ import pytest
 
 from fakes import FRAMES, until
 from running_app import ASK, SES, run
-from tray import app as app_module
+from tray.app.clock import milliseconds
 from tray.core.commands import DismissSession, Mute, MuteSpan, OpenNextSession, Unmute
 from tray.core.model import SessionKey
 from tray.core.session_index import EVERYTHING
@@ -25,9 +25,7 @@ from tray.surfaces.menu.view import TrayView
 from tray.system import sound
 
 
-def test_after_sleep_every_plugin_is_asked_for_a_snapshot(
-    at_work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_sleep_every_plugin_is_asked_for_a_snapshot(at_work: Callable[..., Any]) -> None:
     slept = [0.0]
     clock = SimpleNamespace(
         time=lambda: time.time() + slept[0],
@@ -35,10 +33,9 @@ def test_after_sleep_every_plugin_is_asked_for_a_snapshot(
         monotonic=time.monotonic,
         perf_counter=time.perf_counter,
     )
-    monkeypatch.setattr(app_module, "time", clock)
 
     async def test() -> None:
-        async with at_work() as (_, link):
+        async with at_work(clock) as (_, link):
             slept[0] = 3600.0
             assert (await link.receive())["method"] == "snapshot"
 
@@ -187,7 +184,7 @@ def test_sound_and_speech_follow_the_settings(at_work: Callable[[], Any], monkey
 def test_usage_of_today_counts_from_the_first_event(at_work: Callable[[], Any]) -> None:
     async def story() -> None:
         async with at_work() as (running, link):
-            made = {"id": "ses_2", "time": {"created": app_module.now() + 1000}}
+            made = {"id": "ses_2", "time": {"created": milliseconds() + 1000}}
             for cost in (0.5, 1.5):
                 info = {**made, "cost": cost, "tokens": {"input": 100}}
                 await link.event("session.updated", info=info)

@@ -97,7 +97,7 @@ def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
         row = at.index.row(SES)
         assert row is not None
         assert (row.status.value, row.requests[0].detail, row.requests[0].complete) == (state, detail, False)
-        assert "only reports" in row.server.read_only_reason
+        assert "cannot receive answers" in row.server.read_only_reason
         with pytest.raises(CallError):
             await at.listener.call(
                 row.server.id, "permission.reply", {"requestID": row.requests[0].id, "reply": "once"}

@@ -1,59 +1,48 @@
-"""The composition root: builds everything, starts it, carries facts and choices between the rooms, stops it."""
+"""The composition root: builds the parts, starts and stops them, and carries events and commands between them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from tray.actions.app_actions import OwnActions
 from tray.actions.attach.opener import SessionOpener
 from tray.actions.attach.session_focus import is_looked_at
 from tray.actions.dispatcher import Actions
-from tray.actions.plugin_file import installed_version
 from tray.actions.reply import Replies
-from tray.actions.titles import title_of
+from tray.actions.serve.started import running_servers
+from tray.app.clock import Clock, JumpDetector, milliseconds
+from tray.app.command_runner import CommandRunner
+from tray.app.current_view import CurrentView
+from tray.app.endpoint_publisher import EndpointPublisher
+from tray.app.live_settings import LiveSettings
+from tray.app.maintenance import Maintenance
+from tray.app.periodic import Job, run_periodically
+from tray.app.problems import Problems
+from tray.app.setup_check import SetupCheck
+from tray.app.state_cache import StateCache
 from tray.core.answers import RequestKey
-from tray.core.commands import AppCommand, Command, CommandResult, InstallPlugin, Quit, ServerCommand, Surface
-from tray.core.errors import UserError
-from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
+from tray.core.commands import Command, CommandResult, Surface
+from tray.core.events import Change, Event, ServerChanged, SessionChanged
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Source
+from tray.core.model import Request
 from tray.core.remote_hosts import HttpServer
 from tray.core.rules import fleet_rules
 from tray.core.session_index import SessionIndex
-from tray.core.settings import (
-    HOST,
-    ICON_COUNT,
-    ICON_STYLE,
-    MENU_COLUMNS,
-    ON_MACHINE,
-    ON_NETWORK,
-    PORT,
-    SERVERS,
-    Settings,
-)
-from tray.core.source_calls import CallError, CallErrorKind
+from tray.core.settings import HOST, PORT, Settings
+from tray.core.trace import change_lines, event_line
 from tray.core.usage import Today, Usage
-from tray.opencode.executable import opencode_program
-from tray.sources.plugin.listener import Listener
+from tray.sources.router import SourceRouter
 from tray.storage import audit
-from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.endpoint import Endpoint, reached_at, read_endpoint, remove_endpoint, write_endpoint
-from tray.storage.servers import read_servers
-from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.server import ControlServer
 from tray.surfaces.control.status_report import status_report
-from tray.surfaces.menu.builder import Setup, ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import Opened
-from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.notifier import Notifier
@@ -61,27 +50,18 @@ from tray.surfaces.view_throttle import ViewThrottle
 from tray.system import resources
 from tray.system.local_day import LocalDay
 from tray.system.paths import Paths
+from tray.system.tasks import TaskSet
 from tray.system.text_dialog import ask_text
-
-if TYPE_CHECKING:
-    from tray.sources.discovery import Discovery
 
 log = logging.getLogger(__name__)
 
-BEAT = 20.0  # s between looks at the clock, the settings file and what has run out; as rare as the ping
-SLEPT = 5.0  # s by which the clocks may drift apart between two beats before it counts as sleep
-SAVE_EVERY = 60.0  # s
-TOASTS_TIMEOUT = 1.2  # s that the notification daemon gets at the end
-TASKS_TIMEOUT = 0.6  # s that the background tasks get at the end
-
-
-def now() -> int:
-    """Milliseconds since the Unix epoch."""
-    return time.time_ns() // 1_000_000
+INTERVAL = 20.0  # s between two runs of the periodic jobs: as rare as the pings
+TASKS_TIMEOUT = 0.6  # s that background tasks get to end
+NOTIFICATIONS_TIMEOUT = 1.2  # s that the notification daemon gets to withdraw all notifications
 
 
 class App:
-    """Everything but the icon. Lives on one asyncio loop; only `post` may be called from other threads."""
+    """Everything but the icon. Lives on one asyncio loop; other threads may only call `post` and `post_opened`."""
 
     def __init__(
         self,
@@ -91,355 +71,204 @@ class App:
         token: Token,
         *,
         notify: bool = True,
+        notifications: Notifications | None = None,
+        interval: float = INTERVAL,
+        clock: Clock = time,
     ) -> None:
+        """`notify`: whether alerts are shown. Results of clicks are shown in any case."""
         self._paths = paths
-        self._settings = settings
-        self._flags = flags
+        self._token = token
+        self._interval = interval
+        self._now = partial(milliseconds, clock)
+        self._jumps = JumpDetector(interval, clock)
+        self._problems = Problems()
+        self._live = LiveSettings(paths.settings, settings, flags, self._problems)
         self._fleet = Fleet(fleet_rules(settings))
         self._index = SessionIndex(self._fleet)
         self._day = LocalDay()
-        self._usage = Usage(now(), self._day.start(now()))
-        self._views = ViewBuilder(self._fleet, self._index)
-        self._token = token
-        self._listener = Listener(token, self.apply, now)
-        self._discovery: Discovery | None = None  # from its first look on
-        call = self._call
-        ladder = SessionOpener(lambda: self._settings, call, self._started_servers)
-        self._replies = Replies(self._fleet, self.apply, call, self._record, now)
-        self._actions = Actions(
-            self._fleet, self._index, self._replies, ladder, call, ask_text, self.apply, now
-        )  # fmt: skip
-        self._own = OwnActions(
-            paths, token, lambda: self._settings, self.status, ladder, ask_text, self._token_changed
-        )  # fmt: skip
-        self._control = ControlServer(
-            self._fleet, self._index, ControlMethods(self._fleet, self._index, self.choose), now
-        )
-        self._listener.serve_clients("/client", self._control.serve)
-        self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
-        self._announcer = Notifier(
-            self._fleet,
-            self._index,
-            self._notifications if notify else None,  # what was asked for with a click is said in any case
-            lambda: self._settings,
-            is_looked_at,
-            self._spawn,
-            now,
-        )
-        self._screen = ViewThrottle(self.view)
-        self._opened = Opened()
-        self._setup = Setup()
-        self._problems = {"settings": settings.problems[0]} if settings.problems else {}
+        self._usage = Usage(self._now(), self._day.start(self._now()))
+        self._cache = StateCache(paths.cache, self._fleet, self._usage, self._problems, clock)
+        self._endpoint = EndpointPublisher(paths.endpoint, self._problems)
+        self._setup = SetupCheck(paths.plugin, self._settings, self._fleet.servers.values)
+        self._tasks = TaskSet()
+        running = partial(running_servers, paths.servers)
+        self._sources = SourceRouter(token, self.apply, self._now, self._fleet.servers, self._settings, running)
+        self._build_actions(running)
+        self._build_surfaces(notifications, notify=notify)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._showing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._lane: asyncio.Task[Any] | None = None  # the notifications at work
-        self._arranging = False
-        self._unsaved = False
-        self._saved_at = 0.0
         self.port = 0
 
-    # ------------------------------------------------------------------ life
+    def _build_actions(self, running: Callable[[], list[HttpServer]]) -> None:
+        call = self._sources.call
+        opener = SessionOpener(self._settings, call, running)
+        record = partial(audit.append, self._paths.audit)
+        self._replies = Replies(self._fleet, self.apply, call, record, self._now)
+        self._commands = CommandRunner(
+            Actions(self._fleet, self._index, self._replies, opener, call, ask_text, self.apply, self._now),
+            OwnActions(self._paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed),
+            self._tasks,
+            stop=self.stop,
+            after_setup=self._refresh_setup,
+            after_servers=self._refresh_servers,
+            show_message=self._show_message,
+            log_file=self._paths.log,
+        )
+
+    def _build_surfaces(self, notifications: Notifications | None, *, notify: bool) -> None:
+        methods = ControlMethods(self._fleet, self._index, self.execute)
+        self._control = ControlServer(self._fleet, self._index, methods, self._now)
+        self._sources.serve_clients("/client", self._control.serve)
+        self._notifications = notifications or Notifications(
+            "OpenCode Tray", resources.app_icon(), partial(self._commands.execute_soon, surface=Surface.NOTIFICATION)
+        )
+        self._notifier = Notifier(
+            self._fleet,
+            self._index,
+            self._notifications if notify else None,
+            self._settings,
+            is_looked_at,
+            self._tasks.spawn,
+            self._now,
+        )
+        self._view = CurrentView(
+            self._fleet, self._index, self._usage, self._sources, self._problems, self._setup, self._settings, self._now
+        )
+        self._throttle = ViewThrottle(self._view.build)
+
+    # ------------------------------------------------------------------ start and stop
 
     async def start(self, port: int | None = None) -> int:
-        """Restore what was known, then accept plugins; returns the port. Raises OSError if it is taken.
+        """Accept connections and restore the cached state; return the port. Raises OSError if it cannot be bound.
 
-        `port` counts in place of the one that is set; 0 asks for a free one.
+        `port` overrides the setting; 0 binds any free port.
         """
         self._loop = asyncio.get_running_loop()
-        self.port = await self._listener.start(self._settings[HOST], self._settings[PORT] if port is None else port)
-        self._flags = {**self._flags, PORT.key: self.port}  # whatever the file says later
-        self._settings = self._settings.given(PORT, self.port, "flag")
-        await self._leave_endpoint()
-        restored, problem = await asyncio.to_thread(read_cache, self._paths.cache)
-        if problem is not None:
-            log.warning(problem)
-            self._problems["cache"] = problem
+        settings = self._settings()
+        self.port = await self._sources.start(settings[HOST], settings[PORT] if port is None else port)
+        self._live.fix_port(self.port)
+        await self._endpoint.publish(self._sources.host, self.port)
+        restored = await self._cache.load()
         if restored is not None:
             self._usage.restore(restored.usage, restored.sessions)
             self.apply(restored)
-        await self._look_at_setup()
-        self._lane = self._spawn(self._notifications.run(), "notifications")
-        self._spawn(self._beat(), "beat")
-        self._spawn(self._discover(), "discovery")
+        await self._setup.refresh()
+        self._showing = self._tasks.spawn(self._notifications.run(), "notifications")
+        self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
+        self._tasks.spawn(self._sources.start_discovery(), "discovery")
         return self.port
 
-    async def run_until_stopped(self) -> None:
-        """Work until `stop`; then close everything within 2 s and keep what is known."""
-        await self._stopping.wait()
-        await self._take_endpoint_away()
-        ends = [self._listener.stop(), self._take_toasts_away()]
-        await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
-        self._announcer.close()
-        self._screen.close()
-        if self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=TASKS_TIMEOUT)
-        await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
-
-    async def _leave_endpoint(self) -> None:
-        """Tell the plugin and the commands where we listen. Without that they look where the settings say."""
-        endpoint = Endpoint(reached_at(self._listener.host), self.port, os.getpid())
-        try:
-            await asyncio.to_thread(write_endpoint, self._paths.endpoint, endpoint)
-        except OSError as error:
-            problem = (
-                f"plugins may not find the tray on port {self.port}: {self._paths.endpoint} was not written: {error}"
-            )
-            if self._problems.get("endpoint") != problem:
-                log.warning(problem)
-            self._problems["endpoint"] = problem
-        else:
-            self._problems.pop("endpoint", None)
-
-    async def _restore_endpoint(self) -> None:
-        """Leave it again where it was removed or damaged; that of another tray that runs stays."""
-        if await asyncio.to_thread(read_endpoint, self._paths.endpoint) is None:
-            await self._leave_endpoint()
-
-    async def _take_endpoint_away(self) -> None:
-        try:
-            await asyncio.to_thread(remove_endpoint, self._paths.endpoint, os.getpid())
-        except OSError as error:
-            log.warning("%s was not removed: %s", self._paths.endpoint, error)
-
-    async def _discover(self) -> None:
-        """Look for OpenCodes that have no plugin; what that needs is loaded only now, when plugins can connect."""
-        from tray.sources.discovery import Discovery, DiscoverySettings  # noqa: PLC0415
-
-        def wishes() -> DiscoverySettings:
-            settings = self._settings
-            return DiscoverySettings(settings[ON_MACHINE], settings[ON_NETWORK], settings[SERVERS])
-
-        self._discovery = Discovery(
-            self.apply, now, self._fleet.servers.values, self._started_servers, wishes, os.environ
+    def _jobs(self) -> dict[str, Job]:
+        maintenance = Maintenance(
+            self._fleet, self._index, self._sources, self._notifier, self._live, self._token, self.apply,
+            self._token_changed,
+        )  # fmt: skip
+        return maintenance.jobs(
+            self._jumps, self._setup, self._endpoint, self._paths.servers, self._throttle, self._cache
         )
-        await self._discovery.start()
 
-    def _started_servers(self) -> list[HttpServer]:
-        """The servers that were started here and run, each with its password; on a thread of its own.
+    async def run_until_stopped(self) -> None:
+        """Run until `stop`; then close all connections within 2 s and save the state."""
+        await self._stopping.wait()
+        await self._endpoint.remove()
+        await asyncio.gather(self._sources.stop(), self._withdraw_notifications())
+        self._notifier.close()
+        self._throttle.close()
+        self._tasks.cancel_all()
+        await self._tasks.wait(TASKS_TIMEOUT)
+        await self._cache.save()
 
-        While we are at it: a log that has become long is begun anew.
-        """
-        from tray.system.background_process import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
-
-        found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started, one.boot).process()]
-        for server in found:
-            rotate(Path(server.log))
-        return [HttpServer(server.url, server.username, server.password) for server in found]
-
-    async def _on_servers(self, choice: ServerCommand) -> CommandResult:
-        done = await self._own.carry_out_on_servers(choice)
-        if self._discovery is not None:
-            await self._discovery.look()
-        self._screen.refresh()
-        return done
-
-    async def _call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
-        """Ask whoever tells of this server (a `core.calls.Call`). Raises CallError."""
-        server = self._fleet.servers.get(server_id)
-        if server is not None and server.source is Source.HTTP and self._discovery is not None:
-            return await self._discovery.call(server_id, method, params)
-        if server is not None and server.source is not Source.PLUGIN:
-            raise CallError(server.read_only_reason, CallErrorKind.WATCH_ONLY)
-        return await self._listener.call(server_id, method, params)
-
-    async def _take_toasts_away(self) -> None:
+    async def _withdraw_notifications(self) -> None:
         self._notifications.end()
-        if self._lane is not None:
-            await asyncio.wait([self._lane], timeout=TOASTS_TIMEOUT)
+        if self._showing is not None:
+            await asyncio.wait([self._showing], timeout=NOTIFICATIONS_TIMEOUT)
 
     def stop(self) -> None:
-        """Ask everything to end; on the loop's thread."""
+        """Stop; on the loop's thread."""
         self._stopping.set()
 
-    def post(self, choice: Command) -> None:
-        """Hand a person's choice in; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._chosen, choice, Surface.MENU)
-
-    def post_opened(self, opened: Opened) -> None:
-        """Take note of the submenus that a person looks at; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set_opened, opened)
-
-    def _set_opened(self, opened: Opened) -> None:
-        self._opened = opened
-        self._screen.opened(opened)
-
-    def show_on(self, show: Callable[[TrayView], None]) -> None:
-        """From now on give every new view to `show`, this moment's first; on the loop's thread."""
-        self._screen.show_on(show)
-
-    def status(self) -> dict[str, Any]:
-        """What `status --json` says."""
-        return status_report(self._fleet, self._index)
-
-    def request(self, key: RequestKey) -> Request | None:
-        """A request, as long as it waits."""
-        return self._fleet.request(key)
-
-    # ------------------------------------------------------------------ facts in
+    # ------------------------------------------------------------------ events in, views out
 
     def apply(self, event: Event) -> None:
-        """Take one fact in, and hand on what changed."""
-        at = now()
+        """Apply an event and update everything that depends on what it changed."""
+        at = self._now()
         changes = self._fleet.apply(event, at)
-        self._usage.apply(filter(self._is_proven, changes), at, self._day.start(at))
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s", "\n".join([event_line(event), *change_lines(changes)]))
+        self._usage.apply(filter(self._is_verified, changes), at, self._day.start(at))
         self._replies.happened(event)
         if not changes:
             return
         session_ids = self._index.update(changes)
-        self._announcer.update(session_ids)
+        self._notifier.update(session_ids)
         self._control.changed(session_ids)
-        if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
-            self._arrange_soon()
-        self._unsaved = True
-        self._screen.changed(changes)
+        if any(isinstance(change, ServerChanged) for change in changes):
+            self._sources.arrange_soon()
+        self._cache.mark_changed()
+        self._throttle.changed(changes)
 
-    def _is_proven(self, change: Change) -> bool:
-        """Whether what changed is a session of a server that is not just anybody's."""
+    def _is_verified(self, change: Change) -> bool:
+        """Whether the change is of a session of a server that has proven the token."""
         server = self._fleet.servers.get(change.after.server) if isinstance(change, SessionChanged) else None
         return server is not None and server.verified
 
-    def _arrange_soon(self) -> None:
-        """Who is known has changed, and with it who has to be followed otherwise."""
-        if self._discovery is not None and not self._arranging and self._loop is not None:
-            self._arranging = True
-            self._loop.call_soon(self._arrange)
+    def show_on(self, show: Callable[[TrayView], None]) -> None:
+        """Pass the current view, and every new one, to `show`; on the loop's thread."""
+        self._throttle.show_on(show)
 
-    def _arrange(self) -> None:
-        self._arranging = False
-        if self._discovery is not None:
-            self._discovery.arrange()
+    def view(self) -> TrayView:
+        """Return the current view."""
+        return self._view.build()
+
+    def status(self) -> dict[str, Any]:
+        """Return the report of `status --json`."""
+        return status_report(self._fleet, self._index)
+
+    def request(self, key: RequestKey) -> Request | None:
+        """Return a pending request."""
+        return self._fleet.request(key)
 
     @property
     def today(self) -> Today:
-        """What was used since local midnight."""
+        """The usage since local midnight."""
         return self._usage.today
 
-    # ------------------------------------------------------------------ views out
+    # ------------------------------------------------------------------ commands
 
-    def view(self, whole: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # as the screen asks for it
-        """What the tray shows at this moment; if not `whole`, with the menu of the last time."""
-        look = ViewSettings(
-            monochrome=self._settings[ICON_STYLE] == "monochrome",
-            show_count=self._settings[ICON_COUNT],
-            problems=tuple(self._problems.values()),
-            started=self._discovery.started if self._discovery is not None else frozenset(),
-            columns=self._settings[MENU_COLUMNS],
-            today=today_line(self.today, self._day.start(now())) if whole else "",
-            setup=self._setup,
-        )
-        return self._views.view(look, now(), self._opened, whole=whole)
+    def post(self, command: Command) -> None:
+        """Execute a command that was chosen in the menu; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._commands.execute_soon, command, Surface.MENU)
 
-    # ------------------------------------------------------------------ choices
+    def post_opened(self, opened: Opened) -> None:
+        """Set which submenus are open; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set_opened, opened)
 
-    async def choose(self, choice: Command, surface: Surface) -> CommandResult:
-        """Carry out what a person chose; what came of it, once that is known. On the loop's thread."""
-        if isinstance(choice, Quit):
-            self.stop()
-            return CommandResult("The tray stops. Agents go on")
-        if isinstance(choice, ServerCommand):
-            return await self._on_servers(choice)
-        if isinstance(choice, AppCommand):
-            done = await self._own.carry_out(choice)
-            if isinstance(choice, InstallPlugin):
-                await self._look_at_setup()
-                self._screen.refresh()
-            return done
-        return await self._actions.carry_out(choice, surface)
+    async def execute(self, command: Command, surface: Surface) -> CommandResult:
+        """Execute a command and return its result; on the loop's thread."""
+        return await self._commands.execute(command, surface)
 
-    def _toast_chosen(self, choice: Command) -> None:
-        self._chosen(choice, Surface.NOTIFICATION)
+    def _set_opened(self, opened: Opened) -> None:
+        self._view.opened = opened
+        self._throttle.opened(opened)
 
-    def _chosen(self, choice: Command, surface: Surface) -> None:
-        self._spawn(self._choose_and_say(choice, surface), f"choice {type(choice).__name__}")
+    # ------------------------------------------------------------------ callbacks
 
-    async def _choose_and_say(self, choice: Command, surface: Surface) -> None:
-        """Whoever clicked sees what was done; only what was not, or otherwise than asked, has to be said."""
-        try:
-            done = await self.choose(choice, surface)
-        except Exception:  # whatever a person does, they are told what came of it
-            log.exception("%s failed", type(choice).__name__)
-            done = CommandResult(f"It failed; {self._paths.log} says why", ok=False)
-        if not (done.ok and done.as_requested):
-            self._notifications.say(title_of(choice), done.message)
+    def _settings(self) -> Settings:
+        return self._live.current
 
-    def _record(self, entry: Mapping[str, Any]) -> None:
-        audit.append(self._paths.audit, entry)
+    def _show_message(self, title: str, text: str) -> None:
+        self._notifications.say(title, text)
 
     def _token_changed(self) -> None:
-        self._listener.close_all("the token was changed")
+        self._sources.disconnect_all("the token was changed")
 
-    # ------------------------------------------------------------------ time
+    async def _refresh_setup(self) -> None:
+        await self._setup.refresh()
+        self._throttle.refresh()
 
-    async def _beat(self) -> None:
-        """Look at the clock now and then: what has run out, whether the machine slept, what was set, what to save."""
-        steady, wall = time.monotonic(), time.time()
-        while True:
-            await asyncio.sleep(BEAT)
-            steady_passed, wall_passed = time.monotonic() - steady, time.time() - wall
-            steady, wall = steady + steady_passed, wall + wall_passed
-            if abs(wall_passed - steady_passed) > SLEPT or steady_passed > BEAT + SLEPT:
-                log.info("the clock jumped by %.0f s: everything is read again", wall_passed - BEAT)
-                self._listener.reread_all()
-                if self._discovery is not None:
-                    self._discovery.reread_all()
-            self._listener.sweep()
-            if self._discovery is not None:
-                try:
-                    await self._discovery.look()
-                except Exception:  # who is there costs nobody his beat
-                    log.exception("looking for OpenCode failed")
-            self.apply(TimePassed())
-            self._announcer.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_person))
-            self._take_up_settings()
-            await self._look_at_setup()
-            await self._restore_endpoint()
-            if await asyncio.to_thread(self._token.reread):
-                self._token_changed()
-            self._screen.refresh()
-            if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
-                self._unsaved, self._saved_at = False, steady
-                await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
-
-    async def _look_at_setup(self) -> None:
-        """Take note of what a newcomer still has to do; nothing is read while a plugin reports."""
-        servers = self._fleet.servers.values()
-        if any(server.connected and server.source is Source.PLUGIN for server in servers):
-            return
-
-        def look() -> Setup:
-            found = shutil.which(opencode_program(self._settings)) is not None
-            return Setup(plugin_installed=installed_version(self._paths.plugin) is not None, opencode_found=found)
-
-        self._setup = await asyncio.to_thread(look)
-
-    def _take_up_settings(self) -> None:
-        """Follow the settings file; an invalid one changes nothing and shows as a problem."""
-        try:
-            settings = load_settings(self._paths.settings, os.environ, self._flags)
-        except UserError as error:
-            if self._problems.get("settings") != str(error):
-                log.warning("settings kept as they were: %s", error)
-            self._problems["settings"] = str(error)
-            return
-        self._problems.pop("settings", None)
-        if settings.problems:
-            self._problems["settings"] = settings.problems[0]
-        self._settings = settings
-        self._fleet.rules = fleet_rules(settings)
-        self._announcer.follow_settings()
-
-    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed", task.get_name(), exc_info=error)
+    async def _refresh_servers(self) -> None:
+        await self._sources.look()
+        self._throttle.refresh()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import aiohttp
 
-from tray.app import now
+from tray.app.clock import milliseconds
 from tray.cli.client import Handshake, NotRunningError
 from tray.cli.exit_codes import OK
 from tray.cli.run import Program
@@ -88,7 +88,7 @@ async def simulate(where: str, token: str) -> None:
             sockets[name] = socket_
         for name, socket_ in sockets.items():
             await socket_.send_json(_snapshot(name))
-        for name, frame in _opening(now()):
+        for name, frame in _opening(milliseconds()):
             await sockets[name].send_json(frame)
         obeying = [asyncio.create_task(_obey(socket_), name="demo") for socket_ in sockets.values()]
         try:
@@ -159,7 +159,7 @@ MODEL = "claude-demo"
 
 
 def _snapshot(project: str) -> Frame:
-    at = now()
+    at = milliseconds()
     mine = [session for session in SESSIONS if session[0] == project]
     return {
         "type": "snapshot",
@@ -218,7 +218,7 @@ def _story() -> Iterator[tuple[str, Frame]]:
     for round_ in count():
         message = {"id": f"msg_{1000 + round_}", "role": "assistant", "finish": "stop", "time": {"completed": 1}}
         error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
-        yield "shop-api", _ask(f"per_{round_}", now())
+        yield "shop-api", _ask(f"per_{round_}", milliseconds())
         yield "shop-web", _event("message.updated", info={**message, "sessionID": "ses_dark"})
         yield "shop-web", _status("ses_dark", "idle")
         yield "infra", _question(f"que_{round_}")

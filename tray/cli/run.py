@@ -14,7 +14,7 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
-from tray.app import App
+from tray.app.application import App
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.status import describe

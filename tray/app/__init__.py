@@ -1,0 +1,1 @@
+"""The application: builds the parts, and carries events and commands between them."""

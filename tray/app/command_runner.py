@@ -1,0 +1,70 @@
+"""Executes the user's commands and reports their results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tray.actions.app_actions import OwnActions
+from tray.actions.dispatcher import Actions
+from tray.actions.titles import title_of
+from tray.core.commands import AppCommand, Command, CommandResult, InstallPlugin, Quit, ServerCommand, Surface
+from tray.system.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+
+class CommandRunner:
+    """Hands each command to the actions that carry it out. Lives on the loop's thread."""
+
+    def __init__(
+        self,
+        actions: Actions,
+        app_actions: OwnActions,
+        tasks: TaskSet,
+        *,
+        stop: Callable[[], None],
+        after_setup: Callable[[], Awaitable[None]],
+        after_servers: Callable[[], Awaitable[None]],
+        show_message: Callable[[str, str], None],
+        log_file: Path,
+    ) -> None:
+        """`after_setup` and `after_servers` update what a command has changed; `show_message` takes title and text."""
+        self._actions = actions
+        self._app_actions = app_actions
+        self._tasks = tasks
+        self._stop = stop
+        self._after_setup = after_setup
+        self._after_servers = after_servers
+        self._show_message = show_message
+        self._log_file = log_file
+
+    async def execute(self, command: Command, surface: Surface) -> CommandResult:
+        """Execute a command and return its result."""
+        if isinstance(command, Quit):
+            self._stop()
+            return CommandResult("OpenCode Tray stops; agents continue")
+        if isinstance(command, ServerCommand):
+            result = await self._app_actions.carry_out_on_servers(command)
+            await self._after_servers()
+            return result
+        if isinstance(command, AppCommand):
+            result = await self._app_actions.carry_out(command)
+            if isinstance(command, InstallPlugin):
+                await self._after_setup()
+            return result
+        return await self._actions.carry_out(command, surface)
+
+    def execute_soon(self, command: Command, surface: Surface) -> None:
+        """Execute a command in the background. A notification shows what failed or was not done as requested."""
+        self._tasks.spawn(self._execute_and_report(command, surface), type(command).__name__)
+
+    async def _execute_and_report(self, command: Command, surface: Surface) -> None:
+        try:
+            result = await self.execute(command, surface)
+        except Exception:  # the user gets a result in any case
+            log.exception("%s failed", type(command).__name__)
+            result = CommandResult(f"failed; see {self._log_file}", ok=False)
+        if not (result.ok and result.as_requested):
+            self._show_message(title_of(command), result.message)

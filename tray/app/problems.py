@@ -1,0 +1,29 @@
+"""Problems of the tray itself that the menu shows."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger(__name__)
+
+
+class Problems:
+    """The current problem of each topic."""
+
+    def __init__(self) -> None:
+        self._by_topic: dict[str, str] = {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All problems, oldest first."""
+        return tuple(self._by_topic.values())
+
+    def report(self, topic: str, text: str) -> None:
+        """Set the problem of a topic; log it if it is new."""
+        if self._by_topic.get(topic) != text:
+            log.warning("%s", text)
+        self._by_topic[topic] = text
+
+    def clear(self, topic: str) -> None:
+        """Remove the problem of a topic."""
+        self._by_topic.pop(topic, None)
