@@ -222,11 +222,12 @@ class App:
 
         While we are at it: a log that has become long is begun anew.
         """
-        from tray.system.background_process import Identity, rotate  # noqa: PLC0415  # psutil is not needed at the start
+        from tray.system.background_process import ProcessIdentity, rotate_log  # noqa: PLC0415  # loads psutil
 
-        found = [one for one in read_servers(self._paths.servers) if Identity(one.pid, one.started, one.boot).process()]
+        records = read_servers(self._paths.servers)
+        found = [one for one in records if ProcessIdentity(one.pid, one.started, one.boot).process()]
         for server in found:
-            rotate(Path(server.log))
+            rotate_log(Path(server.log))
         return [HttpServer(server.url, server.username, server.password) for server in found]
 
     async def _on_servers(self, choice: ServerCommand) -> CommandResult:

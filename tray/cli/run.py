@@ -222,9 +222,9 @@ def _report_of(address: Address) -> dict[str, Any] | None:
 
 def _holder(port: int) -> str:
     """Who listens there; "" if nobody can be seen."""
-    from tray.system.ports import holder  # psutil is not needed before
+    from tray.system.ports import port_owner  # psutil is not needed before
 
-    return holder(port) or ""
+    return port_owner(port) or ""
 
 
 def collect_rarely() -> None:

@@ -21,7 +21,7 @@ from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
 from tray.system.notification_daemon import Daemon
 from tray.system.paths import Paths
-from tray.system.ports import holder
+from tray.system.ports import port_owner
 from tray.system.subprocesses import run
 from tray.system.tray_host import TrayHost
 
@@ -75,7 +75,7 @@ async def gather(
     program = opencode_program(settings)
     accounts, look = settings[SERVERS], _Look()
     held, daemon, host, processes, servers, version = await asyncio.gather(
-        look.at("port", "who has the port", None, lambda: asyncio.to_thread(holder, address.port)),
+        look.at("port", "who has the port", None, lambda: asyncio.to_thread(port_owner, address.port)),
         look.at("notifications", "the notification service", None, notification_daemon.find),
         look.at("tray host", "what shows the icon", TrayHost(), tray_host.find),
         look.at("opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running)),
