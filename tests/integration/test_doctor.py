@@ -23,7 +23,7 @@ from tray.core.settings import parse_settings
 from tray.opencode.processes import OpenCodeProcess
 from tray.storage.endpoint import Address, Endpoint, write_endpoint
 from tray.storage.token import make_token
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 from tray.system.paths import Paths
 from tray.system.tray_host import TrayHost
 
@@ -48,7 +48,7 @@ def scene(tmp_path: Path) -> DoctorContext:
         report={"servers": []},
         address=Address("127.0.0.1", 41235),
         holder="python (pid 1)",
-        daemon=Daemon("daemon", frozenset({"actions"})),
+        daemon=NotificationDaemon("daemon", frozenset({"actions"})),
         tray_host=TrayHost(bus=True, watcher=True, panel=True),
         processes=[],
         servers=[],
@@ -242,7 +242,7 @@ def test_a_variable_that_leads_past_the_running_tray_is_named(scene: DoctorConte
 def test_a_daemon_without_buttons_and_none_at_all(scene: DoctorContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     if sys.platform == "linux":
-        assert "no buttons" in only(desktop.notifications, replace(scene, daemon=Daemon("plain"))).told
+        assert "no buttons" in only(desktop.notifications, replace(scene, daemon=NotificationDaemon("plain"))).told
     assert only(desktop.notifications, replace(scene, daemon=None)).level is Level.BROKEN
 
 

@@ -1,4 +1,4 @@
-"""What counts as this machine alone, wherever that is asked."""
+"""Which hosts are this machine alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tray.core.loopback import is_loopback
         "localhost.",
     ],
 )
-def test_is_this_machine_alone(host: str) -> None:
+def test_is_loopback(host: str) -> None:
     assert is_loopback(host)
 
 
@@ -43,5 +43,5 @@ def test_is_this_machine_alone(host: str) -> None:
         "fe80::1",
     ],
 )
-def test_can_be_another_machine(host: str) -> None:
+def test_is_not_loopback(host: str) -> None:
     assert not is_loopback(host)

@@ -21,10 +21,10 @@ from tray.opencode.processes import OpenCodeProcess, data_folder, listening, loc
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
 from tray.system import terminal_processes
-from tray.system.folder_watch import ARRIVALS, FolderWatch
+from tray.system.folder_watch import OPEN_EVENTS, FolderWatch
 
 if TYPE_CHECKING:
-    from tray.system.mdns import Announced
+    from tray.system.mdns import MdnsBrowser
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class Discovery:
         self._environment = environment
         self._http = HttpServers(report, now)
         self._local = LocalSessions(report, now)
-        self._arrivals = FolderWatch(ARRIVALS, self._look_soon)
-        self._announced: Announced | None = None
+        self._arrivals = FolderWatch(OPEN_EVENTS, self._look_soon)
+        self._announced: MdnsBrowser | None = None
         self._processes: list[OpenCodeProcess] = []
         self._accounts: dict[str, HttpServer] = {}  # of the servers that were started here
         self._urls: dict[Known, str] = {}  # where a process answers; "": nowhere
@@ -138,7 +138,7 @@ class Discovery:
             for known in alive - self._ends.keys():
                 self._await_end(known)
         self.arrange()
-        self._arrivals.follow({one.data / "log" for one in self._processes} | {data_folder(self._environment) / "log"})
+        self._arrivals.watch({one.data / "log" for one in self._processes} | {data_folder(self._environment) / "log"})
         if any(time.time() - one.started < SETTLES for one in fresh if (one.pid, one.started) not in self._urls):
             self._look_in(AGAIN)
 
@@ -182,9 +182,9 @@ class Discovery:
     async def _listen(self, wishes: DiscoverySettings) -> None:
         """Listen to the network, if that is wished; what it needs is loaded only then."""
         if wishes.network and self._announced is None:
-            from tray.system.mdns import Announced  # noqa: PLC0415
+            from tray.system.mdns import MdnsBrowser  # noqa: PLC0415
 
-            self._announced = Announced(self.arrange)
+            self._announced = MdnsBrowser(self.arrange)
             await self._announced.start()
         elif not wishes.network and self._announced is not None:
             await self._announced.stop()

@@ -19,7 +19,7 @@ from tray.opencode.processes import OpenCodeProcess, running
 from tray.storage.endpoint import Address, reached_at, tray_address
 from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 from tray.system.paths import Paths
 from tray.system.ports import port_owner
 from tray.system.subprocesses import run
@@ -41,7 +41,7 @@ class DoctorContext(msgspec.Struct, frozen=True, dict=True):  # dict: for the ca
     report: Mapping[str, Any] | None
     address: Address  # where the tray is reached, or would be
     holder: str | None  # who has that port
-    daemon: Daemon | None
+    daemon: NotificationDaemon | None
     tray_host: TrayHost
     processes: list[OpenCodeProcess]
     servers: list[FoundServer]
