@@ -23,6 +23,7 @@ from tray.core.commands import AppCommand, Command, CommandResult, InstallPlugin
 from tray.core.errors import UserError
 from tray.core.events import Change, Event, ServerChanged, SessionChanged, TimePassed
 from tray.core.fleet import Fleet
+from tray.core.loopback import connect_host
 from tray.core.model import Request, Source
 from tray.core.remote_hosts import HttpServer
 from tray.core.rules import fleet_rules
@@ -44,7 +45,7 @@ from tray.opencode.executable import opencode_program
 from tray.sources.plugin.listener import Listener
 from tray.storage import audit
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.endpoint import Endpoint, reached_at, read_endpoint, remove_endpoint, write_endpoint
+from tray.storage.endpoint import Endpoint, read_endpoint, remove_endpoint, write_endpoint
 from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
@@ -180,7 +181,7 @@ class App:
 
     async def _leave_endpoint(self) -> None:
         """Tell the plugin and the commands where we listen. Without that they look where the settings say."""
-        endpoint = Endpoint(reached_at(self._listener.host), self.port, os.getpid())
+        endpoint = Endpoint(connect_host(self._listener.host), self.port, os.getpid())
         try:
             await asyncio.to_thread(write_endpoint, self._paths.endpoint, endpoint)
         except OSError as error:

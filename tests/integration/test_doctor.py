@@ -22,7 +22,7 @@ from tray.actions.serve.listing import FoundServer
 from tray.core.settings import parse_settings
 from tray.opencode.processes import OpenCodeProcess
 from tray.storage.endpoint import Address, Endpoint, write_endpoint
-from tray.storage.token import make_token
+from tray.storage.token import read_or_create_token
 from tray.system.notification_daemon import NotificationDaemon
 from tray.system.paths import Paths
 from tray.system.tray_host import TrayHost
@@ -35,7 +35,7 @@ HTTP = {"source": "http", "problem": "", "url": "http://a:1", "connected": True,
 def scene(tmp_path: Path) -> DoctorContext:
     """A machine on which all is well."""
     paths = Paths.inside(tmp_path / "ours")
-    make_token(paths.token)
+    read_or_create_token(paths.token)
     install_plugin(paths.plugin)
     program = tmp_path / "opencode"
     program.write_text("#!/bin/sh\n", encoding="utf-8")

@@ -362,10 +362,10 @@ def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_ther
     run(test())
 
 
-def test_the_audit_log_is_bounded_and_a_disk_that_refuses_stops_no_answer(
+def test_the_audit_log_is_rotated_and_a_write_error_is_only_logged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "FULL", 100)
+    monkeypatch.setattr(audit, "MAX_SIZE", 100)
     path = tmp_path / "audit.jsonl"
     for number in range(20):
         audit.append(path, {"number": number, "text": "x" * 40})

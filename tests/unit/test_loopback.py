@@ -1,10 +1,10 @@
-"""Which hosts are this machine alone."""
+"""Which hosts are loopback, and how a server on this machine is reached."""
 
 from __future__ import annotations
 
 import pytest
 
-from tray.core.loopback import is_loopback
+from tray.core.loopback import connect_host, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,11 @@ def test_is_loopback(host: str) -> None:
 )
 def test_is_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")],  # noqa: S104
+)
+def test_a_server_on_all_addresses_is_reached_at_loopback(bound: str, host: str) -> None:
+    assert connect_host(bound) == host

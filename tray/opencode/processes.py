@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from tray.core.loopback import connect_host
+
 # What runs no session of its own: it shows another's, or does something and ends.
 NO_SESSIONS = frozenset((
     "attach", "auth", "providers", "models", "upgrade", "uninstall", "stats", "export", "import", "agent",
@@ -101,9 +103,9 @@ def listening(pid: int) -> list[tuple[str, int]]:
 
 
 def local_url(address: str, port: int) -> str:
-    """How this machine reaches what listens there."""
-    own = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(address, address)  # noqa: S104
-    return f"http://{f'[{own}]' if ':' in own and not own.startswith('[') else own}:{port}"
+    """Return the URL of a server on this machine that listens on `address`."""
+    host = connect_host(address.strip("[]"))
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def data_folder(environment: Mapping[str, str]) -> Path:

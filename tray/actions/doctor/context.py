@@ -13,10 +13,11 @@ import msgspec
 from tray.actions.doctor.finding import Finding, unchecked
 from tray.actions.serve.listing import FoundServer, find_servers
 from tray.core.errors import UserError
+from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT, SERVERS, Settings, parse_settings
 from tray.opencode.executable import opencode_program
 from tray.opencode.processes import OpenCodeProcess, running
-from tray.storage.endpoint import Address, reached_at, tray_address
+from tray.storage.endpoint import Address, tray_address
 from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
 from tray.system.notification_daemon import NotificationDaemon
@@ -71,7 +72,7 @@ async def gather(
     try:
         address = tray_address(paths.endpoint, paths.settings, environment, port)
     except UserError:
-        address = Address(reached_at(settings[HOST]), settings[PORT])
+        address = Address(connect_host(settings[HOST]), settings[PORT])
     program = opencode_program(settings)
     accounts, look = settings[SERVERS], _Look()
     held, daemon, host, processes, servers, version = await asyncio.gather(
