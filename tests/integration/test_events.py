@@ -1,4 +1,4 @@
-"""A server's events, from a server that is not what it should be."""
+"""Subscribing to the events of a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tray.opencode.api import Address, Api
 from tray.opencode.event_stream import subscribe
 
 
-def test_what_is_no_event_is_left_out_and_one_without_end_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT", 10_000)
 
-    async def story() -> None:
+    async def scenario() -> None:
         seen: list[str] = []
         async with FakeOpenCode() as fake, aiohttp.ClientSession() as http:
 
             async def follow() -> None:
                 async with subscribe(Api(Address(fake.url), http)) as events:
                     async for event in events:
-                        seen.append(event["payload"]["type"])  # noqa: PERF401  # it is looked at as it grows
+                        seen.append(event["payload"]["type"])  # noqa: PERF401  # the test reads it meanwhile
 
             following = asyncio.create_task(follow())
             await until(lambda: fake.followers)
@@ -34,7 +34,7 @@ def test_what_is_no_event_is_left_out_and_one_without_end_ends_it(monkeypatch: p
             await until(lambda: "cut" in seen)
             assert seen == ["server.connected", "cut"]
             await fake.send(b"data: " + b"x" * 20_000)
-            with pytest.raises(CallError, match="no event of OpenCode's"):
+            with pytest.raises(CallError, match="an event is too long"):
                 await asyncio.wait_for(following, 5)
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), 30))

@@ -294,7 +294,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
         trustme.CA().issue_cert("127.0.0.1").configure_cert(fake.tls)
         async with fake, watching() as watch:
             watch.follow(fake, password="secret")
-            await until(lambda: watch.problems == ["it cannot be reached: its certificate is not to be trusted"])
+            await until(lambda: watch.problems == ["cannot connect: its certificate is not trusted"])
             assert fake.asked.total() == 0
 
     run(story())
@@ -324,7 +324,7 @@ def test_who_is_not_there_is_said_and_found_when_it_comes() -> None:
             pass
         async with watching() as watch:
             watch.follow(gone)
-            await until(lambda: watch.problems and watch.problems[0].startswith("it cannot be reached"))
+            await until(lambda: watch.problems and watch.problems[0].startswith("cannot connect"))
             async with FakeOpenCode(port=gone.port) as fake:
                 fake.sessions[HERE] = [session()]
                 await until(lambda: watch.status() == "idle")

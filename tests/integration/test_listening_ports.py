@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tray.opencode.processes import listening
+from tray.opencode.processes import listening_addresses
 
 LISTENER = """
 import socket
@@ -20,13 +20,13 @@ input()
 
 
 def ports(*before: str) -> tuple[int, Sequence[tuple[str, int]]]:
-    """Start a listening process; return its port and the addresses that `listening` finds."""
+    """Start a listening_addresses process; return its port and the addresses that `listening` finds."""
     command = [*before, sys.executable, "-c", LISTENER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = process.stdout.readline()
         try:
-            return int(told), listening(process.pid)
+            return int(told), listening_addresses(process.pid)
         finally:
             process.kill()
 

@@ -17,7 +17,7 @@ from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
 from tray.core.remote_hosts import HttpServer
 from tray.opencode.api import Address
-from tray.opencode.processes import OpenCodeProcess, data_folder, listening, local_url, running
+from tray.opencode.processes import OpenCodeProcess, data_folder, listening_addresses, local_url, running_processes
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
 from tray.system import terminal_processes
@@ -125,7 +125,7 @@ class Discovery:
                 return
             wishes = self._wishes()
             await self._listen(wishes)
-            self._processes = await asyncio.to_thread(running) if wishes.processes else []
+            self._processes = await asyncio.to_thread(running_processes) if wishes.processes else []
             self._accounts = {one.url.rstrip("/"): one for one in await asyncio.to_thread(self._started)}
             alive = {(one.pid, one.started) for one in self._processes}
             self._urls = {known: url for known, url in self._urls.items() if known in alive}
@@ -234,7 +234,7 @@ class Discovery:
 
 async def _answering(process: OpenCodeProcess) -> str | None:
     """The address where this process serves OpenCode's interface; "" for none, None: it has a port and says nothing."""
-    ports = await asyncio.to_thread(listening, process.pid)
+    ports = await asyncio.to_thread(listening_addresses, process.pid)
     for address, port in ports:
         url = local_url(address, port)
         if await _is_opencode(url):

@@ -16,7 +16,7 @@ from tray.core.errors import UserError
 from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT, SERVERS, Settings, parse_settings
 from tray.opencode.executable import opencode_program
-from tray.opencode.processes import OpenCodeProcess, running
+from tray.opencode.processes import OpenCodeProcess, running_processes
 from tray.storage.endpoint import Address, tray_address
 from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
@@ -79,7 +79,9 @@ async def gather(
         look.at("port", "who has the port", None, lambda: asyncio.to_thread(port_owner, address.port)),
         look.at("notifications", "the notification service", None, notification_daemon.find),
         look.at("tray host", "what shows the icon", TrayHost(), tray_host.find),
-        look.at("opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running)),
+        look.at(
+            "opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running_processes)
+        ),
         look.at(
             "servers",
             "which HTTP servers run",

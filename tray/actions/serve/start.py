@@ -23,7 +23,7 @@ from tray.core.errors import UserError
 from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.processes import listening, local_url
+from tray.opencode.processes import listening_addresses, local_url
 from tray.storage.servers import StartedServer, read_servers, remove_server, write_server
 from tray.system.background_process import ProcessIdentity, end_process_tree, launch, rotate_log
 from tray.system.paths import Paths
@@ -236,7 +236,7 @@ def _listener(pid: int, port: int) -> ProcessIdentity | None:
     except psutil.Error:
         return None
     for one in everyone:
-        if any(taken == port for _, taken in listening(one.pid)):
+        if any(taken == port for _, taken in listening_addresses(one.pid)):
             return ProcessIdentity.of(one.pid)
     return None
 
