@@ -1,4 +1,4 @@
-"""A desktop without a screen: a private session bus, on it a panel that shows tray icons and a notification server."""
+"""A fake desktop without a screen: a private session bus with a panel for tray icons and a notification daemon."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTIFICATIONS_XML = f"""<node><interface name="{NOTIFICATIONS}">
 <signal name="NotificationClosed"><arg type="u"/><arg type="u"/></signal>
 <signal name="ActionInvoked"><arg type="u"/><arg type="s"/></signal>
 </interface></node>"""
-PATIENCE = 10.0  # s that a condition may take to become true; on a busy machine too
+PATIENCE = 10.0  # s for a condition to become true, on a busy machine as well
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 
 
 def need(*programs: str) -> None:
-    """Skip where a program is missing; fail on CI, where none may be."""
+    """Skip the test if a program is missing; fail on CI."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"CI lacks {', '.join(missing)}")
@@ -56,7 +56,7 @@ def need(*programs: str) -> None:
 
 
 class PrivateBus:
-    """A session bus at a fixed address, so that it can go away and come back."""
+    """A session bus at a fixed address, so that it can be restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "bus"
@@ -65,7 +65,7 @@ class PrivateBus:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Accept connections from now on."""
+        """Start the bus."""
         self.socket.unlink(missing_ok=True)
         self._config.write_text(BUS_CONFIG.format(path=self.socket))
         command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]
@@ -85,7 +85,7 @@ class PrivateBus:
 
 @contextmanager
 def environment(**changes: str | None) -> Iterator[None]:
-    """Other environment variables for a while; None removes one."""
+    """Set environment variables inside the block; None removes one."""
     before = {name: os.environ.get(name) for name in changes}
     try:
         _set(changes)
@@ -104,7 +104,7 @@ def _set(variables: dict[str, str | None]) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a menu as a panel has it."""
+    """A row of a menu as the panel received it."""
 
     number: int
     label: str

@@ -1,4 +1,4 @@
-"""The app with everything but the icon, and a plugin that says what it is told to."""
+"""The app without its icon, with fake notifications."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SNAPSHOT = {"type": "snapshot", "sessions": [{"id": SES, "title": "Work"}], "sta
 ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"command": "ls"}}
 
 
-class Told:
-    """Stands where notifications would be shown."""
+class FakeNotifications:
+    """Records the notifications that would be shown."""
 
     def __init__(self) -> None:
         self.shown: list[Alert] = []
@@ -51,15 +51,15 @@ class Told:
         await self._ending.wait()
 
 
-class Running:
-    """An app at work."""
+class RunningApp:
+    """An app whose files are in a folder of the test."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths.inside(folder)
-        self.told = Told()
+        self.notifications = FakeNotifications()
         self.views: list[TrayView] = []
-        monkeypatch.setattr(app_module, "Notifications", lambda *_: self.told)
+        monkeypatch.setattr(app_module, "Notifications", lambda *_: self.notifications)
         flags = {PORT.key: free_port(), ON_MACHINE.key: False}
         self.app = App(self.paths, load_settings(self.settings, {}, flags), flags, Token(TOKEN))
 

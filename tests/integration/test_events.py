@@ -28,7 +28,7 @@ def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(mon
                         seen.append(event["payload"]["type"])  # noqa: PERF401  # the test reads it meanwhile
 
             following = asyncio.create_task(follow())
-            await until(lambda: fake.followers)
+            await until(lambda: fake.subscribers)
             await fake.send(b'data: nonsense\n\ndata: []\n\ndata: {"payload": 7}\n\ndata: ' + b"[" * 5_000 + b"\n\n")
             await fake.send(b'data: {"payload":{"type":"cut","title":"\\ud83d"}}\n\n')
             await until(lambda: "cut" in seen)

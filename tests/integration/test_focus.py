@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fake_programs import Programs, run, seat
+from fake_programs import Programs, run, terminal_process
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.session_focus import is_looked_at
 from tray.actions.attach.terminal import Focus, Viewer
@@ -142,7 +142,7 @@ def test_macos_tells_the_application_in_front(programs: Programs) -> None:
 
 
 def test_a_desktop_that_tells_nothing_leaves_it_unknown(programs: Programs) -> None:
-    assert run(has_focus(seat(), ["Work"])) is None
+    assert run(has_focus(terminal_process(), ["Work"])) is None
     assert programs.calls == []
 
 
@@ -169,7 +169,7 @@ def kitty_ls(*, window: bool = True, tab: bool = True, pane: bool = True) -> str
 )
 def test_kitty_tells_of_the_very_pane(programs: Programs, told: str, focus: Focus | None) -> None:
     programs.add("kitty", {"ls": told})
-    here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
+    here = terminal_process(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
     assert run(Kitty().focus(here)) == focus
     assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "ls"]]
 
@@ -191,7 +191,7 @@ def test_wezterm_tells_the_pane_and_the_desktop_the_window(
     windows = [{"pid": pid, "name": "wezterm", "focused": pid == front} for pid in (5, 9)]
     programs.add("swaymsg", {"get_tree": json.dumps({"nodes": windows})})
     programs.add("wezterm", {"list-clients": told})
-    here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
+    here = terminal_process(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
     assert WezTerm(Window()).detect(here)
     assert run(has_focus(here, ())) is focus
 
@@ -207,7 +207,7 @@ def test_wezterm_tells_the_pane_and_the_desktop_the_window(
 )
 def test_zellij_tells_what_its_clients_show(programs: Programs, told: str, viewers: list[Viewer] | None) -> None:
     programs.add("zellij", {"list-clients": told})
-    assert run(Zellij().viewers(seat(ZELLIJ_SESSION_NAME="no such session", ZELLIJ_PANE_ID="4"))) == viewers
+    assert run(Zellij().viewers(terminal_process(ZELLIJ_SESSION_NAME="no such session", ZELLIJ_PANE_ID="4"))) == viewers
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_terminal_that_shows_another_session_is_not_looked_at_for_this_one(
 ) -> None:
     monkeypatch.setenv("SWAYSOCK", "x")
     programs.add("swaymsg", {"get_tree": json.dumps({"pid": 5, "name": name, "focused": True})})
-    assert run(has_focus(seat(), titles)) is focus
+    assert run(has_focus(terminal_process(), titles)) is focus
 
 
 def test_one_terminal_that_is_looked_at_is_enough_and_one_that_is_not_known_makes_it_unknown() -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fake_programs import Programs
 from fakes import FRAMES, FakePlugin, connection, until
-from running_app import ASK, SES, SNAPSHOT, Running, run
+from running_app import ASK, SES, SNAPSHOT, RunningApp, run
 from tray.actions import reply
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.click_guard import REFUSED
@@ -39,16 +39,16 @@ REPLIED = {"sessionID": SES, "requestID": "per_1", "reply": "once"}
 AtWork = Callable[[], Any]
 
 
-async def asked(running: Running, link: FakePlugin, **more: Any) -> None:
+async def asked(running: RunningApp, link: FakePlugin, **more: Any) -> None:
     await link.event("permission.asked", **{**ASK, **more})
     await until(lambda: running.waiting == 1)
 
 
-def requests(running: Running) -> list[dict[str, Any]]:
+def requests(running: RunningApp) -> list[dict[str, Any]]:
     return [request for session in running.app.status()["sessions"] for request in session["requests"]]
 
 
-def written(running: Running) -> list[str]:
+def written(running: RunningApp) -> list[str]:
     lines = running.paths.audit.read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["result"] for line in lines]
 
