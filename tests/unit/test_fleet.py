@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from replay import SERVER
 from event_strategies import event_sequences, requests
+from replay import SERVER
 from tray.core.events import (
     ActivityReported,
     Digest,

@@ -14,7 +14,7 @@ import msgspec
 
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
 from tray.core.text import clean
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a response; the messages of a long session are megabytes
 MAX_UNTRUSTED_BODY = 1024 * 1024  # bytes of a response from a server that is not authenticated
@@ -134,7 +134,7 @@ def _reason(body: bytes) -> str:
     """Return ": " and the error message of OpenCode in one line, or "" if it gives none."""
     try:
         error = msgspec.json.decode(body, type=_Error)
-    except WRONG:
+    except JSON_ERRORS:
         return ""
     message = clean(error.data.message or error.name)[:200]
     return f": {message}" if message else ""
@@ -148,7 +148,7 @@ def _decoded(response: aiohttp.ClientResponse, body: bytes) -> Any:
         raise CallError("this version of OpenCode does not support that", CallErrorKind.UNSUPPORTED)
     try:
         return decode(body)
-    except WRONG:
+    except JSON_ERRORS:
         raise CallError("the response is not valid JSON") from None
 
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.opencode.sse import Decoder, TooBigError
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive
@@ -68,7 +68,7 @@ async def _decoded(events: AsyncIterator[bytes]) -> AsyncIterator[Json]:
     async for raw in events:
         try:
             event = decode(raw)
-        except WRONG:
+        except JSON_ERRORS:
             continue
         if isinstance(event, dict) and isinstance(event.get("payload"), dict):
             yield event

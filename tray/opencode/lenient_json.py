@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for invalid JSON
+JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for invalid JSON
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ _ESCAPES = re.compile(
 )
 
 
-def without_halves(raw: bytes) -> bytes:
+def replace_lone_surrogates(raw: bytes) -> bytes:
     """Replace lone surrogate escapes by U+FFFD: OpenCode cuts titles in the middle of an emoji."""
     return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
 
@@ -32,5 +32,5 @@ def decode(raw: bytes, shape: Any = Any) -> Any:
     """
     try:
         return msgspec.json.decode(raw, type=shape)
-    except WRONG:
-        return msgspec.json.decode(without_halves(raw), type=shape)
+    except JSON_ERRORS:
+        return msgspec.json.decode(replace_lone_surrogates(raw), type=shape)

@@ -25,7 +25,7 @@ from tray.core.model import Server, Source
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import clean
 from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.lenient_json import WRONG, without_halves
+from tray.opencode.lenient_json import JSON_ERRORS, replace_lone_surrogates
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.directory import DirectoryFollower, kind_of
 from tray.sources.http.rpc import Calls
@@ -218,10 +218,10 @@ class HttpConnection:
     def _take(self, text: bytes) -> None:
         try:
             self._happened(_event.decode(text))
-        except (FrameError, *WRONG):
+        except (FrameError, *JSON_ERRORS):
             try:
-                self._happened(_event.decode(without_halves(text)))
-            except (FrameError, *WRONG) as error:
+                self._happened(_event.decode(replace_lone_surrogates(text)))
+            except (FrameError, *JSON_ERRORS) as error:
                 log.debug("%s: event dropped: %s", self.address.url, str(error).rpartition(" - at ")[2][:200])
 
     def _happened(self, event: _Event) -> None:
