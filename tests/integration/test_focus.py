@@ -19,7 +19,7 @@ from tray.core.model import Server
 from tray.system import mac_windows
 from tray.system.open_window import OpenWindow
 from tray.system.open_windows import focused_window
-from tray.system.wayland_windows import open_windows
+from tray.system.wayland_windows import list_windows
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)
@@ -111,7 +111,7 @@ def test_a_compositor_tells_its_windows_and_which_of_them_has_the_keyboard(
 ) -> None:
     monkeypatch.setenv(variable, "x")
     programs.add(program, told)
-    windows = run(open_windows((6, 5)))
+    windows = run(list_windows((6, 5)))
     assert found == (None if windows is None else {w.pid: (w.focused, w.title) for w in windows})
 
 
@@ -130,15 +130,15 @@ def test_kwin_is_asked_for_the_window_in_front_and_for_nearer_ones(
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setenv("XDG_CURRENT_DESKTOP", "KDE")
     programs.add("kdotool", told)
-    windows = run(open_windows((6, 5, 4)))
+    windows = run(list_windows((6, 5, 4)))
     assert focused_window(windows or (), (6, 5, 4))[0] is focused
 
 
 def test_macos_tells_the_application_in_front(programs: Programs) -> None:
     programs.add("lsappinfo", {"info -only pid ASN:0x0-0x15015": '"pid"=5', "front": "ASN:0x0-0x15015"})
-    assert run(mac_windows.open_windows()) == [OpenWindow(5, focused=True)]
+    assert run(mac_windows.list_windows()) == [OpenWindow(5, focused=True)]
     programs.add("lsappinfo", {"front": "[ NULL ]"})
-    assert run(mac_windows.open_windows()) is None
+    assert run(mac_windows.list_windows()) is None
 
 
 def test_a_desktop_that_tells_nothing_leaves_it_unknown(programs: Programs) -> None:

@@ -27,7 +27,7 @@ async def raise_application(pids: Sequence[int]) -> bool:
     return (await run(["osascript", "-e", _SCRIPT, *map(str, pids)], timeout=5)).ok
 
 
-async def open_windows() -> list[OpenWindow] | None:
+async def list_windows() -> list[OpenWindow] | None:
     """Return the frontmost application as a focused window; None if it is unknown.
 
     Unlike AppleScript, lsappinfo needs no permission from the user. Unlike NSWorkspace, it needs no main run loop.

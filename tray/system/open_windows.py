@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from tray.system.open_window import OpenWindow
 
 
-async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
+async def list_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
     """Return the windows of these processes and at least the focused window; None if the desktop does not list them."""
     if sys.platform == "win32":
-        from tray.system.win32_windows import open_windows as windows_of_win32  # noqa: PLC0415  # Windows only
+        from tray.system.win32_windows import list_windows as list_win32_windows  # noqa: PLC0415  # Windows only
 
-        return await asyncio.to_thread(windows_of_win32)
+        return await asyncio.to_thread(list_win32_windows)
     if sys.platform == "darwin":
-        from tray.system.mac_windows import open_windows as windows_of_macos  # noqa: PLC0415  # macOS only
+        from tray.system.mac_windows import list_windows as list_macos_windows  # noqa: PLC0415  # macOS only
 
-        return await windows_of_macos()
-    from tray.system.wayland_windows import open_windows as windows_of_wayland  # noqa: PLC0415  # Linux only
+        return await list_macos_windows()
+    from tray.system.wayland_windows import list_windows as list_wayland_windows  # noqa: PLC0415  # Linux only
 
-    found = await windows_of_wayland(owners)
+    found = await list_wayland_windows(owners)
     if found is None and os.environ.get("DISPLAY"):
-        from tray.system.x11_windows import open_windows as windows_of_x11  # noqa: PLC0415  # Linux only
+        from tray.system.x11_windows import list_windows as list_x11_windows  # noqa: PLC0415  # Linux only
 
-        return await asyncio.to_thread(windows_of_x11)
+        return await asyncio.to_thread(list_x11_windows)
     return found
 
 

@@ -27,7 +27,7 @@ async def focus(pids: Sequence[int]) -> bool:
     return False
 
 
-async def open_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
+async def list_windows(owners: Sequence[int]) -> list[OpenWindow] | None:
     """Return all windows, or on KDE those of `owners`; None without a supported compositor or if it reports none.
 
     KWin is queried with kdotool, which loads a script for each query.

@@ -64,7 +64,7 @@ if sys.platform == "win32":
             _user32.SetForegroundWindow(found[0])
         return len(found), _user32.GetForegroundWindow() == found[0]
 
-    def open_windows() -> list[OpenWindow] | None:
+    def list_windows() -> list[OpenWindow] | None:
         """Return the visible windows, without those of explorer.exe, an ancestor of most programs."""
         front = _user32.GetForegroundWindow()
         return [
@@ -80,6 +80,6 @@ else:
         """Do nothing on other platforms."""
         return 0, False
 
-    def open_windows() -> list[OpenWindow] | None:
+    def list_windows() -> list[OpenWindow] | None:
         """Do nothing on other platforms."""
         return None

@@ -36,7 +36,7 @@ def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> 
         return len(candidates), bool(candidates) and _raise(display, candidates[-1])
 
 
-def open_windows() -> list[OpenWindow] | None:
+def list_windows() -> list[OpenWindow] | None:
     """Return the windows of the display; None without a display or a window manager that names the active window."""
     with _display() as display:
         if display is None:
