@@ -30,16 +30,20 @@ class CompletedRun(msgspec.Struct, frozen=True):
 
 
 async def run(
-    command: Sequence[str], *, timeout: float = TIMEOUT, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    timeout: float = TIMEOUT,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
 ) -> CompletedRun:
     """Run a program until it exits. The code is 127 if the program does not exist.
 
-    `environment` is added to our own. Raises UnsafeArgumentError.
+    `environment` is added to our own, `stdin` is the program's standard input. Raises UnsafeArgumentError.
     """
     try:
         process = await asyncio.create_subprocess_exec(
             *command_for(command),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
@@ -48,7 +52,7 @@ async def run(
         return CompletedRun(127, "")
     try:
         async with asyncio.timeout(timeout):
-            out, _ = await process.communicate()
+            out, _ = await process.communicate(None if stdin is None else stdin.encode())
     except TimeoutError:
         return CompletedRun(None, "")
     finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
+
+from tray.system.subprocesses import run
 
 DIALOG_TIMEOUT = 600.0  # s; an unanswered dialog is closed then
 
@@ -55,25 +56,7 @@ async def ask_text(title: str, question: str, default: str) -> str | None:
     title, question, default = (text.replace("\0", "") for text in (title, question, default))
     for program, arguments in DIALOGS.get(sys.platform, ()):
         if shutil.which(program) is not None:
-            return await _ask([program, *arguments(title, question, default)], f"{title}\x1f{question}\x1f{default}")
+            command, stdin = [program, *arguments(title, question, default)], f"{title}\x1f{question}\x1f{default}"
+            result = await run(command, timeout=DIALOG_TIMEOUT, stdin=stdin)
+            return (result.out.strip() or None) if result.ok else None
     raise NoDialogError
-
-
-async def _ask(command: Sequence[str], stdin: str) -> str | None:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(DIALOG_TIMEOUT):
-            out, _ = await process.communicate(stdin.encode())
-    except TimeoutError:
-        return None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    text = out.decode("utf-8", "replace").strip()
-    return text if process.returncode == 0 and text else None
