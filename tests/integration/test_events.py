@@ -11,7 +11,7 @@ from fake_opencode import FakeOpenCode
 from fakes import until
 from tray.core.source_calls import CallError
 from tray.opencode import sse
-from tray.opencode.api import Address, Api
+from tray.opencode.api import Api, ServerAddress
 from tray.opencode.event_stream import subscribe
 
 
@@ -23,7 +23,7 @@ def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(mon
         async with FakeOpenCode() as fake, aiohttp.ClientSession() as http:
 
             async def follow() -> None:
-                async with subscribe(Api(Address(fake.url), http)) as events:
+                async with subscribe(Api(ServerAddress(fake.url), http)) as events:
                     async for event in events:
                         seen.append(event["payload"]["type"])  # noqa: PERF401  # the test reads it meanwhile
 

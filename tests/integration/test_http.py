@@ -17,7 +17,7 @@ from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.source_calls import CallError, CallErrorKind
-from tray.opencode.api import Address
+from tray.opencode.api import ServerAddress
 from tray.sources.http.servers import HttpServers
 
 AT = 1_795_237_290_000
@@ -42,7 +42,7 @@ class Watch:
         self.index.update(self.fleet.apply(event, AT))
 
     def follow(self, *fakes: FakeOpenCode, password: str = "", **more: Any) -> None:
-        self.http.follow([Address(fake.url, password=password, **more) for fake in fakes])
+        self.http.follow([ServerAddress(fake.url, password=password, **more) for fake in fakes])
 
     def status(self, name: str = SES) -> str | None:
         row: SessionRow | None = self.index.row(name)
@@ -413,7 +413,7 @@ def test_an_address_that_is_none_is_said_and_harms_nobody(url: str) -> None:
     async def story() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
-            watch.http.follow([Address(url), Address(fake.url)])
+            watch.http.follow([ServerAddress(url), ServerAddress(fake.url)])
             await until(lambda: watch.status() == "idle")
             await until(lambda: watch.problems)
 

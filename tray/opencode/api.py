@@ -22,7 +22,7 @@ CONNECT_TIMEOUT = 5.0  # s
 
 
 @dataclass(frozen=True, slots=True)  # not a Struct, whose repr would show the password
-class Address:
+class ServerAddress:
     """The URL and credentials of a server."""
 
     url: str  # without a trailing slash
@@ -39,7 +39,7 @@ class LockedError(Exception):
 class Api:
     """Sends requests to one server. Does not follow redirects, so that the password goes to this address only."""
 
-    def __init__(self, address: Address, http: aiohttp.ClientSession) -> None:
+    def __init__(self, address: ServerAddress, http: aiohttp.ClientSession) -> None:
         self.address = address
         self._http = http
         login = b64encode(f"{address.username}:{address.password}".encode("utf-8", "surrogateescape")).decode()

@@ -16,7 +16,7 @@ import msgspec
 from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
 from tray.core.remote_hosts import HttpServer
-from tray.opencode.api import Address
+from tray.opencode.api import ServerAddress
 from tray.opencode.processes import OpenCodeProcess, data_folder, listening_addresses, local_url, running_processes
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
@@ -164,20 +164,20 @@ class Discovery:
 
     # ------------------------------------------------------------------ whom to connect to
 
-    def _addresses(self) -> Iterable[Address]:
+    def _addresses(self) -> Iterable[ServerAddress]:
         by_url = {self._urls.get((one.pid, one.started), ""): one for one in self._processes}
         accounts = self._accounts | {_same(one.url, by_url): one for one in self._wishes().servers}
         for url, account in accounts.items():
             password = account.password or self._environment.get(account.password_env, "")
             process = by_url.get(url)
-            yield Address(url, account.username, password, process.pid if process else 0)
+            yield ServerAddress(url, account.username, password, process.pid if process else 0)
         for url, process in by_url.items():
             if url and url not in accounts:
                 username = process.environment.get("OPENCODE_SERVER_USERNAME") or "opencode"
-                yield Address(url, username, process.environment.get("OPENCODE_SERVER_PASSWORD", ""), process.pid)
+                yield ServerAddress(url, username, process.environment.get("OPENCODE_SERVER_PASSWORD", ""), process.pid)
         for url in self._announced.urls.values() if self._announced is not None else ():
             if url not in accounts:
-                yield Address(url, trusted=False)
+                yield ServerAddress(url, trusted=False)
 
     async def _listen(self, wishes: DiscoverySettings) -> None:
         """Listen to the network, if that is wished; what it needs is loaded only then."""

@@ -18,7 +18,7 @@ from tray.actions.serve.start import ServeError, identity
 from tray.core.remote_hosts import HttpServer
 from tray.core.source_calls import CallError
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import OpenCodeProcess, listening_addresses, local_url, running_processes
 from tray.opencode.session_count import count_sessions
 from tray.storage.servers import StartedServer, read_servers, remove_server
@@ -65,9 +65,9 @@ class FoundServer(msgspec.Struct, frozen=True):
         return self.record is not None and self.state == "healthy"
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """Where it is, and the way in."""
-        return Address(self.url, self.username, self.password, self.pid)
+        return ServerAddress(self.url, self.username, self.password, self.pid)
 
     def told(self) -> dict[str, Any]:
         """As plain JSON values, without the password."""

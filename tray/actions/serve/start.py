@@ -22,7 +22,7 @@ from msgspec import structs
 from tray.core.errors import UserError
 from tray.core.source_calls import CallError
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import listening_addresses, local_url
 from tray.storage.servers import StartedServer, read_servers, remove_server, write_server
 from tray.system.background_process import ProcessIdentity, end_process_tree, launch, rotate_log
@@ -122,7 +122,7 @@ def identity(server: StartedServer) -> ProcessIdentity:
 
 def api_of(server: StartedServer, http: aiohttp.ClientSession) -> Api:
     """Its interface, with its password."""
-    return Api(Address(server.url, server.username, server.password, server.pid), http)
+    return Api(ServerAddress(server.url, server.username, server.password, server.pid), http)
 
 
 async def _start_at(

@@ -24,7 +24,7 @@ from tray.core.loopback import is_loopback
 from tray.core.model import Server, Source
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
+from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.lenient_json import JSON_ERRORS, replace_lone_surrogates
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.directory import DirectoryFollower, kind_of
@@ -60,7 +60,7 @@ class HttpConnection:
 
     def __init__(
         self,
-        address: Address,
+        address: ServerAddress,
         http: aiohttp.ClientSession,
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
@@ -331,7 +331,7 @@ class HttpConnection:
             task.cancel()
 
 
-def _locked(address: Address) -> str:
+def _locked(address: ServerAddress) -> str:
     if address.password:
         return "the password is refused: correct it under [[servers]] in the settings"
     return "it wants a password: put it under [[servers]] in the settings"
