@@ -199,7 +199,7 @@ class Mac:
             if callable(method) and getattr(method, "selector", name.replace("_", ":")) == row.sends:
                 method(row)
                 return
-        raise AssertionError(f"nobody takes {row.sends}")
+        raise AssertionError(f"no target handles {row.sends}")
 
     def modules(self) -> dict[str, ModuleType]:
         """The modules of pyobjc that provide it."""

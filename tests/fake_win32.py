@@ -119,18 +119,18 @@ class Windows:
 
     # ------------------------------------------------------------------ user32, kernel32, shell32
 
-    def Shell_NotifyIconW(self, code: int, told: Any) -> int:
-        known = told.hWnd in self.icons
+    def Shell_NotifyIconW(self, code: int, data: Any) -> int:
+        known = data.hWnd in self.icons
         if self.refuses or known == (code == NIM_ADD):
             return 0
         if code == NIM_DELETE:
-            del self.icons[told.hWnd]
+            del self.icons[data.hWnd]
             return SUCCESS
-        shown = self.icons.setdefault(told.hWnd, Shown())
-        if told.uFlags & NIF_ICON:
-            shown.picture = self._pictures[told.hIcon]
-        if told.uFlags & NIF_TIP:
-            shown.tip = told.szTip
+        shown = self.icons.setdefault(data.hWnd, Shown())
+        if data.uFlags & NIF_ICON:
+            shown.picture = self._pictures[data.hIcon]
+        if data.uFlags & NIF_TIP:
+            shown.tip = data.szTip
         return SUCCESS
 
     def LoadImageW(self, instance: object, path: str, *_: object) -> int:
@@ -141,8 +141,8 @@ class Windows:
     def DestroyIcon(self, handle: int) -> int:
         return SUCCESS
 
-    def RegisterClassExW(self, told: Any) -> int:
-        self._procedures.append(told.lpfnWndProc)
+    def RegisterClassExW(self, window_class: Any) -> int:
+        self._procedures.append(window_class.lpfnWndProc)
         return len(self._procedures)
 
     def CreateWindowExW(self, *_: object) -> int:
@@ -174,9 +174,9 @@ class Windows:
         return handle
 
     def InsertMenuItemW(self, menu: int, position: int, by_position: bool, item: Any) -> int:
-        told = item._obj  # noqa: SLF001
-        text = "" if told.fType & MFT_SEPARATOR else told.dwTypeData
-        self._menus[menu].insert(position, Row(told.wID, text, told.hSubMenu))
+        info = item._obj  # noqa: SLF001
+        text = "" if info.fType & MFT_SEPARATOR else info.dwTypeData
+        self._menus[menu].insert(position, Row(info.wID, text, info.hSubMenu))
         return SUCCESS
 
     def DestroyMenu(self, menu: int) -> int:

@@ -24,9 +24,9 @@ def ports(*before: str) -> tuple[int, Sequence[tuple[str, int]]]:
     command = [*before, sys.executable, "-c", LISTENER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = process.stdout.readline()
+        line = process.stdout.readline()
         try:
-            return int(told), listening_addresses(process.pid)
+            return int(line), listening_addresses(process.pid)
         finally:
             process.kill()
 
@@ -40,5 +40,5 @@ def test_finds_the_ports_that_a_process_listens_on() -> None:
 def test_ports_in_another_network_namespace_are_ignored() -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode != 0:
-        pytest.skip("this user may make no network namespace")
+        pytest.skip("cannot create a network namespace")
     assert list(ports(unshare, "-rn")[1]) == []

@@ -1,3 +1,5 @@
+"""Linked worktrees are recognised from git's own files."""
+
 import shutil
 import subprocess
 
