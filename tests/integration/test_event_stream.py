@@ -9,10 +9,10 @@ import pytest
 
 from fake_opencode import FakeOpenCode
 from fakes import until
-from tray.core.source_calls import CallError
+from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode import sse
 from tray.opencode.api import Api, ServerAddress
-from tray.opencode.event_stream import subscribe
+from tray.opencode.event_stream import subscribe, subscribe_raw
 
 
 def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,5 +36,23 @@ def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(mon
             await fake.send(b"data: " + b"x" * 20_000)
             with pytest.raises(CallError, match="an event is too long"):
                 await asyncio.wait_for(following, 5)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_silence_is_an_error_only_if_the_server_sends_heartbeats() -> None:
+    async def scenario() -> None:
+        sends_heartbeats = False
+        async with FakeOpenCode() as fake, aiohttp.ClientSession() as http:
+            api = Api(ServerAddress(fake.url), http)
+            async with subscribe_raw(api, silence=0.05, has_heartbeats=lambda: sends_heartbeats) as events:
+                assert b"server.connected" in await anext(events)
+                waiting = asyncio.ensure_future(anext(events))
+                await until(lambda: fake.requests["GET /global/health"] >= 3)
+                assert not waiting.done()
+                sends_heartbeats = True
+                with pytest.raises(CallError) as caught:
+                    await asyncio.wait_for(waiting, 5)
+                assert caught.value.kind is CallErrorKind.SILENT
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
