@@ -1,4 +1,4 @@
-"""The part of macOS's AppKit that a menu bar icon meets, as much of it as pystray and we use.
+"""A fake of the part of AppKit that pystray and we use for a menu bar icon.
 
 The run loop is modelled by its modes: what is posted to the common modes runs at once, also while a menu is open; what
 waits for the default mode runs when no menu is. PyObjCTools.AppHelper does with both what pyobjc 13.0 does.
@@ -163,7 +163,7 @@ class NSAttributedString(NSObject):
 
 
 class Mac:
-    """A menu bar with room for one icon, and a person before it."""
+    """A menu bar with one icon, and the actions of a user."""
 
     def __init__(self) -> None:
         self.item = StatusItem()
@@ -174,16 +174,16 @@ class Mac:
 
     @property
     def titles(self) -> list[str]:
-        """The rows of the menu that opens at the next click on the icon."""
+        """The rows of the menu that the next click on the icon opens."""
         return [row.title for row in self.item.menu.rows] if self.item.menu else []
 
     def turn(self) -> None:
-        """Let the run loop do what it may do now."""
+        """Run everything that the run loop may run now."""
         while self.common or (self.default and not self.opened):
             (self.common or self.default).popleft()()
 
     def open_menu(self) -> list[NSMenuItem]:
-        """Click on the icon; the rows that are seen."""
+        """Click the icon; return the visible rows."""
         self.opened = self.item.menu
         assert self.opened is not None
         return self.opened.rows
@@ -192,17 +192,17 @@ class Mac:
         self.opened = None
 
     def choose(self, row: NSMenuItem) -> None:
-        """The action that AppKit sends for a row, when its menu has closed."""
+        """Send the action of a row, as AppKit does after the menu has closed."""
         target = row.sent_to()
         for name in dir(type(target)):
             method = getattr(target, name)
             if callable(method) and getattr(method, "selector", name.replace("_", ":")) == row.sends:
                 method(row)
                 return
-        raise AssertionError(f"nobody takes {row.sends}")
+        raise AssertionError(f"no target handles {row.sends}")
 
     def modules(self) -> dict[str, ModuleType]:
-        """The modules of pyobjc that stand before it."""
+        """The modules of pyobjc that provide it."""
         mac = self
 
         class Application(NSObject):
@@ -261,7 +261,7 @@ class Mac:
 
 @contextmanager
 def menu_bar() -> Iterator[tuple[Mac, Any]]:
-    """A Mac's menu bar, and our module for it, loaded over pystray's own; both are gone afterwards."""
+    """Provide a fake menu bar and our backend loaded with it; remove both afterwards."""
     mac = Mac()
     fakes = mac.modules()
     names = (*fakes, OURS, PYSTRAYS)

@@ -1,4 +1,4 @@
-"""A desktop without a screen: a private session bus, on it a panel that shows tray icons and a notification server."""
+"""A fake desktop without a screen: a private session bus with a panel for tray icons and a notification daemon."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTIFICATIONS_XML = f"""<node><interface name="{NOTIFICATIONS}">
 <signal name="NotificationClosed"><arg type="u"/><arg type="u"/></signal>
 <signal name="ActionInvoked"><arg type="u"/><arg type="s"/></signal>
 </interface></node>"""
-PATIENCE = 10.0  # s that a condition may take to become true; on a busy machine too
+PATIENCE = 10.0  # s for a condition to become true, on a busy machine as well
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 
 
 def need(*programs: str) -> None:
-    """Skip where a program is missing; fail on CI, where none may be."""
+    """Skip the test if a program is missing; fail on CI."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"CI lacks {', '.join(missing)}")
@@ -56,7 +56,7 @@ def need(*programs: str) -> None:
 
 
 class PrivateBus:
-    """A session bus at a fixed address, so that it can go away and come back."""
+    """A session bus at a fixed address, so that it can be restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "bus"
@@ -65,7 +65,7 @@ class PrivateBus:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Accept connections from now on."""
+        """Start the bus."""
         self.socket.unlink(missing_ok=True)
         self._config.write_text(BUS_CONFIG.format(path=self.socket))
         command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--print-address"]
@@ -74,7 +74,7 @@ class PrivateBus:
         assert self._process.stdout.readline()
 
     def stop(self) -> None:
-        """Break every connection, as a crash would."""
+        """Kill the bus, which breaks all connections."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -85,7 +85,7 @@ class PrivateBus:
 
 @contextmanager
 def environment(**changes: str | None) -> Iterator[None]:
-    """Other environment variables for a while; None removes one."""
+    """Set environment variables inside the block; None removes one."""
     before = {name: os.environ.get(name) for name in changes}
     try:
         _set(changes)
@@ -104,7 +104,7 @@ def _set(variables: dict[str, str | None]) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a menu as a panel has it."""
+    """A row of a menu as the panel received it."""
 
     number: int
     label: str
@@ -124,7 +124,7 @@ class Row:
 
 
 class FakeDesktop:
-    """A StatusNotifier watcher with a host, and a notification server, on one connection."""
+    """A StatusNotifierWatcher with a host and a notification daemon, on one connection."""
 
     def __init__(
         self,
@@ -134,11 +134,11 @@ class FakeDesktop:
         name: str = "fake",
     ) -> None:
         self.items: list[str] = []  # bus names, as they registered
-        self.signals: list[tuple[str, list[Any]]] = []  # that items sent
+        self.signals: list[tuple[str, list[Any]]] = []  # sent by items
         self.notes: dict[int, list[Any]] = {}  # open notifications
-        self.noted = 0  # the number of the newest
+        self.noted = 0  # number of the newest notification
         self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
-        self.deaf = False  # hears and does not answer, as a stopped process
+        self.deaf = False  # receives calls and never replies, as a stopped process
         self.unanswered = 0
         self._address = address
         self._capabilities = list(capabilities)
@@ -152,7 +152,7 @@ class FakeDesktop:
         return self._bus
 
     async def start(self, *, panel: bool = True, notifications: bool = True) -> FakeDesktop:
-        """Come up."""
+        """Connect and take the names on the bus."""
         self._bus = await MessageBus(bus_address=self._address).connect()
         self.bus.add_message_handler(self._heard)
         for interface in (ITEM, MENU):
@@ -164,48 +164,48 @@ class FakeDesktop:
         return self
 
     async def start_panel(self) -> None:
-        """The panel appears, as at login or after a crash."""
+        """Show the panel, as at login or after a crash."""
         await self.bus.request_name(WATCHER)
 
     async def start_panel_for_a_moment(self) -> None:
-        """The panel appears, and goes as soon as it has said that it shows icons."""
+        """Show the panel and hide it as soon as it has reported that it shows icons."""
         self._asked.clear()
         await self.start_panel()
         await asyncio.wait_for(self._asked.wait(), PATIENCE)
         await self.bus.release_name(WATCHER)
 
     async def stop_panel(self) -> None:
-        """The panel goes away."""
+        """Hide the panel."""
         self.items.clear()
         await self.bus.release_name(WATCHER)
 
     async def stop(self) -> None:
-        """Go away altogether."""
+        """Disconnect from the bus."""
         self.bus.disconnect()
         await self.bus.wait_for_disconnect()
 
     async def properties(self) -> dict[str, Any]:
-        """What the icon that registered last says of itself."""
+        """Return the properties of the icon that registered last."""
         return dict((await self._ask(self.items[-1], "/StatusNotifierItem", PROPERTIES, "GetAll", "s", ITEM))[0])
 
     async def menu(self) -> Row:
-        """Its menu."""
+        """Return its menu."""
         return _row((await self._ask_menu("GetLayout", "iias", 0, -1, []))[1])
 
     async def layout(self, number: int) -> list[Any]:
-        """One row of it with those below, as the protocol has them."""
+        """Return a row and its children in the layout of the protocol."""
         return list((await self._ask_menu("GetLayout", "iias", number, -1, []))[1])
 
     async def about_to_show(self, number: int = 0) -> bool:
-        """Ask, as a panel does that opens the menu or a submenu, whether it must be read again."""
+        """Send AboutToShow as a panel that opens a menu; return whether the menu must be read again."""
         return bool((await self._ask_menu("AboutToShow", "i", number))[0])
 
     async def about_to_show_group(self, *numbers: int) -> list[int]:
-        """The same for several, as GTK panels do it: which of them must be read again."""
+        """Send AboutToShowGroup as GTK panels do; return which menus must be read again."""
         return list((await self._ask_menu("AboutToShowGroup", "ai", list(numbers)))[0])
 
     async def tell_menu(self, number: int, event: str) -> None:
-        """Say that something happened to a row: "clicked", or "opened" and "closed" for 0, the menu itself."""
+        """Send an event of a row: "clicked", or "opened" and "closed" for 0, the menu itself."""
         await self._ask_menu("Event", "isvu", number, event, Variant("i", 0), 0)
 
     async def click(self, label: str) -> None:
@@ -217,14 +217,14 @@ class FakeDesktop:
         await self._ask(self.items[-1], "/StatusNotifierItem", ITEM, member, "ii", 0, 0)
 
     async def press(self, note: int, action: str) -> None:
-        """Press a notification's button, which closes it; also one that is closed already, as a late click does."""
+        """Press a button of a notification and close it; it may be closed already, as with a late click."""
         body: list[Any] = [note, action]
         await self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "ActionInvoked", "us", body))
         if note in self.notes:
             await self.close(note)
 
     async def close(self, note: int) -> None:
-        """Close a notification as a person does."""
+        """Close a notification as a user does."""
         self.notes.pop(note, None)
         body = [note, 2]
         await self.bus.send(Message.new_signal(NOTIFICATIONS_PATH, NOTIFICATIONS, "NotificationClosed", "uu", body))
@@ -247,7 +247,7 @@ class FakeDesktop:
             return None
         if self.deaf:
             self.unanswered += 1
-            return Message.new_signal("/nowhere", "nobody.Hears", "This")  # instead of an answer
+            return Message.new_signal("/nowhere", "nobody.Hears", "This")  # instead of a reply
         return self._answer(message)
 
     def _answer(self, message: Message) -> Message | None:
@@ -287,7 +287,7 @@ def _row(layout: list[Any]) -> Row:
 
 
 async def until(condition: Callable[[], T | Awaitable[T]], what: str = "") -> T:
-    """Wait for a condition; returns its value once that is true."""
+    """Wait until the condition is true and return its value."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         value = condition()
@@ -301,13 +301,13 @@ async def until(condition: Callable[[], T | Awaitable[T]], what: str = "") -> T:
 
 @contextmanager
 def running(icon: Any) -> Iterator[threading.Thread]:
-    """The icon at work, as the main thread would have it."""
+    """Run an icon as the main thread does."""
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             icon.run()
-        except BaseException as error:  # noqa: BLE001  # told to the test
+        except BaseException as error:  # noqa: BLE001  # passed to the test
             failures.append(error)
 
     thread = threading.Thread(target=run, name="icon")

@@ -1,4 +1,4 @@
-"""OpenCode's HTTP server, as far as we ask it: what it says is set by the test, and what it was asked is kept."""
+"""A fake of OpenCode's HTTP server: the test sets its responses, and it records the requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HERE, ELSEWHERE = "/home/dev/project", "/home/dev/other"
 
 
 class FakeOpenCode:
-    """On a free port of loopback. An async context manager."""
+    """Listens on a free loopback port. An async context manager."""
 
     def __init__(self, version: str = "1.18.33", password: str = "", port: int = 0) -> None:
         self.version = version
@@ -27,24 +27,24 @@ class FakeOpenCode:
         self.questions: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)  # by session
         self.mcp: dict[str, Any] = {}
-        self.asked: Counter[str] = Counter()  # "GET /path"
+        self.requests: Counter[str] = Counter()  # "GET /path"
         self.posted: list[tuple[str, Any]] = []
-        self.hangs = False  # takes requests and says nothing
-        self.slow = asyncio.Event()  # while it is not set, /session is not answered
+        self.hangs = False  # accepts requests and never responds
+        self.slow = asyncio.Event()  # /session responds only once this is set
         self.slow.set()
-        self.fails = 0  # a status that every request is answered with
-        self.redirect = ""  # where every request is sent on to
+        self.fails = 0  # error status of every response
+        self.redirect = ""  # URL that every request is redirected to
         self._streams: dict[web.StreamResponse, web.Request] = {}
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
-    def followers(self) -> int:
-        """How many follow its events."""
+    def subscribers(self) -> int:
+        """The number of open event streams."""
         return len(self._streams)
 
     async def __aenter__(self) -> Self:
@@ -57,35 +57,35 @@ class FakeOpenCode:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.hang_up()
+        await self.drop_connections()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def hang_up(self) -> None:
-        """End the streams, as a server does that goes away."""
+    async def drop_connections(self) -> None:
+        """Abort the event streams, as a server that crashes."""
         for request in self._streams.values():
             if request.transport is not None:
                 request.transport.abort()
         self._streams.clear()
 
     async def send(self, text: bytes) -> None:
-        """Bytes to all who follow."""
+        """Send bytes to all event streams."""
         for stream in list(self._streams):
             await stream.write(text)
 
     async def emit(self, kind: str, properties: Any, directory: str = HERE) -> None:
-        """An event of a directory."""
-        told = {"directory": directory, "payload": {"id": "evt_1", "type": kind, "properties": properties}}
-        await self.send(f"data: {json.dumps(told)}\n\n".encode())
+        """Send an event of a directory."""
+        event = {"directory": directory, "payload": {"id": "evt_1", "type": kind, "properties": properties}}
+        await self.send(f"data: {json.dumps(event)}\n\n".encode())
 
-    async def beat(self) -> None:
-        """A heartbeat."""
+    async def heartbeat(self) -> None:
+        """Send a heartbeat."""
         await self.send(b'data: {"payload":{"type":"server.heartbeat","properties":{}}}\n\n')
 
     # ------------------------------------------------------------------ answers
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked[f"{request.method} {request.path}"] += 1
+        self.requests[f"{request.method} {request.path}"] += 1
         login = request.headers.get("Authorization", "")
         if self.hangs:
             await asyncio.Event().wait()
@@ -97,7 +97,7 @@ class FakeOpenCode:
             raise web.HTTPUnauthorized
         if request.path == "/global/event":
             return await self._stream(request)
-        return web.json_response(await self._told(request))
+        return web.json_response(await self._response(request))
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -110,7 +110,7 @@ class FakeOpenCode:
             self._streams.pop(response, None)
         return response
 
-    async def _told(self, request: web.Request) -> Any:
+    async def _response(self, request: web.Request) -> Any:
         directory = request.query.get("directory") or HERE
         path = request.path.strip("/").split("/")
         if request.method != "GET":
@@ -140,11 +140,11 @@ class FakeOpenCode:
             case ["config", "providers"]:
                 return {"providers": [{"id": "fake", "models": {"fake-1": {"limit": {"context": 8000}}}}]}
             case ["session", name]:
-                return next((one for one in self.sessions[directory] if one["id"] == name), None)
+                return next((session for session in self.sessions[directory] if session["id"] == name), None)
             case ["session", name, "message"]:
                 return self.messages[name]
             case ["session", name, "message", message]:
-                return next(one for one in self.messages[name] if one["info"]["id"] == message)
+                return next(info for info in self.messages[name] if info["info"]["id"] == message)
             case ["session", _, "todo"]:
                 return [{"content": "one", "status": "pending"}]
         raise web.HTTPNotFound

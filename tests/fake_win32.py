@@ -1,6 +1,6 @@
-"""The part of Windows that a notification area icon meets: windows, messages, menus, timers, and Explorer.
+"""A fake of the part of Windows that a notification area icon uses: windows, messages, menus, timers and Explorer.
 
-It stands below pystray's own declarations (`pystray._util.win32`), in the place of user32, kernel32 and shell32.
+It replaces user32, kernel32 and shell32 below pystray's own declarations (`pystray._util.win32`).
 """
 
 # ruff: noqa: N802  # Windows' own names
@@ -47,7 +47,7 @@ class Row(msgspec.Struct):
 
 
 class _Function:
-    """A function of a library, with what ctypes lets one say of it."""
+    """A function of a library with the attributes that ctypes supports."""
 
     errcheck: Callable[[Any, Any, Any], Any] | None = None
 
@@ -60,11 +60,11 @@ class _Function:
 
 
 class Windows:
-    """One program's windows, and an Explorer that may refuse."""
+    """The windows of a program, and an Explorer that may refuse icons."""
 
     def __init__(self) -> None:
         self.icons: dict[int, Shown] = {}  # by window: what the notification area shows
-        self.refuses = False  # whether Explorer takes nothing
+        self.refuses = False  # whether Explorer refuses all icons
         self.timers: dict[tuple[int, int], int] = {}  # by window and number: ms
         self.open_menu: list[Row] | None = None
         self._pictures: dict[int, bytes] = {}
@@ -85,19 +85,19 @@ class Windows:
         return next(iter(self.icons.values()), None)
 
     def settle(self) -> None:
-        """Wait until all messages are dealt with."""
+        """Wait until all messages are handled."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._idle and not self._posted, DEADLINE)
 
     def click_right(self) -> list[Row]:
-        """Open the menu; its rows as they are seen."""
+        """Open the menu; return its visible rows."""
         self.PostMessageW(self._windows[0], WM_NOTIFY, 0, WM_RBUTTONUP)
         with self._changed:
             assert self._changed.wait_for(lambda: self.open_menu is not None, DEADLINE)
         return list(self.open_menu or ())
 
     def pick(self, text: str) -> None:
-        """Click on a row of the open menu."""
+        """Click a row of the open menu."""
         with self._changed:
             self._picked = text
             self._changed.notify_all()
@@ -105,32 +105,32 @@ class Windows:
         self.settle()
 
     def ring(self) -> int:
-        """Let the only timer go off; the milliseconds that it was set to."""
+        """Fire the only timer; return its interval in ms."""
         ((window, number), milliseconds) = next(iter(self.timers.items()))
         self.PostMessageW(window, WM_TIMER, number, 0)
         self.settle()
         return milliseconds
 
     def restart_explorer(self) -> None:
-        """Explorer ends, and begins anew without the icons that it had."""
+        """Restart Explorer, which loses its icons."""
         self.icons.clear()
         self.PostMessageW(self._windows[0], TASKBAR_CREATED, 0, 0)
         self.settle()
 
     # ------------------------------------------------------------------ user32, kernel32, shell32
 
-    def Shell_NotifyIconW(self, code: int, told: Any) -> int:
-        known = told.hWnd in self.icons
+    def Shell_NotifyIconW(self, code: int, data: Any) -> int:
+        known = data.hWnd in self.icons
         if self.refuses or known == (code == NIM_ADD):
             return 0
         if code == NIM_DELETE:
-            del self.icons[told.hWnd]
+            del self.icons[data.hWnd]
             return SUCCESS
-        shown = self.icons.setdefault(told.hWnd, Shown())
-        if told.uFlags & NIF_ICON:
-            shown.picture = self._pictures[told.hIcon]
-        if told.uFlags & NIF_TIP:
-            shown.tip = told.szTip
+        shown = self.icons.setdefault(data.hWnd, Shown())
+        if data.uFlags & NIF_ICON:
+            shown.picture = self._pictures[data.hIcon]
+        if data.uFlags & NIF_TIP:
+            shown.tip = data.szTip
         return SUCCESS
 
     def LoadImageW(self, instance: object, path: str, *_: object) -> int:
@@ -141,8 +141,8 @@ class Windows:
     def DestroyIcon(self, handle: int) -> int:
         return SUCCESS
 
-    def RegisterClassExW(self, told: Any) -> int:
-        self._procedures.append(told.lpfnWndProc)
+    def RegisterClassExW(self, window_class: Any) -> int:
+        self._procedures.append(window_class.lpfnWndProc)
         return len(self._procedures)
 
     def CreateWindowExW(self, *_: object) -> int:
@@ -174,16 +174,16 @@ class Windows:
         return handle
 
     def InsertMenuItemW(self, menu: int, position: int, by_position: bool, item: Any) -> int:
-        told = item._obj  # noqa: SLF001
-        text = "" if told.fType & MFT_SEPARATOR else told.dwTypeData
-        self._menus[menu].insert(position, Row(told.wID, text, told.hSubMenu))
+        info = item._obj  # noqa: SLF001
+        text = "" if info.fType & MFT_SEPARATOR else info.dwTypeData
+        self._menus[menu].insert(position, Row(info.wID, text, info.hSubMenu))
         return SUCCESS
 
     def DestroyMenu(self, menu: int) -> int:
         return int(self._menus.pop(menu, None) is not None)
 
     def TrackPopupMenuEx(self, menu: int, *_: object) -> int:
-        """Show the menu, and deal with messages until a row is clicked."""
+        """Show the menu and handle messages until a row is clicked."""
         with self._changed:
             self.open_menu = self._menus[menu]
             self._changed.notify_all()
@@ -214,12 +214,12 @@ class Windows:
     def __getattr__(self, name: str) -> Callable[..., int]:
         if not name[0].isupper():
             raise AttributeError(name)
-        return lambda *_: SUCCESS  # whatever changes nothing here
+        return lambda *_: SUCCESS  # functions that need no fake
 
-    # ------------------------------------------------------------------ how it is told to ctypes
+    # ------------------------------------------------------------------ ctypes
 
     def library(self, name: str) -> Any:
-        """`user32` and the like: all the same to us."""
+        """Stands for `user32`, `kernel32` and `shell32`."""
         windows = self
 
         class Library:
@@ -244,7 +244,7 @@ class Windows:
 
 @contextmanager
 def notification_area() -> Iterator[tuple[Windows, Any]]:
-    """Windows' notification area, and our module for it, loaded over pystray's own; both are gone afterwards."""
+    """Provide a fake notification area and our backend loaded with it; remove both afterwards."""
     windows = Windows()
     names = (OURS, *PYSTRAYS)
     before = {name: sys.modules.pop(name) for name in names if name in sys.modules}

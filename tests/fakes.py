@@ -1,4 +1,4 @@
-"""The other ends of the listener, as we wrote them: plugins of both protocols, and a fleet behind a listener."""
+"""Fake plugins of both protocols, and a running listener with a fleet behind it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEADLINE = 5.0  # s
 
 
 async def until(condition: Callable[[], Any], deadline: float = DEADLINE) -> Any:
-    """The first true value of the condition; fails when the deadline has passed."""
+    """Wait for a true value of the condition and return it; fail after `deadline` seconds."""
     end = asyncio.get_running_loop().time() + deadline
     while not (value := condition()):
         if asyncio.get_running_loop().time() > end:
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], Any], deadline: float = DEADLINE) -> Any
     return value
 
 
-class Desk:
+class RunningListener:
     """A listener on a free port with a fleet behind it."""
 
     def __init__(self, token: str = TOKEN) -> None:
@@ -60,18 +60,18 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(token: str = TOKEN, host: str = "127.0.0.1") -> AsyncIterator[Desk]:
-    """A running listener; stopped afterwards."""
-    made = Desk(token)
-    made.port = await made.listener.start(host, 0)
+async def running_listener(token: str = TOKEN, host: str = "127.0.0.1") -> AsyncIterator[RunningListener]:
+    """Start a listener and stop it afterwards."""
+    running = RunningListener(token)
+    running.port = await running.listener.start(host, 0)
     try:
-        yield made
+        yield running
     finally:
-        await made.listener.stop()
+        await running.listener.stop()
 
 
 class FakePlugin:
-    """A socket that says what it is told to."""
+    """The plugin's end of a connection to the listener, controlled by the test."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         self.socket = socket
@@ -84,27 +84,27 @@ class FakePlugin:
         await self.send([kind, properties])
 
     async def receive(self) -> Any:
-        """The next frame; None when the listener has closed."""
+        """Return the next frame, or None if the listener has closed the connection."""
         message = await asyncio.wait_for(self.socket.receive(), DEADLINE)
         return message.json() if message.type is aiohttp.WSMsgType.TEXT else None
 
     def answer_pings(self) -> None:
-        """From now on read and forget what comes: aiohttp answers pings only while something is read."""
+        """Read and discard all frames from now on: aiohttp answers pings only while it reads."""
 
-        async def forget() -> None:
+        async def discard() -> None:
             async for _ in self.socket:
                 pass
 
-        self._reading = asyncio.create_task(forget())  # ends with the connection
+        self._reading = asyncio.create_task(discard())  # ends with the connection
 
     async def closed_with(self) -> int | None:
-        """The code that the listener closes with."""
+        """Wait until the listener closes the connection and return its close code."""
         while await self.receive() is not None:
             pass
         return self.socket.close_code
 
     async def authenticate(self, token: str = TOKEN, **hello: Any) -> None:
-        """Protocol 2, up to and with `welcome`."""
+        """Perform the handshake of protocol 2 up to `welcome`."""
         first = {**FRAMES["hello"], **hello}
         await self.send(first)
         challenge = await self.receive()
@@ -116,13 +116,13 @@ class FakePlugin:
 
 @asynccontextmanager
 async def connection(url: str, **options: Any) -> AsyncIterator[FakePlugin]:
-    """A socket to the listener that has said nothing yet."""
+    """Connect to the listener without sending anything."""
     async with aiohttp.ClientSession() as session, session.ws_connect(url, max_msg_size=0, **options) as socket:
         yield FakePlugin(socket)
 
 
 class PluginThread:
-    """A protocol 2 plugin with a loop of its own, for tests that block. A context manager."""
+    """A protocol 2 plugin with its own event loop, for blocking tests. A context manager."""
 
     def __init__(self, port: int, token: str, **hello: Any) -> None:
         self._port = port
@@ -160,8 +160,8 @@ class PluginThread:
 
 
 @asynccontextmanager
-async def plugin(at: Desk, **hello: Any) -> AsyncIterator[FakePlugin]:
-    """An authenticated protocol 2 plugin."""
-    async with connection(at.url) as made:
-        await made.authenticate(**hello)
-        yield made
+async def plugin(at: RunningListener, **hello: Any) -> AsyncIterator[FakePlugin]:
+    """Connect an authenticated protocol 2 plugin."""
+    async with connection(at.url) as connected:
+        await connected.authenticate(**hello)
+        yield connected

@@ -1,4 +1,4 @@
-"""Frames and texts that nobody would send: made from the protocol's own types, and bent. One seed, one run."""
+"""Random frames and texts built from the types of the protocol, some of them invalid; reproducible by seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOSTILE = [
     "x" * 5_000, "日本語" * 200, "עברית " * 50, "👩‍👩‍👧‍👦" * 20, "a\u0301\u0323" * 30,
     " ", "\u2028\u2029", "\ud800", "../../etc/passwd", "",
 ]  # fmt: skip
-BENT = 0.002  # of the values are of a wrong type
+WRONG_TYPE_SHARE = 0.002  # share of values with a wrong type
 NUMBERS = [0, 1, -1, 2**31, 2**53, 2**63, 2**64 + 1, -(2**63), 1e308, -1e308, 0.1, 1e-300]
 
 
@@ -32,13 +32,13 @@ def _fields(shape: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
 
 
 class Fuzz:
-    """Everything that is drawn, from one seed."""
+    """Draws random values from a seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311  # no secret
 
     def text(self) -> str:
-        """A text of any characters there are, at times one that was thought out."""
+        """Return a text of arbitrary characters, sometimes a hand-written hostile one."""
         draw = self.random.random()
         if draw < 0.3:
             return self.random.choice(HOSTILE)
@@ -49,8 +49,8 @@ class Fuzz:
         return "".join(chr(self.random.randint(0, top)) for _ in range(length))
 
     def value(self, kind: inspect.Type, depth: int = 4) -> Any:
-        """A value of this type; now and then of another one."""
-        if self.random.random() < BENT:
+        """Return a value of this type, sometimes of a wrong type."""
+        if self.random.random() < WRONG_TYPE_SHARE:
             return self.random.choice([None, True, 7, "x", [], {}, [[]], {"a": {"b": 1}}, self.text()])
         match kind:
             case inspect.StructType(cls=cls):
@@ -80,7 +80,7 @@ class Fuzz:
                 return self.random.choice([None, 1, "x", self.text(), [], {"a": 1}])
 
     def record(self, shape: type[msgspec.Struct], depth: int = 4) -> dict[str, Any]:
-        """The fields of a record, some of them missing, now and then with one that nobody knows."""
+        """Return the fields of a record, some of them missing, sometimes with an unknown one."""
         fields = {
             field.encode_name: self.random.choice(IDS)
             if field.name in ("id", "sessionID")
@@ -95,12 +95,12 @@ class Fuzz:
         return fields
 
     def event(self) -> list[Any]:
-        """An event as protocol 2 writes it."""
+        """Return an event of protocol 2."""
         kind = self.random.choice(list(EVENTS))
         return [kind, self.record(EVENTS[kind].shape)]
 
     def snapshot(self) -> dict[str, Any]:
-        """A snapshot; its sections are made of what the events are made of."""
+        """Return a snapshot made of the same records as the events."""
         session, status = EVENTS["session.created"].shape, EVENTS["session.status"].shape
 
         def some(shape: type[msgspec.Struct]) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Fuzz:
         return {"type": "snapshot", **kept}
 
     def frame(self) -> str:
-        """A frame; most are events. What is no JSON is rare, as a hundred a minute end the link."""
+        """Return a frame, mostly an event; invalid JSON is rare, as 100 invalid frames a minute end the connection."""
         draw = self.random.random()
         if draw < 0.97:
             return json.dumps(self.event(), ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""A scripted model behind the API that OpenCode calls: the prompt says, after `##`, what the model does.
+"""A scripted model with the API that OpenCode calls: the script follows `##` in the prompt.
 
 `{"words": 20, "pause": 0.05}` streams so many words. `{"calls": [[["bash", {"command": "ls"}]]]}` makes tool calls, one
 inner list a step, then streams its words. `{"http": 429, "times": 2}` refuses so often, then goes on.
@@ -19,7 +19,7 @@ USAGE = {"prompt_tokens": 1200, "completion_tokens": 34, "total_tokens": 1234}
 
 
 class ModelServer:
-    """Runs in a thread of its own, on a free port of loopback. A context manager."""
+    """Listens on a free loopback port, in its own thread. A context manager."""
 
     def __init__(self) -> None:
         self.prompts: list[str] = []
@@ -72,7 +72,7 @@ class ModelServer:
 
 
 def _last_prompt(messages: list[dict[str, Any]]) -> tuple[str, int]:
-    """The newest prompt with a script, and how many steps the model has answered it with."""
+    """Return the newest prompt with a script, and the number of steps already answered."""
     prompt, done = "", 0
     for message in messages:
         content = message.get("content")
@@ -115,7 +115,7 @@ async def _stream(request: web.Request, words: list[str], pause: float) -> web.S
         await _send(response, {}, "stop")
         await response.write(b"data: [DONE]\n\n")
     except ConnectionError:
-        pass  # the person stopped the turn
+        pass  # the user stopped the turn
     return response
 
 

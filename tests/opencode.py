@@ -1,4 +1,4 @@
-"""The real OpenCode, in a private home, against the scripted model: as a server, and in its terminal UI under tmux."""
+"""Run the real OpenCode in a private home with the scripted model: as a server, as `run`, or as terminal UI in tmux."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _folder() -> str:
 
 
 def installed(version: str) -> Path | None:
-    """The executable that packaging/check.py installed, or None."""
+    """Return the executable that packaging/check.py installed, or None."""
     found = sorted(Path(_folder(), version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
     return next((path for path in found if path.parts[-3] != "opencode-ai"), None)
 
 
 def binary(version: str) -> Path:
-    """The same; skips the test where there is none."""
+    """Return the executable; skip the test if it is not installed."""
     found = installed(version)
     if found is None:
         reason = f"OpenCode {version} is not in {_folder()}; run packaging/check.py"
@@ -50,7 +50,7 @@ def binary(version: str) -> Path:
 
 
 def until(condition: Callable[[], Any], deadline: float = 20, what: str = "the condition") -> Any:
-    """The first true value of the condition; fails when the deadline has passed."""
+    """Wait for a true value of the condition and return it; fail after the deadline."""
     end = time.monotonic() + deadline
     while not (value := condition()):
         if time.monotonic() > end:
@@ -60,7 +60,7 @@ def until(condition: Callable[[], Any], deadline: float = 20, what: str = "the c
 
 
 class OpenCode:
-    """One version of OpenCode in a home of its own. `environment` reaches the plugin, if it has one."""
+    """A version of OpenCode in its own home. The plugin, if installed, sees `environment`."""
 
     def __init__(
         self, version: str, home: Path, model_port: int, environment: dict[str, str], *, plugin: bool = True
@@ -118,7 +118,7 @@ class OpenCode:
             subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)
 
     def install_plugin(self) -> None:
-        """Put the plugin there; what starts after that loads it."""
+        """Install the plugin, for processes started from now on."""
         shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
 
     def settle(self) -> None:
@@ -133,7 +133,7 @@ class OpenCode:
 
     @property
     def data(self) -> Path:
-        """Where it keeps its sessions."""
+        """The folder of its sessions."""
         return self.home / "data" / "opencode"
 
     @property
@@ -142,7 +142,7 @@ class OpenCode:
         return self._processes[-1].pid
 
     def serve(self) -> None:
-        """Start `opencode serve`; returns when it answers."""
+        """Start `opencode serve` and wait until it answers."""
         log = (self.home / "serve.log").open("wb")
         command = [str(self.binary), "serve", "--port", "0", "--hostname", "127.0.0.1"]
         process = subprocess.Popen(
@@ -158,10 +158,10 @@ class OpenCode:
         )
         if self.version != OLDEST:
             until(self._answers, 20, "opencode serve's first answer")
-        self.call("GET", "/config")  # loads the directory's instance, and the plugin with it
+        self.call("GET", "/config")  # makes it load the directory and the plugin
 
     def _answers(self) -> bool:
-        """1.18 forgets a request that comes in its first moments, and its directory hangs if it was for one."""
+        """OpenCode 1.18 loses a request in its first moments; if it was for a directory, that directory hangs."""
         try:
             return bool(self.call("GET", "/global/health", patience=0.3))
         except (TimeoutError, urllib.error.URLError):
@@ -170,7 +170,7 @@ class OpenCode:
     def call(
         self, method: str, path: str, body: Any = None, directory: Path | None = None, patience: float = 20
     ) -> Any:
-        """An HTTP call; the decoded answer."""
+        """Send an HTTP request and return the decoded response."""
         query = f"?directory={urllib.parse.quote(str(directory))}" if directory else ""
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310  # our own server
@@ -189,14 +189,14 @@ class OpenCode:
         return {"authorization": f"Basic {login}"} if password else {}
 
     def session(self, directory: Path | None = None) -> str:
-        """A new session's id."""
+        """Create a session and return its ID."""
         return str(self.call("POST", "/session", {}, directory)["id"])
 
     def prompt(self, session: str, script: dict[str, Any] | None = None, directory: Path | None = None) -> None:
-        """Prompt without waiting for the answer."""
-        text = f"hello from {session} ##{json.dumps(script or {})}"  # no two prompts are alike to the model
+        """Send a prompt without waiting for the answer."""
+        text = f"hello from {session} ##{json.dumps(script or {})}"  # makes every prompt unique
         body = {"parts": [{"type": "text", "text": text}]}
-        if self.version == OLDEST:  # knows no prompt_async: the answer of the blocking call is left unread
+        if self.version == OLDEST:  # it has no prompt_async: ignore the response of the blocking call
             self._background(session, body, directory)
         else:
             self.call("POST", f"/session/{session}/prompt_async", body, directory)
@@ -206,14 +206,14 @@ class OpenCode:
             try:
                 self.call("POST", f"/session/{session}/message", body, directory)
             except (AssertionError, OSError):
-                return  # stopped, failed or killed, as the test wanted it
+                return  # stopped, failed or killed by the test
 
         threading.Thread(target=post, daemon=True).start()
 
     # ------------------------------------------------------------------ as a command
 
     def run(self, prompt: str) -> subprocess.Popen[bytes]:
-        """Start `opencode run`, which ends with its turn. A prompt with a blank reaches the model in quotes."""
+        """Start `opencode run`, which ends with its turn. The model receives a prompt with a space in quotes."""
         process = subprocess.Popen(
             [str(self.binary), "run", prompt],
             cwd=self.project, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -225,14 +225,14 @@ class OpenCode:
     # ------------------------------------------------------------------ in its terminal UI
 
     def tui(self, *arguments: str) -> None:
-        """Start the terminal UI under a tmux server of its own; returns when it takes input."""
+        """Start the terminal UI in a private tmux server and wait until it accepts input."""
         self._tmux = self.home / "tmux.sock"
         pane = ["new-session", "-d", "-s", "tui", "-x", "120", "-y", "40", str(self.binary), *arguments]
         self.tmux(*pane)
         until(lambda: "Ask anything" in self.screen() or "ctrl+" in self.screen().lower(), 40, "the terminal UI")
 
     def tmux(self, *words: str) -> str:
-        """A command to the private tmux server; what it printed."""
+        """Run a command of the private tmux server and return its output."""
         command = ["tmux", "-f", "/dev/null", "-S", str(self._tmux), *words]
         done = subprocess.run(
             command, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=20, check=False
@@ -240,25 +240,25 @@ class OpenCode:
         return done.stdout
 
     def screen(self) -> str:
-        """What the terminal shows."""
+        """Return the content of the terminal."""
         return self.tmux("capture-pane", "-p", "-t", "tui")
 
     def type(self, text: str, sent: Callable[[], bool]) -> None:
-        """Type a prompt and press Enter, until `sent` says that it has arrived."""
+        """Type a prompt and press Enter until `sent` returns true."""
         self.tmux("send-keys", "-t", "tui", "-l", text)
         until(lambda: text[:20] in self.screen(), 20, "the typed prompt")
         end = time.monotonic() + 20
         while not sent():
             assert time.monotonic() < end, f"Enter did not send the prompt:\n{self.screen()}"
             self.tmux("send-keys", "-t", "tui", "Enter")
-            pause = time.monotonic() + 3  # a second Enter that comes late would answer what is asked by then
+            pause = time.monotonic() + 3  # a late second Enter could answer a request
             while time.monotonic() < pause and not sent():
                 time.sleep(0.05)
 
     # ------------------------------------------------------------------ the end
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End every process that was started here."""
+        """Kill every process that was started."""
         if self._tmux is not None:
             pids = self.tmux("list-panes", "-a", "-F", "#{pane_pid}").split()
             for pid in pids:

@@ -1,4 +1,4 @@
-"""Recorded OpenCode events, played through decoder, fleet, board and alerts by the recorded clock."""
+"""Replay recorded OpenCode events through decoder, fleet, session index and alerts, with the recorded clock."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SERVER = Server("instance", "project", "host", "/home/dev/project")
 
 
 def recording(version: str, scenario: str) -> list[dict[str, Any]]:
-    """The lines of one recording: `{"t": ms, "event": {...}}`."""
+    """Return the lines of a recording: `{"t": ms, "event": {...}}`."""
     text = (RECORDINGS / version / f"{scenario}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
 @dataclass
 class Play:
-    """A fleet with one connected server, and everything announced so far."""
+    """A fleet with a connected server, and all alerts so far."""
 
     fleet: Fleet = field(default_factory=Fleet)
     alerts: Alerts = field(default_factory=lambda: Alerts(AlertRules(finished_after=0, when_looking=WhenLooking.SHOW)))
@@ -42,30 +42,30 @@ class Play:
 
     def apply(self, event: Event, at: int) -> None:
         self.wait_until(at)
-        self._told(self.fleet.apply(event, at), at)
+        self._update_alerts(self.fleet.apply(event, at), at)
 
     def wait_until(self, at: int) -> None:
         while (due := self.alerts.next_deadline()) is not None and due <= at:
-            self._told((), due)
+            self._update_alerts((), due)
 
-    def _told(self, changes: tuple[Change, ...], at: int) -> None:
+    def _update_alerts(self, changes: tuple[Change, ...], at: int) -> None:
         for effect in self.alerts.update(self.index.update(changes), self.index, at, silent=False):
             self.announced.append(effect.alert.reason.value if isinstance(effect, Notify) else "withdrawn")
 
     def events(self, lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Play the lines one by one; yields each after it has been applied."""
+        """Apply the lines one by one; yield each one afterwards."""
         for line in lines:
             for event in decode_event(SERVER.id, json.dumps(line["event"]).encode(), line["t"]):
                 self.apply(event, line["t"])
             yield line
 
     def row(self) -> SessionRow | None:
-        """The row of the session that was touched last."""
+        """Return the row of the session that changed last."""
         return max(self.index.rows(), key=lambda row: row.session.updated, default=None)
 
 
 def played(version: str, scenario: str) -> Play:
-    """The recording from beginning to end, and five seconds more."""
+    """Play a whole recording and five more seconds."""
     lines = recording(version, scenario)
     play = Play()
     play.connect(lines[0]["t"])

@@ -1,4 +1,4 @@
-"""The app with everything but the icon, and a plugin that says what it is told to."""
+"""The app without its icon, with fake notifications."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "metadata": {"comm
 INTERVAL = 0.05  # s between two runs of the periodic jobs
 
 
-class Told:
-    """Stands where notifications would be shown."""
+class FakeNotifications:
+    """Records the notifications that would be shown."""
 
     def __init__(self) -> None:
         self.shown: list[Alert] = []
@@ -53,18 +53,18 @@ class Told:
         await self._ending.wait()
 
 
-class Running:
-    """An app at work."""
+class RunningApp:
+    """An app whose files are in a folder of the test."""
 
     def __init__(self, folder: Path, clock: Clock = time) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths.inside(folder)
-        self.told = Told()
+        self.notifications = FakeNotifications()
         self.views: list[TrayView] = []
         flags = {PORT.key: free_port(), ON_MACHINE.key: False}
         settings = load_settings(self.settings, {}, flags)
         self.app = App(
-            self.paths, settings, flags, Token(TOKEN), notifications=self.told, interval=INTERVAL, clock=clock
+            self.paths, settings, flags, Token(TOKEN), notifications=self.notifications, interval=INTERVAL, clock=clock
         )
 
     @property

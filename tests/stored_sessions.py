@@ -1,4 +1,4 @@
-"""OpenCode's storage as OpenCode makes it: the tables of 1.18, and the files of 1.1."""
+"""OpenCode's storage as OpenCode writes it: the tables of 1.18 and the JSON files of 1.1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-# The columns, keys and indexes of the tables that are read, as 1.18.33 made them.
+# The columns, keys and indexes of the tables that we read, as created by 1.18.33.
 TABLES = """
 CREATE TABLE project (id text PRIMARY KEY, worktree text NOT NULL);
 CREATE TABLE session (
@@ -37,35 +37,35 @@ CREATE INDEX part_session_idx ON part (session_id);
 CREATE INDEX session_parent_idx ON session (parent_id);
 CREATE INDEX todo_session_idx ON todo (session_id);
 """
-OUTPUT = "x" * 2_000  # of a tool that has ended
+OUTPUT = "x" * 2_000  # of a completed tool call
 
 
 def assistant(created: int, **more: Any) -> dict[str, Any]:
-    """The data of an agent's message."""
+    """Return the data of an assistant message."""
     tokens = {"input": 1200, "output": 34, "reasoning": 0, "cache": {"read": 0, "write": 0}}
-    told = {"role": "assistant", "mode": "build", "modelID": "fake-1", "providerID": "fake", "cost": 0.5}
-    return {**told, "tokens": tokens, "time": {"created": created}, **more}
+    data = {"role": "assistant", "mode": "build", "modelID": "fake-1", "providerID": "fake", "cost": 0.5}
+    return {**data, "tokens": tokens, "time": {"created": created}, **more}
 
 
 def user(created: int) -> dict[str, Any]:
-    """The data of a person's message."""
+    """Return the data of a user message."""
     return {"role": "user", "time": {"created": created}, "agent": "build"}
 
 
 class Database:
-    """A database of one project, that an OpenCode has open until `close`."""
+    """The database of a project, opened as by an OpenCode until `close` is called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Within one process SQLite shares the index between connections: had a reader opened it, none could write.
+        # SQLite shares the index between connections of one process: after a read-only one opened it, none could write.
         opened = sqlite3.connect(path, check_same_thread=False)
         opened.execute("PRAGMA journal_mode=WAL")
         opened.executescript(TABLES)
         self.close = weakref.finalize(self, opened.close)
 
     def connect(self) -> sqlite3.Connection:
-        """A connection that writes, as OpenCode's own."""
+        """Open a connection that can write."""
         return sqlite3.connect(self.path, isolation_level=None, timeout=5)
 
     def session(
@@ -81,7 +81,7 @@ class Database:
             _insert(connection, "session", [row])
 
     def messages(self, session: str, datas: Iterable[dict[str, Any]]) -> list[str]:
-        """Add messages; their ids."""
+        """Add messages and return their IDs."""
         rows = [
             {
                 "id": f"msg_{session}_{at:014}", "session_id": session, "time_created": at, "time_updated": at,
@@ -95,7 +95,7 @@ class Database:
         return [str(row["id"]) for row in rows]
 
     def messages_with_ids(self, session: str, datas: Iterable[tuple[int, dict[str, Any]]]) -> None:
-        """Add messages whose ids were made at these times, as OpenCode makes them."""
+        """Add messages with IDs that encode these times, as in OpenCode."""
         rows = [
             {
                 "id": f"msg_{(at << 12) % 2**48:012x}abcdefghijklmn", "session_id": session,
@@ -119,7 +119,7 @@ class Database:
             _insert(connection, "part", rows)
 
     def fill(self, sessions: int, messages: int, parts: int) -> None:
-        """Much history: so many sessions of so many messages of so many parts, all of long ago."""
+        """Add old history: `sessions` sessions of `messages` messages of `parts` parts each."""
         ended = {"type": "tool", "tool": "bash", "state": {"status": "completed", "output": OUTPUT, "input": {}}}
         data, part = json.dumps(assistant(1, finish="stop")), json.dumps(ended)
         with closing(self.connect()) as connection:
@@ -153,10 +153,10 @@ def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any
         connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)  # noqa: S608
 
 
-def as_files(
+def write_json_storage(
     storage: Path, session: dict[str, Any], messages: Iterable[dict[str, Any]], parts: Iterable[dict[str, Any]]
 ) -> None:
-    """The same in the files of 1.1; the parts are those of the last message."""
+    """Write a session as the JSON files of 1.1; `parts` belong to the last message."""
     name = str(session["id"])
     _write(storage / "session" / "project" / f"{name}.json", session)
     last = ""
@@ -168,6 +168,6 @@ def as_files(
         _write(storage / "part" / last / f"{part}.json", {"id": part, "sessionID": name, "messageID": last, **data})
 
 
-def _write(path: Path, told: dict[str, Any]) -> None:
+def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=2), encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

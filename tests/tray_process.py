@@ -1,4 +1,4 @@
-"""The program as a person runs it: real processes in a private home."""
+"""Run the program as a user does, in real processes with a private home folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 class Home:
-    """A private home, and commands run in it."""
+    """A private home folder, and the commands run in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class Home:
             "XDG_DATA_HOME": str(path / "data"),
             "XDG_STATE_HOME": str(path / "state"),
             "XDG_CACHE_HOME": str(path / "cache"),
-            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "0",  # the machine may run OpenCodes that are not the test's
+            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "0",  # ignore other OpenCode processes on the machine
         }
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -62,14 +62,14 @@ class Home:
         return process
 
     def tray(self, *arguments: str, headless: bool = True) -> subprocess.Popen[str]:
-        """A tray that accepts plugins."""
+        """Start a tray and wait until it listens for plugins."""
         process = self.start("run", *(["--headless"] if headless else []), "--port", str(self.port), *arguments)
         assert process.stdout is not None
-        said = ""
-        while "listens on" not in said:
+        output = ""
+        while "listens on" not in output:
             line = process.stdout.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         return process
 
     def status(self) -> dict[str, Any]:
@@ -79,16 +79,16 @@ class Home:
         return report
 
     def session(self, session_id: str) -> dict[str, Any]:
-        """One session of the report; empty if it is not there."""
-        return next((told for told in self.status()["sessions"] if told["id"] == session_id), {})
+        """Return a session of the status report, or {}."""
+        return next((session for session in self.status()["sessions"] if session["id"] == session_id), {})
 
     def kill(self) -> None:
-        """End the newest process that was started here, as by SIGKILL."""
+        """Kill the process that was started last."""
         self._processes[-1].kill()
         self._processes[-1].wait(10)
 
     def stop(self) -> None:
-        """End every process that was started here."""
+        """Kill every process that was started."""
         for process in self._processes:
             process.kill()
             process.wait(10)

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fakes import TOKEN, Desk, until  # noqa: E402  # the path is set above
+from fakes import TOKEN, RunningListener, until  # noqa: E402  # the path is set above
 from opencode import NEWEST, installed  # noqa: E402
 from tray_process import free_port  # noqa: E402
 
@@ -44,13 +44,13 @@ class Refusals(logging.Handler):
 
 
 async def measure(links: int, away: float, port: int, refusals: Refusals) -> str:
-    first = Desk()
+    first = RunningListener()
     await first.listener.start("127.0.0.1", port)
     await until(lambda: len(first.listener.links) == links, DEADLINE)
     await first.listener.stop()
     refusals.count = refusals.lines = 0
     await asyncio.sleep(away)
-    second = Desk()
+    second = RunningListener()
     await second.listener.start("127.0.0.1", port)
     begin, half = time.monotonic(), 0.0
     while len(second.listener.links) < links:

@@ -13,7 +13,7 @@ import pytest
 from fake_desktop import FakeDesktop, PrivateBus
 from fakes import connection
 from fuzz import Fuzz
-from tray.opencode.lenient_json import without_halves
+from tray.opencode.lenient_json import replace_lone_surrogates
 from tray.sources.plugin.connection import MAX_BAD_FRAMES
 from tray.sources.protocol.events import FrameError, decode_event
 from tray.sources.protocol.snapshot import decode_snapshot
@@ -61,7 +61,7 @@ async def attack(home: Home, desktop: FakeDesktop, process: psutil.Process) -> i
 
 def is_read(frame: str) -> bool:
     """Whether the listener makes something of it."""
-    raw = without_halves(frame.encode())
+    raw = replace_lone_surrogates(frame.encode())
     try:
         decode_snapshot("server", raw, 0) if raw.startswith(b"{") else decode_event("server", raw, 0)
     except FrameError:

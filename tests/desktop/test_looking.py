@@ -94,7 +94,7 @@ def test_the_terminal_is_the_nearest_window_whatever_windowid_was_inherited(scre
 
 def test_without_a_window_manager_nobody_knows_which_window_has_the_keyboard(desk: Desk) -> None:
     assert desk.display
-    assert x11_windows.open_windows() is None
+    assert x11_windows.list_windows() is None
 
 
 def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(

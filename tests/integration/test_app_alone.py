@@ -46,10 +46,10 @@ def test_a_request_is_announced_after_its_delay_and_withdrawn_when_closed(at_wor
     async def test() -> None:
         async with at_work() as (running, link):
             await link.event("permission.asked", **ASK)
-            await until(lambda: running.told.shown)
+            await until(lambda: running.notifications.shown)
             assert running.views[-1].tooltip == "1 needs you"
             await link.event("permission.replied", sessionID=SES, requestID="per_1")
-            await until(lambda: running.told.withdrawn == [SES])
+            await until(lambda: running.notifications.withdrawn == [SES])
             assert running.views[-1].tooltip == "1 idle"
 
     run(test())
@@ -64,9 +64,9 @@ def test_mute_all_keeps_the_icon_and_announces_pending_requests_later(
             await link.event("permission.asked", **ASK)
             await until(lambda: running.waiting == 1)
             await asyncio.sleep(1.3)  # longer than an ask is held back
-            assert running.told.shown == []
+            assert running.notifications.shown == []
             await running.choose(Unmute(EVERYTHING))
-            await until(lambda: running.told.shown)
+            await until(lambda: running.notifications.shown)
 
     run(test())
 
@@ -81,7 +81,7 @@ def test_settings_are_reloaded_and_quiet_hours_are_silent(at_work: Callable[[], 
             await link.event("permission.asked", **ASK)
             await until(lambda: running.waiting == 1)
             await asyncio.sleep(1.3)  # longer than an ask is held back
-            assert running.told.shown == []
+            assert running.notifications.shown == []
 
     run(test())
 

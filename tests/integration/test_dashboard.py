@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes import TOKEN, Desk, desk
+from fakes import TOKEN, RunningListener, running_listener
 from tray.core.events import SnapshotTaken
 from tray.core.model import Source
 from tray.core.source_calls import CallError
@@ -20,7 +20,7 @@ HOST, WORK, SES = "build-box", "/srv/work", "ses_1"
 class Poster:
     """That plugin, as its source at commit 0e1a6c3 posts."""
 
-    def __init__(self, at: Desk, key: str = TOKEN) -> None:
+    def __init__(self, at: RunningListener, key: str = TOKEN) -> None:
         self.at = at
         self.key = key
         self.clock = 1_000
@@ -42,14 +42,14 @@ class Poster:
 
 def run(story: Any) -> None:
     async def main() -> None:
-        async with desk() as at:
+        async with running_listener() as at:
             await story(at, Poster(at))
 
     asyncio.run(asyncio.wait_for(main(), 30))
 
 
 def test_a_turn_is_seen_from_prompt_to_end() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.post("session.created", title="Work", parentSessionId=None)
         assert at.status(SES) == "idle"
         await poster.timeline("user", "do it")
@@ -92,7 +92,7 @@ def test_a_turn_is_seen_from_prompt_to_end() -> None:
 def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
     event: str, summary: str, state: str, detail: str
 ) -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline(event, summary)
         row = at.index.row(SES)
         assert row is not None
@@ -109,7 +109,7 @@ def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
 
 
 def test_an_error_sticks_through_the_end_and_a_stop_is_no_error() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
         await poster.timeline("error", "no money")
         await poster.post("session.error", error="no money")
@@ -124,7 +124,7 @@ def test_an_error_sticks_through_the_end_and_a_stop_is_no_error() -> None:
 
 
 def test_what_was_sent_before_the_end_and_comes_after_it_starts_nothing() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
         await poster.post("session.idle", timestamp=5_000)
         await poster.timeline("tool", "ls", tool="bash", timestamp=4_000)
@@ -134,7 +134,7 @@ def test_what_was_sent_before_the_end_and_comes_after_it_starts_nothing() -> Non
 
 
 def test_subagents_belong_to_their_root() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.post("session.created", title="Root")
         await poster.post("session.created", title="Sub", sessionId="ses_2", parentSessionId=SES)
         await poster.post("timeline", eventType="permission", summary="Permission: bash", sessionId="ses_2")
@@ -144,7 +144,7 @@ def test_subagents_belong_to_their_root() -> None:
 
 
 def test_who_is_silent_for_long_is_greyed_and_comes_back_with_its_next_word() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
         at.at += SILENT + 1
         at.listener.sweep()
@@ -156,7 +156,7 @@ def test_who_is_silent_for_long_is_greyed_and_comes_back_with_its_next_word() ->
 
 
 def test_only_who_knows_the_token_may_post() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         for key in ("", "wrong", "\udcff"):
             headers = {"X-API-Key": key.encode("utf-8", "surrogateescape").decode("latin-1")}
             async with (
@@ -180,7 +180,7 @@ def test_only_who_knows_the_token_may_post() -> None:
     "body", [b"", b"[]", b"{broken", b'{"type": "timeline"}', b'{"sessionId": 7, "type": "x"}', b"\xff"]
 )
 def test_what_is_no_event_is_refused_and_said(body: bytes) -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         key = {"X-API-Key": TOKEN}
         async with aiohttp.ClientSession() as http, http.post(f"{at.url}events", data=body, headers=key) as answer:
             assert (answer.status, (await answer.text()).startswith("no event: ")) == (400, True)
@@ -190,7 +190,7 @@ def test_what_is_no_event_is_refused_and_said(body: bytes) -> None:
 
 
 def test_of_hosts_without_end_only_so_many_are_connected() -> None:
-    async def story(at: Desk, poster: Poster) -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
         for number in range(INSTANCES + 20):
             await poster.post("session.created", host=f"host-{number}", title="x")
         assert sum(server.connected for server in at.fleet.servers.values()) == INSTANCES

@@ -22,8 +22,8 @@ from tray.actions.serve.listing import FoundServer
 from tray.core.settings import parse_settings
 from tray.opencode.processes import OpenCodeProcess
 from tray.storage.endpoint import Address, Endpoint, write_endpoint
-from tray.storage.token import make_token
-from tray.system.notification_daemon import Daemon
+from tray.storage.token import read_or_create_token
+from tray.system.notification_daemon import NotificationDaemon
 from tray.system.paths import Paths
 from tray.system.tray_host import TrayHost
 
@@ -35,7 +35,7 @@ HTTP = {"source": "http", "problem": "", "url": "http://a:1", "connected": True,
 def scene(tmp_path: Path) -> DoctorContext:
     """A machine on which all is well."""
     paths = Paths.inside(tmp_path / "ours")
-    make_token(paths.token)
+    read_or_create_token(paths.token)
     install_plugin(paths.plugin)
     program = tmp_path / "opencode"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -48,7 +48,7 @@ def scene(tmp_path: Path) -> DoctorContext:
         report={"servers": []},
         address=Address("127.0.0.1", 41235),
         holder="python (pid 1)",
-        daemon=Daemon("daemon", frozenset({"actions"})),
+        daemon=NotificationDaemon("daemon", frozenset({"actions"})),
         tray_host=TrayHost(bus=True, watcher=True, panel=True),
         processes=[],
         servers=[],
@@ -242,7 +242,7 @@ def test_a_variable_that_leads_past_the_running_tray_is_named(scene: DoctorConte
 def test_a_daemon_without_buttons_and_none_at_all(scene: DoctorContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     if sys.platform == "linux":
-        assert "no buttons" in only(desktop.notifications, replace(scene, daemon=Daemon("plain"))).told
+        assert "no buttons" in only(desktop.notifications, replace(scene, daemon=NotificationDaemon("plain"))).told
     assert only(desktop.notifications, replace(scene, daemon=None)).level is Level.BROKEN
 
 

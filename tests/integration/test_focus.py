@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fake_programs import Programs, run, seat
+from fake_programs import Programs, run, terminal_process
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.session_focus import is_looked_at
 from tray.actions.attach.terminal import Focus, Viewer
@@ -19,7 +19,7 @@ from tray.core.model import Server
 from tray.system import mac_windows
 from tray.system.open_window import OpenWindow
 from tray.system.open_windows import focused_window
-from tray.system.wayland_windows import open_windows
+from tray.system.wayland_windows import list_windows
 
 if sys.platform == "win32":
     pytest.skip("the programs are scripts", allow_module_level=True)
@@ -111,7 +111,7 @@ def test_a_compositor_tells_its_windows_and_which_of_them_has_the_keyboard(
 ) -> None:
     monkeypatch.setenv(variable, "x")
     programs.add(program, told)
-    windows = run(open_windows((6, 5)))
+    windows = run(list_windows((6, 5)))
     assert found == (None if windows is None else {w.pid: (w.focused, w.title) for w in windows})
 
 
@@ -130,19 +130,19 @@ def test_kwin_is_asked_for_the_window_in_front_and_for_nearer_ones(
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.setenv("XDG_CURRENT_DESKTOP", "KDE")
     programs.add("kdotool", told)
-    windows = run(open_windows((6, 5, 4)))
+    windows = run(list_windows((6, 5, 4)))
     assert focused_window(windows or (), (6, 5, 4))[0] is focused
 
 
 def test_macos_tells_the_application_in_front(programs: Programs) -> None:
     programs.add("lsappinfo", {"info -only pid ASN:0x0-0x15015": '"pid"=5', "front": "ASN:0x0-0x15015"})
-    assert run(mac_windows.open_windows()) == [OpenWindow(5, focused=True)]
+    assert run(mac_windows.list_windows()) == [OpenWindow(5, focused=True)]
     programs.add("lsappinfo", {"front": "[ NULL ]"})
-    assert run(mac_windows.open_windows()) is None
+    assert run(mac_windows.list_windows()) is None
 
 
 def test_a_desktop_that_tells_nothing_leaves_it_unknown(programs: Programs) -> None:
-    assert run(has_focus(seat(), ["Work"])) is None
+    assert run(has_focus(terminal_process(), ["Work"])) is None
     assert programs.calls == []
 
 
@@ -169,7 +169,7 @@ def kitty_ls(*, window: bool = True, tab: bool = True, pane: bool = True) -> str
 )
 def test_kitty_tells_of_the_very_pane(programs: Programs, told: str, focus: Focus | None) -> None:
     programs.add("kitty", {"ls": told})
-    here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
+    here = terminal_process(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
     assert run(Kitty().focus(here)) == focus
     assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "ls"]]
 
@@ -191,7 +191,7 @@ def test_wezterm_tells_the_pane_and_the_desktop_the_window(
     windows = [{"pid": pid, "name": "wezterm", "focused": pid == front} for pid in (5, 9)]
     programs.add("swaymsg", {"get_tree": json.dumps({"nodes": windows})})
     programs.add("wezterm", {"list-clients": told})
-    here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
+    here = terminal_process(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
     assert WezTerm(Window()).detect(here)
     assert run(has_focus(here, ())) is focus
 
@@ -207,7 +207,7 @@ def test_wezterm_tells_the_pane_and_the_desktop_the_window(
 )
 def test_zellij_tells_what_its_clients_show(programs: Programs, told: str, viewers: list[Viewer] | None) -> None:
     programs.add("zellij", {"list-clients": told})
-    assert run(Zellij().viewers(seat(ZELLIJ_SESSION_NAME="no such session", ZELLIJ_PANE_ID="4"))) == viewers
+    assert run(Zellij().viewers(terminal_process(ZELLIJ_SESSION_NAME="no such session", ZELLIJ_PANE_ID="4"))) == viewers
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_terminal_that_shows_another_session_is_not_looked_at_for_this_one(
 ) -> None:
     monkeypatch.setenv("SWAYSOCK", "x")
     programs.add("swaymsg", {"get_tree": json.dumps({"pid": 5, "name": name, "focused": True})})
-    assert run(has_focus(seat(), titles)) is focus
+    assert run(has_focus(terminal_process(), titles)) is focus
 
 
 def test_one_terminal_that_is_looked_at_is_enough_and_one_that_is_not_known_makes_it_unknown() -> None:

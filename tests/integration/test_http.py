@@ -17,7 +17,7 @@ from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.source_calls import CallError, CallErrorKind
-from tray.opencode.api import Address
+from tray.opencode.api import ServerAddress
 from tray.sources.http.servers import HttpServers
 
 AT = 1_795_237_290_000
@@ -42,7 +42,7 @@ class Watch:
         self.index.update(self.fleet.apply(event, AT))
 
     def follow(self, *fakes: FakeOpenCode, password: str = "", **more: Any) -> None:
-        self.http.follow([Address(fake.url, password=password, **more) for fake in fakes])
+        self.http.follow([ServerAddress(fake.url, password=password, **more) for fake in fakes])
 
     def status(self, name: str = SES) -> str | None:
         row: SessionRow | None = self.index.row(name)
@@ -113,7 +113,7 @@ def test_mcp_servers_are_asked_for_only_once_a_session_works() -> None:
             fake.mcp = {"files": {"status": "failed", "error": "no such program"}}
             watch.follow(fake)
             await until(lambda: any(server.live for server in watch.fleet.servers.values()))
-            assert fake.asked["GET /mcp"] == 0
+            assert fake.requests["GET /mcp"] == 0
             await fake.emit("session.status", BUSY)
             told = await until(lambda: [s.services for s in watch.fleet.servers.values() if s.services])
             assert [(s.kind, s.name, s.status, s.why) for s in told[0]] == [
@@ -133,7 +133,7 @@ def test_what_happens_while_the_snapshot_is_read_is_not_undone_by_it() -> None:
             fake.statuses[HERE] = {SES: {"type": "busy"}}
             fake.slow.clear()
             watch.follow(fake)
-            await until(lambda: fake.asked["GET /session"])
+            await until(lambda: fake.requests["GET /session"])
             await fake.emit("session.status", {"sessionID": SES, "status": {"type": "idle"}})
             fake.slow.set()
             await until(lambda: watch.status() == "idle")
@@ -207,10 +207,10 @@ def test_what_is_no_id_never_becomes_part_of_a_path(name: Any) -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             watch.follow(fake)
             server = await until(lambda: next((s.id for s in watch.fleet.servers.values() if s.live), None))
-            before = fake.asked.total()
+            before = fake.requests.total()
             with pytest.raises(CallError):
                 await watch.http.call(server, "session.abort", {"sessionID": name})
-            assert (fake.posted, fake.asked.total()) == ([], before)
+            assert (fake.posted, fake.requests.total()) == ([], before)
 
     run(story())
 
@@ -241,9 +241,9 @@ def test_a_wrong_password_is_said_and_not_tried_again_and_a_right_one_is_taken_u
             await until(
                 lambda: watch.problems == ["the password is refused: correct it under [[servers]] in the settings"]
             )
-            tries = fake.asked.total()
+            tries = fake.requests.total()
             await asyncio.sleep(1.2)  # the first two tries of a connection that was lost come within this time
-            assert fake.asked.total() == tries
+            assert fake.requests.total() == tries
             watch.follow(fake, password="right")
             await until(lambda: watch.status() == "idle")
             assert watch.problems == []
@@ -266,7 +266,7 @@ def test_the_password_goes_to_no_other_address() -> None:
             fake.redirect = thief.url
             watch.follow(fake, password="secret")
             await until(lambda: watch.problems)
-            assert thief.asked.total() == 0
+            assert thief.requests.total() == 0
 
     run(story())
 
@@ -294,8 +294,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
         trustme.CA().issue_cert("127.0.0.1").configure_cert(fake.tls)
         async with fake, watching() as watch:
             watch.follow(fake, password="secret")
-            await until(lambda: watch.problems == ["it cannot be reached: its certificate is not to be trusted"])
-            assert fake.asked.total() == 0
+            await until(lambda: watch.problems == ["cannot connect: its certificate is not trusted"])
+            assert fake.requests.total() == 0
 
     run(story())
 
@@ -308,9 +308,9 @@ def test_a_lost_connection_shows_at_once_and_comes_back_with_what_was_missed() -
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
-            await until(lambda: watch.status() == "idle" and fake.followers)
+            await until(lambda: watch.status() == "idle" and fake.subscribers)
             fake.permissions[HERE] = [ASK]  # and nobody is told
-            await fake.hang_up()
+            await fake.drop_connections()
             await until(lambda: watch.status() == "disconnected")
             await until(lambda: watch.status() == "waiting_for_permission")
             assert len(watch.fleet.servers) == 1
@@ -324,7 +324,7 @@ def test_who_is_not_there_is_said_and_found_when_it_comes() -> None:
             pass
         async with watching() as watch:
             watch.follow(gone)
-            await until(lambda: watch.problems and watch.problems[0].startswith("it cannot be reached"))
+            await until(lambda: watch.problems and watch.problems[0].startswith("cannot connect"))
             async with FakeOpenCode(port=gone.port) as fake:
                 fake.sessions[HERE] = [session()]
                 await until(lambda: watch.status() == "idle")
@@ -338,8 +338,8 @@ def test_a_server_whose_heartbeat_stops_is_lost_though_the_connection_stands() -
         async with FakeOpenCode() as fake, watching(silence=1) as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
-            await until(lambda: fake.followers)
-            await fake.beat()
+            await until(lambda: fake.subscribers)
+            await fake.heartbeat()
             await until(lambda: watch.status() == "idle")
             fake.hangs = True
             await until(lambda: watch.status() == "disconnected")
@@ -353,9 +353,9 @@ def test_a_silent_server_without_heartbeats_is_kept_as_long_as_it_answers() -> N
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
             await until(lambda: watch.status() == "idle")
-            asked = fake.asked["GET /global/health"]
-            await until(lambda: fake.asked["GET /global/health"] > asked + 3)
-            assert (watch.status(), fake.asked["GET /global/event"]) == ("idle", 1)
+            asked = fake.requests["GET /global/health"]
+            await until(lambda: fake.requests["GET /global/health"] > asked + 3)
+            assert (watch.status(), fake.requests["GET /global/event"]) == ("idle", 1)
 
     run(story())
 
@@ -366,12 +366,12 @@ def test_two_snapshots_at_once_leave_the_truth() -> None:
             fake.sessions[HERE] = [session()]
             fake.slow.clear()
             watch.follow(fake)
-            await until(lambda: fake.asked["GET /session"])
+            await until(lambda: fake.requests["GET /session"])
             watch.http.reread_all()
             await fake.emit("permission.asked", ASK)
             fake.permissions[HERE] = [ASK]
             fake.slow.set()
-            await until(lambda: fake.asked["GET /session"] >= 2)
+            await until(lambda: fake.requests["GET /session"] >= 2)
             await until(lambda: watch.status() == "waiting_for_permission")
             await fake.emit("permission.replied", {"sessionID": SES, "requestID": "per_1", "reply": "once"})
             await until(lambda: watch.status() == "idle")
@@ -387,7 +387,7 @@ def test_what_waits_in_another_directory_is_not_lost_with_the_connection() -> No
             await until(lambda: any(server.live for server in watch.fleet.servers.values()))
             await fake.emit("session.status", {**BUSY, "sessionID": OTHER}, ELSEWHERE)
             await until(lambda: watch.status(OTHER) == "waiting_for_permission")
-            await fake.hang_up()
+            await fake.drop_connections()
             await until(lambda: watch.status(OTHER) == "disconnected")
             await until(lambda: watch.status(OTHER) == "waiting_for_permission")
 
@@ -413,7 +413,7 @@ def test_an_address_that_is_none_is_said_and_harms_nobody(url: str) -> None:
     async def story() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
-            watch.http.follow([Address(url), Address(fake.url)])
+            watch.http.follow([ServerAddress(url), ServerAddress(fake.url)])
             await until(lambda: watch.status() == "idle")
             await until(lambda: watch.problems)
 
@@ -441,7 +441,7 @@ def test_what_cannot_be_understood_costs_that_event_alone(noise: bytes) -> None:
             await fake.send(noise)
             await fake.emit("session.status", BUSY)
             await until(lambda: watch.status() == "busy")
-            assert fake.asked["GET /global/event"] == 1
+            assert fake.requests["GET /global/event"] == 1
 
     run(story())
 
@@ -468,6 +468,6 @@ def test_who_is_followed_no_more_is_greyed_or_gone_if_a_better_source_has_it() -
             await until(lambda: watch.status() == watch.status(OTHER) == "idle")
             watch.http.follow([], elsewhere=[two.url])
             assert (watch.status(), watch.status(OTHER)) == ("disconnected", None)
-            await until(lambda: one.followers == two.followers == 0)
+            await until(lambda: one.subscribers == two.subscribers == 0)
 
     run(story())

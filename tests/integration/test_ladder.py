@@ -82,7 +82,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-99")
     for name in ("TERMINAL", "DISPLAY", "SWAYSOCK", "BROWSER", "XDG_CURRENT_DESKTOP"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(terminals, "STARTED_WITHIN", 5.0)
+    monkeypatch.setattr(terminals, "START_TIMEOUT", 5.0)
     return made
 
 

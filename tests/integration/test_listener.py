@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes import FRAMES, TOKEN, Desk, FakePlugin, connection, desk, plugin, until
+from fakes import FRAMES, TOKEN, FakePlugin, RunningListener, connection, plugin, running_listener, until
 from tray.core.events import ServerLost
 from tray.core.handshake import Side, proof
 from tray.core.model import RequestKind
@@ -48,7 +48,7 @@ def test_the_examples_of_the_protocol_page_prove_their_token() -> None:
 
 def test_every_example_frame_is_taken() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await link.send(FRAMES["snapshot"], *FRAMES["events"])
             await link.event("permission.asked", **ASK)
             row = await until(lambda: at.index.row(SES))
@@ -61,7 +61,7 @@ def test_every_example_frame_is_taken() -> None:
 
 def test_a_permission_arrives_and_its_answer_too() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await introduce(link)
             await link.event("permission.asked", **ASK)
             await until(lambda: at.status(SES) == "waiting_for_permission")
@@ -73,7 +73,7 @@ def test_a_permission_arrives_and_its_answer_too() -> None:
 
 def test_two_instances_of_one_process_are_two_links() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at, instance="one") as one, plugin(at, instance="two") as two:
+        async with running_listener() as at, plugin(at, instance="one") as one, plugin(at, instance="two") as two:
             await introduce(one)
             await two.send({"type": "snapshot", "sessions": [{"id": "ses_2"}]})
             await until(lambda: at.status(SES) and at.status("ses_2"))
@@ -86,7 +86,7 @@ def test_two_instances_of_one_process_are_two_links() -> None:
 
 def test_a_reconnect_replaces_the_old_link_and_the_old_ones_end_changes_nothing() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as old:
+        async with running_listener() as at, plugin(at) as old:
             await introduce(old)
             await until(lambda: at.status(SES))
             async with plugin(at) as new:
@@ -102,7 +102,7 @@ def test_a_reconnect_replaces_the_old_link_and_the_old_ones_end_changes_nothing(
 @pytest.mark.parametrize("said", [True, False])
 def test_a_goodbye_is_told_from_a_silent_loss(said: bool) -> None:
     async def test() -> None:
-        async with desk() as at:
+        async with running_listener() as at:
             async with plugin(at) as link:
                 await introduce(link)
                 if said:
@@ -115,7 +115,7 @@ def test_a_goodbye_is_told_from_a_silent_loss(said: bool) -> None:
 
 def test_a_process_killed_in_the_middle_of_a_frame_is_a_lost_link() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await introduce(link)
             await until(lambda: at.status(SES))
             transport = link.socket._response.connection.transport  # noqa: SLF001  # the socket under the socket
@@ -128,7 +128,7 @@ def test_a_process_killed_in_the_middle_of_a_frame_is_a_lost_link() -> None:
 
 def test_an_ipv6_listener_takes_plugins() -> None:
     async def test() -> None:
-        async with desk(host="::1") as at, connection(f"http://[::1]:{at.port}/") as link:
+        async with running_listener(host="::1") as at, connection(f"http://[::1]:{at.port}/") as link:
             await link.authenticate()
             await introduce(link)
             await until(lambda: at.status(SES))
@@ -186,7 +186,7 @@ ALLOWED_READS = {
 @pytest.mark.parametrize(("hello", "verified"), [({**SEED, "authToken": TOKEN}, True), (WATCH_ONLY, False)])
 def test_the_seeds_plugin_works_unchanged_and_only_reads_are_sent_to_it(hello: dict[str, Any], verified: bool) -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             asked: list[str] = []
             await link.send(hello)
             answering = asyncio.create_task(answer_reads(link, READS, asked))
@@ -207,7 +207,7 @@ def test_the_seeds_plugin_works_unchanged_and_only_reads_are_sent_to_it(hello: d
 
 def test_an_event_during_the_reads_is_not_lost_to_them() -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await link.send(WATCH_ONLY)
             first = await link.receive()
             await link.event("permission.asked", **ASK)  # after the snapshot was begun, before it was taken
@@ -221,7 +221,7 @@ def test_an_event_during_the_reads_is_not_lost_to_them() -> None:
 
 def test_two_seed_instances_of_one_process_send_the_same_id_and_are_two_links() -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as one, connection(at.url) as two:
+        async with running_listener() as at, connection(at.url) as one, connection(at.url) as two:
             await one.send(WATCH_ONLY)
             await until(lambda: len(at.listener.links) == 1)
             await two.send(WATCH_ONLY)
@@ -232,7 +232,7 @@ def test_two_seed_instances_of_one_process_send_the_same_id_and_are_two_links() 
 
 def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await link.send({**WATCH_ONLY, "serverUrl": "http://AUTO:4096"})
             server = await until(lambda: next(iter(at.fleet.servers.values()), None))
             assert server.url == "http://127.0.0.1:4096"
@@ -261,7 +261,7 @@ def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
 )
 def test_a_web_page_gets_nothing(headers: dict[str, str], status: int) -> None:
     async def test() -> None:
-        async with desk() as at:
+        async with running_listener() as at:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 async with connection(at.url, headers=headers):
                     pass
@@ -274,7 +274,7 @@ def test_a_request_that_does_not_say_whom_it_means_is_refused_and_asks_no_dns(mo
     monkeypatch.setattr(socket, "getfqdn", lambda: "localhost")
 
     async def test() -> None:
-        async with desk() as at:
+        async with running_listener() as at:
             reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             assert b" 421 " in await asyncio.wait_for(reader.readline(), 5)
@@ -285,7 +285,7 @@ def test_a_request_that_does_not_say_whom_it_means_is_refused_and_asks_no_dns(mo
 
 def test_a_plain_request_is_told_what_lives_here() -> None:
     async def test() -> None:
-        async with desk() as at, aiohttp.ClientSession() as session, session.get(at.url) as answer:
+        async with running_listener() as at, aiohttp.ClientSession() as session, session.get(at.url) as answer:
             assert answer.status == 426
             assert "OpenCode Tray" in await answer.text()
 
@@ -326,7 +326,7 @@ REFUSALS: list[tuple[str, Any, int]] = [
 @pytest.mark.parametrize(("what", "said", "code"), REFUSALS, ids=[what for what, _, _ in REFUSALS])
 def test_a_stranger_is_refused_with_its_own_code(what: str, said: Any, code: int) -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await (said(link) if callable(said) else link.send(said))
             assert await link.closed_with() == code
             assert at.events == []
@@ -338,7 +338,7 @@ def test_strangers_that_only_ping_are_ended_like_silent_ones(monkeypatch: pytest
     monkeypatch.setattr(listener, "HELLO_TIMEOUT", 0.3)
 
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
 
             async def ping() -> None:
                 while not link.socket.closed:
@@ -354,7 +354,7 @@ def test_strangers_that_only_ping_are_ended_like_silent_ones(monkeypatch: pytest
 
 def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await link.send(
                 {
                     "type": "snapshot",
@@ -378,7 +378,7 @@ def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
 
 def test_a_flood_in_one_frame_is_cut_and_a_cost_beyond_all_measure_is_none() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             flood = [{"id": f"ses_{n}"} for n in range(20_000)]
             await link.send({"type": "snapshot", "sessions": flood, "permissions": []})
             await link.send('["session.updated",{"info":{"id":"ses_1","cost":1' + "0" * 400 + "}}]")
@@ -398,7 +398,7 @@ def test_a_watch_only_link_cannot_send_a_snapshot_and_there_are_not_many_of_them
     monkeypatch.setattr(listener, "MAX_WATCH_ONLY", 1)
 
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await link.send(WATCH_ONLY, {"type": "snapshot", "sessions": [{"id": SES}]})
             await until(lambda: at.listener.links)
             async with connection(at.url) as second:
@@ -411,7 +411,7 @@ def test_a_watch_only_link_cannot_send_a_snapshot_and_there_are_not_many_of_them
 
 def test_a_plugin_with_another_token_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await link.send({**FRAMES["hello"], "serverName": "far\naway"})
             await link.receive()
             await link.socket.close(code=4401)  # as our plugin does when the tray's proof is wrong
@@ -425,12 +425,12 @@ def test_a_crowd_that_is_refused_is_logged_once_a_second_with_its_number(
 ) -> None:
     monkeypatch.setattr(rate_limited_warnings, "PACE", 0.2)
 
-    async def refused(at: Desk, session: aiohttp.ClientSession) -> None:
+    async def refused(at: RunningListener, session: aiohttp.ClientSession) -> None:
         async with session.get(at.url, headers={"Host": "evil.example"}) as answer:
             assert answer.status == 421
 
     async def test() -> None:
-        async with desk() as at, aiohttp.ClientSession() as session:
+        async with running_listener() as at, aiohttp.ClientSession() as session:
             for _ in range(20):
                 await refused(at, session)
             await until(lambda: "the newest of" in caplog.text)
@@ -454,7 +454,7 @@ def test_without_a_token_only_this_machine_is_loopback(remote: str) -> None:
 
 def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             half = "\ud83d..."  # sent as the escape that OpenCode sends
             await link.send({"type": "snapshot", "sessions": [{"id": SES, "title": half}], "status": {}})
             await link.event("permission.asked", **{**ASK, "metadata": {"command": half}})
@@ -469,7 +469,7 @@ def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
 
 def test_a_binary_frame_is_refused_before_and_after_hello() -> None:
     async def test() -> None:
-        async with desk() as at:
+        async with running_listener() as at:
             async with connection(at.url) as link:
                 await link.socket.send_bytes(b"hello")
                 assert await link.closed_with() == 1003
@@ -482,7 +482,7 @@ def test_a_binary_frame_is_refused_before_and_after_hello() -> None:
 
 def test_a_frame_over_four_mebibytes_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             with contextlib.suppress(ConnectionError):  # it does not wait for the end of the frame
                 await link.send({"type": "event", "event": {"type": "x", "properties": {"text": "x" * (4 << 20)}}})
             assert await link.closed_with() in (1009, 1006)  # 1006: the rest of our frame was still under way
@@ -498,7 +498,7 @@ def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
     monkeypatch.setattr(listener, "SILENCE", 0.2)
 
     async def test() -> None:
-        async with desk() as at, connection(at.url, autoping=False) as link:
+        async with running_listener() as at, connection(at.url, autoping=False) as link:
             await link.authenticate()
             await introduce(link)
             await until(lambda: at.status(SES) == "disconnected")
@@ -519,7 +519,7 @@ def test_who_speaks_all_the_time_is_pinged_as_well(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(listener, "SILENCE", 0.3)
 
     async def test() -> None:
-        async with desk() as at, connection(at.url, autoping=False) as link:
+        async with running_listener() as at, connection(at.url, autoping=False) as link:
             await link.authenticate()
             await introduce(link)
 
@@ -541,7 +541,7 @@ def test_who_speaks_all_the_time_is_pinged_as_well(monkeypatch: pytest.MonkeyPat
 
 def test_an_answer_that_comes_too_late_is_forgotten_and_the_link_stays() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             (server,) = at.listener.links
             calling = asyncio.create_task(at.listener.call(server, "tui.select", {}))
             call = await link.receive()
@@ -559,7 +559,7 @@ def test_an_answer_that_comes_too_late_is_forgotten_and_the_link_stays() -> None
 
 def test_an_answer_that_cannot_be_read_is_a_failure() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             (server,) = at.listener.links
             calling = asyncio.create_task(at.listener.call(server, "session.todo", {}))
             call = await link.receive()
@@ -572,7 +572,7 @@ def test_an_answer_that_cannot_be_read_is_a_failure() -> None:
 
 def test_a_connection_that_never_asks_for_anything_is_ended() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
             end = asyncio.create_task(reader.read())
             await until(lambda: at.listener.sweep() or end.done())  # a moment until the listener has the connection
@@ -587,7 +587,7 @@ def test_a_connection_that_never_asks_for_anything_is_ended() -> None:
 
 def test_an_answer_nobody_asked_for_is_refused() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await link.send({"id": 77, "result": {}})
             assert await link.closed_with() == 4402
 
@@ -596,7 +596,7 @@ def test_an_answer_nobody_asked_for_is_refused() -> None:
 
 def test_silence_instead_of_hello_is_ended() -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             message = await asyncio.wait_for(link.socket.receive(), 8)
             assert message.type is aiohttp.WSMsgType.CLOSE
             assert link.socket.close_code == 4408
@@ -606,7 +606,7 @@ def test_silence_instead_of_hello_is_ended() -> None:
 
 def test_too_many_strangers_are_turned_away_and_the_next_is_let_in_when_they_left() -> None:
     async def test() -> None:
-        async with desk() as at, aiohttp.ClientSession() as session:
+        async with running_listener() as at, aiohttp.ClientSession() as session:
             strangers = [await session.ws_connect(at.url) for _ in range(32)]
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(at.url)
@@ -646,7 +646,7 @@ BAD_FRAMES = [
 @pytest.mark.parametrize("frame", BAD_FRAMES, ids=range(len(BAD_FRAMES)))
 def test_a_bad_frame_is_dropped_and_the_link_lives(frame: Any) -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await introduce(link)
             await link.send(frame)
             await link.event("permission.asked", **ASK)
@@ -657,7 +657,7 @@ def test_a_bad_frame_is_dropped_and_the_link_lives(frame: Any) -> None:
 
 def test_a_hundred_bad_frames_in_a_minute_are_too_many() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await link.send(*["{"] * 101)
             assert await link.closed_with() == 4429
 
@@ -666,7 +666,7 @@ def test_a_hundred_bad_frames_in_a_minute_are_too_many() -> None:
 
 def test_an_event_type_nobody_knows_is_no_bad_frame() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             for _ in range(150):
                 await link.event("something.new", anything=[1, 2, 3])
             await introduce(link)
@@ -677,7 +677,7 @@ def test_an_event_type_nobody_knows_is_no_bad_frame() -> None:
 
 def test_one_wrong_session_or_request_in_a_snapshot_costs_only_itself() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             sessions = [{"id": SES}, {"title": "no id"}, 7, {"id": "ses_2"}]
             await link.send({"type": "snapshot", "sessions": sessions, "permissions": [ASK, {"id": "p"}]})
             await until(lambda: at.status(SES) == "waiting_for_permission" and at.status("ses_2") == "idle")
@@ -690,7 +690,7 @@ def test_one_wrong_session_or_request_in_a_snapshot_costs_only_itself() -> None:
 
 def test_after_sleep_every_link_is_read_again() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await introduce(link)
             await until(lambda: at.status(SES))
             at.listener.reread_all()
@@ -705,7 +705,7 @@ def test_after_sleep_every_link_is_read_again() -> None:
 
 def test_stopping_closes_everything_within_two_seconds() -> None:
     async def test() -> None:
-        at = Desk()
+        at = RunningListener()
         at.port = await at.listener.start("127.0.0.1", 0)
         async with plugin(at, instance="one") as one, plugin(at, instance="two"), connection(at.url):
             await introduce(one)
@@ -721,7 +721,7 @@ def test_stopping_closes_everything_within_two_seconds() -> None:
 
 def test_the_token_is_in_no_frame_that_the_listener_sends() -> None:
     async def test() -> None:
-        async with desk() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as link:
             await link.send(FRAMES["hello"])
             assert TOKEN not in json.dumps(await link.receive())
 
@@ -730,7 +730,7 @@ def test_the_token_is_in_no_frame_that_the_listener_sends() -> None:
 
 def test_questions_arrive_with_their_options() -> None:
     async def test() -> None:
-        async with desk() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as link:
             await introduce(link)
             options = [{"label": "Red", "description": "warm"}, {"label": "Blue"}]
             questions = [{"question": "Which?", "header": "Colour", "options": options, "multiple": True}]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from fakes import until
-from stored_sessions import Database, as_files, assistant, user
+from stored_sessions import Database, assistant, user, write_json_storage
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
@@ -222,7 +222,7 @@ def test_two_versions_of_opencode_on_one_data_folder_are_both_seen(made: Databas
     async def story() -> None:
         data = made.path.parent
         older = {"id": "ses_2", "title": "Older", "directory": "/older", "time": {"created": STARTED, "updated": now()}}
-        as_files(data / "storage", older, [user(STARTED + 1), assistant(STARTED + 2)], [])
+        write_json_storage(data / "storage", older, [user(STARTED + 1), assistant(STARTED + 2)], [])
         async with watching(process(data), process(data, 2, "/older")) as watch:
             await watch.shows("busy")
             await watch.shows("busy", "ses_2")

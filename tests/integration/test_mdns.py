@@ -1,4 +1,4 @@
-"""Servers that announce themselves on the network."""
+"""OpenCode servers that announce themselves on the local network."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ import tray_process
 from fakes import until
 from model_server import ModelServer
 from opencode import NEWEST, OpenCode
-from tray.system.mdns import SERVICE, Announced
+from tray.system.mdns import SERVICE, MdnsBrowser
 from tray_process import Home
 
-FAR = "192.0.2.7"  # of RFC 5737: nobody's
+FAR = "192.0.2.7"  # reserved for documentation (RFC 5737)
 FAR_MACHINE = "198.18.0.2"
 
 
 def info(name: str, port: int, address: str = FAR) -> AsyncServiceInfo:
-    """As OpenCode 1.18 announces itself."""
+    """Return an announcement as OpenCode 1.18 sends it."""
     return AsyncServiceInfo(
         SERVICE, f"{name}.{SERVICE}", addresses=[socket.inet_aton(address)], port=port,
         properties={"path": "/"}, server=f"{name}.local.",
     )  # fmt: skip
 
 
-def test_those_of_opencode_on_other_machines_are_found_and_lost() -> None:
-    async def story() -> None:
+def test_announced_opencode_servers_of_other_machines_are_found_and_removed() -> None:
+    async def scenario() -> None:
         changes: list[int] = []
-        announced = Announced(lambda: changes.append(1))
-        await announced.start()
+        browser = MdnsBrowser(lambda: changes.append(1))
+        await browser.start()
         network = AsyncZeroconf(ip_version=IPVersion.V4Only)
         try:
             await network.async_register_service(info("printer", 80))
             await network.async_register_service(info("opencode-4097", 4097, "127.0.0.1"))  # found as a process
             found = info("opencode-4096", 4096)
             await network.async_register_service(found)
-            await until(lambda: announced.urls, 15)
-            assert list(announced.urls.values()) == [f"http://{FAR}:4096"]
+            await until(lambda: browser.urls, 15)
+            assert list(browser.urls.values()) == [f"http://{FAR}:4096"]
             await network.async_unregister_service(found)
-            await until(lambda: not announced.urls, 15)
+            await until(lambda: not browser.urls, 15)
             assert changes
         finally:
             await network.async_close()
-            await announced.stop()
+            await browser.stop()
 
     try:
-        asyncio.run(asyncio.wait_for(story(), 40))
+        asyncio.run(asyncio.wait_for(scenario(), 40))
     except OSError as error:
         pytest.skip(f"no multicast on this machine: {error}")
 
 
 @pytest.fixture
 def machine() -> Iterator[str]:
-    """A network namespace with an address of its own: to the network it is another machine."""
+    """Create a network namespace with its own address, which looks like another machine."""
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("another machine on the network is made with Linux's ip, as root")
+        pytest.skip("needs root and the ip command of Linux to create another machine")
     name, cable = f"far{os.getpid()}", f"v{os.getpid()}"
     steps = (
         f"netns add {name}", f"link add {cable} type veth peer name {cable}f netns {name}",
@@ -76,16 +76,14 @@ def machine() -> Iterator[str]:
         for step in steps:
             done = subprocess.run(["ip", *step.split()], capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                pytest.skip(f"this machine makes no network namespace: {done.stderr}")
+                pytest.skip(f"cannot create a network namespace: {done.stderr}")
         yield name
     finally:
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)  # and its end of the cable
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)  # and its end of the veth pair
 
 
 @pytest.mark.opencode
-def test_the_server_of_another_machine_appears_by_its_announcement_and_is_watched_alone(
-    machine: str, tmp_path: Path
-) -> None:
+def test_an_announced_server_of_another_machine_is_shown_read_only(machine: str, tmp_path: Path) -> None:
     home = Home(tmp_path)
     with ModelServer() as model:
         opencode = OpenCode(NEWEST, tmp_path / "far", model.port, {}, plugin=False)
@@ -101,9 +99,9 @@ def test_the_server_of_another_machine_appears_by_its_announcement_and_is_watche
             assert (server["source"], server["opencode"], server["directory"]) == (
                 "http", NEWEST, str(opencode.project),
             )  # fmt: skip
-            assert "[[servers]]" in server["read_only_reason"]  # whoever announces something is not given any answers
+            assert "[[servers]]" in server["read_only_reason"]  # an unauthenticated server gets no answers
             far.terminate()
-            tray_process.until(lambda: not any(told["connected"] for told in home.status()["servers"]), 20)
+            tray_process.until(lambda: not any(server["connected"] for server in home.status()["servers"]), 20)
         finally:
             far.kill()
             far.wait()

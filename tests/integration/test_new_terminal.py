@@ -1,10 +1,9 @@
-"""A new terminal gets the same plain words whatever is to run in it, and what runs is exactly that."""
+"""A new terminal runs exactly the given command; its own command line holds only plain words."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +30,7 @@ sys.exit({code})
 
 
 class Desk:
-    """A PATH with the terminals that the test wants, and a screen that is said to be there."""
+    """A PATH with fake terminals, and a DISPLAY."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,9 +53,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # where job files are written
     monkeypatch.delenv("TERMINAL", raising=False)
-    monkeypatch.setattr(terminals, "STARTED_WITHIN", 5.0)
-    monkeypatch.setattr(terminals, "FAILED_WITHIN", 0.3)
+    monkeypatch.setattr(terminals, "START_TIMEOUT", 5.0)
+    monkeypatch.setattr(terminals, "FAILED_START_TIMEOUT", 0.3)
     return Desk(folder)
 
 
@@ -64,14 +64,14 @@ def run(work: Any) -> Any:
     return asyncio.run(asyncio.wait_for(work, 30))
 
 
-def shower(tmp_path: Path) -> tuple[list[str], Path]:
-    """A command that writes down how it was run, and where that is."""
-    told = tmp_path / "told"
+def recorder(tmp_path: Path) -> tuple[list[str], Path]:
+    """Return a command that writes its arguments, folder and environment to a file, and that file."""
+    record = tmp_path / "record"
     script = (
-        "import json, os, sys; p = sys.argv[1]; told = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]);"
-        "open(p + '.new', 'w').write(told); os.rename(p + '.new', p)"
+        "import json, os, sys; p = sys.argv[1]; record = json.dumps([sys.argv[2:], os.getcwd(), dict(os.environ)]);"
+        "open(p + '.new', 'w').write(record); os.rename(p + '.new', p)"
     )
-    return [sys.executable, "-c", script, str(told)], told
+    return [sys.executable, "-c", script, str(record)], record
 
 
 async def wait_for(path: Path) -> Any:
@@ -82,34 +82,34 @@ async def wait_for(path: Path) -> Any:
 
 
 @pytest.mark.parametrize(("name", "dash"), [("xterm", "-e"), ("gnome-terminal", "--"), ("foot", "")])
-def test_every_argument_arrives_as_it_was(desk: Desk, tmp_path: Path, name: str, dash: str) -> None:
+def test_every_argument_arrives_unchanged(desk: Desk, tmp_path: Path, name: str, dash: str) -> None:
     desk.terminal(name, dash)
-    command, told = shower(tmp_path)
+    command, record = recorder(tmp_path)
     folder = tmp_path / "a $dir; 'x'"
     folder.mkdir()
 
     async def test() -> None:
         opened = await open_terminal([*command, *HOSTILE], folder=str(folder), environment={"SECRET": "pw"})
         assert opened == name
-        arguments, place, environment = await wait_for(told)
+        arguments, place, environment = await wait_for(record)
         assert arguments == HOSTILE
         assert place == str(folder)
         assert environment["SECRET"] == "pw"
 
     run(test())
     (words,) = desk.opened
-    assert "pw" not in " ".join(words)  # what the terminal is given, anybody can read
+    assert "pw" not in " ".join(words)  # all users can read the command line
     assert not any(text in " ".join(words) for text in ("touch", "a $dir"))
     assert not (Path.cwd() / "pwned").exists()
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("opencode-tray-*/job"))  # noqa: S108
+    assert not list(tmp_path.glob("opencode-tray-*/job"))
 
 
-def test_the_persons_choice_comes_first_then_their_variable_then_what_is_there(
+def test_the_setting_comes_before_the_variable_and_the_installed_terminals(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("kitty", "xterm", "alacritty"):
         desk.terminal(name, "--" if name == "kitty" else "-e")
-    command, _ = shower(tmp_path)
+    command, _ = recorder(tmp_path)
     assert run(open_terminal(command)) == "kitty"
     monkeypatch.setenv("TERMINAL", "xterm")
     assert run(open_terminal(command)) == "xterm"
@@ -119,17 +119,15 @@ def test_the_persons_choice_comes_first_then_their_variable_then_what_is_there(
     assert run(open_terminal(command, preferred=["not-installed"])) == "xterm"
 
 
-def test_a_terminal_that_fails_is_followed_by_the_next_and_one_that_only_says_so_is_believed_in(
-    desk: Desk, tmp_path: Path
-) -> None:
+def test_the_next_terminal_is_tried_unless_the_launcher_started(desk: Desk, tmp_path: Path) -> None:
     desk.terminal("kitty", "--", works=False, code=1)
     desk.terminal("mate-terminal", "-x", code=255)
-    command, told = shower(tmp_path)
+    command, record = recorder(tmp_path)
     assert run(open_terminal(command)) == "mate-terminal"
-    assert told.exists() or run(wait_for(told))
+    assert record.exists() or run(wait_for(record))
 
 
-def test_without_a_screen_nothing_is_tried(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_terminal_is_tried_without_a_display(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     desk.terminal("xterm", "-e")
@@ -137,23 +135,23 @@ def test_without_a_screen_nothing_is_tried(desk: Desk, tmp_path: Path, monkeypat
     assert desk.opened == []
 
 
-def test_the_new_terminal_is_not_told_of_the_one_that_we_were_started_in(
+def test_the_new_terminal_does_not_inherit_variables_of_our_own_terminal(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("TMUX", "TMUX_PANE", "KITTY_WINDOW_ID", "WINDOWID", "ZELLIJ_SESSION_NAME"):
         monkeypatch.setenv(name, "old")
     desk.terminal("xterm", "-e")
-    command, told = shower(tmp_path)
+    command, record = recorder(tmp_path)
 
     async def test() -> None:
         await open_terminal(command)
-        environment = (await wait_for(told))[2]
+        environment = (await wait_for(record))[2]
         assert "old" not in environment.values()
 
     run(test())
 
 
-def test_a_program_that_is_not_there_is_said_in_the_terminal(tmp_path: Path) -> None:
+def test_the_terminal_shows_that_the_program_was_not_found(tmp_path: Path) -> None:
     job = tmp_path / "folder" / "job"
     job.parent.mkdir()
     job.write_text(json.dumps({"command": ["/no/such/opencode"], "folder": "", "environment": {}}))

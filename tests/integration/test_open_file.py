@@ -1,4 +1,4 @@
-"""A text file is opened though nothing is registered for its kind, as .toml is not on a stock desktop."""
+"""Text files open even if no program is registered for their type, such as .toml on a fresh desktop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fakes import until
 from tray.system.open_file import OPENERS, XDG, open_file
 
 if sys.platform == "win32":
-    pytest.skip("what Windows opens is in its registry", allow_module_level=True)
+    pytest.skip("Windows keeps its file associations in the registry", allow_module_level=True)
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     return programs
 
 
-def test_what_the_desktop_opens_is_opened_by_it(programs: Programs, tmp_path: Path) -> None:
+def test_the_desktops_default_program_opens_the_file(programs: Programs, tmp_path: Path) -> None:
     programs.add("xdg-open")
     path = tmp_path / "settings.toml"
     assert asyncio.run(open_file(path, XDG)) == f"Opened {path}"
     assert programs.calls == [["xdg-open", str(path)]]
 
 
-def test_what_macos_has_no_program_for_is_opened_as_text(programs: Programs, tmp_path: Path) -> None:
+def test_macos_opens_an_unregistered_file_type_as_text(programs: Programs, tmp_path: Path) -> None:
     programs.add("open", {"-t": ""})
     path = tmp_path / "settings.toml"
     assert asyncio.run(open_file(path, OPENERS["darwin"])) == f"Opened {path}"
@@ -42,7 +42,7 @@ def test_what_macos_has_no_program_for_is_opened_as_text(programs: Programs, tmp
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the terminals of Linux")
 @pytest.mark.parametrize(("variable", "editor"), [("VISUAL", "micro"), ("EDITOR", "micro"), ("", "nano")])
-def test_what_nothing_opens_is_opened_in_an_editor(
+def test_an_editor_opens_the_file_if_no_desktop_program_does(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, editor: str
 ) -> None:
     programs.add("xdg-open", {"never": ""})
@@ -63,6 +63,6 @@ def test_what_nothing_opens_is_opened_in_an_editor(
     assert programs.calls[1] == [editor, *(["-x"] if variable else []), str(path)]
 
 
-def test_where_nothing_opens_it_the_file_is_named(programs: Programs, tmp_path: Path) -> None:
+def test_the_message_names_the_file_if_nothing_can_open_it(programs: Programs, tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
-    assert asyncio.run(open_file(path, XDG)).endswith(f"the file is {path}")
+    assert asyncio.run(open_file(path, XDG)) == f"No program found to open {path}"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fake_programs import Programs
 from fakes import FRAMES, FakePlugin, connection, until
-from running_app import ASK, SES, SNAPSHOT, Running, run
+from running_app import ASK, SES, SNAPSHOT, RunningApp, run
 from tray.actions import reply
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.click_guard import REFUSED
@@ -39,16 +39,16 @@ REPLIED = {"sessionID": SES, "requestID": "per_1", "reply": "once"}
 AtWork = Callable[[], Any]
 
 
-async def asked(running: Running, link: FakePlugin, **more: Any) -> None:
+async def asked(running: RunningApp, link: FakePlugin, **more: Any) -> None:
     await link.event("permission.asked", **{**ASK, **more})
     await until(lambda: running.waiting == 1)
 
 
-def requests(running: Running) -> list[dict[str, Any]]:
+def requests(running: RunningApp) -> list[dict[str, Any]]:
     return [request for session in running.app.status()["sessions"] for request in session["requests"]]
 
 
-def written(running: Running) -> list[str]:
+def written(running: RunningApp) -> list[str]:
     lines = running.paths.audit.read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["result"] for line in lines]
 
@@ -362,10 +362,10 @@ def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_ther
     run(test())
 
 
-def test_the_audit_log_is_bounded_and_a_disk_that_refuses_stops_no_answer(
+def test_the_audit_log_is_rotated_and_a_write_error_is_only_logged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "FULL", 100)
+    monkeypatch.setattr(audit, "MAX_SIZE", 100)
     path = tmp_path / "audit.jsonl"
     for number in range(20):
         audit.append(path, {"number": number, "text": "x" * 40})

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fake_programs import Programs, run, seat
+from fake_programs import Programs, run, terminal_process
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
 from tray.actions.attach.terminal import Detached, Raised
@@ -24,7 +24,7 @@ if sys.platform == "win32":
 
 def test_kitty_focuses_its_window_over_its_socket(programs: Programs) -> None:
     programs.add("kitty")
-    here = seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
+    here = terminal_process(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9")
     assert Kitty().detect(here)
     assert run(Kitty().go(here)) == Raised("Focused its kitty window")
     assert programs.calls == [["kitty", "@", "--to", "unix:/tmp/kitty-9", "focus-window", "--match", "id:3"]]
@@ -40,31 +40,31 @@ def test_kitty_focuses_its_window_over_its_socket(programs: Programs) -> None:
     ],
 )
 def test_what_is_no_kitty_of_this_machine_is_not_tried(environment: dict[str, str]) -> None:
-    assert not Kitty().detect(seat(**environment))
+    assert not Kitty().detect(terminal_process(**environment))
 
 
 def test_a_kitty_that_says_no_is_no_way(programs: Programs) -> None:
     programs.add("kitty", {"focus-window": ""}, code=1)
-    assert run(Kitty().go(seat(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9"))) is None
+    assert run(Kitty().go(terminal_process(KITTY_WINDOW_ID="3", KITTY_LISTEN_ON="unix:/tmp/kitty-9"))) is None
 
 
 def test_wezterm_shows_its_pane_through_its_own_socket(programs: Programs) -> None:
     programs.add("wezterm")
-    here = seat(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
+    here = terminal_process(WEZTERM_PANE="2", WEZTERM_UNIX_SOCKET="/run/user/1/wezterm")
     rung = WezTerm(Window())
     assert rung.detect(here)
     assert run(rung.go(here)) == Raised("Focused its WezTerm pane")
     assert programs.calls == [["wezterm", "cli", "activate-pane", "--pane-id", "2"]]
-    assert not rung.detect(seat(WEZTERM_PANE="2; x", WEZTERM_UNIX_SOCKET="/x"))
+    assert not rung.detect(terminal_process(WEZTERM_PANE="2; x", WEZTERM_UNIX_SOCKET="/x"))
 
 
 def test_zellij_that_nobody_looks_at_is_attached_to(programs: Programs) -> None:
     programs.add("zellij")
-    here = seat(ZELLIJ_SESSION_NAME="work session", ZELLIJ_PANE_ID="4")
+    here = terminal_process(ZELLIJ_SESSION_NAME="work session", ZELLIJ_PANE_ID="4")
     assert Zellij().detect(here)
     assert run(Zellij().go(here)) == Detached(["zellij", "attach", "work session"])
     for name in ("", "--help", "a\nb"):
-        assert not Zellij().detect(seat(ZELLIJ_SESSION_NAME=name, ZELLIJ_PANE_ID="4"))
+        assert not Zellij().detect(terminal_process(ZELLIJ_SESSION_NAME=name, ZELLIJ_PANE_ID="4"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_zellij_that_nobody_looks_at_is_attached_to(programs: Programs) -> None:
     ],
 )
 def test_what_is_no_konsole_is_not_called(environment: dict[str, str]) -> None:
-    assert not Konsole(Window()).detect(seat(**environment))
+    assert not Konsole(Window()).detect(terminal_process(**environment))
 
 
 # ---------------------------------------------------------------------- compositors
@@ -123,7 +123,7 @@ def test_kwin_is_asked_through_kdotool(programs: Programs, monkeypatch: pytest.M
 
 
 def test_without_a_desktop_there_is_no_window(programs: Programs) -> None:
-    assert run(Window().go(seat())) is None
+    assert run(Window().go(terminal_process())) is None
     assert programs.calls == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stored_sessions import OUTPUT, Database, as_files, assistant, user
+from stored_sessions import OUTPUT, Database, assistant, user, write_json_storage
 from tray.core.model import Tokens
 from tray.opencode.session_count import count_sessions
 from tray.opencode.sqlite import databases
@@ -198,8 +198,8 @@ def test_of_a_long_history_only_a_little_is_read(made: Database) -> None:
 
 def test_the_sessions_of_a_directory_are_counted_in_all_databases_or_else_in_the_files(tmp_path: Path) -> None:
     session = {"id": "ses_1", "title": "Work", "directory": "/work", "time": {"created": 1, "updated": 200}}
-    as_files(tmp_path / "storage", session, [], [])
-    as_files(tmp_path / "storage", {**session, "id": "ses_2", "parentID": "ses_1"}, [], [])
+    write_json_storage(tmp_path / "storage", session, [], [])
+    write_json_storage(tmp_path / "storage", {**session, "id": "ses_2", "parentID": "ses_1"}, [], [])
     assert count_sessions(tmp_path, "/work") == 1
     here, other = Database(tmp_path / "opencode.db"), Database(tmp_path / "opencode-dev.db")
     for name, made in (("ses_1", here), ("ses_3", here), ("ses_4", other)):
@@ -214,10 +214,12 @@ def test_the_sessions_of_a_directory_are_counted_in_all_databases_or_else_in_the
 
 def test_the_older_files_say_the_same(tmp_path: Path) -> None:
     session = {"id": "ses_1", "title": "Work", "directory": "/work", "time": {"created": 1, "updated": 200}}
-    as_files(tmp_path, session, [user(150), assistant(160)], [TEXT, RUNNING])
-    as_files(tmp_path, {"id": "ses_2", "title": "Sub", "directory": "/x", "parentID": "ses_1"}, [user(1)], [])
-    as_files(tmp_path, {"id": "ses_3", "title": "Other", "directory": "/x"}, [user(1)], [])
-    as_files(tmp_path, {**session, "id": "ses_4", "time": {"created": 1, "updated": 2, "archived": 3}}, [], [])
+    write_json_storage(tmp_path, session, [user(150), assistant(160)], [TEXT, RUNNING])
+    write_json_storage(tmp_path, {"id": "ses_2", "title": "Sub", "directory": "/x", "parentID": "ses_1"}, [user(1)], [])
+    write_json_storage(tmp_path, {"id": "ses_3", "title": "Other", "directory": "/x"}, [user(1)], [])
+    write_json_storage(
+        tmp_path, {**session, "id": "ses_4", "time": {"created": 1, "updated": 2, "archived": 3}}, [], []
+    )
     (tmp_path / "todo").mkdir()
     (tmp_path / "todo" / "ses_1.json").write_text('[{"content": "one", "status": "pending"}]', encoding="utf-8")
     found = {one.info.id: one for one in json_storage.read_sessions(tmp_path, {"/work"}, 0, ())}
@@ -229,7 +231,7 @@ def test_the_older_files_say_the_same(tmp_path: Path) -> None:
 
 
 def test_an_old_file_and_a_half_written_one_are_left_out(tmp_path: Path) -> None:
-    as_files(tmp_path, {"id": "ses_old", "title": "Old", "directory": "/work"}, [], [])
+    write_json_storage(tmp_path, {"id": "ses_old", "title": "Old", "directory": "/work"}, [], [])
     old = tmp_path / "session/project/ses_old.json"
     os.utime(old, (50, 50))
     (tmp_path / "session/project/ses_half.json").write_text('{"id": "ses_h', encoding="utf-8")

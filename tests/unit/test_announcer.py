@@ -11,7 +11,7 @@ import pytest
 
 from fakes import until
 from replay import SERVER
-from running_app import Told
+from running_app import FakeNotifications
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.model import Request, RequestKind, Server
@@ -24,11 +24,11 @@ class Desk:
     """An announcer at work, and what it has shown. Its session has a subagent's session under it."""
 
     def __init__(self, is_looked_at: IsLookedAt, *, notify: bool = True) -> None:
-        self.told = Told()
+        self.notifications = FakeNotifications()
         self.fleet = Fleet()
         self.index = SessionIndex(self.fleet)
         self.tasks: set[asyncio.Task[Any]] = set()
-        notifications: Any = self.told if notify else None
+        notifications: Any = self.notifications if notify else None
         self.announcer = Notifier(
             self.fleet, self.index, notifications, lambda: Settings({}, {}), is_looked_at, self._spawn, self._now
         )
@@ -73,10 +73,10 @@ def test_what_is_looked_at_is_shown_once_it_is_not() -> None:
         desk.ask()
         await until(lambda: asked and not desk.tasks)
         desk.poke("Work")
-        assert desk.told.shown == []
+        assert desk.notifications.shown == []
         assert asked == [(desk.fleet.servers[SERVER.id], ["Part of it", "Work"])]
         looking[0] = False
-        await until(lambda: desk.told.shown)
+        await until(lambda: desk.notifications.shown)
         assert len(asked) == 2
         desk.announcer.close()
 
@@ -91,7 +91,7 @@ def test_an_answer_that_does_not_come_holds_nothing_back() -> None:
     async def test() -> None:
         desk = Desk(is_looked_at)
         desk.ask()
-        await until(lambda: desk.told.shown)
+        await until(lambda: desk.notifications.shown)
 
     run(test())
 
@@ -103,7 +103,7 @@ def test_a_question_that_fails_holds_nothing_back_and_is_logged(caplog: pytest.L
     async def test() -> None:
         desk = Desk(is_looked_at)
         desk.ask()
-        await until(lambda: desk.told.shown)
+        await until(lambda: desk.notifications.shown)
         assert "the desktop is odd" in caplog.text
 
     run(test())

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from event_strategies import event_sequences, requests
 from replay import SERVER
-from stories import requests, stories
 from tray.core.events import (
     ActivityReported,
     Digest,
@@ -494,7 +494,7 @@ def test_a_row_whose_project_name_changes_is_reported_as_changed() -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(stories)
+@given(event_sequences)
 def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
@@ -522,7 +522,7 @@ def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[E
 
 
 @settings(max_examples=200, deadline=None)
-@given(stories, st.lists(requests, max_size=3))
+@given(event_sequences, st.lists(requests, max_size=3))
 def test_a_complete_snapshot_replaces_any_state(story: list[tuple[Event, int]], pending: list[Request]) -> None:
     fleet = Fleet()
     for event, at in story:

@@ -11,7 +11,7 @@ from replay import RECORDINGS, SERVER
 from tray.core.events import RequestAsked, RequestClosed, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
-from tray.opencode.lenient_json import without_halves
+from tray.opencode.lenient_json import replace_lone_surrogates
 from tray.sources.protocol.events import FrameError, decode_event
 
 SCENARIOS = ("07_two_permissions_parallel", "08_question_reply", "11_subagent_task_with_child_permission")
@@ -54,7 +54,7 @@ def test_no_frame_breaks_anything_and_only_what_is_pending_is_shown(story: list[
     closed: set[str] = set()
     for raw in story:
         try:
-            events = decode_event(SERVER.id, without_halves(raw), 1000)
+            events = decode_event(SERVER.id, replace_lone_surrogates(raw), 1000)
         except FrameError:
             continue
         for event in events:

@@ -1,3 +1,5 @@
+"""Linked worktrees are recognised from git's own files."""
+
 import shutil
 import subprocess
 
@@ -7,7 +9,7 @@ from tray.system.git import repository_of
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_a_linked_worktree_names_its_repository_whatever_its_layout(tmp_path):
+def test_a_linked_worktree_has_a_repository_in_every_layout(tmp_path):
     def git(*words, folder=tmp_path):
         name = ("-c", "user.name=a", "-c", "user.email=a@b")
         subprocess.run(["git", *name, *words], cwd=folder, check=True, capture_output=True)
@@ -27,7 +29,7 @@ def test_a_linked_worktree_names_its_repository_whatever_its_layout(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "gitdir: ../.git/modules/lib", "x" * 5000, "gitdir: \0/worktrees/a", b"\xff\xfe"])
-def test_what_is_no_linked_worktree_names_none(tmp_path, text):
+def test_other_folders_are_no_linked_worktree(tmp_path, text):
     (tmp_path / ".git").write_bytes(text.encode() if isinstance(text, str) else text)
     assert repository_of(str(tmp_path)) in ("", "\0")
     assert repository_of("") == ""

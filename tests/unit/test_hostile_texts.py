@@ -15,7 +15,7 @@ from tray.core.text import width
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import walk
 from tray.surfaces.toasts import BODY_COLUMNS, BODY_LINES, TITLE_COLUMNS, as_shown_by, toast_of
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 
 TEXTS = 10_000
 EACH = 8  # texts in one menu
@@ -61,7 +61,7 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
         alert = wanted_alert(row, AlertRules(), "project")
         assert alert is not None
         for name, vendor, most in (("any", "", BODY_COLUMNS), ("lxqt-notificationd", "lxqt.org", 25)):
-            shown = as_shown_by(Daemon(name, frozenset({"actions"}), vendor), toast_of(alert))
+            shown = as_shown_by(NotificationDaemon(name, frozenset({"actions"}), vendor), toast_of(alert))
             lines = shown.body.split("\n")
             assert len(lines) <= BODY_LINES + 1
             for line in (*shown.title.split("\n"), *lines):

@@ -1,10 +1,10 @@
-"""What counts as this machine alone, wherever that is asked."""
+"""Which hosts are loopback, and how a server on this machine is reached."""
 
 from __future__ import annotations
 
 import pytest
 
-from tray.core.loopback import is_loopback
+from tray.core.loopback import connect_host, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tray.core.loopback import is_loopback
         "localhost.",
     ],
 )
-def test_is_this_machine_alone(host: str) -> None:
+def test_is_loopback(host: str) -> None:
     assert is_loopback(host)
 
 
@@ -43,5 +43,13 @@ def test_is_this_machine_alone(host: str) -> None:
         "fe80::1",
     ],
 )
-def test_can_be_another_machine(host: str) -> None:
+def test_is_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("bound", "host"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")],  # noqa: S104
+)
+def test_a_server_on_all_addresses_is_reached_at_loopback(bound: str, host: str) -> None:
+    assert connect_host(bound) == host

@@ -1,4 +1,4 @@
-"""Windows: an argument is never read by cmd.exe, whose language would make a program of a folder's name."""
+"""On Windows, cmd.exe never interprets an argument: it would run part of a folder's name as a program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tray.system.programs import UnsafeArgumentError, as_typed, command_for
+from tray.system.programs import UnsafeArgumentError, command_for, shell_join
 
 # What npm's cmd-shim 7 writes for a script with `#!/usr/bin/env node`, and for a program.
 HEAD = "@ECHO off\r\nGOTO start\r\n:find_dp0\r\nSET dp0=%~dp0\r\nEXIT /b\r\n:start\r\nSETLOCAL\r\nCALL :find_dp0\r\n"
@@ -32,7 +32,7 @@ HOSTILE = ("C:\\a&C:\\nodejs\\evil.cmd&rem", "C:\\100%PATH%", 'C:\\a"&calc', "C:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where npm puts programs."""
+    """The folder where npm installs programs."""
     inside = tmp_path / "node_modules" / "opencode-ai" / "bin"
     inside.mkdir(parents=True)
     for name in ("opencode", "opencode.exe"):
@@ -49,7 +49,7 @@ def batch(folder: Path, text: str) -> str:
 
 @pytest.mark.parametrize("text", [OF_A_SCRIPT, OLDER])
 @pytest.mark.parametrize("argument", HOSTILE)
-def test_of_a_script_of_npms_node_itself_is_run(folder: Path, text: str, argument: str) -> None:
+def test_a_script_shim_of_npm_runs_node_directly(folder: Path, text: str, argument: str) -> None:
     (folder / "node.exe").touch(0o755)
     inside = folder / "node_modules" / "opencode-ai" / "bin"
     assert command_for([batch(folder, text), "--dir", argument], windows=True) == [
@@ -58,13 +58,13 @@ def test_of_a_script_of_npms_node_itself_is_run(folder: Path, text: str, argumen
 
 
 @pytest.mark.parametrize("argument", HOSTILE)
-def test_of_a_program_of_npms_the_program_itself_is_run(folder: Path, argument: str) -> None:
+def test_a_program_shim_of_npm_runs_the_program_directly(folder: Path, argument: str) -> None:
     inside = folder / "node_modules" / "opencode-ai" / "bin"
     command = command_for([batch(folder, OF_A_PROGRAM), argument], windows=True)
     assert command == [str(inside / "opencode.exe"), argument]
 
 
-def test_node_that_is_not_beside_it_is_the_one_on_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_is_found_on_the_path_if_it_is_not_beside_the_shim(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = folder / "nodejs"
     elsewhere.mkdir()
     (elsewhere / "node").touch(0o755)
@@ -72,7 +72,7 @@ def test_node_that_is_not_beside_it_is_the_one_on_the_path(folder: Path, monkeyp
     assert command_for([batch(folder, OF_A_SCRIPT), "x"], windows=True)[0] == str(elsewhere / "node")
 
 
-def test_powershells_twin_is_the_same_program(folder: Path) -> None:
+def test_a_powershell_shim_runs_the_same_program(folder: Path) -> None:
     batch(folder, OF_A_PROGRAM)
     twin = folder / "opencode.ps1"
     twin.touch(0o755)
@@ -81,12 +81,12 @@ def test_powershells_twin_is_the_same_program(folder: Path) -> None:
 
 @pytest.mark.parametrize("argument", HOSTILE)
 @pytest.mark.parametrize("text", [OTHER, OF_A_SCRIPT.replace("opencode-ai", "gone"), OF_A_PROGRAM.replace("-ai", "")])
-def test_another_batch_file_is_not_given_what_cmd_would_change(folder: Path, text: str, argument: str) -> None:
+def test_an_unknown_batch_file_refuses_arguments_that_cmd_would_change(folder: Path, text: str, argument: str) -> None:
     with pytest.raises(UnsafeArgumentError, match=r"attach\.opencode"):
         command_for([batch(folder, text), "attach", argument], windows=True)
 
 
-def test_another_batch_file_gets_what_is_plain(folder: Path) -> None:
+def test_an_unknown_batch_file_accepts_plain_arguments(folder: Path) -> None:
     program = batch(folder, OTHER)
     plain = [program, "attach", "http://127.0.0.1:4096", "--dir", "C:\\Users\\Jane Doe\\my-project (2)"]
     assert command_for(plain, windows=True) == plain
@@ -94,16 +94,16 @@ def test_another_batch_file_gets_what_is_plain(folder: Path) -> None:
 
 @given(st.text(max_size=40))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_program_that_is_no_batch_file_is_given_anything(argument: str) -> None:
+def test_a_program_that_is_not_a_batch_file_accepts_any_argument(argument: str) -> None:
     assert command_for(["opencode.exe", argument], windows=True) == ["opencode.exe", argument]
 
 
-def test_elsewhere_the_command_stays_as_it_is(folder: Path) -> None:
+def test_other_platforms_leave_the_command_unchanged(folder: Path) -> None:
     command = [batch(folder, OF_A_SCRIPT), *HOSTILE]
     assert command_for(command, windows=False) == command
 
 
-def test_the_whole_path_is_given_as_the_current_folder_may_hold_the_same_name(
+def test_the_program_is_an_absolute_path_so_that_the_current_folder_cannot_shadow_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "ssh").touch(0o755)
@@ -124,16 +124,16 @@ def test_the_whole_path_is_given_as_the_current_folder_may_hold_the_same_name(
         ("", '""'),
     ],
 )
-def test_a_word_is_typed_as_both_shells_of_windows_read_it(word: str, typed: str) -> None:
-    assert as_typed(["opencode", word], windows=True) == f"opencode {typed}"
+def test_a_word_is_quoted_for_both_cmd_and_powershell(word: str, typed: str) -> None:
+    assert shell_join(["opencode", word], windows=True) == f"opencode {typed}"
 
 
 @pytest.mark.parametrize("word", ["C:\\%PATH%", "C:\\$(calc)", "C:\\`n", 'a"b', "C:\\\u201d;calc;\u201c", "a\nb"])
-def test_a_word_that_they_would_change_is_not_typed(word: str) -> None:
+def test_a_word_that_cmd_or_powershell_would_change_is_refused(word: str) -> None:
     with pytest.raises(UnsafeArgumentError):
-        as_typed(["opencode", word], windows=True)
+        shell_join(["opencode", word], windows=True)
 
 
 @given(st.text(max_size=40))
-def test_elsewhere_a_word_is_typed_as_a_posix_shell_reads_it(word: str) -> None:
-    assert shlex.split(as_typed(["opencode", word], windows=False)) == ["opencode", word]
+def test_other_platforms_quote_words_for_a_posix_shell(word: str) -> None:
+    assert shlex.split(shell_join(["opencode", word], windows=False)) == ["opencode", word]

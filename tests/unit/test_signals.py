@@ -24,6 +24,6 @@ sys.exit(waiting.is_alive())
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_received_while_the_main_thread_waits_in_a_lock(number: signal.Signals) -> None:
+def test_a_signal_is_received_while_the_main_thread_waits_for_a_lock(number: signal.Signals) -> None:
     program = PROGRAM.replace("NUMBER", str(int(number)))
     assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Sounds: played by what is there, never waited for, and text is never an option of the voice."""
+"""Sounds are played by the first installed player; spoken text is never an option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tray.core.alerts import Reason
 from tray.system import resources, sound
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows plays through its own interface")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows plays sounds with its own API")
 
 
 def program(folder: Path, body: str) -> str:
@@ -22,29 +22,29 @@ def program(folder: Path, body: str) -> str:
     return str(path)
 
 
-def test_the_first_player_that_is_there_plays_the_file(tmp_path: Path) -> None:
-    player = program(tmp_path, f'echo "$@" > {tmp_path}/said')
+def test_the_first_installed_player_plays_the_file(tmp_path: Path) -> None:
+    player = program(tmp_path, f'echo "$@" > {tmp_path}/arguments')
     assert asyncio.run(sound.play(Path("cue.wav"), [("no-such-player-here",), (player, "-q")]))
-    assert (tmp_path / "said").read_text(encoding="utf-8").strip() == "-q cue.wav"
+    assert (tmp_path / "arguments").read_text(encoding="utf-8").strip() == "-q cue.wav"
 
 
-def test_without_any_player_nothing_happens() -> None:
+def test_play_returns_false_without_a_player() -> None:
     assert not asyncio.run(sound.play(Path("cue.wav"), [("no-such-player-here",)]))
 
 
-def test_a_player_that_fails_is_no_error(tmp_path: Path) -> None:
+def test_play_returns_false_if_the_player_fails(tmp_path: Path) -> None:
     assert not asyncio.run(sound.play(Path("cue.wav"), [(program(tmp_path, "exit 3"),)]))
 
 
-def test_what_is_spoken_is_one_argument_whatever_it_says(tmp_path: Path) -> None:
-    voice = program(tmp_path, f'printf "%s|" "$@" > {tmp_path}/said')
+def test_spoken_text_is_one_argument_and_never_an_option(tmp_path: Path) -> None:
+    voice = program(tmp_path, f'printf "%s|" "$@" > {tmp_path}/arguments')
     assert asyncio.run(sound.speak("-w file; $(reboot)", [(voice, "--")]))
-    assert (tmp_path / "said").read_text(encoding="utf-8") == "--|-w file; $(reboot)|"
+    assert (tmp_path / "arguments").read_text(encoding="utf-8") == "--|-w file; $(reboot)|"
 
 
 @pytest.mark.parametrize("reason", [reason.value for reason in Reason])
-def test_every_reason_has_a_short_soft_cue(reason: str) -> None:
-    with wave.open(str(resources.cue(reason)), "rb") as file:
+def test_every_reason_has_a_short_quiet_sound(reason: str) -> None:
+    with wave.open(str(resources.sound_file(reason)), "rb") as file:
         seconds = file.getnframes() / file.getframerate()
         samples = memoryview(file.readframes(file.getnframes())).cast("h")
     assert 0.1 < seconds < 0.5

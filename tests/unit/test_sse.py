@@ -1,4 +1,4 @@
-"""Server-sent events: however the bytes come in pieces, the same events come out."""
+"""Decoding Server-Sent Events does not depend on how the bytes are split, and has a size limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVENTS = [b'{"a":1}', b'{"b":\n2}', b'{"c":3}']
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
-def test_the_events_do_not_depend_on_how_the_bytes_come_in_pieces(cuts: list[int]) -> None:
+def test_the_events_do_not_depend_on_how_the_bytes_are_split(cuts: list[int]) -> None:
     decoder, borders = Decoder(), [0, *sorted(cuts), len(STREAM)]
     pieces = [STREAM[begin:end] for begin, end in pairwise(borders)]
     assert [event for piece in pieces for event in decoder.feed(piece)] == EVENTS
@@ -26,13 +26,13 @@ def feed_too_much(decoder: Decoder, piece: bytes) -> None:
         list(decoder.feed(piece))
 
 
-def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
+def test_an_endless_line_raises() -> None:
     decoder = Decoder()
     with pytest.raises(TooBigError):
         feed_too_much(decoder, b"x" * 2**20)
 
 
-def test_an_event_of_many_lines_is_not_kept_for_ever() -> None:
+def test_an_event_with_endless_lines_raises() -> None:
     decoder = Decoder()
     with pytest.raises(TooBigError):
         feed_too_much(decoder, b"data: " + b"x" * 2**20 + b"\n")

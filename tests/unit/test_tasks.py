@@ -1,4 +1,4 @@
-"""Several things at once, of which none outlives the whole."""
+"""Concurrent coroutines, none of which outlives the caller."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from tray.system.tasks import run_all
 
 
-@pytest.mark.parametrize("called_off", [False, True])
-def test_when_one_fails_or_all_is_called_off_everyone_has_ended_before_that_is_told(called_off: bool) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_all_tasks_have_ended_before_a_failure_or_cancellation_is_raised(cancelled: bool) -> None:
     ended: list[int] = []
 
     async def slow(number: int) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            for _ in range(3):  # who is ended may have something to put in order
+            for _ in range(3):  # a cancelled task may have to clean up
                 await asyncio.sleep(0)
             ended.append(number)
 
@@ -25,21 +25,21 @@ def test_when_one_fails_or_all_is_called_off_everyone_has_ended_before_that_is_t
         await asyncio.sleep(0)
         raise ValueError
 
-    async def story() -> None:
-        works = [slow(1), slow(2)] if called_off else [slow(1), fails(), slow(2)]
+    async def scenario() -> None:
+        works = [slow(1), slow(2)] if cancelled else [slow(1), fails(), slow(2)]
         whole = asyncio.ensure_future(run_all(works))
         for _ in range(3):
             await asyncio.sleep(0)
-        if called_off:
+        if cancelled:
             whole.cancel()
-        with pytest.raises(asyncio.CancelledError if called_off else ValueError):
+        with pytest.raises(asyncio.CancelledError if cancelled else ValueError):
             await whole
         assert sorted(ended) == [1, 2]
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
-def test_the_results_come_in_order() -> None:
+def test_results_are_in_the_order_of_the_coroutines() -> None:
     async def number(value: int, turns: int) -> int:
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import age, amount, clean, counted, last_line, shorten, shorten_path, width
-from tray.opencode.lenient_json import without_halves
+from tray.opencode.lenient_json import replace_lone_surrogates
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_last_line_is_the_last_that_is_not_empty() -> None:
     ],
 )
 def test_only_a_surrogate_without_its_other_half_is_replaced(raw: bytes, whole: bytes) -> None:
-    assert without_halves(raw) == whole
+    assert replace_lone_surrogates(raw) == whole
 
 
 def test_no_full_stop_precedes_an_ellipsis() -> None:

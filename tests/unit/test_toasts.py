@@ -21,14 +21,14 @@ from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import resources
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 
 S = SERVER.id
 GO = OpenSession(SessionKey(S, "a"))
 PERMISSION = Request("p1", "a", RequestKind.PERMISSION, "bash", "git push", always=("git push *",), asked_at=1)
 ABLE = frozenset({"body", "actions"})
-LXQT = Daemon("lxqt-notificationd", ABLE, "lxqt.org")
-GNOMES, MATES = (Daemon("Notification Daemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
+LXQT = NotificationDaemon("lxqt-notificationd", ABLE, "lxqt.org")
+GNOMES, MATES = (NotificationDaemon("Notification Daemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
 COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")))
 
 
@@ -146,7 +146,7 @@ def test_lxqt_gets_lines_that_it_does_not_cut_off_and_answers_only_where_all_of_
     ],
 )
 def test_options_are_buttons_where_all_of_them_are_shown_whole(
-    daemon: Daemon, options: tuple[str, ...], offered: bool
+    daemon: NotificationDaemon, options: tuple[str, ...], offered: bool
 ) -> None:
     asked = toast(question(replace(COLOUR, options=tuple(map(Option, options)))))
     shown = as_shown_by(daemon, asked)
@@ -190,7 +190,7 @@ def test_only_a_permission_breaks_a_do_not_disturb_and_whoever_waits_stays_on_th
 )
 def test_each_reason_has_the_picture_of_its_state(reason: Reason, status: Status) -> None:
     """packaging/build_assets.py draws them; they come with the wheel."""
-    file = resources.picture(reason.value)
+    file = resources.toast_image(reason.value)
     assert file is not None
     with Image.open(file) as picture:
         difference = ImageChops.difference(picture, draw(IconView(status), picture.width))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
+from event_strategies import event_sequences
 from replay import SERVER
-from stories import stories
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import (
     FOREVER,
@@ -527,7 +527,7 @@ def test_the_same_facts_give_an_equal_view() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(stories)
+@given(event_sequences)
 def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)

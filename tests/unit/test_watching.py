@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from rich.console import Console
 
+from event_strategies import event_sequences
 from replay import SERVER
-from stories import stories
 from tray.cli.status_bars import FORMATS
 from tray.cli.watch import Rows, table
 from tray.core.events import (
@@ -116,7 +116,7 @@ def test_the_table_is_sent_the_rows_that_changed_and_those_that_are_gone_alone()
 
 
 @settings(deadline=None)
-@given(stories)
+@given(event_sequences)
 def test_frames_that_tell_what_differs_add_up_to_the_whole(story: list[tuple[Event, int]]) -> None:
     fed, seen = Fed(), Rows()
     watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from tray.app.problems import Problems
-from tray.storage.endpoint import Endpoint, reached_at, read_endpoint, remove_endpoint, write_endpoint
+from tray.core.loopback import connect_host
+from tray.storage.endpoint import Endpoint, read_endpoint, remove_endpoint, write_endpoint
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class EndpointPublisher:
 
     async def publish(self, host: str, port: int) -> None:
         """Write the file for a listener on this host and port."""
-        self._endpoint = Endpoint(reached_at(host), port, os.getpid())
+        self._endpoint = Endpoint(connect_host(host), port, os.getpid())
         await self._write(self._endpoint)
 
     async def restore(self) -> None:

@@ -14,7 +14,7 @@ from tray.cli.websocket import WebSocket
 from tray.core.errors import UserError
 from tray.core.handshake import Side, proof, same
 from tray.storage.endpoint import Address, tray_address
-from tray.storage.token import given_token, read_token
+from tray.storage.token import read_token, token_from_environment
 from tray.system.paths import Paths
 
 CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
@@ -108,7 +108,7 @@ def connected(port: int | None, host: str | None = None) -> Iterator[Client]:
     """Connect to the tray on this port and host, else to the one that runs. Raises NotRunningError."""
     paths = Paths.of(os.environ)
     address = tray_address(paths.endpoint, paths.settings, os.environ, port, host)
-    token = given_token(os.environ) or read_token(paths.token)
+    token = token_from_environment(os.environ) or read_token(paths.token)
     if token is None:
         raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
     with closing(_authenticated(address, Handshake(token, str(address)))) as connection:

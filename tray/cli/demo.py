@@ -24,7 +24,7 @@ from tray.core.settings import ON_MACHINE, PORT
 from tray.storage.endpoint import tray_address
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
-from tray.storage.token import Token, given_token, read_token
+from tray.storage.token import Token, read_token, token_from_environment
 from tray.system.paths import Paths
 
 STEP = 4.0  # s between two things that happen
@@ -38,7 +38,7 @@ def demo(options: argparse.Namespace) -> int:
     paths = Paths.of(os.environ)
     if options.tray:
         where = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
-        token = given_token(os.environ) or read_token(paths.token)
+        token = token_from_environment(os.environ) or read_token(paths.token)
         try:
             asyncio.run(simulate(where, token or ""))
         except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: a frame that is no text

@@ -19,9 +19,9 @@ from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.status import describe
 from tray.core.errors import UserError
-from tray.core.loopback import is_loopback
+from tray.core.loopback import connect_host, is_loopback
 from tray.core.settings import DEBUG, HOST, ON_NETWORK, PORT, Settings
-from tray.storage.endpoint import Address, reached_at, read_endpoint
+from tray.storage.endpoint import Address, read_endpoint
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
@@ -145,7 +145,7 @@ class Program:
 
     @property
     def _wanted(self) -> Address:
-        return Address(reached_at(self._settings[HOST]), self._settings[PORT])
+        return Address(connect_host(self._settings[HOST]), self._settings[PORT])
 
     def _stop(self) -> None:
         if self._app is not None and not self._loop.is_closed():
@@ -222,9 +222,9 @@ def _report_of(address: Address) -> dict[str, Any] | None:
 
 def _holder(port: int) -> str:
     """Who listens there; "" if nobody can be seen."""
-    from tray.system.ports import holder  # psutil is not needed before
+    from tray.system.ports import port_owner  # psutil is not needed before
 
-    return holder(port) or ""
+    return port_owner(port) or ""
 
 
 def collect_rarely() -> None:

@@ -7,7 +7,7 @@ import os
 
 from tray.cli.client import NotRunningError, call_tray
 from tray.cli.exit_codes import FAILED, OK
-from tray.storage.token import TokenError, given_token, read_token, replace_token
+from tray.storage.token import TokenError, read_token, replace_token, token_from_environment
 from tray.system.paths import Paths
 
 
@@ -15,12 +15,12 @@ def token(options: argparse.Namespace) -> int:
     """Print the token, or make a new one. Raises Problem."""
     paths = Paths.of(os.environ)
     if options.deed == "show":
-        found = given_token(os.environ) or read_token(paths.token)
+        found = token_from_environment(os.environ) or read_token(paths.token)
         if found is None:
             raise TokenError(f"there is no token yet (at {paths.token}); the tray makes one at its first start")
         print(found)
         return OK
-    if given_token(os.environ):
+    if token_from_environment(os.environ):
         raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, for the tray and the plugins")
     try:
         done = call_tray(options.port, "token.rotate")

@@ -18,3 +18,8 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback  # before Python 3.13 `::ffff:127.0.0.1` itself is not
+
+
+def connect_host(bound: str) -> str:
+    """Return the host to connect to for a server on this machine that listens on `bound`, maybe on all addresses."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, bound)  # noqa: S104  # nothing is bound here

@@ -1,1 +1,1 @@
-"""OpenCode from outside: its processes, and its HTTP interface."""
+"""OpenCode from the outside: its processes, HTTP API, event stream and database."""

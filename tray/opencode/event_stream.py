@@ -1,9 +1,9 @@
-"""A server's events, one after the other, for as long as it lives."""
+"""Subscribe to the events of an OpenCode server over HTTP (Server-Sent Events)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,44 +11,64 @@ import aiohttp
 
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.opencode.sse import Decoder, TooBigError
 
-SILENCE = 30.0  # s without a byte, after which the server has to show that it lives
+SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive
 
 Json = dict[str, Any]
 
 
 @asynccontextmanager
 async def subscribe(api: Api) -> AsyncIterator[AsyncIterator[Json]]:
-    """What happens from now on: `{directory, payload: {type, properties}}`. Raises CallError, LockedError.
+    """Subscribe to events `{directory, payload: {type, properties}}`. Raises what `subscribe_raw` raises."""
+    async with subscribe_raw(api) as events:
+        yield _decoded(events)
 
-    The events do not end by themselves: CallError tells that the server went away, or answers no more.
+
+@asynccontextmanager
+async def subscribe_raw(
+    api: Api, *, silence: float = SILENCE, has_heartbeats: Callable[[], bool] = lambda: False
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Subscribe to events as undecoded JSON. Raises CallError, LockedError.
+
+    The events end only with an exception: CallError if the connection is lost, an event is too long, or the server does
+    not answer. A connection may be dead without an error, so after `silence` seconds without a byte the server's health
+    is requested; if it is known to send heartbeats, that silence is an error.
     """
     async with api.stream("/global/event") as stream:
-        yield _events(stream, api)
+        yield _events(stream, api, silence, has_heartbeats)
 
 
-async def _events(stream: aiohttp.StreamReader, api: Api) -> AsyncIterator[Json]:
+async def _events(
+    stream: aiohttp.StreamReader, api: Api, silence: float, has_heartbeats: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     decoder = Decoder()
     while True:
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(silence):
                 chunk = await stream.readany()
-            texts = list(decoder.feed(chunk))
+            events = list(decoder.feed(chunk))
         except TimeoutError:
+            if has_heartbeats():
+                raise CallError(f"no data for {silence:g} s", CallErrorKind.SILENT) from None
             await api.get("/global/health")
             continue
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise CallError("the connection was lost", CallErrorKind.GONE) from error
         except TooBigError as error:
-            raise CallError("it sends what is no event of OpenCode's") from error
+            raise CallError("an event is too long: is this an OpenCode server?") from error
         if not chunk:
             raise CallError("the connection was lost", CallErrorKind.GONE)
-        for text in texts:
-            try:
-                event = decode(text)
-            except WRONG:
-                continue
-            if isinstance(event, dict) and isinstance(event.get("payload"), dict):
-                yield event
+        for event in events:
+            yield event
+
+
+async def _decoded(events: AsyncIterator[bytes]) -> AsyncIterator[Json]:
+    async for raw in events:
+        try:
+            event = decode(raw)
+        except JSON_ERRORS:
+            continue
+        if isinstance(event, dict) and isinstance(event.get("payload"), dict):
+            yield event

@@ -1,4 +1,4 @@
-"""Which OpenCode is meant on this machine."""
+"""Find the OpenCode executable."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from tray.core.settings import OPENCODE, Settings
 
 
 def opencode_program(settings: Settings) -> str:
-    """What is set, else what is on the PATH, else where its installer puts it."""
-    usual = str(Path.home() / ".opencode" / "bin" / "opencode")
-    return settings[OPENCODE] or shutil.which("opencode") or shutil.which(usual) or "opencode"
+    """Return the configured program, else the one on the PATH or in the installer's folder, else "opencode"."""
+    default = str(Path.home() / ".opencode" / "bin" / "opencode")
+    return settings[OPENCODE] or shutil.which("opencode") or shutil.which(default) or "opencode"

@@ -1,4 +1,4 @@
-"""JSON as OpenCode writes it."""
+"""Decode the JSON of OpenCode, which may contain lone surrogates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for it
+JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for invalid JSON
 
 T = TypeVar("T")
 
@@ -16,8 +16,8 @@ _ESCAPES = re.compile(
 )
 
 
-def without_halves(raw: bytes) -> bytes:
-    """The JSON with U+FFFD for each surrogate that lacks its other half: OpenCode cuts titles within an emoji."""
+def replace_lone_surrogates(raw: bytes) -> bytes:
+    """Replace lone surrogate escapes by U+FFFD: OpenCode cuts titles in the middle of an emoji."""
     return _ESCAPES.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
 
 
@@ -26,11 +26,11 @@ def decode(raw: bytes) -> Any: ...
 @overload
 def decode(raw: bytes, shape: type[T]) -> T: ...
 def decode(raw: bytes, shape: Any = Any) -> Any:
-    """What the JSON says, half characters and all. Raises one of WRONG.
+    """Decode JSON with lone surrogates replaced. Raises one of JSON_ERRORS.
 
-    Only what is wrong is looked through for them: few texts are, and some are megabytes.
+    Searches for surrogates only if decoding fails: few texts contain any, and some texts are megabytes long.
     """
     try:
         return msgspec.json.decode(raw, type=shape)
-    except WRONG:
-        return msgspec.json.decode(without_halves(raw), type=shape)
+    except JSON_ERRORS:
+        return msgspec.json.decode(replace_lone_surrogates(raw), type=shape)

@@ -1,4 +1,4 @@
-"""What an OpenCode has running beside it: its MCP and LSP servers, and how they are."""
+"""The MCP and LSP servers of an OpenCode server, with their status."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Api
 
-LONGEST = 300  # characters of a reason
+MAX_NAME = 100  # characters of a name or status
+MAX_REASON = 300  # characters of an error
 
 
 async def read_services(api: Api, directory: str = "") -> tuple[Service, ...]:
-    """Those of one directory, by name. Raises LockedError; what cannot be read is absent."""
+    """Return the services of a directory, sorted by kind and name; those that cannot be read are left out.
+
+    Raises LockedError.
+    """
     mcp, lsp = await asyncio.gather(_read(api, "/mcp", directory), _read(api, "/lsp", directory))
     return services_of(mcp, lsp)
 
 
 def services_of(mcp: Any, lsp: Any) -> tuple[Service, ...]:
-    """The answers of /mcp and /lsp: `{name: {status, error?}}` and `[{id, name, root, status}]`."""
-    named = [("mcp", name, told) for name, told in (mcp.items() if isinstance(mcp, dict) else ())]
-    named += [("lsp", None, told) for told in (lsp if isinstance(lsp, list) else ())]
-    found = (_service(kind, name, told) for kind, name, told in named if isinstance(told, dict))
-    return tuple(sorted(found, key=lambda service: (service.kind, service.name)))
+    """Convert the responses of /mcp, `{name: {status, error?}}`, and /lsp, `[{id, name, root, status}]`."""
+    entries = [("mcp", name, info) for name, info in (mcp.items() if isinstance(mcp, dict) else ())]
+    entries += [("lsp", None, info) for info in (lsp if isinstance(lsp, list) else ())]
+    services = (_service(kind, name, info) for kind, name, info in entries if isinstance(info, dict))
+    return tuple(sorted(services, key=lambda service: (service.kind, service.name)))
 
 
-def _service(kind: str, name: Any, told: dict[str, Any]) -> Service:
-    name, status, why = name or told.get("name") or told.get("id") or "?", told.get("status"), told.get("error")
-    return Service(kind, clean(str(name))[:100], clean(str(status or ""))[:100], clean(str(why or ""))[:LONGEST])
+def _service(kind: str, name: Any, info: dict[str, Any]) -> Service:
+    name = name or info.get("name") or info.get("id") or "?"
+    status, error = info.get("status") or "", info.get("error") or ""
+    return Service(kind, clean(str(name))[:MAX_NAME], clean(str(status))[:MAX_NAME], clean(str(error))[:MAX_REASON])
 
 
 async def _read(api: Api, path: str, directory: str) -> Any:

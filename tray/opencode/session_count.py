@@ -1,4 +1,4 @@
-"""How many sessions OpenCode keeps of a directory: asked of its files, as asking OpenCode would make it load them."""
+"""Count the sessions of a directory from OpenCode's files: a request to OpenCode would make it load them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from tray.opencode import sqlite
 
-FILES = 2_000  # of the older storage that are looked at; one with more has its number told as "at least" so many
+MAX_FILES = 2_000  # of the older JSON storage to read; the count of a larger storage is a lower bound
 
 
 class _Session(msgspec.Struct, rename={"parent": "parentID"}):
@@ -19,22 +19,22 @@ class _Session(msgspec.Struct, rename={"parent": "parentID"}):
 
 
 def count_sessions(data: Path, directory: str) -> int:
-    """Root sessions that are not archived."""
-    found = 0
+    """Return the number of root sessions that are not archived, from the databases or else the older JSON storage."""
+    count = 0
     databases = sqlite.databases(data)
     for database in databases:
         with suppress(sqlite3.Error):
-            found += sqlite.read(database, lambda connection: _counted(connection, directory))
+            count += sqlite.read(database, lambda connection: _count(connection, directory))
     if databases:
-        return found
-    for _, file in zip(range(FILES), data.glob("storage/session/*/*.json"), strict=False):
+        return count
+    for _, file in zip(range(MAX_FILES), data.glob("storage/session/*/*.json"), strict=False):
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
             session = msgspec.json.decode(file.read_bytes(), type=_Session)
-            found += session.directory == directory and session.parent is None
-    return found
+            count += session.directory == directory and session.parent is None
+    return count
 
 
-def _counted(connection: sqlite3.Connection, directory: str) -> int:
+def _count(connection: sqlite3.Connection, directory: str) -> int:
     (count,) = connection.execute(
         "SELECT count(*) FROM session WHERE directory = ? AND parent_id IS NULL AND time_archived IS NULL",
         (directory,),

@@ -1,4 +1,4 @@
-"""OpenCode's SQLite database, read so that no OpenCode ever waits for it, fails by it or finds a file of it."""
+"""Read OpenCode's SQLite database without locking it, failing OpenCode or leaving files behind."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
-BUSY_TIMEOUT = 0.2  # s; a reader of a WAL waits for nobody but for a checkpoint's last moment
-TRIES, PAUSE = 5, 0.02  # s between them: the log comes and goes as the first OpenCode opens it and the last closes it
+BUSY_TIMEOUT = 0.2  # s; in WAL mode a reader waits only for the end of a checkpoint
+TRIES = 5  # the WAL file appears when the first OpenCode opens the database and disappears when the last closes it
+RETRY_INTERVAL = 0.02  # s
 
 T = TypeVar("T")
 
 
-def databases(data: Path, named: str = "") -> list[Path]:
-    """The databases in OpenCode's data folder: that of OPENCODE_DB, else one for each release channel."""
-    if named:
-        return [data / named] if named != ":memory:" and (data / named).is_file() else []
+def databases(data: Path, name: str = "") -> list[Path]:
+    """Return the databases in OpenCode's data folder: `name` (OPENCODE_DB), else one for each release channel."""
+    if name:
+        return [data / name] if name != ":memory:" and (data / name).is_file() else []
     return sorted(data.glob("opencode*.db"))
 
 
 def read(database: Path, work: Callable[[sqlite3.Connection], T]) -> T:
-    """What `work` returns for a connection of a moment; one that stayed open would keep OpenCode from tidying up.
+    """Call `work` with a short-lived connection and return its result. Raises sqlite3.Error.
 
-    `mode=ro` alone is not enough. Whoever is the first to open a database after a crash, or after all have closed it,
-    makes its index (`-shm`) anew under an exclusive lock, and an OpenCode that starts at that moment gets SQLITE_BUSY.
-    So the index is never written (`readonly_shm`, a parameter of SQLite's VFS for Unix and Windows: only shared locks
-    are taken then), and a database without a log, which nobody has open, is read without any lock (`immutable`).
+    A connection that stays open would keep OpenCode from cleaning up its WAL file.
 
-    Raises sqlite3.Error: a database that is being made, or is none.
+    `mode=ro` alone is not enough: the first process to open a database after a crash, or after all have closed it,
+    rebuilds its index (`-shm`) under an exclusive lock, and an OpenCode that starts at that moment gets SQLITE_BUSY.
+    With `readonly_shm`, a parameter of SQLite's VFS for Unix and Windows, the index is never written and only shared
+    locks are taken. A database without a WAL file is open in no process and is read without any lock (`immutable`).
     """
     for _ in range(TRIES - 1):
         with suppress(sqlite3.DatabaseError):
             return _read(database, work)
-        time.sleep(PAUSE)
+        time.sleep(RETRY_INTERVAL)
     return _read(database, work)
 
 

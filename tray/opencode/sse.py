@@ -1,4 +1,4 @@
-"""Server-sent events, as far as OpenCode sends them: bytes in, the data of whole events out."""
+"""Decode Server-Sent Events, as far as OpenCode uses them: bytes in, the data of complete events out."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ MAX_EVENT = 16 * 1024 * 1024  # bytes; one event may carry a whole file
 
 
 class TooBigError(ValueError):
-    """An event is longer than MAX_EVENT: no server of OpenCode's sends such a one."""
+    """An event is longer than MAX_EVENT, so it does not come from OpenCode."""
 
 
 class Decoder:
-    """Fed with what comes, in pieces of any size. OpenCode sends no ids, so there is none to resume at."""
+    """Incremental decoder. Event IDs are ignored: OpenCode sends none."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()  # of a line that has not ended
+        self._rest = bytearray()  # the incomplete last line
         self._data: list[bytes] = []
-        self._size = 0  # of the data, its line breaks among it
+        self._size = 0  # of the data lines, in bytes
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The data of each event that is whole by now. Raises TooBigError."""
+        """Add a chunk of any size and yield the data of each event that is complete now. Raises TooBigError."""
         first, *more = chunk.split(b"\n")
         self._rest += first
         for line in more:

@@ -16,15 +16,15 @@ import msgspec
 from tray.core.events import SourceEvent
 from tray.core.model import Server, Source
 from tray.core.remote_hosts import HttpServer
-from tray.opencode.api import Address
-from tray.opencode.processes import OpenCodeProcess, data_folder, listening, local_url, running
+from tray.opencode.api import ServerAddress
+from tray.opencode.processes import OpenCodeProcess, data_folder, listening_addresses, local_url, running_processes
 from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
 from tray.system import terminal_processes
-from tray.system.folder_watch import ARRIVALS, FolderWatch
+from tray.system.folder_watch import OPEN_EVENTS, FolderWatch
 
 if TYPE_CHECKING:
-    from tray.system.mdns import Announced
+    from tray.system.mdns import MdnsBrowser
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class Discovery:
         self._environment = environment
         self._http = HttpServers(report, now)
         self._local = LocalSessions(report, now)
-        self._arrivals = FolderWatch(ARRIVALS, self._look_soon)
-        self._announced: Announced | None = None
+        self._arrivals = FolderWatch(OPEN_EVENTS, self._look_soon)
+        self._announced: MdnsBrowser | None = None
         self._processes: list[OpenCodeProcess] = []
         self._accounts: dict[str, HttpServer] = {}  # of the servers that were started here
         self._urls: dict[Known, str] = {}  # where a process answers; "": nowhere
@@ -125,7 +125,7 @@ class Discovery:
                 return
             wishes = self._wishes()
             await self._listen(wishes)
-            self._processes = await asyncio.to_thread(running) if wishes.processes else []
+            self._processes = await asyncio.to_thread(running_processes) if wishes.processes else []
             self._accounts = {one.url.rstrip("/"): one for one in await asyncio.to_thread(self._started)}
             alive = {(one.pid, one.started) for one in self._processes}
             self._urls = {known: url for known, url in self._urls.items() if known in alive}
@@ -138,7 +138,7 @@ class Discovery:
             for known in alive - self._ends.keys():
                 self._await_end(known)
         self.arrange()
-        self._arrivals.follow({one.data / "log" for one in self._processes} | {data_folder(self._environment) / "log"})
+        self._arrivals.watch({one.data / "log" for one in self._processes} | {data_folder(self._environment) / "log"})
         if any(time.time() - one.started < SETTLES for one in fresh if (one.pid, one.started) not in self._urls):
             self._look_in(AGAIN)
 
@@ -164,27 +164,27 @@ class Discovery:
 
     # ------------------------------------------------------------------ whom to connect to
 
-    def _addresses(self) -> Iterable[Address]:
+    def _addresses(self) -> Iterable[ServerAddress]:
         by_url = {self._urls.get((one.pid, one.started), ""): one for one in self._processes}
         accounts = self._accounts | {_same(one.url, by_url): one for one in self._wishes().servers}
         for url, account in accounts.items():
             password = account.password or self._environment.get(account.password_env, "")
             process = by_url.get(url)
-            yield Address(url, account.username, password, process.pid if process else 0)
+            yield ServerAddress(url, account.username, password, process.pid if process else 0)
         for url, process in by_url.items():
             if url and url not in accounts:
                 username = process.environment.get("OPENCODE_SERVER_USERNAME") or "opencode"
-                yield Address(url, username, process.environment.get("OPENCODE_SERVER_PASSWORD", ""), process.pid)
+                yield ServerAddress(url, username, process.environment.get("OPENCODE_SERVER_PASSWORD", ""), process.pid)
         for url in self._announced.urls.values() if self._announced is not None else ():
             if url not in accounts:
-                yield Address(url, trusted=False)
+                yield ServerAddress(url, trusted=False)
 
     async def _listen(self, wishes: DiscoverySettings) -> None:
         """Listen to the network, if that is wished; what it needs is loaded only then."""
         if wishes.network and self._announced is None:
-            from tray.system.mdns import Announced  # noqa: PLC0415
+            from tray.system.mdns import MdnsBrowser  # noqa: PLC0415
 
-            self._announced = Announced(self.arrange)
+            self._announced = MdnsBrowser(self.arrange)
             await self._announced.start()
         elif not wishes.network and self._announced is not None:
             await self._announced.stop()
@@ -234,7 +234,7 @@ class Discovery:
 
 async def _answering(process: OpenCodeProcess) -> str | None:
     """The address where this process serves OpenCode's interface; "" for none, None: it has a port and says nothing."""
-    ports = await asyncio.to_thread(listening, process.pid)
+    ports = await asyncio.to_thread(listening_addresses, process.pid)
     for address, port in ports:
         url = local_url(address, port)
         if await _is_opencode(url):

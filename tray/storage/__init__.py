@@ -1,1 +1,1 @@
-"""What is kept on disk: token, cache."""
+"""Files that the program keeps on disk: token, endpoint, cache, settings, server records, audit log."""

@@ -1,4 +1,4 @@
-"""The last known servers, sessions and mutes on disk: shown greyed after a restart, until confirmed."""
+"""Cache of the last known servers, sessions and mutes, shown greyed out after a restart until confirmed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Cache(msgspec.Struct):
     usage: DayUsage | None = None
 
 
-VERSION = 1  # of the file's shape; another one is set aside like a corrupt file
+VERSION = 1  # of the file format; a file with another version is treated as corrupt
 
 
 def encode_cache(fleet: Fleet, usage: DayUsage | None = None) -> str:
-    """What outlives a restart: of the fleet, that of those who have proven the token, and what was used today."""
+    """Encode the state that survives a restart: verified servers with their sessions, the mutes and today's usage."""
     servers = {server.id: server for server in fleet.servers.values() if server.verified}
     sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
     cache = _Cache(VERSION, tuple(servers.values()), sessions, dict(fleet.mutes), usage)
@@ -35,19 +35,19 @@ def encode_cache(fleet: Fleet, usage: DayUsage | None = None) -> str:
 
 
 def write_cache(path: Path, text: str) -> None:
-    """Write it whole; a disk that refuses costs nothing but the memory of a restart."""
-    if _is_no_file(path):
+    """Write the cache atomically. An error is logged, not raised: only the state after a restart is lost."""
+    if _is_special(path):
         return
     try:
         write_privately(path, text)
     except OSError as error:
-        log.warning("the cache was not written: %s", error)
+        log.warning("cannot write the cache: %s", error)
 
 
 def read_cache(path: Path) -> tuple[Restored | None, str | None]:
-    """What was cached, and a problem to report. A file that cannot be understood is set aside as `*.corrupt`."""
-    if _is_no_file(path):
-        return None, f"the cache {path} is no regular file: nothing is read or kept there"
+    """Return the cached state or None, and a problem to report or None. A corrupt file is renamed to `*.corrupt`."""
+    if _is_special(path):
+        return None, f"cannot use the cache {path}: not a regular file"
     try:
         cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
         if cache.version != VERSION:
@@ -55,17 +55,17 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
     except FileNotFoundError:
         return None, None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        aside = path.with_suffix(path.suffix + ".corrupt")
+        renamed = path.with_suffix(path.suffix + ".corrupt")
         try:
-            path.replace(aside)
+            path.replace(renamed)
         except OSError:
-            return None, f"the cache {path} is corrupt ({error}) and cannot be set aside"
-        return None, f"the cache was corrupt ({error}) and was set aside as {aside}"
+            return None, f"cannot read or rename the cache {path}: {error}"
+        return None, f"cannot read the cache: {error}; renamed it to {renamed}"
     except OSError as error:
-        return None, f"the cache {path} cannot be read: {error}"
+        return None, f"cannot read the cache {path}: {error}"
     return Restored(cache.servers, cache.sessions, cache.mutes, cache.usage), None
 
 
-def _is_no_file(path: Path) -> bool:
-    """A device, a pipe or a folder: neither to be read, nor to be replaced by a file."""
+def _is_special(path: Path) -> bool:
+    """Whether it is a device, pipe or folder, which must be neither read nor replaced."""
     return path.exists() and not path.is_file()

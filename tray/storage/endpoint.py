@@ -1,4 +1,4 @@
-"""Where the running tray listens: a file beside the token, which the plugin and the commands read."""
+"""The endpoint file beside the token: the address of the running tray, for the plugin and the commands."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
 
-SIZE_MOST = 4096  # bytes
+MAX_SIZE = 4096  # bytes
 
 
 class Address(NamedTuple):
-    """Where this machine reaches a tray."""
+    """The host and port at which a tray is reached."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        """HOST:PORT, as in a URL."""
+        """Return HOST:PORT as in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Endpoint(NamedTuple):
-    """Where a tray listens, and which process it is."""
+    """The address and process of a running tray."""
 
     host: str
     port: int
@@ -37,32 +38,32 @@ class Endpoint(NamedTuple):
 
     @property
     def address(self) -> Address:
-        """Where it is reached."""
+        """The address of the tray."""
         return Address(self.host, self.port)
 
 
 def write_endpoint(path: Path, endpoint: Endpoint) -> None:
-    """Leave it for the others. Raises OSError."""
+    """Write the endpoint file. Raises OSError."""
     write_privately(path, json.dumps(endpoint._asdict()) + "\n")
 
 
 def read_endpoint(path: Path) -> Endpoint | None:
-    """What a running tray has left. None where there is no such file, it says nothing, or its process has ended.
+    """Return the endpoint of the running tray; None if the file is missing or invalid, or its process has ended.
 
-    It is a hint: the handshake proves that a tray of ours listens there.
+    The file is only a hint: the handshake proves that our tray listens there.
     """
     try:
-        if not path.is_file():  # to open a pipe would wait
+        if not path.is_file():  # opening a pipe blocks
             return None
         with path.open("rb") as file:
-            found = _checked(json.loads(file.read(SIZE_MOST)))
+            endpoint = _validated(json.loads(file.read(MAX_SIZE)))
     except (OSError, ValueError, RecursionError):
         return None
-    return None if found is None or _has_ended(found.pid) else found
+    return None if endpoint is None or _has_ended(endpoint.pid) else endpoint
 
 
-def _checked(value: Any) -> Endpoint | None:
-    """The endpoint that was written; None for anything else. By hand: every command reads it, and loads no msgspec."""
+def _validated(value: Any) -> Endpoint | None:
+    """Return the decoded endpoint, or None if it is invalid. Without msgspec, which would slow down every command."""
     if not isinstance(value, dict):
         return None
     host, port, pid = (value.get(name) for name in Endpoint._fields)
@@ -74,9 +75,9 @@ def _checked(value: Any) -> Endpoint | None:
 
 
 def remove_endpoint(path: Path, pid: int) -> None:
-    """Take it away, unless a tray in another process has left its own there since. Raises OSError."""
-    found = read_endpoint(path)
-    if found is not None and found.pid == pid:
+    """Remove the file of the tray with this pid; keep that of another tray. Raises OSError."""
+    endpoint = read_endpoint(path)
+    if endpoint is not None and endpoint.pid == pid:
         path.unlink(missing_ok=True)
 
 
@@ -87,36 +88,31 @@ def tray_address(
     port: int | None = None,
     host: str | None = None,
 ) -> Address:
-    """Where the tray of this person is reached.
+    """Return the address of this user's tray.
 
-    What was asked for (`port`, `host`, the environment) counts first, then the running tray's file, then the settings.
-    Raises Problem for settings that are not allowed.
+    `port`, `host` and the environment take precedence over the file of the running tray, and that over the settings.
+    Raises UserError for invalid settings.
     """
-    found = read_endpoint(endpoint)
-    host_asked = host is not None or any(environment.get(name) for name in HOST.environment)
-    port_asked = port is not None or any(environment.get(name) for name in PORT.environment)
-    if found is not None and not host_asked and not port_asked:
-        return found.address
+    running = read_endpoint(endpoint)
+    has_host = host is not None or any(environment.get(name) for name in HOST.environment)
+    has_port = port is not None or any(environment.get(name) for name in PORT.environment)
+    if running is not None and not has_host and not has_port:
+        return running.address
     settings = load_settings(settings_file, environment, {PORT.key: port, HOST.key: host})
-    if found is not None and not host_asked and settings[PORT] == found.port:
-        return found.address
-    return Address(reached_at(settings[HOST]), settings[PORT])
-
-
-def reached_at(host: str) -> str:
-    """The address at which this machine reaches a listener on `host`, which may be all addresses."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    if running is not None and not has_host and settings[PORT] == running.port:
+        return running.address
+    return Address(connect_host(settings[HOST]), settings[PORT])
 
 
 def _has_ended(pid: int) -> bool:
-    if sys.platform == "win32":  # where `os.kill` would end it
-        import psutil  # noqa: PLC0415  # not needed elsewhere
+    if sys.platform == "win32":  # `os.kill` would end the process
+        import psutil  # noqa: PLC0415  # Windows only
 
         return not psutil.pid_exists(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's
+    except OSError:  # another user's process
         return False
     return False

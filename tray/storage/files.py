@@ -1,4 +1,4 @@
-"""Writing files that hold secrets or state: whole or not at all, for the owner alone."""
+"""Write files that hold secrets or state atomically, readable only by the owner."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Windows replaces no file that somebody reads, an antivirus program say; such a look takes some milliseconds.
+# Windows cannot replace a file that another program reads, such as an antivirus program for some milliseconds.
 TRIES = 10 if sys.platform == "win32" else 1
-TRY_EVERY = 0.05  # s
+RETRY_INTERVAL = 0.05  # s
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write the whole file or nothing: mode 0600, made in place by a rename. Its folder is made 0700 if it is new."""
+    """Write a file atomically with mode 0600; create its folder with mode 0700 if missing. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 from the start
     try:
@@ -29,18 +29,18 @@ def write_privately(path: Path, text: str) -> None:
         raise
 
 
-def move(fresh: str, path: Path, *, tries: int = TRIES, replace: Callable[[str, Path], object] = os.replace) -> None:
-    """Put a file in another's place; wait while somebody reads that one. Raises OSError."""
+def move(source: str, path: Path, *, tries: int = TRIES, replace: Callable[[str, Path], object] = os.replace) -> None:
+    """Replace `path` with the file `source`; retry while another program reads `path`. Raises OSError."""
     for _ in range(tries - 1):
         try:
-            replace(fresh, path)
+            replace(source, path)
         except PermissionError:
-            time.sleep(TRY_EVERY)
+            time.sleep(RETRY_INTERVAL)
         else:
             return
-    replace(fresh, path)
+    replace(source, path)
 
 
 def is_private(path: Path) -> bool:
-    """Whether no other user can read the file. On Windows the profile folder's own permissions see to that."""
+    """Whether only the owner can read the file. Always True on Windows, where the profile folder is protected."""
     return sys.platform == "win32" or (path.stat().st_mode & 0o077) == 0

@@ -1,4 +1,4 @@
-"""The servers that were started here, a file each, for the owner alone: it holds the server's password."""
+"""Records of the servers started by the tray, one private file each, because it holds the server's password."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ log = logging.getLogger(__name__)
 
 
 class StartedServer(msgspec.Struct, frozen=True, kw_only=True):
-    """One server: how it was started, and which process it is. A number is used again, its start is not."""
+    """How a server was started, and which process it is (see `ProcessIdentity`)."""
 
-    name: Annotated[str, Meta(pattern=r"^\d{1,5}(-\d+)?$")]  # its port, which is what a person calls it by
+    name: Annotated[str, Meta(pattern=r"^\d{1,5}(-\d+)?$")]  # its port, by which the user refers to it
     url: str
     directory: str
     pid: Annotated[int, Meta(gt=0, lt=2**31)]
-    started: float  # as the system tells it of that process
-    boot: str = ""  # of the machine, in which that counts
+    started: float  # `ProcessIdentity.started`
+    boot: str = ""  # `ProcessIdentity.boot`
     log: Annotated[str, Meta(pattern=r"^[^\x00]*$")]
     program: str = "opencode"
-    options: tuple[str, ...] = ()  # besides port and host name
+    options: tuple[str, ...] = ()  # other than port and hostname
     hostname: str = "127.0.0.1"
     username: str = "opencode"
     password: str = ""
 
     def __repr__(self) -> str:
-        """Without the password."""
+        """Omit the password."""
         return f"StartedServer({self.name}, {self.url}, pid {self.pid})"
 
 
 def read_servers(folder: Path) -> list[StartedServer]:
-    """Every server that was started and not stopped, by name. What cannot be read is left out, and logged."""
+    """Return the records sorted by name. A file that cannot be used is logged and skipped."""
     found = []
     for file in folder.glob("*.json"):
         try:
             if not is_private(file):
-                log.warning("%s can be read by others and is not used; remove it", file)
+                log.warning("ignoring %s: other users can read it; remove it", file)
                 continue
             found.append(msgspec.json.decode(file.read_bytes(), type=StartedServer))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("%s cannot be used: %s", file, error)
+            log.warning("cannot read %s: %s", file, error)
     return sorted(found, key=lambda server: (len(server.name), server.name))
 
 
 def write_server(folder: Path, server: StartedServer) -> None:
-    """Keep it. Raises OSError."""
+    """Write the record of a server. Raises OSError."""
     write_privately(folder / f"{server.name}.json", msgspec.json.encode(server).decode())
 
 
 def remove_server(folder: Path, name: str) -> None:
-    """Keep it no more. A folder that cannot be written is logged: what the record is of has ended anyhow."""
+    """Remove the record of a server that has ended. An error is logged, not raised."""
     try:
         (folder / f"{name}.json").unlink(missing_ok=True)
     except OSError as error:
-        log.warning("%s cannot be removed: %s", folder / f"{name}.json", error)
+        log.warning("cannot remove %s: %s", folder / f"{name}.json", error)

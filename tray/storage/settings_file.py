@@ -1,4 +1,4 @@
-"""Reading the settings file; the rules are core's."""
+"""Read the settings file. Its keys and values are checked by `tray.core.settings`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tray.core.settings import SETTINGS, Settings, parse_settings
 
 
 class SettingsFileError(UserError):
-    """The file is no TOML, or cannot be read."""
+    """The settings file cannot be read or is not valid TOML."""
 
     is_usage = True
 
 
 def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
-    """Flags, environment, file, defaults. Raises SettingsFileError, or SettingError for a value not allowed."""
+    """Load the settings from flags, environment, file and defaults, in this order of precedence.
+
+    Raises SettingsFileError, or SettingError for an invalid value.
+    """
     try:
         table = _toml(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -28,15 +31,15 @@ def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str
 
 
 def _toml(text: str) -> dict[str, Any]:
-    """Raises ValueError, RecursionError. Most people have no such file: the parser is loaded for those who do."""
-    import tomllib  # noqa: PLC0415
+    """Parse TOML. Raises ValueError and RecursionError."""
+    import tomllib  # noqa: PLC0415  # most users have no settings file
 
     return tomllib.loads(text)
 
 
 def template() -> str:
-    """A settings file that sets nothing and shows everything."""
-    lines = ["# OpenCode Tray. Remove the # before a line to change it; a running tray takes it up by itself."]
+    """Return a settings file with every setting in comments."""
+    lines = ["# OpenCode Tray settings. Uncomment a line to change it; a running tray reloads the file."]
     section = ""
     for setting in SETTINGS:
         head, _, key = setting.key.partition(".")

@@ -1,4 +1,4 @@
-"""The shared token: made at first start, readable by its owner alone."""
+"""The shared token that authenticates plugins and commands: created at first start, readable only by the owner."""
 
 from __future__ import annotations
 
@@ -13,85 +13,85 @@ from tray.storage.files import is_private, write_privately
 
 
 class TokenError(UserError):
-    """The token file cannot be used; the message says what to do."""
+    """The token cannot be used; the message says what to do."""
 
 
 class Token:
-    """The token in force. `path` is its file; None: it came from the environment, and only that can change it."""
+    """The current token. `path` is its file, or None if it comes from the environment and cannot be rotated."""
 
     def __init__(self, text: str, path: Path | None = None) -> None:
         self._text = text
         self._path = path
-        self._lock = threading.Lock()  # of the file's content and ours together
+        self._lock = threading.Lock()  # keeps the file and `_text` the same
 
     @classmethod
     def of(cls, environment: Mapping[str, str], path: Path) -> Token:
-        """The one that the environment gives, else that of the file, made if there is none. Raises TokenError."""
-        given = given_token(environment)
-        return cls(given) if given is not None else cls(make_token(path), path)
+        """Return the token of the environment or of the file, which is created if missing. Raises TokenError."""
+        token = token_from_environment(environment)
+        return cls(token) if token is not None else cls(read_or_create_token(path), path)
 
     def __call__(self) -> str:
-        """The secret itself."""
+        """Return the token as text."""
         return self._text
 
     def rotate(self) -> None:
-        """Make a new one, which is in force at once. Raises TokenError."""
+        """Replace the token with a new one, which takes effect at once. Raises TokenError."""
         if self._path is None:
-            raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, and start the tray again")
+            raise TokenError("the token comes from OPENCODE_MONITOR_TOKEN: change it there and restart the tray")
         with self._lock:
             self._text = replace_token(self._path)
 
     def reread(self) -> bool:
-        """Follow the file: another tray, or a command without one, may have rotated it. Whether it differs."""
+        """Reload the file, which another process may have rotated. Returns whether the token has changed."""
         with self._lock:
             try:
-                found = read_token(self._path) if self._path is not None else None
+                token = read_token(self._path) if self._path is not None else None
             except TokenError:
-                return False  # what cannot be used changes nothing; doctor tells of it
-            if found is None or found == self._text:
+                return False  # keep the current token; doctor reports the file
+            if token is None or token == self._text:
                 return False
-            self._text = found
+            self._text = token
             return True
 
 
 def read_token(path: Path) -> str | None:
-    """The token, or None if there is no file. Raises TokenError where others could read it, or it is empty."""
+    """Return the token, or None if there is no file. Raises TokenError if it is empty or other users can read it."""
     try:
         if not is_private(path):
-            raise TokenError(f"{path} can be read by other users; run: chmod 600 {path}")
+            raise TokenError(f"other users can read {path}; run: chmod 600 {path}")
         token = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise TokenError(f"{path} cannot be read: {error}") from error
+        raise TokenError(f"cannot read {path}: {error}") from error
     if not token:
-        raise TokenError(f"{path} is empty; remove it and start again")
+        raise TokenError(f"{path} is empty; remove it and try again")
     return token
 
 
-def make_token(path: Path) -> str:
-    """The token of the file; makes 32 random bytes in hex if there is none. Raises TokenError."""
+def read_or_create_token(path: Path) -> str:
+    """Return the token of the file, which is created if missing. Raises TokenError."""
     token = read_token(path) or replace_token(path)
     with suppress(OSError):
-        path.parent.chmod(0o700)  # the folder may be older than the token
+        path.parent.chmod(0o700)  # the folder may have existed with another mode
     return token
 
 
 def replace_token(path: Path) -> str:
-    """A new token, which the file holds from now on. Raises TokenError."""
+    """Write a new token, 32 random bytes in hex, to the file and return it. Raises TokenError."""
     token = secrets.token_hex(32)
     try:
         write_privately(path, token + "\n")
     except OSError as error:
-        raise TokenError(f"{path} cannot be written: {error}") from error
+        raise TokenError(f"cannot write {path}: {error}") from error
     return token
 
 
-def given_token(environment: Mapping[str, str]) -> str | None:
-    """The token of OPENCODE_MONITOR_TOKEN, read as the plugin reads it. Raises TokenError for one that is no text."""
+def token_from_environment(environment: Mapping[str, str]) -> str | None:
+    """Return OPENCODE_MONITOR_TOKEN, stripped as the plugin does, or None. Raises TokenError if it is not UTF-8."""
     token = environment.get("OPENCODE_MONITOR_TOKEN", "").strip()
     try:
         token.encode()
     except UnicodeEncodeError as error:
-        raise TokenError("OPENCODE_MONITOR_TOKEN is no UTF-8 text") from error
+        raise TokenError("OPENCODE_MONITOR_TOKEN is not valid UTF-8") from error
     return token or None

@@ -22,7 +22,7 @@ from tray.core.commands import AnswerCommand, Command
 from tray.surfaces.toast_guard import ToastGuard
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import notification_daemon, resources
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Notifications:
         self._on_unshown = on_unshown
         self._connect = connect
         self._guard = ToastGuard(clock)
-        self._daemons = notification_daemon.Daemons(self._owner_changed)
+        self._daemons = notification_daemon.DaemonMonitor(self._owner_changed)
         self._owner = ""  # the process that shows what is live, by its name on the bus
         self._next_owner: str | None = None  # who has taken its place, if that has not been seen to yet
         self._notifier: DesktopNotifier | None = None
@@ -139,7 +139,7 @@ class Notifications:
         daemon = await self._meet_daemon()
         if toast.lasts:
             self._standing[key] = toast
-        shown = as_shown_by(daemon or Daemon(""), toast)
+        shown = as_shown_by(daemon or NotificationDaemon(""), toast)
         if daemon is None:
             self._not_shown(shown, "no notification daemon answers; notifications are not shown")
             return
@@ -150,7 +150,7 @@ class Notifications:
                 self._complained = False
                 return
             await self._drop_notifier()
-        if not await notification_daemon.show_without_clicks(shown.title, shown.body):
+        if not await notification_daemon.show_with_applescript(shown.title, shown.body):
             self._not_shown(shown, "the notification daemon does not take notifications")
 
     async def _send(self, key: str | None, toast: Toast, shown: Toast) -> bool:
@@ -181,7 +181,7 @@ class Notifications:
                 await notifier.send_notification(notification)
         if self._bus is not None and self._bus is not self._heard:
             self._heard = self._bus
-            notification_daemon.tell_of_closed(self._bus, self._guard.went)
+            notification_daemon.on_notification_closed(self._bus, self._guard.went)
         return taken.is_set()
 
     def _open_notifier(self) -> DesktopNotifier | None:
@@ -273,7 +273,7 @@ class Notifications:
         if owner:
             await self._meet_daemon()
 
-    async def _meet_daemon(self) -> Daemon | None:
+    async def _meet_daemon(self) -> NotificationDaemon | None:
         daemon = await self._daemons.find()
         if daemon is not None and daemon.owner != self._owner:
             await self._forget_daemon()
@@ -292,7 +292,7 @@ class Notifications:
         """Let the next notification go over a new connection."""
         bus, self._notifier = self._bus, None
         if bus is not None:
-            await notification_daemon.hang_up(bus)
+            await notification_daemon.disconnect(bus)
 
     def _not_shown(self, toast: Toast, problem: str) -> None:
         self._complain(problem)
@@ -307,5 +307,5 @@ class Notifications:
 
 def _picture(toast: Toast) -> Icon | None:
     """The state's own picture, or None for the application's icon."""
-    path = resources.picture(toast.reason.value) if toast.reason is not None else None
+    path = resources.toast_image(toast.reason.value) if toast.reason is not None else None
     return Icon(path=path) if path is not None else None

@@ -103,7 +103,7 @@ class Notifier:
         self._notifications.show(effect.alert)
         settings = self._settings()
         if settings[SOUND] == "soft":
-            self._spawn(sound.play(resources.cue(effect.alert.reason.value)), "sound")
+            self._spawn(sound.play(resources.sound_file(effect.alert.reason.value)), "sound")
         if settings[SPEAK]:
             self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
 

@@ -12,7 +12,7 @@ from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import AnswerCommand, AnswerRequest, Command, OpenSession
 from tray.core.model import Request, RequestKind
 from tray.core.text import ELLIPSIS, GOES_ON, clean, is_shown_whole, shorten, width, wrap
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 
 TITLE_COLUMNS = 60  # Windows raises above 64 characters
 BODY_COLUMNS = 200  # Windows raises above 256 characters
@@ -95,7 +95,7 @@ def toast_of(alert: Alert) -> Toast:
     return replace(toast, buttons=answers or review, field=_field(alert, alert.request))
 
 
-def as_shown_by(daemon: Daemon, toast: Toast) -> Toast:
+def as_shown_by(daemon: NotificationDaemon, toast: Toast) -> Toast:
     """The toast as this daemon can show it, its text clean and cut.
 
     An answer is offered only where all that is asked can be read beside it, else *Review…*. Where there are no

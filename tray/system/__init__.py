@@ -1,1 +1,1 @@
-"""One difference between operating systems each."""
+"""Operating-system and desktop services; each module hides one difference between platforms."""

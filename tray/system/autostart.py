@@ -1,9 +1,9 @@
-r"""Starting at login: one entry for this user, which the platform itself reads.
+r"""Start the tray at login, with an entry for this user that the platform reads.
 
 | platform | entry |
 |---|---|
 | Linux | a desktop entry (freedesktop.org's Desktop Application Autostart Specification 0.5) |
-| macOS | a launch agent (launchd.plist(5)), started again if it crashes |
+| macOS | a launch agent (launchd.plist(5)), restarted after a crash |
 | Windows | a value under `HKEY_CURRENT_USER\...\Run` |
 """
 
@@ -27,22 +27,22 @@ RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
 class Autostart(Protocol):
-    """The entry of one platform."""
+    """The autostart entry of a platform."""
 
-    place: str  # where it is, for people
+    place: str  # its location, as shown to the user
 
     def read(self) -> list[str] | None:
-        """The command that is started at login; None: none is. Raises OSError."""
+        """Return the command that runs at login, or None. Raises OSError."""
 
     def write(self, command: Sequence[str]) -> None:
-        """From the next login on start this. Raises OSError."""
+        """Run the command at login from now on. Raises OSError."""
 
     def remove(self) -> bool:
-        """Start nothing any more; whether anything was. Raises OSError."""
+        """Remove the entry; return whether there was one. Raises OSError."""
 
 
 def autostart() -> Autostart:
-    """The entry of this platform and this user."""
+    """Return the autostart entry for this platform and user."""
     if sys.platform == "win32":
         return RunKey()
     if sys.platform == "darwin":
@@ -51,15 +51,15 @@ def autostart() -> Autostart:
 
 
 def own_command() -> list[str]:
-    """This very program, wherever it was installed."""
+    """Return the command that runs this installation of the tray."""
     python = Path(sys.executable)
     if sys.platform == "win32" and python.with_name("pythonw.exe").exists():
-        python = python.with_name("pythonw.exe")  # the other opens a window
+        python = python.with_name("pythonw.exe")  # python.exe opens a console window
     return [str(python), "-I", "-m", "tray", "run"]
 
 
 class _File:
-    """An entry that is a file of its own."""
+    """An autostart entry in a file of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,18 +67,18 @@ class _File:
 
     def _write(self, text: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_name(f".{self.path.name}.new")
-        fresh.write_text(text, encoding="utf-8", newline="\n")
-        fresh.replace(self.path)
+        new = self.path.with_name(f".{self.path.name}.new")
+        new.write_text(text, encoding="utf-8", newline="\n")
+        new.replace(self.path)
 
-    def _text(self) -> str | None:
+    def _read_text(self) -> str | None:
         try:
             return self.path.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def remove(self) -> bool:
-        """Start nothing any more; whether there was an entry."""
+        """Remove the entry; return whether there was one."""
         try:
             self.path.unlink()
         except (FileNotFoundError, NotADirectoryError):
@@ -87,61 +87,61 @@ class _File:
 
 
 class DesktopEntry(_File):
-    """Linux and other free desktops."""
+    """The desktop entry of Linux and other freedesktop.org desktops."""
 
     def read(self) -> list[str] | None:
-        """The command of the entry; None where there is none, or a person has switched it off."""
-        text = self._text() or ""
+        """Return the command, or None if there is no entry or the user has disabled it."""
+        text = self._read_text() or ""
         keys = dict(re.findall(r"^([A-Za-z-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-        off = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
-        return None if off or "Exec" not in keys else _words(keys["Exec"])
+        disabled = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
+        return None if disabled or "Exec" not in keys else _split(keys["Exec"])
 
     def write(self, command: Sequence[str]) -> None:
-        """From the next login on start this."""
-        words = " ".join(map(_quoted, command))
+        """Run the command at login from now on."""
+        line = " ".join(map(_quote, command))
         self._write(
             "[Desktop Entry]\n"
             "Type=Application\n"
             f"Name={TITLE}\n"
-            "Comment=One glance says whether a coding agent needs you\n"
-            f"Exec={words}\n"
+            "Comment=Shows the coding-agent sessions that need you\n"
+            f"Exec={line}\n"
             "Terminal=false\n"
             "StartupNotify=false\n"
         )
 
 
-def _quoted(word: str) -> str:
-    r"""One argument in an Exec key: quoted, `%` doubled, and what a string's escapes would take (`\`) doubled again."""
+def _quote(word: str) -> str:
+    r"""Quote an argument for an Exec key: `%` is doubled, and `\` is escaped for the quotes and for the string."""
     if re.fullmatch(r"[A-Za-z0-9_./+:@,=-]+", word):
         return word
     escaped = re.sub(r'(["`$\\])', r"\\\1", word).replace("%", "%%")
     return '"' + escaped.replace("\\", "\\\\") + '"'
 
 
-def _words(line: str) -> list[str]:
-    """The arguments of an Exec key."""
+def _split(line: str) -> list[str]:
+    """Return the arguments of an Exec key."""
     found = re.findall(r'"((?:\\.|[^"\\])*)"|(\S+)', line.replace("\\\\", "\\"))
     return [(re.sub(r"\\(.)", r"\1", quoted) or plain).replace("%%", "%") for quoted, plain in found]
 
 
 class LaunchAgent(_File):
-    """macOS."""
+    """The launch agent of macOS."""
 
     def read(self) -> list[str] | None:
-        """The command of the entry."""
-        text = self._text()
+        """Return the command, [] if the file is invalid, or None if there is no entry."""
+        text = self._read_text()
         if text is None:
             return None
         try:
-            told = plistlib.loads(text.encode())
+            content = plistlib.loads(text.encode())
         except (plistlib.InvalidFileException, ExpatError, ValueError):
             return []
-        words = told.get("ProgramArguments") if isinstance(told, dict) else None
-        return [str(word) for word in words] if isinstance(words, list) else []
+        arguments = content.get("ProgramArguments") if isinstance(content, dict) else None
+        return [str(argument) for argument in arguments] if isinstance(arguments, list) else []
 
     def write(self, command: Sequence[str]) -> None:
-        """From the next login on start this."""
-        told = {
+        """Run the command at login from now on."""
+        content = {
             "Label": NAME,
             "ProgramArguments": list(command),
             "RunAtLoad": True,
@@ -149,21 +149,21 @@ class LaunchAgent(_File):
             "ProcessType": "Interactive",
             "LimitLoadToSessionType": "Aqua",
         }
-        self._write(plistlib.dumps(told).decode())
+        self._write(plistlib.dumps(content).decode())
 
 
 if sys.platform == "win32":
     import winreg
 
     class RunKey:
-        """Windows."""
+        """The value in the Run key of Windows."""
 
         def __init__(self, name: str = TITLE) -> None:
             self._name = name
             self.place = f"HKEY_CURRENT_USER\\{RUN_KEY}, {name}"
 
         def read(self) -> list[str] | None:
-            """The command of the entry."""
+            """Return the command, or None if there is no entry."""
             try:
                 with winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
                     line = str(winreg.QueryValueEx(key, self._name)[0])
@@ -172,12 +172,12 @@ if sys.platform == "win32":
             return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|(\S+)', line)]
 
         def write(self, command: Sequence[str]) -> None:
-            """From the next login on start this."""
+            """Run the command at login from now on."""
             with winreg.CreateKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
                 winreg.SetValueEx(key, self._name, 0, winreg.REG_SZ, subprocess.list2cmdline(command))
 
         def remove(self) -> bool:
-            """Start nothing any more; whether there was an entry."""
+            """Remove the entry; return whether there was one."""
             try:
                 with winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY, 0, winreg.KEY_SET_VALUE) as key:
                     winreg.DeleteValue(key, self._name)

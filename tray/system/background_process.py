@@ -1,4 +1,4 @@
-"""Programs that run on without us, and their ends: only ever the very process that is meant."""
+"""Start programs that outlive the tray, identify them safely, and end them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ import psutil
 
 from tray.system.programs import command_for
 
-KEPT_LOG = 10_000_000  # bytes of a log, after which it is begun anew; the one before is kept beside it
-TERMINATED_WITHIN = 5.0  # s that a process gets to end by itself
-KILLED_WITHIN = 3.0  # s that the system gets to end it
+LOG_SIZE = 10_000_000  # bytes; a longer log is rotated, with one backup
+TERMINATE_TIMEOUT = 5.0  # s, after which a process that ignores SIGTERM is killed
+CHILD_TIMEOUT = 1.0  # s, the same for its descendants
+KILL_TIMEOUT = 3.0  # s for the system to end a killed process
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """One process: a number is used again, together with its start it is not."""
+class ProcessIdentity(msgspec.Struct, frozen=True):
+    """Identifies one process: pids are reused, but not with the same start time and boot."""
 
     pid: int
-    started: float  # s since the machine started, on Linux: its clock may be set; else since the Unix epoch
-    boot: str = ""  # which start of the machine that was
+    started: float  # s since boot on Linux, where the wall clock may be set; elsewhere since the Unix epoch
+    boot: str = ""  # boot ID of the machine on Linux; elsewhere ""
 
     @classmethod
-    def of(cls, pid: int) -> Identity | None:
-        """The process that has this number now."""
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of the process that has this pid now, or None."""
         try:
-            return cls(pid, _start_of(pid), _boot())
+            return cls(pid, _start_time(pid), _boot_id())
         except (psutil.Error, OSError, ValueError, OverflowError):
             return None
 
     def process(self) -> psutil.Process | None:
-        """The process itself, while it runs."""
-        now = Identity.of(self.pid)
+        """Return the process, or None once it has ended."""
+        now = ProcessIdentity.of(self.pid)
         if now is None or now.boot != self.boot or abs(now.started - self.started) > 0.05:
             return None
         try:
@@ -49,14 +50,14 @@ class Identity(msgspec.Struct, frozen=True):
             return None
 
 
-def _start_of(pid: int) -> float:
+def _start_time(pid: int) -> float:
     if sys.platform != "linux":
         return float(psutil.Process(pid).create_time())
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22, the third stands after the name
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22; field 3 follows the name
 
 
-def _boot() -> str:
+def _boot_id() -> str:
     if sys.platform != "linux":
         return ""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -65,13 +66,13 @@ def _boot() -> str:
 def launch(
     command: Sequence[str], *, folder: str, environment: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, its output added to a log of the owner's.
+    """Start a program in a new session and append its output to `log`, a file that only the owner can read.
 
     Raises OSError and UnsafeArgumentError.
     """
     command = command_for(command)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # appending: it may be cut while written
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # `rotate_log` relies on O_APPEND
     try:
         if sys.platform == "win32":
             flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
@@ -86,51 +87,57 @@ def launch(
             )  # fmt: skip
     finally:
         os.close(handle)
-    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()  # leaves no zombie
+    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()  # reaps it
     return process
 
 
-def rotate(log: Path) -> None:
-    """Begin a log anew that has become long, under the feet of who writes it; what it held is kept beside it."""
+def rotate_log(log: Path) -> None:
+    """Copy a log longer than LOG_SIZE to `LOG.1` and truncate it, while its program keeps writing to it."""
     with suppress(OSError):
-        if log.stat().st_size > KEPT_LOG:
+        if log.stat().st_size > LOG_SIZE:
             shutil.copyfile(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
 
 
-async def end(identity: Identity, *, patience: float = TERMINATED_WITHIN) -> bool:
-    """End a process and what it has started: gracefully, then firmly. Whether it has ended."""
+async def end_process_tree(identity: ProcessIdentity) -> bool:
+    """Terminate a process and its descendants; kill those that do not end in time. Returns whether all have ended."""
     process = identity.process()
-    below = _below(process) if process is not None else []
-    if process is not None:
-        _tell(process, firmly=False)
-        if not await _has_ended([process], patience):
-            _tell(process, firmly=True)
-    for child in below:
-        _tell(child, firmly=False)
-    if not await _has_ended(below, 1.0):
-        for child in below:
-            _tell(child, firmly=True)
-    everyone = [*below, *([process] if process is not None else [])]
-    return await _has_ended(everyone, KILLED_WITHIN)
+    if process is None:
+        return True
+    descendants = _descendants(process)
+    _terminate([process])
+    if not await _wait([process], TERMINATE_TIMEOUT):
+        _kill([process])
+    _terminate(descendants)
+    if not await _wait(descendants, CHILD_TIMEOUT):
+        _kill(descendants)
+    return await _wait([*descendants, process], KILL_TIMEOUT)
 
 
-def _below(process: psutil.Process) -> list[psutil.Process]:
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
     try:
         return list(process.children(recursive=True))
     except psutil.Error:
         return []
 
 
-def _tell(process: psutil.Process, *, firmly: bool) -> None:
-    with suppress(psutil.Error):  # psutil itself compares the start before it signals
-        process.kill() if firmly else process.terminate()
+def _terminate(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):  # psutil compares the start time before it sends a signal
+            process.terminate()
 
 
-async def _has_ended(processes: list[psutil.Process], within: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + within
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+async def _wait(processes: list[psutil.Process], timeout: float) -> bool:
+    """Wait until all processes have ended; False after `timeout`."""
+    deadline = asyncio.get_running_loop().time() + timeout
     pause = 0.01
-    while any(map(_runs, processes)):
+    while any(map(_is_alive, processes)):
         if asyncio.get_running_loop().time() > deadline:
             return False
         await asyncio.sleep(pause)
@@ -138,7 +145,7 @@ async def _has_ended(processes: list[psutil.Process], within: float) -> bool:
     return True
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Putting a text on the clipboard so that it stays there."""
+"""Copy text to the clipboard so that it stays there."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ import sys
 import threading
 from contextlib import suppress
 
-TIMEOUT = 3.0  # s; a clipboard program may wait for a display that does not answer
+TIMEOUT = 3.0  # s; a clipboard program hangs if the display does not answer
 
 
 async def copy(text: str) -> bool:
-    """Whether the text is on the clipboard now, where it outlives the menu that it was chosen from.
+    """Copy the text to the clipboard. Returns whether that succeeded.
 
-    The platform's own clipboard, or wl-copy, xclip or xsel where one is installed; on a bare X display we keep the
-    text ourselves, for as long as the tray runs.
+    Uses the platform's clipboard or, on Linux, wl-copy, xclip or xsel if installed. On an X display without these, the
+    tray itself owns the clipboard for as long as it runs.
     """
     if not await _copied(text):
         if sys.platform != "linux":
             return False
-        from tray.system.x11_clipboard import offer  # noqa: PLC0415  # no other platform has it
+        from tray.system.x11_clipboard import offer  # noqa: PLC0415  # Linux only
 
         return await asyncio.to_thread(offer, text)
     return True
 
 
 async def _copied(text: str) -> bool:
-    """Whether the platform's clipboard took it. In a thread of its own, which a hung program cannot keep us by."""
+    """Copy with pyperclip, in a daemon thread so that a hung clipboard program cannot block our exit."""
     loop = asyncio.get_running_loop()
     copied: asyncio.Future[bool] = loop.create_future()
 
-    def settle(done: bool) -> None:  # noqa: FBT001  # called by the loop
+    def finish(ok: bool) -> None:  # noqa: FBT001  # called by the loop
         if not copied.done():
-            copied.set_result(done)
+            copied.set_result(ok)
 
     def work() -> None:
-        import pyperclip  # noqa: PLC0415  # not needed at the start
+        import pyperclip  # noqa: PLC0415  # slow to import
 
         try:
             pyperclip.copy(text)
-        except Exception:  # noqa: BLE001  # no program, no display, or one that fails: all the same here
-            done = False
+        except Exception:  # noqa: BLE001  # no program, no display, or a failure
+            ok = False
         else:
-            done = True
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, done)
+            ok = True
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(finish, ok)
 
     threading.Thread(target=work, name="clipboard", daemon=True).start()
     try:

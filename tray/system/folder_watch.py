@@ -1,4 +1,4 @@
-"""Being told when files change, by the platform's own notifications; no looking again and again."""
+"""Watch folders for changes with the platform's file notifications, without polling."""
 
 from __future__ import annotations
 
@@ -24,36 +24,34 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ARRIVALS: tuple[type[FileSystemEvent], ...] = (
-    DirCreatedEvent,
-    FileCreatedEvent,
-    FileOpenedEvent,
-)  # a program starts to use it
-CHANGES: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent)
+# A program starts to use the folder.
+OPEN_EVENTS: tuple[type[FileSystemEvent], ...] = (DirCreatedEvent, FileCreatedEvent, FileOpenedEvent)
+CHANGE_EVENTS: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent)
 
 
 class FolderWatch(FileSystemEventHandler):
-    """Watches folders, not what lies deeper. `changed` is called on the loop's thread, once for each `follow`.
+    """Watches folders, not their subfolders, for events of some kinds.
 
-    A database under load changes a hundred times a second, and each is work for a watcher: so `rest` after the first.
+    `on_change` is called on the event loop for the first event after each call of `watch`.
+    A database under load changes a hundred times a second, and every event costs time: call `pause` after the first.
     """
 
-    def __init__(self, kinds: tuple[type[FileSystemEvent], ...], changed: Callable[[], None]) -> None:
+    def __init__(self, kinds: tuple[type[FileSystemEvent], ...], on_change: Callable[[], None]) -> None:
         self._kinds = list(kinds)
-        self._changed = changed
+        self._on_change = on_change
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, ObservedWatch] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = False
+        self._reported = False
 
-    def follow(self, folders: Collection[Path]) -> None:
-        """Watch these from now on, and no others; in place of one that is not there the nearest one above it."""
+    def watch(self, folders: Collection[Path]) -> None:
+        """Watch these folders instead of those before. For a missing folder, watch its nearest existing parent."""
         if self._observer is None:
             self._loop = asyncio.get_running_loop()
-            logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)
+            logging.getLogger("watchdog.observers.inotify").addFilter(_is_relevant)
             self._observer = Observer()
             self._observer.start()
-        self._told = False
+        self._reported = False
         nearest = (next(filter(_is_folder, (folder, *folder.parents)), None) for folder in folders)
         wanted = {folder for folder in nearest if folder is not None}
         for folder in self._watches.keys() - wanted:
@@ -61,41 +59,41 @@ class FolderWatch(FileSystemEventHandler):
         for folder in wanted - self._watches.keys():
             try:
                 self._watches[folder] = self._observer.schedule(self, str(folder), event_filter=self._kinds)
-            except OSError as error:  # out of inotify watches, say
-                log.warning("%s cannot be watched: %s", folder, error)
+            except OSError as error:  # for example, no inotify watches left
+                log.warning("cannot watch %s: %s", folder, error)
 
-    def rest(self) -> None:
-        """Watch nothing for now."""
+    def pause(self) -> None:
+        """Watch nothing until the next call of `watch`."""
         if self._observer is not None:
             self._observer.unschedule_all()
             self._watches.clear()
 
     def stop(self) -> None:
-        """End the threads."""
+        """Stop the threads of watchdog."""
         if self._observer is not None:
             self._observer.stop()
             self._observer.join(1)
             self._observer = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """On a thread of the library's."""
+        """Report the first event. Called by watchdog on its own thread."""
         if isinstance(event, FileOpenedEvent) and Path(os.fsdecode(event.src_path)).is_dir():
-            return  # somebody lists the folder, ourselves perhaps
-        if not self._told and self._loop is not None:
-            self._told = True
+            return  # a program, maybe the tray itself, lists the folder
+        if not self._reported and self._loop is not None:
+            self._reported = True
             try:
-                self._loop.call_soon_threadsafe(self._changed)
+                self._loop.call_soon_threadsafe(self._on_change)
             except RuntimeError:
                 return  # the loop is closed
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether it is more than that a watch was ended as a change came: watchdog logs that as an error, to no harm."""
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """Drop the error that watchdog logs if a change arrives while a watch is being removed; it is harmless."""
     return "when the thread is inactive" not in record.getMessage()
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is one that we can see: of a container, or another user's, we may not."""
+    """Whether it is a folder that we may access; those of containers and other users may be inaccessible."""
     try:
         return path.is_dir()
     except OSError:

@@ -1,22 +1,22 @@
-"""What git's own files say of a folder, without running git."""
+"""Read git's own files about a folder, without running git."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path, PurePath
 
-SIZE_MOST = 4096  # bytes of a `.git` file, which holds one path
+MAX_GIT_FILE = 4096  # bytes; a `.git` file holds one path
 _LINKED = re.compile(r"gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*")  # gitrepository-layout(5), "gitfile"
 
 
 def repository_of(directory: str) -> str:
-    """The folder of the repository that this folder is a linked worktree of; "" where it is none.
+    """Return the main worktree if this folder is a linked worktree, else "".
 
-    That is the main worktree. For a bare repository it is `shop` for both `shop/.bare` and `shop.git`.
+    For a bare repository `shop/.bare` or `shop.git`, it is `shop`.
     """
     try:
         file = Path(directory) / ".git"
-        if not directory or not file.is_file() or file.stat().st_size > SIZE_MOST:
+        if not directory or not file.is_file() or file.stat().st_size > MAX_GIT_FILE:
             return ""
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The time of day here, of a moment that anybody may have told."""
+"""Convert timestamps from outside, which may be out of range, to local time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tray.core.timestamps import is_timestamp
 
 
 def local_time(at: float) -> datetime | None:
-    """The time here at `at`, ms since the Unix epoch; None for what can be no moment. It never raises.
+    """Return the local time at `at`, in ms since the Unix epoch; None if it is out of range. Never raises.
 
-    Windows' C library, and so `datetime`, raises OSError for the first day of 1970, what is before, and for year 3001.
+    On Windows, the C library and so `datetime` raise OSError up to the first day of 1970 and from the year 3001.
     """
     return datetime.fromtimestamp(at / 1000).astimezone() if is_timestamp(at) else None

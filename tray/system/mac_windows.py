@@ -1,4 +1,4 @@
-"""macOS: bringing the application that a process belongs to to the front, and which application is there."""
+"""macOS: activate the application of a process, and find the frontmost application."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ end run"""
 
 
 async def raise_application(pids: Sequence[int]) -> bool:
-    """Bring the first of these processes that is an application to the front."""
+    """Activate the first of these processes that is an application. Returns whether one was activated."""
     return (await run(["osascript", "-e", _SCRIPT, *map(str, pids)], timeout=5)).ok
 
 
-async def open_windows() -> list[OpenWindow] | None:
-    """The application in front, as a window of its process; None if it is not told.
+async def list_windows() -> list[OpenWindow] | None:
+    """Return the frontmost application as a focused window; None if it is unknown.
 
-    lsappinfo needs no consent of the person's, as AppleScript does, and no main run loop, as NSWorkspace does.
+    Unlike AppleScript, lsappinfo needs no permission from the user. Unlike NSWorkspace, it needs no main run loop.
     """
     front = await run(["lsappinfo", "front"])
-    told = await run(["lsappinfo", "info", "-only", "pid", front.out.strip()]) if front.ok else front
-    pid = re.search(r'"pid"\s*=\s*(\d+)', told.out)
+    info = await run(["lsappinfo", "info", "-only", "pid", front.out.strip()]) if front.ok else front
+    pid = re.search(r'"pid"\s*=\s*(\d+)', info.out)
     return [OpenWindow(int(pid[1]), focused=True)] if pid else None

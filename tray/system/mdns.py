@@ -1,4 +1,4 @@
-"""OpenCode servers that announce themselves on the local network (`opencode serve --mdns`)."""
+"""Find OpenCode servers that announce themselves with mDNS on the local network (`opencode serve --mdns`)."""
 
 from __future__ import annotations
 
@@ -15,40 +15,35 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 log = logging.getLogger(__name__)
 
-SERVICE = "_http._tcp.local."  # what OpenCode announces itself as, with a name of its own
+SERVICE = "_http._tcp.local."  # the service type that OpenCode announces; NAME tells its instances from others
 NAME = re.compile(r"opencode-\d{1,5}( \(\d+\))?\._http\._tcp\.local\.", re.IGNORECASE)
-ASK_WITHIN = 3000  # ms
-CONNECT_WITHIN = 1.0  # s
-QUESTIONS = 20  # under way at once
-MOST = 50  # servers: anybody on the network may announce some
+RESOLVE_TIMEOUT = 3000  # ms
+CONNECT_TIMEOUT = 1.0  # s
+MAX_QUERIES = 20  # at the same time
+MAX_SERVERS = 50  # any machine on the network may announce servers
 
 
-class Announced:
-    """Listens for announcements. `urls` are those of other machines; `changed` is called on the loop's thread."""
+class MdnsBrowser:
+    """Keeps the URLs of the OpenCode servers that other machines announce; `on_change` is called on the event loop."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.urls: dict[str, str] = {}  # by name
-        self._changed = changed
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.urls: dict[str, str] = {}  # by the name of the announced service
+        self._on_change = on_change
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def listens(self) -> bool:
-        """Whether it has been started."""
-        return self._zeroconf is not None
-
     async def start(self) -> None:
-        """Begin to listen. A machine without a network is logged, and hears nothing."""
+        """Start to browse. Without a network, log a warning and find nothing."""
         try:
             self._zeroconf = AsyncZeroconf(ip_version=IPVersion.V4Only)
         except OSError as error:
-            log.warning("the local network cannot be listened to: %s", error)
+            log.warning("cannot browse the local network with mDNS: %s", error)
             return
-        self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._heard])
+        self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._on_service])
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop to browse and forget the servers."""
         for task in self._tasks:
             task.cancel()
         if self._browser is not None:
@@ -58,40 +53,43 @@ class Announced:
         self._zeroconf = self._browser = None
         self.urls.clear()
 
-    def _heard(
+    def _on_service(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange, **_: Any
     ) -> None:
         if not NAME.fullmatch(name):
             return
         if state_change is ServiceStateChange.Removed:
             if self.urls.pop(name, None) is not None:
-                self._changed()
+                self._on_change()
             return
-        if len(self._tasks) >= QUESTIONS:
-            return  # somebody announces whatever comes to mind
-        task = asyncio.get_running_loop().create_task(self._ask(zeroconf, service_type, name), name=f"ask for {name}")
+        if len(self._tasks) >= MAX_QUERIES:
+            return  # some machine floods the network with announcements
+        task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, service_type, name), name=f"mdns {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
+    async def _resolve(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
         info = AsyncServiceInfo(service_type, name)
-        if not await info.async_request(zeroconf, ASK_WITHIN) or info.port is None:
+        if not await info.async_request(zeroconf, RESOLVE_TIMEOUT) or info.port is None:
             return
         own = _own_addresses()
         others = [address for address in info.parsed_addresses() if _is_another_machine(address) and address not in own]
-        address = await _answering(others, info.port)
-        if address is not None and (name in self.urls or len(self.urls) < MOST):
+        address = await _reachable(others, info.port)
+        if address is not None and (name in self.urls or len(self.urls) < MAX_SERVERS):
             self.urls[name] = f"http://{address}:{info.port}"
-            self._changed()
+            self._on_change()
 
 
-async def _answering(addresses: list[str], port: int) -> str | None:
-    """Which address it is: every OpenCode calls its machine `opencode.local`, so it may seem to have all of theirs."""
+async def _reachable(addresses: list[str], port: int) -> str | None:
+    """Return the address that accepts a connection, or None; a single address is not tested.
+
+    Every OpenCode calls its machine `opencode.local`, so that name may resolve to the addresses of all of them.
+    """
     if len(addresses) < 2:
         return addresses[0] if addresses else None
     for address in addresses:
         try:
-            async with asyncio.timeout(CONNECT_WITHIN):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
                 _, writer = await asyncio.open_connection(address, port)
         except (OSError, TimeoutError):
             continue
@@ -101,10 +99,10 @@ async def _answering(addresses: list[str], port: int) -> str | None:
 
 
 def _is_another_machine(address: str) -> bool:
-    told = ipaddress.ip_address(address)
-    return not (told.is_loopback or told.is_unspecified or told.is_multicast or told.is_link_local)
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_unspecified or parsed.is_multicast or parsed.is_link_local)
 
 
 def _own_addresses() -> set[str]:
-    """What runs here is found here, and followed over loopback."""
+    """Return the addresses of this machine: its own servers are found locally and followed over loopback."""
     return {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}

@@ -1,4 +1,4 @@
-"""One window on the desktop, as every way of asking for windows tells it."""
+"""A window on the desktop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class OpenWindow(msgspec.Struct, frozen=True):
-    """A window of a program. `number` is X11's id of it, or 0."""
+    """A window of the process `pid`. `number` is its X11 window ID, or 0."""
 
     pid: int
     focused: bool

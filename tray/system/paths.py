@@ -1,4 +1,4 @@
-"""Where this program's files live on this platform."""
+"""The paths of the program's files on this platform."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Paths(NamedTuple):
 
     settings: Path
     token: Path
-    endpoint: Path  # where the running tray listens
+    endpoint: Path  # holds the address of the running tray
     cache: Path
     audit: Path
     log: Path
-    plugin: Path  # the plugin inside OpenCode's configuration
-    servers: Path  # the folder of the servers that were started, which is private
-    server_logs: Path  # the folder of their logs
+    plugin: Path  # the plugin in OpenCode's configuration folder
+    servers: Path  # private folder with a record of each server started by the tray
+    server_logs: Path  # folder of their logs
 
     @classmethod
     def inside(cls, folder: Path) -> Paths:
-        """All of them in one folder: of a demo, or of a test."""
+        """Return paths that are all in one folder, for a demo or a test."""
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "tray.log", "plugin.js",
             "servers", "logs",
@@ -37,13 +37,13 @@ class Paths(NamedTuple):
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Paths:
-        """The platform's folders, with opencode-monitor's and our own variables honoured."""
+        """Return the platform's paths, overridden by opencode-monitor's and our own environment variables."""
         data = _data_folder(environment)
         token = Path(environment.get("OPENCODE_TRAY_TOKEN_FILE") or data / "token")
         return cls(
             settings=Path(platformdirs.user_config_dir(NAME, appauthor=False)) / "settings.toml",
             token=token,
-            endpoint=token.parent / "endpoint",  # the plugin looks for it beside the token
+            endpoint=token.parent / "endpoint",  # the plugin expects it there
             cache=Path(environment.get("OPENCODE_MONITOR_CACHE_FILE") or data / "cache.json"),
             audit=data / "audit.jsonl",
             log=Path(
@@ -57,25 +57,25 @@ class Paths(NamedTuple):
 
 
 def _data_folder(environment: Mapping[str, str]) -> Path:
-    """The same as the plugin's: XDG_DATA_HOME counts on macOS too, whatever the version of platformdirs."""
+    """Return the same folder as the plugin: XDG_DATA_HOME counts on macOS too, with any version of platformdirs."""
     if sys.platform == "darwin" and environment.get("XDG_DATA_HOME"):
         return Path(environment["XDG_DATA_HOME"]) / NAME
     return Path(platformdirs.user_data_dir(NAME, appauthor=False))
 
 
 def environment_folder(environment: Mapping[str, str]) -> Path:
-    """The environment that packaging/run.py installs into, whether it is there or not."""
+    """Return the virtual environment that packaging/run.py installs into; it may not exist."""
     return _data_folder(environment) / "venv"
 
 
 def command_link() -> Path:
-    """Where a person's own commands lie on Linux and macOS (the XDG base directories; pipx and uv put theirs there)."""
+    """Return the link to our command in the user's bin folder (XDG base directories; pipx and uv use it as well)."""
     return Path.home() / ".local" / "bin" / NAME
 
 
 def opencode_config(environment: Mapping[str, str]) -> Path:
-    """OpenCode's own configuration folder: the same on every platform (XDG, even on macOS and Windows)."""
+    """Return OpenCode's configuration folder, which follows XDG even on macOS and Windows."""
     if environment.get("OPENCODE_CONFIG_DIR"):
-        return Path(os.path.expanduser(environment["OPENCODE_CONFIG_DIR"]))  # noqa: PTH111  # leaves ~nobody as it is
+        return Path(os.path.expanduser(environment["OPENCODE_CONFIG_DIR"]))  # noqa: PTH111  # keeps `~unknown`
     base = environment.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path.home() / ".config") / "opencode"

@@ -1,4 +1,4 @@
-"""Who holds a TCP port on this machine."""
+"""Find the process that listens on a TCP port of this machine."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import Any
 import psutil
 
 
-def holder(port: int) -> str | None:
-    """Return "NAME (pid N)" of the process that listens on the port, or None if none can be seen.
+def port_owner(port: int) -> str | None:
+    """Return "NAME (pid N)" for the process that listens on the port, or None if none is visible.
 
-    Other users' processes are visible only to root on some systems; then it says "a process of another user".
+    On some systems only root sees the processes of other users; the result is then "a process of another user".
     """
-    for pid, taken in _listening():
-        if taken == port:
-            return _named(pid)
+    for pid, used_port in _listening_ports():
+        if used_port == port:
+            return _describe(pid)
     return None
 
 
-def _listening() -> Iterator[tuple[int | None, int]]:
+def _listening_ports() -> Iterator[tuple[int | None, int]]:
+    """Yield (pid, port) of every listening socket; the pid is None for other users' processes."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr:
                 yield connection.pid, connection.laddr.port
-    except (psutil.AccessDenied, OSError):  # macOS lets nobody but root see all at once
+    except (psutil.AccessDenied, OSError):  # on macOS only root may list all at once
         for process in psutil.process_iter():
-            for own in _connections(process):
-                if own.status == psutil.CONN_LISTEN and own.laddr:
-                    yield process.pid, own.laddr.port
+            for connection in _connections(process):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr:
+                    yield process.pid, connection.laddr.port
 
 
 def _connections(process: psutil.Process) -> list[Any]:
@@ -38,7 +39,7 @@ def _connections(process: psutil.Process) -> list[Any]:
         return []
 
 
-def _named(pid: int | None) -> str:
+def _describe(pid: int | None) -> str:
     if pid is None:
         return "a process of another user"
     try:

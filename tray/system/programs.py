@@ -1,8 +1,8 @@
-"""Which program really runs: on Windows, cmd.exe reads the arguments of a batch file as its own language.
+"""Commands whose arguments reach the program unchanged, in spite of cmd.exe on Windows.
 
-npm installs `opencode` there as a batch file, `opencode.cmd`. Given `C:/R&D`, cmd.exe runs `D` (known as BatBadBut,
-CVE-2024-24576): quoting as `subprocess` does it does not hold there. So the program behind such a file is run in its
-place, and where none is known, an argument that cmd.exe would change is refused.
+npm installs `opencode` on Windows as a batch file, `opencode.cmd`. Given `C:/R&D`, cmd.exe runs `D` (known as
+BatBadBut, CVE-2024-24576): the quoting of `subprocess` does not protect against it. So the program behind a known kind
+of batch file is run directly. For other batch files, an argument that cmd.exe would change is refused.
 """
 
 from __future__ import annotations
@@ -17,68 +17,68 @@ from pathlib import Path
 
 from tray.core.errors import UserError
 
-SHIM_SIZE = 10_000  # bytes that are read of a batch file; npm's has some 350
+SHIM_SIZE = 10_000  # bytes read of a batch file; npm's are about 350 bytes long
 _READ_BY_CMD = re.compile(r'["&|<>^%!\r\n]')
-# What npm's cmd-shim and pnpm's write, of all versions: the folder of the file is %dp0% or %~dp0, the last line one of
-#   "%_prog%"  "%dp0%\node_modules\opencode-ai\bin\opencode" %*        with _prog: node.exe beside it, else on the PATH
+# What all versions of cmd-shim (npm, pnpm) write. The folder of the file is %dp0% or %~dp0, the last line is one of
+#   "%_prog%"  "%dp0%\node_modules\opencode-ai\bin\opencode" %*        _prog: node.exe beside it, else on the PATH
 #   "%dp0%\node_modules\opencode-ai\bin\opencode.exe"   %*
 _SCRIPT = re.compile(r'(?:"%_prog%"|"%~dp0\\node\.exe"|\bnode)\s+"%(?:dp0%|~dp0)\\([^"%]+)"\s+%\*')
 _PROGRAM = re.compile(r'^@?"%(?:dp0%|~dp0)\\([^"%]+\.exe)"\s+%\*', re.MULTILINE | re.IGNORECASE)
 _INTERPRETER = re.compile(r'SET "_prog=([\w.-]+)"', re.IGNORECASE)
 
 
-# What PowerShell or cmd.exe reads within double quotes, too; PowerShell takes typographic ones for its own.
+# What PowerShell or cmd.exe interprets inside double quotes; PowerShell accepts typographic quotes as quotes.
 _READ_IN_QUOTES = re.compile('["$`\r\n\u201c-\u201e]|%.*%')
 _PLAIN = re.compile(r"[\w.:/\\=+-]+")
 
 
 class UnsafeArgumentError(UserError):
-    """An argument that cmd.exe, or a shell of Windows', would read otherwise than it is; the text says what to do."""
+    """A Windows shell would misinterpret an argument; the message says what to do."""
 
 
 def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> list[str]:
-    """The command that gives the program its arguments as they are. Raises UnsafeArgumentError."""
+    """Return the command that passes the arguments to the program unchanged. Raises UnsafeArgumentError."""
     if not windows:
         return list(command)
-    # The whole path: Windows would look into the current folder first, which may be anybody's.
+    # An absolute path: Windows searches the current folder first, and others may write there.
     program = shutil.which(command[0]) or command[0]
     arguments = command[1:]
-    if program.lower().endswith(".ps1"):  # nothing but PowerShell runs it, and its twin does the same
+    if program.lower().endswith(".ps1"):  # only PowerShell runs it; the .cmd beside it does the same
         program = program[:-4] + ".cmd"
     if not program.rstrip(" .").lower().endswith((".cmd", ".bat")):
         return [program, *arguments]
-    behind = _behind(Path(program))
-    if behind is not None:
-        return [*behind, *arguments]
+    target = _shim_target(Path(program))
+    if target is not None:
+        return [*target, *arguments]
     for argument in arguments:
         if _READ_BY_CMD.search(argument):
             raise UnsafeArgumentError(
-                f"{program} is a batch file, and cmd.exe would read {argument[:80]!r} otherwise than it is; "
-                "name the .exe behind it (of OpenCode: `attach.opencode` in the settings)"
+                f"{program} is a batch file, and cmd.exe would misinterpret {argument[:80]!r}; "
+                "use the .exe that it starts (for OpenCode: set `attach.opencode` in the settings)"
             )
     return [program, *arguments]
 
 
-def as_typed(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> str:
-    """The command for a person to type into a shell, which reads each word as it is. Raises UnsafeArgumentError.
+def shell_join(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> str:
+    """Return the command as a line that a user can paste into a shell. Raises UnsafeArgumentError.
 
-    On Windows, cmd.exe and PowerShell both read it so: neither knows the other's quotes, but for double ones.
+    On Windows the line works in both cmd.exe and PowerShell: double quotes are the only quotes that both know.
     """
     if not windows:
         return shlex.join(command)
     for word in command:
         if _READ_IN_QUOTES.search(word):
-            raise UnsafeArgumentError(f"neither cmd.exe nor PowerShell would read {word[:80]!r} as it is")
+            raise UnsafeArgumentError(f"cmd.exe or PowerShell would misinterpret {word[:80]!r}")
     return " ".join(word if _PLAIN.fullmatch(word) else _quoted(word) for word in command)
 
 
 def _quoted(word: str) -> str:
-    ends = len(word) - len(word.rstrip("\\"))  # a program reads \" as a quotation mark, and \\" as the end of it
-    return f'"{word}{ends * chr(92)}"'
+    backslashes = len(word) - len(word.rstrip("\\"))  # programs read \" as a quotation mark and \\" as a closing one
+    return f'"{word}{backslashes * chr(92)}"'
 
 
-def _behind(batch: Path) -> list[str] | None:
-    """What a package manager's batch file starts; None if it is another kind of batch file."""
+def _shim_target(batch: Path) -> list[str] | None:
+    """Return the command that a package manager's batch file runs, or None for another kind of batch file."""
     try:
         with batch.open("rb") as stream:
             text = stream.read(SHIM_SIZE).decode("utf-8", "replace")
@@ -99,6 +99,6 @@ def _behind(batch: Path) -> list[str] | None:
     return [interpreter, target]
 
 
-def _beside(batch: Path, told: str) -> str | None:
-    path = os.path.normpath(batch.parent / told.replace("\\", "/"))
+def _beside(batch: Path, relative: str) -> str | None:
+    path = os.path.normpath(batch.parent / relative.replace("\\", "/"))
     return path if Path(path).is_file() else None

@@ -1,4 +1,4 @@
-"""Files that come with the program: in the wheel beside the code, in a checkout where their sources are."""
+"""Files shipped with the program: beside the code in a wheel, at the top of the tree in a checkout."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def _found(name: str) -> Path:
 
 
 def plugin_source() -> Path:
-    """The plugin as it is installed into OpenCode."""
+    """Return the plugin file to install into OpenCode."""
     return _found("plugin/opencode-tray.js")
 
 
 def app_icon() -> Path | None:
-    """The application's icon for notifications, or None if it is missing."""
+    """Return the application icon for notifications, or None if it is missing."""
     icon = _found("assets/opencode-tray.png")
     return icon if icon.exists() else None
 
 
-def picture(reason: str) -> Path | None:
-    """The picture for a notification's reason, or None if it is missing."""
+def toast_image(reason: str) -> Path | None:
+    """Return the image for notifications with this reason, or None if it is missing."""
     file = _found(f"assets/toasts/{reason}.png")
     return file if file.exists() else None
 
 
-def cue(reason: str) -> Path:
-    """The sound for a notification's reason."""
+def sound_file(reason: str) -> Path:
+    """Return the sound for notifications with this reason."""
     return _found(f"assets/sounds/{reason}.wav")

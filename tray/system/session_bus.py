@@ -1,4 +1,7 @@
-"""A connection to the D-Bus session bus, by plain messages: dbus-fast renames its service decorators now and then."""
+"""Connect to the D-Bus session bus and call methods with plain messages.
+
+Plain messages, because dbus-fast renames its service decorators from time to time.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +12,38 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
-TIMEOUT = 5.0  # s for an answer, before the other side counts as hung
+TIMEOUT = 5.0  # s for a connection or a reply
 
 
 class BusError(Exception):
-    """The session bus, or who was called on it, did not do what was asked: its name for why."""
+    """There is no session bus, or a method call failed; the message names the reason."""
 
 
 async def connect() -> MessageBus:
-    """A connection to the session bus. Raises BusError where none answers."""
+    """Connect to the session bus. Raises BusError if there is none."""
     try:
         async with asyncio.timeout(TIMEOUT):
             bus = await MessageBus(bus_type=BusType.SESSION).connect()
-    except Exception as error:  # a wrong address, no socket there, a refusal: each has its own exception
+    except Exception as error:  # a wrong address, no socket or a refusal: each raises another type
         raise BusError(f"no session bus: {error or type(error).__name__}") from error
-    _wait_when_full(bus)
+    _tolerate_full_socket(bus)
     return bus
 
 
 async def call(bus: MessageBus, message: Message) -> list[Any]:
-    """Call a method; returns what it returned. Raises BusError for an error, a lost bus and no answer in `TIMEOUT`."""
+    """Call a method and return its values. Raises BusError for an error, a lost bus or no reply within TIMEOUT."""
     try:
         async with asyncio.timeout(TIMEOUT):
             reply = await bus.call(message)
-    except Exception as error:  # the bus went away: EOFError, OSError, …
+    except Exception as error:  # the bus is closed: EOFError, OSError, …
         raise BusError(f"{message.member}: {error or type(error).__name__}") from error
     if reply is None or reply.message_type is MessageType.ERROR:
         raise BusError(f"{message.member}: {reply.error_name if reply else 'no answer'}")
     return reply.body
 
 
-class _WaitingSocket:
-    """A socket that sends nothing, instead of failing, while the kernel's buffer is full."""
+class _NonFailingSocket:
+    """A socket whose `send` returns 0 instead of raising while the kernel's buffer is full."""
 
     def __init__(self, real: socket.socket) -> None:
         self._real = real
@@ -55,8 +58,8 @@ class _WaitingSocket:
             return 0
 
 
-def _wait_when_full(bus: MessageBus) -> None:
-    # dbus-fast (seen in 5.2.0) takes EAGAIN for a lost connection; of 0 bytes sent it sends the rest later.
+def _tolerate_full_socket(bus: MessageBus) -> None:
+    # dbus-fast (seen in 5.2.0) takes EAGAIN for a lost connection; after a send of 0 bytes it tries again later.
     writer = getattr(bus, "_writer", None)
     if writer is not None and hasattr(writer, "sock"):
-        writer.sock = _WaitingSocket(writer.sock)
+        writer.sock = _NonFailingSocket(writer.sock)

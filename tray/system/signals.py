@@ -1,4 +1,4 @@
-"""Signals that ask the program to end, received on an event loop of any thread."""
+"""Receive the signals that ask the program to stop, on an event loop in any thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREA
 
 
 class StopSignals:
-    """SIGINT, SIGTERM and Windows' SIGBREAK as bytes on a socket.
+    """Waits for SIGINT, SIGTERM or, on Windows, SIGBREAK.
 
-    Python runs a signal handler on the main thread, between two bytecodes. That may be never while the main thread
-    waits in a lock or in a toolkit's main loop. The C handler writes to the wakeup descriptor at once, on any thread.
+    Python runs signal handlers on the main thread, between two bytecodes. That may never happen while the main thread
+    waits for a lock or runs a toolkit's main loop. The C handler writes to the wakeup descriptor at once.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,6 @@ class StopSignals:
             (number,) = await asyncio.get_running_loop().sock_recv(self._received, 1)
 
     def _handle(self, number: int, _: object) -> None:
-        """Write what the C handler did not: a GLib main loop puts its own wakeup descriptor in place of ours."""
+        """Write the number here as well: a GLib main loop replaces our wakeup descriptor with its own."""
         with suppress(BlockingIOError):
             self._wakeup.send(bytes([number]))

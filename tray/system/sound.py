@@ -1,4 +1,4 @@
-"""A short sound and a spoken line, through whatever the platform has; never waits longer than TIMEOUT."""
+"""Play a sound file or speak a line with the programs of the platform, for at most TIMEOUT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-TIMEOUT = 10.0  # s; a player that hangs (no sound server) is ended
+TIMEOUT = 10.0  # s; a player without a sound server hangs, and is killed then
 
 PLAYERS: dict[str, Sequence[Sequence[str]]] = {
     "linux": (("pw-play",), ("paplay",), ("aplay", "-q")),
@@ -26,37 +26,37 @@ SPEAKERS: dict[str, Sequence[Sequence[str]]] = {
 
 
 async def play(file: Path, players: Sequence[Sequence[str]] | None = None) -> bool:
-    """Play a WAV file with the first player that is there. False where nothing can, or it failed."""
+    """Play a WAV file with the first installed player. Returns False if there is none or it fails."""
     if sys.platform == "win32":
-        import winsound  # noqa: PLC0415  # Windows alone has it
+        import winsound  # noqa: PLC0415  # Windows only
 
         winsound.PlaySound(str(file), winsound.SND_FILENAME | winsound.SND_ASYNC)
         return True
-    return await _first(PLAYERS.get(sys.platform, ()) if players is None else players, [str(file)])
+    return await _run_first(PLAYERS.get(sys.platform, ()) if players is None else players, [str(file)])
 
 
 async def speak(text: str, speakers: Sequence[Sequence[str]] | None = None) -> bool:
-    """Speak the text with the first voice that is there. False where nothing can, or it failed.
+    """Speak the text with the first installed speech program. Returns False if there is none or it fails.
 
-    The text is an argument behind `--`, or comes on standard input; it is never part of a command.
+    The text is an argument after `--` or standard input, never part of a script.
     """
     programs = SPEAKERS.get(sys.platform, ()) if speakers is None else speakers
     if sys.platform == "win32":
-        return await _first(programs, [], text)
-    return await _first(programs, [text])
+        return await _run_first(programs, [], text)
+    return await _run_first(programs, [text])
 
 
-async def _first(programs: Sequence[Sequence[str]], arguments: list[str], told: str = "") -> bool:
-    found = next((command for command in programs if shutil.which(command[0])), None)
-    if found is None:
+async def _run_first(programs: Sequence[Sequence[str]], arguments: list[str], stdin: str = "") -> bool:
+    program = next((command for command in programs if shutil.which(command[0])), None)
+    if program is None:
         return False
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *found, *arguments, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
+        *program, *arguments, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
     )
     try:
         async with asyncio.timeout(TIMEOUT):
-            await process.communicate(told.encode())
+            await process.communicate(stdin.encode())
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -1,4 +1,4 @@
-"""Running other programs: argument lists only, never a shell; none that hangs holds us up."""
+"""Run other programs with a time limit, from argument lists and never through a shell."""
 
 from __future__ import annotations
 
@@ -13,53 +13,59 @@ import msgspec
 
 from tray.system.programs import command_for
 
-TIMEOUT = 3.0  # s that a program gets to answer
-SETTLED = 0.6  # s after which a program that still runs, or has ended well, counts as started
+TIMEOUT = 3.0  # s
+STARTUP_TIME = 0.6  # s; a program that still runs then, or has exited with 0, counts as started
 
 
-class Ran(msgspec.Struct, frozen=True):
-    """A program that has ended, or was ended because it took too long (`code` is None)."""
+class CompletedRun(msgspec.Struct, frozen=True):
+    """The exit code and standard output of a program; `code` is None if it was killed after its timeout."""
 
     code: int | None
     out: str
 
     @property
     def ok(self) -> bool:
-        """Whether it ended by itself, and well."""
+        """Whether the program exited with 0."""
         return self.code == 0
 
 
-async def run(command: Sequence[str], *, timeout: float = TIMEOUT, environment: Mapping[str, str] | None = None) -> Ran:
-    """Run to the end; a program that is not there has code 127. `environment` adds to our own.
+async def run(
+    command: Sequence[str],
+    *,
+    timeout: float = TIMEOUT,
+    environment: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> CompletedRun:
+    """Run a program until it exits. The code is 127 if the program does not exist.
 
-    Raises UnsafeArgumentError.
+    `environment` is added to our own, `stdin` is the program's standard input. Raises UnsafeArgumentError.
     """
     try:
         process = await asyncio.create_subprocess_exec(
             *command_for(command),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
         )
     except OSError:
-        return Ran(127, "")
+        return CompletedRun(127, "")
     try:
         async with asyncio.timeout(timeout):
-            out, _ = await process.communicate()
+            out, _ = await process.communicate(None if stdin is None else stdin.encode())
     except TimeoutError:
-        return Ran(None, "")
+        return CompletedRun(None, "")
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Ran(process.returncode, out.decode("utf-8", "replace"))
+    return CompletedRun(process.returncode, out.decode("utf-8", "replace"))
 
 
 async def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:
-    """Start a program that lives on without us, with this environment or our own.
+    """Start a program that outlives the tray. `environment` replaces our own.
 
-    False if it is not there, or ends badly within SETTLED. Raises UnsafeArgumentError.
+    Returns False if it does not exist or fails within STARTUP_TIME. Raises UnsafeArgumentError.
     """
     return await asyncio.to_thread(_start, command_for(command), environment)
 
@@ -76,7 +82,8 @@ def _start(command: Sequence[str], environment: Mapping[str, str] | None) -> boo
     except OSError:
         return False
     try:
-        return process.wait(SETTLED) == 0
-    except subprocess.TimeoutExpired:  # the thread leaves no zombie behind; it ends with the program, or with us
+        return process.wait(STARTUP_TIME) == 0
+    except subprocess.TimeoutExpired:
+        # Reap the process when it exits; a daemon thread does not keep the tray alive.
         threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
         return True

@@ -1,4 +1,4 @@
-"""Concurrent work in which nothing outlives the caller."""
+"""Run coroutines concurrently, none of which outlives the caller."""
 
 from __future__ import annotations
 

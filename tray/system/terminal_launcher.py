@@ -1,8 +1,8 @@
-"""Becomes the program that a job file names: `python -I launch.py JOB`, in a terminal that was just opened.
+"""Run the command of a job file: `python -I terminal_launcher.py JOB`, inside a new terminal window.
 
-Every terminal reads its command line in a way of its own (a shell string, `$` expanded, `;` a separator), and some run
-it with the environment of their first window. So each is given the same three plain words, and what is really to run
-stands in the file: {"command": [...], "folder": ..., "environment": {...}}. That the file is gone tells that it runs.
+Terminals parse their command line differently (a shell string, `$` expanded, `;` a separator), and some use the
+environment of their first window. So every terminal gets the same plain words, and the job file holds the real command:
+{"command": [...], "folder": ..., "environment": {...}}. The launcher removes the file, which shows that it was started.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Read the job, remove it, and become its program. A program that cannot be started is said, and waited with."""
+    """Read and remove the job file, then exec its command. On an error, keep the window open until Enter is pressed."""
     path = Path(sys.argv[1])
     job = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
@@ -25,7 +25,7 @@ def main() -> None:
         if job["folder"]:
             os.chdir(job["folder"])
         if sys.platform == "win32":
-            import subprocess  # noqa: PLC0415  # Windows cannot become another program
+            import subprocess  # noqa: PLC0415  # Windows has no exec
 
             sys.exit(subprocess.run(command, check=False).returncode)
         os.execvp(command[0], command)  # noqa: S606  # an argument list

@@ -1,4 +1,4 @@
-"""What this user's own processes say of themselves: parents, terminal, environment."""
+"""Read the terminal, environment and ancestors of this user's own processes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import psutil
 
 
 class TerminalProcess(msgspec.Struct, frozen=True):
-    """A process as it sits in a terminal, by its own word; `environment` is empty where that cannot be read."""
+    """A process and its terminal. `environment` is empty if it cannot be read."""
 
     pid: int
     tty: str = ""
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
-    ancestors: tuple[int, ...] = ()  # its parent first
+    ancestors: tuple[int, ...] = ()  # pids, its parent first
     arguments: tuple[str, ...] = ()
-    title: str = ""  # what the program calls itself, which most terminals show in their window's name
+    title: str = ""  # the title that the program has set; most terminals show it in the window title
 
     @property
     def in_terminal(self) -> bool:
-        """Whether it has one. Windows does not tell."""
+        """Whether the process has a terminal. Always True on Windows, where this is unknown."""
         return bool(self.tty) or sys.platform == "win32"
 
     def variable(self, name: str) -> str:
-        """A variable of its environment, or ""."""
+        """Return a variable of its environment, or ""."""
         return self.environment.get(name, "")
 
 
 def terminal_process_of(pid: int) -> TerminalProcess | None:
-    """The seat of a process of this user; None if it is not there, or another user's."""
+    """Return a process of this user with its terminal; None if it does not exist or is another user's."""
     if pid <= 0:
         return None
     try:
@@ -46,32 +46,32 @@ def terminal_process_of(pid: int) -> TerminalProcess | None:
 
 
 def exit_descriptor(pid: int) -> int | None:
-    """A file descriptor that can be read once the process has ended; None where there is none to be had."""
+    """Return a file descriptor that becomes readable when the process ends (Linux 5.3 or newer), or None."""
     if sys.platform != "linux":
         return None
     try:
         return os.pidfd_open(pid)
-    except OSError:  # it has ended, or the kernel is older than 5.3
+    except OSError:  # the process has ended, or the kernel is too old
         return None
 
 
 def _environment(process: psutil.Process) -> Mapping[str, str]:
     try:
         return process.environ()
-    except psutil.AccessDenied:  # macOS, of a hardened program
+    except psutil.AccessDenied:  # macOS, for a program with a hardened runtime
         return {}
 
 
 def _terminal(process: psutil.Process) -> str:
-    """Its terminal device, or "". psutil lists the devices once, and does not know those of terminals opened since."""
+    """Return the terminal device, or "". psutil caches the list of devices, which lacks terminals opened since."""
     if sys.platform != "win32":
         listed = getattr(import_module("psutil._psposix"), "get_terminal_map", None)
         getattr(listed, "cache_clear", lambda: None)()
     return process.terminal() or "" if hasattr(process, "terminal") else ""
 
 
-def attached_to(url: str) -> list[TerminalProcess]:
-    """The terminals of this user in which `opencode attach URL` runs, the newest first."""
+def attached_terminals(url: str) -> list[TerminalProcess]:
+    """Return this user's `opencode attach URL` processes that have a terminal, the newest first."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter(["cmdline", "create_time"]):
         arguments = process.info["cmdline"] or []
@@ -79,5 +79,5 @@ def attached_to(url: str) -> list[TerminalProcess]:
         if is_attach and any(argument.rstrip("/") == url.rstrip("/") for argument in arguments[2:]):
             found.append(process)
     found.sort(key=lambda process: -(process.info["create_time"] or 0))
-    seats = (terminal_process_of(process.pid) for process in found)
-    return [seat for seat in seats if seat is not None and seat.in_terminal]
+    attached = (terminal_process_of(process.pid) for process in found)
+    return [process for process in attached if process is not None and process.in_terminal]

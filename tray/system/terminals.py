@@ -1,4 +1,4 @@
-"""A new terminal window that runs a command: the person's own terminal, else the first that is known and there."""
+"""Run a command in a new terminal window: in the configured terminal, or in the first known one that is installed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tray.system import terminal_launcher
 from tray.system.programs import command_for
 from tray.system.subprocesses import start
 
-TRIES = 4  # terminals that are tried one after the other
-STARTED_WITHIN = 8.0  # s that a terminal gets to open and to run what it was given
-FAILED_WITHIN = 1.0  # s that one gets which ended badly: mate-terminal does, though its window opens
+MAX_TERMINALS = 4  # to try, one after the other
+START_TIMEOUT = 8.0  # s for a terminal to open and start the command
+FAILED_START_TIMEOUT = 1.0  # s after the terminal exited with an error: mate-terminal does, although it opens a window
 
-# What goes between a terminal's name and the command that it runs.
+# Arguments between the name of a terminal and the command to run in it.
 TERMINALS: Mapping[str, Sequence[str]] = {
     "ghostty": ("-e",),
     "kitty": ("--",),
@@ -45,7 +45,7 @@ TERMINALS: Mapping[str, Sequence[str]] = {
     "xterm": ("-e",),
     "uxterm": ("-e",),
 }
-# Those of macOS by name; `open` starts what is no program on the PATH.
+# Terminals of macOS by name. `open` starts applications that are not on the PATH.
 MAC_TERMINALS: Mapping[str, Sequence[str]] = {
     "terminal": ("open", "-a", "Terminal"),
     "iterm2": ("open", "-a", "iTerm"),
@@ -55,7 +55,10 @@ MAC_TERMINALS: Mapping[str, Sequence[str]] = {
     "wezterm": ("/Applications/WezTerm.app/Contents/MacOS/wezterm", "start", "--always-new-process", "--"),
     "alacritty": ("/Applications/Alacritty.app/Contents/MacOS/alacritty", "-e"),
 }
-_OF_A_TERMINAL = ("TMUX", "ZELLIJ", "KITTY_", "WEZTERM_", "KONSOLE_", "WINDOWID", "GNOME_TERMINAL_", "ITERM_", "TERM_")
+# Prefixes of the variables that terminals and multiplexers set for the programs in them.
+_TERMINAL_VARIABLES = (
+    "TMUX", "ZELLIJ", "KITTY_", "WEZTERM_", "KONSOLE_", "WINDOWID", "GNOME_TERMINAL_", "ITERM_", "TERM_",
+)  # fmt: skip
 
 
 async def open_terminal(
@@ -65,97 +68,99 @@ async def open_terminal(
     environment: Mapping[str, str] | None = None,
     preferred: Sequence[str] = (),
 ) -> str | None:
-    """Run the command in a new terminal window; the name of the terminal, or None where none could be opened.
+    """Run the command in a new terminal window. Returns the name of the terminal, or None if none could be opened.
 
-    `preferred` is the person's own choice: a terminal's name, or that with the arguments that go before a command.
+    `preferred` is the user's setting: the name of a terminal, or a name with the arguments that precede a command.
     Raises UnsafeArgumentError.
     """
     command = command_for(command)
-    there = (opener for opener in _openers(preferred) if shutil.which(opener[0]))
-    for opener in islice(there, TRIES):
+    installed = (opener for opener in _openers(preferred) if shutil.which(opener[0]))
+    for opener in islice(installed, MAX_TERMINALS):
         try:
-            job = _job(command, folder, environment or {})
-        except OSError:  # nowhere to put it
+            job = _write_job(command, folder, environment or {})
+        except OSError:  # no writable folder
             return None
         try:
-            started = await start([*opener, *_launcher(job)], _outside())
-            if await _is_taken(job, STARTED_WITHIN if started else FAILED_WITHIN):
+            started = await start([*opener, *_launcher_command(job)], _environment())
+            if await _is_removed(job, START_TIMEOUT if started else FAILED_START_TIMEOUT):
                 return opener[2] if opener[0] == "open" else Path(opener[0]).name
         finally:
-            _withdraw(job)
+            _discard(job)
     return None
 
 
 def known_terminal(preferred: Sequence[str]) -> str | None:
-    """The name of the terminal that would be tried first, or None."""
+    """Return the name of the terminal that `open_terminal` tries first, or None."""
     opener = next((opener for opener in _openers(preferred) if shutil.which(opener[0])), None)
     return None if opener is None else Path(opener[0]).name
 
 
-def _launcher(job: Path) -> list[str]:
+def _launcher_command(job: Path) -> list[str]:
     words = [sys.executable, "-I", terminal_launcher.__file__, str(job)]
     if sys.platform != "darwin":
         return words
-    script = job.with_name("open.command")  # macOS opens files, not commands; it holds nothing but our own paths
+    script = job.with_name("open.command")  # `open` takes a file, not a command
     script.write_text(f"#!/bin/sh\nrm -f {shlex.quote(str(script))}\nexec {shlex.join(words)}\n", encoding="utf-8")
     script.chmod(0o700)
     return [str(script)]
 
 
-def _job(command: Sequence[str], folder: str, environment: Mapping[str, str]) -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")  # it goes with the person's login, whatever becomes of us
-    path = Path(tempfile.mkdtemp(prefix="opencode-tray-", dir=runtime if _is_folder(runtime) else None)) / "job"
-    told = {"command": list(command), "folder": folder, "environment": dict(environment)}
-    path.touch(mode=0o600)  # in a folder that is ours alone, too
-    path.write_text(json.dumps(told), encoding="utf-8")
+def _write_job(command: Sequence[str], folder: str, environment: Mapping[str, str]) -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # emptied at logout, even if we fail to clean up
+    path = Path(tempfile.mkdtemp(prefix="opencode-tray-", dir=runtime if _is_usable(runtime) else None)) / "job"
+    job = {"command": list(command), "folder": folder, "environment": dict(environment)}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(job), encoding="utf-8")
     return path
 
 
-def _is_folder(path: str | None) -> bool:
+def _is_usable(path: str | None) -> bool:
     return bool(path) and " " not in str(path) and os.access(str(path), os.W_OK)
 
 
-async def _is_taken(job: Path, within: float) -> bool:
+async def _is_removed(job: Path, timeout: float) -> bool:
+    """Wait until the launcher has removed its job file; False after `timeout`."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while os.path.exists(job):  # noqa: ASYNC240, PTH110  # a look at a local folder takes microseconds
+    deadline = loop.time() + timeout
+    while os.path.exists(job):  # noqa: ASYNC240, PTH110  # takes microseconds on a local folder
         if loop.time() > deadline:
             return False
         await asyncio.sleep(0.05)
     return True
 
 
-def _withdraw(job: Path) -> None:
+def _discard(job: Path) -> None:
     if job.exists():
         shutil.rmtree(job.parent, ignore_errors=True)
 
 
-def _outside() -> dict[str, str]:
-    """Our environment without what tells programs of the terminal that we were started in."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OF_A_TERMINAL)}
+def _environment() -> dict[str, str]:
+    """Return our environment without the variables of the terminal that the tray was started in."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_TERMINAL_VARIABLES)}
 
 
 def _openers(preferred: Sequence[str]) -> list[list[str]]:
-    """The ways to open a terminal, the best first."""
+    """Return the command prefixes that open a terminal, the preferred first."""
     if sys.platform == "win32":
-        return [*_known(preferred), ["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
+        return [*_opener(preferred), ["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
     if sys.platform == "darwin":
         preferred = preferred or [os.environ.get("TERMINAL", "terminal")]
         wanted = MAC_TERMINALS.get(preferred[0].lower(), ()) if len(preferred) == 1 else preferred
-        return [opener for opener in (list(wanted), *_known(preferred), list(MAC_TERMINALS["terminal"])) if opener]
+        return [opener for opener in (list(wanted), *_opener(preferred), list(MAC_TERMINALS["terminal"])) if opener]
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return []
     named = os.environ.get("TERMINAL", "")
     return [
-        *_known(preferred),
-        *_known([named] if named else []),
+        *_opener(preferred),
+        *_opener([named] if named else []),
         ["xdg-terminal-exec"],
-        *_debian(),
+        *_debian_default(),
         *([name, *words] for name, words in TERMINALS.items()),
     ]
 
 
-def _known(words: Sequence[str]) -> list[list[str]]:
+def _opener(words: Sequence[str]) -> list[list[str]]:
+    """Return the command prefix for a terminal that the user named, as a list of at most one."""
     if not words:
         return []
     if len(words) > 1:
@@ -163,10 +168,10 @@ def _known(words: Sequence[str]) -> list[list[str]]:
     return [[words[0], *TERMINALS.get(Path(words[0]).name, ("-e",))]]
 
 
-def _debian() -> list[list[str]]:
-    """Debian's own choice, by the name of the program that is behind it where we know that better."""
+def _debian_default() -> list[list[str]]:
+    """Return Debian's default terminal, as the program that the alternative points to if we know that one."""
     alternative = shutil.which("x-terminal-emulator")
     if alternative is None:
         return []
-    behind = Path(alternative).resolve().name.removesuffix(".wrapper")
-    return [[behind, *TERMINALS[behind]]] if behind in TERMINALS else [[alternative, "-e"]]
+    name = Path(alternative).resolve().name.removesuffix(".wrapper")
+    return [[name, *TERMINALS[name]]] if name in TERMINALS else [[alternative, "-e"]]

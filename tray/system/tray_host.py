@@ -1,4 +1,4 @@
-"""Whether something shows tray icons here."""
+"""Find out whether this desktop shows tray icons, and how."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 class TrayHost(msgspec.Struct, frozen=True):
-    """What could show an icon."""
+    """The ways to show a tray icon that this desktop offers."""
 
-    platform: bool = False  # macOS and Windows have a tray of their own
+    platform: bool = False  # macOS and Windows always have a tray
     bus: bool = False  # a D-Bus session bus
-    watcher: bool = False  # somebody on it who keeps the StatusNotifierItems for panels
-    panel: bool = False  # a panel that shows them
-    xembed: bool = False  # a tray of the older kind, made of X windows
+    watcher: bool = False  # a StatusNotifierWatcher on the bus, where icons register for panels
+    panel: bool = False  # a panel that shows the registered icons
+    xembed: bool = False  # an XEmbed tray (X11)
 
     @property
     def shows(self) -> bool:
-        """Whether an icon can be seen now."""
+        """Whether an icon is visible now."""
         return self.platform or self.panel or self.xembed
 
 
 async def find() -> TrayHost:
-    """Look once."""
+    """Return the tray host of this desktop."""
     if sys.platform != "linux":
         return TrayHost(platform=True)
     bus, watcher, panel = await _on_bus()
@@ -37,7 +37,7 @@ async def find() -> TrayHost:
 
 
 def has_xembed() -> bool:
-    """Whether a tray of the older kind is there."""
+    """Whether the X display has an XEmbed tray."""
     xlib, errors = import_module("Xlib.display"), import_module("Xlib.error")
     try:
         display = xlib.Display()
@@ -51,20 +51,20 @@ def has_xembed() -> bool:
 
 
 async def host_registered(bus: Any) -> bool:
-    """Whether a panel shows StatusNotifierItems. Raises BusError where there is not even a watcher."""
+    """Whether a panel shows StatusNotifierItems. Raises BusError if there is no watcher."""
     from dbus_fast import Message  # noqa: PLC0415  # Linux only
 
-    from tray.system.session_bus import call  # noqa: PLC0415  # likewise
+    from tray.system.session_bus import call  # noqa: PLC0415  # Linux only
 
-    question = [WATCHER, "IsStatusNotifierHostRegistered"]
-    answer = await call(bus, Message(WATCHER, WATCHER_PATH, PROPERTIES, "Get", signature="ss", body=question))
-    return bool(answer[0].value)
+    body = [WATCHER, "IsStatusNotifierHostRegistered"]
+    reply = await call(bus, Message(WATCHER, WATCHER_PATH, PROPERTIES, "Get", signature="ss", body=body))
+    return bool(reply[0].value)
 
 
 async def _on_bus() -> tuple[bool, bool, bool]:
-    """Whether there is a bus, a watcher, a panel."""
-    from tray.system.notification_daemon import hang_up  # noqa: PLC0415  # Linux only
-    from tray.system.session_bus import BusError, connect  # noqa: PLC0415  # likewise
+    """Return whether there is a bus, a watcher and a panel."""
+    from tray.system.notification_daemon import disconnect  # noqa: PLC0415  # Linux only
+    from tray.system.session_bus import BusError, connect  # noqa: PLC0415  # Linux only
 
     try:
         bus = await connect()
@@ -75,4 +75,4 @@ async def _on_bus() -> tuple[bool, bool, bool]:
     except BusError:
         return True, False, False
     finally:
-        await hang_up(bus)
+        await disconnect(bus)

@@ -1,4 +1,4 @@
-"""Windows: the windows of processes, and bringing one up; its tab Windows Terminal lets nobody choose."""
+"""Windows: list and raise the windows of processes. Windows Terminal has no API to select a tab."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if sys.platform == "win32":
 
     _RESTORE, _ALT, _KEY_UP = 9, 0x12, 2
 
-    def _shown() -> dict[int, list[int]]:
-        """The windows that can be seen, of each process, the uppermost first."""
-        shown: dict[int, list[int]] = {}
+    def _visible_windows() -> dict[int, list[int]]:
+        """Return the visible windows by pid, the topmost first."""
+        visible: dict[int, list[int]] = {}
 
         def visit(window: int, _: int) -> bool:
             pid = wintypes.DWORD()
             _user32.GetWindowThreadProcessId(window, ctypes.byref(pid))
             if _user32.IsWindowVisible(window):
-                shown.setdefault(pid.value, []).append(window)
+                visible.setdefault(pid.value, []).append(window)
             return True
 
         _user32.EnumWindows(_Visit(visit), 0)
-        return shown
+        return visible
 
     def _is_desktop(pid: int) -> bool:
         try:
@@ -46,29 +46,30 @@ if sys.platform == "win32":
             return False
 
     def raise_window(owners: Sequence[int]) -> tuple[int, bool]:
-        """Bring a window of the first of these processes that has one up.
+        """Raise the topmost window of the first of these processes that has one.
 
-        Returns how many it has, and whether one is in front now. From explorer.exe on they are the desktop's.
+        Returns the number of its windows, and whether one is in the foreground now. `owners` from explorer.exe onwards
+        are ignored: they belong to the desktop.
         """
-        shown = _shown()
+        visible = _visible_windows()
         terminals = takewhile(lambda pid: not _is_desktop(pid), owners)
-        found = next((shown[pid] for pid in terminals if pid in shown), [])
+        found = next((visible[pid] for pid in terminals if pid in visible), [])
         if not found:
             return 0, False
         if _user32.IsIconic(found[0]):
             _user32.ShowWindow(found[0], _RESTORE)
         if not _user32.SetForegroundWindow(found[0]):
-            _user32.keybd_event(_ALT, 0, 0, 0)  # a key press of ours lifts the lock on the foreground
+            _user32.keybd_event(_ALT, 0, 0, 0)  # a key press lifts the foreground lock
             _user32.keybd_event(_ALT, 0, _KEY_UP, 0)
             _user32.SetForegroundWindow(found[0])
         return len(found), _user32.GetForegroundWindow() == found[0]
 
-    def open_windows() -> list[OpenWindow] | None:
-        """The windows that can be seen, but the desktop's own: explorer.exe has started most programs."""
+    def list_windows() -> list[OpenWindow] | None:
+        """Return the visible windows, without those of explorer.exe, an ancestor of most programs."""
         front = _user32.GetForegroundWindow()
         return [
             OpenWindow(pid, focused=window == front)
-            for pid, windows in _shown().items()
+            for pid, windows in _visible_windows().items()
             if not _is_desktop(pid)
             for window in windows
         ]
@@ -76,9 +77,9 @@ if sys.platform == "win32":
 else:
 
     def raise_window(owners: Sequence[int]) -> tuple[int, bool]:  # noqa: ARG001
-        """Nothing: there are no such windows."""
+        """Do nothing on other platforms."""
         return 0, False
 
-    def open_windows() -> list[OpenWindow] | None:
-        """Nothing: there are no such windows."""
+    def list_windows() -> list[OpenWindow] | None:
+        """Do nothing on other platforms."""
         return None

@@ -1,4 +1,4 @@
-"""The X clipboard, kept by us: X has no place for it but the program that offers it (ICCCM, section 2)."""
+"""Own the X11 clipboard: X itself stores no content, the owning program serves it (ICCCM, section 2)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import threading
 from importlib import import_module
 from typing import Any
 
-LONGEST = 60_000  # bytes of a text that is handed over in one piece; ours are a line long
+MAX_SIZE = 60_000  # bytes; longer content needs the incremental protocol (INCR), and ours is a line long
 
 
 def offer(text: str) -> bool:
-    """Offer the text as the clipboard of the X display until somebody else offers one. False without a display."""
+    """Own the clipboard with this text until another program owns it. False without a display or if that fails."""
     errors = import_module("Xlib.error")
     try:
         display = import_module("Xlib.display").Display()
@@ -24,13 +24,13 @@ def offer(text: str) -> bool:
     if not owned:
         display.close()
         return False
-    content = text.encode("utf-8", "replace")[:LONGEST]
+    content = text.encode("utf-8", "replace")[:MAX_SIZE]
     threading.Thread(target=_serve, args=(display, content), name="clipboard", daemon=True).start()
     return True
 
 
 def _serve(display: Any, content: bytes) -> None:
-    """Hand the text to whoever asks; ends when another clipboard is offered, or the display goes."""
+    """Answer requests for the text until another program owns the clipboard or the display is closed."""
     x, errors = import_module("Xlib.X"), import_module("Xlib.error")
     try:
         while True:
@@ -44,18 +44,22 @@ def _serve(display: Any, content: bytes) -> None:
     display.close()
 
 
-def _answer(display: Any, asked: Any, content: bytes) -> None:
+def _answer(display: Any, request: Any, content: bytes) -> None:
     x, atoms = import_module("Xlib.X"), import_module("Xlib.Xatom")
     utf8, targets = display.intern_atom("UTF8_STRING"), display.intern_atom("TARGETS")
-    place = asked.property or asked.target  # an old client names no property
-    if asked.target == targets:
-        asked.requestor.change_property(place, atoms.ATOM, 32, [targets, utf8, atoms.STRING])
-    elif asked.target in (utf8, atoms.STRING):
-        asked.requestor.change_property(place, asked.target, 8, content)
+    property_ = request.property or request.target  # an old client names no property
+    if request.target == targets:
+        request.requestor.change_property(property_, atoms.ATOM, 32, [targets, utf8, atoms.STRING])
+    elif request.target in (utf8, atoms.STRING):
+        request.requestor.change_property(property_, request.target, 8, content)
     else:
-        place = x.NONE
+        property_ = x.NONE
     reply = import_module("Xlib.protocol.event").SelectionNotify(
-        time=asked.time, requestor=asked.requestor, selection=asked.selection, target=asked.target, property=place
+        time=request.time,
+        requestor=request.requestor,
+        selection=request.selection,
+        target=request.target,
+        property=property_,
     )
-    asked.requestor.send_event(reply)
+    request.requestor.send_event(reply)
     display.flush()

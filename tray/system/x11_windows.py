@@ -1,4 +1,4 @@
-"""Windows of an X display: whose they are, and bringing one to the front (EWMH)."""
+"""X11: list windows with their processes, and raise one (EWMH)."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ from typing import Any
 
 from tray.system.open_window import OpenWindow
 
-FROM_A_PERSON = 2  # EWMH's source indication that focus stealing prevention lets through
-RAISED_WITHIN = 0.5  # s; a window manager that refuses says nothing
+SOURCE_USER = 2  # EWMH source indication "direct user action", which passes focus stealing prevention
+RAISE_TIMEOUT = 0.5  # s; a window manager that refuses does not reply
 
 
 def raise_window(owners: Sequence[int], window_id: int = 0, title: str = "") -> tuple[int, bool]:
-    """Bring a window of the first of the processes `owners` that has any to the front.
+    """Raise a window of the first of the processes `owners` that has one.
 
-    Of several it is `window_id`, else the one with `title` in its name, else the uppermost. A program inherits the
-    WINDOWID of the terminal that it was started from, so one of a process further up does not count. Returns how many
-    it could have been, and whether it is in front now. Blocks for up to RAISED_WITHIN.
+    Of several windows, `window_id` is raised, else the one with `title` in its name, else the topmost. Programs inherit
+    the WINDOWID of the terminal that they were started from, so `window_id` counts only among those windows.
+
+    Returns the number of candidates, and whether the window is active now. Blocks for up to RAISE_TIMEOUT.
     """
     with _display() as display:
         if display is None:
             return 0, False
-        owned = [(_number(display, window, "_NET_WM_PID"), window) for window in _windows(display)]
-        theirs = [[window for pid, window in owned if pid == owner] for owner in owners]
-        nearest = next(filter(None, theirs), [])
-        found = (
+        owned = [(_integer_property(display, window, "_NET_WM_PID"), window) for window in _windows(display)]
+        by_owner = [[window for pid, window in owned if pid == owner] for owner in owners]
+        nearest = next(filter(None, by_owner), [])
+        candidates = (
             [window for window in nearest if window.id == window_id]
-            or [window for window in nearest if title and title in _name(display, window)]
+            or [window for window in nearest if title and title in _window_name(display, window)]
             or nearest
         )
-        return len(found), bool(found) and _raise(display, found[-1])
+        return len(candidates), bool(candidates) and _raise(display, candidates[-1])
 
 
-def open_windows() -> list[OpenWindow] | None:
-    """The windows of this display; None without one, or where no window manager tells which has the keyboard."""
+def list_windows() -> list[OpenWindow] | None:
+    """Return the windows of the display; None without a display or a window manager that names the active window."""
     with _display() as display:
         if display is None:
             return None
-        active = _number(display, display.screen().root, "_NET_ACTIVE_WINDOW")
+        active = _integer_property(display, display.screen().root, "_NET_ACTIVE_WINDOW")
         if active is None:
             return None
         return [
-            OpenWindow(pid, focused=window.id == active, title=_name(display, window), number=window.id)
+            OpenWindow(pid, focused=window.id == active, title=_window_name(display, window), number=window.id)
             for window in _windows(display)
-            if (pid := _number(display, window, "_NET_WM_PID")) is not None
+            if (pid := _integer_property(display, window, "_NET_WM_PID")) is not None
         ]
 
 
@@ -58,7 +59,7 @@ def _display() -> Iterator[Any]:
     except (errors.DisplayError, OSError):
         yield None
         return
-    display.set_error_handler(lambda *_: None)  # a window that closes meanwhile is no news
+    display.set_error_handler(lambda *_: None)  # a window may close meanwhile
     try:
         yield display
     finally:
@@ -66,7 +67,7 @@ def _display() -> Iterator[Any]:
 
 
 def _windows(display: Any) -> list[Any]:
-    """The windows that programs opened, the uppermost last: as the window manager lists them, or all there are."""
+    """Return the windows that programs opened, the topmost last; without a window manager, all windows."""
     root = display.screen().root
     for name in ("_NET_CLIENT_LIST_STACKING", "_NET_CLIENT_LIST"):
         listed = root.get_full_property(display.intern_atom(name), 0)
@@ -83,12 +84,12 @@ def _property(display: Any, window: Any, name: str) -> Any:
     return found.value if found is not None and len(found.value) else None
 
 
-def _number(display: Any, window: Any, name: str) -> int | None:
+def _integer_property(display: Any, window: Any, name: str) -> int | None:
     value = _property(display, window, name)
     return None if value is None else int(value[0])
 
 
-def _name(display: Any, window: Any) -> str:
+def _window_name(display: Any, window: Any) -> str:
     value = _property(display, window, "_NET_WM_NAME")
     return bytes(value).decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
@@ -102,20 +103,21 @@ def _raise(display: Any, window: Any) -> bool:
         window.set_input_focus(x.RevertToParent, x.CurrentTime)
         display.sync()
         return True
-    desktop = _number(display, window, "_NET_WM_DESKTOP")
-    everywhere = 0xFFFFFFFF
-    if desktop not in (None, everywhere, _number(display, root, "_NET_CURRENT_DESKTOP")):
-        _ask(display, root, "_NET_CURRENT_DESKTOP", desktop)  # Openbox raises nothing on another desktop
-    _ask(display, window, "_NET_ACTIVE_WINDOW", FROM_A_PERSON)
-    deadline = time.monotonic() + RAISED_WITHIN
-    while _number(display, root, "_NET_ACTIVE_WINDOW") != window.id:
+    desktop = _integer_property(display, window, "_NET_WM_DESKTOP")
+    all_desktops = 0xFFFFFFFF
+    if desktop not in (None, all_desktops, _integer_property(display, root, "_NET_CURRENT_DESKTOP")):
+        _send(display, root, "_NET_CURRENT_DESKTOP", desktop)  # Openbox raises no windows of other desktops
+    _send(display, window, "_NET_ACTIVE_WINDOW", SOURCE_USER)
+    deadline = time.monotonic() + RAISE_TIMEOUT
+    while _integer_property(display, root, "_NET_ACTIVE_WINDOW") != window.id:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
 
 
-def _ask(display: Any, window: Any, name: str, value: int) -> None:
+def _send(display: Any, window: Any, name: str, value: int) -> None:
+    """Send an EWMH client message to the window manager."""
     x, event = import_module("Xlib.X"), import_module("Xlib.protocol.event")
     message = event.ClientMessage(window=window, client_type=display.intern_atom(name), data=(32, [value, 0, 0, 0, 0]))
     mask = x.SubstructureRedirectMask | x.SubstructureNotifyMask

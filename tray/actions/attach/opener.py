@@ -26,7 +26,7 @@ from tray.core.settings import HOSTS, PORT, SERVERS, TERMINAL, Settings
 from tray.core.source_calls import CallError, SourceCall
 from tray.opencode.executable import opencode_program
 from tray.system import clipboard
-from tray.system.programs import UnsafeArgumentError, as_typed
+from tray.system.programs import UnsafeArgumentError, shell_join
 from tray.system.terminals import open_terminal
 
 REACHED_WITHIN = 1.0  # s that a server on another machine gets to take a connection
@@ -82,7 +82,7 @@ class SessionOpener:
         if not server.verified:
             return _watched(server)
         try:
-            return await self.copy(as_typed(self._command_to_show(_target(session, server), server)))
+            return await self.copy(shell_join(self._command_to_show(_target(session, server), server)))
         except (TargetError, UnsafeArgumentError) as error:
             return CommandResult(f"Not copied: {error}", ok=False)
 
@@ -185,7 +185,7 @@ class SessionOpener:
 
     async def _give_command(self, command: Sequence[str], missed: str) -> CommandResult:
         try:
-            typed = as_typed(command)
+            typed = shell_join(command)
         except UnsafeArgumentError as error:
             return CommandResult(f"{missed}. {error}", ok=False)
         copied = await clipboard.copy(typed)

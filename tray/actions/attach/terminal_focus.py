@@ -15,7 +15,7 @@ from tray.actions.attach.wezterm import WezTerm
 from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
 from tray.core.model import Server, TerminalLocation
-from tray.system.terminal_processes import TerminalProcess, attached_to, terminal_process_of
+from tray.system.terminal_processes import TerminalProcess, attached_terminals, terminal_process_of
 
 NESTED = 4  # multiplexers within multiplexers that are followed
 WITHOUT_SCREEN = {"serve", "web", "acp", "run", "github", "mcp"}  # OpenCode's commands that show no session
@@ -55,7 +55,7 @@ def seats(server: Server, url: str | None) -> list[TerminalProcess]:
     if own is not None and not own.environment and server.verified:
         own = _as_told(own, server.place)
     mine = [own] if own is not None and _shows_something(own) else []
-    return mine + (attached_to(url) if url else [])
+    return mine + (attached_terminals(url) if url else [])
 
 
 def _as_told(seat: TerminalProcess, place: TerminalLocation) -> TerminalProcess:

@@ -6,7 +6,7 @@ import asyncio
 import re
 
 from tray.actions.attach.terminal import Detached, Shown, Viewer
-from tray.system.subprocesses import Ran, run
+from tray.system.subprocesses import CompletedRun, run
 from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 
 
@@ -94,5 +94,5 @@ def _socket(seat: TerminalProcess) -> str | None:
     return socket if socket.startswith("/") else None
 
 
-async def _tmux(socket: str, *words: str) -> Ran:
+async def _tmux(socket: str, *words: str) -> CompletedRun:
     return await run(["tmux", "-u", "-S", socket, *words])  # -u: or it writes _ for what is not ASCII

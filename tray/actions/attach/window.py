@@ -7,7 +7,7 @@ import os
 import sys
 
 from tray.actions.attach.terminal import Focus, Raised
-from tray.system.open_windows import focused_window, open_windows
+from tray.system.open_windows import focused_window, list_windows
 from tray.system.terminal_processes import TerminalProcess
 
 
@@ -41,7 +41,7 @@ class Window:
 
     async def focus(self, seat: TerminalProcess) -> Focus | None:
         """Whether its window has the keyboard; of a terminal with several, and without X11, whether one of them has."""
-        windows = await open_windows(seat.ancestors)
+        windows = await list_windows(seat.ancestors)
         focused, title = focused_window(windows or (), seat.ancestors, _number(seat))
         return None if focused is None else Focus(focused, title)
 

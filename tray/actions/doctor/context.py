@@ -13,15 +13,16 @@ import msgspec
 from tray.actions.doctor.finding import Finding, unchecked
 from tray.actions.serve.listing import FoundServer, find_servers
 from tray.core.errors import UserError
+from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT, SERVERS, Settings, parse_settings
 from tray.opencode.executable import opencode_program
-from tray.opencode.processes import OpenCodeProcess, running
-from tray.storage.endpoint import Address, reached_at, tray_address
+from tray.opencode.processes import OpenCodeProcess, running_processes
+from tray.storage.endpoint import Address, tray_address
 from tray.storage.settings_file import load_settings
 from tray.system import notification_daemon, tray_host
-from tray.system.notification_daemon import Daemon
+from tray.system.notification_daemon import NotificationDaemon
 from tray.system.paths import Paths
-from tray.system.ports import holder
+from tray.system.ports import port_owner
 from tray.system.subprocesses import run
 from tray.system.tray_host import TrayHost
 
@@ -41,7 +42,7 @@ class DoctorContext(msgspec.Struct, frozen=True, dict=True):  # dict: for the ca
     report: Mapping[str, Any] | None
     address: Address  # where the tray is reached, or would be
     holder: str | None  # who has that port
-    daemon: Daemon | None
+    daemon: NotificationDaemon | None
     tray_host: TrayHost
     processes: list[OpenCodeProcess]
     servers: list[FoundServer]
@@ -71,14 +72,16 @@ async def gather(
     try:
         address = tray_address(paths.endpoint, paths.settings, environment, port)
     except UserError:
-        address = Address(reached_at(settings[HOST]), settings[PORT])
+        address = Address(connect_host(settings[HOST]), settings[PORT])
     program = opencode_program(settings)
     accounts, look = settings[SERVERS], _Look()
     held, daemon, host, processes, servers, version = await asyncio.gather(
-        look.at("port", "who has the port", None, lambda: asyncio.to_thread(holder, address.port)),
+        look.at("port", "who has the port", None, lambda: asyncio.to_thread(port_owner, address.port)),
         look.at("notifications", "the notification service", None, notification_daemon.find),
         look.at("tray host", "what shows the icon", TrayHost(), tray_host.find),
-        look.at("opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running)),
+        look.at(
+            "opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running_processes)
+        ),
         look.at(
             "servers",
             "which HTTP servers run",

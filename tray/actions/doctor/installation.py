@@ -17,7 +17,7 @@ from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
 from tray.storage.endpoint import read_endpoint
-from tray.storage.token import TokenError, make_token, read_token
+from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart
 from tray.system.paths import Paths
 from tray.system.resources import plugin_source
@@ -84,7 +84,7 @@ def _closer(path: Path) -> Callable[[], str]:
 
 def _token_maker(path: Path) -> Callable[[], str]:
     def make() -> str:
-        make_token(path)
+        read_or_create_token(path)
         return f"made {path}"
 
     return make

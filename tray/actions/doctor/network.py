@@ -10,7 +10,7 @@ from tray.actions.serve.listing import FoundServer, clean_up
 from tray.core.loopback import is_loopback
 from tray.core.settings import SERVERS
 from tray.core.text import clean, counted
-from tray.opencode.processes import listening
+from tray.opencode.processes import listening_addresses
 
 SKEW = 60_000  # ms by which clocks may differ before ages on the screen are wrong
 CORRECT = "correct it under [[servers]] in the settings"
@@ -48,7 +48,7 @@ def _server(server: FoundServer, scene: DoctorContext) -> Iterator[Finding]:
 
 
 def _is_open(pid: int) -> bool:
-    return any(not is_loopback(address) for address, _ in listening(pid))
+    return any(not is_loopback(address) for address, _ in listening_addresses(pid))
 
 
 def clocks(scene: DoctorContext) -> Iterator[Finding]:

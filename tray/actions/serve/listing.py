@@ -18,11 +18,11 @@ from tray.actions.serve.start import ServeError, identity
 from tray.core.remote_hosts import HttpServer
 from tray.core.source_calls import CallError
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.processes import OpenCodeProcess, listening, local_url, running
+from tray.opencode.api import Api, LockedError, ServerAddress
+from tray.opencode.processes import OpenCodeProcess, listening_addresses, local_url, running_processes
 from tray.opencode.session_count import count_sessions
 from tray.storage.servers import StartedServer, read_servers, remove_server
-from tray.system.background_process import rotate
+from tray.system.background_process import rotate_log
 from tray.system.paths import Paths
 
 ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs no more
@@ -65,9 +65,9 @@ class FoundServer(msgspec.Struct, frozen=True):
         return self.record is not None and self.state == "healthy"
 
     @property
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """Where it is, and the way in."""
-        return Address(self.url, self.username, self.password, self.pid)
+        return ServerAddress(self.url, self.username, self.password, self.pid)
 
     def told(self) -> dict[str, Any]:
         """As plain JSON values, without the password."""
@@ -97,8 +97,8 @@ async def find_servers(
     """All of them, by name; those that were started here and have ended among them. `patience`: s for an answer."""
     records = await asyncio.to_thread(read_servers, paths.servers)
     for record in records:
-        await asyncio.to_thread(rotate, Path(record.log))
-    found = await asyncio.to_thread(_merge, records, running, accounts, environment)
+        await asyncio.to_thread(rotate_log, Path(record.log))
+    found = await asyncio.to_thread(_merge, records, running_processes, accounts, environment)
     async with aiohttp.ClientSession() as http:
         return list(await asyncio.gather(*(_examined(server, http, patience) for server in found)))
 
@@ -153,7 +153,7 @@ def _merge(
     for process in processes:
         if process.pid in ours or ours.intersection(_above(process.pid)):
             continue
-        ports = listening(process.pid)
+        ports = listening_addresses(process.pid)
         if not ports and not process.is_server:
             continue
         url = local_url(*ports[0]) if ports else ""
@@ -200,7 +200,7 @@ def _measured(pid: int) -> dict[str, Any]:
     try:
         process = psutil.Process(pid)
         established = [c for c in process.net_connections(kind="tcp") if c.status == psutil.CONN_ESTABLISHED]
-        ports = {port for _, port in listening(pid)}
+        ports = {port for _, port in listening_addresses(pid)}
         return {
             "started": process.create_time(),
             "memory": process.memory_info().rss,

@@ -22,10 +22,10 @@ from msgspec import structs
 from tray.core.errors import UserError
 from tray.core.source_calls import CallError
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.processes import listening, local_url
+from tray.opencode.api import Api, LockedError, ServerAddress
+from tray.opencode.processes import listening_addresses, local_url
 from tray.storage.servers import StartedServer, read_servers, remove_server, write_server
-from tray.system.background_process import Identity, end, launch, rotate
+from tray.system.background_process import ProcessIdentity, end_process_tree, launch, rotate_log
 from tray.system.paths import Paths
 from tray.system.programs import UnsafeArgumentError
 from tray.system.tasks import run_all
@@ -110,19 +110,19 @@ async def start_many(
         return [await one(), *await run_all(one() for _ in range(number - 1))]
     except BaseException:  # Ctrl-C: those that are up already are part of what was called off
         for server in ready:
-            await end(identity(server))
+            await end_process_tree(identity(server))
             remove_server(paths.servers, server.name)
         raise
 
 
-def identity(server: StartedServer) -> Identity:
+def identity(server: StartedServer) -> ProcessIdentity:
     """Which process it is."""
-    return Identity(server.pid, server.started, server.boot)
+    return ProcessIdentity(server.pid, server.started, server.boot)
 
 
 def api_of(server: StartedServer, http: aiohttp.ClientSession) -> Api:
     """Its interface, with its password."""
-    return Api(Address(server.url, server.username, server.password, server.pid), http)
+    return Api(ServerAddress(server.url, server.username, server.password, server.pid), http)
 
 
 async def _start_at(
@@ -130,7 +130,7 @@ async def _start_at(
 ) -> StartedServer:
     """Raises ServeError, or _PortTakenError."""
     log = paths.server_logs / f"{port}.log"
-    await asyncio.to_thread(rotate, log)
+    await asyncio.to_thread(rotate_log, log)
     begins = await asyncio.to_thread(_size, log)
     password = secrets.token_urlsafe(24) if wish.password is None else wish.password
     given = {**environment, "OPENCODE_SERVER_USERNAME": wish.username, "OPENCODE_SERVER_PASSWORD": password}
@@ -138,7 +138,7 @@ async def _start_at(
         del given["OPENCODE_SERVER_PASSWORD"], given["OPENCODE_SERVER_USERNAME"]
     command = [program, "serve", "--port", str(port), "--hostname", wish.hostname, *wish.options]
     process = await _launched([*command, "--print-logs"], wish.directory, given, log)
-    leader = Identity.of(process.pid)
+    leader = ProcessIdentity.of(process.pid)
     starting = f"{port}-{process.pid}"  # the port may be another's still, and so its name
     try:
         server = StartedServer(
@@ -152,7 +152,7 @@ async def _start_at(
         _keep(paths, ready)
     except BaseException as stopped:  # whatever stops us, nothing is left behind that nobody knows of
         if leader is not None:
-            await asyncio.shield(end(leader))
+            await asyncio.shield(end_process_tree(leader))
         if isinstance(stopped, _PortTakenError) and not begins:
             with suppress(OSError):
                 log.unlink()  # all that it says is that the port is another's
@@ -173,9 +173,9 @@ async def _launched(
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         process = await starting
-        leader = Identity.of(process.pid)
+        leader = ProcessIdentity.of(process.pid)
         if leader is not None:
-            await end(leader)
+            await end_process_tree(leader)
         raise
     except UnsafeArgumentError as error:
         raise ServeError(str(error)) from error
@@ -199,10 +199,10 @@ def _keep(paths: Paths, server: StartedServer) -> None:
 
 async def _ready(
     server: StartedServer, process: subprocess.Popen[bytes], port: int, log: Path, begins: int
-) -> Identity:
+) -> ProcessIdentity:
     """The process that listens, once it answers; npm's `opencode` is only its parent."""
     deadline = asyncio.get_running_loop().time() + READY_WITHIN
-    owner: Identity | None = None
+    owner: ProcessIdentity | None = None
     async with aiohttp.ClientSession() as http:
         while asyncio.get_running_loop().time() < deadline:
             if process.poll() is not None:
@@ -228,7 +228,7 @@ async def _answers(server: StartedServer, http: aiohttp.ClientSession) -> bool:
     return isinstance(health, dict) and bool(health.get("healthy"))
 
 
-def _listener(pid: int, port: int) -> Identity | None:
+def _listener(pid: int, port: int) -> ProcessIdentity | None:
     """Which of the process and those that it has started takes connections on the port."""
     try:
         process = psutil.Process(pid)
@@ -236,8 +236,8 @@ def _listener(pid: int, port: int) -> Identity | None:
     except psutil.Error:
         return None
     for one in everyone:
-        if any(taken == port for _, taken in listening(one.pid)):
-            return Identity.of(one.pid)
+        if any(taken == port for _, taken in listening_addresses(one.pid)):
+            return ProcessIdentity.of(one.pid)
     return None
 
 

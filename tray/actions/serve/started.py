@@ -15,13 +15,15 @@ def running_servers(folder: Path) -> list[HttpServer]:
 
 def rotate_logs(folder: Path) -> None:
     """Begin the log of a running server again where it has become too long."""
-    from tray.system.background_process import rotate  # noqa: PLC0415  # psutil is not needed at the start
+    from tray.system.background_process import rotate_log  # noqa: PLC0415  # loads psutil
 
     for server in _running(folder):
-        rotate(Path(server.log))
+        rotate_log(Path(server.log))
 
 
 def _running(folder: Path) -> list[StartedServer]:
-    from tray.system.background_process import Identity  # noqa: PLC0415  # psutil is not needed at the start
+    from tray.system.background_process import ProcessIdentity  # noqa: PLC0415  # loads psutil
 
-    return [server for server in read_servers(folder) if Identity(server.pid, server.started, server.boot).process()]
+    return [
+        server for server in read_servers(folder) if ProcessIdentity(server.pid, server.started, server.boot).process()
+    ]

@@ -10,7 +10,7 @@ from tray.actions.serve.listing import FoundServer
 from tray.actions.serve.start import ServeError, ServerOptions, check, identity, start
 from tray.core.commands import CommandResult
 from tray.storage.servers import StartedServer, remove_server, write_server
-from tray.system.background_process import Identity, end
+from tray.system.background_process import ProcessIdentity, end_process_tree
 from tray.system.paths import Paths
 
 
@@ -18,8 +18,8 @@ async def stop(server: FoundServer, paths: Paths) -> CommandResult:
     """End it, whoever started it; a terminal UI is a person's to close."""
     if not server.is_server:
         return CommandResult(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
-    who = identity(server.record) if server.record is not None else Identity.of(server.pid)
-    if server.runs and who is not None and not await end(who):
+    who = identity(server.record) if server.record is not None else ProcessIdentity.of(server.pid)
+    if server.runs and who is not None and not await end_process_tree(who):
         return CommandResult(f"{server.name} (process {server.pid}) could not be ended", ok=False)
     if server.record is not None:
         await asyncio.to_thread(remove_server, paths.servers, server.record.name)

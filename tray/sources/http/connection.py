@@ -24,8 +24,8 @@ from tray.core.loopback import is_loopback
 from tray.core.model import Server, Source
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import clean
-from tray.opencode.api import Address, Api, LockedError
-from tray.opencode.lenient_json import WRONG, without_halves
+from tray.opencode.api import Api, LockedError, ServerAddress
+from tray.opencode.lenient_json import JSON_ERRORS, replace_lone_surrogates
 from tray.opencode.sse import Decoder, TooBigError
 from tray.sources.http.directory import DirectoryFollower, kind_of
 from tray.sources.http.rpc import Calls
@@ -60,7 +60,7 @@ class HttpConnection:
 
     def __init__(
         self,
-        address: Address,
+        address: ServerAddress,
         http: aiohttp.ClientSession,
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
@@ -218,10 +218,10 @@ class HttpConnection:
     def _take(self, text: bytes) -> None:
         try:
             self._happened(_event.decode(text))
-        except (FrameError, *WRONG):
+        except (FrameError, *JSON_ERRORS):
             try:
-                self._happened(_event.decode(without_halves(text)))
-            except (FrameError, *WRONG) as error:
+                self._happened(_event.decode(replace_lone_surrogates(text)))
+            except (FrameError, *JSON_ERRORS) as error:
                 log.debug("%s: event dropped: %s", self.address.url, str(error).rpartition(" - at ")[2][:200])
 
     def _happened(self, event: _Event) -> None:
@@ -331,7 +331,7 @@ class HttpConnection:
             task.cancel()
 
 
-def _locked(address: Address) -> str:
+def _locked(address: ServerAddress) -> str:
     if address.password:
         return "the password is refused: correct it under [[servers]] in the settings"
     return "it wants a password: put it under [[servers]] in the settings"

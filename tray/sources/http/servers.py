@@ -10,7 +10,7 @@ import aiohttp
 
 from tray.core.events import SourceEvent
 from tray.core.source_calls import CallError, CallErrorKind
-from tray.opencode.api import Address
+from tray.opencode.api import ServerAddress
 from tray.sources.http.connection import SILENCE, HttpConnection
 
 STOP_TIMEOUT = 0.5  # s
@@ -28,7 +28,7 @@ class HttpServers:
         self._stopped = False
         self._followers: dict[str, tuple[HttpConnection, asyncio.Task[None]]] = {}  # by address
 
-    def follow(self, addresses: Iterable[Address], elsewhere: Collection[str] = ()) -> None:
+    def follow(self, addresses: Iterable[ServerAddress], elsewhere: Collection[str] = ()) -> None:
         """Follow these from now on, and no others. One that goes is greyed for a while.
 
         `elsewhere`: the addresses whose sessions a better source tells; of these nothing is shown.

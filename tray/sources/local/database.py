@@ -14,7 +14,7 @@ import msgspec
 from tray.core.model import Tokens
 from tray.core.opencode_ids import is_inherited
 from tray.opencode import sqlite
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.sources.local.records import NEWEST, StoredPart, StoredSession
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
@@ -107,7 +107,7 @@ def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo | None:
         told["agent"] = row["agent"]
     try:
         return msgspec.convert(told, SessionInfo)
-    except WRONG:
+    except JSON_ERRORS:
         return None
 
 
@@ -172,7 +172,7 @@ def _read(shape: type[S], data: str, **more: str) -> S | None:
     text = f"{{{columns}{data.lstrip()[1:]}".encode("utf-8", "replace")
     try:
         return decode(text, shape)
-    except WRONG:
+    except JSON_ERRORS:
         return None
 
 

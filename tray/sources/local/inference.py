@@ -23,7 +23,7 @@ from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
 from tray.core.transitions.usage import own_cost
-from tray.opencode.lenient_json import WRONG
+from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.local.logs import Ask
 from tray.sources.local.records import NEWEST, StoredPart, StoredSession
 from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, PermissionInfo, QuestionInfo, todos_known, whole
@@ -129,7 +129,7 @@ def _permission(stored: StoredSession, part: StoredPart) -> Request:
     state = part.state
     try:
         told = msgspec.json.decode(state.input, type=dict[str, object]) if state is not None else {}
-    except WRONG:
+    except JSON_ERRORS:
         told = {}
     asked = PermissionInfo(id=part.id, sessionID=stored.info.id, permission=part.tool, metadata=told, more=True)
     return replace(asked.known(0), asked_at=_started(part))
@@ -140,6 +140,6 @@ def _question(stored: StoredSession, part: StoredPart) -> Request:
     try:
         asked = msgspec.json.decode(state.input, type=dict[str, object]) if state is not None else {}
         told = msgspec.convert(asked | {"id": part.id, "sessionID": stored.info.id}, QuestionInfo).known(0)
-    except WRONG:
+    except JSON_ERRORS:
         told = Request(part.id, stored.info.id, RequestKind.QUESTION, "question", "", complete=False)
     return replace(told, detail=told.detail[:LONG], asked_at=_started(part))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.sources.local.records import NEWEST, StoredPart, StoredSession
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
@@ -68,7 +68,7 @@ def _names(folder: Path) -> list[str]:
 def _todos(file: Path) -> tuple[TodoInfo, ...]:
     try:
         return tuple(msgspec.json.decode(file.read_bytes(), type=list[TodoInfo])[:100])
-    except (OSError, *WRONG):
+    except (OSError, *JSON_ERRORS):
         return ()
 
 
@@ -76,5 +76,5 @@ def _read(shape: type[S], file: Path) -> S | None:
     """None for a file that is gone, or half written: it is read again at the next change."""
     try:
         return decode(file.read_bytes(), shape)
-    except (OSError, *WRONG):
+    except (OSError, *JSON_ERRORS):
         return None

@@ -20,7 +20,7 @@ from tray.sources.local import database, json_storage
 from tray.sources.local.inference import Inferred, infer
 from tray.sources.local.logs import Logs, Run
 from tray.sources.local.records import StoredSession
-from tray.system.folder_watch import CHANGES, FolderWatch
+from tray.system.folder_watch import CHANGE_EVENTS, FolderWatch
 from tray.system.git import repository_of
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class LocalSessions:
         self._was_locked = False  # in the reading under way
         self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
         self._changed = asyncio.Event()
-        self._watch = FolderWatch(CHANGES, self._changed.set)
+        self._watch = FolderWatch(CHANGE_EVENTS, self._changed.set)
         self._timer: asyncio.TimerHandle | None = None
 
     def follow(self, processes: Collection[OpenCodeProcess], covered: Collection[tuple[int, str]]) -> None:
@@ -77,10 +77,10 @@ class LocalSessions:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                self._watch.rest()
+                self._watch.pause()
                 cost = await self._read()
                 await asyncio.sleep(min(max(PACE, cost / SHARE), LONGEST_PACE))
-                self._watch.follow(self._folders())
+                self._watch.watch(self._folders())
                 if self._stamps() != self._read_at:
                     self._changed.set()  # it changed while nobody watched
         finally:

@@ -16,7 +16,7 @@ from tray.core.events import InstanceDisposed, ServerLost, SourceEvent
 from tray.core.model import Server
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import shorten
-from tray.opencode.lenient_json import WRONG, without_halves
+from tray.opencode.lenient_json import JSON_ERRORS, replace_lone_surrogates
 from tray.sources.protocol.events import ABSENT, FrameError, decode_event
 from tray.sources.protocol.snapshot import decode_snapshot
 
@@ -169,8 +169,8 @@ class PluginConnection:
     def _take(self, raw: bytes) -> None:
         try:
             self._read(raw)
-        except (FrameError, *WRONG) as error:
-            whole = without_halves(raw)
+        except (FrameError, *JSON_ERRORS) as error:
+            whole = replace_lone_surrogates(raw)
             if whole == raw:
                 self._bad_frame(str(error))
             else:
@@ -232,14 +232,14 @@ def decode_answer(raw: msgspec.Raw) -> Any:
     """The plain JSON values of an answer. Raises CallError for what is none."""
     try:
         return msgspec.json.decode(raw)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise CallError("the answer could not be read") from error
 
 
 def _failure(raw: msgspec.Raw) -> CallError:
     try:
         error = msgspec.json.decode(raw, type=_Error)
-    except WRONG:
+    except JSON_ERRORS:
         error = _Error()
     why = _WHY.get(error.code, CallErrorKind.REFUSED)
     more = f" ({error.status})" if error.status else f": {shorten(error.message, 80)}" if error.message else ""

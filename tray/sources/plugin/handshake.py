@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from tray.core.model import Server, TerminalLocation
 from tray.core.text import clean
-from tray.opencode.lenient_json import WRONG
+from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.protocol.events import FrameError
 
 Name = Annotated[str, Meta(max_length=256)]
@@ -91,7 +91,7 @@ def decode_hello(raw: bytes) -> Hello:
     """Read the first frame. Raises FrameError."""
     try:
         hello = msgspec.json.decode(raw, type=Hello)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     if hello.protocol not in (1, 2):
         raise FrameError(f"protocol {hello.protocol} is not spoken here")
@@ -104,7 +104,7 @@ def decode_auth(raw: bytes) -> Auth:
     """Read the answer to the challenge. Raises FrameError."""
     try:
         return msgspec.json.decode(raw, type=Auth)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
 
 

@@ -27,7 +27,7 @@ from tray.core.events import (
 )
 from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, Source, Tokens
 from tray.core.text import clean, last_line
-from tray.opencode.lenient_json import WRONG, decode
+from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.sources.protocol.events import FrameError
 from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, Number, moment, money, whole
 
@@ -75,7 +75,7 @@ def decode_post(body: bytes) -> Post:
     """Raises FrameError for what is none."""
     try:
         post = decode(body, Post)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     if not post.session_id or not post.type:
         raise FrameError("`type` and `sessionId` are needed")

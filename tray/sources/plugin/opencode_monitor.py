@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tray.core.events import SnapshotTaken
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
-from tray.opencode.lenient_json import WRONG
+from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.plugin.connection import PluginConnection, decode_answer
 from tray.sources.protocol.snapshot_reader import read_limits, take_snapshot
 
@@ -31,7 +31,7 @@ async def read_seed_snapshot(link: PluginConnection, now: Callable[[], int]) -> 
         method, params = reading(session, limit)
         try:
             return msgspec.json.decode(await link.call(method, params, READ_TIMEOUT))
-        except (CallError, *WRONG):
+        except (CallError, *JSON_ERRORS):
             return None
 
     snapshot = await take_snapshot(link.server.id, link.server.directory, read, now())

@@ -24,7 +24,7 @@ from tray.core.events import (
 )
 from tray.core.model import Activity
 from tray.core.text import last_line
-from tray.opencode.lenient_json import WRONG
+from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.protocol.schema import (
     OUTPUT,
     SHORT,
@@ -189,5 +189,5 @@ def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[Sou
         kind, properties = (told.type, told.properties) if isinstance(told, _Envelope) else told
         known = EVENTS.get(kind)
         return () if known is None else known.decode(server_id, properties, at)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error

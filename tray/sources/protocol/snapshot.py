@@ -14,7 +14,7 @@ from tray.core.fleet_state import MAX_SESSIONS
 from tray.core.model import Activity, Request, Retry, Service, Todo, Tokens
 from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line
-from tray.opencode.lenient_json import WRONG
+from tray.opencode.lenient_json import JSON_ERRORS
 from tray.opencode.services import services_of
 from tray.sources.protocol.events import ABSENT, FrameError
 from tray.sources.protocol.schema import (
@@ -104,7 +104,7 @@ def decode_snapshot(server_id: str, raw: bytes, at: int) -> SnapshotTaken:
     """
     try:
         told = _snapshot.decode(raw)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     branch = _one(told.branch, str)
     return SnapshotTaken(
@@ -161,7 +161,7 @@ def _one(raw: msgspec.Raw, shape: type[V]) -> V | None:
     """None for what is absent, too: no bytes are no JSON."""
     try:
         return msgspec.json.decode(raw, type=shape)
-    except WRONG:
+    except JSON_ERRORS:
         return None
 
 
@@ -180,7 +180,7 @@ def _each(items: list[msgspec.Raw], shape: type[T]) -> list[T]:
     for item in items:
         try:
             found.append(decoder.decode(item))
-        except WRONG:
+        except JSON_ERRORS:
             continue
     return found
 
@@ -214,7 +214,7 @@ def limits_of(providers: msgspec.Raw) -> dict[str, Number]:
     """`config.providers` into the `limits` of a snapshot. Raises FrameError."""
     try:
         told = msgspec.json.decode(providers, type=_Providers)
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     return {f"{p.id}/{name}": model.limit.context for p in told.providers for name, model in p.models.items()}
 
@@ -223,7 +223,7 @@ def digest_of(messages: msgspec.Raw, limit: int) -> dict[str, object]:
     """The newest `limit` messages of a session into the `digest` of a snapshot's session. Raises FrameError."""
     try:
         told = msgspec.json.decode(messages, type=list[_Listing])
-    except WRONG as error:
+    except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     assistants = [listing for listing in told if listing.info.role == "assistant"]
     parts = [part for listing in assistants for part in listing.parts]

@@ -1,4 +1,4 @@
-"""Which ports a process has."""
+"""Ports that a process listens on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tray.opencode.processes import listening
+from tray.opencode.processes import listening_addresses
 
 LISTENER = """
 import socket
@@ -20,25 +20,25 @@ input()
 
 
 def ports(*before: str) -> tuple[int, Sequence[tuple[str, int]]]:
-    """The port that a process listens on, and what is found of it."""
+    """Start a listening_addresses process; return its port and the addresses that `listening` finds."""
     command = [*before, sys.executable, "-c", LISTENER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = process.stdout.readline()
+        line = process.stdout.readline()
         try:
-            return int(told), listening(process.pid)
+            return int(line), listening_addresses(process.pid)
         finally:
             process.kill()
 
 
-def test_the_ports_that_a_process_takes_connections_on_are_found() -> None:
+def test_finds_the_ports_that_a_process_listens_on() -> None:
     port, found = ports()
     assert list(found) == [("127.0.0.1", port)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
-def test_what_listens_in_a_container_of_its_own_is_not_taken_for_a_port_of_this_machine() -> None:
+def test_ports_in_another_network_namespace_are_ignored() -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode != 0:
-        pytest.skip("this user may make no network namespace")
+        pytest.skip("cannot create a network namespace")
     assert list(ports(unshare, "-rn")[1]) == []

@@ -1,4 +1,4 @@
-"""Any order of anything: events that double, reorder, truncate and lie, for tests that draw them."""
+"""Hypothesis strategies for arbitrary events: duplicated, reordered, truncated and contradictory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ snapshots = st.builds(
     permissions=st.none() | st.lists(requests, max_size=3).map(tuple),
     questions=st.none() | st.lists(requests, max_size=3).map(tuple),
 )
-anything = st.one_of(
+any_event = st.one_of(
     st.sampled_from([ServerConnected(SERVER), ServerConnected(OTHER)]),
     st.builds(ServerLost, server_id=servers, goodbye=st.booleans()),
     snapshots,
@@ -95,4 +95,4 @@ anything = st.one_of(
     st.builds(MuteCleared, scope=scopes),
     st.just(TimePassed()),
 )
-stories = st.lists(st.tuples(anything, st.integers(0, 10_000_000)), max_size=40)
+event_sequences = st.lists(st.tuples(any_event, st.integers(0, 10_000_000)), max_size=40)

@@ -1,4 +1,4 @@
-"""A time that cannot be one is unknown, and stops nobody: Windows' C library raises for it."""
+"""Timestamps out of range are treated as unknown and never raise, although the C library of Windows does."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ from tray.surfaces.menu.items import walk
 from tray.system.local_time import local_time
 
 NOW = 1_795_237_290_000
-# A delay in place of a time, seconds in place of milliseconds, what Windows raises for, and nonsense.
-NO_MOMENTS = (-1, 1, 5_000, 86_399_999, NOW // 1000, 32_536_850_400_000, 2**53, 1e300, float("inf"), float("nan"))
+# A delay instead of a time, seconds instead of milliseconds, numbers that Windows raises for, and nonsense.
+OUT_OF_RANGE = (-1, 1, 5_000, 86_399_999, NOW // 1000, 32_536_850_400_000, 2**53, 1e300, float("inf"), float("nan"))
 
 
 @pytest.mark.parametrize("at", [EARLIEST, NOW, LATEST - 1])
-def test_a_moment_is_told_as_it_is_here(at: int) -> None:
-    told = local_time(at)
-    assert told == datetime.fromtimestamp(at / 1000, tz=UTC)
-    assert told is not None
-    assert told.tzinfo is not None
+def test_a_timestamp_is_converted_to_local_time(at: int) -> None:
+    local = local_time(at)
+    assert local == datetime.fromtimestamp(at / 1000, tz=UTC)
+    assert local is not None
+    assert local.tzinfo is not None
 
 
-@pytest.mark.parametrize("number", NO_MOMENTS)
-def test_what_is_no_moment_has_no_time_of_day(number: float) -> None:
+@pytest.mark.parametrize("number", OUT_OF_RANGE)
+def test_a_number_out_of_range_has_no_local_time(number: float) -> None:
     assert local_time(number) is None
 
 
 @given(st.floats() | st.integers())
-def test_no_number_at_all_raises(number: float) -> None:
+def test_local_time_never_raises(number: float) -> None:
     assert local_time(number) is None or EARLIEST <= number < LATEST
 
 
-@pytest.mark.parametrize("number", NO_MOMENTS[:-1])  # JSON knows no NaN
-def test_what_opencode_tells_as_a_time_and_is_none_is_unknown(number: float) -> None:
+@pytest.mark.parametrize("number", OUT_OF_RANGE[:-1])  # JSON has no NaN
+def test_times_out_of_range_from_opencode_are_unknown(number: float) -> None:
     session: Any = {"id": "ses_1", "time": {"created": number, "updated": number}}
     facts = msgspec.convert(session, SessionInfo).known()
     assert (facts.created, facts.updated) == (None, None)
@@ -67,24 +67,24 @@ def test_what_opencode_tells_as_a_time_and_is_none_is_unknown(number: float) -> 
     assert msgspec.convert(asked, PermissionInfo).known(NOW).asked_at == 0
 
 
-def test_an_answer_that_ended_has_ended_however_wrong_the_clock_is_there() -> None:
+def test_a_completed_message_stays_completed_with_a_wrong_clock() -> None:
     message: Any = {"id": "msg_1", "role": "assistant", "time": {"created": 4_000, "completed": 5_000}}
     assert msgspec.convert(message, MessageInfo).known().completed == 5_000
 
 
 @pytest.mark.parametrize("until", [1, 5_000, 32_536_850_400_000, FOREVER, 2**60])
-def test_a_mute_that_ends_at_no_moment_is_told(until: int) -> None:
+def test_a_mute_with_an_end_out_of_range_lasts_until_unmuted(until: int) -> None:
     assert when(until, 1_790_000_000_000) == "until you unmute"
 
 
 @pytest.mark.parametrize("at", [-1, 5_000, NOW // 1000])
-def test_until_tomorrow_holds_about_a_day_when_the_clock_is_set_wrong(at: int) -> None:
+def test_until_tomorrow_is_a_day_when_the_clock_is_wrong(at: int) -> None:
     assert end_of(MuteSpan.TOMORROW, at) == at + 24 * 3600_000
 
 
 @pytest.mark.parametrize("number", [1, 5_000, 86_399_999, 32_536_850_400_000, 2**53, -(2**60)])
-def test_a_view_is_made_whatever_times_are_in_it(number: int) -> None:
-    """Cached state and our own clock come by no decoder."""
+def test_a_view_can_be_built_with_any_timestamps(number: int) -> None:
+    """The cache and our own clock are not checked by a decoder."""
     fleet = Fleet()
     index = SessionIndex(fleet)
     for event in (
