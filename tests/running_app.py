@@ -41,7 +41,7 @@ class Told:
     def withdraw(self, session_id: str) -> None:
         self.withdrawn.append(session_id)
 
-    def say(self, title: str, body: str) -> None:
+    def show_text(self, title: str, body: str) -> None:
         self.said.append(f"{title}\n{body}")
 
     def end(self) -> None:

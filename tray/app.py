@@ -52,7 +52,7 @@ from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.server import ControlServer
 from tray.surfaces.control.status_report import status_report
 from tray.surfaces.menu.builder import Setup, ViewBuilder, ViewSettings
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
@@ -99,7 +99,7 @@ class App:
         self._index = SessionIndex(self._fleet)
         self._day = LocalDay()
         self._usage = Usage(now(), self._day.start(now()))
-        self._views = ViewBuilder(self._fleet, self._index)
+        self._view_builder = ViewBuilder(self._fleet, self._index)
         self._token = token
         self._listener = Listener(token, self.apply, now)
         self._discovery: Discovery | None = None  # from its first look on
@@ -117,7 +117,7 @@ class App:
         )
         self._listener.serve_clients("/client", self._control.serve)
         self._notifications = Notifications("OpenCode Tray", resources.app_icon(), self._toast_chosen)
-        self._announcer = Notifier(
+        self._notifier = Notifier(
             self._fleet,
             self._index,
             self._notifications if notify else None,  # what was asked for with a click is said in any case
@@ -126,8 +126,8 @@ class App:
             self._spawn,
             now,
         )
-        self._screen = ViewThrottle(self.view)
-        self._opened = Opened()
+        self._view_throttle = ViewThrottle(self.view)
+        self._open_submenus = OpenSubmenus()
         self._setup = Setup()
         self._problems = {"settings": settings.problems[0]} if settings.problems else {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -170,8 +170,8 @@ class App:
         await self._take_endpoint_away()
         ends = [self._listener.stop(), self._take_toasts_away()]
         await asyncio.gather(*ends, *([self._discovery.stop()] if self._discovery is not None else []))
-        self._announcer.close()
-        self._screen.close()
+        self._notifier.close()
+        self._view_throttle.close()
         if self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -233,7 +233,7 @@ class App:
         done = await self._own.carry_out_on_servers(choice)
         if self._discovery is not None:
             await self._discovery.look()
-        self._screen.refresh()
+        self._view_throttle.refresh()
         return done
 
     async def _call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
@@ -259,18 +259,18 @@ class App:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._chosen, choice, Surface.MENU)
 
-    def post_opened(self, opened: Opened) -> None:
+    def post_opened(self, open_submenus: OpenSubmenus) -> None:
         """Take note of the submenus that a person looks at; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set_opened, opened)
+            self._loop.call_soon_threadsafe(self._set_opened, open_submenus)
 
-    def _set_opened(self, opened: Opened) -> None:
-        self._opened = opened
-        self._screen.opened(opened)
+    def _set_opened(self, open_submenus: OpenSubmenus) -> None:
+        self._open_submenus = open_submenus
+        self._view_throttle.set_open(open_submenus)
 
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """From now on give every new view to `show`, this moment's first; on the loop's thread."""
-        self._screen.show_on(show)
+        self._view_throttle.show_on(show)
 
     def status(self) -> dict[str, Any]:
         """What `status --json` says."""
@@ -291,12 +291,12 @@ class App:
         if not changes:
             return
         session_ids = self._index.update(changes)
-        self._announcer.update(session_ids)
+        self._notifier.update(session_ids)
         self._control.changed(session_ids)
         if self._discovery is not None and any(isinstance(change, ServerChanged) for change in changes):
             self._arrange_soon()
         self._unsaved = True
-        self._screen.changed(changes)
+        self._view_throttle.changed(changes)
 
     def _is_proven(self, change: Change) -> bool:
         """Whether what changed is a session of a server that is not just anybody's."""
@@ -321,18 +321,18 @@ class App:
 
     # ------------------------------------------------------------------ views out
 
-    def view(self, whole: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # as the screen asks for it
-        """What the tray shows at this moment; if not `whole`, with the menu of the last time."""
-        look = ViewSettings(
+    def view(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # as ViewThrottle calls it
+        """Return what the tray shows now; without `with_menu`, the menu is that of the previous view."""
+        settings = ViewSettings(
             monochrome=self._settings[ICON_STYLE] == "monochrome",
             show_count=self._settings[ICON_COUNT],
             problems=tuple(self._problems.values()),
             started=self._discovery.started if self._discovery is not None else frozenset(),
             columns=self._settings[MENU_COLUMNS],
-            today=today_line(self.today, self._day.start(now())) if whole else "",
+            today=today_line(self.today, self._day.start(now())) if with_menu else "",
             setup=self._setup,
         )
-        return self._views.view(look, now(), self._opened, whole=whole)
+        return self._view_builder.build(settings, now(), self._open_submenus, with_menu=with_menu)
 
     # ------------------------------------------------------------------ choices
 
@@ -347,7 +347,7 @@ class App:
             done = await self._own.carry_out(choice)
             if isinstance(choice, InstallPlugin):
                 await self._look_at_setup()
-                self._screen.refresh()
+                self._view_throttle.refresh()
             return done
         return await self._actions.carry_out(choice, surface)
 
@@ -365,7 +365,7 @@ class App:
             log.exception("%s failed", type(choice).__name__)
             done = CommandResult(f"It failed; {self._paths.log} says why", ok=False)
         if not (done.ok and done.as_requested):
-            self._notifications.say(title_of(choice), done.message)
+            self._notifications.show_text(title_of(choice), done.message)
 
     def _record(self, entry: Mapping[str, Any]) -> None:
         audit.append(self._paths.audit, entry)
@@ -394,13 +394,13 @@ class App:
                 except Exception:  # who is there costs nobody his beat
                     log.exception("looking for OpenCode failed")
             self.apply(TimePassed())
-            self._announcer.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_person))
+            self._notifier.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_person))
             self._take_up_settings()
             await self._look_at_setup()
             await self._restore_endpoint()
             if await asyncio.to_thread(self._token.reread):
                 self._token_changed()
-            self._screen.refresh()
+            self._view_throttle.refresh()
             if self._unsaved and steady - self._saved_at >= SAVE_EVERY:
                 self._unsaved, self._saved_at = False, steady
                 await asyncio.to_thread(write_cache, self._paths.cache, encode_cache(self._fleet, self._usage.kept))
@@ -431,7 +431,7 @@ class App:
             self._problems["settings"] = settings.problems[0]
         self._settings = settings
         self._fleet.rules = fleet_rules(settings)
-        self._announcer.follow_settings()
+        self._notifier.reload_settings()
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -18,7 +18,7 @@ from tray.core.commands import Command, ShowSummary
 from tray.surfaces.backends.dbus_introspection import BUS, ITEM, ITEM_PATH, ITEM_XML, MENU_PATH, MENU_XML, text
 from tray.surfaces.backends.dbus_menu import DBusMenu
 from tray.surfaces.icon import draw
-from tray.surfaces.menu.items import Opened, default_choice
+from tray.surfaces.menu.items import OpenSubmenus, default_command
 from tray.surfaces.menu.view import IconView, TrayView
 
 SIZES = (16, 22, 24, 32, 48, 64)  # px: what panels ask for, up to twice a 32 px panel
@@ -35,7 +35,7 @@ class DBusItem:
         title: str,
         view: TrayView,
         choose: Callable[[Command], None],
-        on_opened: Callable[[Opened], None] = lambda _: None,
+        on_opened: Callable[[OpenSubmenus], None] = lambda _: None,
     ) -> None:
         self.menu = DBusMenu(view.menu, choose, on_opened)
         self._app_id = app_id
@@ -43,7 +43,7 @@ class DBusItem:
         self._view = view
         self._choose = choose
         self._status = "Active"
-        self._is_menu = default_choice(view.menu) is None  # as panels know it
+        self._is_menu = default_command(view.menu) is None  # as panels know it
         self._news: dict[str, list[str]] = {}  # signals and what they say
 
     def show(self, view: TrayView) -> None:
@@ -53,8 +53,8 @@ class DBusItem:
             self._news["NewIcon"] = []
         if view.tooltip != before.tooltip:
             self._news["NewToolTip"] = []
-        if view.menu != before.menu or view.opened != before.opened:
-            self.menu.replace(view.menu, view.opened)
+        if view.menu != before.menu or view.open_submenus != before.open_submenus:
+            self.menu.replace(view.menu, view.open_submenus)
 
     def set_visible(self, *, visible: bool) -> None:
         """Be there, or keep out of sight without going away."""
@@ -63,11 +63,11 @@ class DBusItem:
 
     def activate(self) -> None:
         """A left click: what the menu says is the default, or else what there is."""
-        self._choose(default_choice(self._view.menu) or ShowSummary())
+        self._choose(default_command(self._view.menu) or ShowSummary())
 
     def take_messages(self) -> list[Message]:
         """The signals that tell a panel all that changed since the last call, and answers that were held back."""
-        is_menu = default_choice(self._view.menu) is None
+        is_menu = default_command(self._view.menu) is None
         if is_menu != self._is_menu and not self.menu.is_open:  # Xfce's panel closes the menu when this changes
             self._is_menu = is_menu
             self._news["NewTitle"] = []  # panels read `ItemIsMenu` again with every other property

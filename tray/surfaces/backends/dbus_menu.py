@@ -42,8 +42,7 @@ from tray.core.click_guard import SETTLE
 from tray.core.commands import ANSWERS, Command, ExplainIgnoredClick
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH, text
 from tray.surfaces.icon import png
-from tray.surfaces.menu.items import ROOT as ROOT_FILL
-from tray.surfaces.menu.items import Entry, Fill, Item, Opened, Separator
+from tray.surfaces.menu.items import ROOT_MENU, Entry, Item, OpenSubmenus, Separator, SubmenuId
 from tray.surfaces.menu.view import IconView
 
 LONGEST_OPEN = 60.0  # s that added and removed rows wait for an open menu
@@ -63,8 +62,8 @@ class Node(msgspec.Struct, frozen=True):
 
     properties: Properties
     children: tuple[int, ...] = ()
-    choice: Command | None = None
-    fill: Fill | None = None
+    command: Command | None = None
+    submenu_id: SubmenuId | None = None
     filled: bool = True  # False: its children are the placeholder
 
 
@@ -74,7 +73,7 @@ class _Asked(msgspec.Struct, frozen=True):
     call: Message
     times: int
     root: bool  # it is about the menu itself
-    opening: frozenset[Fill]  # what nobody looked at until then
+    opening: frozenset[SubmenuId]  # what nobody looked at until then
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -95,7 +94,7 @@ class DBusMenu:
         self,
         entries: tuple[Entry, ...],
         choose: Callable[[Command], None],
-        on_opened: Callable[[Opened], None] = lambda _: None,
+        on_opened: Callable[[OpenSubmenus], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._choose = choose
@@ -108,8 +107,8 @@ class DBusMenu:
         self._revision = 1
         self._open = False
         self._end_is_told = False  # a panel says when the menu itself is opened and closed
-        self._opened = Opened()
-        self._looked_at: frozenset[Fill] = frozenset()  # what panels say is open; `_opened` may hold more
+        self._opened = OpenSubmenus()
+        self._looked_at: frozenset[SubmenuId] = frozenset()  # what panels say is open; `_opened` may hold more
         self._unread: dict[str, set[int]] = {}  # by panel that reads one level at a time, what it has yet to read
         self._silent: set[str] = set()  # the panels that tell nothing of submenus
         self._left: _Left | None = None
@@ -129,18 +128,18 @@ class DBusMenu:
     @property
     def waiting(self) -> bool:
         """Whether the owner has to call `closed` after `patience`: something is open, as far as is known."""
-        return bool(self._opened.fills) or self._later is not None
+        return bool(self._opened.ids) or self._later is not None
 
     @property
     def patience(self) -> float:
         """For how long what is open is taken for open, in s, from the last time that something was opened."""
-        told = self._end_is_told or self._looked_at - {ROOT_FILL}
+        told = self._end_is_told or self._looked_at - {ROOT_MENU}
         return LONGEST_OPEN if told else LONGEST_UNTOLD
 
     @property
     def times(self) -> int:
         """How often something was opened so far."""
-        return self._opened.times
+        return self._opened.openings
 
     @property
     def asked(self) -> bool:
@@ -152,7 +151,7 @@ class DBusMenu:
         """Whether an answer that a panel waits for can be sent now."""
         return bool(self._replies)
 
-    def replace(self, entries: tuple[Entry, ...], opened: Opened = Opened()) -> None:  # noqa: B008  # a frozen value
+    def replace(self, entries: tuple[Entry, ...], opened: OpenSubmenus = OpenSubmenus()) -> None:  # noqa: B008  # a frozen value
         """Show this menu: its words at once, added and removed rows only when the menu is not open."""
         nodes = self._build(entries)
         if self._open:
@@ -163,7 +162,7 @@ class DBusMenu:
             self._later = None
         self._put(nodes)
         self._report(self._looked_at)  # submenus may have come that have to be filled as well
-        self._answer_asked(opened.times)
+        self._answer_asked(opened.openings)
 
     def closed(self) -> None:
         """Take the menu for closed: rows that had to wait come and go."""
@@ -173,7 +172,7 @@ class DBusMenu:
 
     def give_up(self) -> None:
         """Answer the panels that wait with what is there."""
-        self._answer_asked(self._opened.times)
+        self._answer_asked(self._opened.openings)
 
     def take_messages(self) -> list[Message]:
         """The signals that tell a panel all that changed since the last call, and the answers that were held back."""
@@ -231,16 +230,16 @@ class DBusMenu:
             self._due |= self._unread[panel].intersection(self._nodes[number].children)
 
     def _about_to_show(self, call: Message, numbers: Iterable[int]) -> Message | None:
-        fills = {self._nodes[number].fill for number in numbers if number in self._nodes}
+        fills = {self._nodes[number].submenu_id for number in numbers if number in self._nodes}
         wanted = frozenset(fill for fill in fills if fill is not None)
         if not wanted:
             return self._shown(call)
-        if ROOT_FILL in wanted:  # the panel opens the menu, so it was closed
+        if ROOT_MENU in wanted:  # the panel opens the menu, so it was closed
             self._open = False
             self._catch_up()
         opening = wanted - self._looked_at
         self._report(self._looked_at | wanted, again=True)
-        self._asked.append(_Asked(call, self._opened.times, ROOT_FILL in wanted, opening))
+        self._asked.append(_Asked(call, self._opened.openings, ROOT_MENU in wanted, opening))
         return None
 
     def _answer_asked(self, times: int) -> None:
@@ -273,15 +272,15 @@ class DBusMenu:
         if kind in ("opened", "clicked"):  # COSMIC's panel clicks on a submenu to open it
             if number == ROOT and not any(asked.root for asked in self._asked):
                 self._begin()
-            if node.fill is not None:
-                self._report(self._looked_at | {node.fill}, again=not node.filled and not self._asked)
+            if node.submenu_id is not None:
+                self._report(self._looked_at | {node.submenu_id}, again=not node.filled and not self._asked)
         elif kind == "closed":
             if not self._just_left():
                 self._left = _Left(self._nodes, self._clock(), self._just_moved())
             if number == ROOT:
                 self.closed()
-            elif node.fill is not None:
-                self._report(self._looked_at - {node.fill})
+            elif node.submenu_id is not None:
+                self._report(self._looked_at - {node.submenu_id})
         return True
 
     def _clicked(self, number: int) -> bool:
@@ -289,9 +288,9 @@ class DBusMenu:
         node = self._nodes.get(number) or (left.nodes.get(number) if left else None)
         if node is None:
             return False
-        if node.choice is not None:
+        if node.command is not None:
             moved = left.moved if left else self._just_moved()
-            self._choose(ExplainIgnoredClick() if moved and isinstance(node.choice, ANSWERS) else node.choice)
+            self._choose(ExplainIgnoredClick() if moved and isinstance(node.command, ANSWERS) else node.command)
         self.closed()  # every panel closes its menu at a click, and Xfce's does not say so
         return True
 
@@ -308,19 +307,19 @@ class DBusMenu:
         self._open = True
         self._moved_at = -SETTLE / 1000
 
-    def _report(self, fills: frozenset[Fill], *, again: bool = False) -> None:
+    def _report(self, fills: frozenset[SubmenuId], *, again: bool = False) -> None:
         """Tell what has to be filled; `again`: even if it is known, since a panel wants the newest rows."""
         self._looked_at = fills
-        everything = bool(self._silent) and ROOT_FILL in fills
-        opened = Opened(self._opened.times + again, fills | self._ahead(fills), everything)
+        everything = bool(self._silent) and ROOT_MENU in fills
+        opened = OpenSubmenus(self._opened.openings + again, fills | self._ahead(fills), everything)
         if opened != self._opened:
             self._opened = opened
             self._on_opened(opened)
 
-    def _ahead(self, fills: frozenset[Fill]) -> frozenset[Fill]:
+    def _ahead(self, fills: frozenset[SubmenuId]) -> frozenset[SubmenuId]:
         """The submenus of what is open: they have to have their rows before they are opened."""
-        below = [number for node in self._nodes.values() if node.fill in fills for number in node.children]
-        return frozenset(fill for number in below if (fill := self._nodes[number].fill) is not None)
+        below = [number for node in self._nodes.values() if node.submenu_id in fills for number in node.children]
+        return frozenset(fill for number in below if (fill := self._nodes[number].submenu_id) is not None)
 
     # ------------------------------------------------------------------ rows
 
@@ -343,12 +342,12 @@ class DBusMenu:
             else:
                 filled = bool(entry.children) or not entry.has_submenu
                 children = tuple(add(child, path) for child in (entry.children if filled else PLACEHOLDER))
-                choice = None if children else entry.choice
-                nodes[number] = Node(_properties(entry), children, choice, entry.fill, filled)
+                choice = None if children else entry.command
+                nodes[number] = Node(_properties(entry), children, choice, entry.submenu_id, filled)
             return number
 
         rows = tuple(add(entry, ()) for entry in entries)
-        nodes[ROOT] = Node({"children-display": Variant("s", "submenu")}, rows, fill=ROOT_FILL)
+        nodes[ROOT] = Node({"children-display": Variant("s", "submenu")}, rows, submenu_id=ROOT_MENU)
         return nodes
 
     def _kept(self, nodes: Nodes) -> Nodes:
@@ -365,14 +364,14 @@ class DBusMenu:
             old, new = self._nodes[number], nodes.get(number)
             if new is None:
                 take(number, self._nodes)
-            elif new.filled != old.filled or old.fill in opening:
+            elif new.filled != old.filled or old.submenu_id in opening:
                 take(number, nodes)
             else:
-                kept[number] = Node(new.properties, old.children, new.choice, new.fill, new.filled)
+                kept[number] = Node(new.properties, old.children, new.command, new.submenu_id, new.filled)
                 for child in old.children:
                     keep(child)
 
-        opening: frozenset[Fill | None] = frozenset().union(*(asked.opening for asked in self._asked))
+        opening: frozenset[SubmenuId | None] = frozenset().union(*(asked.opening for asked in self._asked))
         keep(ROOT)
         return kept
 

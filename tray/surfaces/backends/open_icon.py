@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from tray.core.commands import Command
 from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system import tray_host
 
@@ -26,7 +26,7 @@ def open_tray_icon(
     title: str,
     view: TrayView,
     on_choice: Callable[[Command], None],
-    on_opened: Callable[[Opened], None],
+    on_opened: Callable[[OpenSubmenus], None],
     on_host: Callable[[bool], None],
 ) -> TrayIcon | None:
     """The icon for this desktop, not yet shown; None, and a log line, where there can be none.

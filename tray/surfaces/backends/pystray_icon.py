@@ -9,7 +9,7 @@ from importlib import import_module
 from tray.core.commands import Command
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class PystrayIcon:
         app_id: str,
         view: TrayView,
         choose: Callable[[Command], None],
-        on_opened: Callable[[Opened], None] = lambda _: None,
+        on_opened: Callable[[OpenSubmenus], None] = lambda _: None,
     ) -> None:
         self.name = kind
         self.has_menu = kind != "xorg"
@@ -37,7 +37,7 @@ class PystrayIcon:
 
     def run(self) -> None:
         """Show the icon until `stop`. Raises TrayUnavailable if the toolkit is missing or cannot be opened."""
-        self._on_opened(Opened(everything=True))  # pystray does not say what is opened
+        self._on_opened(OpenSubmenus(all_open=True))  # pystray does not say what is opened
         again = True
         while again and not self._stopping:
             try:

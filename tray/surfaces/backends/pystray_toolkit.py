@@ -10,7 +10,7 @@ from typing import Any
 from tray.core.commands import Command, ShowSummary
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.icon import draw
-from tray.surfaces.menu.items import Entry, Item, default_choice
+from tray.surfaces.menu.items import Entry, Item, default_command
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import MARKS
 
@@ -100,7 +100,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     def __call__(self) -> None:
         """A left click."""
-        self._choose(default_choice(self._view.menu) or ShowSummary())
+        self._choose(default_command(self._view.menu) or ShowSummary())
 
     # ------------------------------------------------------------------ what is shown
 
@@ -177,7 +177,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             return _base.Menu.SEPARATOR
         return _base.MenuItem(
             self.label_text(f"{MARKS[entry.mark]} {entry.label}" if entry.mark is not None else entry.label),
-            self._menu_of(entry.children) if entry.children else self._chooser(entry.choice),
+            self._menu_of(entry.children) if entry.children else self._chooser(entry.command),
             checked=None if entry.checked is None else (lambda _, checked=entry.checked: checked),
             default=entry.default,
             enabled=entry.enabled,

@@ -24,7 +24,7 @@ from tray.surfaces.backends.dbus_menu import LONGEST_WAIT
 from tray.surfaces.backends.dbus_watcher import request_name, watch
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system.session_bus import BusError, call, connect
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
@@ -55,7 +55,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         on_choice: Callable[[Command], None],
         on_host: Callable[[bool], None],
         elsewhere: Callable[[], bool] = lambda: False,
-        on_opened: Callable[[Opened], None] = lambda _: None,
+        on_opened: Callable[[OpenSubmenus], None] = lambda _: None,
     ) -> None:
         super().__init__(app_id, title=title)
         self._item = DBusItem(app_id, title, view, on_choice, on_opened)
