@@ -12,7 +12,8 @@ from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Command, OpenSession
 from tray.core.model import SessionKey
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
-from tray.surfaces.backends.dbus_menu import AFTERWARDS, DBusMenu
+from tray.surfaces.backends.dbus_menu import DBusMenu
+from tray.surfaces.backends.dbus_menu_clicks import CLICK_AFTER_CLOSED
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus
 
 NAMES = count(1)  # the bus gives none twice
@@ -387,7 +388,7 @@ def test_a_click_long_after_the_menu_was_closed_hits_nothing():
     app = App()
     panel = Panel(app)
     fill_and_close(app, panel)
-    app.now += AFTERWARDS
+    app.now += CLICK_AFTER_CLOSED
     panel.event(panel.number("two"), "clicked")
     assert app.choices == []
 

@@ -36,7 +36,7 @@ def test_the_icon_its_menu_and_its_end(desk: Desk, kind: str):
     until(lambda: "session='row'" in desk.written("program"), "the choice")
     menu = desk.open_menu(*desk.wait_for_icon(colour(Status.BUSY)))
     desk.click(menu.x + 40, desk.rows(menu)[0])
-    until(lambda: "GoToNext()" in desk.written("program"), "the choice")
+    until(lambda: "OpenNextSession()" in desk.written("program"), "the choice")
     desk.wait_for_icon(colour(Status.ERROR))
     program.terminate()
     assert program.wait(2) == 0

@@ -26,7 +26,7 @@ from tray.core.commands import (
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends import dbus_menu
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
-from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
+from tray.surfaces.backends.status_notifier import FALLBACK_AFTER, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.menu.items import ROOT_MENU, Entry, Item, OpenSubmenus, Separator
 from tray.surfaces.menu.view import IconView, TrayView
@@ -200,14 +200,14 @@ def lazy(opened: OpenSubmenus, state: str = "idle") -> TrayView:
     deeds = (go("deed", f"Stop ({state})"),) if ONE in opened else ()
     sessions = (Item("one", "Session one", children=deeds, submenu_id=ONE), go("two")) if ALL in opened else ()
     return replace(
-        view(Item("all", "All sessions", children=sessions, submenu_id=ALL), go("state", state)), opened=opened
+        view(Item("all", "All sessions", children=sessions, submenu_id=ALL), go("state", state)), open_submenus=opened
     )
 
 
 def filled(bus: PrivateBus, story: Callable[[FakeDesktop, App, Seen], Any]) -> None:
     seen = Seen()
     app = App()
-    app.icon = icon = seen.icon(lazy(OpenSubmenus()), on_opened=app.on_opened)
+    app.icon = icon = seen.icon(lazy(OpenSubmenus()), on_open_changed=app.on_open_changed)
 
     async def tell() -> None:
         desktop = await shown(bus, seen)
@@ -230,7 +230,7 @@ class App:
         self.state = "idle"
         self.answers = True
 
-    def on_opened(self, opened: OpenSubmenus) -> None:
+    def on_open_changed(self, opened: OpenSubmenus) -> None:
         self.opened = opened
         if self.answers:
             threading.Thread(target=self.show).start()
@@ -428,7 +428,7 @@ def test_what_a_click_on_the_icon_does_changes_for_the_panel_only_while_the_menu
 
 
 def test_rows_wait_only_shortly_for_a_menu_whose_end_is_not_told_of(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dbus_menu, "LONGEST_UNTOLD", 0.3)
+    monkeypatch.setattr(dbus_menu, "UNREPORTED_OPEN_TIMEOUT", 0.3)
 
     async def story(desktop: FakeDesktop, app: App, seen: Seen):
         menu = await desktop.menu()
@@ -558,16 +558,16 @@ def test_a_panel_that_reads_slowly_loses_nothing(bus: PrivateBus):
 
 
 def test_an_older_kind_of_tray_gets_the_icon_if_no_panel_of_this_kind_comes(bus: PrivateBus):
-    icon = Seen().icon(view(), elsewhere=lambda: True)
-    with pytest.raises(TrayUnavailable, match="older kind"):
+    icon = Seen().icon(view(), has_fallback=lambda: True)
+    with pytest.raises(TrayUnavailable, match="XEmbed"):
         icon.run()
 
 
 def test_a_panel_that_only_restarts_keeps_the_icon_though_an_older_tray_is_there(bus: PrivateBus):
     seen = Seen()
-    with running(seen.icon(view(), elsewhere=lambda: True)) as thread:
+    with running(seen.icon(view(), has_fallback=lambda: True)) as thread:
         asyncio.run(shown_once(bus, seen))
-        thread.join(GIVE_WAY + 1)
+        thread.join(FALLBACK_AFTER + 1)
         assert thread.is_alive()
 
 
