@@ -43,7 +43,7 @@ class FakeNotifications:
     def withdraw(self, session_id: str) -> None:
         self.withdrawn.append(session_id)
 
-    def say(self, title: str, body: str) -> None:
+    def show_text(self, title: str, body: str) -> None:
         self.said.append(f"{title}\n{body}")
 
     def end(self) -> None:

@@ -114,7 +114,7 @@ class Growth:
 
     def _changed_view(self, number: int) -> None:
         self.apply(ActivityReported(*self._name(number // 2), Activity.IDLE if number % 2 else Activity.BUSY))
-        self.views.view(ViewSettings(), self.at)
+        self.views.build(ViewSettings(), self.at)
 
     def _report(self, number: int) -> None:
         if number == 0:

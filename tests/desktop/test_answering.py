@@ -18,7 +18,7 @@ from fake_desktop import need
 from model_server import ModelServer
 from opencode import LAST_YEAR, NEWEST, OpenCode
 from tray.core.model import Status
-from tray.surfaces.toast_guard import NEW
+from tray.surfaces.toast_guard import APPEARED_PAUSE
 
 pytestmark = [pytest.mark.desktop, pytest.mark.opencode]
 
@@ -103,7 +103,7 @@ def test_a_permission_is_allowed_by_the_notifications_own_button(place: Place) -
     place.asks({"calls": [BASH], "words": 3})
     toast = place.desk.toast()
     place.desk.screenshot("answers-toast")
-    read = time.monotonic() + NEW  # nothing is taken of a click that comes sooner
+    read = time.monotonic() + APPEARED_PAUSE  # nothing is taken of a click that comes sooner
     until(lambda: time.monotonic() > read, "a person who reads first")
     place.desk.click(toast.x + toast.width - 155, toast.y + toast.height - 30)  # left of "Reject", at the lower edge
     place.person.icon(DONE)

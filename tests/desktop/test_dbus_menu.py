@@ -12,8 +12,9 @@ from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Command, OpenSession
 from tray.core.model import SessionKey
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
-from tray.surfaces.backends.dbus_menu import AFTERWARDS, DBusMenu
-from tray.surfaces.menu.items import Entry, Item, Opened
+from tray.surfaces.backends.dbus_menu import DBusMenu
+from tray.surfaces.backends.dbus_menu_clicks import CLICK_AFTER_CLOSED
+from tray.surfaces.menu.items import Entry, Item, OpenSubmenus
 
 NAMES = count(1)  # the bus gives none twice
 ALL, ONE, MORE = ("all", "0"), ("session", "one"), ("more",)
@@ -34,25 +35,25 @@ class App:
     def __init__(self) -> None:
         self.choices: list[Command] = []
         self.now = 100.0  # s
-        self.opened = Opened()
+        self.opened = OpenSubmenus()
         self.views = 0
         self.sessions: tuple[Entry, ...] = (go("first"),)
         self.answers: tuple[Entry, ...] = (ask("allow"),)
         self.last = go("two")
         self.menu = DBusMenu(self._entries(), self.choices.append, self._on_opened, lambda: self.now)
 
-    def _on_opened(self, opened: Opened) -> None:
+    def _on_opened(self, opened: OpenSubmenus) -> None:
         self.opened = opened
         self.views += 1
 
     def _entries(self) -> tuple[Entry, ...]:
         deeds = (go("deed"),) if ONE in self.opened else ()
-        rows = (Item("one", "one", children=deeds, fill=ONE), self.last) if ALL in self.opened else ()
+        rows = (Item("one", "one", children=deeds, submenu_id=ONE), self.last) if ALL in self.opened else ()
         return (
             *self.sessions,
             Item("answer", "Answer", children=self.answers),
-            Item("all", "All sessions", children=rows, fill=ALL),
-            Item("more", "More", children=(go("doctor"),) if MORE in self.opened else (), fill=MORE),
+            Item("all", "All sessions", children=rows, submenu_id=ALL),
+            Item("more", "More", children=(go("doctor"),) if MORE in self.opened else (), submenu_id=MORE),
         )
 
     def show(self) -> None:
@@ -380,14 +381,14 @@ def test_a_click_is_carried_out_though_the_panel_first_says_that_its_menu_is_clo
     panel = Panel(app)
     fill_and_close(app, panel)
     panel.event(panel.number("two"), "clicked")
-    assert app.choices == [go("two").choice]
+    assert app.choices == [go("two").command]
 
 
 def test_a_click_long_after_the_menu_was_closed_hits_nothing():
     app = App()
     panel = Panel(app)
     fill_and_close(app, panel)
-    app.now += AFTERWARDS
+    app.now += CLICK_AFTER_CLOSED
     panel.event(panel.number("two"), "clicked")
     assert app.choices == []
 
@@ -404,4 +405,4 @@ def test_an_answer_is_taken_from_an_open_menu_though_rows_move_as_it_closes(late
     panel.listen()
     app.now += later
     panel.event(panel.number("allow"), "clicked")
-    assert app.choices == [ask("allow").choice]
+    assert app.choices == [ask("allow").command]

@@ -42,7 +42,7 @@ class Lane:
             "OpenCode Tray",
             None,
             self.chosen.append,
-            on_unshown=lambda *words: self.unshown.append(words),
+            on_not_shown=lambda *words: self.unshown.append(words),
             connect=connect,
             clock=lambda: self.now,
         )
@@ -133,7 +133,7 @@ def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: Priva
             for number, reason in enumerate(Reason):
                 session = SessionKey("server", f"ses_{number}")
                 made.notifications.show(Alert(session, reason, reason.value, "project — Work", "words", 0))
-            made.notifications.say("Copying", "Copied")
+            made.notifications.show_text("Copying", "Copied")
             await until(lambda: len(desktop.notes) == 5)
             told = [(note[3], Path(note[2]).name, note[6]["urgency"], note[7]) for note in desktop.notes.values()]
             assert told == [
@@ -203,7 +203,7 @@ def test_a_hasty_second_click_that_hits_another_toast_answers_nothing_and_says_s
             made.now += 0.45
             await desktop.press(second, buttons(desktop, second)["Allow once"])
             again = await until(lambda: next((note for note in desktop.notes if note > second), None))
-            assert desktop.notes[again][4] == "bash: echo per_2\nIt moved just now: nothing was sent. Click again."
+            assert desktop.notes[again][4] == "bash: echo per_2\nNot sent: moved just now. Click again."
             made.now += 1.1
             await desktop.press(again, buttons(desktop, again)["Allow once"])
             await until(lambda: len(made.chosen) == 2)
@@ -224,7 +224,7 @@ def test_a_toast_that_comes_under_a_resting_pointer_answers_nothing_but_shows_it
             await desktop.press(first, buttons(desktop, first)["Allow once"])
             again = await until(lambda: next((note for note in desktop.notes if note > first), None))
             assert made.chosen == []
-            assert desktop.notes[again][4] == "bash: echo per_1\nShown just now: nothing was sent. Click again."
+            assert desktop.notes[again][4] == "bash: echo per_1\nNot sent: shown just now. Click again."
             await until(lambda: made.notifications.count == 1)
             await desktop.press(again, "default")
             await until(lambda: made.chosen)
@@ -410,7 +410,7 @@ def test_another_daemon_shows_what_waits_for_an_answer_and_as_well_as_it_can(bus
         async with lane() as made:
             made.notifications.show(permission("per_1", ONE))
             made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
-            made.notifications.say("Copying", "Copied")
+            made.notifications.show_text("Copying", "Copied")
             await until(lambda: made.notifications.count == 3)
             assert "default" not in next(iter(first.notes.values()))[5]
             await first.stop()
@@ -477,7 +477,7 @@ def test_where_there_are_no_buttons_the_toast_says_how_to_answer(
             made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
             await until(lambda: made.notifications.count == 2)
             assert [note[4] for note in desktop.notes.values()] == [
-                "bash: echo per_1\nAnswer in the tray's menu or: opencode-tray reply",
+                "bash: echo per_1\nAnswer in the tray menu or with: opencode-tray reply",
                 "done",
             ]
         await desktop.stop()

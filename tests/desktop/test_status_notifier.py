@@ -26,9 +26,9 @@ from tray.core.commands import (
 from tray.core.model import SessionKey, Status
 from tray.surfaces.backends import dbus_menu
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
-from tray.surfaces.backends.status_notifier import GIVE_WAY, StatusNotifierIcon
+from tray.surfaces.backends.status_notifier import FALLBACK_AFTER, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu.items import ROOT, Entry, Item, Opened, Separator
+from tray.surfaces.menu.items import ROOT_MENU, Entry, Item, OpenSubmenus, Separator
 from tray.surfaces.menu.view import IconView, TrayView
 
 
@@ -195,17 +195,19 @@ def test_only_what_changed_is_announced_and_a_storm_only_once(bus: PrivateBus):
 ALL, ONE = ("all", "0"), ("session", "one")
 
 
-def lazy(opened: Opened, state: str = "idle") -> TrayView:
+def lazy(opened: OpenSubmenus, state: str = "idle") -> TrayView:
     """A view of two levels of such submenus, as the app makes it."""
     deeds = (go("deed", f"Stop ({state})"),) if ONE in opened else ()
-    sessions = (Item("one", "Session one", children=deeds, fill=ONE), go("two")) if ALL in opened else ()
-    return replace(view(Item("all", "All sessions", children=sessions, fill=ALL), go("state", state)), opened=opened)
+    sessions = (Item("one", "Session one", children=deeds, submenu_id=ONE), go("two")) if ALL in opened else ()
+    return replace(
+        view(Item("all", "All sessions", children=sessions, submenu_id=ALL), go("state", state)), open_submenus=opened
+    )
 
 
 def filled(bus: PrivateBus, story: Callable[[FakeDesktop, App, Seen], Any]) -> None:
     seen = Seen()
     app = App()
-    app.icon = icon = seen.icon(lazy(Opened()), on_opened=app.on_opened)
+    app.icon = icon = seen.icon(lazy(OpenSubmenus()), on_open_changed=app.on_open_changed)
 
     async def tell() -> None:
         desktop = await shown(bus, seen)
@@ -224,11 +226,11 @@ class App:
     icon: StatusNotifierIcon
 
     def __init__(self) -> None:
-        self.opened = Opened()
+        self.opened = OpenSubmenus()
         self.state = "idle"
         self.answers = True
 
-    def on_opened(self, opened: Opened) -> None:
+    def on_open_changed(self, opened: OpenSubmenus) -> None:
         self.opened = opened
         if self.answers:
             threading.Thread(target=self.show).start()
@@ -249,7 +251,7 @@ def test_a_submenu_has_its_rows_before_the_panel_shows_it_and_loses_them_when_it
         await desktop.about_to_show_group(everything.children[0].number)
         await desktop.click("Stop (idle)")
         assert seen.choices == [OpenSession(SessionKey("server", "deed"))]
-        await until(lambda: app.opened.fills == frozenset())
+        await until(lambda: app.opened.ids == frozenset())
         await until_menu(desktop, lambda menu: menu.find("All sessions").labels() == ["…"])
 
     filled(bus, story)
@@ -318,7 +320,7 @@ def test_nothing_is_open_any_more_once_the_panel_has_gone(bus: PrivateBus):
         await desktop.about_to_show((await desktop.menu()).find("All sessions").number)
         assert ALL in app.opened
         await desktop.stop_panel()
-        await until(lambda: app.opened.fills == frozenset())
+        await until(lambda: app.opened.ids == frozenset())
 
     filled(bus, story)
 
@@ -371,7 +373,7 @@ def test_an_answer_under_which_the_rows_have_just_moved_is_not_taken(bus: Privat
         assert seen.choices == [ExplainIgnoredClick()]
         await asyncio.sleep(SETTLE / 1000)
         await desktop.tell_menu(menu.find("Allow two").number, "clicked")
-        assert seen.choices[1:] == [ask("two").choice]
+        assert seen.choices[1:] == [ask("two").command]
 
     with_panel(bus, view(ask("one"), ask("two")), story)
 
@@ -385,7 +387,7 @@ def test_in_a_menu_whose_opening_is_known_an_answer_is_taken_at_once(bus: Privat
         menu = await desktop.menu()
         assert menu.labels() == ["Go to next", "---", "Allow two", "---", "Quit"]
         await desktop.click("Allow two")
-        assert seen.choices == [ask("two").choice]
+        assert seen.choices == [ask("two").command]
 
     with_panel(bus, view(ask("one"), ask("two")), story)
 
@@ -426,22 +428,22 @@ def test_what_a_click_on_the_icon_does_changes_for_the_panel_only_while_the_menu
 
 
 def test_rows_wait_only_shortly_for_a_menu_whose_end_is_not_told_of(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dbus_menu, "LONGEST_UNTOLD", 0.3)
+    monkeypatch.setattr(dbus_menu, "UNREPORTED_OPEN_TIMEOUT", 0.3)
 
     async def story(desktop: FakeDesktop, app: App, seen: Seen):
         menu = await desktop.menu()
         number = menu.find("All sessions").number
         await desktop.about_to_show_group(0)
-        await until(lambda: not app.opened.fills)
+        await until(lambda: not app.opened.ids)
         await desktop.about_to_show_group(0)
         await desktop.about_to_show_group(number)
         await asyncio.sleep(0.6)
         assert ALL in app.opened
         await desktop.tell_menu(number, "closed")
-        await until(lambda: not app.opened.fills)
+        await until(lambda: not app.opened.ids)
         await desktop.tell_menu(0, "opened")
         await asyncio.sleep(0.6)
-        assert ROOT in app.opened
+        assert ROOT_MENU in app.opened
 
     filled(bus, story)
 
@@ -556,16 +558,16 @@ def test_a_panel_that_reads_slowly_loses_nothing(bus: PrivateBus):
 
 
 def test_an_older_kind_of_tray_gets_the_icon_if_no_panel_of_this_kind_comes(bus: PrivateBus):
-    icon = Seen().icon(view(), elsewhere=lambda: True)
-    with pytest.raises(TrayUnavailable, match="older kind"):
+    icon = Seen().icon(view(), has_fallback=lambda: True)
+    with pytest.raises(TrayUnavailable, match="XEmbed"):
         icon.run()
 
 
 def test_a_panel_that_only_restarts_keeps_the_icon_though_an_older_tray_is_there(bus: PrivateBus):
     seen = Seen()
-    with running(seen.icon(view(), elsewhere=lambda: True)) as thread:
+    with running(seen.icon(view(), has_fallback=lambda: True)) as thread:
         asyncio.run(shown_once(bus, seen))
-        thread.join(GIVE_WAY + 1)
+        thread.join(FALLBACK_AFTER + 1)
         assert thread.is_alive()
 
 

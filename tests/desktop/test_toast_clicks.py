@@ -13,7 +13,7 @@ from fake_desktop import need
 from fake_desktop import until as until_async
 from tray.core.commands import Command
 from tray.surfaces.notifications import Notifications
-from tray.surfaces.toast_guard import MOVED, NEW
+from tray.surfaces.toast_guard import APPEARED_PAUSE, MOVED_PAUSE
 
 pytestmark = pytest.mark.desktop
 
@@ -62,13 +62,13 @@ def test_the_second_click_of_a_slow_double_click_answers_no_other_session(desk: 
         for name, session in (("per_1", ONE), ("per_2", TWO)):
             lane.show(permission(name, session))
         await until_async(lambda: lane.count == 2)
-        await pause(NEW)
+        await pause(APPEARED_PAUSE)
         toast = await asyncio.to_thread(top, desk)
         await asyncio.to_thread(allow_once, desk, daemon, toast, "--repeat", "2", "--delay", "450")
         again = await asyncio.to_thread(top, desk, toast.height)  # with a line more, which says why
         desk.screenshot(f"double-click-{daemon}")
         assert len(chosen) == 1
-        await pause(MOVED)
+        await pause(MOVED_PAUSE)
         await asyncio.to_thread(allow_once, desk, daemon, again)
         await until_async(lambda: len(chosen) == 2)
         both = [once("per_1", ONE), once("per_2", TWO)]
@@ -93,7 +93,7 @@ def test_another_daemon_shows_an_ask_again_and_its_buttons_answer(desk: Desk) ->
         desk.end("dunst")
         desk.start_notifications("xfce4-notifyd")
         toast = await asyncio.to_thread(top, desk)
-        await pause(MOVED)
+        await pause(MOVED_PAUSE)
         await asyncio.to_thread(allow_once, desk, "xfce4-notifyd", toast)
         await until_async(lambda: chosen)
         assert chosen == [once("per_1", ONE)]

@@ -52,7 +52,7 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
             RequestAsked(SERVER.id, asked),
         ):
             index.update(fleet.apply(event, 1))
-        view = views.view(ViewSettings(problems=(detail,)), 2)
+        view = views.build(ViewSettings(problems=(detail,)), 2)
         plain(view.tooltip, COLUMNS)
         for item in walk(view.menu):
             plain(item.label, COLUMNS)

@@ -1,4 +1,4 @@
-"""The icon's promises: told apart by shape alone, seen on light and dark panels, sharp at every size."""
+"""The icon: states differ by shape alone, are visible on light and dark panels, and sharp at every size."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def pixels(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
 
 
 def unlike(one: Image.Image, other: Image.Image) -> float:
-    """The part of the picture that differs, from 0 to 1."""
+    """Return how different two images are, from 0 to 1."""
     difference = ImageChops.difference(one, other).tobytes()
     return sum(difference) / 255 / len(difference)
 
 
 def luminance(colour: tuple[int, ...]) -> float:
-    """Relative luminance (WCAG 2.2)."""
+    """Return the relative luminance (WCAG 2.2)."""
     linear = [(c / 255 / 12.92) if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """Contrast ratio (WCAG 2.2)."""
+    """Return the contrast ratio (WCAG 2.2)."""
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
@@ -51,7 +51,7 @@ def test_states_differ_by_shape_alone(size: int) -> None:
 @pytest.mark.parametrize("panel", PANELS)
 @pytest.mark.parametrize("status", Status)
 def test_every_state_stands_out_from_the_panel(status: Status, panel: str) -> None:
-    """A graphic needs 3 : 1 (WCAG 2.2, 1.4.11): a fifth of its area at least has that."""
+    """A graphic needs a contrast of 3 : 1 (WCAG 2.2, 1.4.11): at least a fifth of its area has it."""
     solid = [pixel for pixel in pixels(draw(IconView(status), 24)) if pixel[3] == 255]
     seen = [pixel for pixel in solid if contrast(pixel, PANELS[panel]) >= 3]
     assert len(seen) > len(solid) / 5
@@ -67,7 +67,7 @@ def test_each_count_can_be_read(status: Status, size: int) -> None:
 
 @pytest.mark.parametrize("size", [size for size in SIZES if size > 16])
 @pytest.mark.parametrize("status", Status)
-def test_the_icon_touches_no_edge(status: Status, size: int) -> None:
+def test_the_icon_does_not_touch_the_edges(status: Status, size: int) -> None:
     """Panels put icons edge to edge: MATE's are as high as the panel."""
     for count in (0, 1, 8, 12):
         seen = draw(IconView(status, count), size).getbbox()
@@ -78,8 +78,8 @@ def test_the_icon_touches_no_edge(status: Status, size: int) -> None:
 
 @pytest.mark.parametrize("status", NEEDING)
 @pytest.mark.parametrize("size", [16, 20, 22, 24])
-def test_a_count_on_a_small_icon_is_in_whole_pixels(status: Status, size: int) -> None:
-    """No pixel that tells one digit from another is a mixture of their colour and that of what is behind them."""
+def test_the_count_on_a_small_icon_consists_of_whole_pixels(status: Status, size: int) -> None:
+    """Pixels that differ between two digits have either the digit's colour or the background's, no mixture."""
     counted = [list(pixels(draw(IconView(status, count), size))) for count in range(2, 10)]
     for one, other in combinations(counted, 2):
         assert {pixel for pair in zip(one, other, strict=True) if pair[0] != pair[1] for pixel in pair} == {
@@ -87,12 +87,12 @@ def test_a_count_on_a_small_icon_is_in_whole_pixels(status: Status, size: int) -
         }  # fmt: skip
 
 
-def test_ten_and_more_are_nine_plus() -> None:
+def test_counts_from_ten_on_are_drawn_as_nine_plus() -> None:
     assert draw(IconView(NEEDING[0], 10), 24) is draw(IconView(NEEDING[0], 4000), 24)  # drawn once
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in NEEDING])
-def test_only_who_waits_is_counted(status: Status) -> None:
+def test_only_waiting_states_show_a_count(status: Status) -> None:
     assert draw(IconView(status, 3), 24).tobytes() == draw(IconView(status), 24).tobytes()
 
 
@@ -104,7 +104,7 @@ def test_the_count_can_be_switched_off() -> None:
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("size", SIZES)
 def test_monochrome_is_a_template(status: Status, size: int) -> None:
-    """macOS and some Linux themes colour it themselves: black, and how much of it."""
+    """macOS and some Linux themes recolour it: it is black with an alpha channel."""
     picture = draw(IconView(status, 2, monochrome=True), size)
     assert (picture.size, picture.mode) == ((size, size), "RGBA")
     assert {pixel[:3] for pixel in pixels(picture) if pixel[3]} == {(0, 0, 0)}

@@ -65,7 +65,7 @@ def test_who_waits_comes_first_and_each_has_mark_project_title_reason_age_and_id
     assert lines[0] == "1 needs you · 1 failed · 1 working · 1 idle"
     assert [line.split()[0] for line in lines[1:]] == ["!", "per_ses_bbbb", "✕", "◐", "○"]
     assert lines[1].split("  ")[0] == "! project"
-    for words in ("Fix it [31m", "waits for permission", "4m", "ses_bbbb"):
+    for words in ("Fix it [31m", "waiting for permission", "4m", "ses_bbbb"):
         assert words in lines[1]
     assert "no credit left" in lines[3]
     assert LONG in lines[4]  # no terminal: nothing is cut

@@ -96,7 +96,7 @@ def test_a_view_can_be_built_with_any_timestamps(number: int) -> None:
     ):
         index.update(fleet.apply(event, NOW))
     for at in (NOW, number):
-        labels = [item.label for item in walk(ViewBuilder(fleet, index).view(ViewSettings(), at).menu)]
+        labels = [item.label for item in walk(ViewBuilder(fleet, index).build(ViewSettings(), at).menu)]
         assert "Notifications muted" in labels
         assert any("Overloaded" in label for label in labels)
-        assert not any("Tries again" in label for label in labels)
+        assert not any("Next retry" in label for label in labels)

@@ -1,4 +1,4 @@
-"""The buttons of a notification: an answer only where all that is asked can be read there, and never "always"."""
+"""The content of a notification: buttons answer only requests that are shown in full, and never with "always"."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GO = OpenSession(SessionKey(S, "a"))
 PERMISSION = Request("p1", "a", RequestKind.PERMISSION, "bash", "git push", always=("git push *",), asked_at=1)
 ABLE = frozenset({"body", "actions"})
 LXQT = NotificationDaemon("lxqt-notificationd", ABLE, "lxqt.org")
-GNOMES, MATES = (NotificationDaemon("Notification Daemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
+GNOMES, MATES = (NotificationDaemon("Notification NotificationDaemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
 COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")))
 
 
@@ -58,10 +58,10 @@ def labels(shown: Toast) -> list[str]:
     return [button.label for button in shown.buttons]
 
 
-def test_a_permission_that_can_be_read_whole_is_answered_by_its_buttons() -> None:
+def test_a_permission_that_is_shown_in_full_has_buttons_for_its_answers() -> None:
     shown = toast(PERMISSION)
     key = RequestKey(S, "p1")
-    assert [(button.label, button.choice) for button in shown.buttons] == [
+    assert [(button.label, button.command) for button in shown.buttons] == [
         ("Allow once", AnswerRequest(key, Permit(Verdict.ONCE), PERMISSION)),
         ("Reject", AnswerRequest(key, Permit(Verdict.REJECT), PERMISSION)),
     ]
@@ -77,16 +77,16 @@ def test_a_permission_that_can_be_read_whole_is_answered_by_its_buttons() -> Non
         {"detail": "ls", "complete": False},
     ],
 )
-def test_one_that_cannot_is_reviewed_where_it_can(change: dict[str, Any]) -> None:
+def test_a_permission_that_is_not_shown_in_full_has_a_review_button(change: dict[str, Any]) -> None:
     shown = toast(replace(PERMISSION, **change))
-    assert [(button.label, button.choice) for button in shown.buttons] == [("Review…", GO)]
+    assert [(button.label, button.command) for button in shown.buttons] == [("Review…", GO)]
 
 
-def test_a_question_has_its_options_for_buttons_and_a_field_for_words_of_ones_own() -> None:
+def test_a_question_has_its_options_as_buttons_and_a_text_field() -> None:
     request = question(COLOUR)
     shown = toast(request)
     key = RequestKey(S, "q1")
-    assert [(button.label, button.choice) for button in shown.buttons] == [
+    assert [(button.label, button.command) for button in shown.buttons] == [
         ("Red", AnswerRequest(key, Reply((("Red",),)), request)),
         ("Blue", AnswerRequest(key, Reply((("Blue",),)), request)),
     ]
@@ -104,7 +104,7 @@ def test_a_question_has_its_options_for_buttons_and_a_field_for_words_of_ones_ow
         (replace(COLOUR, options=(Option("x" * 30),)),),
     ],
 )
-def test_a_question_that_buttons_cannot_answer_is_reviewed(questions: tuple[Question, ...]) -> None:
+def test_a_question_that_buttons_cannot_answer_has_a_review_button(questions: tuple[Question, ...]) -> None:
     assert labels(toast(question(*questions))) == ["Review…"]
 
 
@@ -118,10 +118,8 @@ def test_a_question_that_buttons_cannot_answer_is_reviewed(questions: tuple[Ques
         ("one\ntwo\nthree", True),
     ],
 )
-def test_lxqt_gets_lines_that_it_does_not_cut_off_and_answers_only_where_all_of_them_are_shown(
-    detail: str, answered: bool
-) -> None:
-    """lxqt-notificationd cuts off what is longer than a line, and the last line of what it wraps itself."""
+def test_lxqt_gets_short_lines_and_answers_only_if_all_of_them_are_shown(detail: str, answered: bool) -> None:
+    """lxqt-notificationd cuts off words longer than a line, and the last line of a text that it wraps."""
     asked = toast(replace(PERMISSION, detail=detail))
     shown = as_shown_by(LXQT, replace(asked, title=f"{asked.title} on the dark mode of the settings page"))
     assert labels(shown) == (["Allow once", "Reject"] if answered else ["Review…"])
@@ -145,7 +143,7 @@ def test_lxqt_gets_lines_that_it_does_not_cut_off_and_answers_only_where_all_of_
         (MATES, ("Keep the load on it", "Drain the node", "Later"), True),
     ],
 )
-def test_options_are_buttons_where_all_of_them_are_shown_whole(
+def test_options_are_buttons_only_if_all_of_them_are_shown_in_full(
     daemon: NotificationDaemon, options: tuple[str, ...], offered: bool
 ) -> None:
     asked = toast(question(replace(COLOUR, options=tuple(map(Option, options)))))
@@ -154,29 +152,29 @@ def test_options_are_buttons_where_all_of_them_are_shown_whole(
     assert (shown.field is not None) == offered
 
 
-def test_a_line_of_the_trays_own_is_below_what_is_asked_and_costs_nothing_of_it() -> None:
-    asked = replace(toast(replace(PERMISSION, detail="one\ntwo\nthree")), note="Shown just now: nothing was sent.")
-    assert as_shown_by(MATES, asked).body == "bash: one\ntwo\nthree\nShown just now: nothing was sent."
-    assert as_shown_by(LXQT, asked).body == "bash: one\ntwo\nthree\nShown just now:\nnothing was sent."
+def test_a_note_is_added_below_the_request_without_cutting_it() -> None:
+    asked = replace(toast(replace(PERMISSION, detail="one\ntwo\nthree")), note="Not sent: shown just now. Click again.")
+    assert as_shown_by(MATES, asked).body == "bash: one\ntwo\nthree\nNot sent: shown just now. Click again."
+    assert as_shown_by(LXQT, asked).body == "bash: one\ntwo\nthree\nNot sent: shown just\nnow. Click again."
 
 
-def test_on_a_link_that_only_watches_there_is_no_answer() -> None:
+def test_a_request_of_an_unverified_server_has_no_answers() -> None:
     assert labels(toast(PERMISSION, replace(SERVER, verified=False))) == ["Review…"]
 
 
-def test_an_error_asks_nothing() -> None:
+def test_an_error_has_no_buttons() -> None:
     shown = toast(None)
     assert (shown.buttons, shown.field, shown.click) == ((), None, GO)
 
 
-def test_the_first_word_says_why_a_person_is_told() -> None:
+def test_the_title_begins_with_the_reason() -> None:
     titles = [toast(asked).title for asked in (PERMISSION, question(COLOUR), None)]
     assert titles == ["Permission · project — Work", "Question · project — Work", "Failed · project — Work"]
 
 
-def test_only_a_permission_breaks_a_do_not_disturb_and_whoever_waits_stays_on_the_screen() -> None:
+def test_only_permissions_are_urgent_and_only_requests_are_persistent() -> None:
     shown = [toast(asked) for asked in (PERMISSION, question(COLOUR), None)]
-    assert [(one.urgent, one.lasts) for one in shown] == [(True, True), (False, True), (False, False)]
+    assert [(each.urgent, each.persistent) for each in shown] == [(True, True), (False, True), (False, False)]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +186,7 @@ def test_only_a_permission_breaks_a_do_not_disturb_and_whoever_waits_stays_on_th
         (Reason.FINISHED, Status.COMPLETED),
     ],
 )
-def test_each_reason_has_the_picture_of_its_state(reason: Reason, status: Status) -> None:
+def test_each_reason_has_the_icon_of_its_state(reason: Reason, status: Status) -> None:
     """packaging/build_assets.py draws them; they come with the wheel."""
     file = resources.toast_image(reason.value)
     assert file is not None

@@ -42,7 +42,7 @@ from tray.storage.token import Token
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.server import ControlServer
 from tray.surfaces.control.status_report import status_report
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.notifier import Notifier
@@ -241,7 +241,7 @@ class App:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._commands.execute_soon, command, Surface.MENU)
 
-    def post_opened(self, opened: Opened) -> None:
+    def post_opened(self, opened: OpenSubmenus) -> None:
         """Set which submenus are open; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._set_opened, opened)
@@ -250,9 +250,9 @@ class App:
         """Execute a command and return its result; on the loop's thread."""
         return await self._commands.execute(command, surface)
 
-    def _set_opened(self, opened: Opened) -> None:
+    def _set_opened(self, opened: OpenSubmenus) -> None:
         self._view.opened = opened
-        self._throttle.opened(opened)
+        self._throttle.set_open(opened)
 
     # ------------------------------------------------------------------ callbacks
 
@@ -260,7 +260,7 @@ class App:
         return self._live.current
 
     def _show_message(self, title: str, text: str) -> None:
-        self._notifications.say(title, text)
+        self._notifications.show_text(title, text)
 
     def _token_changed(self) -> None:
         self._sources.disconnect_all("the token was changed")

@@ -12,7 +12,7 @@ from tray.core.settings import ICON_COUNT, ICON_STYLE, MENU_COLUMNS, Settings
 from tray.core.usage import Usage
 from tray.sources.router import SourceRouter
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
 from tray.system.local_day import LocalDay
@@ -32,7 +32,7 @@ class CurrentView:
         settings: Callable[[], Settings],
         now: Callable[[], int],
     ) -> None:
-        self.opened = Opened()  # the submenus that are open
+        self.opened = OpenSubmenus()  # the submenus that are open
         self._builder = ViewBuilder(fleet, index)
         self._usage = usage
         self._day = LocalDay()
@@ -42,8 +42,8 @@ class CurrentView:
         self._settings = settings
         self._now = now
 
-    def build(self, whole: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
-        """Return the current view; if not `whole`, with the menu of the last one."""
+    def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
+        """Return the current view; without `with_menu`, with the menu of the last one."""
         settings, at = self._settings(), self._now()
         view_settings = ViewSettings(
             monochrome=settings[ICON_STYLE] == "monochrome",
@@ -51,7 +51,7 @@ class CurrentView:
             problems=self._problems.texts,
             started=self._sources.started,
             columns=settings[MENU_COLUMNS],
-            today=today_line(self._usage.today, self._day.start(at)) if whole else "",
+            today=today_line(self._usage.today, self._day.start(at)) if with_menu else "",
             setup=self._setup.result,
         )
-        return self._builder.view(view_settings, at, self.opened, whole=whole)
+        return self._builder.build(view_settings, at, self.opened, with_menu=with_menu)

@@ -87,7 +87,7 @@ class Maintenance:
     def _reload_settings(self) -> None:
         self._live.reload()
         self._fleet.rules = fleet_rules(self._live.current)
-        self._notifier.follow_settings()
+        self._notifier.reload_settings()
 
     async def _reread_token(self) -> None:
         if await asyncio.to_thread(self._token.reread):

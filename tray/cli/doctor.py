@@ -74,7 +74,7 @@ async def _test_notification() -> int:
         print("No notification daemon answers: opencode-tray doctor says what to do")
         return FAILED
     lane = Notifications("OpenCode Tray", app_icon(), lambda _: None)
-    lane.say("It works", "This is what OpenCode Tray's notifications look like.")
+    lane.show_text("It works", "This is what OpenCode Tray's notifications look like.")
     running = asyncio.create_task(lane.run())
     await asyncio.sleep(SHOWN_FOR)
     taken = lane.count > 0

@@ -1,1 +1,1 @@
-"""Where people look: each module shows a view, a plain value, and turns clicks into choices."""
+"""Where the user looks and acts. Each surface shows a plain value (a view) and turns clicks into commands."""

@@ -1,6 +1,6 @@
-"""The tray icon, drawn. Shape tells the state, colour helps, a number counts who waits.
+"""Draws the tray icon: the shape shows the state, the colour supports it, a number counts the waiting sessions.
 
-Filled shapes are news that wants a person (octagon `!`, speech bubble `?`, disc with a cross); open ones go on without.
+Filled shapes need the user's attention (octagon `!`, speech bubble `?`, disc with a cross); outlined ones do not.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from tray.core.model import Status
 from tray.surfaces.icon_canvas import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small
 from tray.surfaces.menu.view import IconView
 
-SMALLEST = 16  # px: of an icon that needs every pixel, and so gets no padding
-SMALL_BADGE = 24  # px: of a tile with a smaller one, a count is written in whole pixels
+NO_PADDING_UP_TO = 16  # px: icons of this size and below use every pixel
+PIXEL_FONT_UP_TO = 24  # px: on tiles of this size and below, the count is drawn in a pixel font
 
 
 def draw(view: IconView, size: int) -> Image.Image:
-    """Return the icon, `size` by `size` pixels, RGBA. The picture is shared: copy it before changing it.
+    """Return the icon as an RGBA image of `size` by `size` pixels. The image is cached: copy it before changing it.
 
-    Monochrome is black on clear, a template for a desktop that colours icons by itself.
+    A monochrome icon is black on transparent, as a template for desktops that recolour icons.
     """
     return _drawn(view.status, _count(view), view.monochrome, size)
 
 
 @lru_cache(maxsize=128)
-def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Image:  # noqa: FBT001  # as in the view
+def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Image:  # noqa: FBT001  # as in IconView
     is_filled = status.needs_person or status is Status.ERROR
-    padding = size // 16 if is_filled and size > SMALLEST else 0
+    padding = size // 16 if is_filled and size > NO_PADDING_UP_TO else 0
     canvas = Canvas(size, padding)
     inner = size - 2 * padding
     ink = _MONOCHROME if monochrome else _INKS[status]
@@ -58,7 +58,7 @@ def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Ima
             _slash(canvas, size, ink)
         case _:
             assert_never(status)
-    return canvas.picture()
+    return canvas.image()
 
 
 @lru_cache(maxsize=32)
@@ -70,7 +70,7 @@ def png(view: IconView, size: int) -> bytes:
 
 
 class _Ink(msgspec.Struct, frozen=True):
-    """The colours of one icon: its body, a line around the body, and what is written on it."""
+    """The colours of one icon: body, outline of the body, mark on the body, background of the count."""
 
     body: Colour
     edge: Colour
@@ -82,7 +82,8 @@ def _plain(red: int, green: int, blue: int, mark: Colour = CLEAR) -> _Ink:
     return _Ink((red, green, blue, 255), (red, green, blue, 255), mark)
 
 
-# Middle tones have a contrast of 3 : 1 or more against #f0f0f0 and #202020 alike. Yellow cannot: it has a dark edge.
+# All colours have a contrast of at least 3 : 1 against #f0f0f0 and against #202020, except yellow, which has a dark
+# outline instead.
 _YELLOW = _Ink((255, 196, 28, 255), (92, 58, 0, 255), (46, 28, 0, 255))
 _GREEN = _plain(30, 142, 72)
 _INKS = {
@@ -110,17 +111,17 @@ def _margin(size: int) -> int:
 
 
 def _pen(size: int) -> int:
-    """The width of the lines that shapes are made of."""
+    """Return the line width of outlined shapes."""
     return max(1, round(size / 7.5))
 
 
 def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: str, count: str, ink: _Ink) -> None:
-    """A filled shape with its mark; a count pushes the mark aside and stands in the lower right corner."""
+    """Draw a filled shape with its mark. A count is in the lower right corner and moves the mark to the upper left."""
     edge = max(1, round(size / 20))
     canvas.fill(shape(size, 0), ink.edge)
     canvas.fill(shape(size, edge), ink.body)
     height = 2 * round(size * (0.3 if not count else 0.29))
-    pen = 2 * round(size / 18) if mark == "!" else round(size / 9)  # even, so that a straight one is in the middle
+    pen = 2 * round(size / 18) if mark == "!" else round(size / 9)  # even, so that a straight line is centred
     width = measure(mark, height, pen)
     if not count:
         canvas.write(mark, ((size - width) // 2, (size - height) // 2, height), pen, ink.mark)
@@ -130,13 +131,13 @@ def _tile(canvas: Canvas, size: int, shape: Callable[[int, float], Path], mark: 
 
 
 def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
-    is_small = size <= SMALL_BADGE
+    is_small = size <= PIXEL_FONT_UP_TO
     height = SMALL_HEIGHT if is_small else 2 * round(size * 0.2)
     pen = max(1, round(size / 13))
     width = measure_small(count) if is_small else measure(count, height, pen)
     tall = height + 2 * edge + 2 * max(1, round(size / 22))
     wide = max(tall, width + 2 * edge + 2 * max(1, round(size / 22)))
-    wide += (wide - width) % 2  # so that the count stands in the middle, and on whole pixels
+    wide += (wide - width) % 2  # so that the count is centred and on whole pixels
     r = tall / 2
     for inset, colour in ((-edge, CLEAR), (0, ink.edge), (edge, ink.badge)):
         low, high = size - wide + inset, size - inset
@@ -152,7 +153,7 @@ def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
 
 
 def _octagon(size: int, inset: float) -> Path:
-    """A stop sign: the agent stands until somebody lets it go on."""
+    """Return a stop sign: the agent waits for permission."""
     low, high = inset, size - inset
     cut = size * 0.27 - inset * 0.41
     return (
@@ -162,7 +163,7 @@ def _octagon(size: int, inset: float) -> Path:
 
 
 def _bubble(size: int, inset: float) -> Path:
-    """A speech bubble: the agent asks something."""
+    """Return a speech bubble: the agent has a question."""
     low, high = inset, size - inset
     floor = size - round(size / 7) - inset
     r = size * 0.3 - inset
@@ -207,7 +208,7 @@ def _tick(canvas: Canvas, size: int, ink: _Ink) -> None:
 
 
 def _retry(canvas: Canvas, size: int, ink: _Ink) -> None:
-    """Two thirds of a circle, clockwise, ending in an arrowhead."""
+    """Draw two thirds of a circle, clockwise, with an arrowhead at its end."""
     pen = _pen(size)
     radius = size / 2 - _margin(size) - pen / 2
     middle = size / 2

@@ -1,4 +1,4 @@
-"""Pen strokes on a pixel grid: a canvas that keeps edges sharp, and the few characters that the icon writes."""
+"""A canvas that draws shapes and a few characters with sharp edges, for small icons."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ Path = tuple[Point, ...]
 Colour = tuple[int, int, int, int]
 
 CLEAR: Colour = (0, 0, 0, 0)
-_FINENESS = 8  # subpixels along one pixel's side
-BLUNT = 2  # pixels: a pen that is no wider has blunt ends, as round ones would be but a blur
-SMALL_HEIGHT = 7  # pixels of a character of `write_small`
+_SUBPIXELS = 8  # per pixel, in each direction
+BLUNT_UP_TO = 2  # px: lines of this width and below get square ends, as round ones would only blur
+SMALL_HEIGHT = 7  # px: of the characters of `write_small`
 
 
 def arc(centre: Point, radii: Point, start: float, end: float) -> Path:
-    """Points along an ellipse from `start` to `end`, in degrees: 0 is right, 90 is down."""
+    """Return points along an ellipse from `start` to `end`, in degrees: 0 is right, 90 is down."""
     steps = max(4, round(abs(end - start) / 5))
     angles = (radians(start + (end - start) * i / steps) for i in range(steps + 1))
     return tuple((centre[0] + radii[0] * cos(a), centre[1] + radii[1] * sin(a)) for a in angles)
 
 
 class Canvas:
-    """A square picture, `size` pixels wide, clear at first. Coordinates are pixels; whole numbers are pixel edges.
+    """A square image of `size` pixels, transparent at first.
 
-    They begin `padding` pixels from the left and from the top.
+    Coordinates are in pixels; whole numbers are pixel edges. The origin is `padding` pixels from the left and the top.
     """
 
     def __init__(self, size: int, padding: int = 0) -> None:
-        side = size * _FINENESS
+        side = size * _SUBPIXELS
         self._padding = padding
         self._image = Image.new("RGBA", (side, side), CLEAR)
         self._draw = ImageDraw.Draw(self._image)
@@ -44,7 +44,7 @@ class Canvas:
         self._draw.polygon(list(zip(columns, lines, strict=True)), fill=colour)
 
     def block(self, corner: Point, width: float, height: float, colour: Colour) -> None:
-        """Fill a rectangle from its left upper corner."""
+        """Fill a rectangle, given its upper left corner."""
         left, top = corner
         right, bottom = left + width, top + height
         self.fill(((left, top), (right, top), (right, bottom), (left, bottom)), colour)
@@ -54,7 +54,7 @@ class Canvas:
         self.fill(arc(centre, (radius, radius), 0, 360), colour)
 
     def stroke(self, path: Path, width: float, colour: Colour) -> None:
-        """Draw a line through all points, its ends and joints round."""
+        """Draw a line through all points, with round ends and joints."""
         for point in path:
             self.disc(point, width / 2, colour)
         for (x0, y0), (x1, y1) in pairwise(path):
@@ -65,14 +65,14 @@ class Canvas:
                 self.fill(corners, colour)
 
     def write(self, text: str, box: tuple[float, float, float], pen: float, colour: Colour) -> None:
-        """Write `text` with its first character's left upper corner at (left, top), `height` high: box holds the three.
+        """Draw `text` in the box (left, top, height). `pen` is the line width.
 
-        Only the characters of `advance` can be written; `pen` is the width of the line.
+        Raises KeyError for characters other than those of `advance`.
         """
         left, top, height = box
         for character in text:
             width = advance(character, height, pen)
-            if character == "!" and pen <= BLUNT:
+            if character == "!" and pen <= BLUNT_UP_TO:
                 self.block((left, top), pen, round(0.62 * (height - pen) + pen), colour)
                 self.block((left, top + height - pen), pen, pen, colour)
                 left += width + gap(height)
@@ -85,7 +85,7 @@ class Canvas:
             left += width + gap(height)
 
     def write_small(self, text: str, corner: tuple[int, int], colour: Colour) -> None:
-        """Write digits and `+` SMALL_HEIGHT pixels high, each pixel whole."""
+        """Draw digits and `+` in a pixel font, SMALL_HEIGHT pixels high."""
         left, top = corner
         for character in text:
             for y, line in enumerate(_SMALL[character]):
@@ -94,37 +94,37 @@ class Canvas:
                         self.block((left + x, top + y), 1, 1, colour)
             left += len(_SMALL[character][0]) + 1
 
-    def _subpixels(self, places: Sequence[float]) -> list[float]:
-        """Ours are the edges of pixels; Pillow's name pixels, and both the first and the last of them is filled."""
-        low, extent = min(places), (max(places) - min(places)) or 1.0
-        return [(place + self._padding) * _FINENESS - (place - low) / extent for place in places]
+    def _subpixels(self, positions: Sequence[float]) -> list[float]:
+        """Convert from pixel edges to Pillow's coordinates: pixels, of which the first and the last are filled, too."""
+        low, extent = min(positions), (max(positions) - min(positions)) or 1.0
+        return [(x + self._padding) * _SUBPIXELS - (x - low) / extent for x in positions]
 
-    def picture(self) -> Image.Image:
-        """What has been drawn, in RGBA, with smooth edges."""
-        return self._image.reduce(_FINENESS)
+    def image(self) -> Image.Image:
+        """Return what has been drawn, as an antialiased RGBA image."""
+        return self._image.reduce(_SUBPIXELS)
 
 
 def gap(height: float) -> int:
-    """The space between two characters, in whole pixels so that each stays as sharp as the first."""
+    """Return the space between two characters, in whole pixels so that all of them are equally sharp."""
     return max(1, round(height / 9))
 
 
 def advance(character: str, height: float, pen: float) -> int:
-    """The width of one of `!?+0123456789`, in whole pixels."""
+    """Return the width of one of `!?+0123456789`, in whole pixels."""
     return max(round(_WIDTHS.get(character, 0.6) * height), round(pen))
 
 
 def measure(text: str, height: float, pen: float) -> int:
-    """The width of a written text."""
+    """Return the width of a text drawn by `write`."""
     return sum(advance(character, height, pen) for character in text) + gap(height) * (len(text) - 1)
 
 
 def measure_small(text: str) -> int:
-    """The width of a text that `write_small` writes."""
+    """Return the width of a text drawn by `write_small`."""
     return sum(len(_SMALL[character][0]) + 1 for character in text) - 1
 
 
-_WIDTHS = {"!": 0.0, "1": 0.4, "+": 0.45}  # of the height; the others are `advance`'s own
+_WIDTHS = {"!": 0.0, "1": 0.4, "+": 0.45}  # as a fraction of the height; `advance` has the default
 
 # Centre lines in a box from (0, 0) to (1, 1).
 _CHARACTERS: dict[str, tuple[Path, ...]] = {
@@ -152,7 +152,7 @@ _CHARACTERS: dict[str, tuple[Path, ...]] = {
     ),
 }
 
-# Characters of whole pixels, line by line.
+# Pixel font, line by line.
 _SMALL: dict[str, tuple[str, ...]] = {
     "0": (".##.", "#..#", "#..#", "#..#", "#..#", "#..#", ".##."),
     "1": (".#.", "##.", ".#.", ".#.", ".#.", ".#.", "###"),

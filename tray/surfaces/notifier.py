@@ -1,4 +1,4 @@
-"""From what changed to notifications, sound and speech, each at its time."""
+"""Turns changes into notifications, sounds and speech, each at its time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from tray.system.local_time import local_time
 
 log = logging.getLogger(__name__)
 
-FOCUS_TIMEOUT = 0.5  # s that an alert waits for the answer where the person looks; it takes 10 to 60 ms
+FOCUS_TIMEOUT = 0.5  # s that an alert waits for the focus check, which takes 10 to 60 ms
 
-IsLookedAt = Callable[[Server, Collection[str]], Awaitable[bool | None]]  # with the titles that its terminal may show
+# Whether the user is looking at the server's terminal; its titles may be any of these. None: not known.
+IsLookedAt = Callable[[Server, Collection[str]], Awaitable[bool | None]]
 
 
 class Notifier:
-    """Says what a person should hear of, unless they want silence. Lives on the loop's thread."""
+    """Notifies the user of changes, unless notifications are muted. Runs on the event loop's thread."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class Notifier:
         spawn: Callable[[Coroutine[Any, Any, Any], str], object],
         now: Callable[[], int],
     ) -> None:
-        """Without `notifications` everything is followed and nothing is said."""
+        """Without `notifications` alerts are computed, but not shown."""
         self._fleet = fleet
         self._index = index
         self._notifications = notifications
@@ -48,12 +49,12 @@ class Notifier:
         self._alerts = Alerts(alert_rules(settings()))
         self._timer: asyncio.TimerHandle | None = None
 
-    def follow_settings(self) -> None:
-        """Take the rules up as they are now."""
+    def reload_settings(self) -> None:
+        """Apply the current settings."""
         self._alerts.rules = alert_rules(self._settings())
 
     def update(self, session_ids: frozenset[str]) -> None:
-        """These sessions have changed, or time has passed: say or withdraw what follows from it."""
+        """Show and withdraw notifications for the sessions that changed, and for those that are due by now."""
         at = self._now()
         self._carry_out(self._alerts.update(session_ids, self._index, at, silent=self._is_silent(at)), at)
 
@@ -61,7 +62,7 @@ class Notifier:
         for effect in effects:
             match effect:
                 case Notify():
-                    self._announce(effect)
+                    self._notify(effect)
                 case Withdraw(session_id):
                     if self._notifications is not None:
                         self._notifications.withdraw(session_id)
@@ -75,7 +76,7 @@ class Notifier:
             self._timer = asyncio.get_running_loop().call_later(max(0, due - at) / 1000, self.update, frozenset())
 
     async def _check_focus(self, session_id: str) -> None:
-        """Whatever becomes of the question, an answer is given: the alert waits for it."""
+        """Report to the alerts whether the user looks at the session; also after an error, as the alert waits."""
         looking: bool | None = None
         row = self._index.row(session_id)
         if row is not None and self._notifications is not None:
@@ -84,20 +85,20 @@ class Notifier:
                 async with asyncio.timeout(FOCUS_TIMEOUT):
                     looking = await self._is_looked_at(row.server, titles)
             except TimeoutError:
-                log.debug("where the person looks was not known within %g s", FOCUS_TIMEOUT)
-            except Exception:  # a notification that comes too much is better than one that does not come
-                log.exception("where the person looks could not be found out")
+                log.debug("the focus check took longer than %g s", FOCUS_TIMEOUT)
+            except Exception:  # an unneeded notification is better than a missing one
+                log.exception("the focus check failed")
         at = self._now()
-        told = self._alerts.focus_reported(session_id, self._index, at, looking=looking, silent=self._is_silent(at))
-        self._carry_out(told, at)
+        effects = self._alerts.focus_reported(session_id, self._index, at, looking=looking, silent=self._is_silent(at))
+        self._carry_out(effects, at)
 
     def close(self) -> None:
-        """Say nothing that was to be said later."""
+        """Cancel the timer of pending alerts."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _announce(self, effect: Notify) -> None:
+    def _notify(self, effect: Notify) -> None:
         if self._notifications is None:
             return
         self._notifications.show(effect.alert)

@@ -1,8 +1,8 @@
-"""When a click on a toast's button was meant for that toast: not just after toasts came, went or moved.
+"""Ignores answers that are clicked just after notifications appeared, closed or moved.
 
-Daemons close the gap that a toast leaves, put a new one above or below the others, or show the next of a queue in its
-place. The second click of a hasty double click then lies on another toast's button (seen on Plasma, MATE and with
-notification-daemon).
+Notification daemons close the gap that a notification leaves, show a new one above or below the others, or show the
+next of a queue in its place. The second click of a double click then hits another notification's button (seen on
+Plasma, on MATE and with notification-daemon).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from tray.core.click_guard import SETTLE
 
-NEW = 0.7  # s after a toast appeared in which no answer is taken: to see it and hold a click back takes half of that
-MOVED = SETTLE / 1000  # s after one went; longer, as the others slide and the finger may be on its second click
+APPEARED_PAUSE = 0.7  # s after a notification appeared; seeing it and holding a click back takes half of that
+MOVED_PAUSE = SETTLE / 1000  # s after one closed; longer, as others slide while the user may be double-clicking
 
 
 class ToastGuard:
-    """Knows when toasts appeared and went. `clock` counts seconds and never goes back.
+    """Records when notifications of this program appear and close. Those of other programs are not reported to it.
 
-    Only what is known to move is reckoned with: toasts of other programs that appear are not told of.
+    `clock` returns seconds and is monotonic.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -26,18 +26,18 @@ class ToastGuard:
         self._appeared_until = self._moved_until = float("-inf")
 
     def appeared(self) -> None:
-        """A toast is shown from now on; it may have pushed the others aside."""
-        self._appeared_until = self._clock() + NEW
+        """Record that a notification is shown now; it may have moved the others."""
+        self._appeared_until = self._clock() + APPEARED_PAUSE
 
-    def went(self) -> None:
-        """A toast was answered, withdrawn, closed, or has expired; the others may move into its place."""
-        self._moved_until = self._clock() + MOVED
+    def closed(self) -> None:
+        """Record that a notification was answered, withdrawn or closed, or has expired; the others may move."""
+        self._moved_until = self._clock() + MOVED_PAUSE
 
     def refusal(self) -> str | None:
-        """Why an answer that comes now is not taken, as a line for the toast; None: it is taken."""
+        """Return why an answer that is clicked now is ignored, as a line for the notification; None if it is not."""
         now = self._clock()
         if now < self._appeared_until:
-            return "Shown just now: nothing was sent. Click again."
+            return "Not sent: shown just now. Click again."
         if now < self._moved_until:
-            return "It moved just now: nothing was sent. Click again."
+            return "Not sent: moved just now. Click again."
         return None

@@ -1,7 +1,7 @@
-"""When a view is made: at once after a pause, and never so often that views take more than half a core.
+"""Limits how often views are built: at once after a pause, but never for more than half of the CPU time.
 
-Icon and tooltip follow every change. The menu is made only when it is due, and rarely while nobody looks at it: panels
-read a changed menu anew, open or not.
+Icon and tooltip follow every change. The menu is built less often, and rarely while it is closed: panels read a changed
+menu again, open or not.
 """
 
 from __future__ import annotations
@@ -13,76 +13,77 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from tray.core.events import Change, SessionChanged
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 
-# How soon after the last view a change is shown, in s; the first one after a pause is shown at once.
-STATE_PACE, WORDS_PACE, DETAILS_PACE = 0.0, 0.1, 2.0
-PAUSE_AFTER_VIEW = 1  # times what the last view cost
+# The shortest time from one view to the next, in s, by what has changed. After a pause a change is shown at once.
+STATE_DELAY, TEXT_DELAY, DETAIL_DELAY = 0.0, 0.1, 2.0
+REST_PER_COST = 1  # after a view, the time without one, as a multiple of the time that building it took
 
 
-class MenuPace(msgspec.Struct, frozen=True):
-    """How often a menu is shown; in s."""
+class MenuRate(msgspec.Struct, frozen=True):
+    """How often the menu is built."""
 
-    closed: float = 2.0
-    opened: float = 0.5  # while a person looks at it; Xfce's panel crashes at 100 menus a second
-    at_once: int = 4  # menus in a row after a pause: a server comes, its sessions come, one of them asks
+    closed: float = 2.0  # s between two menus while the menu is closed
+    opened: float = 0.5  # s between two menus while it is open; Xfce's panel crashes at 100 menus a second
+    burst: int = 4  # menus in a row after a pause: a server connects, its sessions appear, one of them asks
 
 
 class ViewThrottle:
-    """Shows every view that differs from the last one. Lives on the loop's thread.
+    """Shows every view that differs from the previous one. Runs on the event loop's thread.
 
-    `view(True)` makes a whole view; `view(False)` may keep the last menu.
+    `build_view(True)` returns a complete view, `build_view(False)` may contain the previous menu.
     """
 
-    def __init__(self, view: Callable[[bool], TrayView], pace: MenuPace | None = None) -> None:
-        self._view = view
-        self._pace = pace or MenuPace()
+    def __init__(self, build_view: Callable[[bool], TrayView], rate: MenuRate | None = None) -> None:
+        self._build_view = build_view
+        self._rate = rate or MenuRate()
         self._show: Callable[[TrayView], None] | None = None
         self._shown: TrayView | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._shown_at = 0.0  # s, of the loop's clock
-        self._cost = 0.0  # s that the last view took
-        self._menu_every = self._pace.closed
-        self._menu_wanted = True  # now, whatever the pace
+        self._shown_at = 0.0  # s, loop time
+        self._cost = 0.0  # s that the previous view took
+        self._menu_interval = self._rate.closed
+        self._menu_wanted = True  # build the menu with the next view, whatever the rate
         self._menu_timer: asyncio.TimerHandle | None = None
-        self._paid_until = 0.0  # each menu moves it on, ahead of now by `at_once` of them at most
+        self._menus_until = 0.0  # s, loop time: each menu adds one interval; at most `burst` intervals from now
 
     def show_on(self, show: Callable[[TrayView], None]) -> None:
-        """From now on give every new view to `show`, this moment's first."""
+        """Pass the current view, and from now on every new one, to `show`."""
         self._show = show
         self.refresh()
 
     def changed(self, changes: Iterable[Change]) -> None:
-        """Show these as soon as the most urgent of them deserves."""
-        self._refresh_in(min(map(_pace, changes)))
+        """Show these changes as soon as the most urgent of them requires."""
+        self._refresh_in(min(map(_delay, changes)))
 
-    def opened(self, opened: Opened) -> None:
-        """A person opened or closed the menu or a submenu: show the menu of this moment at once."""
-        self._menu_every = self._pace.opened if opened.everything or opened.fills else self._pace.closed
+    def set_open(self, open_submenus: OpenSubmenus) -> None:
+        """Show the current menu at once: the user opened or closed the menu or a submenu."""
+        is_open = open_submenus.all_open or open_submenus.ids
+        self._menu_interval = self._rate.opened if is_open else self._rate.closed
         self._menu_wanted = True
-        self._paid_until = 0.0
+        self._menus_until = 0.0
         if self._menu_timer is not None:
             self._menu_timer.cancel()
             self._menu_timer = None
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what is true now, as soon as the last view has been paid for."""
-        self._refresh_in(STATE_PACE)
+        """Show the current view as soon as the CPU limit allows."""
+        self._refresh_in(STATE_DELAY)
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Stop showing views."""
         self._show = None
         for timer in (self._timer, self._menu_timer):
             if timer is not None:
                 timer.cancel()
 
-    def _refresh_in(self, pause: float) -> None:
+    def _refresh_in(self, delay: float) -> None:
         if self._show is None:
             return
         loop = asyncio.get_running_loop()
-        due = max(loop.time(), self._shown_at + max(pause, PAUSE_AFTER_VIEW * self._cost))
+        due = max(loop.time(), self._shown_at + max(delay, REST_PER_COST * self._cost))
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
@@ -92,33 +93,33 @@ class ViewThrottle:
     def _refresh(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
-        begun, at = time.perf_counter(), loop.time()
-        menu_due = self._paid_until - (self._pace.at_once - 1) * self._menu_every
-        whole = self._menu_wanted or at >= menu_due
-        view = self._view(whole)
-        if whole:
+        started, at = time.perf_counter(), loop.time()
+        menu_due = self._menus_until - (self._rate.burst - 1) * self._menu_interval
+        with_menu = self._menu_wanted or at >= menu_due
+        view = self._build_view(with_menu)
+        if with_menu:
             self._menu_wanted = False
             if self._shown is None or view.menu != self._shown.menu:
-                self._paid_until = max(self._paid_until, at) + self._menu_every
+                self._menus_until = max(self._menus_until, at) + self._menu_interval
         elif self._menu_timer is None:
-            self._menu_timer = loop.call_at(menu_due, self._menu_is_due)
+            self._menu_timer = loop.call_at(menu_due, self._refresh_menu)
         if self._show is not None and view != self._shown:
             self._show(view)
             self._shown = view
-        self._cost = time.perf_counter() - begun
+        self._cost = time.perf_counter() - started
         self._shown_at = loop.time()
 
-    def _menu_is_due(self) -> None:
+    def _refresh_menu(self) -> None:
         self._menu_timer = None
         self.refresh()
 
 
-def _pace(change: Change) -> float:
-    """How soon a change is worth a new view: what a session does, at once; its words soon; its details now and then."""
+def _delay(change: Change) -> float:
+    """Return the delay for a change: none for a session's state, short for its text, long for its details."""
     if not isinstance(change, SessionChanged) or change.before is None:
-        return STATE_PACE
+        return STATE_DELAY
     before, after = change.before, change.after
     if (before.status, before.requests) != (after.status, after.requests):
-        return STATE_PACE
-    words = (before.title, before.parent, before.tool, before.failure, before.retry)
-    return WORDS_PACE if words != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAILS_PACE
+        return STATE_DELAY
+    text = (before.title, before.parent, before.tool, before.failure, before.retry)
+    return TEXT_DELAY if text != (after.title, after.parent, after.tool, after.failure, after.retry) else DETAIL_DELAY

@@ -1,1 +1,1 @@
-"""The tray icon on each kind of desktop: StatusNotifier panels over D-Bus, and pystray for all the others."""
+"""The tray icon on each kind of desktop: StatusNotifier panels over D-Bus, all others through pystray."""

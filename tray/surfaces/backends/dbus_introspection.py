@@ -1,4 +1,4 @@
-"""Names, paths and interface descriptions that a tray icon shares with D-Bus panels.
+"""D-Bus names, paths and interface descriptions of a tray icon and its menu.
 
 Sources: the freedesktop.org StatusNotifierItem specification, and `com.canonical.dbusmenu` as libdbusmenu defines it.
 """
@@ -6,7 +6,6 @@ Sources: the freedesktop.org StatusNotifierItem specification, and `com.canonica
 from __future__ import annotations
 
 BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
-INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 ITEM, ITEM_PATH = "org.kde.StatusNotifierItem", "/StatusNotifierItem"
 MENU, MENU_PATH = "com.canonical.dbusmenu", "/MenuBar"
 
@@ -14,12 +13,12 @@ _CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 
 def text(label: str) -> str:
-    """The text as D-Bus and every panel can take it: no NUL, no lone surrogate, no tab (Qt: a shortcut column)."""
+    """Return the text without what D-Bus or panels misread: NUL, lone surrogates, tabs (in Qt a shortcut column)."""
     return label.translate(_CONTROL).encode("utf-8", "replace").decode()
 
 
-# `Activate` is answered but not described: where GNOME's extension finds it described, it holds every click back for
-# 400 ms, waiting for a second one. The others call it unseen.
+# `Activate` is implemented but not described: if it is, GNOME's extension delays every click for 400 ms to wait for a
+# second one. The other panels call it without looking.
 ITEM_XML = f"""<node><interface name="{ITEM}">
 <property name="Category" type="s" access="read"/><property name="Id" type="s" access="read"/>
 <property name="Title" type="s" access="read"/><property name="Status" type="s" access="read"/>

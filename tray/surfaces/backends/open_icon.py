@@ -1,4 +1,4 @@
-"""Which kind of tray icon this desktop gets."""
+"""Selects the kind of tray icon for this desktop."""
 
 from __future__ import annotations
 
@@ -12,66 +12,65 @@ from importlib.util import find_spec
 
 from tray.core.commands import Command
 from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system import tray_host
 
 log = logging.getLogger(__name__)
 
-FOR_A_MENU = "install PyGObject and gir1.2-ayatanaappindicator3-0.1, or use a panel with StatusNotifier support"
+MENU_HINT = "install PyGObject and gir1.2-ayatanaappindicator3-0.1, or use a panel with StatusNotifier support"
 
 
 def open_tray_icon(
     app_id: str,
     title: str,
     view: TrayView,
-    on_choice: Callable[[Command], None],
-    on_opened: Callable[[Opened], None],
-    on_host: Callable[[bool], None],
+    on_command: Callable[[Command], None],
+    on_open_changed: Callable[[OpenSubmenus], None],
+    on_hosted: Callable[[bool], None],
 ) -> TrayIcon | None:
-    """The icon for this desktop, not yet shown; None, and a log line, where there can be none.
+    """Return the icon for this desktop, not yet shown; None, with a log line, if no kind of icon is possible.
 
-    These are called from any thread and must not block: `on_choice`, `on_opened` (these submenus have to be filled) and
-    `on_host` (a panel shows the icon, or no longer does).
+    The callbacks are called from any thread and must not block. `on_open_changed` receives the submenus that have to be
+    built, `on_hosted` whether a panel shows the icon.
     """
-    from tray.surfaces.backends.pystray_icon import PystrayIcon  # noqa: PLC0415  # headless needs none of this
+    from tray.surfaces.backends.pystray_icon import PystrayIcon  # noqa: PLC0415  # not needed headless
 
     if sys.platform in ("darwin", "win32"):
-        return PystrayIcon(sys.platform, app_id, view, on_choice, on_opened)
-    x, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
+        return PystrayIcon(sys.platform, app_id, view, on_command, on_open_changed)
+    x11, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
     host = asyncio.run(tray_host.find())
-    if not host.watcher and not (x or wayland):
-        log.info("no tray icon: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)")
+    if not host.watcher and not (x11 or wayland):
+        log.info("no tray icon: no display (neither DISPLAY nor WAYLAND_DISPLAY is set)")
         return None
-    older = [kind for kind in ("appindicator", "gtk") if find_spec("gi")] + ["xorg"] if x else []
     icons: list[Callable[[], TrayIcon]] = []
     if host.bus:
         from tray.surfaces.backends.status_notifier import StatusNotifierIcon  # noqa: PLC0415  # Linux only
 
+        has_fallback = tray_host.has_xembed if x11 else _no_fallback
         icons.append(
-            lambda: StatusNotifierIcon(
-                app_id, title, view, on_choice, on_host, tray_host.has_xembed if x else _no, on_opened
-            )
+            partial(StatusNotifierIcon, app_id, title, view, on_command, on_hosted, has_fallback, on_open_changed)
         )
-    icons += [partial(PystrayIcon, kind, app_id, view, on_choice, on_opened) for kind in older]
+    fallbacks = [kind for kind in ("appindicator", "gtk") if find_spec("gi")] + ["xorg"] if x11 else []
+    icons += [partial(PystrayIcon, kind, app_id, view, on_command, on_open_changed) for kind in fallbacks]
     if not icons:
-        log.info("no tray icon: no D-Bus session bus answers. Install dbus (dbus-user-session) and log in again")
+        log.info("no tray icon: no D-Bus session bus; install dbus-user-session and log in again")
         return None
-    return FirstThatShows(icons)
+    return FirstAvailableIcon(icons)
 
 
-class FirstThatShows:
-    """The first of several kinds of icon that can be shown."""
+class FirstAvailableIcon:
+    """A TrayIcon: the first of several kinds that can be shown."""
 
     def __init__(self, icons: list[Callable[[], TrayIcon]]) -> None:
-        self._others = icons[1:]
+        self._fallbacks = icons[1:]
         self._icon = icons[0]()
         self._view: TrayView | None = None
         self._stopped = False
 
     @property
     def name(self) -> str:
-        """The kind that is shown, or tried, now."""
+        """The kind that is shown, or being tried."""
         return self._icon.name
 
     @property
@@ -80,31 +79,33 @@ class FirstThatShows:
         return self._icon.has_menu
 
     def run(self) -> None:
-        """Show the first kind that can be shown, until `stop`."""
+        """Show the first kind that can be shown, until `stop`. Raises TrayUnavailable if none can."""
         while not self._stopped:
             try:
                 return self._icon.run()
             except TrayUnavailable as error:
-                if not self._others:
+                if not self._fallbacks:
                     raise
                 log.info("no %s icon: %s", self.name, error)
-            self._icon = self._others.pop(0)()
+            self._icon = self._fallbacks.pop(0)()
             if self._view is not None:
                 self._icon.show(self._view)
             if not self.has_menu:
-                log.warning("this tray gets no menu, a click goes to whoever waits longest; for a menu %s", FOR_A_MENU)
+                log.warning(
+                    "this tray has no menu; a click opens the longest-waiting session. For a menu, %s", MENU_HINT
+                )
         return None
 
     def show(self, view: TrayView) -> None:
-        """Show this from now on."""
+        """Show this view."""
         self._view = view
         self._icon.show(view)
 
     def stop(self) -> None:
-        """Take the icon away."""
+        """Remove the icon; `run` returns."""
         self._stopped = True
         self._icon.stop()
 
 
-def _no() -> bool:
+def _no_fallback() -> bool:
     return False

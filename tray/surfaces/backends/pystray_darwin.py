@@ -1,4 +1,4 @@
-"""The icon in macOS's menu bar."""
+"""The icon in the menu bar of macOS."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import TrayView
 
 POINTS = 18  # Apple's Human Interface Guidelines for menu bar extras
-RETINA = 3  # pixels per point, for every screen there is
-# s. Any delay has AppHelper wait for the run loop's default mode, in which it never is while a menu is open; what has
-# none runs in the common modes, an open menu's among them (pyobjc 13.0, AppHelper.py).
+RETINA = 3  # pixels per point: the highest of all screens
+# s. A call with a delay runs only in the run loop's default mode, so never while a menu is open. One without a delay
+# runs in the common modes, too, which include that of an open menu (pyobjc 13.0, AppHelper.py).
 WHEN_CLOSED = 0.001
 
 _Base: Any = pystray_module("_darwin").Icon
@@ -27,28 +27,28 @@ _NSObject: Any = _Foundation.NSObject
 _AppHelper = import_module("PyObjCTools.AppHelper")
 
 
-class OpenCodeTrayRows(_NSObject):  # type: ignore[misc]  # pyobjc ships no types; Objective-C has one name space
-    """What a menu's rows tell that they were clicked."""
+class OpenCodeTrayRows(_NSObject):  # type: ignore[misc]  # pyobjc ships no types; class names are global in Objective-C
+    """The target of the menu's rows: AppKit calls it when a row is clicked."""
 
     def chosen_(self, row: Any) -> None:
-        """The action of a row, which carries what it chooses."""
+        """Run the command of a row, which is its represented object."""
         row.representedObject()()
 
 
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
-    """pystray's icon: sharp, recoloured by the menu bar if monochrome, with no place in the Dock."""
+    """pystray's icon, but sharp, recoloured by the menu bar if monochrome, and without an entry in the Dock."""
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
-        super().__init__(app_id, view, choose)
-        self._rows = OpenCodeTrayRows.alloc().init()  # rows do not keep their target alive
+    def __init__(self, app_id: str, view: TrayView, on_command: Callable[[Command], None]) -> None:
+        super().__init__(app_id, view, on_command)
+        self._rows = OpenCodeTrayRows.alloc().init()  # rows hold no reference to their target
         self._menu_due = False
 
     def wake(self) -> None:
-        """Have AppKit's main loop call `drain`: whatever touches AppKit from another thread may trap."""
-        _AppHelper.callAfter(self.drain)
+        """Make AppKit's main loop call `run_posted`; calling AppKit from another thread may crash."""
+        _AppHelper.callAfter(self.run_posted)
 
     def retry_in(self, seconds: float) -> None:
-        """Have `retry` called."""
+        """Make AppKit's main loop call `retry` after this time."""
         _AppHelper.callLater(seconds, self.retry)
 
     def _run(self) -> None:
@@ -64,7 +64,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self._icon_valid = True
 
     def _update_menu(self) -> None:
-        """Wait until no menu is open."""
+        """Replace the menu as soon as no menu is open."""
         if not self._menu_due:
             self._menu_due = True
             _AppHelper.callLater(WHEN_CLOSED, self._replace_menu)
@@ -76,7 +76,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def _create_menu_item(self, descriptor: Any, callbacks: list[Any]) -> Any:
         row = super()._create_menu_item(descriptor, callbacks)
         if descriptor is not _SEPARATOR and not descriptor.submenu:
-            # pystray finds what a row chooses by its place in the newest menu, which is not always the one clicked.
+            # pystray looks the callback up by the row's index in the newest menu, which may not be the clicked one.
             row.setRepresentedObject_(self._handler(descriptor))
             row.setTarget_(self._rows)
             row.setAction_("chosen:")

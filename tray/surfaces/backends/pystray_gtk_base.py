@@ -1,4 +1,4 @@
-"""What pystray's two GTK back ends need alike. Needs PyGObject and GTK 3; the import raises where they are missing."""
+"""Common base of pystray's two GTK back ends. The import raises if PyGObject or GTK 3 is missing."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from importlib import import_module
 
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 
-REBUILD_EVERY = 0.5  # s; a hundred new menus a second crash Xfce's tray
+REBUILD_INTERVAL = 0.5  # s; 100 new menus a second crash Xfce's tray
 
 _GLib = import_module("gi.repository.GLib")
 
 
-class GtkLoop(ToolkitIcon):
-    """An icon that lives in GLib's main loop."""
+class GtkIcon(ToolkitIcon):
+    """An icon that runs in GLib's main loop."""
 
-    _rebuilt_at = -REBUILD_EVERY
+    _rebuilt_at = -REBUILD_INTERVAL
     _rebuild_due = False
 
     def wake(self) -> None:
-        """Have the main loop call `drain` when it is idle."""
-        _GLib.idle_add(self.drain)
+        """Make the main loop call `run_posted` when it is idle."""
+        _GLib.idle_add(self.run_posted)
 
     def retry_in(self, seconds: float) -> None:
-        """Have `retry` called."""
+        """Make the main loop call `retry` after this time."""
         _GLib.timeout_add(int(seconds * 1000), self.retry)
 
     def _initialize(self) -> None:
-        """Start, and restore the signal handlers that pystray replaced."""
-        wanted = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Initialize pystray, and restore the signal handlers that it replaces."""
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         super()._initialize()
         if threading.current_thread() is threading.main_thread():
-            for number, handler in wanted.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def _update_menu(self) -> None:
-        wait = self._rebuilt_at + REBUILD_EVERY - time.monotonic()
+        wait = self._rebuilt_at + REBUILD_INTERVAL - time.monotonic()
         if wait <= 0:
             self._rebuild()
         elif not self._rebuild_due:
@@ -49,8 +49,8 @@ class GtkLoop(ToolkitIcon):
         self._rebuild_due = False
         self._rebuilt_at = time.monotonic()
         super()._update_menu()
-        return False  # once
+        return False  # no repetition of the GLib timeout
 
     def _finalize(self) -> None:
-        with suppress(_GLib.Error):  # pystray closes a notification that it never showed, daemon or not
+        with suppress(_GLib.Error):  # pystray closes a notification that it never showed, and fails without a daemon
             super()._finalize()

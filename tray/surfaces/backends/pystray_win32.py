@@ -1,4 +1,4 @@
-"""The icon in Windows' notification area."""
+"""The icon in the notification area of Windows."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the f
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
 PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
 WM_TIMER = 0x0113
-RETRY_TIMER = 1  # its number among our window's
+RETRY_TIMER = 1  # timer id, unique in our window
 
 _Base: Any = pystray_module("_win32").Icon
 _api = import_module("pystray._util.win32")
 _util = import_module("pystray._util")
-_STEPS = _api.WM_USER + 20  # ours; pystray's own are 10 and 11
+_WM_POSTED = _api.WM_USER + 20  # pystray uses 10 and 11
 
 
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
-    """pystray's icon, sharp, with a menu that never closes under the pointer."""
+    """pystray's icon, but sharp, and with a menu that is not replaced while it is open."""
 
     _icon_handle: Any
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
-        super().__init__(app_id, view, choose)
+    def __init__(self, app_id: str, view: TrayView, on_command: Callable[[Command], None]) -> None:
+        super().__init__(app_id, view, on_command)
         self._menu_handle = None
         self._menu_open = False
-        self._message_handlers[_STEPS] = self._on_steps
+        self._message_handlers[_WM_POSTED] = self._on_posted
         self._message_handlers[WM_TIMER] = self._on_timer
 
     def wake(self) -> None:
-        """Post a message to our own window."""
+        """Post a message to our window, whose handler calls `run_posted`."""
         if self._hwnd:
-            _api.PostMessage(self._hwnd, _STEPS, 0, 0)
+            _api.PostMessage(self._hwnd, _WM_POSTED, 0, 0)
 
     def retry_in(self, seconds: float) -> None:
-        """Have `retry` called by a timer of our own window."""
+        """Start a timer of our window that calls `retry`."""
         _api.windll.user32.SetTimer(self._hwnd, RETRY_TIMER, int(seconds * 1000), None)
 
     def label_text(self, label: str) -> str:
-        """A lone `&` would underline the next letter."""
+        """Double `&`: a single one underlines the next letter."""
         return label.replace("&", "&&")
 
     def tooltip_text(self, tooltip: str) -> str:
-        """What fits; Windows raises for more."""
+        """Shorten the tooltip to what Windows accepts."""
         units = tooltip.replace("&", "&&").encode("utf-16-le", "replace")[: 2 * TOOLTIP_LENGTH]
         return units.decode("utf-16-le", "ignore")
 
@@ -61,24 +61,24 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
             _api.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(PER_MONITOR_V2))
         super()._run()
 
-    def _on_steps(self, *_: int) -> None:
-        self.drain()
+    def _on_posted(self, *_: int) -> None:
+        self.run_posted()
 
     def _on_timer(self, number: int, *_: int) -> None:
-        _api.windll.user32.KillTimer(self._hwnd, number)  # it would go on and on
+        _api.windll.user32.KillTimer(self._hwnd, number)  # it is periodic
         self.retry()
 
     def _on_taskbarcreated(self, *_: int) -> None:
-        """Explorer began anew, perhaps before the icon was ever taken."""
-        self.show_anew()
+        """Explorer was restarted, perhaps before it had accepted the icon."""
+        self.show_again()
 
     def _on_display_change(self, *_: int) -> None:
-        """Another resolution, which may want another size of icon."""
-        self.show_anew()
+        """The resolution has changed, which may require another icon size."""
+        self.show_again()
 
     def _show(self) -> None:
-        # What is there already cannot be added: a call that timed out may have been carried out, and TaskbarCreated
-        # comes with a new DPI of the primary display, too (Microsoft's page "The Taskbar").
+        # Remove it first, as an icon that exists cannot be added: a call that timed out may have succeeded, and
+        # TaskbarCreated is also sent when the DPI of the primary display changes (Microsoft's page "The Taskbar").
         self._hide()
         super()._show()
 
@@ -86,18 +86,18 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self._release_icon()
         self._assert_icon_handle()
         self._icon_valid = True
-        if self.visible:  # pystray would change an icon that was not added yet
+        if self.visible:  # pystray would modify an icon that has not been added yet
             self._message(_api.NIM_MODIFY, _api.NIF_ICON, hIcon=self._icon_handle)
 
-    def _message(self, code: int, flags: int, **told: Any) -> None:
-        """Tell Explorer. Raises OSError for what it does not take, which pystray would not notice."""
+    def _message(self, code: int, flags: int, **fields: Any) -> None:
+        """Call Shell_NotifyIcon. Raises OSError if it fails, which pystray ignores."""
         size = ctypes.sizeof(_api.NOTIFYICONDATAW)
-        told = _api.NOTIFYICONDATAW(cbSize=size, hWnd=self._hwnd, uFlags=flags, **told)
-        if not _api.Shell_NotifyIcon(code, told) and code != _api.NIM_DELETE:
-            raise OSError("Explorer did not take it (Shell_NotifyIcon)")
+        data = _api.NOTIFYICONDATAW(cbSize=size, hWnd=self._hwnd, uFlags=flags, **fields)
+        if not _api.Shell_NotifyIcon(code, data) and code != _api.NIM_DELETE:
+            raise OSError("Shell_NotifyIcon failed")
 
     def _update_menu(self) -> None:
-        """Wait for the next time it is opened: a new menu would close an open one."""
+        """Build the first menu only; later ones are built when the menu is opened, as a new menu closes an open one."""
         if self._menu_handle is None:
             super()._update_menu()
 

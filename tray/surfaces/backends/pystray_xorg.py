@@ -1,4 +1,4 @@
-"""The icon in trays made of X windows (XEmbed), where nothing else can be: a picture and a left click, no menu."""
+"""The icon in XEmbed trays, if no other kind is possible: it has a left click, but no menu."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tray.surfaces.menu.view import TrayView
 
 log = logging.getLogger(__name__)
 
-BEHIND = (46, 46, 46)  # RGB, where the tray's own colour cannot be read
+BACKGROUND = (46, 46, 46)  # RGB, if the tray's colour cannot be read
 
 _Base: Any = pystray_module("_xorg").Icon
 _X = import_module("Xlib.X")
@@ -31,26 +31,26 @@ _XError: Any = import_module("Xlib.error").XError
 
 
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
-    """pystray's icon, with the left click alive, and docking to trays that come later or again."""
+    """pystray's icon, with a working left click, and docking to trays that start later or again."""
 
-    comes_back = True
+    reopens = True
     _systray_manager: Any
     _icon_data: Image.Image | None
 
-    def __init__(self, app_id: str, view: TrayView, choose: Callable[[Command], None]) -> None:
-        super().__init__(app_id, view, choose)
-        self._waker, self._woken = socket.socketpair()
+    def __init__(self, app_id: str, view: TrayView, on_command: Callable[[Command], None]) -> None:
+        super().__init__(app_id, view, on_command)
+        self._wake_sender, self._wake_receiver = socket.socketpair()
         self._retry_at: float | None = None
         self._other_messages = self._message_handlers[_X.ClientMessage]
         self._message_handlers[_X.ClientMessage] = self._on_message
 
     def wake(self) -> None:
-        """Wake the event loop. Not through X: python-xlib loses events that one thread sends while another waits."""
-        with suppress(OSError):  # the icon has just ended
-            self._waker.send(b".")
+        """Wake the event loop, through a socket: python-xlib loses events that one thread sends while another waits."""
+        with suppress(OSError):  # the icon has just been closed
+            self._wake_sender.send(b".")
 
     def retry_in(self, seconds: float) -> None:
-        """Have `retry` called by the event loop."""
+        """Make the event loop call `retry` after this time."""
         self._retry_at = time.monotonic() + seconds
 
     def _create_atoms(self) -> None:
@@ -61,30 +61,30 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _create_window(self) -> Any:
         window = super()._create_window()
-        # pystray never asks for clicks.
+        # pystray does not subscribe to clicks.
         window.change_attributes(event_mask=_X.ExposureMask | _X.StructureNotifyMask | _X.ButtonPressMask)
-        # A tray that comes later says so on the root window.
+        # A tray that starts later announces itself on the root window.
         self._display.screen().root.change_attributes(event_mask=_X.StructureNotifyMask)
         return window
 
     def _run(self) -> None:
-        self._thread = threading.current_thread()  # pystray sets it after it has been needed
+        self._thread = threading.current_thread()  # pystray sets it too late
         try:
             super()._run()
         finally:
             with suppress(_ConnectionClosedError, OSError):
                 self._display.close()
-            self._waker.close()
-            self._woken.close()
+            self._wake_sender.close()
+            self._wake_receiver.close()
 
     def _events(self) -> Iterator[Any]:
         while True:
-            self._display.flush()  # before the look at what has come: python-xlib reads events as it sends
+            self._display.flush()  # before pending_events: python-xlib reads events when it sends
             if self._display.pending_events():
                 yield self._display.next_event()
-            elif self._woken in select([self._display, self._woken], [], [], self._until_retry())[0]:
-                self._woken.recv(4096)
-                self.drain()
+            elif self._wake_receiver in select([self._display, self._wake_receiver], [], [], self._until_retry())[0]:
+                self._wake_receiver.recv(4096)
+                self.run_posted()
             elif self._until_retry() == 0:
                 self._retry_at = None
                 self.retry()
@@ -94,12 +94,12 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _show(self) -> None:
         if self._get_systray_manager() is None:
-            log.info("no tray is there yet; the icon waits for one")
+            log.info("no XEmbed tray is running yet; waiting for one")
         else:
             super()._show()
 
     def _get_systray_manager(self) -> Any:
-        # pystray stops the whole screen for this question; if we were stopped then, it would stay so.
+        # pystray grabs the X server for this call; if this process were stopped then, the screen would stay frozen.
         owner = self._display.get_selection_owner(self._net_system_tray_sx)
         return None if owner == _X.NONE else owner
 
@@ -109,7 +109,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self._draw()
 
     def _update_title(self) -> None:
-        # pystray writes Latin-1 only, and raises for the rest.
+        # pystray writes Latin-1 only, and raises for other characters.
         self._window.change_property(self._name_atom, self._utf8_atom, 8, self.title.encode("utf-8", "replace"))
         self._display.flush()
 
@@ -117,20 +117,20 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         if self._icon_data is not None and self._icon_data.size == (width, height):
             return
         size = min(width, height)
-        picture = Image.new("RGB", (width, height), self._colour_behind())
-        drawn = draw(self._view.icon, size)
-        picture.paste(drawn, ((width - size) // 2, (height - size) // 2), drawn)
-        picture.tostring = picture.tobytes  # type: ignore[attr-defined]  # python-xlib knows the old name only
-        self._icon_data = picture
+        image = Image.new("RGB", (width, height), self._background())
+        icon = draw(self._view.icon, size)
+        image.paste(icon, ((width - size) // 2, (height - size) // 2), icon)
+        image.tostring = image.tobytes  # type: ignore[attr-defined]  # python-xlib uses Pillow's old name
+        self._icon_data = image
 
-    def _colour_behind(self) -> tuple[int, int, int]:
-        """What stands beside the icon, as its window cannot be see-through."""
+    def _background(self) -> tuple[int, int, int]:
+        """Return the colour beside the icon, as the icon's window cannot be transparent."""
         root = self._display.screen().root
         try:
             corner = root.translate_coords(self._window, 0, 0)
             beside = root.get_image(max(0, corner.x - 1), corner.y + 1, 1, 1, _X.ZPixmap, 0xFFFFFF).data
-        except _XError:  # off the screen, or not yet on it
-            return BEHIND
+        except _XError:  # outside the screen, or not shown yet
+            return BACKGROUND
         blue, green, red = beside[:3]
         return red, green, blue
 

@@ -1,7 +1,7 @@
-"""The tray icon of Linux panels: a StatusNotifierItem with its menu, over D-Bus alone, so without GTK and without X.
+"""The tray icon of Linux panels: a StatusNotifierItem with its menu, over D-Bus only, without GTK and X11.
 
-Panels come late, restart and go; the session bus itself may. The icon stays on offer through all of it: it registers
-with every watcher that appears, and connects again when the bus is back.
+Panels start late, restart and end, and so may the session bus. The icon registers with every watcher that appears, and
+connects again when the bus is back.
 """
 
 from __future__ import annotations
@@ -12,37 +12,35 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any
 
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from tray.core.commands import Command
-from tray.surfaces.backends.dbus_introspection import BUS, ITEM
+from tray.surfaces.backends.dbus_introspection import BUS, BUS_PATH, ITEM
 from tray.surfaces.backends.dbus_item import DBusItem
-from tray.surfaces.backends.dbus_menu import LONGEST_WAIT
-from tray.surfaces.backends.dbus_watcher import request_name, watch
-from tray.surfaces.backends.pystray_module import pystray_module
+from tray.surfaces.backends.dbus_item_timers import ItemTimers
 from tray.surfaces.backends.tray_icon import TrayUnavailable
-from tray.surfaces.menu.items import Opened
+from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system.session_bus import BusError, call, connect
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
 
 log = logging.getLogger(__name__)
 
-SIGNAL_EVERY = 0.1  # s; panels read every property again on each signal, all pictures among them
-REGISTER_AGAIN = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s: the minute in which a session may still be starting
-GIVE_WAY = 5.0  # s without a watcher, before an older kind of tray may have the icon
-RECONNECT_AFTER = 0.25  # s, doubled up to RECONNECT_AT_MOST
-RECONNECT_AT_MOST = 8.0
+REGISTER_RETRIES = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s between attempts, during the first minute of a session
+FALLBACK_AFTER = 5.0  # s without a watcher after which an XEmbed tray may show the icon
+FIRST_RECONNECT, MAX_RECONNECT = 0.25, 8.0  # s between attempts to connect, doubled each time
 
-_Base: Any = pystray_module("_base").Icon
 _instances = count(1)
 
 
-class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
-    """A TrayIcon, and a pystray `Icon` whose back end is D-Bus. `elsewhere`: whether another kind could be shown."""
+class StatusNotifierIcon:
+    """A TrayIcon over D-Bus.
+
+    `on_hosted` is called with whether a panel shows the icon. `has_fallback` returns whether another kind of icon could
+    be shown. All callbacks are called on the thread of `run`.
+    """
 
     name = "StatusNotifierItem"
     has_menu = True
@@ -52,81 +50,64 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         app_id: str,
         title: str,
         view: TrayView,
-        on_choice: Callable[[Command], None],
-        on_host: Callable[[bool], None],
-        elsewhere: Callable[[], bool] = lambda: False,
-        on_opened: Callable[[Opened], None] = lambda _: None,
+        on_command: Callable[[Command], None],
+        on_hosted: Callable[[bool], None],
+        has_fallback: Callable[[], bool] = lambda: False,
+        on_open_changed: Callable[[OpenSubmenus], None] = lambda _: None,
     ) -> None:
-        super().__init__(app_id, title=title)
-        self._item = DBusItem(app_id, title, view, on_choice, on_opened)
+        self._item = DBusItem(app_id, title, view, on_command, on_open_changed)
         self._view = view
-        self._on_host = on_host
-        self._elsewhere = elsewhere
+        self._on_hosted = on_hosted
+        self._has_fallback = has_fallback
         self._bus_name = f"{ITEM}-{os.getpid()}-{next(_instances)}"
         self._hosted = False
         self._registered = False
-        self._settled = False  # this desktop has such panels, though one may be restarting just now
+        self._was_registered = False  # this desktop has such panels, even if one is restarting just now
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._life: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._bus: MessageBus | None = None
-        self._look_again = asyncio.Event()
-        self._flush_timer: asyncio.TimerHandle | None = None
-        self._flushed_at = 0.0
-        self._open_timer: asyncio.TimerHandle | None = None
-        self._open_since: tuple[int, float] = (0, 0.0)  # what the timer counts from, and how far, in s
-        self._asked_timer: asyncio.TimerHandle | None = None
+        self._register_now = asyncio.Event()
+        self._timers = ItemTimers(self._item, self._send_messages)
 
     # ------------------------------------------------------------------ from any thread
 
-    def run(self, _setup: object = None) -> None:
-        """Be there until `stop`. Raises TrayUnavailable if no bus answers, or if only an older kind of tray is there.
+    def run(self) -> None:
+        """Show the icon until `stop`.
 
-        Without pystray's setup thread, which would wait for ever, and the process with it, if no bus answered.
+        Raises TrayUnavailable if there is no session bus, or if only an XEmbed tray could show the icon.
         """
         asyncio.run(self._serve())
 
     def show(self, view: TrayView) -> None:
-        """Show this from now on."""
+        """Show this view."""
         self._view = view
         self._post(self._update)
 
     def stop(self) -> None:
-        """Take the icon away; `run` returns."""
+        """Remove the icon; `run` returns."""
         self._stopping = True
-        self._post(self._end)
+        self._post(self._cancel)
 
-    def __call__(self) -> None:
-        """A left click."""
-        self._item.activate()
-
-    def _post(self, step: Callable[[], None]) -> None:
+    def _post(self, callback: Callable[[], None]) -> None:
         loop = self._loop
         if loop is not None:
-            with suppress(RuntimeError):  # closed: it has just stopped
-                loop.call_soon_threadsafe(step)
+            with suppress(RuntimeError):  # the loop has just been closed
+                loop.call_soon_threadsafe(callback)
 
-    # ------------------------------------------------------------------ pystray's hooks
-
-    def _show(self) -> None:
-        self._item.set_visible(visible=True)
-        self._post(self._tell)
-
-    def _hide(self) -> None:
-        self._item.set_visible(visible=False)
-        self._post(self._tell)
+    # ------------------------------------------------------------------ connection
 
     def _update(self) -> None:
         self._item.show(self._view)
-        self._tell()
+        self._timers.update()
 
-    _update_icon = _update_title = _update_menu = _update
-
-    # ------------------------------------------------------------------ life
+    def _cancel(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._life = asyncio.current_task()
+        self._task = asyncio.current_task()
         self._item.show(self._view)
         try:
             if not self._stopping:
@@ -137,31 +118,27 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         finally:
             self._loop = None
 
-    def _end(self) -> None:
-        if self._life is not None and not self._life.done():
-            self._life.cancel()
-
     async def _stay_connected(self) -> None:
         try:
             bus = await connect()
         except BusError as error:
             raise TrayUnavailable(str(error)) from error
         while True:
-            await self._attend(bus)
-            log.warning("the session bus is lost; the icon comes back with it")
-            bus = await _connect_again()
+            await self._serve_bus(bus)
+            log.warning("lost the session bus; the icon reappears when it is back")
+            bus = await _reconnect()
 
-    async def _attend(self, bus: MessageBus) -> None:
-        """Offer the icon on this bus until the bus is lost."""
+    async def _serve_bus(self, bus: MessageBus) -> None:
+        """Offer the icon on this bus until the connection is lost."""
         self._bus = bus
         self._registered = False
-        bus.add_message_handler(self._heard)
-        gone: asyncio.Future[None] = asyncio.ensure_future(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
-        gone.add_done_callback(self._bus_gone)
+        bus.add_message_handler(self._handle_message)
+        lost: asyncio.Future[None] = asyncio.ensure_future(bus.wait_for_disconnect())  # type: ignore[no-untyped-call]
+        lost.add_done_callback(self._bus_lost)
         try:
-            await watch(bus, f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{WATCHER}'")
-            await watch(bus, f"type='signal',interface='{WATCHER}'")
-            await request_name(bus, self._bus_name)
+            await _subscribe(bus, f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{WATCHER}'")
+            await _subscribe(bus, f"type='signal',interface='{WATCHER}'")
+            await _request_name(bus, self._bus_name)
             await self._stay_registered(bus)
         except BusError as error:
             log.info("%s", error)
@@ -169,35 +146,37 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._bus = None
             bus.disconnect()
             self._set_hosted(hosted=False)
-            await asyncio.wait([gone], timeout=0.5)
+            await asyncio.wait([lost], timeout=0.5)
 
-    def _bus_gone(self, gone: asyncio.Future[None]) -> None:
-        if not gone.cancelled():
-            gone.exception()  # why does not matter
-        self._look_again.set()
+    def _bus_lost(self, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            lost.exception()  # mark it as retrieved; the reason does not matter
+        self._register_now.set()
+
+    # ------------------------------------------------------------------ registration
 
     async def _stay_registered(self, bus: MessageBus) -> None:
         started = asyncio.get_running_loop().time()
-        pauses = iter(REGISTER_AGAIN)
+        retries = iter(REGISTER_RETRIES)
         while bus.connected:
-            self._look_again.clear()
+            self._register_now.clear()
             try:
                 await self._register(bus)
-                pause = None
+                delay = None
             except BusError as error:
                 log.debug("not registered: %s", error)
-                pause = next(pauses, None)
+                delay = next(retries, None)
                 waited = asyncio.get_running_loop().time() - started
-                if not self._settled and waited >= GIVE_WAY and self._elsewhere():
-                    raise TrayUnavailable("there is no StatusNotifier panel, only an older kind of tray") from error
+                if not self._was_registered and waited >= FALLBACK_AFTER and self._has_fallback():
+                    raise TrayUnavailable("no StatusNotifier panel found, only an XEmbed tray") from error
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._look_again.wait()
-                pauses = iter(REGISTER_AGAIN)
+                async with asyncio.timeout(delay):
+                    await self._register_now.wait()
+                retries = iter(REGISTER_RETRIES)
 
     async def _register(self, bus: MessageBus) -> None:
         if not self._registered:
-            self._registered = True  # taken back as soon as the watcher goes, which may be before its answer is read
+            self._registered = True  # before the call: the watcher may end before its reply is read
             body = [self._bus_name]
             request = Message(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", signature="s", body=body)
             try:
@@ -205,7 +184,7 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             except BusError:
                 self._registered = False
                 raise
-            self._settled = True
+            self._was_registered = True
         hosted = await host_registered(bus)
         if self._registered:
             self._set_hosted(hosted=hosted)
@@ -213,84 +192,49 @@ class StatusNotifierIcon(_Base):  # type: ignore[misc]  # pystray ships no types
     def _set_hosted(self, *, hosted: bool) -> None:
         if hosted != self._hosted:
             self._hosted = hosted
-            self._on_host(hosted)
+            self._on_hosted(hosted)
 
-    # ------------------------------------------------------------------ to and from panels
+    # ------------------------------------------------------------------ messages
 
-    def _heard(self, message: Message) -> Message | bool | None:
+    def _handle_message(self, message: Message) -> Message | bool | None:
         if message.message_type is MessageType.METHOD_CALL:
             reply = self._item.answer(message)
-            self._tell()
-            return reply or self._item.is_ours(message) or None
+            self._timers.update()
+            return reply or self._item.handles(message) or None
         if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
-            _, gone, _ = message.body
-            if gone:  # not so for one that appears: what was on its way may have reached it
+            _, old_owner, _ = message.body
+            if old_owner:  # not for a new watcher: the call that is on its way may have reached it
                 self._registered = False
                 self._set_hosted(hosted=False)
-                self._menu_closed()
-            self._look_again.set()
+                self._item.menu.closed()
+                self._timers.update()
+            self._register_now.set()
         elif message.interface == WATCHER and message.message_type is MessageType.SIGNAL:
-            self._look_again.set()
+            self._register_now.set()
         return None
 
-    def _tell(self) -> None:
-        """Soon tell panels what changed, and see to it that an open menu does not keep its rows for ever."""
-        loop = self._loop
-        if loop is None:
-            return
-        menu = self._item.menu
-        if menu.ready:  # a panel waits for this before it shows the menu
-            if self._flush_timer is not None:
-                self._flush_timer.cancel()
-            self._flush(loop)
-        elif self._flush_timer is None:
-            self._flush_timer = loop.call_at(max(self._flushed_at + SIGNAL_EVERY, loop.time()), self._flush, loop)
-        if self._open_timer is not None and self._open_since != (menu.times, menu.patience):
-            self._open_timer.cancel()
-            self._open_timer = None
-        self._open_since = menu.times, menu.patience
-        self._open_timer = _running(loop, self._open_timer, menu.waiting, menu.patience, self._menu_closed)
-        self._asked_timer = _running(loop, self._asked_timer, menu.asked, LONGEST_WAIT, self._give_up)
-
-    def _give_up(self) -> None:
-        self._asked_timer = None
-        self._item.menu.give_up()
-        self._tell()
-
-    def _menu_closed(self) -> None:
-        self._item.menu.closed()
-        self._tell()
-
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._flush_timer = None
-        if self._item.menu.asked and not self._item.menu.ready:
-            return  # the answer says whether anything changed; it goes along with the signals
-        self._flushed_at = loop.time()
+    def _send_messages(self) -> None:
         for message in self._item.take_messages():
             if self._bus is not None and self._bus.connected:
                 self._bus.send(message)
 
 
-def _running(
-    loop: asyncio.AbstractEventLoop,
-    timer: asyncio.TimerHandle | None,
-    wanted: bool,  # noqa: FBT001
-    seconds: float,
-    then: Callable[[], None],
-) -> asyncio.TimerHandle | None:
-    """The timer, started where it is wanted and does not run, and cancelled where it is not wanted."""
-    if wanted:
-        return timer or loop.call_later(seconds, then)
-    if timer is not None:
-        timer.cancel()
-    return None
-
-
-async def _connect_again() -> MessageBus:
-    """A new connection, as soon as there is a bus again."""
-    pause = RECONNECT_AFTER
+async def _reconnect() -> MessageBus:
+    """Return a new connection as soon as there is a session bus again."""
+    delay = FIRST_RECONNECT
     while True:
-        await asyncio.sleep(pause)
+        await asyncio.sleep(delay)
         with suppress(BusError):
             return await connect()
-        pause = min(2 * pause, RECONNECT_AT_MOST)
+        delay = min(2 * delay, MAX_RECONNECT)
+
+
+async def _subscribe(bus: MessageBus, rule: str) -> None:
+    """Receive the signals that match the rule. Raises BusError."""
+    await call(bus, Message(BUS, BUS_PATH, BUS, "AddMatch", signature="s", body=[rule]))
+
+
+async def _request_name(bus: MessageBus, name: str) -> None:
+    """Own this name on the bus, unless another connection does. Raises BusError."""
+    do_not_queue = 4
+    await call(bus, Message(BUS, BUS_PATH, BUS, "RequestName", signature="su", body=[name, do_not_queue]))

@@ -1,4 +1,4 @@
-"""What every tray icon can do."""
+"""The interface of every kind of tray icon."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Protocol
 from tray.surfaces.menu.view import TrayView
 
 
-class TrayUnavailable(Exception):  # noqa: N818  # a fact about the desktop, not a mistake
-    """This kind of icon cannot be shown here; the text says why."""
+class TrayUnavailable(Exception):  # noqa: N818  # a property of the desktop, not an error
+    """This kind of icon cannot be shown here; the message says why."""
 
 
 class TrayIcon(Protocol):
-    """An icon in the tray with its menu. Built, then run on the main thread, where macOS wants it."""
+    """An icon in the tray with its menu. It runs on the main thread, as macOS requires."""
 
     @property
     def name(self) -> str:
-        """Which kind: "StatusNotifierItem", "appindicator", "gtk", "xorg", "darwin" or "win32"."""
+        """The kind: "StatusNotifierItem", "appindicator", "gtk", "xorg", "darwin" or "win32"."""
 
     @property
     def has_menu(self) -> bool:
-        """Whether the menu can be opened; if not, a click chooses the menu's default."""
+        """Whether the menu can be opened; if not, a click runs the menu's default command."""
 
     def run(self) -> None:
         """Show the icon until `stop`. Raises TrayUnavailable if it cannot be shown."""
 
     def show(self, view: TrayView) -> None:
-        """Show this from now on; from any thread, at any time."""
+        """Show this view. May be called from any thread at any time."""
 
     def stop(self) -> None:
-        """Take the icon away; from any thread, at any time. `run` returns within 1 s."""
+        """Remove the icon; `run` returns within 1 s. May be called from any thread at any time."""

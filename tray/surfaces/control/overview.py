@@ -8,7 +8,7 @@ from tray.core.fleet import Fleet
 from tray.core.session_index import EVERYTHING, SessionIndex, SessionRow
 from tray.core.summary import summarize
 from tray.core.text import age, clean, shorten
-from tray.surfaces.session_text import MARKS, WORDS, reason, request_text, title
+from tray.surfaces.session_text import MARKS, STATUS_NAMES, reason, request_text, title
 
 TEXT = 300  # columns of anything; the terminal cuts the rest
 SHORTEST = 8  # characters of the beginning of an id
@@ -33,7 +33,7 @@ def _row(row: SessionRow, project: str, beginning: str, at: int) -> dict[str, An
         "mark": MARKS[row.status],
         "project": shorten(project, TEXT),
         "title": shorten(title(row.session), TEXT),
-        "reason": WORDS[row.status] if waits else shorten(reason(row, at), TEXT) or WORDS[row.status],
+        "reason": STATUS_NAMES[row.status] if waits else shorten(reason(row, at), TEXT) or STATUS_NAMES[row.status],
         "age": age(at - row.since),
         "requests": [
             {"id": clean(request.id), "text": shorten(request_text(request), TEXT)} for request in row.requests

@@ -13,7 +13,7 @@ from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.summary import summarize
 from tray.core.text import shorten
 from tray.surfaces.control.status_report import sums_report
-from tray.surfaces.session_text import MARKS, WORDS, context_percent, request_text, title
+from tray.surfaces.session_text import MARKS, STATUS_NAMES, context_percent, request_text, title
 
 TEXT = 160  # columns of a title, and of what a session does
 
@@ -117,4 +117,4 @@ def _doing(session: Session, row: SessionRow, status: Status) -> str:
         return request_text(requests[0])
     if status is Status.ERROR and session.failure is not None:
         return session.failure.message or session.failure.name
-    return session.tool or session.last_output or WORDS[status]
+    return session.tool or session.last_output or STATUS_NAMES[status]

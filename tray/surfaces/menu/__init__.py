@@ -1,1 +1,1 @@
-"""The tray's view as plain values: icon, tooltip and menu. No toolkit is imported here."""
+"""What the tray shows (icon, tooltip, menu) as plain values. Imports no GUI toolkit."""

@@ -1,4 +1,4 @@
-"""The tray's view, computed from the fleet: icon, tooltip, and the menu with its sections."""
+"""Builds the tray's view from the fleet: icon, tooltip, and the menu with its sections."""
 
 from __future__ import annotations
 
@@ -14,147 +14,154 @@ from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import counted, shorten
 from tray.surfaces.menu.all_sessions import AllSessions
-from tray.surfaces.menu.items import Entry, Item, Opened, Separator, further, submenu
-from tray.surfaces.menu.sections import PAGE, Once, Sections, ViewOptions
+from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, Separator, lazy_submenu, next_page
+from tray.surfaces.menu.sections import PAGE_SIZE, EntryCache, MenuContext, Sections
 from tray.surfaces.menu.server_menu import server_entries, starting_entries
 from tray.surfaces.menu.session_menu import mute_label, mute_menu
 from tray.surfaces.menu.view import IconView, TrayView
-from tray.surfaces.session_text import ROW, title
+from tray.surfaces.session_text import ROW_COLUMNS, title
 
-LINES = 28  # rows of the menu: what a screen of 900 px shows without scrolling
-MOST_DRAWN = 10  # waiting sessions: the icon says "9+" for this and for every higher number
-NOTHING_OPENED = Opened()
+MENU_LINES = 28  # rows of the menu that fit on a screen of 900 px without scrolling
+MAX_COUNT = 10  # waiting sessions in the icon's view: it shows "9+" for this and for every higher number
+NONE_OPEN = OpenSubmenus()
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """What a newcomer may still have to do. None: not known."""
+    """How far the setup has got. None: not known."""
 
     plugin_installed: bool | None = None
     opencode_found: bool | None = None
 
 
 class ViewSettings(msgspec.Struct, frozen=True):
-    """What the person set, and what is wrong, besides the fleet."""
+    """What the view depends on besides the fleet: settings, problems and setup."""
 
     monochrome: bool = False
     show_count: bool = True
-    columns: int = ROW  # of a row in the menu
+    columns: int = ROW_COLUMNS  # of a row in the menu
     problems: tuple[str, ...] = ()
-    started: frozenset[str] = frozenset()  # the addresses of the servers that were started here
-    today: str = ""  # what was used today, in a line
+    started: frozenset[str] = frozenset()  # addresses of the servers that the tray started
+    today: str = ""  # today's usage, in one line
     setup: Setup = Setup()
 
 
 class ViewBuilder:
-    """Makes the tray's view of this moment, again and again; an entry whose facts are the same is made only once."""
+    """Builds the view of each moment; an entry is built again only when its inputs have changed."""
 
     def __init__(self, fleet: Fleet, index: SessionIndex) -> None:
         self._fleet = fleet
         self._index = index
-        self._once = Once()
-        self._sections = Sections(index, self._once)
+        self._cache = EntryCache()
+        self._sections = Sections(index, self._cache)
         self._all_sessions = AllSessions(fleet, index)
         self._last: TrayView | None = None
 
-    def view(self, look: ViewSettings, at: int, opened: Opened = NOTHING_OPENED, *, whole: bool = True) -> TrayView:
-        """All that the tray shows at the time `at`, with the submenus filled that are `opened`.
+    def build(
+        self, settings: ViewSettings, at: int, open_submenus: OpenSubmenus = NONE_OPEN, *, with_menu: bool = True
+    ) -> TrayView:
+        """Return the view at the time `at` (ms since the epoch), with the contents of the open submenus.
 
-        If not `whole`, icon and tooltip are new and the menu is the last one.
+        Without `with_menu`, icon and tooltip are new and the menu is that of the previous view.
         """
-        sums = summarize(self._index)
-        icon = IconView(sums.status, min(sums.waiting, MOST_DRAWN), look.monochrome, look.show_count)
-        if whole or self._last is None:
-            self._once.begin()
-            menu = self._menu(look, sums, ViewOptions(at, opened, look.columns))
-            self._last = TrayView(icon, sums.tooltip, menu, opened)
+        summary = summarize(self._index)
+        icon = IconView(summary.status, min(summary.waiting, MAX_COUNT), settings.monochrome, settings.show_count)
+        if with_menu or self._last is None:
+            self._cache.start_view()
+            menu = self._menu(settings, summary, MenuContext(at, open_submenus, settings.columns))
+            self._last = TrayView(icon, summary.tooltip, menu, open_submenus)
         else:
-            self._last = TrayView(icon, sums.tooltip, self._last.menu, self._last.opened)
+            self._last = TrayView(icon, summary.tooltip, self._last.menu, self._last.open_submenus)
         return self._last
 
-    def _menu(self, look: ViewSettings, sums: Summary, options: ViewOptions) -> tuple[Entry, ...]:
-        head = self._head(look, sums)
-        foot = self._foot(look, options)
-        sections = self._sections.entries(options, LINES - len(head) - len(foot))
-        if len(head) + len(sections) + len(foot) > LINES or any(entry.key.endswith("-further") for entry in sections):
-            foot = self._short_foot(look, options)
-            sections = self._sections.entries(options, LINES - len(head) - len(foot))
-        return (*head, *sections, *foot)
+    def _menu(self, settings: ViewSettings, summary: Summary, context: MenuContext) -> tuple[Entry, ...]:
+        header = self._header(settings, summary)
+        footer = self._footer(settings, context)
+        sections = self._sections.entries(context, MENU_LINES - len(header) - len(footer))
+        is_long = len(header) + len(sections) + len(footer) > MENU_LINES
+        if is_long or any(entry.key.endswith("-next-page") for entry in sections):
+            footer = self._short_footer(settings, context)
+            sections = self._sections.entries(context, MENU_LINES - len(header) - len(footer))
+        return (*header, *sections, *footer)
 
-    def _head(self, look: ViewSettings, sums: Summary) -> tuple[Entry, ...]:
-        following = next_waiting(self._index)
-        if following is not None:
-            name = shorten(title(following.session), look.columns - 12)
+    # ------------------------------------------------------------------ header
+
+    def _header(self, settings: ViewSettings, summary: Summary) -> tuple[Entry, ...]:
+        row = next_waiting(self._index)
+        if row is not None:
+            name = shorten(title(row.session), settings.columns - 12)
             first = Item("next", f"Go to next: {name}", OpenNextSession(), default=True)
         elif self._index.total:
-            first = Item("next", "Nobody needs you")
+            first = Item("next", "No session needs you")
         else:
-            return (*self._setup(look.setup), Separator("head"))
-        return (*self._setup(look.setup), first, Item("sums", sums.tooltip), Separator("head"))
+            return (*self._setup(settings.setup), Separator("header"))
+        return (*self._setup(settings.setup), first, Item("summary", summary.tooltip), Separator("header"))
 
     def _setup(self, setup: Setup) -> tuple[Entry, ...]:
-        """What is still to do before sessions appear, and can be answered."""
+        """Return the next step of the setup, as long as sessions do not appear or cannot be answered."""
         servers = self._fleet.servers.values()
-        reports = any(server.connected and server.source is Source.PLUGIN for server in servers)
-        if setup.plugin_installed is False and not reports:
-            words = "The OpenCode plugin is not installed. Install it…"
-            return (Item("install", words, InstallPlugin()),)
-        outside = sum(server.connected and server.source is Source.LOCAL for server in servers)
-        if outside:
-            which = counted(outside, "OpenCode", "OpenCodes")
-            return (Item("outside", f"{which} cannot be answered from here. Doctor says why", RunDoctor()),)
+        has_plugin = any(server.connected and server.source is Source.PLUGIN for server in servers)
+        if setup.plugin_installed is False and not has_plugin:
+            return (Item("install", "Install the OpenCode plugin…", InstallPlugin()),)
+        read_only = sum(server.connected and server.source is Source.LOCAL for server in servers)
+        if read_only:
+            which = counted(read_only, "read-only OpenCode server", "read-only OpenCode servers")
+            return (Item("read-only", f"{which}: run Doctor…", RunDoctor()),)
         if self._index.total:
             return ()
         if setup.opencode_found is False:
-            return (Item("opencode", "No sessions yet. OpenCode was not found on the PATH", RunDoctor()),)
-        return (Item("start", "No sessions yet. Start opencode in a terminal"),)
+            return (Item("opencode", "No sessions yet: OpenCode not found in PATH", RunDoctor()),)
+        return (Item("start", "No sessions yet: start opencode in a terminal"),)
 
     # ------------------------------------------------------------------ footer
 
-    def _foot(self, look: ViewSettings, options: ViewOptions) -> tuple[Entry, ...]:
+    def _footer(self, settings: ViewSettings, context: MenuContext) -> tuple[Entry, ...]:
         return (
             Separator("sections"),
-            *self._sessions(look, options),
-            *self._settings(look, options),
-            Separator("foot"),
+            *self._problems_and_sessions(settings, context),
+            *self._app_items(settings, context),
+            Separator("footer"),
             Item("quit", "Quit", Quit()),
         )
 
-    def _short_foot(self, look: ViewSettings, options: ViewOptions) -> tuple[Entry, ...]:
+    def _short_footer(self, settings: ViewSettings, context: MenuContext) -> tuple[Entry, ...]:
+        build = partial(self._app_items, settings, context)
         return (
             Separator("sections"),
-            *self._sessions(look, options),
-            submenu("more", "More", ("more",), partial(self._settings, look, options), options.opened),
+            *self._problems_and_sessions(settings, context),
+            lazy_submenu("more", "More", ("more",), build, context.open_submenus),
             Item("quit", "Quit", Quit()),
         )
 
-    def _sessions(self, look: ViewSettings, options: ViewOptions) -> tuple[Entry, ...]:
+    def _problems_and_sessions(self, settings: ViewSettings, context: MenuContext) -> tuple[Entry, ...]:
         problems = tuple(
-            Item(f"problem:{text}", f"⚠ {shorten(text, look.columns)}", RunDoctor()) for text in look.problems
+            Item(f"problem:{text}", f"⚠ {shorten(text, settings.columns)}", RunDoctor()) for text in settings.problems
         )
-        return (*problems, *([self._all_sessions.entry(options)] if self._index.total else []))
+        return (*problems, *([self._all_sessions.entry(context)] if self._index.total else []))
 
-    def _settings(self, look: ViewSettings, options: ViewOptions) -> tuple[Entry, ...]:
+    def _app_items(self, settings: ViewSettings, context: MenuContext) -> tuple[Entry, ...]:
         mutes = self._fleet.mutes
+        build = partial(self._servers, settings, 0, context)
         return (
-            *([Item("today", look.today)] if self._index.total and look.today else []),
-            submenu("servers", "Servers", ("servers", "0"), partial(self._servers, look, 0, options), options.opened),
+            *([Item("today", settings.today)] if self._index.total and settings.today else []),
+            lazy_submenu("servers", "Servers", ("servers", "0"), build, context.open_submenus),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
             Item("settings", "Settings…", OpenSettings()),
             Item("doctor", "Doctor", RunDoctor()),
         )
 
-    def _servers(self, look: ViewSettings, start: int, options: ViewOptions) -> tuple[Entry, ...]:
+    def _servers(self, settings: ViewSettings, start: int, context: MenuContext) -> tuple[Entry, ...]:
         servers = self._fleet.servers.values()
         ordered = sorted(servers, key=lambda server: (not server.connected, server.name, server.id))
-        shown: list[Entry] = []
-        for server in ordered[start : start + PAGE]:
-            ours = server.url is not None and server.url.rstrip("/") in look.started
-            make = partial(server_entries, server, started_here=ours)
-            shown += self._once(("server", server.id), (server, ours), make)
-        left = len(ordered) - start - PAGE
-        make_more = partial(self._servers, look, start + PAGE, options)
-        rest = further(("servers", str(start // PAGE + 1)), left, make_more, options.opened)
-        here = socket.gethostname()
-        folders = {server.directory for server in servers if server.host in ("", here)}
-        ways = starting_entries(folders, any_started=bool(look.started)) if start == 0 else ()
-        return (*shown, *rest, *ways)
+        entries: list[Entry] = []
+        for server in ordered[start : start + PAGE_SIZE]:
+            started_here = server.url is not None and server.url.rstrip("/") in settings.started
+            build = partial(server_entries, server, started_here=started_here)
+            entries += self._cache.get(("server", server.id), (server, started_here), build)
+        remaining = len(ordered) - start - PAGE_SIZE
+        build_next = partial(self._servers, settings, start + PAGE_SIZE, context)
+        entries += next_page(("servers", str(start // PAGE_SIZE + 1)), remaining, build_next, context.open_submenus)
+        if start == 0:
+            local_host = socket.gethostname()
+            folders = {server.directory for server in servers if server.host in ("", local_host)}
+            entries += starting_entries(folders, any_started=bool(settings.started))
+        return tuple(entries)

@@ -1,4 +1,4 @@
-"""The menu as a plain value: what is shown, in what order, and what each click chooses. No toolkit is known here."""
+"""The menu as a plain value: its entries, their order, and the command of each. Imports no GUI toolkit."""
 
 from __future__ import annotations
 
@@ -9,93 +9,98 @@ import msgspec
 from tray.core.commands import Command
 from tray.core.model import Status
 
-Fill = tuple[str, ...]  # the name of a submenu whose rows are made only while it is open
-ROOT: Fill = ()  # the menu itself
+SubmenuId = tuple[str, ...]  # identifies a submenu whose entries are built only while it is open
+ROOT_MENU: SubmenuId = ()  # the menu itself
 
 
 class Separator(msgspec.Struct, frozen=True):
-    """A line between groups. `key` is its identity among its siblings."""
+    """A line between groups. `key` identifies it among its siblings."""
 
     key: str
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One row. With `children` or `fill` it opens a submenu and chooses nothing; with neither it may choose something.
+    """One row. With `children` or `submenu_id` it opens a submenu and has no command.
 
-    `key` names what the row stands for and never its position, so that a click on a stale row hits nothing else.
-    `label` is clean, plain text: a back end escapes what its toolkit would read as a mnemonic or markup.
+    `key` identifies what the row stands for, never its position, so that a click on a stale row runs no other command.
+    `label` is plain text without control characters; a back end escapes what its toolkit reads as mnemonic or markup.
     """
 
     key: str
     label: str
-    choice: Command | None = None
+    command: Command | None = None
     children: tuple[Entry, ...] = ()
-    fill: Fill | None = None  # with no children: the submenu is filled when it is opened
-    mark: Status | None = None  # the state shown before the label, as a picture or a character
-    default: bool = False  # what a left click on the icon chooses, where the desktop has one
-    checked: bool | None = None  # None: no check mark
+    submenu_id: SubmenuId | None = None  # without children: a submenu that is not open, and not built
+    mark: Status | None = None  # state shown before the label, as an icon or a character
+    default: bool = False  # a left click on the tray icon runs this item's command, where the desktop supports that
+    checked: bool | None = None  # None: no check box
 
     @property
     def has_submenu(self) -> bool:
-        """Whether it opens a submenu."""
-        return bool(self.children) or self.fill is not None
+        """Whether the row opens a submenu."""
+        return bool(self.children) or self.submenu_id is not None
 
     @property
     def enabled(self) -> bool:
-        """Whether a click does anything."""
-        return self.choice is not None or self.has_submenu
+        """Whether a click has an effect."""
+        return self.command is not None or self.has_submenu
 
 
 Entry = Item | Separator
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """Which submenus a person looks at, as the icon's back end reports it."""
+class OpenSubmenus(msgspec.Struct, frozen=True):
+    """The submenus that the user has open, as the icon's back end reports them."""
 
-    times: int = 0  # how often something was opened so far: a view with the same number answers that opening
-    fills: frozenset[Fill] = frozenset()
-    everything: bool = False  # the back end does not report what is opened: fill every submenu
+    openings: int = 0  # how often a panel opened something; a view with the same number includes these entries
+    ids: frozenset[SubmenuId] = frozenset()
+    all_open: bool = False  # the back end does not report openings: build every submenu
 
-    def __contains__(self, fill: Fill) -> bool:
-        """Whether this submenu has to be filled."""
-        return self.everything or fill in self.fills
+    def __contains__(self, submenu_id: SubmenuId) -> bool:
+        """Return whether this submenu has to be built."""
+        return self.all_open or submenu_id in self.ids
 
 
 def walk(entries: tuple[Entry, ...]) -> Iterator[Item]:
-    """All rows, depth first."""
+    """Yield all items, depth first."""
     for entry in entries:
         if isinstance(entry, Item):
             yield entry
             yield from walk(entry.children)
 
 
-def default_choice(entries: tuple[Entry, ...]) -> Command | None:
-    """What a left click on the icon chooses, or None."""
-    return next((item.choice for item in walk(entries) if item.default), None)
+def default_command(entries: tuple[Entry, ...]) -> Command | None:
+    """Return the command of a left click on the icon, or None."""
+    return next((item.command for item in walk(entries) if item.default), None)
 
 
-def submenu(
+def lazy_submenu(
     key: str,
     label: str,
-    fill: Fill,
-    make: Callable[[], tuple[Entry, ...]],
-    opened: Opened,
+    submenu_id: SubmenuId,
+    build: Callable[[], tuple[Entry, ...]],
+    open_submenus: OpenSubmenus,
     mark: Status | None = None,
 ) -> Item:
-    """A row whose submenu is made only while it is open."""
-    return Item(key, label, children=make() if fill in opened else (), fill=fill, mark=mark)
+    """Return an item whose submenu is built only while it is open."""
+    children = build() if submenu_id in open_submenus else ()
+    return Item(key, label, children=children, submenu_id=submenu_id, mark=mark)
 
 
-def further(
-    fill: Fill, left: int, make: Callable[[], tuple[Entry, ...]], opened: Opened, text: str = "… and {} more"
+def next_page(
+    submenu_id: SubmenuId,
+    remaining: int,
+    build: Callable[[], tuple[Entry, ...]],
+    open_submenus: OpenSubmenus,
+    label: str = "… and {} more",
 ) -> tuple[Item, ...]:
-    """The row behind which the `left` further rows are; none where there are no further ones.
+    """Return the item that opens the next page of a list; nothing if no rows remain.
 
-    `fill` ends with the name of the list and the number of the page.
+    `submenu_id` ends with the name of the list and the number of the page.
     """
-    if left <= 0:
+    if remaining <= 0:
         return ()
-    label, key = text.format(left), f"{fill[-2]}-further"
-    if opened.everything:  # a menu that is made whole must end somewhere
-        return (Item(key, f"{label}: opencode-tray status"),)
-    return (submenu(key, label, fill, make, opened),)
+    label, key = label.format(remaining), f"{submenu_id[-2]}-next-page"
+    if open_submenus.all_open:  # pages inside pages would make the menu too large
+        return (Item(key, f"{label} (see: opencode-tray status)"),)
+    return (lazy_submenu(key, label, submenu_id, build, open_submenus),)

@@ -1,4 +1,4 @@
-"""The sections of the menu: rows by state, as many as the screen has room for, the others one click away."""
+"""The sections of the menu: session rows by state, as many as the screen has room for, the others in submenus."""
 
 from __future__ import annotations
 
@@ -13,187 +13,186 @@ from tray.core.model import Status
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.text import age, shorten
 from tray.surfaces.menu.answer_menu import answer_entry
-from tray.surfaces.menu.items import Entry, Item, Opened, further, submenu
-from tray.surfaces.session_text import PROJECT, row_label, stall
+from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, lazy_submenu, next_page
+from tray.surfaces.session_text import PROJECT_COLUMNS, row_label, stall
 
-ASKED = 3  # requests shown below one row
-PAGE = 25  # rows of a submenu; the next ones are in a submenu of it
-GROUP = 3  # rows of one project that get a heading
-GROUP_ABOVE = 8  # rows of a section, above which projects get headings
-FEWEST = 3  # rows that make a section worth unfolding
-
-Known = dict[tuple[str, ...], tuple[object, tuple[Entry, ...]]]  # what was made of which facts
+MAX_REQUESTS = 3  # shown below one row; the others are in a submenu
+PAGE_SIZE = 25  # rows of a submenu; its last row opens the next page
+GROUP_SIZE = 3  # rows of one project that get a heading
+GROUPED_ABOVE = 8  # rows of a section above which projects get headings
+MIN_ROWS = 3  # rows that an expanded section needs room for; with less room it collapses to a submenu
 
 
 class Section(msgspec.Struct, frozen=True):
-    """One section and the states in it, the worst first."""
+    """One section and its states, the most urgent first."""
 
     key: str
     name: str
     statuses: tuple[Status, ...]
 
 
-NEEDS = Section("needs", "Needs you", (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER))
-UNFOLDED = (
+NEEDS_YOU = Section("needs", "Needs you", (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER))
+EXPANDED = (
     Section("failed", "Failed", (Status.ERROR,)),
     Section("working", "Working", (Status.RETRY, Status.BUSY)),
     Section("finished", "Finished", (Status.COMPLETED,)),
 )
-FOLDED = (
+COLLAPSED = (
     Section("idle", "Idle", (Status.IDLE, Status.ABORTED)),
     Section("disconnected", "Disconnected", (Status.DISCONNECTED,)),
 )
-SECTIONS = {section.key: section for section in (NEEDS, *UNFOLDED, *FOLDED)}
 
 
-class ViewOptions(msgspec.Struct, frozen=True):
-    """What the rows of one view have in common."""
+class MenuContext(msgspec.Struct, frozen=True):
+    """What all rows of one view depend on."""
 
-    at: int  # the time of the view
-    opened: Opened  # the submenus to fill
+    at: int  # ms since the epoch: the time of the view
+    open_submenus: OpenSubmenus
     columns: int  # of a row
 
 
-class Once:
-    """Makes entries again only where their facts differ from those of the last view."""
+class EntryCache:
+    """Keeps entries from one view to the next, so that only those whose inputs changed are built again."""
 
     def __init__(self) -> None:
-        self._before: Known = {}
-        self._made: Known = {}
+        self._previous: dict[tuple[str, ...], tuple[object, tuple[Entry, ...]]] = {}  # key -> (inputs, entries)
+        self._current: dict[tuple[str, ...], tuple[object, tuple[Entry, ...]]] = {}
 
-    def begin(self) -> None:
-        """A new view begins: what the last one did not use is forgotten."""
-        self._before, self._made = self._made, {}
+    def start_view(self) -> None:
+        """Start a new view. Entries that the previous view did not use are dropped."""
+        self._previous, self._current = self._current, {}
 
-    def __call__(
-        self, name: tuple[str, ...], facts: object, make: Callable[[], tuple[Entry, ...]]
-    ) -> tuple[Entry, ...]:
-        """The entries of this name."""
-        known = self._before.get(name)
-        made = known if known is not None and known[0] == facts else (facts, make())
-        self._made[name] = made
-        return made[1]
+    def get(self, key: tuple[str, ...], inputs: object, build: Callable[[], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        """Return the entries of this key, built only if `inputs` differ from those of the previous view."""
+        cached = self._previous.get(key)
+        entry = cached if cached is not None and cached[0] == inputs else (inputs, build())
+        self._current[key] = entry
+        return entry[1]
 
 
 class Sections:
-    """Makes the sections of one view after the other."""
+    """Builds the sections of each view."""
 
-    def __init__(self, index: SessionIndex, once: Once) -> None:
+    def __init__(self, index: SessionIndex, cache: EntryCache) -> None:
         self._index = index
-        self._once = once
+        self._cache = cache
 
-    def entries(self, view: ViewOptions, lines: int) -> tuple[Entry, ...]:
-        """All sections in at most `lines` rows, or the fewest that can be: whoever needs the person comes first."""
-        folded = [self._folded(section, view) for section in FOLDED if self._count(section)]
-        shown = [section for section in UNFOLDED if self._count(section)]
-        entries = self._needs(view, lines - len(folded) - len(shown))
-        left = lines - len(entries) - len(folded)
-        for number, section in enumerate(shown):
-            later = len(shown) - number - 1  # each of them needs a row at least
-            more = self._unfolded(section, view, left - later)
-            entries += more
-            left -= len(more)
-        return (*entries, *folded)
+    def entries(self, context: MenuContext, lines: int) -> tuple[Entry, ...]:
+        """Return all sections in at most `lines` rows, or in the fewest rows possible.
+
+        Sessions that wait for the user get their rows first.
+        """
+        collapsed = [self._collapsed(section, context) for section in COLLAPSED if self._count(section)]
+        expanded = [section for section in EXPANDED if self._count(section)]
+        entries = self._needs_you(context, lines - len(collapsed) - len(expanded))
+        available = lines - len(entries) - len(collapsed)
+        for number, section in enumerate(expanded):
+            reserved = len(expanded) - number - 1  # one row at least for each following section
+            section_entries = self._expanded(section, context, available - reserved)
+            entries += section_entries
+            available -= len(section_entries)
+        return (*entries, *collapsed)
 
     # ------------------------------------------------------------------ one section
 
-    def _needs(self, view: ViewOptions, lines: int) -> list[Entry]:
-        """Those who wait for the person, each with what is asked."""
-        total = self._count(NEEDS)
+    def _needs_you(self, context: MenuContext, lines: int) -> list[Entry]:
+        """Return the sessions that wait for the user, each followed by its requests."""
+        total = self._count(NEEDS_YOU)
         if not total:
             return []
-        entries: list[Entry] = [Item(NEEDS.key, NEEDS.name)]
+        entries: list[Entry] = [Item(NEEDS_YOU.key, NEEDS_YOU.name)]
         shown = 0
-        for row in self._rows(NEEDS, 0, max(1, lines)):
-            more = self._row(row, view)
-            others = 1 if shown + 1 < total else 0
-            if shown and len(entries) + len(more) + others > lines:
+        for row in self._rows(NEEDS_YOU, 0, max(1, lines)):
+            entries_of_row = self._row(row, context)
+            next_page_rows = 1 if shown + 1 < total else 0
+            if shown and len(entries) + len(entries_of_row) + next_page_rows > lines:
                 break
-            entries += more
+            entries += entries_of_row
             shown += 1
-        return [*entries, *self._further(NEEDS, 1, shown, view, "… and {} more who need you")]
+        return [*entries, *self._next_page(NEEDS_YOU, 1, shown, context, "… and {} more waiting for you")]
 
-    def _unfolded(self, section: Section, view: ViewOptions, lines: int) -> list[Entry]:
+    def _expanded(self, section: Section, context: MenuContext, lines: int) -> list[Entry]:
         total = self._count(section)
-        if lines < min(total, FEWEST) + 1:
-            return [self._folded(section, view)]
+        if lines < min(total, MIN_ROWS) + 1:
+            return [self._collapsed(section, context)]
         rows = self._rows(section, 0, lines)
         while True:
-            head, others = Item(section.key, section.name), self._further(section, 1, len(rows), view)
-            for headings in (True, False):  # rows matter more than the names of projects above them
-                entries = [head, *self._grouped(rows, view, section.key, headings=headings), *others]
+            heading, rest = Item(section.key, section.name), self._next_page(section, 1, len(rows), context)
+            for headings in (True, False):  # without room for both, rows are preferred to project headings
+                entries = [heading, *self._grouped(rows, context, section.key, headings=headings), *rest]
                 if len(entries) <= lines or len(rows) == 1:
                     return entries
             rows = rows[: max(1, len(rows) - max(1, len(entries) - lines))]
 
-    def _folded(self, section: Section, view: ViewOptions) -> Item:
-        make = partial(self._page, section, 0, 0, view)
+    def _collapsed(self, section: Section, context: MenuContext) -> Item:
+        build = partial(self._page, section, 0, 0, context)
         label = f"{section.name} ({self._count(section)})"
-        return submenu(section.key, label, ("section", section.key, "0"), make, view.opened)
+        return lazy_submenu(section.key, label, ("section", section.key, "0"), build, context.open_submenus)
 
-    def _page(self, section: Section, number: int, start: int, view: ViewOptions) -> tuple[Entry, ...]:
-        """The rows of a section from the position `start` on, and the row behind which the next ones are."""
-        rows = self._rows(section, start, PAGE)
+    def _page(self, section: Section, number: int, start: int, context: MenuContext) -> tuple[Entry, ...]:
+        """Return one page of a section, from the row at position `start` on, and the item for the next page."""
+        rows = self._rows(section, start, PAGE_SIZE)
         return (
-            *self._grouped(rows, view, section.key),
-            *self._further(section, number + 1, start + len(rows), view),
+            *self._grouped(rows, context, section.key),
+            *self._next_page(section, number + 1, start + len(rows), context),
         )
 
-    def _further(
-        self, section: Section, page: int, start: int, view: ViewOptions, text: str = "… and {} more"
+    def _next_page(
+        self, section: Section, page: int, start: int, context: MenuContext, label: str = "… and {} more"
     ) -> tuple[Item, ...]:
-        fill, left = ("section", section.key, str(page)), self._count(section) - start
-        return further(fill, left, partial(self._page, section, page, start, view), view.opened, text)
+        submenu_id, remaining = ("section", section.key, str(page)), self._count(section) - start
+        build = partial(self._page, section, page, start, context)
+        return next_page(submenu_id, remaining, build, context.open_submenus, label)
 
     def _count(self, section: Section) -> int:
         return sum(map(self._index.count, section.statuses))
 
     def _rows(self, section: Section, start: int, count: int) -> list[SessionRow]:
-        """The longest in their state first; of those at rest the newest first."""
+        """Return rows of a section: longest in their state first, but idle sessions newest first."""
         read = self._index.newest if section.key == "idle" else self._index.oldest
-        found = [row for status in section.statuses for row in read(status, start + count)]
+        rows = [row for status in section.statuses for row in read(status, start + count)]
         if section.key == "idle":
-            found.sort(key=lambda row: -row.since)
-        return found[start : start + count]
+            rows.sort(key=lambda row: -row.since)
+        return rows[start : start + count]
 
     # ------------------------------------------------------------------ rows
 
     def _grouped(
-        self, rows: list[SessionRow], view: ViewOptions, section: str, *, headings: bool = True
+        self, rows: list[SessionRow], context: MenuContext, section: str, *, headings: bool = True
     ) -> list[Entry]:
-        """The rows; in a long section those of one project stand together below its name."""
+        """Return the rows; in a long section the rows of a project are grouped below its name."""
         names = [self._index.project(row) for row in rows]
-        often = Counter(names) if headings and len(rows) > GROUP_ABOVE else Counter()
+        sizes = Counter(names) if headings and len(rows) > GROUPED_ABOVE else Counter()
         entries: list[Entry] = []
-        headed: set[str] = set()
+        done: set[str] = set()
         for row, name in zip(rows, names, strict=True):
-            if often[name] < GROUP:
-                entries += self._row(row, view)
-            elif name not in headed:
-                headed.add(name)
-                entries.append(Item(f"{section}:{name}", shorten(name, PROJECT + 16)))
-                for member, its in zip(rows, names, strict=True):
-                    if its == name:
-                        entries += self._row(member, view, headed=True)
+            if sizes[name] < GROUP_SIZE:
+                entries += self._row(row, context)
+            elif name not in done:
+                done.add(name)
+                entries.append(Item(f"{section}:{name}", shorten(name, PROJECT_COLUMNS + 16)))
+                for member, project in zip(rows, names, strict=True):
+                    if project == name:
+                        entries += self._row(member, context, in_group=True)
         return entries
 
-    def _row(self, row: SessionRow, view: ViewOptions, *, headed: bool = False) -> tuple[Entry, ...]:
-        project = "" if headed else self._index.project(row)
-        facts = (row, age(view.at - row.since), stall(row, view.at), project, view.columns)
-        name = ("row", row.session.id, "headed" if headed else "")
-        return self._once(name, facts, partial(row_entries, row, view.at, view.columns, project))
+    def _row(self, row: SessionRow, context: MenuContext, *, in_group: bool = False) -> tuple[Entry, ...]:
+        project = "" if in_group else self._index.project(row)
+        inputs = (row, age(context.at - row.since), stall(row, context.at), project, context.columns)
+        key = ("row", row.session.id, "in group" if in_group else "")
+        return self._cache.get(key, inputs, partial(row_entries, row, context.at, context.columns, project))
 
 
 def row_entries(row: SessionRow, at: int, columns: int, project: str) -> tuple[Entry, ...]:
-    """A session's row, and under it each of its requests with the answers to it."""
+    """Return a session's row and, below it, an item with the answers to each of its pending requests."""
     waits = row.status.needs_person
-    label = row_label(row, at, columns, project=project, why=not waits)
+    label = row_label(row, at, columns, project=project, with_reason=not waits)
     entries: list[Entry] = [Item(row.session.id, label, OpenSession(row.key), mark=row.status)]
     if waits:
-        entries += [answer_entry(row, request, columns) for request in row.requests[:ASKED]]
-        if len(row.requests) > ASKED:
-            more = tuple(answer_entry(row, request, columns) for request in row.requests[ASKED : ASKED + PAGE])
-            entries.append(
-                Item(f"{row.session.id}:more", f"      … and {len(row.requests) - ASKED} more", children=more)
-            )
+        entries += [answer_entry(row, request, columns) for request in row.requests[:MAX_REQUESTS]]
+        if len(row.requests) > MAX_REQUESTS:
+            rest = row.requests[MAX_REQUESTS : MAX_REQUESTS + PAGE_SIZE]
+            label = f"      … and {len(row.requests) - MAX_REQUESTS} more"
+            children = tuple(answer_entry(row, request, columns) for request in rest)
+            entries.append(Item(f"{row.session.id}:more", label, children=children))
     return tuple(entries)

@@ -1,4 +1,4 @@
-"""The submenus: what can be done with one session, and for how long notifications can be muted."""
+"""The submenu of one session, and the submenu that mutes notifications."""
 
 from __future__ import annotations
 
@@ -29,54 +29,67 @@ from tray.surfaces.menu.items import Entry, Item, Separator
 from tray.surfaces.session_text import details, title
 from tray.system.local_time import local_time
 
-TITLE, TITLE_LINES = 60, 4  # columns and lines of a session's full title
+TITLE_COLUMNS, TITLE_LINES = 60, 4  # of a session's full title
 
 
 def session_entries(fleet: Fleet, row: SessionRow, at: int) -> tuple[Entry, ...]:
-    """All that can be done with a session and all that is known of it, below its full title."""
+    """Return a session's full title, the commands that apply to it, and its details."""
     session = row.session
-    scope, place = session_scope(session.id), project_scope(session.directory or row.server.directory)
-    name: list[Entry] = [
+    scope, project = session_scope(session.id), project_scope(session.directory or row.server.directory)
+    full_title: list[Entry] = [
         Item(f"title-{number}", line, CopyText(title(session)))
-        for number, line in enumerate(wrap(title(session), TITLE)[:TITLE_LINES])
+        for number, line in enumerate(wrap(title(session), TITLE_COLUMNS)[:TITLE_LINES])
     ]
-    ways: list[Entry] = [Item("go", "Go there", OpenSession(row.key))]
+    navigation: list[Entry] = [Item("go", "Go to session", OpenSession(row.key))]
     if row.server.url is not None:
-        ways.append(Item("browser", "Open in browser", OpenInBrowser(row.key)))
-    ways += [
+        navigation.append(Item("browser", "Open in browser", OpenInBrowser(row.key)))
+    navigation += [
         Item("copy-command", "Copy attach command", CopyAttachCommand(row.key)),
         Item("copy-id", "Copy session ID", CopySessionID(row.key)),
     ]
-    quiet: list[Entry] = [
+    notifications: list[Entry] = [
         Item("mute", mute_label(fleet.mutes, scope, "this session"), children=mute_menu(fleet.mutes, scope)),
-        Item("mute-project", mute_label(fleet.mutes, place, "this project"), children=mute_menu(fleet.mutes, place)),
+        Item(
+            "mute-project", mute_label(fleet.mutes, project, "this project"), children=mute_menu(fleet.mutes, project)
+        ),
     ]
     if row.status in (Status.ERROR, Status.COMPLETED):
-        quiet.append(Item("dismiss", "Dismiss", DismissSession(row.key)))
-    deeds = _deeds(fleet, row) if row.server.live and not row.server.read_only_reason else []
-    told = [Item(key, text, CopyText(text)) for key, text in details(row, fleet, at)]
-    return (*name, Separator("title"), *ways, Separator("ways"), *quiet, *deeds, Separator("details"), *told)
+        notifications.append(Item("dismiss", "Dismiss", DismissSession(row.key)))
+    actions = _actions(fleet, row) if row.server.live and not row.server.read_only_reason else []
+    detail_rows = [Item(key, text, CopyText(text)) for key, text in details(row, fleet, at)]
+    return (
+        *full_title,
+        Separator("title"),
+        *navigation,
+        Separator("navigation"),
+        *notifications,
+        *actions,
+        Separator("details"),
+        *detail_rows,
+    )
 
 
-def _deeds(fleet: Fleet, row: SessionRow) -> list[Entry]:
-    """What OpenCode can do with a session; what cannot be undone asks again."""
+def _actions(fleet: Fleet, row: SessionRow) -> list[Entry]:
+    """Return what OpenCode can do with the session. Stop and delete have to be confirmed in a submenu."""
     key, name = row.key, shorten(title(row.session), 40)
-    below = len(fleet.tree(key)) - 1
-    also = f" and {counted(below, 'subagent session', 'subagent sessions')}" if below else ""
-    deeds: list[Entry] = [
+    subagents = len(fleet.tree(key)) - 1
+    also = f" and {counted(subagents, 'subagent session', 'subagent sessions')}" if subagents else ""
+    confirm_delete = Item("confirm", f"Confirm: permanently delete “{name}”{also}", DeleteSession(key))
+    actions: list[Entry] = [
         Item("prompt", "Send a prompt…", PromptSession(key)),
         Item("fork", "Fork", ForkSession(key)),
         Item("rename", "Rename…", RenameSession(key)),
         Item("archive", "Archive", ArchiveSession(key)),
-        Item("delete", "Delete", children=(Item("sure", f"Yes, delete “{name}”{also} for good", DeleteSession(key)),)),
+        Item("delete", "Delete", children=(confirm_delete,)),
     ]
     if row.status.urgency <= Status.BUSY.urgency and row.status is not Status.ERROR:
-        deeds.insert(0, Item("stop", "Stop", children=(Item("sure", f"Yes, stop “{name}”", StopTurn(key)),)))
-    return [Separator("deeds"), *deeds]
+        confirm_stop = Item("confirm", f"Confirm: stop “{name}”", StopTurn(key))
+        actions.insert(0, Item("stop", "Stop", children=(confirm_stop,)))
+    return [Separator("actions"), *actions]
 
 
 def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications") -> str:
-    """Whether a scope is muted, and until when."""
+    """Return the label of the mute submenu: "Mute …", or "… muted until …" if the scope is muted."""
     until = mutes.get(scope)
     if until is None:
         return f"Mute {what}"
@@ -86,7 +99,7 @@ def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications"
 
 
 def mute_menu(mutes: Mapping[str, int], scope: str) -> tuple[Entry, ...]:
-    """For how long a scope can be muted, and how to end that."""
+    """Return the durations for which the scope can be muted, below *Unmute* if it is muted."""
     spans: list[Entry] = [
         Item(span.name.lower(), span.value[0].upper() + span.value[1:], Mute(scope, span)) for span in MuteSpan
     ]

@@ -1,4 +1,4 @@
-"""What was used today, in a line."""
+"""The menu's line with today's usage."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tray.system.local_time import local_time
 
 
 def today_line(today: Today, day_start: int) -> str:
-    """The sums of the day that began at `day_start` (ms), and since when, if that is not its beginning.
+    """Return the usage of the day that began at `day_start` (ms); "" without any usage.
 
-    "" where nothing was used.
+    If counting began later than the day, the line says from when on.
     """
     if not (today.sessions or today.tokens or today.cost):
         return ""
-    whole = today.since <= day_start
-    begun = None if whole else local_time(today.since)
-    since = "Today" if begun is None else f"Since {begun:%H:%M}"
+    counted_from = None if today.since <= day_start else local_time(today.since)
+    period = "Today" if counted_from is None else f"Since {counted_from:%H:%M}"
     return (
-        f"{since}: {counted(today.sessions, 'session', 'sessions')} · {amount(today.tokens)} tokens · ${today.cost:.2f}"
+        f"{period}: {counted(today.sessions, 'session', 'sessions')} · {amount(today.tokens)} tokens"
+        f" · ${today.cost:.2f}"
     )

@@ -1,15 +1,15 @@
-"""What the tray shows at one moment: a plain value, compared before it is shown."""
+"""What the tray shows at one moment: a plain value, shown only if it differs from the previous one."""
 
 from __future__ import annotations
 
 import msgspec
 
 from tray.core.model import Status
-from tray.surfaces.menu.items import Entry, Opened
+from tray.surfaces.menu.items import Entry, OpenSubmenus
 
 
 class IconView(msgspec.Struct, frozen=True):
-    """What the icon says. `count` is the number of root sessions that wait for a person."""
+    """The state that the icon shows. `count` is the number of root sessions that wait for the user."""
 
     status: Status
     count: int = 0
@@ -23,4 +23,4 @@ class TrayView(msgspec.Struct, frozen=True):
     icon: IconView
     tooltip: str
     menu: tuple[Entry, ...]
-    opened: Opened = Opened()  # the submenus that are filled in `menu`
+    open_submenus: OpenSubmenus = OpenSubmenus()  # the submenus that are built in `menu`

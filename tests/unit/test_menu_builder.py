@@ -1,4 +1,4 @@
-"""The menu as a value: sections in order, whoever needs you never cut, stable keys, text that is only text."""
+"""The menu as a value: order of the sections, rows that fit the screen, stable keys, safe text."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ from tray.core.model import (
 )
 from tray.core.session_index import SessionIndex
 from tray.core.text import GOES_ON, width
-from tray.surfaces.menu.builder import LINES, Setup, ViewBuilder, ViewSettings
-from tray.surfaces.menu.items import Entry, Item, Opened, default_choice, walk
+from tray.surfaces.menu.builder import MENU_LINES, Setup, ViewBuilder, ViewSettings
+from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, default_command, walk
 from tray.surfaces.menu.view import IconView, TrayView
 
 S = SERVER.id
@@ -81,15 +81,17 @@ HOSTILE = [
 ]
 
 
-WHOLE = Opened(everything=True)
+ALL_OPEN = OpenSubmenus(all_open=True)
 
 
-def shown(*events: Event, look: ViewSettings | None = None, opened: Opened = WHOLE) -> TrayView:
+def shown(
+    *events: Event, view_settings: ViewSettings | None = None, open_submenus: OpenSubmenus = ALL_OPEN
+) -> TrayView:
     fleet = Fleet()
     index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
         index.update(fleet.apply(event, AT))
-    return ViewBuilder(fleet, index).view(look or ViewSettings(), AT + 4 * 60_000, opened)
+    return ViewBuilder(fleet, index).build(view_settings or ViewSettings(), AT + 4 * 60_000, open_submenus)
 
 
 def session(name: str, **facts: Any) -> SessionReported:
@@ -128,52 +130,52 @@ def test_the_sections_come_in_the_order_of_urgency() -> None:
     assert top.index("waits") < top.index("fails") < top.index("works") < top.index("done")
 
 
-def test_a_row_says_mark_project_title_reason_and_age_and_goes_there() -> None:
+def test_a_row_shows_mark_project_title_reason_and_age_and_opens_the_session() -> None:
     view = shown(session("waits", title="Fix the parser"), asks("waits"))
     row = item(view, "waits")
     assert (row.mark, row.label) == (Status.WAITING_FOR_PERMISSION, "project · Fix the parser · 4m")
     assert item(view, "waits:per_waits").label.strip() == "Answer: bash: rm -rf build"
-    assert row.choice == OpenSession(SessionKey(S, "waits"))
+    assert row.command == OpenSession(SessionKey(S, "waits"))
     assert row.children == ()
 
 
 def offered(entries: tuple[Entry, ...]) -> list[str]:
-    """What a click does something about, other than copying the text that it is on."""
-    return [e.key for e in walk(entries) if e.enabled and not isinstance(e.choice, CopyText)]
+    """Return the keys of the items that a click does more with than copying their text."""
+    return [e.key for e in walk(entries) if e.enabled and not isinstance(e.command, CopyText)]
 
 
 def answers(view: TrayView, request: str = "waits:per_waits") -> tuple[Entry, ...]:
     return item(view, request).children
 
 
-def test_what_is_asked_stands_in_full_over_the_answers_to_it() -> None:
+def test_a_requests_full_text_is_shown_above_its_answers() -> None:
     command = "git push --force-with-lease origin main && " + "echo pushed " * 12
     view = shown(session("waits"), asks("waits", command))
     lines = [entry.label for entry in answers(view) if isinstance(entry, Item) and entry.key.startswith("line")]
     assert lines[0] == "bash:"
     assert all(line.startswith(GOES_ON) for line in lines[2:])
     assert "".join(line.removeprefix(GOES_ON) for line in lines[1:]) == command.strip()
-    assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Go there"]
+    assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Go to session"]
 
 
-def test_every_request_has_answers_of_its_own() -> None:
+def test_every_request_has_its_own_answers() -> None:
     second = RequestAsked(S, Request("per_2", "waits", RequestKind.PERMISSION, "bash", "pwd", asked_at=AT))
     two = shown(session("waits"), asks("waits", "ls"), second)
     assert [entry.key for entry in two.menu if entry.key.startswith("waits:")] == ["waits:per_waits", "waits:per_2"]
     for request in ("per_waits", "per_2"):
         once = next(e for e in walk(answers(two, f"waits:{request}")) if e.key == "once")
-        assert isinstance(once.choice, AnswerRequest)
-        assert once.choice.request == RequestKey(S, request)
+        assert isinstance(once.command, AnswerRequest)
+        assert once.command.request == RequestKey(S, request)
 
 
-def test_always_names_the_patterns_and_asks_again() -> None:
+def test_always_allow_shows_the_patterns_and_has_to_be_confirmed() -> None:
     request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", "git push", always=("git push *", "git *"))
     view = shown(session("waits"), RequestAsked(S, request))
     always = item(view, "always")
-    assert always.choice is None
-    assert labels(always.children) == ["git push *", "git *", "Yes, always allow this"]
-    sure = item(view, "sure")
-    assert sure.choice == AnswerRequest(
+    assert always.command is None
+    assert labels(always.children) == ["git push *", "git *", "Confirm: always allow"]
+    confirm = item(view, "confirm")
+    assert confirm.command == AnswerRequest(
         RequestKey(S, "per_waits"), Permit(Verdict.ALWAYS), replace(request, asked_at=AT)
     )
 
@@ -186,34 +188,36 @@ def test_always_names_the_patterns_and_asks_again() -> None:
         {"detail": "\n".join(f"line {number}" for number in range(40))},
     ],
 )
-def test_what_cannot_be_shown_whole_can_be_rejected_but_not_allowed(hidden: dict[str, Any]) -> None:
+def test_a_request_that_is_not_shown_in_full_can_be_rejected_but_not_allowed(hidden: dict[str, Any]) -> None:
     request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", always=("ls *",), **hidden)
     view = shown(session("waits"), RequestAsked(S, request))
-    assert offered(answers(view)) == ["reject", "reject-in-words", "go"]
+    assert offered(answers(view)) == ["reject", "reject-with-message", "go"]
 
 
 @pytest.mark.parametrize(
-    ("version", "url", "key", "told"),
+    ("version", "url", "key", "label"),
     [
-        ("1.0.185", None, "reject-in-words", "OpenCode 1.0.185 takes no message with a rejection"),
-        ("1.14.41", None, "deaf", "OpenCode 1.14.41: its terminal UI may not take answers from here"),
+        ("1.0.185", None, "reject-with-message", "OpenCode 1.0.185 does not support rejection messages"),
+        ("1.14.41", None, "unreliable", "OpenCode 1.14.41: its terminal UI may ignore answers sent here"),
     ],
 )
-def test_what_this_opencode_cannot_do_is_said_before_it_is_tried(version: str, url: None, key: str, told: str) -> None:
+def test_an_answer_that_this_opencode_does_not_support_is_announced(
+    version: str, url: None, key: str, label: str
+) -> None:
     connected = ServerConnected(replace(SERVER, opencode=version, url=url))
     view = shown(connected, SnapshotTaken(S), session("waits"), asks("waits"))
     item_ = next(entry for entry in walk(answers(view)) if entry.key == key)
-    assert (item_.label, item_.enabled) == (told, False)
-    assert "Go there" in labels(answers(view))
+    assert (item_.label, item_.enabled) == (label, False)
+    assert "Go to session" in labels(answers(view))
 
 
-def test_on_a_link_that_only_watches_nothing_can_be_answered() -> None:
+def test_a_request_of_an_unverified_server_cannot_be_answered() -> None:
     view = shown(ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), session("waits"), asks("waits"))
     assert offered(answers(view)) == ["go"]
-    assert item(view, "waits:per_waits").label.strip().startswith("Cannot be answered here: bash")
+    assert item(view, "waits:per_waits").label.strip().startswith("Read-only: bash")
 
 
-def test_while_an_answer_is_sent_there_is_no_other_and_afterwards_its_failure_is_said() -> None:
+def test_a_request_has_no_answers_while_one_is_sent_and_shows_its_failure() -> None:
     key = RequestKey(S, "per_waits")
     sending = shown(session("waits"), asks("waits"), AnswerSent(key))
     assert "(sending…)" in item(sending, "waits:per_waits").label
@@ -233,34 +237,34 @@ def question(*questions: Question) -> RequestAsked:
     )
 
 
-def test_one_choice_is_answered_with_one_click() -> None:
+def test_a_single_choice_question_is_answered_with_one_click() -> None:
     view = shown(session("waits"), question(COLOUR))
     choices = answers(view, "waits:que_1")
-    assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go there"]
+    assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go to session"]
     red = next(entry for entry in walk(choices) if entry.key == "option-0")
-    assert isinstance(red.choice, AnswerRequest)
-    assert red.choice.answer == Reply((("Red",),))
+    assert isinstance(red.command, AnswerRequest)
+    assert red.command.answer == Reply((("Red",),))
 
 
-def test_several_choices_are_put_together_and_sent_when_none_is_missing() -> None:
+def test_several_answers_are_collected_and_sent_when_complete() -> None:
     key = RequestKey(S, "que_1")
     asked = (session("waits"), question(COLOUR, SIZES))
     begun = answers(shown(*asked, AnswerDrafted(key, 0, "Red")), "waits:que_1")
     send = next(entry for entry in walk(begun) if entry.key == "send")
-    assert (send.label, send.enabled) == ("Send (1 without an answer yet)", False)
+    assert (send.label, send.enabled) == ("Send (1 unanswered)", False)
     assert [entry.label for entry in walk(begun) if entry.checked] == ["Red — warm"]
-    words = next(e for e in walk(begun) if e.key == "words-1").choice
+    words = next(e for e in walk(begun) if e.key == "own-answer-1").command
     assert isinstance(words, AskForAnswer)
     assert (words.request, words.question) == (key, 1)
     own = AnswerDrafted(key, 1, "in between")
     ready = answers(shown(*asked, AnswerDrafted(key, 0, "Red"), AnswerDrafted(key, 1, "S"), own), "waits:que_1")
-    ready_to_send = next(e for e in walk(ready) if e.key == "send").choice
+    ready_to_send = next(e for e in walk(ready) if e.key == "send").command
     assert isinstance(ready_to_send, SendDraftAnswer)
     assert ready_to_send.seen.draft == (("Red",), ("S", "in between"))
     assert [entry.label for entry in walk(ready) if entry.checked] == ["Red — warm", "S", "“in between”"]
 
 
-def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -> None:
+def test_the_first_item_opens_the_longest_waiting_session_and_is_the_default() -> None:
     view = shown(
         session("later", title="Later"),
         asks("later", at=AT - 1),
@@ -268,16 +272,16 @@ def test_the_first_item_goes_to_the_longest_waiting_and_is_the_icons_default() -
         asks("first", at=AT - 9),
     )
     assert labels(view.menu)[0] == "Go to next: First"
-    assert default_choice(view.menu) == OpenNextSession()
+    assert default_command(view.menu) == OpenNextSession()
 
 
-def test_with_nobody_waiting_the_first_item_says_so_and_a_click_does_nothing() -> None:
+def test_if_no_session_waits_the_first_item_says_so_and_is_disabled() -> None:
     view = shown(*busy("works"))
-    assert labels(view.menu)[0] == "Nobody needs you"
-    assert default_choice(view.menu) is None
+    assert labels(view.menu)[0] == "No session needs you"
+    assert default_command(view.menu) is None
 
 
-def test_the_icon_and_the_tooltip_say_the_worst_and_how_many() -> None:
+def test_icon_and_tooltip_show_the_worst_state_and_the_counts() -> None:
     view = shown(
         session("a"), asks("a"), session("b"), asks("b"), *busy("c"), *busy("d"), *busy("e"),
         *(session(f"i{n}") for n in range(5)),
@@ -286,26 +290,26 @@ def test_the_icon_and_the_tooltip_say_the_worst_and_how_many() -> None:
     assert view.tooltip == "2 need you · 3 working · 5 idle"
 
 
-def test_no_session_at_all_is_a_quiet_icon_and_a_whole_menu() -> None:
+def test_without_sessions_the_icon_is_idle_and_the_menu_complete() -> None:
     view = shown()
     assert (view.icon.status, view.tooltip) == (Status.IDLE, "No sessions")
-    assert item(view, "quit").choice == Quit()
+    assert item(view, "quit").command == Quit()
 
 
-def test_idle_sessions_are_folded() -> None:
+def test_idle_sessions_are_in_a_submenu() -> None:
     view = shown(*(session(f"i{n}", title=f"Idle {n}") for n in range(3)))
-    folded = item(view, "idle")
-    assert folded.label == "Idle (3)"
-    assert len(folded.children) == 3
+    idle = item(view, "idle")
+    assert idle.label == "Idle (3)"
+    assert len(idle.children) == 3
 
 
 @pytest.mark.parametrize("working", [3, 26, 120])
 @pytest.mark.parametrize("waiting", [0, 1, 5, 40])
-def test_the_menu_fits_on_the_screen_and_every_session_is_in_it(working: int, waiting: int) -> None:
+def test_the_menu_fits_on_the_screen_and_contains_every_session(working: int, waiting: int) -> None:
     asking = [event for n in range(waiting) for event in (session(f"w{n:02}", title=f"Wait {n}"), asks(f"w{n:02}"))]
     events = (*asking, *(event for n in range(working) for event in busy(f"b{n}")), session("rests"), *finished("done"))
-    view = shown(*events, opened=Opened())
-    assert len(view.menu) <= LINES
+    view = shown(*events, open_submenus=OpenSubmenus())
+    assert len(view.menu) <= MENU_LINES
     inside = {entry.key for entry in view.menu}
     if waiting:
         assert {f"w{n:02}" for n in range(min(waiting, 8))} <= inside
@@ -315,26 +319,26 @@ def test_the_menu_fits_on_the_screen_and_every_session_is_in_it(working: int, wa
 
 
 def _reached(events: tuple[Event, ...]) -> set[str]:
-    """The rows that a person finds who opens every submenu."""
-    opened = Opened()
+    """Return the keys of all rows, with every submenu opened."""
+    opened = OpenSubmenus()
     while True:
-        view = shown(*events, opened=opened)
-        fills = {entry.fill for entry in walk(view.menu) if entry.fill is not None}
-        if fills <= opened.fills:
+        view = shown(*events, open_submenus=opened)
+        ids = {entry.submenu_id for entry in walk(view.menu) if entry.submenu_id is not None}
+        if ids <= opened.ids:
             return {entry.key for entry in walk(view.menu)}
-        opened = Opened(opened.times + 1, opened.fills | fills)
+        opened = OpenSubmenus(opened.openings + 1, opened.ids | ids)
 
 
-def test_who_needs_the_person_beyond_the_screen_is_one_click_away_with_answers() -> None:
+def test_waiting_sessions_beyond_the_screen_are_in_a_submenu_with_their_answers() -> None:
     events = tuple(event for n in range(40) for event in (session(f"w{n:02}"), asks(f"w{n:02}")))
-    view = shown(*events, opened=Opened(1, frozenset({("section", "needs", "1")})))
-    rest = item(view, "needs-further")
+    view = shown(*events, open_submenus=OpenSubmenus(1, frozenset({("section", "needs", "1")})))
+    rest = item(view, "needs-next-page")
     outside = [entry.key for entry in view.menu if entry.key.startswith("w") and ":" not in entry.key]
-    assert rest.label == f"… and {40 - len(outside)} more who need you"
+    assert rest.label == f"… and {40 - len(outside)} more waiting for you"
     assert any(entry.key.startswith("w39:") for entry in walk(rest.children)) or len(outside) + 25 < 40
 
 
-def test_only_projects_of_three_rows_and_more_get_a_heading() -> None:
+def test_only_projects_with_three_or_more_rows_get_a_heading() -> None:
     many = (
         event
         for n in range(9)
@@ -353,7 +357,7 @@ def test_only_projects_of_three_rows_and_more_get_a_heading() -> None:
 LONG = "Dark mode for the settings page, the profile and the three dialogs"
 
 
-def test_a_row_gives_its_columns_to_the_title_first_and_the_rest_to_the_reason() -> None:
+def test_a_rows_title_takes_precedence_over_its_reason() -> None:
     failure = Failure("APIError", "Your credit balance is too low to access this model, please upgrade")
     view = shown(
         session("short", title="Fix it"), SessionFailed(S, "short", failure),
@@ -361,20 +365,20 @@ def test_a_row_gives_its_columns_to_the_title_first_and_the_rest_to_the_reason()
     )  # fmt: skip
     assert item(view, "short").label == "project · Fix it — Your credit balance is too low to access this… · 4m"
     assert item(view, "long").label == "project · Dark mode for the settings page, the profile and the t… · 4m"
-    wide = shown(session("long", title=LONG), look=ViewSettings(columns=110))
+    wide = shown(session("long", title=LONG), view_settings=ViewSettings(columns=110))
     assert item(wide, "long").label.startswith(f"project · {LONG}")
 
 
-def test_an_age_is_said_from_a_minute_on() -> None:
+def test_an_age_is_shown_from_one_minute_on() -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *busy("a")):
         index.update(fleet.apply(event, AT))
-    assert item(ViewBuilder(fleet, index).view(ViewSettings(), AT + 59_000), "a").label == "project · a"
-    assert item(ViewBuilder(fleet, index).view(ViewSettings(), AT + 61_000), "a").label == "project · a · 1m"
+    assert item(ViewBuilder(fleet, index).build(ViewSettings(), AT + 59_000), "a").label == "project · a"
+    assert item(ViewBuilder(fleet, index).build(ViewSettings(), AT + 61_000), "a").label == "project · a · 1m"
 
 
-def test_projects_of_the_same_name_are_told_apart() -> None:
+def test_projects_of_the_same_name_are_distinguishable() -> None:
     view = shown(
         session("one", title="Fix the build", directory="/w/project-a/main"),
         session("two", title="Fix the build", directory="/w/project-b/main"),
@@ -384,50 +388,48 @@ def test_projects_of_the_same_name_are_told_apart() -> None:
     assert item(view, "two").label == "project-b/main · Fix the build · 4m"
 
 
-def test_all_sessions_are_by_project_and_title_whatever_their_state() -> None:
+def test_all_sessions_are_sorted_by_project_and_title_whatever_their_state() -> None:
     events = (
         session("z", title="zebra", directory="/p/one"), session("a", title="Ant", directory="/p/one"),
         session("m", title="mole", directory="/p/two"), ActivityReported(S, "z", Activity.BUSY),
     )  # fmt: skip
-    everything = item(shown(*events), "all").children
-    assert labels(everything) == ["one (2)", "two (1)"]
-    assert [entry.key for entry in everything[0].children] == ["a", "z"]
-    assert everything[0].mark is Status.BUSY
+    all_sessions = item(shown(*events), "all").children
+    assert labels(all_sessions) == ["one (2)", "two (1)"]
+    assert [entry.key for entry in all_sessions[0].children] == ["a", "z"]
+    assert all_sessions[0].mark is Status.BUSY
 
 
-def test_a_closed_submenu_is_not_made() -> None:
-    closed = shown(*busy("a"), opened=Opened())
+def test_a_closed_submenu_is_not_built() -> None:
+    closed = shown(*busy("a"), open_submenus=OpenSubmenus())
     assert item(closed, "all").children == ()
-    assert item(closed, "all").fill == ("all", "0")
-    opened = shown(*busy("a"), opened=Opened(1, frozenset({("all", "0"), ("session", "a")})))
+    assert item(closed, "all").submenu_id == ("all", "0")
+    opened = shown(*busy("a"), open_submenus=OpenSubmenus(1, frozenset({("all", "0"), ("session", "a")})))
     assert labels(item(opened, "all").children) == ["a · 4m"]
     (row,) = item(opened, "all").children
     assert labels(row.children)[0] == "a"
     assert item(opened, "servers").children == ()
 
 
-def test_a_newcomer_is_told_the_next_step_first() -> None:
+def test_the_next_step_of_the_setup_is_the_first_item() -> None:
     def first(*events: Event, **setup: bool) -> Item:
         fleet = Fleet()
         index = SessionIndex(fleet)
         for event in events:
             index.update(fleet.apply(event, AT))
-        entry = ViewBuilder(fleet, index).view(ViewSettings(setup=Setup(**setup)), AT).menu[0]
+        entry = ViewBuilder(fleet, index).build(ViewSettings(setup=Setup(**setup)), AT).menu[0]
         assert isinstance(entry, Item)
         return entry
 
-    assert first(plugin_installed=False).choice == InstallPlugin()
-    assert first(plugin_installed=True, opencode_found=False).label.startswith(
-        "No sessions yet. OpenCode was not found"
-    )
-    assert first(plugin_installed=True, opencode_found=True).label == "No sessions yet. Start opencode in a terminal"
+    assert first(plugin_installed=False).command == InstallPlugin()
+    assert first(plugin_installed=True, opencode_found=False).label.startswith("No sessions yet: OpenCode not found")
+    assert first(plugin_installed=True, opencode_found=True).label == "No sessions yet: start opencode in a terminal"
     old = ServerConnected(replace(SERVER, source=Source.LOCAL))
-    outside = first(old, SnapshotTaken(S), plugin_installed=True)  # whether it has loaded the plugin is not known here
-    assert (outside.label, outside.choice) == ("1 OpenCode cannot be answered from here. Doctor says why", RunDoctor())
+    outside = first(old, SnapshotTaken(S), plugin_installed=True)  # installed, but not loaded
+    assert (outside.label, outside.command) == ("1 read-only OpenCode server: run Doctor…", RunDoctor())
     assert first(ServerConnected(SERVER), SnapshotTaken(S), *busy("a"), plugin_installed=True).key == "next"
 
 
-def test_the_icon_is_the_same_picture_from_ten_waiting_sessions_on() -> None:
+def test_the_icon_is_the_same_from_ten_waiting_sessions_on() -> None:
     def icon(count: int) -> IconView:
         return shown(*(event for n in range(count) for event in (session(f"w{n}"), asks(f"w{n}")))).icon
 
@@ -435,7 +437,7 @@ def test_the_icon_is_the_same_picture_from_ten_waiting_sessions_on() -> None:
     assert icon(9) != icon(10)
 
 
-def test_every_key_is_unique_among_its_siblings_and_none_is_a_position() -> None:
+def test_every_key_is_unique_among_its_siblings_and_independent_of_position() -> None:
     def check(entries: tuple[Entry, ...]) -> None:
         keys = [entry.key for entry in entries]
         assert len(keys) == len(set(keys))
@@ -450,7 +452,7 @@ def test_every_key_is_unique_among_its_siblings_and_none_is_a_position() -> None
 
 
 @pytest.mark.parametrize("title", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_titles_are_short_safe_text_everywhere(title: str) -> None:
+def test_hostile_titles_are_shown_as_short_safe_text(title: str) -> None:
     view = shown(
         session("a", title=title, directory=f"/srv/{title[:200]}", agent=title, model=title),
         asks("a", title),
@@ -467,20 +469,20 @@ def test_hostile_titles_are_short_safe_text_everywhere(title: str) -> None:
     assert "\n" not in view.tooltip
 
 
-def test_a_lost_server_greys_its_sessions_with_their_age() -> None:
+def test_sessions_of_a_disconnected_server_are_grey_with_their_age() -> None:
     view = shown(*busy("a"), ServerLost(S))
     assert (item(view, "a").mark, item(view, "a").label) == (Status.DISCONNECTED, "project · a · 4m")
     assert (view.icon.status, view.tooltip) == (Status.DISCONNECTED, "1 disconnected")
 
 
-def test_a_watch_only_session_is_marked() -> None:
+def test_a_read_only_session_is_marked() -> None:
     watched = Server("seed", "old", "host", "/home/dev/old", verified=False)
     view = shown(ServerConnected(watched), SnapshotTaken("seed", sessions=(SessionFacts("a", title="Old"),)))
-    assert "(watch only)" in item(view, "a").label
-    assert "watch only" in item(view, "seed").label
+    assert "(read-only)" in item(view, "a").label
+    assert "read-only" in item(view, "seed").label
 
 
-def test_a_sessions_submenu_tells_its_details() -> None:
+def test_a_sessions_submenu_shows_its_details() -> None:
     tokens = Tokens(input=3000, output=1000)
     done = Message("msg_1", finish="stop", model="fake/fake-1", agent="build", tokens=tokens, cost=0.25)
     view = shown(
@@ -503,32 +505,32 @@ def item_in(view: TrayView, *path: str) -> Item:
     return found
 
 
-def test_news_can_be_dismissed() -> None:
+def test_a_finished_session_can_be_dismissed() -> None:
     view = shown(*finished("a"))
-    assert item_in(view, "all", "a", "dismiss").choice == DismissSession(SessionKey(S, "a"))
+    assert item_in(view, "all", "a", "dismiss").command == DismissSession(SessionKey(S, "a"))
 
 
-def test_a_mute_shows_its_end_and_can_be_lifted() -> None:
+def test_a_mute_shows_its_end_and_can_be_undone() -> None:
     view = shown(session("a"), MuteSet("", AT + 3600_000), MuteSet("session:a", FOREVER))
     assert item_in(view, "mute").label.startswith("Notifications muted until")
-    assert item_in(view, "mute", "unmute").choice == Unmute("")
+    assert item_in(view, "mute", "unmute").command == Unmute("")
     assert item_in(view, "all", "a", "mute").label == "This session muted"
-    assert isinstance(item_in(view, "mute", "half_hour").choice, Mute)
+    assert isinstance(item_in(view, "mute", "half_hour").command, Mute)
 
 
-def test_a_problem_shows_in_the_menu() -> None:
-    view = shown(look=ViewSettings(problems=("settings.toml: icon.style = 'x' is not allowed",)))
+def test_a_problem_is_shown_in_the_menu() -> None:
+    view = shown(view_settings=ViewSettings(problems=("settings.toml: icon.style = 'x' is not allowed",)))
     assert any(label.startswith("⚠ settings.toml") for label in labels(view.menu))
 
 
-def test_the_same_facts_give_an_equal_view() -> None:
+def test_the_same_events_give_an_equal_view() -> None:
     events = (*busy("a"), session("w"), asks("w"))
     assert shown(*events) == shown(*events)
 
 
 @settings(max_examples=150, deadline=None)
 @given(event_sequences)
-def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[Event, int]]) -> None:
+def test_cached_entries_equal_newly_built_ones(story: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     views = ViewBuilder(fleet, index)
@@ -536,24 +538,26 @@ def test_what_is_taken_over_from_the_last_view_is_still_true(story: list[tuple[E
     for event, later in story:
         now += later
         index.update(fleet.apply(event, now))
-        assert views.view(ViewSettings(), now, WHOLE) == ViewBuilder(fleet, index).view(ViewSettings(), now, WHOLE)
+        assert views.build(ViewSettings(), now, ALL_OPEN) == ViewBuilder(fleet, index).build(
+            ViewSettings(), now, ALL_OPEN
+        )
 
 
-def test_what_cannot_be_undone_asks_again_and_names_what_goes() -> None:
+def test_stop_and_delete_have_to_be_confirmed_and_name_the_sessions() -> None:
     view = shown(*busy("works"), session("below", parent="works"))
     stop, delete = item(view, "stop"), item(view, "delete")
-    assert (stop.choice, delete.choice) == (None, None)
-    assert [(e.label, e.choice) for e in walk(stop.children)] == [
-        ("Yes, stop “works”", StopTurn(SessionKey(S, "works")))
+    assert (stop.command, delete.command) == (None, None)
+    assert [(e.label, e.command) for e in walk(stop.children)] == [
+        ("Confirm: stop “works”", StopTurn(SessionKey(S, "works")))
     ]
-    told = "Yes, delete “works” and 1 subagent session for good"
-    assert [(e.label, e.choice) for e in walk(delete.children)] == [(told, DeleteSession(SessionKey(S, "works")))]
+    label = "Confirm: permanently delete “works” and 1 subagent session"
+    assert [(e.label, e.command) for e in walk(delete.children)] == [(label, DeleteSession(SessionKey(S, "works")))]
 
 
-def test_a_server_that_is_away_or_not_trusted_is_asked_for_nothing() -> None:
+def test_a_disconnected_or_unverified_server_has_no_actions() -> None:
     for events in (
         (*busy("works"), ServerLost(S)),
         (ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), *busy("works")),
     ):
-        deeds = {entry.key for entry in walk(shown(*events).menu)}
-        assert not deeds & {"stop", "delete", "fork", "rename", "prompt", "archive"}
+        keys = {entry.key for entry in walk(shown(*events).menu)}
+        assert not keys & {"stop", "delete", "fork", "rename", "prompt", "archive"}

@@ -1,4 +1,4 @@
-"""Stalls told apart: who waits for a person, for a provider, for one long tool, or says nothing at all."""
+"""The text of a session: how long a tool has run, how long there was no activity, when OpenCode retries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Story:
         return row
 
 
-def test_a_tool_that_runs_for_long_says_for_how_long() -> None:
+def test_a_long_running_tool_is_shown_with_its_duration() -> None:
     story = Story()
     assert "bash" in story.after(0, ToolReported(S, "a", "bash", running=True))
     assert "bash for" not in story.after(1)
@@ -54,34 +54,34 @@ def test_a_tool_that_runs_for_long_says_for_how_long() -> None:
     assert "edit for" not in story.after(0, ToolReported(S, "a", "edit", running=True))
 
 
-def test_a_tool_that_goes_on_is_no_new_one() -> None:
+def test_a_running_tool_that_is_reported_again_keeps_its_start_time() -> None:
     story = Story()
     story.after(0, ToolReported(S, "a", "bash", running=True))
     assert "bash for 5m" in story.after(5, ToolReported(S, "a", "bash", running=True))
 
 
-def test_silence_is_said_and_ends_with_the_next_word() -> None:
+def test_a_long_time_without_activity_is_shown_until_the_next_output() -> None:
     story = Story()
-    assert "silent" not in story.after(4)
-    assert "silent for 9m" in story.after(5)
-    assert "silent" not in story.after(0, OutputReported(S, "a", "", "I am here"))
+    assert "no activity" not in story.after(4)
+    assert "no activity for 9m" in story.after(5)
+    assert "no activity" not in story.after(0, OutputReported(S, "a", "", "I am here"))
 
 
-def test_what_a_subagent_does_breaks_the_silence_of_its_root() -> None:
+def test_activity_of_a_subagent_counts_for_its_root_session() -> None:
     story = Story()
     story.say(SessionReported(S, SessionFacts("b", parent="a")), ActivityReported(S, "b", Activity.BUSY))
-    assert "silent" not in story.after(9, OutputReported(S, "b", "", "still here"))
+    assert "no activity" not in story.after(9, OutputReported(S, "b", "", "still here"))
 
 
-def test_who_is_idle_is_not_called_silent() -> None:
+def test_an_idle_session_is_not_shown_as_without_activity() -> None:
     story = Story()
-    assert "silent" not in story.after(90, ActivityReported(S, "a", Activity.IDLE))
-    assert "silent" not in story.after(90)
+    assert "no activity" not in story.after(90, ActivityReported(S, "a", Activity.IDLE))
+    assert "no activity" not in story.after(90)
 
 
-def test_a_retry_says_when_it_is_tried_again() -> None:
+def test_a_retry_shows_its_attempt_and_time() -> None:
     story = Story()
     story.say(ActivityReported(S, "a", Activity.RETRY, Retry(2, "overloaded", story.at + 30_000)))
-    told = dict(details(story.row, story.fleet, story.at))
-    assert told["again"].startswith("Tries again at ")
-    assert "attempt 2: overloaded" in told["reason"]
+    shown = dict(details(story.row, story.fleet, story.at))
+    assert shown["next-retry"].startswith("Next retry at ")
+    assert "attempt 2: overloaded" in shown["reason"]

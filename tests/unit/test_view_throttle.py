@@ -1,4 +1,4 @@
-"""What happens is on the icon at once; menus are made at a pace that panels bear, and the last one always comes."""
+"""The icon follows every change at once; menus are built at a limited rate, and the last one is always shown."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from fakes import until
 from tray.core.model import Status
-from tray.surfaces.menu.items import Item, Opened
+from tray.surfaces.menu.items import Item, OpenSubmenus
 from tray.surfaces.menu.view import IconView, TrayView
-from tray.surfaces.view_throttle import MenuPace, ViewThrottle
+from tray.surfaces.view_throttle import MenuRate, ViewThrottle
 
 
 def view(count: int, label: str) -> TrayView:
@@ -18,25 +18,25 @@ def view(count: int, label: str) -> TrayView:
 
 
 class Desk:
-    """What is true is a number; it is shown in the icon and in the menu."""
+    """A state that is a number, shown in the icon and in the menu."""
 
-    def __init__(self, **pace: Any) -> None:
+    def __init__(self, **rate: Any) -> None:
         self.number = 0
-        self.menus_made = 0
+        self.menus_built = 0
         self.shown: list[TrayView] = []
         self.menu = ""
-        self.screen = ViewThrottle(self.view, MenuPace(**pace))
+        self.throttle = ViewThrottle(self.view, MenuRate(**rate))
 
-    def view(self, whole: bool) -> TrayView:
-        if whole:
-            self.menus_made += 1
+    def view(self, with_menu: bool) -> TrayView:
+        if with_menu:
+            self.menus_built += 1
             self.menu = f"row {self.number}"
         return view(self.number, self.menu)
 
     async def change(self) -> None:
-        """Something happens, and is seen on the icon."""
+        """Change the state and wait until the icon shows it."""
         self.number += 1
-        self.screen.refresh()
+        self.throttle.refresh()
         await until(lambda: self.shown[-1].icon.count == self.number)
 
     def menus(self) -> list[str]:
@@ -44,20 +44,20 @@ class Desk:
         return list(dict.fromkeys(labels))
 
 
-def play(story: Callable[[Desk], Coroutine[Any, Any, None]], **pace: Any) -> Desk:
-    desk = Desk(**pace)
+def play(story: Callable[[Desk], Coroutine[Any, Any, None]], **rate: Any) -> Desk:
+    desk = Desk(**rate)
 
     async def played() -> None:
-        desk.screen.show_on(desk.shown.append)
+        desk.throttle.show_on(desk.shown.append)
         await until(lambda: desk.shown)
         await story(desk)
-        desk.screen.close()
+        desk.throttle.close()
 
     asyncio.run(played())
     return desk
 
 
-def test_a_burst_is_on_the_icon_at_once_and_most_of_its_menus_are_never_made() -> None:
+def test_a_burst_is_on_the_icon_at_once_and_most_of_its_menus_are_skipped() -> None:
     async def burst(desk: Desk) -> None:
         for _ in range(40):
             await desk.change()
@@ -65,10 +65,10 @@ def test_a_burst_is_on_the_icon_at_once_and_most_of_its_menus_are_never_made() -
 
     desk = play(burst, closed=0.5)
     assert desk.menus() == ["row 0", "row 1", "row 2", "row 3", "row 40"]
-    assert desk.menus_made == 5
+    assert desk.menus_built == 5
 
 
-def test_after_a_pause_menus_come_at_once_again() -> None:
+def test_after_a_pause_menus_are_shown_at_once_again() -> None:
     async def pauses(desk: Desk) -> None:
         await desk.change()
         await desk.change()
@@ -78,24 +78,24 @@ def test_after_a_pause_menus_come_at_once_again() -> None:
         await desk.change()
         assert desk.menus() == ["row 0", "row 2", "row 3"]
 
-    play(pauses, closed=0.05, at_once=1)
+    play(pauses, closed=0.05, burst=1)
 
 
-def test_whoever_opens_the_menu_sees_what_is_true_then() -> None:
+def test_opening_the_menu_shows_the_current_state() -> None:
     async def opens(desk: Desk) -> None:
         await desk.change()
         assert desk.menus() == ["row 0"]
-        desk.screen.opened(Opened(1, frozenset({()})))
+        desk.throttle.set_open(OpenSubmenus(1, frozenset({()})))
         await until(lambda: desk.menus() == ["row 0", "row 1"], 1)
 
-    play(opens, closed=3600, opened=3600, at_once=1)
+    play(opens, closed=3600, opened=3600, burst=1)
 
 
-def test_an_open_menu_is_made_more_often_than_a_closed_one() -> None:
+def test_an_open_menu_is_built_more_often_than_a_closed_one() -> None:
     async def looks(desk: Desk) -> None:
-        desk.screen.opened(Opened(1, frozenset({()})))
-        await until(lambda: desk.menus_made == 2)
+        desk.throttle.set_open(OpenSubmenus(1, frozenset({()})))
+        await until(lambda: desk.menus_built == 2)
         await desk.change()
         await until(lambda: desk.menus()[-1] == "row 1", 2)
 
-    play(looks, closed=3600, opened=0.05, at_once=1)
+    play(looks, closed=3600, opened=0.05, burst=1)

@@ -1,4 +1,4 @@
-"""The announcer asks where the person looks, and shows what is due whatever becomes of the question."""
+"""The notifier checks the focus, and shows what is due even if the check fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tray.surfaces.notifier import IsLookedAt, Notifier
 
 
 class Desk:
-    """An announcer at work, and what it has shown. Its session has a subagent's session under it."""
+    """A notifier and what it has shown. Its session has a subagent session."""
 
     def __init__(self, is_looked_at: IsLookedAt, *, notify: bool = True) -> None:
         self.notifications = FakeNotifications()
@@ -29,7 +29,7 @@ class Desk:
         self.index = SessionIndex(self.fleet)
         self.tasks: set[asyncio.Task[Any]] = set()
         notifications: Any = self.notifications if notify else None
-        self.announcer = Notifier(
+        self.notifier = Notifier(
             self.fleet, self.index, notifications, lambda: Settings({}, {}), is_looked_at, self._spawn, self._now
         )
         names = SessionFacts("a", title="Work"), SessionFacts("b", parent="a", title="Part of it")
@@ -37,14 +37,14 @@ class Desk:
             self.index.update(self.fleet.apply(event, self._now()))
 
     def ask(self) -> None:
-        """An ask that is due by now."""
+        """Add a permission request whose notification is due."""
         request = Request("p", "a", RequestKind.PERMISSION, "bash", "ls", asked_at=1)
         changes = self.fleet.apply(RequestAsked(SERVER.id, request), self._now())
-        self.announcer.update(self.index.update(changes))
+        self.notifier.update(self.index.update(changes))
 
     def poke(self, title: str) -> None:
         changes = self.fleet.apply(SessionReported(SERVER.id, SessionFacts("a", title=title)), self._now())
-        self.announcer.update(self.index.update(changes))
+        self.notifier.update(self.index.update(changes))
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -60,7 +60,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 30))
 
 
-def test_what_is_looked_at_is_shown_once_it_is_not() -> None:
+def test_a_notification_waits_while_the_user_looks_at_the_session() -> None:
     looking = [True]
     asked: list[tuple[Server, list[str]]] = []
 
@@ -78,12 +78,12 @@ def test_what_is_looked_at_is_shown_once_it_is_not() -> None:
         looking[0] = False
         await until(lambda: desk.notifications.shown)
         assert len(asked) == 2
-        desk.announcer.close()
+        desk.notifier.close()
 
     run(test())
 
 
-def test_an_answer_that_does_not_come_holds_nothing_back() -> None:
+def test_a_focus_check_that_hangs_does_not_hold_a_notification_back() -> None:
     async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
         await asyncio.Event().wait()
         return True
@@ -96,7 +96,7 @@ def test_an_answer_that_does_not_come_holds_nothing_back() -> None:
     run(test())
 
 
-def test_a_question_that_fails_holds_nothing_back_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_focus_check_that_fails_is_logged_and_holds_nothing_back(caplog: pytest.LogCaptureFixture) -> None:
     async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
         raise RuntimeError("the desktop is odd")
 
@@ -109,7 +109,7 @@ def test_a_question_that_fails_holds_nothing_back_and_is_logged(caplog: pytest.L
     run(test())
 
 
-def test_without_notifications_nobody_is_asked_where_the_person_looks() -> None:
+def test_without_notifications_the_focus_is_not_checked() -> None:
     asked: list[str] = []
 
     async def is_looked_at(server: Server, titles: Collection[str]) -> bool:
