@@ -1,4 +1,4 @@
-"""`demo`: a simulated fleet through the real listener, so that a newcomer sees it all in ten seconds."""
+"""`demo`: simulated sessions that connect as plugins do, to try the tray without OpenCode."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token, given_token, read_token
 from tray.system.paths import Paths
 
-STEP = 4.0  # s between two things that happen
+STEP = 4.0  # s between two simulated events
 
 Frame = dict[str, Any] | list[Any]
 Socket = aiohttp.ClientWebSocketResponse[Literal[True]]
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Feed a running tray, or start one of its own that touches nothing of the person's."""
+    """Connect to the running tray, or start one with files of its own. Raises UserError."""
     paths = Paths.of(os.environ)
     if options.tray:
-        where = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
+        address = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
         token = given_token(os.environ) or read_token(paths.token)
         try:
-            asyncio.run(simulate(where, token or ""))
-        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: a frame that is no text
-            raise NotRunningError(f"no tray to feed at {where}: {error}") from error
+            asyncio.run(simulate(address, token or ""))
+        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: not a text frame
+            raise NotRunningError(f"cannot connect to a tray at {address}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
         own = Paths.inside(Path(folder))
@@ -57,7 +57,7 @@ def demo(options: argparse.Namespace) -> int:
             headless=options.headless,
             notify=True,
         )
-        print("A simulated fleet; nothing of yours is touched. Quit from the menu, or press Ctrl-C.")
+        print("Showing simulated sessions; your own sessions and files are not used. Quit in the menu or with Ctrl-C.")
         threading.Thread(target=_feed, args=(program, own, token), name="demo", daemon=True).start()
         return program.run()
 
@@ -65,16 +65,16 @@ def demo(options: argparse.Namespace) -> int:
 def _feed(program: Program, own: Paths, token: str) -> None:
     port = program.wait_until_listening()
     if port:
-        print(f"In another terminal: OPENCODE_TRAY_TOKEN_FILE={own.token} opencode-tray watch", flush=True)
+        print(f"To see them in another terminal: OPENCODE_TRAY_TOKEN_FILE={own.token} opencode-tray watch", flush=True)
         asyncio.run(simulate(f"127.0.0.1:{port}", token))
 
 
-async def simulate(where: str, token: str) -> None:
-    """Play the fleet until the tray goes away. Raises NotRunningError, aiohttp.ClientError, OSError."""
+async def simulate(address: str, token: str) -> None:
+    """Simulate the sessions until the tray disconnects. Raises NotRunningError, aiohttp.ClientError, OSError."""
     async with aiohttp.ClientSession() as session:
         sockets: dict[str, Socket] = {}
         for name, branch in PROJECTS:
-            socket_ = await session.ws_connect(f"http://{where}/")
+            socket_ = await session.ws_connect(f"http://{address}/")
             hello = {
                 "serverName": name,
                 "directory": f"/home/dev/{name}",
@@ -84,46 +84,46 @@ async def simulate(where: str, token: str) -> None:
                 "plugin": "demo",
                 "place": {"terminal": "demo"},
             }
-            await _authenticate(socket_, Handshake(token, where, Side.PLUGIN, **hello))
+            await _authenticate(socket_, Handshake(token, address, Side.PLUGIN, **hello))
             sockets[name] = socket_
         for name, socket_ in sockets.items():
             await socket_.send_json(_snapshot(name))
         for name, frame in _opening(now()):
             await sockets[name].send_json(frame)
-        obeying = [asyncio.create_task(_obey(socket_), name="demo") for socket_ in sockets.values()]
+        answering = [asyncio.create_task(_answer_calls(socket_), name="demo") for socket_ in sockets.values()]
         try:
-            for name, frame in _story():
+            for name, frame in _events():
                 await asyncio.sleep(STEP)
                 if sockets[name].closed:
                     return
                 await sockets[name].send_json(frame)
         finally:
-            for task in obeying:
+            for task in answering:
                 task.cancel()
 
 
 async def _authenticate(socket_: Socket, handshake: Handshake) -> None:
     await socket_.send_json(handshake.hello)
     await socket_.send_json(handshake.auth(await socket_.receive_json()))
-    handshake.end(await socket_.receive_json())
+    handshake.finish(await socket_.receive_json())
 
 
-async def _obey(socket_: Socket) -> None:
-    """Do what is asked as OpenCode would, until the socket closes."""
+async def _answer_calls(socket_: Socket) -> None:
+    """Answer calls as OpenCode would, until the socket closes."""
     async for message in socket_:
         call = message.json()
         params = call.get("params") or {}
-        answer: dict[str, Any] = {"result": [] if call["method"] in READS else {"id": "ses_fork"}}
-        await socket_.send_json({"id": call["id"], **answer})
-        for frame in _consequences(call["method"], params):
+        result: Any = [] if call["method"] in READ_METHODS else {"id": "ses_fork"}
+        await socket_.send_json({"id": call["id"], "result": result})
+        for frame in _effects(call["method"], params):
             await socket_.send_json(frame)
 
 
-READS = ("session.messages", "session.todo", "session.diff")
+READ_METHODS = ("session.messages", "session.todo", "session.diff")
 
 
-def _consequences(method: str, params: dict[str, Any]) -> Iterator[Frame]:
-    """The events that follow a call."""
+def _effects(method: str, params: dict[str, Any]) -> Iterator[Frame]:
+    """Yield the events that follow a call."""
     session, request = params.get("sessionID"), params.get("requestID")
     match method:
         case "permission.reply":
@@ -140,8 +140,9 @@ def _consequences(method: str, params: dict[str, Any]) -> Iterator[Frame]:
         case "session.delete":
             yield _event("session.deleted", info={"id": session})
         case "session.update":
-            told = {"title": params["title"]} if "title" in params else {"time": {"archived": params.get("archived")}}
-            yield _event("session.updated", info={"id": session, **told})
+            archived = {"time": {"archived": params.get("archived")}}
+            changes = {"title": params["title"]} if "title" in params else archived
+            yield _event("session.updated", info={"id": session, **changes})
 
 
 PROJECTS = (("shop-api", "feature/refunds"), ("shop-web", "main"), ("infra", "upgrade-k8s"))
@@ -160,7 +161,7 @@ MODEL = "claude-demo"
 
 def _snapshot(project: str) -> Frame:
     at = now()
-    mine = [session for session in SESSIONS if session[0] == project]
+    sessions = [session for session in SESSIONS if session[0] == project]
     return {
         "type": "snapshot",
         "sessions": [
@@ -184,23 +185,23 @@ def _snapshot(project: str) -> Frame:
                     "output": "Running the tests again with the new fixture.",
                 },
             }
-            for number, (_, name, parent, title, _) in enumerate(mine, 1)
+            for number, (_, name, parent, title, _) in enumerate(sessions, 1)
         ],
-        "status": {name: status for _, name, _, _, status in mine if status["type"] != "idle"},
+        "status": {name: status for _, name, _, _, status in sessions if status["type"] != "idle"},
         "permissions": [],
         "questions": [],
         "todos": {
-            mine[0][1]: [{"content": "Write the test first", "status": "completed"}, {"content": "Make it pass"}]
+            sessions[0][1]: [{"content": "Write the test first", "status": "completed"}, {"content": "Make it pass"}]
         },
         "limits": {f"demo/{MODEL}": 200_000},
     }
 
 
 def _opening(at: int) -> Iterator[tuple[str, Frame]]:
-    """One of everything, so that the first look shows it all."""
-    told = {"id": "msg_900", "role": "assistant", "finish": "stop", "time": {"completed": at}}
+    """Yield the events that bring a session into each state. `at`: now, in ms."""
+    message = {"id": "msg_900", "role": "assistant", "finish": "stop", "time": {"completed": at}}
     yield "shop-web", _status("ses_a11y", "busy")
-    yield "shop-web", _event("message.updated", info={**told, "sessionID": "ses_a11y"})
+    yield "shop-web", _event("message.updated", info={**message, "sessionID": "ses_a11y"})
     yield "shop-web", _status("ses_a11y", "idle")
     error = {"name": "APIError", "data": {"message": "Your credit balance is too low"}}
     yield "infra", _event("session.error", sessionID="ses_cost", error=error)
@@ -211,8 +212,8 @@ def _opening(at: int) -> Iterator[tuple[str, Frame]]:
     yield "infra", _question("que_opening")
 
 
-def _story() -> Iterator[tuple[str, Frame]]:
-    """What happens then, over and over: answers, asks, an error, finished turns."""
+def _events() -> Iterator[tuple[str, Frame]]:
+    """Yield events in an endless loop: requests, answers, an error, finished turns."""
     yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID="per_opening", reply="once")
     yield "infra", _event("question.replied", sessionID="ses_k8s", requestID="que_opening")
     for round_ in count():

@@ -1,4 +1,4 @@
-"""What a person does from a terminal or a script: every command, what OpenCode is asked for, and the exit code."""
+"""The commands that act through the running tray: their calls to OpenCode, their output and exit codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 class Desk:
-    """A tray and a plugin that does what it is asked, and remembers it."""
+    """A tray, and a plugin that answers every call and records it."""
 
     def __init__(self, home: Home, plugin: FakePlugin) -> None:
         self.home = home
@@ -53,19 +53,20 @@ class Desk:
 
     async def _answer(self) -> None:
         while (call := await self._plugin.socket.receive()).type.name == "TEXT":
-            told = call.json()
-            self.calls.append((told["method"], told["params"]))
-            await self._plugin.send({"id": told["id"], "result": self.results.get(told["method"], {})})
-            if told["method"].startswith(("permission", "question")):
-                kind = "permission.replied" if "permission" in told["method"] else "question.replied"
-                await self._plugin.event(kind, sessionID=SES, requestID=told["params"]["requestID"])
+            frame = call.json()
+            method, params = frame["method"], frame["params"]
+            self.calls.append((method, params))
+            await self._plugin.send({"id": frame["id"], "result": self.results.get(method, {})})
+            if method.startswith(("permission", "question")):
+                kind = "permission.replied" if "permission" in method else "question.replied"
+                await self._plugin.event(kind, sessionID=SES, requestID=params["requestID"])
 
     async def event(self, kind: str, **properties: Any) -> None:
-        """OpenCode reports something."""
+        """Send an event of OpenCode."""
         await self._plugin.event(kind, **properties)
 
     async def run(self, *words: str) -> tuple[int, str]:
-        """A command's exit code, and what it said."""
+        """Return the exit code and the output of a command."""
         done = await asyncio.to_thread(self.home.run, *words, "--port", str(self.home.port))
         assert "Traceback" not in done.stderr
         return done.returncode, (done.stdout + done.stderr).strip()
@@ -88,12 +89,12 @@ def run(test: Any) -> None:
     asyncio.run(asyncio.wait_for(test, 60))
 
 
-def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home: Home) -> None:
+def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             assert await at.run("reply", "per_1", "--answer", "Red") == (
                 2,
-                "opencode-tray: this is a permission: once, always or reject",
+                "opencode-tray: this is a permission: answer it with once, always or reject",
             )
             assert (await at.run("reply", "per_1"))[0] == 2
             assert (await at.run("reply", "per_nobody", "once"))[0] == 1
@@ -104,7 +105,7 @@ def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home
             await at.event("permission.asked", **asking)
             await until(lambda: home.status()["attention"]["waiting"] == 2)
             code, told = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
-            assert (code, "give the whole id" in told) == (1, True)
+            assert (code, "type the whole ID" in told) == (1, True)
             for words in (["once"], ["reject", "--message", "no"], ["reject", "--answer", "Red"]):
                 assert (await at.run("reply", "que_1", *words))[0] == 2
             code, told = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
@@ -120,7 +121,7 @@ def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home
     run(test())
 
 
-def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -> None:
+def test_reject_works_for_a_question(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             assert (await at.run("reply", "que_1", "reject"))[0] == 0
@@ -139,7 +140,7 @@ def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -
         (["delete", SES, "--yes"], ("session.delete", {}), "Deleted"),
     ],
 )
-def test_session_does_one_thing_with_one_session(home: Home, words: list[str], call: Any, told: str) -> None:
+def test_session_subcommands_call_opencode(home: Home, words: list[str], call: Any, told: str) -> None:
     async def test() -> None:
         async with desk(home) as at:
             at.results["session.fork"] = {"id": "ses_new"}
@@ -149,13 +150,14 @@ def test_session_does_one_thing_with_one_session(home: Home, words: list[str], c
     run(test())
 
 
-def test_what_cannot_be_undone_asks_again_and_what_is_ambiguous_is_not_guessed(home: Home) -> None:
+def test_destructive_commands_need_confirmation_and_ambiguous_ids_are_refused(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            for deed in ("stop", "delete"):
-                assert (await at.run("session", deed, SES))[0] == 1
+            for subcommand in ("stop", "delete"):
+                code, text = await at.run("session", subcommand, SES)
+                assert (code, "pass --yes" in text) == (1, True)
             code, told = await at.run("session", "fork", "ses_")
-            assert (code, "2 sessions begin with" in told) == (1, True)
+            assert (code, "2 sessions start with" in told) == (1, True)
             assert (await at.run("session", "fork", "nobody"))[0] == 1
             assert (await at.run("session", "rename", SES, "x" * 201))[0] == 1
             assert at.calls == []
@@ -163,7 +165,7 @@ def test_what_cannot_be_undone_asks_again_and_what_is_ambiguous_is_not_guessed(h
     run(test())
 
 
-def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> None:
+def test_messages_todos_and_diff_are_printed_as_text_and_as_json(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             at.results["session.messages"] = [
@@ -201,13 +203,13 @@ def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> Non
             at.results.update({"session.messages": [], "session.todo": [], "session.diff": []})
             assert await at.run("todos", SES) == (0, "This session has no todos")
             assert await at.run("messages", SES) == (0, "This session has no messages")
-            assert await at.run("diff", SES) == (0, "No changed files to show")
+            assert await at.run("diff", SES) == (0, "This session has no file changes")
             assert await at.run("todos", SES, "--json") == (0, "[]")
 
     run(test())
 
 
-def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
+def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             code, told = await at.run("mute", "2h", "--session", SES)
@@ -234,7 +236,7 @@ def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
     run(test())
 
 
-def test_next_goes_to_who_has_waited_longest(home: Home) -> None:
+def test_next_opens_the_session_that_has_waited_longest(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             code, told = await at.run("next")
@@ -245,7 +247,7 @@ def test_next_goes_to_who_has_waited_longest(home: Home) -> None:
     run(test())
 
 
-def test_bars_get_their_own_format_and_titles_cannot_break_out_of_it(home: Home) -> None:
+def test_status_prints_the_format_of_each_bar_with_escaped_titles(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             code, told = await at.run("status", "--waybar")
@@ -261,7 +263,7 @@ def test_bars_get_their_own_format_and_titles_cannot_break_out_of_it(home: Home)
     run(test())
 
 
-def test_a_bar_shows_that_no_tray_runs(tmp_path: Path) -> None:
+def test_a_bar_shows_that_no_tray_is_running(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for bar in ("waybar", "polybar", "swiftbar"):
         done = home.run("status", f"--{bar}", "--port", str(home.port))
@@ -269,7 +271,7 @@ def test_a_bar_shows_that_no_tray_runs(tmp_path: Path) -> None:
         assert done.stdout.strip()
 
 
-def test_a_bar_that_watches_gets_a_line_for_each_change(home: Home) -> None:
+def test_watch_prints_a_line_for_a_bar_at_each_change(home: Home) -> None:
     async def test() -> None:
         watching = await asyncio.to_thread(home.start, "watch", "--waybar", "--port", str(home.port))
         assert watching.stdout is not None
@@ -286,16 +288,14 @@ def test_a_bar_that_watches_gets_a_line_for_each_change(home: Home) -> None:
 @pytest.mark.parametrize(
     "words", [["reply", "per_1", "once"], ["next"], ["session", "fork", "x"], ["todos", "x"], ["mute"]]
 )
-def test_without_a_tray_each_says_so_and_exits_1(tmp_path: Path, words: list[str]) -> None:
+def test_without_a_tray_commands_fail_with_exit_code_1(tmp_path: Path, words: list[str]) -> None:
     home = Home(tmp_path)
     done = home.run(*words, "--port", str(home.port))
     assert done.returncode == 1
     assert "opencode-tray" in done.stderr
 
 
-def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the_truth_when_it_is_back(
-    home: Home,
-) -> None:
+def test_a_tray_killed_before_the_confirmation_shows_the_true_state_after_a_restart(home: Home) -> None:
     async def test() -> None:
         async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
             await plugin.authenticate(home.token)
@@ -304,10 +304,10 @@ def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the
             words = ("reply", "per_1", "once", "--port", str(home.port))
             answering = asyncio.create_task(asyncio.to_thread(home.run, *words))
             assert (await plugin.receive())["method"] == "permission.reply"
-            home.kill()  # OpenCode has the answer, and nobody is there to hear so
+            home.kill()  # OpenCode has the answer; the tray never gets the confirmation
             assert (await answering).returncode == 1
         await asyncio.to_thread(home.tray, "--no-notify")
-        for waits in (True, False):  # as OpenCode tells it: it has not taken the answer, or it has
+        for waits in (True, False):  # OpenCode has not applied the answer, or it has
             asked = SNAPSHOT["permissions"] if waits else []
             async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
                 await plugin.authenticate(home.token)
@@ -320,14 +320,14 @@ def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the
 
 
 def in_terminal(home: Home, typed: str, *words: str) -> str:
-    """A command in a terminal of its own, in which this is typed; all that the terminal showed."""
+    """Run a command in a new terminal, type this, and return all that the terminal showed."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "tray", *words, "--port", str(home.port)]
     process = subprocess.Popen(command, env=home.environment, cwd=home.path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     os.write(ours, typed.encode())
     shown = b""
-    with suppress(OSError):  # the terminal is gone when the last who has it ends
+    with suppress(OSError):  # the terminal closes when the last process that uses it ends
         while block := os.read(ours, 4096):
             shown += block
     os.close(ours)
@@ -347,13 +347,13 @@ def in_terminal(home: Home, typed: str, *words: str) -> str:
         (["session", "delete", SES], "\n", "", {}),
     ],
 )
-def test_what_the_command_line_did_not_say_is_asked_for_in_a_terminal(
+def test_missing_arguments_are_asked_for_in_a_terminal(
     home: Home, words: list[str], typed: str, method: str, params: dict[str, Any]
 ) -> None:
     async def test() -> None:
         async with desk(home) as at:
             shown = await asyncio.to_thread(in_terminal, home, typed, *words)
             assert at.calls == ([(method, params)] if method else [])
-            assert ("Nothing was done" in shown) == (not method)
+            assert ("Cancelled" in shown) == (not method)
 
     run(test())
