@@ -1,4 +1,4 @@
-"""A server's events, from a server that is not what it should be."""
+"""The event stream of a server that sends invalid data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tray.opencode.api import Address, Api
 from tray.opencode.event_stream import subscribe
 
 
-def test_what_is_no_event_is_left_out_and_one_without_end_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_events_are_skipped_and_an_endless_event_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT", 10_000)
 
     async def story() -> None:
@@ -25,7 +25,7 @@ def test_what_is_no_event_is_left_out_and_one_without_end_ends_it(monkeypatch: p
             async def follow() -> None:
                 async with subscribe(Api(Address(fake.url), http)) as events:
                     async for event in events:
-                        seen.append(event["payload"]["type"])  # noqa: PERF401  # it is looked at as it grows
+                        seen.append(event["payload"]["type"])  # noqa: PERF401  # the list is read while it grows
 
             following = asyncio.create_task(follow())
             await until(lambda: fake.followers)

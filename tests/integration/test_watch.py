@@ -1,4 +1,4 @@
-"""Being told of changes: at once, once, and not while nobody wants to know."""
+"""FolderWatch reports a change at once, once, and not while it rests."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def run(story: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(story, 30))
 
 
-def test_a_change_is_told_once_and_again_only_after_watching_anew(tmp_path: Path) -> None:
+def test_a_change_is_reported_once_until_the_folder_is_followed_again(tmp_path: Path) -> None:
     async def story() -> None:
-        told: list[int] = []
-        watch = FolderWatch(CHANGES, lambda: told.append(1))
+        changes: list[int] = []
+        watch = FolderWatch(CHANGES, lambda: changes.append(1))
         file = tmp_path / "a-wal"
         file.write_bytes(b"x")
         try:
@@ -31,18 +31,16 @@ def test_a_change_is_told_once_and_again_only_after_watching_anew(tmp_path: Path
                 watch.follow([tmp_path])
                 for _ in range(50):
                     file.write_bytes(b"y")
-                await until(lambda expected=round_: len(told) == expected)
+                await until(lambda expected=round_: len(changes) == expected)
                 watch.rest()
         finally:
             watch.stop()
-        assert len(told) == 3
+        assert len(changes) == 3
 
     run(story())
 
 
-def test_to_rest_in_the_middle_of_changes_says_nothing_in_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_resting_while_files_change_logs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ended = threading.Event()
 
     def write() -> None:
@@ -50,13 +48,13 @@ def test_to_rest_in_the_middle_of_changes_says_nothing_in_the_log(
             (tmp_path / "a-wal").write_bytes(b"y")
 
     async def story() -> None:
-        told: list[int] = []
-        watch = FolderWatch(CHANGES, lambda: told.append(1))
+        changes: list[int] = []
+        watch = FolderWatch(CHANGES, lambda: changes.append(1))
         writing = asyncio.create_task(asyncio.to_thread(write))
         try:
             for round_ in range(1, 60):
                 watch.follow([tmp_path])
-                await until(lambda expected=round_: len(told) >= expected)
+                await until(lambda expected=round_: len(changes) >= expected)
                 watch.rest()
         finally:
             watch.stop()
@@ -67,38 +65,38 @@ def test_to_rest_in_the_middle_of_changes_says_nothing_in_the_log(
     assert caplog.text == ""
 
 
-def test_a_folder_that_is_not_there_yet_is_awaited(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
     async def story() -> None:
-        told: list[int] = []
-        watch = FolderWatch(ARRIVALS, lambda: told.append(1))
+        changes: list[int] = []
+        watch = FolderWatch(ARRIVALS, lambda: changes.append(1))
         try:
             watch.follow([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode").mkdir()
-            await until(lambda: told)
+            await until(lambda: changes)
             watch.follow([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode" / "log").mkdir()
-            await until(lambda: len(told) == 2)
+            await until(lambda: len(changes) == 2)
             watch.follow([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode" / "log" / "a.log").touch()
-            await until(lambda: len(told) == 3)
+            await until(lambda: len(changes) == 3)
         finally:
             watch.stop()
 
     run(story())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only inotify tells who opens a file")
-def test_who_opens_a_file_is_told_and_who_lists_the_folder_is_not(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only inotify reports that a file was opened")
+def test_opening_a_file_is_reported_and_listing_the_folder_is_not(tmp_path: Path) -> None:
     async def story() -> None:
-        told: list[int] = []
-        watch = FolderWatch(ARRIVALS, lambda: told.append(1))
+        changes: list[int] = []
+        watch = FolderWatch(ARRIVALS, lambda: changes.append(1))
         (tmp_path / "opencode.log").touch()
         try:
             watch.follow([tmp_path])
             assert os.listdir(tmp_path) == ["opencode.log"]  # noqa: PTH208  # it opens the folder
             (tmp_path / "opencode.log").write_bytes(b"")  # opened, after the listing
-            await until(lambda: told)
-            assert len(told) == 1
+            await until(lambda: changes)
+            assert len(changes) == 1
         finally:
             watch.stop()
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "next": ("tray.cli.session:open_next", "open the session that has waited longest for you"),
     "attach": ("tray.cli.session:attach", ATTACH.help),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
-    "session": ("tray.cli.session:session", "stop, prompt, rename, delete … a session"),
+    "session": ("tray.cli.session:session", "control a session: stop, prompt, rename, archive, delete and more"),
     **{info.name: ("tray.cli.show:show", info.help) for info in READ_COMMANDS},
     "mute": ("tray.cli.session:mute", "mute notifications"),
     "unmute": ("tray.cli.session:unmute", "unmute notifications"),
@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"opencode-tray {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    port = _options_port("port of the tray (default: the running tray's)")
+    port = _port_option("port of the tray (default: the running tray's)")
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON")
     _add_tray_commands(commands, port, as_json)
@@ -75,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options_port(about: str) -> argparse.ArgumentParser:
+def _port_option(about: str) -> argparse.ArgumentParser:
     port = argparse.ArgumentParser(add_help=False)
     port.add_argument("--port", type=int, metavar="N", help=about)
     port.add_argument("--ws-port", dest="port", type=int, help=argparse.SUPPRESS)  # opencode-monitor's name for it
@@ -100,7 +100,7 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     bars = argparse.ArgumentParser(add_help=False)
     for name, title in BARS.items():
         bars.add_argument(f"--{name}", dest="bar", action="store_const", const=name, help=f"print for {title}")
-    run = _add(commands, "run", _options_port("port to listen on (default: 41235, or a free one)"))
+    run = _add(commands, "run", _port_option("port to listen on (default: 41235, or a free one)"))
     run.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
     run.add_argument("--headless", action="store_true", help="run without an icon")
     run.add_argument("--no-notify", action="store_true", help="show no notifications")
@@ -163,7 +163,7 @@ def _add_mute_commands(commands: Commands, *common: argparse.ArgumentParser) -> 
 
 
 def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
-    demo = _add(commands, "demo", _options_port("port to listen on, or with --tray the port of the running tray"))
+    demo = _add(commands, "demo", _port_option("port to listen on, or with --tray the port of the running tray"))
     demo.add_argument("--tray", action="store_true", help="send the sessions to the running tray")
     demo.add_argument("--headless", action="store_true", help="run without an icon")
     doctor = _add(commands, "doctor", port, as_json)
@@ -173,7 +173,7 @@ def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_js
     doctor.add_argument("--test-attach", action="store_true", help="open a test terminal")
     _add(commands, "config", port, as_json)
     token = _add(commands, "token", port)
-    token.add_argument("action", choices=("show", "rotate"), help="print the token, or replace it by a new one")
+    token.add_argument("action", choices=("show", "rotate"), help="print the token, or replace it with a new one")
     install = _add(commands, "install")
     about = "do not start at login; remove an existing autostart entry"
     install.add_argument("--no-autostart", action="store_true", help=about)
@@ -220,7 +220,7 @@ def _add_start(start: argparse.ArgumentParser) -> None:
     start.add_argument("--dir", metavar="D", help="directory of the server (default: the current one)")
     about = "port of the server (default: the first free one from 4096)"
     start.add_argument("--port", type=_integer(1, 65535), metavar="N", help=about)
-    start.add_argument("--hostname", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    start.add_argument("--hostname", metavar="H", help="address to listen on (default: 127.0.0.1, with --mdns 0.0.0.0)")
     about = "number of servers (default: 1)"
     start.add_argument("--count", type=_integer(1, 50), default=1, metavar="K", help=about)
     about = "auto (generate one), none, ask, or env:NAME (default: auto)"

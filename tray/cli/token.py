@@ -12,7 +12,7 @@ from tray.system.paths import Paths
 
 
 def token(options: argparse.Namespace) -> int:
-    """Print the token, or replace it by a new one. Raises UserError."""
+    """Print the token, or replace it with a new one. Raises UserError."""
     paths = Paths.of(os.environ)
     if options.action == "show":
         found = given_token(os.environ) or read_token(paths.token)

@@ -36,7 +36,7 @@ SESSION_SUBCOMMANDS = (  # opencode-tray session NAME SESSION
     ),
     SessionCommandInfo(
         "prompt",
-        "send a prompt",
+        "send a prompt to the session",
         "Send a prompt…",
         parameter="text",
         input_label="Prompt",
@@ -46,7 +46,7 @@ SESSION_SUBCOMMANDS = (  # opencode-tray session NAME SESSION
     ),
     SessionCommandInfo(
         "rename",
-        "change the title",
+        "change the title of the session",
         "Rename…",
         parameter="title",
         input_label="Title",
@@ -79,7 +79,7 @@ SESSION_SUBCOMMANDS = (  # opencode-tray session NAME SESSION
         done="Deleted",
         failed="Could not delete the session",
     ),
-    SessionCommandInfo("dismiss", "mark its error or finished turn as seen", "Dismiss"),
+    SessionCommandInfo("dismiss", "mark the session's error or finished turn as seen", "Dismiss"),
     SessionCommandInfo("browser", "open the session in the browser", "Open in browser"),
     SessionCommandInfo(
         "copy-command", "copy the command that opens the session to the clipboard", "Copy attach command"
