@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TypeAlias
 
 from tray import __version__
+from tray.cli.arguments import Commands, add_command, duration, integer
+from tray.cli.serve_parser import add_serve_commands
 from tray.core import durations
 from tray.core.session_commands import ATTACH, READ_COMMANDS, SESSION_SUBCOMMANDS
 
@@ -34,24 +34,7 @@ COMMANDS = {
     "uninstall-plugin": ("tray.cli.install:uninstall_plugin_only", "remove the OpenCode plugin only"),
     "stop": ("tray.cli.status:stop", "stop the running tray"),
 }
-SERVE_COMMANDS = {
-    "start": ("tray.cli.serve_start:start", "start one or more servers"),
-    "list": ("tray.cli.serve_list:list_all", "list the OpenCode servers of this machine"),
-    "status": ("tray.cli.serve_list:status", "show a server's health, and its MCP and LSP servers"),
-    "stop": ("tray.cli.serve_start:stop", "stop servers"),
-    "restart": ("tray.cli.serve_start:restart", "restart a server with the same options"),
-    "logs": ("tray.cli.serve_logs:logs", "show the end of a server's log"),
-    "events": ("tray.cli.serve_events:events", "print a server's events as they happen"),
-    "send": ("tray.cli.serve_send:send_prompt", "send a prompt to a server, and print the answer"),
-    "batch": ("tray.cli.serve_send:batch", "run the prompts in a file"),
-    "open": ("tray.cli.serve_open:open_in_browser", "open a server in the browser"),
-    "attach": ("tray.cli.serve_open:attach", "open OpenCode's terminal UI on a server, in this terminal"),
-    "password": ("tray.cli.serve_open:show_password", "show a server's password"),
-    "clean": ("tray.cli.serve_start:remove_ended", "remove the records and logs of servers that have ended"),
-}
 BARS = {"waybar": "Waybar", "polybar": "Polybar", "swiftbar": "SwiftBar"}
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # it has no public name
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -69,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_tray_commands(commands, port, as_json)
     _add_session_commands(commands, port, as_json)
     _add_mute_commands(commands, port, as_json)
-    _add_serve_commands(commands, as_json)
+    add_serve_commands(_add(commands, "serve"), as_json)
     _add_setup_commands(commands, port, as_json)
     _add(commands, "stop", port)
     return parser
@@ -84,16 +67,7 @@ def _port_option(about: str) -> argparse.ArgumentParser:
 
 def _add(commands: Commands, name: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
     run, about = COMMANDS[name]
-    return _add_parser(commands, name, run, about, *parents)
-
-
-def _add_parser(
-    commands: Commands, name: str, run: str, about: str, *parents: argparse.ArgumentParser
-) -> argparse.ArgumentParser:
-    description = f"{about[0].upper()}{about[1:]}."
-    parser = commands.add_parser(name, parents=parents, help=about, description=description)
-    parser.set_defaults(run=run)
-    return parser
+    return add_command(commands, name, run, about, *parents)
 
 
 def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
@@ -119,7 +93,7 @@ def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) 
     session = _add(commands, "session")
     subcommands = session.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for info in SESSION_SUBCOMMANDS:
-        parser = _add_parser(subcommands, info.name, COMMANDS["session"][0], info.help, session_id, *common)
+        parser = add_command(subcommands, info.name, COMMANDS["session"][0], info.help, session_id, *common)
         parser.set_defaults(words=[], yes=False, takes_words=bool(info.input_label))
         if info.confirmation:
             parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -130,7 +104,7 @@ def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) 
         parser = _add(commands, info.name, session_id, *common)
         if info.parameter == "limit":
             about = "maximum number of messages (default: 20)"
-            parser.add_argument("--limit", type=_integer(1, 1000), default=20, metavar="N", help=about)
+            parser.add_argument("--limit", type=integer(1, 1000), default=20, metavar="N", help=about)
 
 
 def _add_reply(commands: Commands, *common: argparse.ArgumentParser) -> None:
@@ -155,7 +129,7 @@ def _add_reply(commands: Commands, *common: argparse.ArgumentParser) -> None:
 def _add_mute_commands(commands: Commands, *common: argparse.ArgumentParser) -> None:
     mute = _add(commands, "mute", *common)
     about = f"{durations.ALLOWED} (default: 30m)"
-    mute.add_argument("duration", nargs="?", default="30m", type=_duration, metavar="DURATION", help=about)
+    mute.add_argument("duration", nargs="?", default="30m", type=duration, metavar="DURATION", help=about)
     for parser in (mute, _add(commands, "unmute", *common)):
         scope = parser.add_mutually_exclusive_group()
         scope.add_argument("--session", metavar="SESSION", help="only this session")
@@ -179,80 +153,3 @@ def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_js
     install.add_argument("--no-autostart", action="store_true", help=about)
     for name in ("uninstall", "install-command", "install-plugin", "uninstall-plugin"):
         _add(commands, name)
-
-
-def _add_serve_commands(commands: Commands, as_json: argparse.ArgumentParser) -> None:
-    subcommands = _add(commands, "serve").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
-    server_id = argparse.ArgumentParser(add_help=False)
-    server_id.add_argument("server", metavar="ID", help="server ID (its port), as shown by serve list")
-
-    def add(name: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        run, about = SERVE_COMMANDS[name]
-        return _add_parser(subcommands, name, run, about, *parents)
-
-    _add_start(add("start", as_json))
-    add("list", as_json)
-    add("status", as_json).add_argument("server", nargs="?", metavar="ID", help="server ID (default: all servers)")
-    stop = add("stop")
-    stop.add_argument("servers", nargs="*", metavar="ID", help="server ID (its port), as shown by serve list")
-    stop.add_argument("--all", action="store_true", help="all servers started by opencode-tray")
-    add("restart", server_id)
-    logs = add("logs", server_id)
-    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
-    about = "number of lines (default: 40)"
-    logs.add_argument("-n", "--lines", type=_integer(1, 1_000_000), default=40, metavar="N", help=about)
-    add("events", server_id, as_json)
-    _add_send(add("send", as_json))
-    batch = add("batch", as_json)
-    about = (
-        "one PROMPT or ID: PROMPT a line; prompts without an ID go in turn to the servers started by opencode-tray; "
-        "- reads stdin"
-    )
-    batch.add_argument("batch_file", metavar="FILE", help=about)
-    about = "how many prompts run at once (default: 4)"
-    batch.add_argument("--parallel", type=_integer(1, 64), default=4, metavar="N", help=about)
-    for name in ("open", "attach", "password"):
-        add(name, server_id)
-    add("clean")
-
-
-def _add_start(start: argparse.ArgumentParser) -> None:
-    start.add_argument("--dir", metavar="D", help="directory of the server (default: the current one)")
-    about = "port of the server (default: the first free one from 4096)"
-    start.add_argument("--port", type=_integer(1, 65535), metavar="N", help=about)
-    start.add_argument("--hostname", metavar="H", help="address to listen on (default: 127.0.0.1, with --mdns 0.0.0.0)")
-    about = "number of servers (default: 1)"
-    start.add_argument("--count", type=_integer(1, 50), default=1, metavar="K", help=about)
-    about = "auto (generate one), none, ask, or env:NAME (default: auto)"
-    start.add_argument("--password", default="auto", metavar="P", help=about)
-    about = "allow this web origin; repeatable"
-    start.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help=about)
-    start.add_argument("--mdns", action="store_true", help="announce the server on the local network")
-
-
-def _add_send(send: argparse.ArgumentParser) -> None:
-    send.set_defaults(takes_words=True)
-    about = "server ID and prompt; with --all the prompt only; - reads the prompt from stdin"
-    send.add_argument("words", nargs="*", metavar="ID PROMPT", help=about)
-    send.add_argument("--all", action="store_true", help="send it to all servers started by opencode-tray")
-    send.add_argument("--file", action="append", default=[], metavar="F", help="attach a file; repeatable")
-    send.add_argument("--session", metavar="SESSION", help="continue this session")
-    send.add_argument("--dir", metavar="D", help="working directory (default: the server's)")
-
-
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
-        return int(text)
-
-    return parse
-
-
-def _duration(text: str) -> str:
-    if text not in durations.OPEN_ENDED:
-        try:
-            durations.milliseconds(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {durations.ALLOWED}, not {text!r}") from None
-    return text
