@@ -90,8 +90,8 @@ def test_an_invalid_port_in_the_file_is_reported_even_if_an_option_overrides_it(
     settings.write_text("[listener]\nport = 70000\n", encoding="utf-8")
     process = home.start("run", "--headless", "--port", str(home.port))
     assert process.stdout is not None
-    said = process.stdout.readline()
-    assert all(word in said for word in (str(settings), "listener.port", "70000"))
+    output = process.stdout.readline()
+    assert all(word in output for word in (str(settings), "listener.port", "70000"))
     assert "listens on" in process.stdout.readline()
 
 
@@ -186,8 +186,8 @@ def test_a_signal_stops_the_tray_within_two_seconds(home: Home, number: signal.S
 def test_sessions_survive_a_restart_as_disconnected(home: Home) -> None:
     process = home.tray()
     asyncio.run(say_once(home, SNAPSHOT))
-    told = until(lambda: home.status()["sessions"])[0]
-    assert (told["id"], told["title"], told["directory"]) == (SES, "Work", "/home/dev/project")
+    session = until(lambda: home.status()["sessions"])[0]
+    assert (session["id"], session["title"], session["directory"]) == (SES, "Work", "/home/dev/project")
     process.terminate()
     process.wait(5)
     home.tray()
@@ -264,9 +264,9 @@ def test_files_of_the_tray_are_private_and_logs_have_no_secrets(home: Home) -> N
 def test_listening_for_other_machines_prints_a_warning(home: Home) -> None:
     process = home.start("run", "--headless", "--host", "0.0.0.0", "--port", str(home.port))  # noqa: S104
     assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(3)]
-    assert "0.0.0.0" in said[0]  # noqa: S104
-    assert "other machines" in said[1]
+    output = [process.stdout.readline() for _ in range(3)]
+    assert "0.0.0.0" in output[0]  # noqa: S104
+    assert "other machines" in output[1]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has 127.0.0.1 alone")
@@ -337,9 +337,9 @@ def test_the_plugin_goes_into_the_folder_of_opencode_config_dir(home: Home) -> N
 
 def test_config_prints_values_and_sources(home: Home) -> None:
     done = home.run("config", "--json", OPENCODE_MONITOR_PORT="4242")
-    told = json.loads(done.stdout)["settings"]
-    assert told["listener.port"] == {"value": 4242, "source": "OPENCODE_MONITOR_PORT"}
-    assert told["icon.style"] == {"value": "colour", "source": "default"}
+    values = json.loads(done.stdout)["settings"]
+    assert values["listener.port"] == {"value": 4242, "source": "OPENCODE_MONITOR_PORT"}
+    assert values["icon.style"] == {"value": "colour", "source": "default"}
 
 
 def test_opencode_monitors_port_option_and_variable_choose_the_tray(home: Home) -> None:
@@ -385,11 +385,11 @@ def test_the_demo_simulates_sessions_without_opencode(home: Home) -> None:
 def test_a_demo_prints_how_to_see_its_sessions_in_a_terminal(home: Home) -> None:
     process = home.start("demo", "--headless")
     assert process.stdout is not None
-    said = ""
-    while (found := re.search(r"OPENCODE_TRAY_TOKEN_FILE=(\S+) opencode-tray watch", said)) is None:
+    output = ""
+    while (found := re.search(r"OPENCODE_TRAY_TOKEN_FILE=(\S+) opencode-tray watch", output)) is None:
         line = process.stdout.readline()
-        assert line, said
-        said += line
+        assert line, output
+        output += line
     done = home.run("status", OPENCODE_TRAY_TOKEN_FILE=found[1])
     assert done.returncode == 0, done.stderr
     assert not (home.path / "data").exists()
@@ -405,9 +405,9 @@ def test_watch_shows_a_live_table_until_the_tray_stops(home: Home) -> None:
     environment = {**home.environment, "COLUMNS": "160", "LINES": "40", "TERM": "xterm"}
     with subprocess.Popen(command, stdout=slave, stderr=slave, env=environment, cwd=home.path) as watch:
         os.close(slave)
-        said = b""
-        while b"Work" not in said:
-            said += os.read(master, 65536)  # ends with an error when the program ends
+        output = b""
+        while b"Work" not in output:
+            output += os.read(master, 65536)  # ends with an error when the program ends
         assert home.run("stop", "--port", str(home.port)).returncode == 0
         assert watch.wait(10) == 1
     os.close(master)

@@ -104,12 +104,12 @@ def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(h
             asking = {"id": "per_2", "sessionID": SES, "permission": "bash", "metadata": {"command": "rm -rf /"}}
             await at.event("permission.asked", **asking)
             await until(lambda: home.status()["attention"]["waiting"] == 2)
-            code, told = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
-            assert (code, "type the whole ID" in told) == (1, True)
+            code, output = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
+            assert (code, "type the whole ID" in output) == (1, True)
             for words in (["once"], ["reject", "--message", "no"], ["reject", "--answer", "Red"]):
                 assert (await at.run("reply", "que_1", *words))[0] == 2
-            code, told = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
-            assert (code, json.loads(told)["ok"]) == (0, True)
+            code, output = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
+            assert (code, json.loads(output)["ok"]) == (0, True)
             assert at.calls == [
                 (
                     "permission.reply",
@@ -131,7 +131,7 @@ def test_reject_works_for_a_question(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "call", "told"),
+    ("words", "call", "output"),
     [
         (["prompt", "ses_f", "run", "all", "tests"], ("session.prompt", {"text": "run all tests"}), "Sent"),
         (["rename", SES, "A", "title"], ("session.update", {"title": "A title"}), "Renamed"),
@@ -140,11 +140,11 @@ def test_reject_works_for_a_question(home: Home) -> None:
         (["delete", SES, "--yes"], ("session.delete", {}), "Deleted"),
     ],
 )
-def test_session_subcommands_call_opencode(home: Home, words: list[str], call: Any, told: str) -> None:
+def test_session_subcommands_call_opencode(home: Home, words: list[str], call: Any, output: str) -> None:
     async def test() -> None:
         async with desk(home) as at:
             at.results["session.fork"] = {"id": "ses_new"}
-            assert await at.run("session", *words) == (0, told)
+            assert await at.run("session", *words) == (0, output)
             assert at.calls == [(call[0], {"sessionID": SES, **call[1]})]
 
     run(test())
@@ -156,8 +156,8 @@ def test_destructive_commands_need_confirmation_and_ambiguous_ids_are_refused(ho
             for subcommand in ("stop", "delete"):
                 code, text = await at.run("session", subcommand, SES)
                 assert (code, "pass --yes" in text) == (1, True)
-            code, told = await at.run("session", "fork", "ses_")
-            assert (code, "2 sessions start with" in told) == (1, True)
+            code, output = await at.run("session", "fork", "ses_")
+            assert (code, "2 sessions start with" in output) == (1, True)
             assert (await at.run("session", "fork", "nobody"))[0] == 1
             assert (await at.run("session", "rename", SES, "x" * 201))[0] == 1
             assert at.calls == []
@@ -189,16 +189,16 @@ def test_messages_todos_and_diff_are_printed_as_text_and_as_json(home: Home) -> 
                 },
                 {"file": "b.txt", "additions": 1, "deletions": 0, "before": "x", "after": "x\ny"},
             ]
-            code, told = await at.run("messages", SES, "--limit", "2")
+            code, output = await at.run("messages", SES, "--limit", "2")
             assert code == 0
-            assert "do it[31m" in told
-            assert "\x1b" not in told
+            assert "do it[31m" in output
+            assert "\x1b" not in output
             assert await at.run("todos", SES) == (0, "✓ Test it\n○ Ship it")
-            code, told = await at.run("diff", SES)
-            assert told.splitlines()[:4] == ["a.txt  +1 -1", "@@ -1 +1 @@", "-one", "+two"]
-            assert "+y" in told
-            code, told = await at.run("todos", SES, "--json")
-            assert json.loads(told) == at.results["session.todo"]
+            code, output = await at.run("diff", SES)
+            assert output.splitlines()[:4] == ["a.txt  +1 -1", "@@ -1 +1 @@", "-one", "+two"]
+            assert "+y" in output
+            code, output = await at.run("todos", SES, "--json")
+            assert json.loads(output) == at.results["session.todo"]
             assert ("session.messages", {"sessionID": SES, "limit": 2}) in at.calls
             at.results.update({"session.messages": [], "session.todo": [], "session.diff": []})
             assert await at.run("todos", SES) == (0, "This session has no todos")
@@ -212,8 +212,8 @@ def test_messages_todos_and_diff_are_printed_as_text_and_as_json(home: Home) -> 
 def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("mute", "2h", "--session", SES)
-            assert (code, re.fullmatch(r"Muted until \w{3} \d\d:\d\d", told) is not None) == (0, True)
+            code, output = await at.run("mute", "2h", "--session", SES)
+            assert (code, re.fullmatch(r"Muted until \w{3} \d\d:\d\d", output) is not None) == (0, True)
             assert await at.run("mute", "forever", "--project", OTHER) == (0, "Muted until you unmute")
             assert (await at.run("mute", "tomorrow"))[1].endswith("08:00")
             assert (await at.run("mute", "--session", SES, "--project", OTHER))[0] == 2
@@ -221,11 +221,11 @@ def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
             assert await at.run("unmute") == (0, "Not muted any more")
             assert all(session["muted"] for session in home.status()["sessions"])
             assert (await at.run("mute", "--session", "nobody"))[0] == 1
-            code, told = await at.run("mute", "90m")
-            assert (code, told.startswith("Muted until")) == (0, True)
-            code, told = await at.run("mute", "5x")
+            code, output = await at.run("mute", "90m")
+            assert (code, output.startswith("Muted until")) == (0, True)
+            code, output = await at.run("mute", "5x")
             assert code == 2
-            assert all(words in told for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
+            assert all(words in output for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
             await at.run("unmute")
         await at.run("stop")
         await until(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
@@ -239,10 +239,10 @@ def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
 def test_next_opens_the_session_that_has_waited_longest(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("next")
+            code, output = await at.run("next")
             assert code == 1
-            assert "workstation is another machine" in told
-            assert "http://127.0.0.1" not in told  # an address of that machine, and not of this one
+            assert "workstation is another machine" in output
+            assert "http://127.0.0.1" not in output  # an address of that machine, and not of this one
 
     run(test())
 
@@ -250,13 +250,13 @@ def test_next_opens_the_session_that_has_waited_longest(home: Home) -> None:
 def test_status_prints_the_format_of_each_bar_with_escaped_titles(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("status", "--waybar")
-            waybar = json.loads(told)
+            code, output = await at.run("status", "--waybar")
+            waybar = json.loads(output)
             assert (code, waybar["text"], waybar["class"]) == (0, "! 2", "waiting_for_permission")
             assert "&lt;b&gt;" in waybar["tooltip"]
             assert await at.run("status", "--polybar") == (0, "%{F#e5c07b}! 2%{F-}")
-            code, told = await at.run("status", "--swiftbar")
-            lines = told.splitlines()
+            code, output = await at.run("status", "--swiftbar")
+            lines = output.splitlines()
             assert lines[:2] == ["! 2 | color=#e5c07b", "---"]
             assert f"? project · 50% ¦ <b> | bash=opencode-tray param1=attach param2={OTHER} terminal=false" in lines
 
@@ -313,8 +313,9 @@ def test_a_tray_killed_before_the_confirmation_shows_the_true_state_after_a_rest
                 await plugin.authenticate(home.token)
                 await plugin.send({**SNAPSHOT, "permissions": asked})
                 await until(lambda count=1 + waits: home.status()["attention"]["waiting"] == count)
-                told = [r for session in home.status()["sessions"] for r in session["requests"] if r["id"] == "per_1"]
-                assert [request["sending"] for request in told] == [False] * waits
+                requests = [request for session in home.status()["sessions"] for request in session["requests"]]
+                sending = [request["sending"] for request in requests if request["id"] == "per_1"]
+                assert sending == [False] * waits
 
     run(test())
 
