@@ -32,7 +32,7 @@ from desk import PROGRAMS, Desk  # noqa: E402
 from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
 from tray.app.application import App  # noqa: E402
-from tray.cli.run import collect_rarely  # noqa: E402
+from tray.cli.run import tune_garbage_collector  # noqa: E402
 from tray.core.settings import ON_MACHINE, PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
 from tray.storage.token import Token  # noqa: E402
@@ -253,7 +253,7 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
     paths = Paths.inside(folder)
     flags = {PORT.key: free_port(), ON_MACHINE.key: False}
     settings: Settings = load_settings(paths.settings, {}, flags)
-    collect_rarely()
+    tune_garbage_collector()
     app = App(paths, settings, flags, Token(TOKEN), notify=False)
     port = await app.start()
     shown: list[tuple[float, int]] = []  # when, and how many work

@@ -1,4 +1,4 @@
-"""The commands' own WebSocket client against a real server: what comes whole, what is refused, what is not awaited."""
+"""The WebSocket client of the command line, against a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Talk = Callable[[web.WebSocketResponse, web.Request], Any]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Talk], int]]:
-    """Starts a WebSocket server that says what `talk` says; returns its port."""
+    """Starts a WebSocket server that runs `talk` for each connection; returns its port."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -50,7 +50,7 @@ def serve() -> Iterator[Callable[[Talk], int]]:
     loop.close()
 
 
-def test_texts_of_every_size_cross_whole_in_both_directions(serve: Callable[[Talk], int]) -> None:
+def test_texts_of_every_size_are_sent_and_received(serve: Callable[[Talk], int]) -> None:
     async def echo(ws: web.WebSocketResponse, _: web.Request) -> None:
         async for message in ws:
             await ws.send_str(message.data)
@@ -62,7 +62,7 @@ def test_texts_of_every_size_cross_whole_in_both_directions(serve: Callable[[Tal
     connection.close()
 
 
-def test_a_text_in_pieces_with_a_ping_between_them_is_one_text(serve: Callable[[Talk], int]) -> None:
+def test_a_fragmented_text_with_a_ping_between_its_frames_is_one_text(serve: Callable[[Talk], int]) -> None:
     pongs: list[bytes] = []
 
     async def talk(ws: web.WebSocketResponse, request: web.Request) -> None:
@@ -72,12 +72,12 @@ def test_a_text_in_pieces_with_a_ping_between_them_is_one_text(serve: Callable[[
 
     connection = WebSocket.connect("127.0.0.1", serve(talk), "/client", 5)
     assert connection.receive(5) == "hello world"
-    assert connection.receive(5) is None  # the server has had its pong and closes
+    assert connection.receive(5) is None  # the server got its pong and closes
     assert pongs == [b"ping"]
     connection.close()
 
 
-def test_a_close_is_the_end_and_a_binary_frame_is_no_text(serve: Callable[[Talk], int]) -> None:
+def test_a_close_ends_the_connection_and_a_binary_frame_is_an_error(serve: Callable[[Talk], int]) -> None:
     async def leave(ws: web.WebSocketResponse, _: web.Request) -> None:
         await ws.close(code=4401, message=b"no")
 
@@ -89,12 +89,12 @@ def test_a_close_is_the_end_and_a_binary_frame_is_no_text(serve: Callable[[Talk]
     assert connection.receive(5) is None
     connection.close()
     connection = WebSocket.connect("127.0.0.1", serve(binary), "/client", 5)
-    with pytest.raises(ValueError, match="no text"):
+    with pytest.raises(ValueError, match="not a text frame"):
         connection.receive(5)
     connection.close()
 
 
-def test_who_listens_and_speaks_no_websocket_or_says_nothing_is_not_awaited() -> None:
+def test_a_server_that_is_silent_or_no_websocket_is_an_error() -> None:
     for said in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: made up\r\n\r\n", b""):
         with socket.create_server(("127.0.0.1", 0)) as server:
             thread = threading.Thread(target=_say, args=(server, said))
@@ -112,16 +112,16 @@ def _say(server: socket.socket, said: bytes) -> None:
         connection.recv(1)  # until the client leaves
 
 
-def test_the_token_never_crosses_the_wire_not_even_to_who_holds_the_port(tmp_path: Path) -> None:
+def test_the_token_is_never_sent_even_to_another_program_on_the_port(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def listen(server: socket.socket) -> None:
         connection, _ = server.accept()
         with connection:
             while block := connection.recv(65_536):
-                heard.append(block)
-                if len(heard) == 1:
+                received.append(block)
+                if len(received) == 1:
                     key = block.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
                     connection.sendall(_accept(key))
                     connection.sendall(b"\x81\x1b" + b'{"nonce":"00","proof":"00"}')
@@ -132,8 +132,8 @@ def test_the_token_never_crosses_the_wire_not_even_to_who_holds_the_port(tmp_pat
         done = home.run("status", "--port", str(home.port), OPENCODE_MONITOR_TOKEN="the-secret")
         thread.join(5)
     assert (done.returncode, "token" in done.stderr) == (1, True)
-    assert len(heard) >= 2
-    assert b"the-secret" not in b"".join(heard)
+    assert len(received) >= 2
+    assert b"the-secret" not in b"".join(received)
 
 
 def _accept(key: bytes) -> bytes:
@@ -146,7 +146,7 @@ def _accept(key: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["status", "--waybar"], ["stop"]])
-def test_what_asks_the_running_tray_loads_none_of_what_the_tray_needs(tmp_path: Path, words: list[str]) -> None:
+def test_commands_that_call_the_tray_load_no_heavy_modules(tmp_path: Path, words: list[str]) -> None:
     home = Home(tmp_path)
     home.tray()
     try:

@@ -1,4 +1,4 @@
-"""The commands as a person runs them: real processes, a private home, real sockets."""
+"""The commands as real processes with a private home and real sockets."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ import pytest
 
 from fakes import connection
 from tray.core.settings import DEFAULT_PORT
+from tray.surfaces.control import status_report
 from tray_process import Home, free_port, until
 
 SES = "ses_1"
@@ -34,7 +35,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 async def say_once(home: Home, *frames: Any) -> None:
-    """Connect as a plugin, say these frames, and see that the tray has taken them."""
+    """Connect as a plugin, send these frames, and wait until the tray has read them."""
     async with connection(f"http://127.0.0.1:{home.port}/") as link:
         await link.authenticate(home.token)
         await link.send(*frames)
@@ -49,30 +50,30 @@ SNAPSHOT = {
 }
 
 
-def test_status_without_a_tray_says_so_and_exits_1(home: Home) -> None:
+def test_status_without_a_tray_fails_with_exit_code_1(home: Home) -> None:
     done = home.run("status", "--port", str(home.port))
     assert done.returncode == 1
     assert "opencode-tray" in done.stderr
     assert done.stdout == ""
 
 
-def test_wrong_usage_exits_2(home: Home) -> None:
+def test_invalid_usage_fails_with_exit_code_2(home: Home) -> None:
     assert home.run("status", "--nonsense").returncode == 2
     assert home.run("run", "--port", "many").returncode == 2
 
 
-def test_what_is_no_command_is_answered_with_the_nearest_and_with_all(home: Home) -> None:
+def test_an_unknown_command_suggests_a_similar_one_and_lists_all(home: Home) -> None:
     done = home.run("stauts")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no command 'stauts'; did you mean `status`?" in done.stderr
+    assert "unknown command 'stauts'; did you mean 'status'?" in done.stderr
     done = home.run("foo", "--port", "1")
     assert done.returncode == 2
     assert all(command in done.stderr for command in ("status", "watch", "install-plugin", "doctor"))
-    assert "unrecognized" in home.run("--nonsense").stderr  # an option is not taken for a command
+    assert "unrecognized" in home.run("--nonsense").stderr  # an option is not a command
     assert "COMMAND" in home.run("session", "--help").stdout + home.run("serve", "--help").stdout
 
 
-def test_an_invalid_setting_names_file_key_value_and_what_is_allowed(home: Home) -> None:
+def test_an_invalid_setting_names_file_key_value_and_allowed_values(home: Home) -> None:
     settings = home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text('[icon]\nstyle = "rainbow"\n', encoding="utf-8")
@@ -83,18 +84,18 @@ def test_an_invalid_setting_names_file_key_value_and_what_is_allowed(home: Home)
             assert word in done.stderr
 
 
-def test_a_wrong_port_in_the_file_is_said_though_another_is_given(home: Home) -> None:
+def test_an_invalid_port_in_the_file_is_reported_even_if_an_option_overrides_it(home: Home) -> None:
     settings = home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("[listener]\nport = 70000\n", encoding="utf-8")
     process = home.start("run", "--headless", "--port", str(home.port))
     assert process.stdout is not None
-    said = process.stdout.readline()
-    assert all(word in said for word in (str(settings), "listener.port", "70000"))
+    output = process.stdout.readline()
+    assert all(word in output for word in (str(settings), "listener.port", "70000"))
     assert "listens on" in process.stdout.readline()
 
 
-def test_a_running_tray_is_asked_shown_and_stopped(home: Home) -> None:
+def test_a_running_tray_reports_its_status_and_can_be_stopped(home: Home) -> None:
     process = home.tray()
     report = home.status()
     assert report["attention"] == {"state": "idle", "waiting": 0, "busy": 0, "tooltip": "No sessions"}
@@ -103,15 +104,15 @@ def test_a_running_tray_is_asked_shown_and_stopped(home: Home) -> None:
     assert process.wait(5) == 0
 
 
-def test_a_second_start_shows_the_firsts_state_and_exits_0(home: Home) -> None:
+def test_a_second_start_prints_the_state_of_the_running_tray(home: Home) -> None:
     home.tray()
     second = home.run("run", "--headless", "--port", str(home.port))
     assert second.returncode == 0
-    assert "runs already" in second.stdout
+    assert "already running" in second.stdout
     assert "No sessions" in second.stdout
 
 
-def test_a_port_taken_by_somebody_else_names_them_and_exits_3(home: Home) -> None:
+def test_a_port_in_use_by_another_program_names_it_and_fails_with_exit_code_3(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", home.port))
         taken.listen()
@@ -122,21 +123,21 @@ def test_a_port_taken_by_somebody_else_names_them_and_exits_3(home: Home) -> Non
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_running_tray_is_found_by_every_command_wherever_it_listens(home: Home) -> None:
+def test_commands_find_the_running_tray_on_any_port(home: Home) -> None:
     home.tray()
     for command in (["status"], ["mute"], ["token", "rotate"], ["status"]):
         done = home.run(*command)
-        assert (done.returncode, "No tray runs" in done.stdout) == (0, False), (command, done.stderr)
+        assert (done.returncode, "No tray is running" in done.stdout) == (0, False), (command, done.stderr)
     (found,) = [f for f in json.loads(home.run("doctor", "--json").stdout) if f["check"] == "port"]
     assert (found["level"], str(home.port) in found["told"]) == ("ok", True)
     second = home.run("run", "--headless")
-    assert (second.returncode, f"runs already on port {home.port}" in second.stdout) == (0, True)
+    assert (second.returncode, f"already running on port {home.port}" in second.stdout) == (0, True)
     elsewhere = home.run("run", "--headless", "--port", str(free_port()))
-    assert (elsewhere.returncode, "stop it first" in elsewhere.stderr) == (1, True)
+    assert (elsewhere.returncode, "stop the running tray first" in elsewhere.stderr) == (1, True)
     assert home.run("stop").returncode == 0
 
 
-def test_where_it_listens_is_told_while_it_runs_and_not_afterwards(home: Home) -> None:
+def test_the_endpoint_file_exists_only_while_the_tray_runs(home: Home) -> None:
     endpoint = home.path / "data/opencode-tray/endpoint"
     process = home.tray("--host", "0.0.0.0")  # noqa: S104
     assert json.loads(endpoint.read_text()) == {"host": "127.0.0.1", "port": home.port, "pid": process.pid}
@@ -145,7 +146,7 @@ def test_where_it_listens_is_told_while_it_runs_and_not_afterwards(home: Home) -
     assert not endpoint.exists()
 
 
-def test_what_a_killed_tray_left_is_replaced_by_the_next(home: Home) -> None:
+def test_the_endpoint_file_of_a_killed_tray_is_replaced(home: Home) -> None:
     home.tray().kill()
     home.port = free_port()
     process = home.tray()
@@ -153,27 +154,27 @@ def test_what_a_killed_tray_left_is_replaced_by_the_next(home: Home) -> None:
     assert process.poll() is None
 
 
-def test_only_where_no_port_was_asked_for_another_is_taken_and_that_is_said(home: Home) -> None:
+def test_another_port_is_used_only_if_no_port_was_configured(home: Home) -> None:
     with socket.socket() as taken:
-        with suppress(OSError):  # a tray of the person's has it: somebody else's for this one
+        with suppress(OSError):  # a tray of the user has it; for this home it is another program
             taken.bind(("127.0.0.1", DEFAULT_PORT))
             taken.listen()
         process = home.start("run", "--headless")
         assert process.stdout is not None
-        assert f"port {DEFAULT_PORT} is taken by" in process.stdout.readline()
+        assert f"port {DEFAULT_PORT} is in use by" in process.stdout.readline()
         assert home.run("status").returncode == 0
-        assert "runs already" in home.run("run", "--headless").stdout
+        assert "already running" in home.run("run", "--headless").stdout
         assert home.run("stop").returncode == 0
         assert process.wait(5) == 0
         assert process.stdout.read() == ""
         assert home.run("run", "--headless", OPENCODE_MONITOR_PORT=str(DEFAULT_PORT)).returncode == 3
         open_to_others = home.run("run", "--headless", "--host", "0.0.0.0")  # noqa: S104
-        assert open_to_others.returncode == 3  # they look for it there
+        assert open_to_others.returncode == 3  # other machines expect it on this port
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_within_two_seconds(home: Home, number: signal.Signals) -> None:
+def test_a_signal_stops_the_tray_within_two_seconds(home: Home, number: signal.Signals) -> None:
     process = home.tray()
     asyncio.run(say_once(home, SNAPSHOT))
     begin = time.monotonic()
@@ -182,11 +183,11 @@ def test_a_signal_stops_it_within_two_seconds(home: Home, number: signal.Signals
     assert time.monotonic() - begin < 2
 
 
-def test_the_state_is_told_and_outlives_a_restart_greyed(home: Home) -> None:
+def test_sessions_survive_a_restart_as_disconnected(home: Home) -> None:
     process = home.tray()
     asyncio.run(say_once(home, SNAPSHOT))
-    told = until(lambda: home.status()["sessions"])[0]
-    assert (told["id"], told["title"], told["directory"]) == (SES, "Work", "/home/dev/project")
+    session = until(lambda: home.status()["sessions"])[0]
+    assert (session["id"], session["title"], session["directory"]) == (SES, "Work", "/home/dev/project")
     process.terminate()
     process.wait(5)
     home.tray()
@@ -195,7 +196,7 @@ def test_the_state_is_told_and_outlives_a_restart_greyed(home: Home) -> None:
     assert again["attention"]["state"] == "disconnected"
 
 
-def test_a_tray_that_was_killed_leaves_nothing_in_the_way(home: Home) -> None:
+def test_a_tray_starts_after_the_last_one_was_killed(home: Home) -> None:
     process = home.tray()
     process.kill()
     process.wait(5)
@@ -203,7 +204,7 @@ def test_a_tray_that_was_killed_leaves_nothing_in_the_way(home: Home) -> None:
     assert home.status()["attention"]["tooltip"] == "No sessions"
 
 
-def test_a_corrupt_cache_is_set_aside_and_the_tray_runs(home: Home) -> None:
+def test_a_corrupt_cache_is_renamed_and_the_tray_runs(home: Home) -> None:
     cache = home.path / "data/opencode-tray/cache.json"
     cache.parent.mkdir(parents=True, mode=0o700)
     cache.write_text("{broken", encoding="utf-8")
@@ -212,7 +213,7 @@ def test_a_corrupt_cache_is_set_aside_and_the_tray_runs(home: Home) -> None:
     assert cache.with_suffix(".json.corrupt").read_text(encoding="utf-8") == "{broken"
 
 
-def test_status_json_has_the_shape_that_scripts_rely_on(home: Home) -> None:
+def test_status_json_has_the_documented_keys(home: Home) -> None:
     ask = {"id": "per_1", "sessionID": SES, "permission": "bash", "patterns": ["ls"], "always": ["ls *"],
            "metadata": {"command": "ls -la"}}  # fmt: skip
 
@@ -238,13 +239,15 @@ def test_status_json_has_the_shape_that_scripts_rely_on(home: Home) -> None:
                 "cost", "context_percent", "messages", "last_output", "requests", "todos", "muted",
             }  # fmt: skip
             assert set(session["tokens"]) == {"input", "output", "reasoning", "cache_read", "cache_write"}
+            keys = {*report, *report["attention"], *report["servers"][0], *session, *session["files"], *request}
+            assert {key for key in keys if not re.search(rf"\b{key}\b", str(status_report.__doc__))} == set()
 
     home.tray()
     asyncio.run(converse())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows guards the profile folder, not the file")
-def test_what_the_tray_writes_is_its_owners_alone_and_holds_no_secret(home: Home) -> None:
+def test_files_of_the_tray_are_private_and_logs_have_no_secrets(home: Home) -> None:
     process = home.tray("--debug")
     prompt = ["session.updated", {"info": {"id": SES, "title": "TOPSECRET"}}]
     asyncio.run(say_once(home, SNAPSHOT, prompt, "not json TOPSECRET"))
@@ -258,16 +261,16 @@ def test_what_the_tray_writes_is_its_owners_alone_and_holds_no_secret(home: Home
     assert "TOPSECRET" not in logs
 
 
-def test_listening_beyond_this_machine_says_so(home: Home) -> None:
+def test_listening_for_other_machines_prints_a_warning(home: Home) -> None:
     process = home.start("run", "--headless", "--host", "0.0.0.0", "--port", str(home.port))  # noqa: S104
     assert process.stdout is not None
-    said = [process.stdout.readline() for _ in range(3)]
-    assert "0.0.0.0" in said[0]  # noqa: S104
-    assert "other machines" in said[1]
+    output = [process.stdout.readline() for _ in range(3)]
+    assert "0.0.0.0" in output[0]  # noqa: S104
+    assert "other machines" in output[1]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has 127.0.0.1 alone")
-def test_every_address_of_this_machine_alone_is_taken_for_that(home: Home) -> None:
+def test_any_loopback_address_prints_no_warning(home: Home) -> None:
     process = home.start("run", "--headless", "--host", "127.0.0.2", "--port", str(home.port))
     assert process.stdout is not None
     assert "127.0.0.2" in process.stdout.readline()
@@ -276,7 +279,7 @@ def test_every_address_of_this_machine_alone_is_taken_for_that(home: Home) -> No
 
 
 @pytest.mark.parametrize("flag", ["install-plugin", "--install-plugin"])
-def test_the_plugin_is_installed_once_updated_and_removed(home: Home, flag: str) -> None:
+def test_the_plugin_is_installed_updated_and_removed(home: Home, flag: str) -> None:
     target = home.path / "config/opencode/plugin/opencode-tray.js"
     done = home.run(flag)
     assert done.returncode == 0
@@ -293,7 +296,7 @@ def test_the_plugin_is_installed_once_updated_and_removed(home: Home, flag: str)
     assert "No plugin" in home.run("uninstall-plugin").stdout
 
 
-def test_a_foreign_file_is_never_overwritten_nor_removed(home: Home) -> None:
+def test_a_file_of_another_program_is_never_overwritten_or_removed(home: Home) -> None:
     target = home.path / "config/opencode/plugin/opencode-tray.js"
     target.parent.mkdir(parents=True)
     target.write_text("export const Mine = async () => ({})", encoding="utf-8")
@@ -304,7 +307,7 @@ def test_a_foreign_file_is_never_overwritten_nor_removed(home: Home) -> None:
     assert "Mine" in target.read_text(encoding="utf-8")
 
 
-def test_the_plugin_never_runs_twice_from_both_folders(home: Home) -> None:
+def test_a_copy_of_the_plugin_in_the_other_folder_is_removed(home: Home) -> None:
     home.run("install-plugin")
     target = home.path / "config/opencode/plugin/opencode-tray.js"
     twin = home.path / "config/opencode/plugins/opencode-tray.js"
@@ -316,7 +319,7 @@ def test_the_plugin_never_runs_twice_from_both_folders(home: Home) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
-def test_two_names_of_one_plugin_folder_are_one(home: Home) -> None:
+def test_two_names_of_one_plugin_folder_are_the_same_folder(home: Home) -> None:
     folder = home.path / "config/opencode/plugin"
     folder.mkdir(parents=True)
     (folder.parent / "plugins").symlink_to("plugin")
@@ -327,25 +330,25 @@ def test_two_names_of_one_plugin_folder_are_one(home: Home) -> None:
     assert not (folder / "opencode-tray.js").exists()
 
 
-def test_opencodes_own_configuration_folder_is_honoured(home: Home) -> None:
+def test_the_plugin_goes_into_the_folder_of_opencode_config_dir(home: Home) -> None:
     done = home.run("install-plugin", OPENCODE_CONFIG_DIR=str(home.path / "elsewhere"))
     assert (home.path / "elsewhere/plugin/opencode-tray.js").exists(), done.stderr
 
 
-def test_config_tells_every_value_and_where_it_came_from(home: Home) -> None:
+def test_config_prints_values_and_sources(home: Home) -> None:
     done = home.run("config", "--json", OPENCODE_MONITOR_PORT="4242")
-    told = json.loads(done.stdout)["settings"]
-    assert told["listener.port"] == {"value": 4242, "source": "OPENCODE_MONITOR_PORT"}
-    assert told["icon.style"] == {"value": "colour", "source": "default"}
+    values = json.loads(done.stdout)["settings"]
+    assert values["listener.port"] == {"value": 4242, "source": "OPENCODE_MONITOR_PORT"}
+    assert values["icon.style"] == {"value": "colour", "source": "default"}
 
 
-def test_the_seeds_port_flag_and_variable_choose_the_tray(home: Home) -> None:
+def test_opencode_monitors_port_option_and_variable_choose_the_tray(home: Home) -> None:
     home.tray()
     assert home.run("status", "--ws-port", str(home.port)).returncode == 0
     assert home.run("status", OPENCODE_MONITOR_PORT=str(home.port)).returncode == 0
 
 
-def test_doctor_gives_a_mend_for_each_finding(home: Home) -> None:
+def test_doctor_prints_a_fix_for_each_finding(home: Home) -> None:
     done = home.run("doctor", "--json")
     assert done.returncode == 1
     findings = json.loads(done.stdout)
@@ -356,7 +359,7 @@ def test_doctor_gives_a_mend_for_each_finding(home: Home) -> None:
     assert {f["check"] for f in findings if f["level"] == "broken"} >= {"token", "plugin"}
 
 
-def test_doctor_mends_what_it_safely_can(home: Home) -> None:
+def test_doctor_fixes_what_can_be_fixed_safely(home: Home) -> None:
     home.run("doctor", "--fix")
     levels = {f["check"]: f["level"] for f in json.loads(home.run("doctor", "--json").stdout)}
     assert (levels["token"], levels["plugin"]) == ("ok", "ok")
@@ -368,7 +371,7 @@ def test_doctor_mends_what_it_safely_can(home: Home) -> None:
         assert token.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_demo_shows_a_fleet_with_no_opencode_at_all(home: Home) -> None:
+def test_the_demo_simulates_sessions_without_opencode(home: Home) -> None:
     home.tray()
     home.start("demo", "--tray", "--port", str(home.port))
     sessions = until(lambda: home.status()["sessions"])
@@ -379,21 +382,21 @@ def test_the_demo_shows_a_fleet_with_no_opencode_at_all(home: Home) -> None:
     assert (done.returncode, done.stdout.startswith("Rejected")) == (0, True), done.stderr
 
 
-def test_a_demo_of_its_own_says_how_to_look_at_it_from_a_terminal(home: Home) -> None:
+def test_a_demo_prints_how_to_see_its_sessions_in_a_terminal(home: Home) -> None:
     process = home.start("demo", "--headless")
     assert process.stdout is not None
-    said = ""
-    while (found := re.search(r"OPENCODE_TRAY_TOKEN_FILE=(\S+) opencode-tray watch", said)) is None:
+    output = ""
+    while (found := re.search(r"OPENCODE_TRAY_TOKEN_FILE=(\S+) opencode-tray watch", output)) is None:
         line = process.stdout.readline()
-        assert line, said
-        said += line
+        assert line, output
+        output += line
     done = home.run("status", OPENCODE_TRAY_TOKEN_FILE=found[1])
     assert done.returncode == 0, done.stderr
     assert not (home.path / "data").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals for this")
-def test_watch_shows_a_live_table_in_a_terminal_until_the_tray_goes(home: Home) -> None:
+def test_watch_shows_a_live_table_until_the_tray_stops(home: Home) -> None:
     home.tray()
     asyncio.run(say_once(home, SNAPSHOT))
     until(lambda: home.status()["sessions"])
@@ -402,15 +405,15 @@ def test_watch_shows_a_live_table_in_a_terminal_until_the_tray_goes(home: Home) 
     environment = {**home.environment, "COLUMNS": "160", "LINES": "40", "TERM": "xterm"}
     with subprocess.Popen(command, stdout=slave, stderr=slave, env=environment, cwd=home.path) as watch:
         os.close(slave)
-        said = b""
-        while b"Work" not in said:
-            said += os.read(master, 65536)  # ends with an error when the program ends
+        output = b""
+        while b"Work" not in output:
+            output += os.read(master, 65536)  # ends with an error when the program ends
         assert home.run("stop", "--port", str(home.port)).returncode == 0
         assert watch.wait(10) == 1
     os.close(master)
 
 
-def test_a_wrong_token_gets_no_status(home: Home) -> None:
+def test_status_with_a_wrong_token_fails(home: Home) -> None:
     home.tray()
     done = home.run("status", "--port", str(home.port), OPENCODE_MONITOR_TOKEN="wrong")
     assert done.returncode == 1

@@ -305,7 +305,7 @@ def test_a_port_that_somebody_else_has_is_passed_over_and_one_that_was_asked_for
         assert f"port {first + 1} is taken" in shell.serve("start", "--port", str(first + 1), expected=1)
     logs = {path.stem for path in shell.files() if path.suffix == ".log"}
     assert logs == {str(first), second["id"]}  # whom a port did not go to has nothing to tell
-    assert "takes a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is none
+    assert "needs a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is none
     shell.serve("stop", "--all")
     assert shell.processes() == []
 
@@ -324,7 +324,7 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(old_shell: She
 
 def test_the_password_is_no_argument_and_a_server_for_others_has_one(old_shell: Shell) -> None:
     shell = old_shell
-    assert "--password is auto" in shell.serve("start", "--password", "secret", expected=2)
+    assert "--password must be auto" in shell.serve("start", "--password", "secret", expected=2)
     assert "needs a password" in shell.serve("start", "--hostname", "0.0.0.0", "--password", "none", expected=2)  # noqa: S104
     shell.serve("start", "--password", "env:MINE", MINE="secret-of-mine")
     (name,) = shell.listed()
@@ -332,29 +332,29 @@ def test_the_password_is_no_argument_and_a_server_for_others_has_one(old_shell: 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("start", "--count", "51"), "from 1 to 50"),
         (("start", "--port", "65536"), "from 1 to 65535"),
-        (("start", "--count", "2", "--port", "4096"), "--port is for one server"),
+        (("start", "--count", "2", "--port", "4096"), "--port works only for a single server"),
         (("logs", "4096", "-n", "0"), "from 1 to"),
-        (("stop",), "name the servers to stop"),
-        (("stop", "--all", "4096"), "name the servers to stop"),
-        (("send", "4096"), "name a server and what to tell it"),
-        (("send", "--all"), "what to tell them"),
-        (("send", "--all", "go", "--session", "ses_1"), "are for one server"),
-        (("send", "4096", "go", "--file", "/no/file"), "is no file"),
+        (("stop",), "pass the IDs of the servers"),
+        (("stop", "--all", "4096"), "pass the IDs of the servers"),
+        (("send", "4096"), "usage: opencode-tray serve send ID PROMPT"),
+        (("send", "--all"), "missing prompt"),
+        (("send", "--all", "go", "--session", "ses_1"), "work only for a single server"),
+        (("send", "4096", "go", "--file", "/no/file"), "not a file"),
         (("send", "4096", "go", "--fiel", "/no/file"), "unrecognized arguments"),
         (("batch", "/no/file"), "No such file"),
         (("start", "--password", "ask"), "no password was typed"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_is_done(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_invalid_arguments_are_refused(words: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tray", "serve", *words], env=Home(tmp_path).environment, cwd=tmp_path,
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False, start_new_session=True,
     )  # fmt: skip
-    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, expected in done.stderr) == (2, True), done.stderr
 
 
 def test_a_log_is_followed_by_whole_lines_and_over_its_rotation(tmp_path: Path) -> None:

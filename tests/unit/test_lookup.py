@@ -1,4 +1,4 @@
-"""What a person names by the beginning of its id: found where that is clear, and else what it can be is said."""
+"""Sessions and requests are found by their ID, or by the start of it if that is unique."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def answered(name: str) -> tuple[Event, ...]:
 
 
 @pytest.mark.parametrize(
-    ("known", "name", "told"),
+    ("known", "text", "expected"),
     [
-        ((), "per_1", ["there is no request 'per_1'", "status"]),
-        (asks("per_1"), "", ["there is no request"]),
-        ((*asks("per_11"), *asks("per_12")), "per_1", ["2 requests that wait", "per_11, per_12", "more of the id"]),
-        ((*asks("per_11"), *answered("per_12")), "per_1", ["per_11, which waits", "answered just now", "whole id"]),
-        ((*answered("per_11"), *answered("per_12")), "per_1", ["no request", "waits any more", "2 were answered"]),
+        ((), "per_1", ["unknown request 'per_1'", "status"]),
+        (asks("per_1"), "", ["unknown request"]),
+        ((*asks("per_11"), *asks("per_12")), "per_1", ["2 pending requests start", "per_11, per_12", "more of the ID"]),
+        ((*asks("per_11"), *answered("per_12")), "per_1", ["per_11, which is pending", "just answered", "whole ID"]),
+        ((*answered("per_11"), *answered("per_12")), "per_1", ["no pending request starts", "2 were just answered"]),
     ],
 )
-def test_what_is_not_clear_is_said_with_what_it_can_be(known: tuple[Event, ...], name: str, told: list[str]) -> None:
+def test_an_unknown_or_ambiguous_request_is_an_error(known: tuple[Event, ...], text: str, expected: list[str]) -> None:
     with pytest.raises(NotFoundError) as caught:
-        find_request(*fed(*known), name)
-    assert all(words in str(caught.value) for words in told), str(caught.value)
+        find_request(*fed(*known), text)
+    assert all(words in str(caught.value) for words in expected), str(caught.value)
 
 
-def test_a_whole_id_is_found_whatever_begins_with_it() -> None:
+def test_a_whole_id_is_found_even_if_other_ids_start_with_it() -> None:
     for known in ((*asks("per_1"), *asks("per_11")), (*answered("per_1"), *asks("per_11"))):
         assert find_request(*fed(*known), "per_1") == RequestKey(S, "per_1")
-    assert find_request(*fed(*answered("per_1")), "per_") == RequestKey(S, "per_1")  # it was answered already
+    assert find_request(*fed(*answered("per_1")), "per_") == RequestKey(S, "per_1")  # already answered
 
 
-def test_sessions_that_begin_alike_are_named() -> None:
-    with pytest.raises(NotFoundError, match=r"2 sessions begin with 'ses_': ses_\w+, ses_\w+; give more"):
+def test_an_ambiguous_session_lists_the_matching_ids() -> None:
+    with pytest.raises(NotFoundError, match=r"2 sessions start with 'ses_': ses_\w+, ses_\w+; type more"):
         find_session(*fed(*asks("per_1"), *asks("per_2")), "ses_")

@@ -1,4 +1,4 @@
-"""`status` for a person: marks, who waits first, no line longer than the terminal, ids that commands take."""
+"""The table of `status`: order, columns, width, and IDs that commands accept."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ AT = 1_795_237_290_000
 LONG = "A title that is longer than any terminal has room for, and that goes on and on and on" * 2
 
 
-def told(*events: Event) -> dict[str, object]:
+def overview_of(*events: Event) -> dict[str, object]:
     fleet = Fleet()
     index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(S), *events):
         index.update(fleet.apply(event, AT))
-    crossed: dict[str, object] = json.loads(msgspec.json.encode(overview(fleet, index, AT + 4 * 60_000)))
-    return crossed
+    received: dict[str, object] = json.loads(msgspec.json.encode(overview(fleet, index, AT + 4 * 60_000)))
+    return received
 
 
 def session(name: str, title: str, directory: str = "/home/dev/project") -> SessionReported:
@@ -60,8 +60,8 @@ STORY = (
 )
 
 
-def test_who_waits_comes_first_and_each_has_mark_project_title_reason_age_and_id() -> None:
-    lines = describe(told(*STORY)).splitlines()
+def test_rows_are_ordered_by_urgency_and_have_all_columns() -> None:
+    lines = describe(overview_of(*STORY)).splitlines()
     assert lines[0] == "1 needs you · 1 failed · 1 working · 1 idle"
     assert [line.split()[0] for line in lines[1:]] == ["!", "per_ses_bbbb", "✕", "◐", "○"]
     assert lines[1].split("  ")[0] == "! project"
@@ -74,22 +74,22 @@ def test_who_waits_comes_first_and_each_has_mark_project_title_reason_age_and_id
 
 
 @pytest.mark.parametrize("columns", [40, 50, 60, 80, 100, 160])
-def test_no_line_is_longer_than_the_terminal_and_what_is_cut_has_an_ellipsis(columns: int) -> None:
-    lines = describe(told(*STORY), columns).splitlines()[1:]
+def test_no_line_is_longer_than_the_terminal_and_cut_texts_end_with_an_ellipsis(columns: int) -> None:
+    lines = describe(overview_of(*STORY), columns).splitlines()[1:]
     assert [line for line in lines if width(line) > columns] == []
     assert sum("…" in line for line in lines) >= 3
-    assert all("ses_" in line for line in lines)  # what a command needs is never cut
+    assert all("ses_" in line for line in lines)  # IDs are never cut
 
 
-def test_colours_are_added_and_change_no_word() -> None:
-    plain, coloured = (describe(told(*STORY), 80, coloured=on) for on in (False, True))
+def test_colours_do_not_change_the_text() -> None:
+    plain, coloured = (describe(overview_of(*STORY), 80, coloured=on) for on in (False, True))
     assert "\x1b[1;33m!" in coloured
     for code in ("1;33", "1;31", "34", "0"):
         coloured = coloured.replace(f"\x1b[{code}m", "")
     assert coloured == plain
 
 
-def test_the_ids_are_as_short_as_they_can_be_and_commands_find_them() -> None:
+def test_ids_are_as_short_as_possible_and_commands_find_the_sessions() -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     child = SessionReported(S, SessionFacts("ses_bbbb_child", title="Below", parent="ses_bbbb"))
@@ -100,6 +100,6 @@ def test_the_ids_are_as_short_as_they_can_be_and_commands_find_them() -> None:
     assert {find_session(fleet, index, row["id"]).session for row in rows} == {row.session.id for row in index.rows()}
 
 
-def test_a_mute_of_everything_is_said_and_no_sessions_are_no_error() -> None:
-    assert describe(told()) == "No sessions"
-    assert describe(told(MuteSet(EVERYTHING, AT * 2))) == "No sessions · notifications are muted"
+def test_a_mute_of_everything_and_an_empty_table_are_shown() -> None:
+    assert describe(overview_of()) == "No sessions"
+    assert describe(overview_of(MuteSet(EVERYTHING, AT * 2))) == "No sessions · notifications are muted"

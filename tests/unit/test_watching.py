@@ -1,4 +1,4 @@
-"""Who watches is sent what differs: a bar a record of one size, a table the rows that changed and nothing else."""
+"""Frames of the control API: a status bar gets a summary of constant size, a table gets the rows that changed."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tray.core.events import (
 from tray.core.fleet import Fleet
 from tray.core.model import Activity, Request, RequestKind
 from tray.core.session_index import SessionIndex
-from tray.surfaces.control.status_report import sums_report
-from tray.surfaces.control.watchers import RowsWatcher, SumsWatcher, Watcher
+from tray.surfaces.control.status_report import summary_report
+from tray.surfaces.control.watchers import RowsWatcher, SummaryWatcher, Watcher
 
 S = SERVER.id
 AT = 1_795_237_290_000
 
 
 class Fed:
-    """A fleet, and watchers of it."""
+    """A fleet with watchers."""
 
     def __init__(self, *events: Event) -> None:
         self.fleet = Fleet()
@@ -60,7 +60,7 @@ class Fed:
 
 
 def sent(watcher: Watcher) -> Any:
-    """The next frame as it crosses the wire; None: nothing."""
+    """Return the next frame as the client gets it; None: nothing is sent."""
     frame = watcher.frame()
     return json.loads(msgspec.json.encode(frame)) if frame is not None else None
 
@@ -76,57 +76,58 @@ def asks(name: str) -> RequestAsked:
     return RequestAsked(S, Request(f"per_{name}", name, RequestKind.PERMISSION, "bash", "ls", asked_at=AT))
 
 
-def test_a_bars_message_is_as_long_with_a_thousand_sessions_as_with_thirty() -> None:
-    few, lots = (json.dumps(sums_report(Fed(*many(count)).index)) for count in (30, 1000))
-    assert abs(len(lots) - len(few)) <= 2 * len("1000")  # the sums alone
+def test_the_size_of_a_summary_does_not_depend_on_the_number_of_sessions() -> None:
+    few, lots = (json.dumps(summary_report(Fed(*many(count)).index)) for count in (30, 1000))
+    assert abs(len(lots) - len(few)) <= 2 * len("1000")  # the counts alone
     assert len(lots) < 4000
 
 
-def test_a_bar_is_sent_nothing_while_what_it_shows_stays_the_same() -> None:
+def test_a_summary_is_sent_only_when_it_has_changed() -> None:
     fed = Fed(*many(100))
-    watcher = fed.watch(SumsWatcher(fed.index))
-    assert sent(watcher)["sums"]["attention"]["busy"] == 100
+    watcher = fed.watch(SummaryWatcher(fed.index))
+    assert sent(watcher)["summary"]["attention"]["busy"] == 100
     fed.apply(ToolReported(S, "ses_0001", "bash", running=True))
     assert sent(watcher) is None
     fed.apply(asks("ses_0050"))
-    told = sent(watcher)["sums"]
-    assert told["attention"]["waiting"] == 1
-    assert told["next"] == told["sessions"][0]
-    assert (told["mark"], told["next"]["title"], told["next"]["project"]) == ("!", "Work 0050", SERVER.name)
+    summary = sent(watcher)["summary"]
+    first = summary["sessions"][0]
+    assert summary["attention"]["waiting"] == 1
+    assert summary["next_session"] == first
+    assert (summary["symbol"], first["title"], first["project"]) == ("!", "Work 0050", SERVER.name)
 
 
-def test_the_table_is_sent_the_rows_that_changed_and_those_that_are_gone_alone() -> None:
+def test_only_changed_and_removed_rows_are_sent() -> None:
     fed = Fed(*many(999))  # and one more: a server has room for 1000
     watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))
     assert len(sent(watcher)["rows"]) == 999
     assert sent(watcher) is None
     fed.apply(asks("ses_0007"))
     fed.apply(ToolReported(S, "ses_0008", "bash", running=True))
-    told = sent(watcher)
-    assert {row["id"]: row["doing"] for row in told["rows"]} == {"ses_0007": "bash: ls", "ses_0008": "bash"}
+    frame = sent(watcher)
+    assert {row["id"]: row["activity"] for row in frame["rows"]} == {"ses_0007": "bash: ls", "ses_0008": "bash"}
     fed.apply(SessionReported(S, SessionFacts("ses_child", title="Below", parent="ses_0009")))
-    told = sent(watcher)
-    assert [(row["root"], row["id"]) for row in told["rows"]] == [("ses_0009", "ses_child")]
+    frame = sent(watcher)
+    assert [(row["root"], row["id"]) for row in frame["rows"]] == [("ses_0009", "ses_child")]
     fed.apply(SessionDeleted(S, "ses_0009"))
-    told = sent(watcher)
-    assert sorted(told["gone"]) == [["ses_0009", "ses_0009"], ["ses_0009", "ses_child"]]
-    assert told["rows"] == []
+    frame = sent(watcher)
+    assert sorted(frame["removed"]) == [["ses_0009", "ses_0009"], ["ses_0009", "ses_child"]]
+    assert frame["rows"] == []
     fed.apply(ServerLost(S, goodbye=False))
     assert {row["status"] for row in sent(watcher)["rows"]} == {"disconnected"}
 
 
 @settings(deadline=None)
 @given(event_sequences)
-def test_frames_that_tell_what_differs_add_up_to_the_whole(story: list[tuple[Event, int]]) -> None:
+def test_applying_all_frames_gives_the_same_rows_as_a_fresh_connection(story: list[tuple[Event, int]]) -> None:
     fed, seen = Fed(), Rows()
     watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))
-    seen.take(sent(watcher))
+    seen.apply(sent(watcher))
     for event, at in story:
         fed.apply(event, at)
         if (frame := sent(watcher)) is not None:
-            seen.take(frame)
+            seen.apply(frame)
     fresh = Rows()
-    fresh.take(sent(RowsWatcher(fed.fleet, fed.index)))
+    fresh.apply(sent(RowsWatcher(fed.fleet, fed.index)))
     assert (seen.tooltip, sorted(map(str, seen.sessions))) == (fresh.tooltip, sorted(map(str, fresh.sessions)))
 
 
@@ -138,12 +139,12 @@ def drawn(rows: Rows, columns: int, lines: int = 40) -> str:
 
 def rows_of(*events: Event) -> Rows:
     fed, rows = Fed(*events), Rows()
-    rows.take(sent(RowsWatcher(fed.fleet, fed.index)))
+    rows.apply(sent(RowsWatcher(fed.fleet, fed.index)))
     return rows
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 80, 100, 120, 200])
-def test_state_by_its_mark_and_age_are_shown_however_narrow_the_terminal_is(columns: int) -> None:
+def test_symbol_and_age_are_shown_at_any_width(columns: int) -> None:
     title = "A title that is much longer than a narrow terminal has room for beside everything else " * 2
     rows = rows_of(
         SessionReported(S, SessionFacts("ses_1", title=title, directory="/home/dev/project-of-mine", agent="build")),
@@ -158,26 +159,26 @@ def test_state_by_its_mark_and_age_are_shown_however_narrow_the_terminal_is(colu
     assert "…" in first
 
 
-def test_more_sessions_than_lines_are_counted() -> None:
-    told = drawn(rows_of(*many(1000)), 80, 24)
-    assert len(told.splitlines()) <= 24
-    assert "and 980 more" in told
+def test_sessions_that_do_not_fit_are_counted() -> None:
+    text = drawn(rows_of(*many(1000)), 80, 24)
+    assert len(text.splitlines()) <= 24
+    assert "and 980 more" in text
 
 
-def test_the_worst_root_comes_first_and_descendants_follow_it() -> None:
+def test_the_most_urgent_root_comes_first_followed_by_its_descendants() -> None:
     child = SessionReported(S, SessionFacts("ses_child", title="Below", parent="ses_0002"))
     rows = rows_of(*many(4), child, asks("ses_0002"), MuteSet("session:ses_0001", AT + 1))
     assert [row["id"] for row in rows.sessions][:2] == ["ses_0002", "ses_child"]
 
 
-def test_titles_and_projects_cannot_break_out_of_a_bars_format() -> None:
+def test_titles_and_projects_cannot_change_the_format_of_a_bar() -> None:
     hostile = SessionFacts("ses_1", title="50% | <b> \x1b[31m\u202e", directory="/home/a|b<c>")
-    sums = sums_report(
+    summary = summary_report(
         Fed(SessionReported(S, hostile), ActivityReported(S, "ses_1", Activity.BUSY), asks("ses_1")).index
     )
-    for name, told in FORMATS.items():
-        text = told(sums)
+    for name, formatted in FORMATS.items():
+        text = formatted(summary)
         assert "\x1b" not in text, name
         assert "\u202e" not in text, name
-    assert "<b>" not in json.loads(FORMATS["waybar"](sums))["tooltip"]
-    assert all(line.count("|") <= 1 for line in FORMATS["swiftbar"](sums).splitlines())
+    assert "<b>" not in json.loads(FORMATS["waybar"](summary))["tooltip"]
+    assert all(line.count("|") <= 1 for line in FORMATS["swiftbar"](summary).splitlines())

@@ -7,20 +7,17 @@ from typing import Protocol, assert_never
 
 from tray.actions.mute import end_of, when
 from tray.actions.reply import Replies
-from tray.actions.session_actions import act
+from tray.actions.session_actions import run_session_command
 from tray.core.answers import Answer, Permit, Reply, Verdict, asks_the_same
 from tray.core.click_guard import REFUSED, ClickGuard
 from tray.core.commands import (
     AnswerCommand,
     AnswerRequest,
-    ArchiveSession,
     AskForAnswer,
     CommandResult,
     CopyAttachCommand,
     CopySessionID,
-    DeleteSession,
     DismissSession,
-    ForkSession,
     Mute,
     OpenInBrowser,
     OpenNextSession,
@@ -29,10 +26,6 @@ from tray.core.commands import (
     RenameSession,
     SendDraftAnswer,
     SessionCommand,
-    ShowDiff,
-    ShowMessages,
-    ShowTodos,
-    StopTurn,
     Surface,
     ToggleOption,
     Unmute,
@@ -194,28 +187,16 @@ class Actions:
                 return CommandResult("Dismissed")
             case RenameSession(key, None):
                 title = await self._ask("Rename", "The session's title:", session.title)
-                return (
-                    await act(self._call, RenameSession(key, title), self._now())
-                    if title
-                    else CommandResult("Not renamed")
-                )
+                if not title:
+                    return CommandResult("Not renamed")
+                return await run_session_command(self._call, RenameSession(key, title), self._now())
             case PromptSession(key, None):
                 text = await self._ask("Prompt", f"Tell “{shorten(session.title or session.id, 60)}”:", "")
-                return await act(self._call, PromptSession(key, text), self._now()) if text else NOT_SENT
-            case (
-                StopTurn()
-                | ForkSession()
-                | RenameSession()
-                | ArchiveSession()
-                | DeleteSession()
-                | PromptSession()
-                | ShowMessages()
-                | ShowTodos()
-                | ShowDiff()
-            ):
-                return await act(self._call, choice, self._now())
+                if not text:
+                    return NOT_SENT
+                return await run_session_command(self._call, PromptSession(key, text), self._now())
             case _:
-                assert_never(choice)
+                return await run_session_command(self._call, choice, self._now())
 
     def _found(self, key: SessionKey) -> tuple[Session | None, Server | None]:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)

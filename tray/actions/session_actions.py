@@ -1,95 +1,62 @@
-"""What can be done with one session through its OpenCode: stop, fork, rename, archive, delete, prompt, and read."""
+"""Run the session commands that OpenCode carries out: stop, fork, rename, archive, delete, prompt, and read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, assert_never
-
-import msgspec
+from typing import Any
 
 from tray.core.commands import (
+    SESSION_COMMAND_RECORDS,
     ArchiveSession,
     CommandResult,
-    DeleteSession,
-    ForkSession,
+    OpenCodeCommand,
     PromptSession,
     RenameSession,
-    ShowDiff,
     ShowMessages,
-    ShowTodos,
-    StopTurn,
 )
+from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.source_calls import CallError, CallErrorKind, SourceCall
 from tray.core.text import clean
 
-LONGEST_TITLE = 200  # characters (opencode-pilot's)
-LONGEST_PROMPT = 50_000  # characters (opencode-pilot's)
+MAX_TITLE = 200  # characters (opencode-pilot's limit)
+MAX_PROMPT = 50_000  # characters (opencode-pilot's limit)
 
-Deed = (
-    StopTurn
-    | ForkSession
-    | RenameSession
-    | ArchiveSession
-    | DeleteSession
-    | PromptSession
-    | ShowMessages
-    | ShowTodos
-    | ShowDiff
-)
+_INFOS = {record: SESSION_COMMANDS[name] for name, record in SESSION_COMMAND_RECORDS.items()}
 
 
-class _Step(msgspec.Struct, frozen=True):
-    """One call, and the words for what came of it."""
-
-    method: str
-    did: str
-    did_not: str
-    params: Mapping[str, Any]
-
-
-async def act(call: SourceCall, deed: Deed, now: int) -> CommandResult:
-    """Have OpenCode do it; what came of it. The fleet learns of it from OpenCode's own events."""
-    step = _step(deed, now)
-    if isinstance(step, str):
-        return CommandResult(step, ok=False)
-    key = deed.session
+async def run_session_command(call: SourceCall, command: OpenCodeCommand, now: int) -> CommandResult:
+    """Call OpenCode and return the result. The fleet learns of the change from OpenCode's own events."""
+    info = _INFOS[type(command)]
     try:
-        answer = await call(key.server, step.method, {"sessionID": key.session, **step.params})
+        params = _params(command, now)
+    except ValueError as error:
+        return CommandResult(str(error), ok=False)
+    key = command.session
+    try:
+        result = await call(key.server, info.method, {"sessionID": key.session, **params})
     except CallError as error:
-        if error.kind is CallErrorKind.NOT_FOUND:
-            return CommandResult(f"{step.did_not}: OpenCode does not know this session any more", ok=False)
-        return CommandResult(f"{step.did_not}: {error}", ok=False)
-    return CommandResult(
-        step.did.format(id=clean(str(answer.get("id", "")))) if isinstance(answer, dict) else step.did, result=answer
-    )
+        unknown = error.kind is CallErrorKind.NOT_FOUND
+        reason = "OpenCode no longer has this session" if unknown else error
+        return CommandResult(f"{info.failed}: {reason}", ok=False)
+    new_id = clean(str(result.get("id", ""))) if isinstance(result, dict) else ""
+    return CommandResult(info.done.format(id=new_id), result=result)
 
 
-def _step(deed: Deed, now: int) -> _Step | str:
-    """What to call; or why it cannot be done."""
-    match deed:
-        case StopTurn():
-            return _Step("session.abort", "Stopped", "Not stopped", {})
-        case ForkSession():
-            return _Step("session.fork", "Forked: {id}", "Not forked", {})
+def _params(command: OpenCodeCommand, now: int) -> dict[str, Any]:
+    """Return the parameters besides `sessionID`. Raises ValueError with the reason if the user's text is invalid."""
+    match command:
         case RenameSession(_, title):
-            told = clean(title or "")
-            if not 0 < len(told) <= LONGEST_TITLE:
-                return f"A title has 1 to {LONGEST_TITLE} characters; this one has {len(told)}"
-            return _Step("session.update", "Renamed", "Not renamed", {"title": told})
-        case ArchiveSession():
-            return _Step("session.update", "Archived", "Not archived", {"archived": now})
-        case DeleteSession():
-            return _Step("session.delete", "Deleted", "Not deleted", {})
+            return {"title": _of_length(clean(title or ""), "title", MAX_TITLE)}
         case PromptSession(_, text):
-            told = (text or "").strip()
-            if not 0 < len(told) <= LONGEST_PROMPT:
-                return f"A prompt has 1 to {LONGEST_PROMPT} characters; this one has {len(told)}"
-            return _Step("session.prompt", "Sent", "Not sent", {"text": told})
+            return {"text": _of_length((text or "").strip(), "prompt", MAX_PROMPT)}
+        case ArchiveSession():
+            return {"archived": now}
         case ShowMessages(_, limit):
-            return _Step("session.messages", "", "Not read", {"limit": limit})
-        case ShowTodos():
-            return _Step("session.todo", "", "Not read", {})
-        case ShowDiff():
-            return _Step("session.diff", "", "Not read", {})
+            return {"limit": limit}
         case _:
-            assert_never(deed)
+            return {}
+
+
+def _of_length(text: str, what: str, most: int) -> str:
+    if not 0 < len(text) <= most:
+        raise ValueError(f"A {what} must have 1 to {most:,} characters; this one has {len(text):,}")
+    return text

@@ -1,4 +1,4 @@
-"""Asking the person in the terminal for what the command line did not say."""
+"""Ask the user in the terminal for what the command line left out."""
 
 from __future__ import annotations
 
@@ -9,64 +9,68 @@ from typing import Any
 from tray.cli.client import RefusedError, call_tray
 from tray.core.text import clean
 
-VERDICTS = {"o": "once", "a": "always", "r": "reject", "m": "reject"}
+VERDICTS = {"o": "once", "a": "always", "r": "reject", "m": "reject"}  # by the key that the user types
+MAX_LISTED = 5  # IDs in an error message
 
 
 def can_ask() -> bool:
-    """Whether somebody is there to be asked."""
+    """Return whether stdin and stdout are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def words(what: str) -> str:
-    """A line that the person types; "" if they leave it."""
+def line(label: str) -> str:
+    """Return a line that the user types, stripped; "" if they type nothing or Ctrl-D."""
     try:
-        return input(f"{what}: ").strip()
+        return input(f"{label}: ").strip()
     except EOFError:
         return ""
 
 
-def answer(port: int | None, name: str) -> dict[str, Any] | None:
-    """The parameters of `reply`, asked for; None if the person leaves it. Raises Problem."""
-    request = _request(call_tray(port, "status"), name)
+def answer(port: int | None, request_id: str) -> dict[str, Any] | None:
+    """Show a request and ask for the answer: the parameters of `reply`, or None if cancelled. Raises UserError."""
+    request = _find_request(call_tray(port, "status"), request_id)
     print(f"{clean(request['title'])}:")
-    return {"request": request["id"], **told} if (told := _told(request)) else None
+    params = _answers(request) if request["kind"] == "question" else _verdict(request)
+    return None if params is None else {"request": request["id"], **params}
 
 
-def _request(report: Mapping[str, Any], name: str) -> dict[str, Any]:
-    roots = [session for session in report["sessions"] if session["parent"] is None]
-    found: list[dict[str, Any]] = [request for session in roots for request in session["requests"]]
-    alike = [request for request in found if request["id"].startswith(name)]
-    if not alike:
-        raise RefusedError({"message": f"no request {name!r} waits; `opencode-tray status` shows those that do"})
-    if len(alike) > 1:
-        told = ", ".join(clean(request["id"]) for request in alike[:5])
-        raise RefusedError({"message": f"{len(alike)} requests begin with {name!r}: {told}; give more of the id"})
-    return alike[0]
+def _find_request(report: Mapping[str, Any], text: str) -> dict[str, Any]:
+    roots = [session for session in report["sessions"] if session["parent"] is None]  # with their subagents' requests
+    pending: list[dict[str, Any]] = [request for session in roots for request in session["requests"]]
+    matches = [request for request in pending if request["id"].startswith(text)]
+    if not matches:
+        raise RefusedError(f"no pending request {text!r}; list the pending requests with: opencode-tray status")
+    if len(matches) > 1:
+        ids = ", ".join(clean(request["id"]) for request in matches[:MAX_LISTED])
+        raise RefusedError(f"{len(matches)} pending requests start with {text!r}: {ids}; type more of the ID")
+    return matches[0]
 
 
-def _told(request: Mapping[str, Any]) -> dict[str, Any] | None:
-    if request["kind"] == "question":
-        answers = [_chosen(question) for question in request["questions"]]
-        return {"answers": answers} if all(answers) else None
-    for line in request["detail"].splitlines():
-        print(f"  {clean(line)}")
+def _verdict(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    for text in request["detail"].splitlines():
+        print(f"  {clean(text)}")
     if not request["complete"]:
-        print("  (there is more to it than can be shown here)")
+        print("  (too long to show in full here)")
     for pattern in request["always"]:
         print(f"  always: {clean(pattern)}")
-    letter = words("[o]nce, [a]lways, [r]eject, reject with a [m]essage").lower()[:1]
+    letter = line("[o]nce, [a]lways, [r]eject, reject with a [m]essage").lower()[:1]
     if letter not in VERDICTS:
         return None
-    return {"verdict": VERDICTS[letter], "message": words("What should the agent do instead") if letter == "m" else ""}
+    return {"verdict": VERDICTS[letter], "message": line("What should the agent do instead") if letter == "m" else ""}
 
 
-def _chosen(question: Mapping[str, Any]) -> str:
-    """A label by its number, several with commas between them, or the person's own words."""
+def _answers(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    answers = [_answer(question) for question in request["questions"]]
+    return {"answers": answers} if all(answers) else None
+
+
+def _answer(question: Mapping[str, Any]) -> str:
+    """Ask one question. Numbers, separated by commas, stand for labels; any other text is the answer itself."""
     print(f"  {clean(question['question'])}")
     labels = [option["label"] for option in question["options"]]
     for number, option in enumerate(question["options"], 1):
         print(f"  {number}. {clean(option['label'])}  {clean(option['description'])}".rstrip())
-    typed = words("Your answer")
+    typed = line("Your answer")
     numbers = [part.strip() for part in typed.split(",")]
     if all(part.isascii() and part.isdigit() and 0 < int(part) <= len(labels) for part in numbers):
         return ", ".join(labels[int(part) - 1] for part in numbers)

@@ -1,4 +1,4 @@
-"""Talking to the running tray: the same handshake as the plugin's, then calls."""
+"""The client of the control API: connects to the running tray, authenticates, and calls its methods."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from tray.storage.endpoint import Address, tray_address
 from tray.storage.token import read_token, token_from_environment
 from tray.system.paths import Paths
 
-CONNECT_TIMEOUT = 5.0  # s; whatever holds the port may accept and then say nothing
-SILENCE = 65.0  # s; a tray that lives pings every 20 (plugin/PROTOCOL.md, "Goodbye and silence")
+CONNECT_TIMEOUT = 5.0  # s; another program on the port may accept the connection and never answer
+SILENCE_TIMEOUT = 65.0  # s without a frame; a running tray pings every 20 s (plugin/PROTOCOL.md)
 
 
 class NotRunningError(UserError):
-    """No tray of ours answers there; the message says where, and what to do."""
+    """No tray of this user answers; the message says where, and what to do."""
 
 
 class RefusedError(UserError):
-    """The tray cannot do that; the message says why."""
+    """The tray cannot execute the call; the message says why."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        super().__init__(str(told.get("message")))
-        self.is_usage = bool(told.get("usage"))
+    def __init__(self, message: str, *, is_usage: bool = False) -> None:
+        super().__init__(message)
+        self.is_usage = is_usage
 
 
 class Handshake:
-    """What one side of a new connection has to say, in order: `hello`, `auth`, and it hears `welcome`."""
+    """The frames of the connecting side: sends `hello`, answers the `challenge` with `auth`, expects `welcome`."""
 
-    def __init__(self, token: str, where: str, side: Side = Side.CLIENT, **hello: Any) -> None:
-        """`hello` adds fields to the first frame."""
+    def __init__(self, token: str, address: str, side: Side = Side.CLIENT, **hello: Any) -> None:
+        """Create the frames. `address` is for error messages; `hello` adds fields to the first frame."""
         self._token = token
-        self._where = where
+        self._address = address
         self._side = side
         self._instance, self._nonce = secrets.token_hex(16), secrets.token_hex(32)
         self.hello = {
@@ -52,17 +52,18 @@ class Handshake:
         }
 
     def auth(self, challenge: Mapping[str, Any]) -> dict[str, Any]:
-        """The proof that we know the token; only for who has proven it too. Raises NotRunningError."""
-        theirs = str(challenge.get("nonce", ""))
-        nonces = (self._token, self._instance, self._nonce, theirs)
-        if not same(str(challenge.get("proof")), proof(Side.TRAY, *nonces)):
-            raise NotRunningError(f"what listens at {self._where} does not know our token; is it another user's tray?")
-        return {"type": "auth", "proof": proof(self._side, *nonces)}
+        """Return the frame with our proof if the tray's proof is right. Raises NotRunningError."""
+        inputs = (self._token, self._instance, self._nonce, str(challenge.get("nonce", "")))
+        if not same(str(challenge.get("proof")), proof(Side.TRAY, *inputs)):
+            raise NotRunningError(
+                f"the program at {self._address} does not have this user's token; is it another user's tray?"
+            )
+        return {"type": "auth", "proof": proof(self._side, *inputs)}
 
-    def end(self, welcome: Mapping[str, Any]) -> None:
-        """Raises NotRunningError if this is no welcome."""
+    def finish(self, welcome: Mapping[str, Any]) -> None:
+        """Check the tray's last frame. Raises NotRunningError."""
         if welcome.get("type") != "welcome":
-            raise NotRunningError(f"the tray at {self._where} did not let us in")
+            raise NotRunningError(f"the tray at {self._address} refused the connection")
 
 
 class Client:
@@ -73,50 +74,53 @@ class Client:
         self._calls = 0
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call and wait for the result. Raises NotRunningError if the tray goes away, RefusedError if it says no."""
+        """Call a method and return its result. Raises NotRunningError if the connection is lost, RefusedError."""
         self._calls += 1
         self._send({"id": self._calls, "method": method, "params": dict(params or {})})
         answer = self._receive()
         if "error" in answer:
-            raise RefusedError(answer["error"])
+            raise _refused(answer["error"])
         return answer.get("result")
 
     def watch(self, what: str) -> Iterator[dict[str, Any]]:
-        """A frame with all `sums` or `rows` now, and one whenever they differ. Raises NotRunningError at the end."""
+        """Yield a frame with the whole `summary` or all `rows`, and a frame at each change.
+
+        Raises NotRunningError when the connection is lost, RefusedError.
+        """
         self._send({"id": 0, "method": f"watch.{what}"})
         while True:
             frame = self._receive()
             if "error" in frame:
-                raise RefusedError(frame["error"])
+                raise _refused(frame["error"])
             yield frame
 
     def _send(self, frame: Mapping[str, Any]) -> None:
         try:
             self._connection.send(json.dumps(frame))
         except OSError as error:
-            raise NotRunningError("the tray closed the connection") from error
+            raise NotRunningError("the connection to the tray was lost") from error
 
     def _receive(self) -> dict[str, Any]:
         try:
-            return _receive(self._connection, SILENCE)
+            return _receive(self._connection, SILENCE_TIMEOUT)
         except (OSError, ValueError) as error:
-            raise NotRunningError("the tray closed the connection") from error
+            raise NotRunningError("the connection to the tray was lost") from error
 
 
 @contextmanager
 def connected(port: int | None, host: str | None = None) -> Iterator[Client]:
-    """Connect to the tray on this port and host, else to the one that runs. Raises NotRunningError."""
+    """Connect to the tray on this port and host; by default, to the running one. Raises UserError."""
     paths = Paths.of(os.environ)
     address = tray_address(paths.endpoint, paths.settings, os.environ, port, host)
     token = token_from_environment(os.environ) or read_token(paths.token)
     if token is None:
-        raise NotRunningError(f"no tray has run here yet (no token at {paths.token}); start one: opencode-tray")
+        raise NotRunningError(f"no tray has run yet (no token at {paths.token}); start one with: opencode-tray")
     with closing(_authenticated(address, Handshake(token, str(address)))) as connection:
         yield Client(connection)
 
 
 def _authenticated(address: Address, handshake: Handshake) -> WebSocket:
-    """A connection on which both have proven the token. Raises NotRunningError."""
+    """Return a connection on which both sides have proved the token. Raises NotRunningError."""
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(
@@ -124,22 +128,26 @@ def _authenticated(address: Address, handshake: Handshake) -> WebSocket:
             )
             connection.send(json.dumps(handshake.hello))
             connection.send(json.dumps(handshake.auth(_receive(connection, CONNECT_TIMEOUT))))
-            handshake.end(_receive(connection, CONNECT_TIMEOUT))
-        except (OSError, ValueError) as error:  # ValueError: no host, no WebSocket, no JSON
-            raise NotRunningError(f"no tray answers at {address}; start one: opencode-tray") from error
+            handshake.finish(_receive(connection, CONNECT_TIMEOUT))
+        except (OSError, ValueError) as error:  # ValueError: an invalid host, or no WebSocket or JSON
+            raise NotRunningError(f"no tray is running at {address}; start one with: opencode-tray") from error
         stack.pop_all()
         return connection
 
 
-def _receive(connection: WebSocket, within: float) -> dict[str, Any]:
-    text = connection.receive(within)
+def _receive(connection: WebSocket, timeout: float) -> dict[str, Any]:
+    text = connection.receive(timeout)
     if text is None:
-        raise ConnectionError("the tray closed the connection")
+        raise ConnectionError("the server closed the connection")
     frame = json.loads(text)
     return frame if isinstance(frame, dict) else {}
 
 
 def call_tray(port: int | None, method: str, params: Mapping[str, Any] | None = None, host: str | None = None) -> Any:
-    """One call of the running tray, and its result. Raises Problem."""
+    """Connect to the running tray, call one method and return its result. Raises UserError."""
     with connected(port, host) as client:
         return client.call(method, params)
+
+
+def _refused(error: Mapping[str, Any]) -> RefusedError:
+    return RefusedError(str(error.get("message")), is_usage=bool(error.get("usage")))

@@ -1,4 +1,4 @@
-"""`demo`: a simulated fleet through the real listener, so that a newcomer sees it all in ten seconds."""
+"""`demo`: simulated sessions that connect as plugins do, to try the tray without OpenCode."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
 
 from tray.app.clock import milliseconds
+from tray.cli import demo_frames
 from tray.cli.client import Handshake, NotRunningError
 from tray.cli.exit_codes import OK
 from tray.cli.run import Program
@@ -27,22 +26,21 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token, read_token, token_from_environment
 from tray.system.paths import Paths
 
-STEP = 4.0  # s between two things that happen
+STEP = 4.0  # s between two simulated events
 
-Frame = dict[str, Any] | list[Any]
 Socket = aiohttp.ClientWebSocketResponse[Literal[True]]
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Feed a running tray, or start one of its own that touches nothing of the person's."""
+    """Connect to the running tray, or start one with files of its own. Raises UserError."""
     paths = Paths.of(os.environ)
     if options.tray:
-        where = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
+        address = str(tray_address(paths.endpoint, paths.settings, os.environ, options.port))
         token = token_from_environment(os.environ) or read_token(paths.token)
         try:
-            asyncio.run(simulate(where, token or ""))
-        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: a frame that is no text
-            raise NotRunningError(f"no tray to feed at {where}: {error}") from error
+            asyncio.run(simulate(address, token or ""))
+        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:  # TypeError: not a text frame
+            raise NotRunningError(f"cannot connect to a tray at {address}: {error}") from error
         return OK
     with tempfile.TemporaryDirectory(prefix="opencode-tray-demo-") as folder:
         own = Paths.inside(Path(folder))
@@ -57,7 +55,7 @@ def demo(options: argparse.Namespace) -> int:
             headless=options.headless,
             notify=True,
         )
-        print("A simulated fleet; nothing of yours is touched. Quit from the menu, or press Ctrl-C.")
+        print("Showing simulated sessions; your own sessions and files are not used. Quit in the menu or with Ctrl-C.")
         threading.Thread(target=_feed, args=(program, own, token), name="demo", daemon=True).start()
         return program.run()
 
@@ -65,16 +63,16 @@ def demo(options: argparse.Namespace) -> int:
 def _feed(program: Program, own: Paths, token: str) -> None:
     port = program.wait_until_listening()
     if port:
-        print(f"In another terminal: OPENCODE_TRAY_TOKEN_FILE={own.token} opencode-tray watch", flush=True)
+        print(f"To see them in another terminal: OPENCODE_TRAY_TOKEN_FILE={own.token} opencode-tray watch", flush=True)
         asyncio.run(simulate(f"127.0.0.1:{port}", token))
 
 
-async def simulate(where: str, token: str) -> None:
-    """Play the fleet until the tray goes away. Raises NotRunningError, aiohttp.ClientError, OSError."""
+async def simulate(address: str, token: str) -> None:
+    """Simulate the sessions until the tray disconnects. Raises NotRunningError, aiohttp.ClientError, OSError."""
     async with aiohttp.ClientSession() as session:
         sockets: dict[str, Socket] = {}
-        for name, branch in PROJECTS:
-            socket_ = await session.ws_connect(f"http://{where}/")
+        for name, branch in demo_frames.PROJECTS:
+            socket_ = await session.ws_connect(f"http://{address}/")
             hello = {
                 "serverName": name,
                 "directory": f"/home/dev/{name}",
@@ -84,178 +82,36 @@ async def simulate(where: str, token: str) -> None:
                 "plugin": "demo",
                 "place": {"terminal": "demo"},
             }
-            await _authenticate(socket_, Handshake(token, where, Side.PLUGIN, **hello))
+            await _authenticate(socket_, Handshake(token, address, Side.PLUGIN, **hello))
             sockets[name] = socket_
         for name, socket_ in sockets.items():
-            await socket_.send_json(_snapshot(name))
-        for name, frame in _opening(milliseconds()):
+            await socket_.send_json(demo_frames.snapshot(name, milliseconds()))
+        for name, frame in demo_frames.first_events(milliseconds()):
             await sockets[name].send_json(frame)
-        obeying = [asyncio.create_task(_obey(socket_), name="demo") for socket_ in sockets.values()]
+        answering = [asyncio.create_task(_answer_calls(socket_), name="demo") for socket_ in sockets.values()]
         try:
-            for name, frame in _story():
+            for name, frame in demo_frames.events(milliseconds):
                 await asyncio.sleep(STEP)
                 if sockets[name].closed:
                     return
                 await sockets[name].send_json(frame)
         finally:
-            for task in obeying:
+            for task in answering:
                 task.cancel()
 
 
 async def _authenticate(socket_: Socket, handshake: Handshake) -> None:
     await socket_.send_json(handshake.hello)
     await socket_.send_json(handshake.auth(await socket_.receive_json()))
-    handshake.end(await socket_.receive_json())
+    handshake.finish(await socket_.receive_json())
 
 
-async def _obey(socket_: Socket) -> None:
-    """Do what is asked as OpenCode would, until the socket closes."""
+async def _answer_calls(socket_: Socket) -> None:
+    """Answer calls as OpenCode would, until the socket closes."""
     async for message in socket_:
         call = message.json()
         params = call.get("params") or {}
-        answer: dict[str, Any] = {"result": [] if call["method"] in READS else {"id": "ses_fork"}}
-        await socket_.send_json({"id": call["id"], **answer})
-        for frame in _consequences(call["method"], params):
+        result: Any = [] if call["method"] in demo_frames.READ_METHODS else {"id": "ses_fork"}
+        await socket_.send_json({"id": call["id"], "result": result})
+        for frame in demo_frames.effects(call["method"], params):
             await socket_.send_json(frame)
-
-
-READS = ("session.messages", "session.todo", "session.diff")
-
-
-def _consequences(method: str, params: dict[str, Any]) -> Iterator[Frame]:
-    """The events that follow a call."""
-    session, request = params.get("sessionID"), params.get("requestID")
-    match method:
-        case "permission.reply":
-            yield _event("permission.replied", sessionID=session, requestID=request, reply=params.get("reply"))
-        case "question.reply":
-            yield _event("question.replied", sessionID="ses_k8s", requestID=request)
-        case "question.reject":
-            yield _event("question.rejected", sessionID="ses_k8s", requestID=request)
-        case "session.abort":
-            yield _event("session.error", sessionID=session, error={"name": "MessageAbortedError"})
-            yield _status(str(session), "idle")
-        case "session.prompt":
-            yield _status(str(session), "busy")
-        case "session.delete":
-            yield _event("session.deleted", info={"id": session})
-        case "session.update":
-            told = {"title": params["title"]} if "title" in params else {"time": {"archived": params.get("archived")}}
-            yield _event("session.updated", info={"id": session, **told})
-
-
-PROJECTS = (("shop-api", "feature/refunds"), ("shop-web", "main"), ("infra", "upgrade-k8s"))
-SESSIONS = (
-    # project, id, parent, title, status
-    ("shop-api", "ses_refund", None, "Refund flow with partial captures", {"type": "busy"}),
-    ("shop-api", "ses_review", "ses_refund", "Review the migration (@review subagent)", {"type": "busy"}),
-    ("shop-api", "ses_flaky", None, "Find out why checkout tests are flaky", {"type": "busy"}),
-    ("shop-web", "ses_dark", None, "Dark mode for the settings page", {"type": "busy"}),
-    ("shop-web", "ses_a11y", None, "Keyboard access in the date picker", {"type": "idle"}),
-    ("infra", "ses_k8s", None, "Upgrade the cluster to 1.33", {"type": "busy"}),
-    ("infra", "ses_cost", None, "Where did last month's bill come from?", {"type": "idle"}),
-)
-MODEL = "claude-demo"
-
-
-def _snapshot(project: str) -> Frame:
-    at = milliseconds()
-    mine = [session for session in SESSIONS if session[0] == project]
-    return {
-        "type": "snapshot",
-        "sessions": [
-            {
-                "id": name,
-                **({"parentID": parent} if parent else {}),
-                "title": title,
-                "directory": f"/home/dev/{project}",
-                "agent": "build",
-                "model": {"id": MODEL, "providerID": "demo"},
-                "cost": 0.12 * number,
-                "tokens": {"input": 21_000 * number, "output": 900 * number, "reasoning": 0, "cache": {"read": 9_000}},
-                "time": {"created": at - 3_600_000 * number, "updated": at - 60_000 * number},
-                "digest": {
-                    "messages": 6 * number,
-                    "last": {
-                        "id": f"msg_{number}",
-                        "role": "assistant",
-                        "tokens": {"input": 30_000 * number, "output": 800},
-                    },
-                    "output": "Running the tests again with the new fixture.",
-                },
-            }
-            for number, (_, name, parent, title, _) in enumerate(mine, 1)
-        ],
-        "status": {name: status for _, name, _, _, status in mine if status["type"] != "idle"},
-        "permissions": [],
-        "questions": [],
-        "todos": {
-            mine[0][1]: [{"content": "Write the test first", "status": "completed"}, {"content": "Make it pass"}]
-        },
-        "limits": {f"demo/{MODEL}": 200_000},
-    }
-
-
-def _opening(at: int) -> Iterator[tuple[str, Frame]]:
-    """One of everything, so that the first look shows it all."""
-    told = {"id": "msg_900", "role": "assistant", "finish": "stop", "time": {"completed": at}}
-    yield "shop-web", _status("ses_a11y", "busy")
-    yield "shop-web", _event("message.updated", info={**told, "sessionID": "ses_a11y"})
-    yield "shop-web", _status("ses_a11y", "idle")
-    error = {"name": "APIError", "data": {"message": "Your credit balance is too low"}}
-    yield "infra", _event("session.error", sessionID="ses_cost", error=error)
-    yield "shop-api", _event("message.part.updated", part=_tool("ses_refund", "edit"))
-    retry = {"type": "retry", "attempt": 2, "message": "Overloaded", "next": at + 8_000}
-    yield "shop-api", _event("session.status", sessionID="ses_flaky", status=retry)
-    yield "shop-api", _ask("per_opening", at - 4 * 60_000)
-    yield "infra", _question("que_opening")
-
-
-def _story() -> Iterator[tuple[str, Frame]]:
-    """What happens then, over and over: answers, asks, an error, finished turns."""
-    yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID="per_opening", reply="once")
-    yield "infra", _event("question.replied", sessionID="ses_k8s", requestID="que_opening")
-    for round_ in count():
-        message = {"id": f"msg_{1000 + round_}", "role": "assistant", "finish": "stop", "time": {"completed": 1}}
-        error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
-        yield "shop-api", _ask(f"per_{round_}", milliseconds())
-        yield "shop-web", _event("message.updated", info={**message, "sessionID": "ses_dark"})
-        yield "shop-web", _status("ses_dark", "idle")
-        yield "infra", _question(f"que_{round_}")
-        yield "shop-api", _event("permission.replied", sessionID="ses_review", requestID=f"per_{round_}", reply="once")
-        yield "shop-api", _event("session.error", sessionID="ses_flaky", error=error)
-        yield "shop-api", _status("ses_flaky", "idle")
-        yield "infra", _event("question.replied", sessionID="ses_k8s", requestID=f"que_{round_}")
-        yield "shop-web", _status("ses_dark", "busy")
-        yield "shop-api", _status("ses_flaky", "busy")
-
-
-def _event(kind: str, **properties: Any) -> Frame:
-    return [kind, properties]
-
-
-def _status(session: str, kind: str) -> Frame:
-    return _event("session.status", sessionID=session, status={"type": kind})
-
-
-def _tool(session: str, tool: str) -> dict[str, Any]:
-    return {"sessionID": session, "type": "tool", "tool": tool, "state": {"status": "running"}}
-
-
-def _ask(request: str, at: int) -> Frame:
-    return _event(
-        "permission.asked",
-        id=request,
-        sessionID="ses_review",
-        permission="bash",
-        patterns=["pnpm prisma migrate deploy"],
-        metadata={"command": "pnpm prisma migrate deploy"},
-        always=["pnpm prisma *"],
-        time={"created": at},
-    )
-
-
-def _question(request: str) -> Frame:
-    options = [{"label": "Keep the old nodes"}, {"label": "Drain them now", "description": "20 minutes"}]
-    question = {"question": "Keep the old node pool during the upgrade?", "header": "Nodes", "options": options}
-    return _event("question.asked", id=request, sessionID="ses_k8s", questions=[question])

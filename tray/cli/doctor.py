@@ -1,4 +1,4 @@
-"""`doctor`: is everything in order, what is not, and what mends it."""
+"""`doctor`: check the installation, print the findings, and fix what can be fixed safely."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from tray.system.paths import Paths
 from tray.system.resources import app_icon
 
 MARKS = {Level.OK: "ok", Level.NOTE: "· ", Level.BROKEN: "!!"}
-SHOWN_FOR = 4.0  # s
+TEST_DURATION = 4.0  # s for which the test notification is shown
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Examine, mend if asked to, and say what was found. Exit code 1 if something is broken."""
+    """Print the findings, with --fix after fixing what can be fixed. Exit code 1 if something is broken."""
     if options.test_notification:
         return asyncio.run(_test_notification())
     if options.test_attach:
         return asyncio.run(_test_attach(options))
     findings = _examine(options)
-    mended = mend(findings) if options.fix else []
-    if mended:
+    fixed = mend(findings) if options.fix else []
+    if fixed:
         findings = _examine(options)
     if options.json:
         print(json.dumps([finding.plain() for finding in findings], ensure_ascii=False))
     else:
-        _tell(findings, mended)
+        _print(findings, fixed)
     if options.wait:
         with suppress(EOFError):
             input("\nPress Enter to close this window. ")
@@ -53,48 +53,49 @@ def _examine(options: argparse.Namespace) -> list[Finding]:
     try:
         report = call_tray(options.port, "status")
     except UserError:
-        report = None  # what is wrong with the tray, the checks will tell
+        report = None  # the checks find out what is wrong with the tray
     return asyncio.run(examine(Paths.of(os.environ), os.environ, report, options.port))
 
 
-def _tell(findings: list[Finding], mended: list[str]) -> None:
-    for line in mended:
-        print(f"mended: {line}")
+def _print(findings: list[Finding], fixed: list[str]) -> None:
+    for line in fixed:
+        print(f"fixed: {line}")
     for finding in findings:
         print(f"{MARKS[finding.level]} {finding.told}" + (f"\n     {finding.fix}" if finding.fix else ""))
     fixable = sum(finding.mend is not None for finding in findings)
     if fixable:
-        print(f"\n{counted(fixable, 'finding', 'findings')} can be mended by: opencode-tray doctor --fix")
+        number = counted(fixable, "finding", "findings")
+        print(f"\n{number} can be fixed automatically; run: opencode-tray doctor --fix")
 
 
 async def _test_notification() -> int:
-    """Show one for a while, and say who took it."""
+    """Show a notification, and print the daemon that showed it and its capabilities."""
     daemon = await notification_daemon.find()
     if daemon is None:
-        print("No notification daemon answers: opencode-tray doctor says what to do")
+        print("No notification daemon is running; see opencode-tray doctor")
         return FAILED
-    lane = Notifications("OpenCode Tray", app_icon(), lambda _: None)
-    lane.show_text("It works", "This is what OpenCode Tray's notifications look like.")
-    running = asyncio.create_task(lane.run())
-    await asyncio.sleep(SHOWN_FOR)
-    taken = lane.count > 0
-    lane.end()
+    notifications = Notifications("OpenCode Tray", app_icon(), lambda _: None)
+    notifications.show_text("Test notification", "Notifications of OpenCode Tray look like this.")
+    running = asyncio.create_task(notifications.run())
+    await asyncio.sleep(TEST_DURATION)
+    shown = notifications.count > 0
+    notifications.end()
     await running
-    can = ", ".join(sorted(daemon.capabilities)) or "nothing special"
-    print(f"{'Shown by' if taken else 'Not taken by'} {daemon.name}, which can do: {can}")
-    return OK if taken else FAILED
+    capabilities = ", ".join(sorted(daemon.capabilities)) or "none"
+    print(f"{'Shown by' if shown else 'Not shown by'} {daemon.name} (capabilities: {capabilities})")
+    return OK if shown else FAILED
 
 
 async def _test_attach(options: argparse.Namespace) -> int:
-    """Open a new terminal, as for a session that has none; it shows what `watch` shows."""
+    """Open a new terminal in the way that sessions are opened, and run `watch` in it."""
     settings = _settings(options)
 
     async def call(server_id: str, method: str, params: Mapping[str, Any]) -> Any:  # noqa: ARG001
-        raise CallError("there is no session to go to")
+        raise CallError("there is no session")
 
     opened = await SessionOpener(lambda: settings, call).run_in_terminal(["watch"])
     if opened is None:
-        print("No terminal could be opened; `attach.terminal` in the settings names one")
+        print("Cannot open a terminal; set `attach.terminal` in the settings")
         return FAILED
     print(f"Opened {opened}")
     return OK

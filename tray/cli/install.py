@@ -1,28 +1,26 @@
-"""`install`, `uninstall`, the same for the plugin alone, and `config`."""
+"""`install`, `uninstall`, and their parts: the plugin, the command link, and the start at login."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from tray.actions.autostart import install_autostart, uninstall_autostart
 from tray.actions.command_link import install_link, uninstall_link
 from tray.actions.plugin_file import install_plugin, uninstall_plugin
 from tray.cli.exit_codes import OK
-from tray.core.settings import PORT, SETTINGS
-from tray.storage.settings_file import load_settings
 from tray.system.autostart import autostart
 from tray.system.paths import Paths, command_link, environment_folder
 
 
-def _install(options: argparse.Namespace) -> int:
+def install(options: argparse.Namespace) -> int:
+    """Install the plugin and the autostart entry, and print what was done. Raises UserError."""
     print(install_plugin(Paths.of(os.environ).plugin))
     if _program() == _installed_by_script():
         print(_link())
@@ -30,7 +28,8 @@ def _install(options: argparse.Namespace) -> int:
     return OK
 
 
-def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
+def uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
+    """Remove what `install` wrote, and print which files are kept. Raises UserError."""
     paths = Paths.of(os.environ)
     print(uninstall_autostart(autostart()))
     print(uninstall_plugin(paths.plugin))
@@ -38,42 +37,43 @@ def _uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
         print(removed)
     kept: dict[Path, list[str]] = {}
     contents = ((paths.settings, "settings"), (paths.token, "token"), (paths.cache, "state"), (paths.log, "logs"))
-    for path, what in contents:
+    for path, content in contents:
         if path.parent.is_dir():
-            kept.setdefault(path.parent, []).append(what)
+            kept.setdefault(path.parent, []).append(content)
     if kept:
-        print("Kept, for you to remove by hand:")
-    for folder, what_is_there in kept.items():
-        print(f"  {folder}  ({', '.join(what_is_there)})")
-    for line in _programs_left():
+        print("These folders are kept; delete them if you no longer need them:")
+    for folder, names in kept.items():
+        print(f"  {folder}  ({', '.join(names)})")
+    for line in _program_removal():
         print(line)
     return OK
 
 
-def _programs_left() -> Iterator[str]:
-    """How the program itself goes, for each way in which it was installed."""
+def _program_removal() -> Iterator[str]:
+    """Yield how to remove the program itself, for each way in which it was installed."""
     environment = environment_folder(os.environ)
     if (environment / "pyvenv.cfg").exists():
         size = sum(file.lstat().st_size for file in environment.rglob("*") if file.is_file())
         remove = f'rmdir /s "{environment}"' if sys.platform == "win32" else shlex.join(["rm", "-r", str(environment)])
-        yield f"The program itself, {size // 1_000_000} MB, was put there by run.py. To remove it: {remove}"
+        yield f"To remove the program ({size // 1_000_000} MB, installed by run.py): {remove}"
     for mark, command in (("pipx_metadata.json", "pipx uninstall"), ("uv-receipt.toml", "uv tool uninstall")):
         if (Path(sys.prefix) / mark).exists():
-            yield f"To remove the program itself: {command} opencode-tray"
+            yield f"To remove the program: {command} opencode-tray"
 
 
 def _program() -> Path:
-    """This program's own executable, if it was installed with one."""
+    """Return the path of this program's executable, if it was installed with one."""
     return Path(sysconfig.get_path("scripts")) / ("opencode-tray.exe" if sys.platform == "win32" else "opencode-tray")
 
 
 def _installed_by_script() -> Path:
-    """The executable that packaging/run.py installs."""
+    """Return the path of the executable that packaging/run.py installs."""
     folder = environment_folder(os.environ)
     return folder / ("Scripts/opencode-tray.exe" if sys.platform == "win32" else "bin/opencode-tray")
 
 
-def _install_command(options: argparse.Namespace) -> int:  # noqa: ARG001
+def install_command(options: argparse.Namespace) -> int:  # noqa: ARG001
+    """Link the command into a folder of the PATH. Raises UserError."""
     print(_link())
     return OK
 
@@ -86,35 +86,13 @@ def _link() -> str:
     return install_link(command_link(), program, os.environ.get("PATH", ""))
 
 
-def _install_plugin(options: argparse.Namespace) -> int:  # noqa: ARG001
+def install_plugin_only(options: argparse.Namespace) -> int:  # noqa: ARG001
+    """Install or update the plugin. Raises UserError."""
     print(install_plugin(Paths.of(os.environ).plugin))
     return OK
 
 
-def _uninstall_plugin(options: argparse.Namespace) -> int:  # noqa: ARG001
+def uninstall_plugin_only(options: argparse.Namespace) -> int:  # noqa: ARG001
+    """Remove the plugin. Raises UserError."""
     print(uninstall_plugin(Paths.of(os.environ).plugin))
     return OK
-
-
-def _config(options: argparse.Namespace) -> int:
-    paths = Paths.of(os.environ)
-    settings = load_settings(paths.settings, os.environ, {PORT.key: options.port})
-    if options.json:
-        told = {s.key: {"value": s.show(settings[s]), "source": settings.source(s)} for s in SETTINGS}
-        print(json.dumps({"file": str(paths.settings), "settings": told}))
-        return OK
-    print(f"# {paths.settings}" + ("" if paths.settings.exists() else " (not there; every value is the default)"))
-    for setting in SETTINGS:
-        value = json.dumps(setting.show(settings[setting]), ensure_ascii=False)
-        print(f"{setting.key} = {value}  # {settings.source(setting)}; {setting.about} ({setting.allowed})")
-    return OK
-
-
-SETUP: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "install": _install,
-    "uninstall": _uninstall,
-    "install-command": _install_command,
-    "install-plugin": _install_plugin,
-    "uninstall-plugin": _uninstall_plugin,
-    "config": _config,
-}

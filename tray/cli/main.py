@@ -1,135 +1,84 @@
-"""The command line. Heavy imports stand inside the commands, so that `--help` and `--version` answer at once."""
+"""The entry point of the command line. Modules of commands are imported when a command runs: `--help` stays fast."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from tray.cli.exit_codes import FAILED, OK, USAGE
-from tray.cli.parser import COMMANDS, READS, make_parser
+from tray.cli.parser import COMMANDS, make_parser
 from tray.cli.streams import take_any_text
 from tray.core.errors import UserError
 from tray.core.text import clean
 
+OPTIONS_WITH_VALUE = ("--port", "--ws-port", "--host")  # of `run`: the word after them is not a command
+MONITOR_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}  # opencode-monitor's
+UNTIL_CTRL_C = ("run", "watch", "demo")  # commands that the user ends with Ctrl-C
+INTERRUPTED = 130  # exit code of a shell command that SIGINT ended
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 not running or failed, 2 usage, 3 the port is taken."""
+    """Run a command and return its exit code. `arguments` are those after the program name (default: sys.argv)."""
     for stream in (sys.stdout, sys.stderr):
         take_any_text(stream)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if (unknown := _unknown(given)) is not None:
-        print(f"opencode-tray: {_no_command(unknown)}", file=sys.stderr)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if (unknown := _unknown_command(words)) is not None:
+        print(f"opencode-tray: {unknown}", file=sys.stderr)
         return USAGE
     parser = make_parser()
-    options, more = parser.parse_known_args(_with_command(given))
-    if more:  # argparse does not go on with a list of words after an option
-        if not getattr(options, "takes_words", False) or any(word.startswith("-") and word != "-" for word in more):
-            parser.error(f"unrecognized arguments: {' '.join(more)}")
-        options.words = [*options.words, *more]
+    options, rest = parser.parse_known_args(_command_first(words))
+    if rest:  # argparse ends a list of words at the first option; `session prompt ID --json do it` has some left
+        if not getattr(options, "takes_words", False) or any(word.startswith("-") and word != "-" for word in rest):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.words = [*options.words, *rest]
     try:
-        return _run(options)
-    except UserError as problem:
+        return _run(options.run, options)
+    except UserError as error:
         if getattr(options, "json", False):
-            print(json.dumps({"ok": False, "message": str(problem)}, ensure_ascii=False))
-        told = "\n    ".join(map(clean, str(problem).splitlines()))
-        print(f"opencode-tray: {told}", file=sys.stderr)
-        return USAGE if problem.is_usage else FAILED
+            print(json.dumps({"ok": False, "message": str(error)}, ensure_ascii=False))
+        message = "\n    ".join(map(clean, str(error).splitlines()))
+        print(f"opencode-tray: {message}", file=sys.stderr)
+        return USAGE if error.is_usage else FAILED
     except KeyboardInterrupt:
-        return OK if options.command in ("run", "watch", "demo") else 130
+        return OK if options.command in UNTIL_CTRL_C else INTERRUPTED
     except BrokenPipeError:  # `| head`
         sys.stderr.close()
         return OK
 
 
-VALUED = ("--port", "--ws-port", "--host")  # what follows them is no command
-SEED_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}
+def _run(target: str, options: object) -> int:
+    """Import and call the function "module:name". A command may be a coroutine function."""
+    from importlib import import_module
+
+    module, _, name = target.partition(":")
+    result: int | Coroutine[object, object, int] = getattr(import_module(module), name)(options)
+    if isinstance(result, int):
+        return result
+    import asyncio
+
+    return asyncio.run(result)
 
 
-def _unknown(given: list[str]) -> str | None:
-    """The first word, where it should be a command and is none."""
-    if not given or given[0].startswith("-") or _with_command(given)[0] != "run" or "run" in given:
+def _unknown_command(words: list[str]) -> str | None:
+    """Return the error message if the first word should be a command and is not."""
+    if not words or words[0].startswith("-") or "run" in words or _command_first(words)[0] != "run":
         return None
-    return given[0]
+    from difflib import get_close_matches
+
+    name = words[0]
+    similar = get_close_matches(name, COMMANDS, 1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"unknown command {clean(name[:80])!r}{hint}\n    commands: {', '.join(COMMANDS)}"
 
 
-def _no_command(word: str) -> str:
-    from difflib import get_close_matches  # for the one who mistypes
-
-    near = get_close_matches(word, COMMANDS, 1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
-    return f"there is no command {clean(word[:80])!r}{meant}\n    commands: {', '.join(COMMANDS)}"
-
-
-def _with_command(given: list[str]) -> list[str]:
-    """`run` is what is meant without a command; opencode-monitor's flags that are commands become them."""
-    if given and given[0] in SEED_FLAGS:
-        return [SEED_FLAGS[given[0]]]
-    before = ["", *given]
-    named = next((n for n, word in enumerate(given) if word in COMMANDS and before[n] not in VALUED), None)
-    if named is not None:
-        return [given[named], *given[:named], *given[named + 1 :]]  # wherever it stands
-    if {"-h", "--help", "--version"} & set(given):
-        return given
-    return ["run", *given]
-
-
-def _run(options: argparse.Namespace) -> int:
-    match options.command:
-        case "run":
-            from tray.cli.run import run
-
-            return run(options)
-        case "status":
-            from tray.cli.status import status
-
-            return status(options)
-        case "watch":
-            from tray.cli.watch import watch
-
-            return watch(options)
-        case "demo":
-            from tray.cli.demo import demo
-
-            return demo(options)
-        case "stop":
-            from tray.cli.status import stop
-
-            return stop(options)
-        case "reply" | "attach" | "next" | "session" | "mute" | "unmute":
-            from tray.cli.session import act
-
-            return act(options)
-        case read if read in READS:
-            from tray.cli.show import READERS
-
-            return READERS[read](options)
-        case "serve" if options.deed == "send":
-            from tray.cli.serve_send import send_prompt
-
-            return send_prompt(options)
-        case "serve" if options.deed == "batch":
-            from tray.cli.serve_send import batch
-
-            return batch(options)
-        case "serve" if options.deed == "events":
-            from tray.cli.serve_events import events
-
-            return events(options)
-        case "serve":
-            from tray.cli.serve import serve
-
-            return serve(options)
-        case "doctor":
-            from tray.cli.doctor import doctor
-
-            return doctor(options)
-        case "token":
-            from tray.cli.token import token
-
-            return token(options)
-        case _:
-            from tray.cli.install import SETUP
-
-            return SETUP[options.command](options)
+def _command_first(words: list[str]) -> list[str]:
+    """Move the command to the front, where argparse expects it: options may precede it. Without a command: `run`."""
+    if words and words[0] in MONITOR_FLAGS:
+        return [MONITOR_FLAGS[words[0]]]
+    for number, word in enumerate(words):
+        if word in COMMANDS and (number == 0 or words[number - 1] not in OPTIONS_WITH_VALUE):
+            return [word, *words[:number], *words[number + 1 :]]
+    if {"-h", "--help", "--version"} & set(words):
+        return words
+    return ["run", *words]

@@ -1,186 +1,155 @@
-"""The words of the command line."""
+"""The commands and options of the command line. `--help` reads this module, so it imports nothing slow."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 from tray import __version__
+from tray.cli.arguments import Commands, add_command, duration, integer
+from tray.cli.serve_parser import add_serve_commands
 from tray.core import durations
+from tray.core.session_commands import ATTACH, READ_COMMANDS, SESSION_SUBCOMMANDS
 
-BARS = ("waybar", "polybar", "swiftbar")
-DEEDS = {
-    "stop": "stop the turn (asks again)",
-    "prompt": "send a prompt: the words that follow",
-    "rename": "give another title: the words that follow",
-    "fork": "begin a new session as a copy of this one",
-    "archive": "put it away; OpenCode keeps it",
-    "delete": "delete it and its subagents' for good (asks again)",
-    "dismiss": "its error or finished turn is no news any more",
-    "browser": "open its web page",
-    "copy-command": "put the command that opens it on the clipboard",
-    "copy-id": "put its id on the clipboard",
+# Name -> the function that runs the command, as "module:function", and the help text.
+COMMANDS = {
+    "run": ("tray.cli.run:run", "start the tray (default)"),
+    "status": ("tray.cli.status:status", "show the sessions of the running tray"),
+    "watch": ("tray.cli.watch:watch", "show a live table of all sessions"),
+    "next": ("tray.cli.session:open_next", "open the session that has waited longest for you"),
+    "attach": ("tray.cli.session:attach", ATTACH.help),
+    "reply": ("tray.cli.session:reply", "answer a permission or a question"),
+    "session": ("tray.cli.session:session", "control a session: stop, prompt, rename, archive, delete and more"),
+    **{info.name: ("tray.cli.show:show", info.help) for info in READ_COMMANDS},
+    "mute": ("tray.cli.session:mute", "mute notifications"),
+    "unmute": ("tray.cli.session:unmute", "unmute notifications"),
+    "serve": ("", "manage OpenCode servers in the background"),
+    "demo": ("tray.cli.demo:demo", "simulate sessions; works without OpenCode"),
+    "doctor": ("tray.cli.doctor:doctor", "check the installation"),
+    "config": ("tray.cli.config:config", "show all settings, their values and their sources"),
+    "token": ("tray.cli.token:token", "show or replace the token that the tray and its plugins share"),
+    "install": ("tray.cli.install:install", "install the OpenCode plugin, and start the tray at login"),
+    "uninstall": ("tray.cli.install:uninstall", "undo install, and list the files that are kept"),
+    "install-command": ("tray.cli.install:install_command", "link the command into ~/.local/bin (only for run.py)"),
+    "install-plugin": ("tray.cli.install:install_plugin_only", "install the OpenCode plugin only"),
+    "uninstall-plugin": ("tray.cli.install:uninstall_plugin_only", "remove the OpenCode plugin only"),
+    "stop": ("tray.cli.status:stop", "stop the running tray"),
 }
-SURE = {"stop": "Stop the turn of {session}?", "delete": "Delete {session} for good?"}
-WORDED = {"prompt": "Prompt", "rename": "Title"}
-READS = {"messages": "its newest messages", "todos": "its todo list", "diff": "what it changed in files"}
-COMMANDS = (
-    "run", "status", "watch", "reply", "attach", "next", "session", *READS, "mute", "unmute", "token", "serve",
-    "install", "uninstall", "install-command", "install-plugin", "uninstall-plugin", "demo", "doctor", "config", "stop",
-)  # fmt: skip
-
-
-def _between(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most}, not {text!r}")
-        return int(text)
-
-    return number
-
-
-def _span(text: str) -> str:
-    if text not in durations.UNTIL:
-        try:
-            durations.milliseconds(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{durations.ALLOWED}, not {text!r}") from None
-    return text
+BARS = {"waybar": "Waybar", "polybar": "Polybar", "swiftbar": "SwiftBar"}
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="opencode-tray",
-        description="One glance says whether a coding agent needs you. Without a command: run.",
+        description="Show coding-agent sessions in the system tray, and answer their requests.",
+        epilog="Without a command, opencode-tray starts the tray.",
     )
     parser.add_argument("--version", action="version", version=f"opencode-tray {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    port = argparse.ArgumentParser(add_help=False)
-    port.add_argument("--port", "--ws-port", type=int, metavar="N", help="the listener's port (41235)")
+    port = _port_option("port of the tray (default: the running tray's)")
     as_json = argparse.ArgumentParser(add_help=False)
-    as_json.add_argument("--json", action="store_true", help="for scripts")
-    bars = argparse.ArgumentParser(add_help=False)
-    for bar in BARS:
-        bars.add_argument(f"--{bar}", dest="bar", action="store_const", const=bar, help=f"for {bar.capitalize()}")
-
-    run = commands.add_parser("run", parents=[port], help="start the tray (the default)")
-    run.add_argument("--host", metavar="H", help="where to listen (127.0.0.1)")
-    run.add_argument("--headless", action="store_true", help="no icon; everything else works")
-    run.add_argument("--no-notify", action="store_true", help="no notifications")
-    run.add_argument("--mdns", action="store_true", help="find servers that announce themselves on the network")
-    run.add_argument("--debug", action="store_true", help="a detailed log")
-    commands.add_parser("status", parents=[port, as_json, bars], help="what the running tray knows")
-    commands.add_parser("watch", parents=[port, bars], help="a live table of all sessions")
-    _add_answers(commands, port, as_json)
-    _add_sessions(commands, port, as_json)
-    _add_servers(commands, as_json)
-    token = commands.add_parser("token", parents=[port], help="show or replace the secret of plugins and tray")
-    token.add_argument("deed", choices=("show", "rotate"))
-    install = commands.add_parser("install", help="put the plugin into OpenCode, and start the tray at login")
-    install.add_argument("--no-autostart", action="store_true", help="do not start it at login, not even any more")
-    commands.add_parser("uninstall", help="undo that; says what is kept")
-    commands.add_parser("install-command", help="put opencode-tray on the PATH, where run.py installed it")
-    commands.add_parser("install-plugin", help="put the plugin into OpenCode's configuration")
-    commands.add_parser("uninstall-plugin", help="take the plugin out again")
-    demo = commands.add_parser("demo", parents=[port], help="a simulated fleet; no OpenCode needed")
-    demo.add_argument("--tray", action="store_true", help="feed a tray that runs already instead of starting one")
-    demo.add_argument("--headless", action="store_true", help="no icon")
-    doctor = commands.add_parser("doctor", parents=[port, as_json], help="check the installation")
-    doctor.add_argument("--fix", action="store_true", help="mend what can be mended safely")
-    doctor.add_argument("--wait", action="store_true", help=argparse.SUPPRESS)  # in a terminal opened by the menu
-    doctor.add_argument("--test-notification", action="store_true", help="show a notification")
-    doctor.add_argument("--test-attach", action="store_true", help="open a terminal, as for a session")
-    commands.add_parser("config", parents=[port, as_json], help="every setting, its value and where it came from")
-    commands.add_parser("stop", parents=[port], help="stop the running tray")
+    as_json.add_argument("--json", action="store_true", help="print JSON")
+    _add_tray_commands(commands, port, as_json)
+    _add_session_commands(commands, port, as_json)
+    _add_mute_commands(commands, port, as_json)
+    add_serve_commands(_add(commands, "serve"), as_json)
+    _add_setup_commands(commands, port, as_json)
+    _add(commands, "stop", port)
     return parser
 
 
-def _add_answers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], *common: argparse.ArgumentParser
-) -> None:
-    reply = commands.add_parser("reply", parents=common, help="answer a permission or a question")
-    reply.add_argument("request", metavar="REQUEST", help="its id, or the beginning of it")
-    reply.add_argument("verdict", nargs="?", choices=("once", "always", "reject"))
+def _port_option(about: str) -> argparse.ArgumentParser:
+    port = argparse.ArgumentParser(add_help=False)
+    port.add_argument("--port", type=int, metavar="N", help=about)
+    port.add_argument("--ws-port", dest="port", type=int, help=argparse.SUPPRESS)  # opencode-monitor's name for it
+    return port
+
+
+def _add(commands: Commands, name: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    run, about = COMMANDS[name]
+    return add_command(commands, name, run, about, *parents)
+
+
+def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    bars = argparse.ArgumentParser(add_help=False)
+    for name, title in BARS.items():
+        bars.add_argument(f"--{name}", dest="bar", action="store_const", const=name, help=f"print for {title}")
+    run = _add(commands, "run", _port_option("port to listen on (default: 41235, or a free one)"))
+    run.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    run.add_argument("--headless", action="store_true", help="run without an icon")
+    run.add_argument("--no-notify", action="store_true", help="show no notifications")
+    run.add_argument("--mdns", action="store_true", help="find servers that are announced on the local network")
+    run.add_argument("--debug", action="store_true", help="write a detailed log")
+    _add(commands, "status", port, as_json, bars)
+    _add(commands, "watch", port, bars)
+
+
+def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) -> None:
+    session_id = argparse.ArgumentParser(add_help=False)
+    session_id.add_argument("session", metavar="SESSION", help="session ID, or the start of one")
+    _add(commands, "next", *common)
+    _add(commands, "attach", session_id, *common)
+    _add_reply(commands, *common)
+    session = _add(commands, "session")
+    subcommands = session.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    for info in SESSION_SUBCOMMANDS:
+        parser = add_command(subcommands, info.name, COMMANDS["session"][0], info.help, session_id, *common)
+        parser.set_defaults(words=[], yes=False, takes_words=bool(info.input_label))
+        if info.confirmation:
+            parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+        if info.input_label:
+            about = f"{info.input_label.lower()} (default: ask in the terminal)"
+            parser.add_argument("words", nargs="*", metavar="TEXT", help=about)
+    for info in READ_COMMANDS:
+        parser = _add(commands, info.name, session_id, *common)
+        if info.parameter == "limit":
+            about = "maximum number of messages (default: 20)"
+            parser.add_argument("--limit", type=integer(1, 1000), default=20, metavar="N", help=about)
+
+
+def _add_reply(commands: Commands, *common: argparse.ArgumentParser) -> None:
+    reply = _add(commands, "reply", *common)
+    reply.add_argument("request", metavar="REQUEST", help="request ID, or the start of one")
+    reply.add_argument(
+        "verdict",
+        nargs="?",
+        choices=("once", "always", "reject"),
+        help="answer to a permission; reject is for questions too (default: ask in the terminal)",
+    )
     reply.add_argument("--message", metavar="TEXT", help="with reject: what the agent should do instead")
     reply.add_argument(
         "--answer",
         action="append",
         metavar="TEXT",
-        help="to a question, once for each: a label, several with commas between them, or your own words",
+        help="answer to a question: a label, several labels separated by commas, or your own text; repeat it for each "
+        "question of the request",
     )
-    mute = commands.add_parser("mute", parents=common, help="no notifications for a while")
-    mute.add_argument("span", nargs="?", default="30m", type=_span, metavar="SPAN", help=f"{durations.ALLOWED} (30m)")
-    unmute = commands.add_parser("unmute", parents=common, help="notifications again")
-    for one in (mute, unmute):
-        scope = one.add_mutually_exclusive_group()
-        scope.add_argument("--session", metavar="SESSION", help="of this session alone")
-        scope.add_argument("--project", metavar="SESSION", help="of the project that this session is in")
 
 
-def _add_sessions(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], *common: argparse.ArgumentParser
-) -> None:
-    named = argparse.ArgumentParser(add_help=False)
-    named.add_argument("session", metavar="SESSION", help="its id, or the beginning of it")
-    commands.add_parser("attach", parents=[named, *common], help="go to a session")
-    commands.add_parser("next", parents=common, help="go to whoever has waited longest for you")
-    session = commands.add_parser("session", help="do something with a session")
-    deeds = session.add_subparsers(dest="deed", required=True, metavar="COMMAND")
-    for deed, about in DEEDS.items():
-        one = deeds.add_parser(deed, parents=[named, *common], help=about)
-        one.set_defaults(words=[], yes=False, takes_words=deed in WORDED)
-        if deed in SURE:
-            one.add_argument("--yes", action="store_true", help="do not ask again")
-        if deed in WORDED:
-            one.add_argument("words", nargs="*", metavar="WORD", help="none: asked for in the terminal")
-    for what, about in READS.items():
-        one = commands.add_parser(what, parents=[named, *common], help=about)
-        if what == "messages":
-            one.add_argument("--limit", type=_between(1, 1000), default=20, metavar="N", help="how many (20)")
+def _add_mute_commands(commands: Commands, *common: argparse.ArgumentParser) -> None:
+    mute = _add(commands, "mute", *common)
+    about = f"{durations.ALLOWED} (default: 30m)"
+    mute.add_argument("duration", nargs="?", default="30m", type=duration, metavar="DURATION", help=about)
+    for parser in (mute, _add(commands, "unmute", *common)):
+        scope = parser.add_mutually_exclusive_group()
+        scope.add_argument("--session", metavar="SESSION", help="only this session")
+        scope.add_argument("--project", metavar="SESSION", help="only the project of this session")
 
 
-def _add_servers(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], as_json: argparse.ArgumentParser
-) -> None:
-    serve = commands.add_parser("serve", help="OpenCode's servers in the background")
-    deeds = serve.add_subparsers(dest="deed", required=True, metavar="COMMAND")
-    one = argparse.ArgumentParser(add_help=False)
-    one.add_argument("server", metavar="ID", help="its port, as `serve list` shows it")
-    start = deeds.add_parser("start", parents=[as_json], help="start one, or several")
-    start.add_argument("--dir", metavar="D", help="where it works (here)")
-    start.add_argument("--port", type=_between(1, 65535), metavar="N", help="its port (the first free one from 4096)")
-    start.add_argument("--hostname", metavar="H", help="where it binds (127.0.0.1)")
-    start.add_argument("--count", type=_between(1, 50), default=1, metavar="K", help="how many (1)")
-    start.add_argument("--password", default="auto", metavar="P", help="auto (one is made), none, ask, or env:NAME")
-    start.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a web page that may use it")
-    start.add_argument("--mdns", action="store_true", help="tell the local network of it")
-    deeds.add_parser("list", parents=[as_json], help="every OpenCode server of this machine")
-    status = deeds.add_parser("status", parents=[as_json], help="how it is, and its MCP and LSP servers")
-    status.add_argument("server", nargs="?", metavar="ID", help="none: all of them")
-    stop = deeds.add_parser("stop", help="stop servers")
-    stop.add_argument("servers", nargs="*", metavar="ID")
-    stop.add_argument("--all", action="store_true", help="all that were started here")
-    deeds.add_parser("restart", parents=[one], help="stop it, and start it as it was")
-    logs = deeds.add_parser("logs", parents=[one], help="the end of its log")
-    logs.add_argument("-f", "--follow", action="store_true", help="and what is added to it")
-    logs.add_argument("-n", "--lines", type=_between(1, 1_000_000), default=40, metavar="N", help="how many lines (40)")
-    deeds.add_parser("events", parents=[one, as_json], help="what happens in it, as it happens")
-    send = deeds.add_parser("send", parents=[as_json], help="prompt a server, and wait for the answer")
-    send.set_defaults(takes_words=True)
-    send.add_argument("words", nargs="*", metavar="ID PROMPT", help="the server, and what to tell it; - reads stdin")
-    send.add_argument("--all", action="store_true", help="tell all that were started here; then no ID")
-    send.add_argument("--file", action="append", default=[], metavar="F", help="a file that goes along; repeatable")
-    send.add_argument("--session", metavar="SESSION", help="go on in this one")
-    send.add_argument("--dir", metavar="D", help="where it works, if not where the server was started")
-    batch = deeds.add_parser("batch", parents=[as_json], help="run a file of prompts")
-    batch.add_argument(
-        "batch_file",
-        metavar="FILE",
-        help="a prompt a line, or ID: PROMPT; - reads stdin; without ID to those started here, in turn",
-    )
-    batch.add_argument("--parallel", type=_between(1, 64), default=4, metavar="N", help="how many at once (4)")
-    deeds.add_parser("open", parents=[one], help="open its web page")
-    deeds.add_parser("attach", parents=[one], help="OpenCode's terminal UI on it, in this terminal")
-    deeds.add_parser("password", parents=[one], help="show its password")
-    deeds.add_parser("clean", help="forget those that have ended, and their logs")
+def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    demo = _add(commands, "demo", _port_option("port to listen on, or with --tray the port of the running tray"))
+    demo.add_argument("--tray", action="store_true", help="send the sessions to the running tray")
+    demo.add_argument("--headless", action="store_true", help="run without an icon")
+    doctor = _add(commands, "doctor", port, as_json)
+    doctor.add_argument("--fix", action="store_true", help="fix what can be fixed safely")
+    doctor.add_argument("--wait", action="store_true", help=argparse.SUPPRESS)  # in a terminal opened by the menu
+    doctor.add_argument("--test-notification", action="store_true", help="show a test notification")
+    doctor.add_argument("--test-attach", action="store_true", help="open a test terminal")
+    _add(commands, "config", port, as_json)
+    token = _add(commands, "token", port)
+    token.add_argument("action", choices=("show", "rotate"), help="print the token, or replace it with a new one")
+    install = _add(commands, "install")
+    about = "do not start at login; remove an existing autostart entry"
+    install.add_argument("--no-autostart", action="store_true", help=about)
+    for name in ("uninstall", "install-command", "install-plugin", "uninstall-plugin"):
+        _add(commands, name)

@@ -1,4 +1,4 @@
-"""`run`: the tray itself."""
+"""`run`: run the tray."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from tray.system.paths import Paths
 from tray.system.signals import StopSignals
 
 if TYPE_CHECKING:
-    from tray.surfaces.backends.tray_icon import TrayIcon  # the toolkits are not needed headless
+    from tray.surfaces.backends.tray_icon import TrayIcon  # not needed headless
 
 log = logging.getLogger(__name__)
 
-LOG_SIZE, LOG_FILES = 1_000_000, 3  # bytes of one log file; how many are kept besides
+LOG_SIZE, LOG_BACKUPS = 1_000_000, 3  # bytes of a log file; number of rotated files that are kept
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until stopped. Returns the exit code. Raises Problem."""
+    """Run until stopped and return the exit code. Raises UserError."""
     paths = Paths.of(os.environ)
     flags = {
         HOST.key: options.host,
@@ -49,12 +49,12 @@ def run(options: argparse.Namespace) -> int:
     token = Token.of(os.environ, paths.token)
     _log_to(paths, debug=settings[DEBUG])
     for problem in settings.problems:
-        log.warning("%s (it does not count: something stronger is given)", problem)
+        log.warning("%s (ignored: an option or variable overrides it)", problem)
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
 
 
 class Program:
-    """The process: the icon on the main thread, everything else on the loop's."""
+    """The process: the icon runs on the main thread, everything else on the event loop in a second thread."""
 
     def __init__(
         self, paths: Paths, settings: Settings, flags: dict[str, Any], token: Token, *, headless: bool, notify: bool
@@ -69,31 +69,31 @@ class Program:
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: OSError | None = None
-        self._taken_by = ""  # who has the usual port, where we took another one
+        self._port_user = ""  # the program that has the default port, if another port is used because of it
         self._signals: StopSignals | None = None
 
     def run(self) -> int:
-        """Run until stopped."""
-        collect_rarely()
+        """Run until stopped and return the exit code."""
+        tune_garbage_collector()
         running = read_endpoint(self._paths.endpoint)
-        if running is not None and (report := _report_of(running.address)) is not None:
-            return self._runs_already(running.port, report)
+        if running is not None and (overview := _overview_at(running.address)) is not None:
+            return self._already_running(running.port, overview)
         self._signals = StopSignals()
         worker = threading.Thread(target=self._work, name="loop", daemon=True)
         worker.start()
         self._started.wait()
         if self._failure is not None:
             worker.join()
-            return self._not_bound(self._failure)
-        with suppress(OSError):  # nobody reads it
-            self._announce()
+            return self._cannot_listen(self._failure)
+        with suppress(OSError):  # stdout is closed
+            self._print_address()
         if not self._headless:
             self._run_icon(worker)
         worker.join()
         return OK
 
     def wait_until_listening(self) -> int:
-        """The port, once plugins are accepted; 0 if that failed. From any thread but the loop's."""
+        """Return the port once plugins are accepted; 0 if that failed. Call it from any thread but the loop's."""
         self._started.wait()
         return self._app.port if self._app is not None else 0
 
@@ -112,7 +112,7 @@ class Program:
         except OSError as error:
             self._failure = error
             return
-        except UnicodeError as error:  # a host name that can be none
+        except UnicodeError as error:  # an invalid host name
             self._failure = OSError(str(error))
             return
         self._app = app
@@ -127,20 +127,23 @@ class Program:
             app.stop()
 
     async def _listen(self, app: App) -> None:
-        """Accept plugins on the port that is set; if none is set and the usual one is taken, on a free one.
+        """Accept plugins on the configured port, or on a free one if only the default port is configured and in use.
 
-        Others of this machine find it by its file; a listener for other machines stays where they look for it.
+        Plugins and commands of this machine find the port in a file. Other machines do not see that file, so a listener
+        for them never changes its port. Raises OSError.
         """
         try:
             await app.start()
         except OSError as error:
             is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)  # EACCES: reserved by Windows
-            if not is_taken or not self._may_move() or await asyncio.to_thread(_report_of, self._wanted) is not None:
+            if not is_taken or not self._may_use_another_port():
                 raise
-            self._taken_by = await asyncio.to_thread(_holder, self._wanted.port) or "another program"
+            if await asyncio.to_thread(_overview_at, self._wanted) is not None:  # a tray of this user has the port
+                raise
+            self._port_user = await asyncio.to_thread(_program_on, self._wanted.port) or "another program"
             await app.start(0)
 
-    def _may_move(self) -> bool:
+    def _may_use_another_port(self) -> bool:
         return self._settings.source(PORT) == "default" and is_loopback(self._settings[HOST])
 
     @property
@@ -151,18 +154,15 @@ class Program:
         if self._app is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._app.stop)
 
-    def _announce(self) -> None:
+    def _print_address(self) -> None:
         if self._app is None:
             return
         host = self._settings[HOST]
-        why = f" (port {self._settings[PORT]} is taken by {self._taken_by})" if self._taken_by else ""
-        print(f"OpenCode Tray listens on {host}:{self._app.port}{why}", flush=True)
+        reason = f" (port {self._settings[PORT]} is in use by {self._port_user})" if self._port_user else ""
+        print(f"OpenCode Tray listens on {host}:{self._app.port}{reason}", flush=True)
         if not is_loopback(host):
-            print(
-                f"Note: {host} can be reached from other machines; only holders of the token are let in, but",
-                flush=True,
-            )
-            print("what is sent there can be read on the way. A tunnel (ssh -R) is safer.", flush=True)
+            print(f"Warning: other machines can reach {host}. Only clients with the token are accepted,", flush=True)
+            print("but the traffic is not encrypted. A tunnel (ssh -R) is safer.", flush=True)
 
     def _run_icon(self, worker: threading.Thread) -> None:
         from tray.surfaces.backends.open_icon import open_tray_icon
@@ -174,61 +174,59 @@ class Program:
         view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
         icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, app.post_opened, _host_changed)
         if icon is None:
-            print("No tray here: running without an icon. `opencode-tray watch` shows the sessions.", flush=True)
+            print("No system tray found; running without an icon. To see sessions: opencode-tray watch", flush=True)
             return
         if not icon.has_menu:
-            print(f"The {icon.name} tray has no menu here; a click goes to whoever waits longest.", flush=True)
+            print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
         self._loop.call_soon_threadsafe(app.show_on, icon.show)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()
         except TrayUnavailable as error:
-            print(f"The icon cannot be shown ({error}): running without it.", flush=True)
+            print(f"Cannot show the icon ({error}); running without it.", flush=True)
             return
         self._stop()
 
-    def _runs_already(self, port: int, report: dict[str, Any]) -> int:
-        """Show the state of the tray that runs; meanwhile there is none on another port."""
-        print(f"OpenCode Tray runs already on port {port}: {describe(report)}")
+    def _already_running(self, port: int, overview: dict[str, Any]) -> int:
+        """Print the sessions of the running tray. Exit code 1 if the user asked for another port than it has."""
+        print(f"OpenCode Tray is already running on port {port}: {describe(overview)}")
         wanted = self._settings[PORT]
         if self._settings.source(PORT) == "default" or wanted in (0, port):
             return OK
-        print(f"opencode-tray: to move it to port {wanted}, stop it first: opencode-tray stop", file=sys.stderr)
+        print(f"opencode-tray: to use port {wanted}, stop the running tray first: opencode-tray stop", file=sys.stderr)
         return FAILED
 
-    def _not_bound(self, error: OSError) -> int:
-        """The port is taken: by a tray of ours, whose state is shown, or by somebody else, who is named."""
+    def _cannot_listen(self, error: OSError) -> int:
+        """Print which program uses the port, or the sessions if it is a tray of this user."""
         port = self._settings[PORT]
-        if (report := _report_of(self._wanted)) is not None:
-            return self._runs_already(port, report)
-        who = _holder(port)
-        if not who:
-            print(f"opencode-tray: cannot listen on {self._settings[HOST]}:{port}: {error}", file=sys.stderr)
+        if (overview := _overview_at(self._wanted)) is not None:
+            return self._already_running(port, overview)
+        if program := _program_on(port):
+            message = f"port {port} is in use by {program}; stop it, or choose another port with --port N"
         else:
-            print(
-                f"opencode-tray: port {port} is taken by {who}; stop it, or choose another: --port N", file=sys.stderr
-            )
+            message = f"cannot listen on {self._settings[HOST]}:{port}: {error}"
+        print(f"opencode-tray: {message}", file=sys.stderr)
         return PORT_TAKEN
 
 
-def _report_of(address: Address) -> dict[str, Any] | None:
-    """What the tray of this person that answers there says; None where none does."""
+def _overview_at(address: Address) -> dict[str, Any] | None:
+    """Return the overview of this user's tray at the address; None if there is none."""
     try:
-        report: dict[str, Any] = call_tray(address.port, "overview", host=address.host)
+        overview: dict[str, Any] = call_tray(address.port, "overview", host=address.host)
     except UserError:
         return None
-    return report
+    return overview
 
 
-def _holder(port: int) -> str:
-    """Who listens there; "" if nobody can be seen."""
-    from tray.system.ports import port_owner  # psutil is not needed before
+def _program_on(port: int) -> str:
+    """Return the program that listens on the port; "" if unknown."""
+    from tray.system.ports import port_owner  # needs psutil
 
     return port_owner(port) or ""
 
 
-def collect_rarely() -> None:
-    """Keep Python's garbage collector from pausing us: what was imported stays, and records hold no cycles."""
+def tune_garbage_collector() -> None:
+    """Avoid pauses by the garbage collector: imported modules stay, and records have no reference cycles."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
@@ -247,22 +245,22 @@ def _host_changed(shown: bool) -> None:  # noqa: FBT001  # the back end's signat
 
 
 def _log_to(paths: Paths, *, debug: bool) -> None:
-    """A rotating file for the whole story, and warnings on stderr. Neither ever holds message text or the token."""
-    logging.raiseExceptions = False  # a full disk costs lines, and no tracebacks
+    """Log to a rotating file, and warnings to stderr. Neither ever has message texts or the token."""
+    logging.raiseExceptions = False  # a full disk loses lines instead of printing tracebacks
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("watchdog", "asyncio", "aiohttp", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # our lane says in one line what it could not show
+    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # Notifications logs its errors itself
     warn = logging.StreamHandler()
     warn.setLevel(logging.DEBUG if debug else logging.WARNING)
     warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     root.addHandler(warn)
     try:
         paths.log.parent.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(paths.log, maxBytes=LOG_SIZE, backupCount=LOG_FILES, encoding="utf-8")
+        file = RotatingFileHandler(paths.log, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
     except OSError as error:
-        log.warning("no log file: %s", error)
+        log.warning("cannot write the log file: %s", error)
         return
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(file)

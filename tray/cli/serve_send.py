@@ -1,12 +1,11 @@
-"""`serve send` and `serve batch`: prompts to servers, from scripts and by hand."""
+"""`serve send` and `serve batch`: send prompts to servers."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +16,70 @@ from rich.table import Table
 from rich.text import Text
 
 from tray.actions.serve.batch import Job, parse, run_jobs
-from tray.actions.serve.listing import named
 from tray.actions.serve.prompt import PromptError, Turn, TurnCallbacks, send
 from tray.actions.serve.start import ServeError
 from tray.cli.exit_codes import FAILED, OK
-from tray.cli.serve import ServeUsageError, servers
+from tray.cli.serve_common import ServeUsageError, server_with_id, servers
 from tray.core.text import clean, shorten
 from tray.opencode.api import Api
 
 
-def send_prompt(options: argparse.Namespace) -> int:
-    """Prompt one server and stream what it says, or all servers and say what each answered. Raises Problem."""
+async def send_prompt(options: argparse.Namespace) -> int:
+    """Send a prompt to a server and stream its answer, or to all servers and print a table. Raises UserError."""
     if options.all:
         if not options.words:
-            raise ServeUsageError("what to tell them? serve send --all 'pull, and run the tests'")
+            raise ServeUsageError("missing prompt; usage: opencode-tray serve send --all PROMPT")
         if options.session or options.dir or options.file:
-            raise ServeUsageError("--session, --dir and --file are for one server: name it instead of --all")
-        return asyncio.run(_send_to_all(_prompt(options.words), as_json=options.json))
+            raise ServeUsageError("--session, --dir and --file work only for a single server, not with --all")
+        return await _send_to_all(_prompt(options.words), as_json=options.json)
     if len(options.words) < 2:
-        raise ServeUsageError(
-            "name a server and what to tell it: serve send 4096 'fix the tests'; - reads it from stdin"
-        )
-    return asyncio.run(_send(options.words[0], _prompt(options.words[1:]), options))
+        raise ServeUsageError("usage: opencode-tray serve send ID PROMPT (use - to read the prompt from stdin)")
+    return await _send(options.words[0], _prompt(options.words[1:]), options)
 
 
-def batch(options: argparse.Namespace) -> int:
-    """Run a file of prompts. Raises Problem."""
+async def batch(options: argparse.Namespace) -> int:
+    """Run the prompts in a file. Exit code 1 if one of them failed. Raises UserError."""
     try:
         text = sys.stdin.read() if options.batch_file == "-" else Path(options.batch_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ServeUsageError(f"{options.batch_file}: {error}") from error
-    return asyncio.run(_batch(text.splitlines(), options.parallel, as_json=options.json))
+        raise ServeUsageError(f"cannot read {options.batch_file}: {error}") from error
+    jobs = parse(text.splitlines(), [server for server in await servers() if server.is_server])
+    return await _run(jobs, options.parallel, as_json=options.json)
 
 
-async def _send(name: str, prompt: str, options: argparse.Namespace) -> int:
-    files, server = _files(options.file), named(await servers(), name)
+async def _send(server_id: str, prompt: str, options: argparse.Namespace) -> int:
+    files, server = _files(options.file), await server_with_id(server_id)
     if not server.runs:
-        raise ServeError(f"{server.name} has ended: opencode-tray serve restart {server.name}")
-    screen = _Screen()
+        raise ServeError(f"{server.name} has ended; start it with: opencode-tray serve restart {server.name}")
+    printer = _AnswerPrinter()
     if options.json:
-        sink = TurnCallbacks(
-            event=lambda event: print(json.dumps(event, ensure_ascii=False), flush=True), notice=_notice
-        )
+        callbacks = TurnCallbacks(event=_print_json, notice=_notice)
     else:
-        sink = TurnCallbacks(text=screen.add, notice=screen.notice)
+        callbacks = TurnCallbacks(text=printer.add, notice=printer.notice)
     async with aiohttp.ClientSession() as http:
         try:
             turn = await send(
-                Api(server.address, http), prompt, sink,
+                Api(server.address, http), prompt, callbacks,
                 directory=_directory(options), files=files, session=options.session or "",
             )  # fmt: skip
         except PromptError as error:
             raise ServeError(f"{server.name}: {error}") from error
         finally:
-            screen.end_line()
+            printer.end_line()
     if not turn.ok:
         print(f"opencode-tray: {turn.error} (session {turn.session})", file=sys.stderr)
     return OK if turn.ok else FAILED
 
 
 async def _send_to_all(prompt: str, *, as_json: bool) -> int:
-    ready = [server for server in await servers() if server.takes_prompts]
-    if not ready:
-        raise ServeError("no server that was started here runs: opencode-tray serve start")
-    return await _run([Job(server, prompt) for server in ready], len(ready), as_json=as_json)
+    healthy = [server for server in await servers() if server.takes_prompts]
+    if not healthy:
+        raise ServeError("no server is running; start one with: opencode-tray serve start")
+    return await _run([Job(server, prompt) for server in healthy], len(healthy), as_json=as_json)
 
 
-async def _batch(lines: list[str], at_once: int, *, as_json: bool) -> int:
-    jobs = parse(lines, [server for server in await servers() if server.is_server])
-    return await _run(jobs, at_once, as_json=as_json)
-
-
-async def _run(jobs: Collection[Job], at_once: int, *, as_json: bool) -> int:
-    bar = Progress(
+async def _run(jobs: Collection[Job], parallel: int, *, as_json: bool) -> int:
+    progress = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(),
     )  # fmt: skip
@@ -97,22 +87,22 @@ async def _run(jobs: Collection[Job], at_once: int, *, as_json: bool) -> int:
 
     def done(job: Job, turn: Turn) -> None:
         finished.append((job, turn))
-        bar.advance(task)
+        progress.advance(task)
 
-    with bar:
-        task = bar.add_task("prompts", total=len(jobs))
+    with progress:
+        task = progress.add_task("prompts", total=len(jobs))
         try:
-            await run_jobs(jobs, at_once, done, lambda job, text: _notice(f"{job.server.name}: {text}"))
-        finally:  # Ctrl-C as well: what is done by then is told
-            bar.stop()
-            _tell(finished, as_json=as_json)
+            await run_jobs(jobs, parallel, done, lambda job, text: _notice(f"{job.server.name}: {text}"))
+        finally:  # after Ctrl-C too: print the results so far
+            progress.stop()
+            _print_results(finished, as_json=as_json)
     return OK if len(finished) == len(jobs) and all(turn.ok for _, turn in finished) else FAILED
 
 
-def _tell(finished: list[tuple[Job, Turn]], *, as_json: bool) -> None:
+def _print_results(finished: list[tuple[Job, Turn]], *, as_json: bool) -> None:
     if as_json:
         for job, turn in finished:
-            print(json.dumps(_told(job, turn), ensure_ascii=False))
+            _print_json(_plain(job, turn))
         return
     table = Table(box=None, pad_edge=False)
     for column in ("SERVER", "", "TIME", "TOKENS", "COST", "PROMPT", "ANSWER"):
@@ -125,11 +115,15 @@ def _tell(finished: list[tuple[Job, Turn]], *, as_json: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
 
 
-def _told(job: Job, turn: Turn) -> dict[str, Any]:
+def _plain(job: Job, turn: Turn) -> dict[str, Any]:
     return {
         "server": job.server.name, "prompt": job.prompt, "session": turn.session, "ok": turn.ok, "error": turn.error,
         "output": turn.output, "seconds": round(turn.seconds, 3), "tokens": turn.tokens, "cost": turn.cost,
     }  # fmt: skip
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
 def _prompt(words: list[str]) -> str:
@@ -143,7 +137,7 @@ def _files(names: list[str]) -> list[Path]:
     files = [Path(name) for name in names]
     for file in files:
         if not file.is_file():
-            raise ServeUsageError(f"{file} is no file")
+            raise ServeUsageError(f"not a file: {file}")
     return files
 
 
@@ -155,29 +149,29 @@ def _notice(text: str) -> None:
     print(f"opencode-tray: {clean(text)}", file=sys.stderr, flush=True)
 
 
-class _Screen:
-    """What the agent says, as it comes; whatever else is said begins on a line of its own."""
+class _AnswerPrinter:
+    """Prints the agent's text as it arrives. Notices start on a new line."""
 
     def __init__(self) -> None:
         self._is_mid_line = False
 
     def add(self, text: str) -> None:
-        """Go on with the agent's words."""
+        """Print a piece of the agent's text."""
         print(_printable(text), end="", flush=True)
         self._is_mid_line = not text.endswith("\n") if text else self._is_mid_line
 
     def notice(self, text: str) -> None:
-        """Say something of our own."""
+        """Print a notice on a line of its own."""
         self.end_line()
         _notice(text)
 
     def end_line(self) -> None:
-        """Leave no line open."""
+        """End the current line if there is one."""
         if self._is_mid_line:
             print(flush=True)
         self._is_mid_line = False
 
 
 def _printable(text: str) -> str:
-    """What a terminal can be given: line breaks and tabs, and no other control characters."""
+    """Replace control characters other than line breaks and tabs."""
     return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)

@@ -1,77 +1,109 @@
-"""What a person wants done by the running tray: `reply`, `attach`, `next`, `session …`, `mute` and the like."""
+"""The commands that the running tray executes: `reply`, `attach`, `next`, `session …`, `mute` and `unmute`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tray.cli import ask_user
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK
-from tray.cli.parser import SURE, WORDED
+from tray.core.errors import UserError
+from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.text import clean, counted
 
 
-def act(options: argparse.Namespace) -> int:
-    """Have it done; print what came of it. Exit code 1 if it was not done."""
-    method, params = _call(options)
-    if params is None:
-        print("Nothing was done.", file=sys.stderr)
-        return FAILED
-    if options.command == "session" and method in SURE and not _is_sure(options):
-        print("Nothing was done.", file=sys.stderr)
-        return FAILED
-    done = call_tray(options.port, method, params)
+class NoConfirmationError(UserError):
+    """A destructive command has to be confirmed, and there is no terminal to ask in."""
+
+
+def reply(options: argparse.Namespace) -> int:
+    """Answer a request; without an answer on the command line, ask for it. Raises UserError."""
+    if options.verdict or options.answer or not ask_user.can_ask():
+        params = {
+            "request": options.request,
+            "verdict": options.verdict or "",
+            "message": options.message or "",
+            "answers": options.answer or [],
+        }
+        return _execute(options, "reply", params)
+    answer = ask_user.answer(options.port, options.request)
+    return _cancelled() if answer is None else _execute(options, "reply", answer)
+
+
+def attach(options: argparse.Namespace) -> int:
+    """Open a session. Raises UserError."""
+    return _execute(options, "attach", {"session": options.session})
+
+
+def open_next(options: argparse.Namespace) -> int:
+    """Open the session that has waited longest for the user. Raises UserError."""
+    return _execute(options, "next", {})
+
+
+def mute(options: argparse.Namespace) -> int:
+    """Mute all notifications, or those of a session or project. Raises UserError."""
+    return _execute(options, "mute", {**_mute_scope(options), "duration": options.duration})
+
+
+def unmute(options: argparse.Namespace) -> int:
+    """Undo `mute` for the same scope. Raises UserError."""
+    return _execute(options, "unmute", _mute_scope(options))
+
+
+def session(options: argparse.Namespace) -> int:
+    """Run a subcommand of `session`. Raises UserError."""
+    info = SESSION_COMMANDS[options.subcommand]
+    params = {"session": options.session}
+    if info.input_label:
+        text = " ".join(options.words)
+        if not text and ask_user.can_ask():
+            text = ask_user.line(info.input_label)
+            if not text:
+                return _cancelled()
+        params[info.parameter] = text
+    if info.confirmation and not options.yes and not _confirmed(options, info.confirmation):
+        return _cancelled()
+    return _execute(options, info.name, params)
+
+
+def _execute(options: argparse.Namespace, method: str, params: Mapping[str, Any]) -> int:
+    """Have the tray execute the command, and print the result. Exit code 1 if it failed."""
+    result = call_tray(options.port, method, params)
     if options.json:
-        print(json.dumps(done, ensure_ascii=False))
+        print(json.dumps(result, ensure_ascii=False))
     else:
-        print(clean(done["message"]), file=sys.stdout if done["ok"] else sys.stderr)
-    return OK if done["ok"] else FAILED
+        print(clean(result["message"]), file=sys.stdout if result["ok"] else sys.stderr)
+    return OK if result["ok"] else FAILED
 
 
-def _is_sure(options: argparse.Namespace) -> bool:
-    """Ask again, naming what goes, unless --yes said so; where nobody can be asked, --yes has to."""
-    if options.yes:
-        return True
+def _cancelled() -> int:
+    print("Cancelled.", file=sys.stderr)
+    return FAILED
+
+
+def _confirmed(options: argparse.Namespace, confirmation: str) -> bool:
+    """Ask the user to confirm a destructive command. Raises NoConfirmationError."""
     if not sys.stdin.isatty():
-        print("Add --yes: nobody is here to be asked.", file=sys.stderr)
-        return False
-    question = SURE[options.deed].format(session=_named(options))
-    return ask_user.words(f"{question} [y/N]").lower() in ("y", "yes")
+        raise NoConfirmationError("not a terminal; pass --yes to confirm")
+    question = confirmation.format(session=_described(options))
+    return ask_user.line(f"{question}? [y/N]").lower() in ("y", "yes")
 
 
-def _named(options: argparse.Namespace) -> str:
-    """The session by its title, and how many of its subagents go with it."""
+def _described(options: argparse.Namespace) -> str:
+    """Return the title of the session, and how many subagent sessions it has."""
     sessions = call_tray(options.port, "status")["sessions"]
     found = [session for session in sessions if session["id"].startswith(options.session)]
     if len(found) != 1:
-        return str(options.session)  # the tray will say what is wrong with that
-    below = sum(session["parent"] == found[0]["id"] for session in sessions)
-    also = f" and {counted(below, 'subagent session', 'subagent sessions')}" if below else ""
+        return str(options.session)  # the tray will refuse it with the reason
+    children = sum(session["parent"] == found[0]["id"] for session in sessions)
+    also = f" and {counted(children, 'subagent session', 'subagent sessions')}" if children else ""
     return f"“{clean(found[0]['title']) or found[0]['id']}”{also}"
 
 
-def _call(options: argparse.Namespace) -> tuple[str, dict[str, Any] | None]:
-    """The method of `/client` and its parameters; None: the person thought better of it."""
-    match options.command:
-        case "reply" if not options.verdict and not options.answer and ask_user.can_ask():
-            return "reply", ask_user.answer(options.port, options.request)
-        case "reply":
-            told = {"verdict": options.verdict or "", "message": options.message or "", "answers": options.answer or []}
-            return "reply", {"request": options.request, **told}
-        case "next":
-            return "next", {}
-        case "attach":
-            return "attach", {"session": options.session}
-        case "mute" | "unmute":
-            scope = "project" if options.project else "session" if options.session else "everything"
-            span = options.span if options.command == "mute" else ""
-            return options.command, {"scope": scope, "session": options.project or options.session or "", "span": span}
-        case _:
-            words = " ".join(options.words)
-            if options.deed in WORDED and not words and ask_user.can_ask():
-                words = ask_user.words(WORDED[options.deed])
-                return options.deed, {"session": options.session, "title": words, "text": words} if words else None
-            return options.deed, {"session": options.session, "title": words, "text": words}
+def _mute_scope(options: argparse.Namespace) -> dict[str, str]:
+    scope = "project" if options.project else "session" if options.session else "everything"
+    return {"scope": scope, "session": options.project or options.session or ""}

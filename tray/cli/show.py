@@ -1,4 +1,4 @@
-"""`messages`, `todos` and `diff`: what a session said, plans and changed."""
+"""`messages`, `todos` and `diff`: print the messages, the todo list and the file changes of a session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import unified_diff
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -20,22 +20,26 @@ from tray.system.local_time import local_time
 _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
 
 
-def _reader(method: str, nothing: str, show: Callable[[Any], Iterable[Text]]) -> Callable[[argparse.Namespace], int]:
-    def read(options: argparse.Namespace) -> int:
-        """Print it, as JSON or for a person. Exit code 1 if it could not be read."""
-        done = call_tray(options.port, method, {"session": options.session, "limit": getattr(options, "limit", 20)})
-        if not done["ok"]:
-            print(done["message"], file=sys.stderr)
-            return FAILED
-        if options.json:
-            print(json.dumps(done["result"], ensure_ascii=False))
-            return OK
-        console = Console(highlight=False, soft_wrap=True)
-        for line in list(show(done["result"])) or [Text(nothing)]:
-            console.print(line)
-        return OK
+class _View(NamedTuple):
+    lines: Callable[[Any], Iterable[Text]]  # from the result of the call
+    empty: str  # printed if there are no lines
 
-    return read
+
+def show(options: argparse.Namespace) -> int:
+    """Print what the command reads, as text or as OpenCode's JSON. Exit code 1 if it failed. Raises UserError."""
+    params = {"session": options.session, "limit": getattr(options, "limit", 20)}
+    result = call_tray(options.port, options.command, params)
+    if not result["ok"]:
+        print(clean(result["message"]), file=sys.stderr)
+        return FAILED
+    if options.json:
+        print(json.dumps(result["result"], ensure_ascii=False))
+        return OK
+    view = _VIEWS[options.command]
+    console = Console(highlight=False, soft_wrap=True)
+    for line in list(view.lines(result["result"])) or [Text(view.empty)]:
+        console.print(line)
+    return OK
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
@@ -49,20 +53,20 @@ def _record(value: Any) -> dict[str, Any]:
 def _messages(messages: Any) -> Iterable[Text]:
     for message in _dicts(messages):
         info = _record(message.get("info"))
-        at = _clock(_record(info.get("time")).get("created"))
-        who = "you" if info.get("role") == "user" else clean(str(info.get("agent") or info.get("role")))
-        yield Text(f"── {who} {at}".rstrip(), "bold")
+        time = _local_time(_record(info.get("time")).get("created"))
+        author = "you" if info.get("role") == "user" else clean(str(info.get("agent") or info.get("role")))
+        yield Text(f"── {author} {time}".rstrip(), "bold")
         for part in _dicts(message.get("parts")):
             if part.get("type") == "text" and not part.get("synthetic"):
                 yield from (Text(clean(line)) for line in str(part.get("text")).splitlines())
             elif part.get("type") == "tool":
                 state = _record(part.get("state"))
-                told = clean(str(state.get("title") or part.get("tool")))
-                yield Text(f"  {clean(str(part.get('tool')))}: {told} ({clean(str(state.get('status')))})", "dim")
+                title = clean(str(state.get("title") or part.get("tool")))
+                yield Text(f"  {clean(str(part.get('tool')))}: {title} ({clean(str(state.get('status')))})", "dim")
 
 
-def _clock(at: Any) -> str:
-    time = local_time(at) if isinstance(at, (int, float)) else None
+def _local_time(ms: Any) -> str:
+    time = local_time(ms) if isinstance(ms, (int, float)) else None
     return "" if time is None else f"{time:%H:%M}"
 
 
@@ -82,7 +86,7 @@ def _diff(files: Any) -> Iterable[Text]:
 
 
 def _patch(file: Mapping[str, Any]) -> Iterable[str]:
-    """The patch; OpenCode up to 1.2 tells the file as it was and as it is instead."""
+    """Return the lines of the patch. OpenCode up to 1.2 sends the old and the new content of the file instead."""
     if isinstance(file.get("patch"), str):
         lines = str(file["patch"]).splitlines()
         return [line for line in lines if not line.startswith(("Index: ", "=====", "--- ", "+++ "))]
@@ -90,8 +94,8 @@ def _patch(file: Mapping[str, Any]) -> Iterable[str]:
     return list(unified_diff(before, after, lineterm="", n=3))[2:]
 
 
-READERS = {
-    "messages": _reader("messages", "This session has no messages", _messages),
-    "todos": _reader("todos", "This session has no todos", _todos),
-    "diff": _reader("diff", "No changed files to show", _diff),
+_VIEWS = {
+    "messages": _View(_messages, "This session has no messages"),
+    "todos": _View(_todos, "This session has no todos"),
+    "diff": _View(_diff, "This session has no file changes"),
 }

@@ -1,4 +1,4 @@
-"""`status` and `stop`."""
+"""`status` prints the sessions of the running tray; `stop` stops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tray.cli.exit_codes import OK
 from tray.core.text import shorten, width
 
 COLUMNS = ("project", "title", "reason", "age", "id")
-STYLES = {  # of a state, as `status --json` names it, for a terminal (ECMA-48 SGR)
+STYLES = {  # terminal style (ECMA-48 SGR) of a session, by its status
     "waiting_for_permission": "1;33",
     "waiting_for_answer": "1;33",
     "error": "1;31",
@@ -27,54 +27,54 @@ STYLES = {  # of a state, as `status --json` names it, for a terminal (ECMA-48 S
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print what the running tray knows. For a bar, that no tray runs is something to show, and no error."""
+    """Print the sessions. For a status bar, a tray that is not running is not an error. Raises UserError."""
     if options.bar:
-        print(_for_bar(options))
+        print(_bar_text(options))
         return OK
     if options.json:
         print(json.dumps(call_tray(options.port, "status"), ensure_ascii=False))
         return OK
-    told = call_tray(options.port, "overview")
+    overview = call_tray(options.port, "overview")
     is_terminal = sys.stdout.isatty()
     columns = shutil.get_terminal_size().columns if is_terminal else None
-    print(describe(told, columns, coloured=is_terminal and _takes_colours()))
+    print(describe(overview, columns, coloured=is_terminal and _shows_colours()))
     return OK
 
 
-def _takes_colours() -> bool:
-    """Whether the terminal takes them, and the person wants them (https://no-color.org)."""
+def _shows_colours() -> bool:
+    """Return whether the terminal shows colours and the user wants them (https://no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.platform != "win32" or "WT_SESSION" in os.environ  # Windows' older console prints them as they are
+    return sys.platform != "win32" or "WT_SESSION" in os.environ  # the older console of Windows prints the codes
 
 
-def _for_bar(options: argparse.Namespace) -> str:
+def _bar_text(options: argparse.Namespace) -> str:
     from tray.cli.status_bars import FORMATS
 
     try:
-        return FORMATS[options.bar](call_tray(options.port, "sums"))
+        return FORMATS[options.bar](call_tray(options.port, "summary"))
     except NotRunningError:
         return FORMATS[options.bar](None)
 
 
 def stop(options: argparse.Namespace) -> int:
-    """Stop the running tray."""
+    """Stop the running tray. Raises UserError."""
     call_tray(options.port, "quit")
-    print("The tray stops. Agents go on.")
+    print("Stopping the tray. Agents keep running.")
     return OK
 
 
-def describe(told: Mapping[str, Any], columns: int | None = None, *, coloured: bool = False) -> str:
-    """The overview as a table, and under who waits what for, by the ids that commands take.
+def describe(overview: Mapping[str, Any], columns: int | None = None, *, coloured: bool = False) -> str:
+    """Return the overview as a table; under a session are its pending requests with their IDs.
 
-    `columns`: of the terminal; None: nothing is cut.
+    `columns` is the width of the terminal; None: cut nothing.
     """
-    rows = told["rows"]
+    rows = overview["rows"]
     widths = _widths(rows, columns)
-    lines = [told["tooltip"] + (" · notifications are muted" if told["muted"] else "")]
+    lines = [overview["tooltip"] + (" · notifications are muted" if overview["muted"] else "")]
     for row in rows:
         cells = [_padded(row[name], widths[name]) for name in COLUMNS if widths[name]]
-        line = f"{row['mark']} {'  '.join(cells)}".rstrip()
+        line = f"{row['symbol']} {'  '.join(cells)}".rstrip()
         style = STYLES.get(row["status"]) if coloured else None
         lines.append(f"\x1b[{style}m{line}\x1b[0m" if style else line)
         for request in row["requests"]:
@@ -85,19 +85,19 @@ def describe(told: Mapping[str, Any], columns: int | None = None, *, coloured: b
 
 
 def _widths(rows: Sequence[Mapping[str, Any]], columns: int | None) -> dict[str, int]:
-    """How wide each column is; 0: it is left out, for the terminal is too narrow."""
+    """Return the width of each column; 0: it is left out because the terminal is too narrow."""
     widths = {name: max((width(row[name]) for row in rows), default=0) for name in COLUMNS}
     if columns is None:
         return widths
     widths["project"] = min(widths["project"], 16) if columns >= 60 else 0
     widths["reason"] = widths["reason"] if columns >= 50 else 0
     taken = sum(widths[name] + 2 for name in ("project", "age", "id") if widths[name])
-    room = max(0, columns - 2 - taken)  # of title and reason, and of the two columns between them
+    room = max(0, columns - 2 - taken)  # for the title, the reason and two spaces between them
     widths["reason"] = min(widths["reason"], max(room // 3, room - 2 - widths["title"]))
     widths["title"] = min(widths["title"], max(1, room - (widths["reason"] + 2 if widths["reason"] else 0)))
     return widths
 
 
 def _padded(text: str, columns: int) -> str:
-    shown = text if width(text) <= columns else shorten(text, columns)
-    return shown + " " * (columns - width(shown))
+    fitting = text if width(text) <= columns else shorten(text, columns)
+    return fitting + " " * (columns - width(fitting))

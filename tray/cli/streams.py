@@ -1,4 +1,4 @@
-"""What is printed, and can be whatever a person or a model wrote, on streams that may not know all characters."""
+"""Let stdout and stderr accept any character: users and models write all of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TextIO
 
 
 def take_any_text(stream: TextIO | None) -> None:
-    """Afterwards writing raises for no character. To a file or a pipe goes UTF-8, unless PYTHONIOENCODING says else.
+    """Make writes never fail because of a character. Files and pipes get UTF-8, unless PYTHONIOENCODING is set.
 
-    Windows gives a pipe the code page of the year the machine was made for, and a terminal of a bare locale knows
-    ASCII; a character that is unknown there becomes `?`. `pythonw` has no stream at all.
+    By default Windows encodes a pipe with a legacy code page, and a terminal in the C locale is ASCII; there an unknown
+    character becomes `?`. Under `pythonw` the stream is None.
     """
     if not isinstance(stream, io.TextIOWrapper):
         return

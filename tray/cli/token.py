@@ -1,4 +1,4 @@
-"""`token show` and `token rotate`."""
+"""`token show` prints the token; `token rotate` replaces it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tray.system.paths import Paths
 
 
 def token(options: argparse.Namespace) -> int:
-    """Print the token, or make a new one. Raises Problem."""
+    """Print the token, or replace it with a new one. Raises UserError."""
     paths = Paths.of(os.environ)
-    if options.deed == "show":
+    if options.action == "show":
         found = token_from_environment(os.environ) or read_token(paths.token)
         if found is None:
-            raise TokenError(f"there is no token yet (at {paths.token}); the tray makes one at its first start")
+            raise TokenError(f"no token yet (at {paths.token}); the tray creates it when it first starts")
         print(found)
         return OK
     if token_from_environment(os.environ):
-        raise TokenError("the token is that of OPENCODE_MONITOR_TOKEN: change it there, for the tray and the plugins")
+        raise TokenError("the token is set by OPENCODE_MONITOR_TOKEN; change the variable for the tray and its plugins")
     try:
-        done = call_tray(options.port, "token.rotate")
+        result = call_tray(options.port, "token.rotate")
     except NotRunningError:
         replace_token(paths.token)
-        print(f"No tray runs. A new token is at {paths.token}")
+        print(f"No tray is running. Wrote a new token to {paths.token}")
     else:
-        print(done["message"])
-        if not done["ok"]:
+        print(result["message"])
+        if not result["ok"]:
             return FAILED
-    print("Plugins on this machine read it by themselves; copy it to the other machines.")
+    print("Plugins on this machine read the new token automatically. Copy it to your other machines.")
     return OK

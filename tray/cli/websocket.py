@@ -1,6 +1,6 @@
-"""A WebSocket client (RFC 6455) that blocks: the libraries cost a command several times what all else in it does.
+"""A blocking WebSocket client (RFC 6455). Importing a library would take several times as long as a whole command.
 
-For text over plain TCP to a server that we know; neither TLS nor extensions.
+It handles text frames over plain TCP to the tray, without TLS and extensions.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import sys
 import time
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-_MOST_HEADERS = 65_536  # bytes of an answer to the upgrade
+_MAX_HEADERS = 65_536  # bytes of the response to the upgrade
 _BLOCK = 65_536  # bytes read at once
 _TEXT, _CLOSE, _PING, _PONG, _CONTINUED = 1, 8, 9, 10, 0
-_WAKE = 0.5 if sys.platform == "win32" else None  # s; Windows tells of Ctrl-C only between two waits
+_POLL = 0.5 if sys.platform == "win32" else None  # s; Windows handles Ctrl-C only between two waits
 
 
 class WebSocket:
-    """An open connection. Raises OSError (also TimeoutError) for what fails, ValueError for what is no WebSocket."""
+    """An open connection. Methods raise OSError (also TimeoutError), and ValueError for an invalid answer."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._read = bytearray()
 
     @classmethod
-    def connect(cls, host: str, port: int, path: str, within: float) -> WebSocket:
-        """Connect and shake hands, within so many seconds."""
-        deadline = time.monotonic() + within
-        made = cls(socket.create_connection((host, port), within))
+    def connect(cls, host: str, port: int, path: str, timeout: float) -> WebSocket:
+        """Connect and upgrade to a WebSocket, within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        made = cls(socket.create_connection((host, port), timeout))
         try:
             made._upgrade(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", path, deadline)
         except BaseException:
@@ -39,14 +39,14 @@ class WebSocket:
         return made
 
     def send(self, text: str) -> None:
-        """Send one text."""
+        """Send a text message."""
         self._send(_TEXT, text.encode())
 
-    def receive(self, within: float) -> str | None:
-        """The next text; None when the server has closed. A ping is a sign of life: the time begins anew with it."""
+    def receive(self, timeout: float) -> str | None:
+        """Return the next text; None: the server closed the connection. `timeout` (s) restarts at each frame."""
         text = bytearray()
         while True:
-            final, kind, payload = self._frame(time.monotonic() + within)
+            final, kind, payload = self._frame(time.monotonic() + timeout)
             if kind == _PING:
                 self._send(_PONG, payload)
             elif kind == _CLOSE:
@@ -56,14 +56,14 @@ class WebSocket:
                 if final:
                     return text.decode()
             elif kind != _PONG:
-                raise ValueError("a frame that is no text")
+                raise ValueError("not a text frame")
 
     def close(self) -> None:
-        """Say goodbye and leave."""
+        """Send a close frame, and close the socket."""
         try:
-            self._send(_CLOSE, b"\x03\xe8")  # 1000, a normal end
+            self._send(_CLOSE, b"\x03\xe8")  # 1000: normal closure
         except OSError:
-            pass  # the server was faster
+            pass  # the server closed first
         finally:
             self._connection.close()
 
@@ -75,14 +75,14 @@ class WebSocket:
         )
         self._connection.sendall(request.encode())
         while (end := self._read.find(b"\r\n\r\n")) < 0:
-            if len(self._read) > _MOST_HEADERS:
-                raise ValueError("no end of the headers")
+            if len(self._read) > _MAX_HEADERS:
+                raise ValueError("response headers are too long")
             self._fill(deadline)
         status, *lines = self._take(end + 4, deadline).decode("latin-1").split("\r\n")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         accepted = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()  # noqa: S324  # RFC 6455, 4.1
         if status.split(" ")[1:2] != ["101"] or headers.get("sec-websocket-accept") != accepted:
-            raise ValueError(f"no WebSocket: {status[:80]}")
+            raise ValueError(f"not a WebSocket: {status[:80]}")
 
     def _frame(self, deadline: float) -> tuple[bool, int, bytes]:
         first, second = self._take(2, deadline)
@@ -90,7 +90,7 @@ class WebSocket:
         if length > 125:
             length = int.from_bytes(self._take(2 if length == 126 else 8, deadline), "big")
         if first & 0x70 or second & 0x80:
-            raise ValueError("an extension nobody asked for, or a masked frame from a server")
+            raise ValueError("unexpected extension bits, or a masked frame from a server")
         return bool(first & 0x80), first & 0x0F, self._take(length, deadline)
 
     def _take(self, count: int, deadline: float) -> bytes:
@@ -104,8 +104,8 @@ class WebSocket:
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimeoutError("no answer in time")
-            self._connection.settimeout(left if _WAKE is None else min(left, _WAKE))
+                raise TimeoutError("no answer from the server")
+            self._connection.settimeout(left if _POLL is None else min(left, _POLL))
             try:
                 block = self._connection.recv(_BLOCK)
             except TimeoutError:

@@ -1,7 +1,8 @@
-"""What a person chose on a surface: imperative, one closed union. Surfaces post them; app carries them out."""
+"""The commands that a user can give, one record for each. Surfaces post them; the app executes them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -12,27 +13,27 @@ from tray.core.model import Request, SessionKey
 
 
 class CommandResult(msgspec.Struct, frozen=True):
-    """What came of a choice, in one line."""
+    """The result of a command."""
 
-    message: str
+    message: str  # one line for the user
     ok: bool = True
-    as_requested: bool = True  # False: something else was done than what was asked for, and the line says why
-    result: Any = None  # what was asked for, as plain JSON values
+    as_requested: bool = True  # False: something other than the command was done, and the message says why
+    result: Any = None  # the data that the command asked for, as plain JSON values
 
 
 class Surface(Enum):
-    """Where a person chose."""
+    """Where the user gave a command."""
 
     MENU = "menu"
     NOTIFICATION = "notification"
     COMMAND = "command line"
 
 
-FOREVER = 2**53  # ms since the epoch: the end of a mute without one
+FOREVER = 2**53  # ms since the Unix epoch: the end of a mute that the user has to end
 
 
 class MuteSpan(Enum):
-    """How long a mute holds."""
+    """The durations of a mute that the menu offers."""
 
     HALF_HOUR = "30 minutes"
     TWO_HOURS = "2 hours"
@@ -41,33 +42,33 @@ class MuteSpan(Enum):
 
 
 class OpenSession(msgspec.Struct, frozen=True):
-    """Take me to this session."""
+    """Open this session."""
 
     session: SessionKey
 
 
 class OpenNextSession(msgspec.Struct, frozen=True):
-    """Take me to whoever has waited longest for a person."""
+    """Open the session that has waited longest for the user."""
 
 
 class AnswerRequest(msgspec.Struct, frozen=True):
-    """My answer to a request. `seen` is what I was shown of it; None: I named it by its id."""
+    """Answer a request."""
 
     request: RequestKey
     answer: Answer
-    seen: Request | None = None
+    seen: Request | None = None  # as the user saw it; None: the user named it by its ID
 
 
 class AskForAnswer(msgspec.Struct, frozen=True):
-    """Ask me for the words: of a rejection, or of my own answer to one of the questions."""
+    """Ask the user for the text of a rejection, or of a custom answer to one of the questions."""
 
     request: RequestKey
     seen: Request
-    question: int | None = None  # which question, from 0; None: a rejection
+    question: int | None = None  # index of the question; None: a rejection
 
 
 class ToggleOption(msgspec.Struct, frozen=True):
-    """This label belongs, or belongs no more, to the answer that I am putting together."""
+    """Add this label to the draft answer, or remove it."""
 
     request: RequestKey
     question: int
@@ -75,202 +76,198 @@ class ToggleOption(msgspec.Struct, frozen=True):
 
 
 class SendDraftAnswer(msgspec.Struct, frozen=True):
-    """Send the answer that I put together, to what I was shown."""
+    """Send the draft answer."""
 
     request: RequestKey
-    seen: Request
+    seen: Request  # as the user saw it
 
 
 class OpenInBrowser(msgspec.Struct, frozen=True):
-    """Show me the session in OpenCode's web page."""
+    """Open the session in the browser."""
 
     session: SessionKey
 
 
 class CopyAttachCommand(msgspec.Struct, frozen=True):
-    """Put the command that opens the session on the clipboard."""
+    """Copy the command that opens the session to the clipboard."""
 
     session: SessionKey
 
 
 class CopySessionID(msgspec.Struct, frozen=True):
-    """Put the session's id on the clipboard."""
+    """Copy the session ID to the clipboard."""
 
     session: SessionKey
 
 
 class CopyText(msgspec.Struct, frozen=True):
-    """Put what I read on the clipboard."""
+    """Copy a text of the menu to the clipboard."""
 
     text: str
 
 
 class ExplainIgnoredClick(msgspec.Struct, frozen=True):
-    """I clicked on an answer that had only just come under the pointer."""
+    """Explain why a click on an answer that had just moved under the pointer was ignored."""
 
 
 class InstallPlugin(msgspec.Struct, frozen=True):
-    """Install the plugin for OpenCode."""
+    """Install the plugin into OpenCode."""
 
 
 class ShowSummary(msgspec.Struct, frozen=True):
-    """Nobody needs me: tell me what there is."""
+    """Show a summary of all sessions, because none needs the user."""
 
 
 class StopTurn(msgspec.Struct, frozen=True):
-    """Stop the session's turn."""
+    """Stop the session's current turn."""
 
     session: SessionKey
 
 
 class ForkSession(msgspec.Struct, frozen=True):
-    """Make a new session that begins as a copy of this one."""
+    """Create a new session as a copy of this one."""
 
     session: SessionKey
 
 
 class RenameSession(msgspec.Struct, frozen=True):
-    """Give the session another title; None: ask me for it."""
+    """Change the session's title."""
 
     session: SessionKey
-    title: str | None = None
+    title: str | None = None  # None: ask the user for it
 
 
 class ArchiveSession(msgspec.Struct, frozen=True):
-    """Put the session away; OpenCode keeps it."""
+    """Archive the session; OpenCode keeps it."""
 
     session: SessionKey
 
 
 class DeleteSession(msgspec.Struct, frozen=True):
-    """Delete the session and its subagents' for good."""
+    """Permanently delete the session and its subagent sessions."""
 
     session: SessionKey
 
 
 class PromptSession(msgspec.Struct, frozen=True):
-    """Send the session a prompt; None: ask me for it."""
+    """Send a prompt to the session."""
 
     session: SessionKey
-    text: str | None = None
+    text: str | None = None  # None: ask the user for it
 
 
 class ShowMessages(msgspec.Struct, frozen=True):
-    """Show me the session's newest messages."""
+    """Return the session's newest messages."""
 
     session: SessionKey
     limit: int = 20
 
 
 class ShowTodos(msgspec.Struct, frozen=True):
-    """Show me the session's todo list."""
+    """Return the session's todo list."""
 
     session: SessionKey
 
 
 class ShowDiff(msgspec.Struct, frozen=True):
-    """Show me what the session changed in files."""
+    """Return the session's file changes."""
 
     session: SessionKey
 
 
 class DismissSession(msgspec.Struct, frozen=True):
-    """I have seen it: an error or a finished turn stops being news."""
+    """Mark the session's error or finished turn as seen."""
 
     session: SessionKey
 
 
 class Mute(msgspec.Struct, frozen=True):
-    """No notifications from `scope` for a while. Scope: "" everything, "project:DIR", "session:ID"."""
+    """Show no notifications of `scope` for a while."""
 
-    scope: str
-    span: MuteSpan | int  # a number: milliseconds
+    scope: str  # "": everything; "project:DIR"; "session:ID"
+    span: MuteSpan | int  # int: ms
 
 
 class Unmute(msgspec.Struct, frozen=True):
-    """Notifications from `scope` again."""
+    """Show the notifications of `scope` again."""
 
     scope: str
 
 
 class StartServer(msgspec.Struct, frozen=True):
-    """Start a server of OpenCode in this directory; None: ask me for it."""
+    """Start an OpenCode server."""
 
-    directory: str | None = None
+    directory: str | None = None  # None: ask the user for it
 
 
 class StopServer(msgspec.Struct, frozen=True):
-    """Stop the server at this address."""
+    """Stop the server at this URL."""
 
     url: str
 
 
 class StopServers(msgspec.Struct, frozen=True):
-    """Stop all servers that were started here."""
+    """Stop all servers that were started by opencode-tray."""
 
 
 class RestartServer(msgspec.Struct, frozen=True):
-    """Stop the server at this address, and start it as it was."""
+    """Restart the server at this URL with the same options."""
 
     url: str
 
 
 class PromptServer(msgspec.Struct, frozen=True):
-    """Ask me for a prompt, and begin a session with it at this address."""
+    """Ask the user for a prompt, and start a session with it on the server at this URL."""
 
     url: str
 
 
 class OpenServer(msgspec.Struct, frozen=True):
-    """Open the web page of the server at this address."""
+    """Open the server at this URL in the browser."""
 
     url: str
 
 
 class AttachServer(msgspec.Struct, frozen=True):
-    """Open OpenCode's terminal UI on the server at this address."""
+    """Open OpenCode's terminal UI on the server at this URL."""
 
     url: str
 
 
 class CopyServerAddress(msgspec.Struct, frozen=True):
-    """Put the server's address on the clipboard."""
+    """Copy the server's URL to the clipboard."""
 
     url: str
 
 
 class ShowServerLog(msgspec.Struct, frozen=True):
-    """Open the log of the server at this address."""
+    """Open the log of the server at this URL."""
 
     url: str
 
 
 class CleanServers(msgspec.Struct, frozen=True):
-    """Forget the servers that have ended, and their logs."""
+    """Remove the records and logs of servers that have ended."""
 
 
 class OpenSettings(msgspec.Struct, frozen=True):
-    """Open the settings file in the person's editor."""
+    """Open the settings file in the user's editor."""
 
 
 class RunDoctor(msgspec.Struct, frozen=True):
-    """Check the installation and say what is wrong."""
+    """Check the installation and show the findings."""
 
 
 class RotateToken(msgspec.Struct, frozen=True):
-    """Make a new token, and let nobody stay who came with the old one."""
+    """Create a new token and close all connections that used the old one."""
 
 
 class Quit(msgspec.Struct, frozen=True):
-    """Stop the tray. Agents go on."""
+    """Stop the tray. Agents keep running."""
 
 
-SessionCommand = (
-    OpenSession
-    | OpenInBrowser
-    | CopyAttachCommand
-    | CopySessionID
-    | StopTurn
+OpenCodeCommand = (  # on a session, carried out by OpenCode
+    StopTurn
     | ForkSession
     | RenameSession
     | ArchiveSession
@@ -279,11 +276,27 @@ SessionCommand = (
     | ShowMessages
     | ShowTodos
     | ShowDiff
-    | DismissSession
 )
+SessionCommand = OpenSession | OpenInBrowser | CopyAttachCommand | CopySessionID | DismissSession | OpenCodeCommand
+SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by their names in tray.core.session_commands
+    "attach": OpenSession,
+    "browser": OpenInBrowser,
+    "copy-command": CopyAttachCommand,
+    "copy-id": CopySessionID,
+    "dismiss": DismissSession,
+    "stop": StopTurn,
+    "fork": ForkSession,
+    "rename": RenameSession,
+    "archive": ArchiveSession,
+    "delete": DeleteSession,
+    "prompt": PromptSession,
+    "messages": ShowMessages,
+    "todos": ShowTodos,
+    "diff": ShowDiff,
+}
 AppCommand = CopyText | ExplainIgnoredClick | InstallPlugin | ShowSummary | OpenSettings | RunDoctor | RotateToken
 AnswerCommand = AnswerRequest | AskForAnswer | ToggleOption | SendDraftAnswer
-ANSWERS = (AnswerRequest, AskForAnswer, SendDraftAnswer)  # of these, what sends an answer
+ANSWERS = (AnswerRequest, AskForAnswer, SendDraftAnswer)  # those that send an answer
 ServerCommand = (
     StartServer
     | StopServer

@@ -1,4 +1,4 @@
-"""Both sides prove that they hold the token; the token itself never travels (plugin/PROTOCOL.md)."""
+"""The proofs of the handshake: both sides show that they have the token without sending it (plugin/PROTOCOL.md)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Side(Enum):
-    """Who proves. The label keeps a proof of one side from being played back as the other's."""
+    """The side that sends a proof. Each has its own label, so a proof cannot be replayed as the other side's."""
 
     TRAY = "opencode-tray 2 tray"
     PLUGIN = "opencode-tray 2 plugin"
@@ -15,11 +15,11 @@ class Side(Enum):
 
 
 def proof(side: Side, token: str, instance: str, hello_nonce: str, challenge_nonce: str) -> str:
-    """HMAC-SHA256 over the label and both nonces, in hex."""
+    """Return the HMAC-SHA256 of the label, the instance and both nonces, in hex."""
     message = f"{side.value}\n{instance}\n{hello_nonce}\n{challenge_nonce}"
     return hmac.new(token.encode(), message.encode(), "sha256").hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+def same(first: str, second: str) -> bool:
+    """Compare two texts in constant time."""
+    return hmac.compare_digest(first.encode("utf-8", "surrogatepass"), second.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""Finding what a person named: by its id, or by the beginning of one."""
+"""Find a session or request by its ID, or by the start of its ID."""
 
 from __future__ import annotations
 
@@ -8,59 +8,57 @@ from tray.core.fleet import Fleet
 from tray.core.model import SessionKey
 from tray.core.session_index import SessionIndex
 
-MOST_NAMED = 5  # ids in a message
+MAX_LISTED = 5  # IDs in an error message
 
 
 class NotFoundError(UserError):
-    """Nothing, or more than one thing, is called so."""
+    """No ID matches, or several do."""
 
 
-def find_session(fleet: Fleet, index: SessionIndex, name: str) -> SessionKey:
-    """The session with this id, or whose id alone begins so. Raises NotFoundError."""
-    known: dict[str, SessionKey] = {}
+def find_session(fleet: Fleet, index: SessionIndex, text: str) -> SessionKey:
+    """Return the session with this ID, or the only one whose ID starts with `text`. Raises NotFoundError."""
+    sessions: dict[str, SessionKey] = {}
     for key in fleet.sessions:
         row = index.row(key.session)
-        known[key.session] = row.key if row is not None else key  # of two servers the one that knows it best
-    if name in known:
-        return known[name]
-    alike = [key for session, key in known.items() if name and session.startswith(name)]
-    if not alike:
-        raise NotFoundError(f"there is no session {name!r}; `opencode-tray status` shows what is there")
-    if len(alike) > 1:
-        told = ", ".join(key.session for key in alike[:MOST_NAMED])
-        raise NotFoundError(f"{len(alike)} sessions begin with {name!r}: {told}; give more of the id")
-    return alike[0]
+        sessions[key.session] = row.key if row is not None else key  # the index knows which of two servers is better
+    if text in sessions:
+        return sessions[text]
+    matches = [key for session_id, key in sessions.items() if text and session_id.startswith(text)]
+    if not matches:
+        raise NotFoundError(f"unknown session {text!r}; list the sessions with: opencode-tray status")
+    if len(matches) > 1:
+        ids = ", ".join(key.session for key in matches[:MAX_LISTED])
+        raise NotFoundError(f"{len(matches)} sessions start with {text!r}: {ids}; type more of the ID")
+    return matches[0]
 
 
-def find_request(fleet: Fleet, index: SessionIndex, name: str) -> RequestKey:
-    """The request with this id, or whose id alone begins so. Raises NotFoundError.
+def find_request(fleet: Fleet, index: SessionIndex, text: str) -> RequestKey:
+    """Return the request with this ID, or the only one whose ID starts with `text`. Raises NotFoundError.
 
-    A whole id that nothing waits under is returned all the same: it may have been answered a moment ago. And what is
-    the beginning of such an id as well may mean that one: it is ambiguous.
+    Requests that were closed a moment ago match too, so that a late answer gets a clear message. For the same reason a
+    text that matches both a pending and a closed request is ambiguous: the user may have meant the closed one.
     """
-    waiting = [RequestKey(row.server.id, request.id) for row in index.rows() for request in row.requests]
+    pending = [RequestKey(row.server.id, request.id) for row in index.rows() for request in row.requests]
     closed = [RequestKey(server, request) for server in fleet.servers for request in fleet.closed(server)]
-    whole = [key for key in waiting if key.request == name] or [key for key in closed if key.request == name]
-    if len(whole) > 1:
-        raise NotFoundError(f"{len(whole)} servers tell of a request {name!r}; answer it where it is shown")
-    if whole:
-        return whole[0]
-    waiting, closed = _beginning(waiting, name), _beginning(closed, name)
-    if len(waiting) + len(closed) == 1:
-        return (*waiting, *closed)[0]
-    told = ", ".join(key.request for key in waiting[:MOST_NAMED])
-    if len(waiting) > 1:
-        raise NotFoundError(f"{len(waiting)} requests that wait begin with {name!r}: {told}; give more of the id")
-    if waiting:
+    exact = [key for key in pending if key.request == text] or [key for key in closed if key.request == text]
+    if len(exact) > 1:
+        raise NotFoundError(f"{len(exact)} servers have a request {text!r}; answer it in its terminal")
+    if exact:
+        return exact[0]
+    pending, closed = _starting_with(pending, text), _starting_with(closed, text)
+    if len(pending) + len(closed) == 1:
+        return (*pending, *closed)[0]
+    ids = ", ".join(key.request for key in pending[:MAX_LISTED])
+    if len(pending) > 1:
+        raise NotFoundError(f"{len(pending)} pending requests start with {text!r}: {ids}; type more of the ID")
+    if pending:
         raise NotFoundError(
-            f"{name!r} can be {told}, which waits, or one that was answered just now; give the whole id: {told}"
+            f"{text!r} matches {ids}, which is pending, and a request that was just answered; type the whole ID: {ids}"
         )
     if closed:
-        raise NotFoundError(
-            f"no request that begins with {name!r} waits any more: {len(closed)} were answered just now"
-        )
-    raise NotFoundError(f"there is no request {name!r}; `opencode-tray status` shows what waits")
+        raise NotFoundError(f"no pending request starts with {text!r}; {len(closed)} were just answered")
+    raise NotFoundError(f"unknown request {text!r}; list the pending requests with: opencode-tray status")
 
 
-def _beginning(keys: list[RequestKey], name: str) -> list[RequestKey]:
-    return [key for key in keys if name and key.request.startswith(name)]
+def _starting_with(keys: list[RequestKey], text: str) -> list[RequestKey]:
+    return [key for key in keys if text and key.request.startswith(text)]

@@ -24,7 +24,7 @@ _WIDE = frozenset("MWmw@%")  # twice as wide as the other letters of a proportio
 class Limits(msgspec.Struct, frozen=True):
     """What a notification daemon shows in full, in lines and columns.
 
-    A wide letter counts as two columns, four capitals as five. Measured at scale 1 with 10 pt fonts. DaemonMonitor cut off
+    A wide letter counts as two columns, four capitals as five. Measured at scale 1 with 10 pt fonts. Daemons cut off
     what exceeds the limits, some of them without a sign.
     """
 
@@ -38,9 +38,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 _LIMITS = {  # by the name and vendor that the daemon reports
     ("lxqt-notificationd", "lxqt.org"): Limits(lines=4, breaks_at=24, buttons=2, button_columns=11),
-    ("Notification NotificationDaemon", "GNOME"): Limits(
-        row_columns=44
-    ),  # MATE's has the same name, and widens for its buttons
+    ("Notification Daemon", "GNOME"): Limits(row_columns=44),  # MATE's has the same name, and widens for its buttons
 }
 _DEFAULT_LIMITS = Limits()
 

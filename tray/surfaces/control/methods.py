@@ -1,4 +1,4 @@
-"""What a person's own commands ask for, as choices: the methods of `/client`, each with its parameters checked."""
+"""The methods of the control API that run a command: parameters are checked, and a command record is created."""
 
 from __future__ import annotations
 
@@ -10,79 +10,73 @@ import msgspec
 from tray.core import durations
 from tray.core.answers import Answer, Decline, Permit, Verdict, reply_of
 from tray.core.commands import (
+    SESSION_COMMAND_RECORDS,
     AnswerRequest,
-    ArchiveSession,
     Command,
     CommandResult,
-    CopyAttachCommand,
-    CopySessionID,
-    DeleteSession,
-    DismissSession,
-    ForkSession,
     Mute,
     MuteSpan,
-    OpenInBrowser,
     OpenNextSession,
-    OpenSession,
-    PromptSession,
     Quit,
-    RenameSession,
     RotateToken,
-    ShowDiff,
-    ShowMessages,
-    ShowTodos,
-    StopTurn,
+    SessionCommand,
     Surface,
     Unmute,
 )
 from tray.core.errors import UserError
 from tray.core.fleet import Fleet
 from tray.core.id_lookup import find_request, find_session
-from tray.core.model import Request, RequestKind, SessionKey
+from tray.core.model import Request, RequestKind
+from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.session_index import EVERYTHING, SessionIndex, project_scope, session_scope
 
 
 class MethodError(UserError):
-    """The command is not one, or its parameters are not what they have to be."""
+    """The method is unknown, or its parameters are invalid."""
 
     is_usage = True
 
 
 class Params(msgspec.Struct):
-    """All that a command may carry; each takes its own and ignores the rest."""
+    """The parameters of all methods. A method ignores those that it does not use."""
 
-    session: str = ""
-    request: str = ""
-    verdict: str = ""
-    message: str = ""
-    answers: list[str] = []
+    session: str = ""  # ID, or the start of one
+    request: str = ""  # ID, or the start of one
+    verdict: str = ""  # "once", "always" or "reject"
+    message: str = ""  # sent to the agent with "reject"
+    answers: list[str] = []  # one for each question; labels are separated by commas
     title: str = ""
     text: str = ""
-    limit: int = 20
-    scope: str = ""
-    span: str = ""
+    limit: int = 20  # messages
+    scope: str = ""  # of a mute: "everything", "session" or "project" (the one that `session` is in)
+    duration: str = ""  # of a mute: see tray.core.durations
 
 
 class ControlMethods:
-    """Turns a call into a choice, and hands it on."""
+    """Creates the command for each call and executes it."""
 
     def __init__(
-        self, fleet: Fleet, index: SessionIndex, choose: Callable[[Command, Surface], Awaitable[CommandResult]]
+        self, fleet: Fleet, index: SessionIndex, execute: Callable[[Command, Surface], Awaitable[CommandResult]]
     ) -> None:
         self._fleet = fleet
         self._index = index
-        self._choose = choose
+        self._execute = execute
 
-    async def run(self, method: str, params: msgspec.Raw) -> dict[str, Any]:
-        """Carry it out; what came of it, as plain JSON values. Raises Problem."""
+    async def run(self, method: str, raw_params: msgspec.Raw) -> dict[str, Any]:
+        """Execute the command and return its result as plain JSON values. Raises UserError if there is no command."""
         try:
-            given = msgspec.json.decode(bytes(params) or b"{}", type=Params)
+            params = msgspec.json.decode(bytes(raw_params) or b"{}", type=Params)
         except msgspec.DecodeError as error:
             raise MethodError(f"{method}: {error}") from error
-        done = await self._choose(self._choice(method, given), Surface.COMMAND)
-        return {"ok": done.ok, "message": done.message, "as_requested": done.as_requested, "result": done.result}
+        result = await self._execute(self._command(method, params), Surface.COMMAND)
+        return {
+            "ok": result.ok,
+            "message": result.message,
+            "as_requested": result.as_requested,
+            "result": result.result,
+        }
 
-    def _choice(self, method: str, given: Params) -> Command:
+    def _command(self, method: str, params: Params) -> Command:
         match method:
             case "quit":
                 return Quit()
@@ -91,83 +85,64 @@ class ControlMethods:
             case "next":
                 return OpenNextSession()
             case "reply":
-                return self._reply(given)
+                return self._reply(params)
             case "mute":
-                return Mute(self._scope(given), _span(given.span))
+                return Mute(self._scope(params), _duration(params.duration))
             case "unmute":
-                return Unmute(self._scope(given))
+                return Unmute(self._scope(params))
             case _:
-                return self._on_session(method, given)
+                return self._session_command(method, params)
 
-    def _reply(self, given: Params) -> Command:
-        key = find_request(self._fleet, self._index, given.request)
+    def _reply(self, params: Params) -> Command:
+        key = find_request(self._fleet, self._index, params.request)
         request = self._fleet.request(key)
         verdicts = [verdict.value for verdict in Verdict]
-        if bool(given.answers) == bool(given.verdict) or (given.verdict and given.verdict not in verdicts):
-            raise MethodError("a permission takes once, always or reject; a question takes --answer TEXT, or reject")
+        if bool(params.answers) == bool(params.verdict) or (params.verdict and params.verdict not in verdicts):
+            raise MethodError("answer a permission with once, always or reject, a question with --answer or reject")
         if request is None:
-            return AnswerRequest(key, Decline())  # it was answered already, whatever is said to it now
-        return AnswerRequest(key, _answer_to(request, given))
+            return AnswerRequest(key, Decline())  # already answered: the result says so, whatever the answer is
+        return AnswerRequest(key, _answer_to(request, params))
 
-    def _scope(self, given: Params) -> str:
-        if given.scope == "everything":
+    def _scope(self, params: Params) -> str:
+        if params.scope == "everything":
             return EVERYTHING
-        if given.scope == "project" and not given.session:
-            raise MethodError("whose project? name one of its sessions")
-        key = find_session(self._fleet, self._index, given.session)
+        if params.scope == "project" and not params.session:
+            raise MethodError("--project needs the ID of a session in that project")
+        key = find_session(self._fleet, self._index, params.session)
         session, server = self._fleet.sessions[key], self._fleet.servers[key.server]
-        if given.scope == "project":
+        if params.scope == "project":
             return project_scope(session.directory or server.directory)
         return session_scope(session.id)
 
-    def _on_session(self, method: str, given: Params) -> Command:
-        makes: dict[str, Callable[[SessionKey], Command]] = {
-            "attach": OpenSession,
-            "browser": OpenInBrowser,
-            "copy-command": CopyAttachCommand,
-            "copy-id": CopySessionID,
-            "stop": StopTurn,
-            "fork": ForkSession,
-            "archive": ArchiveSession,
-            "delete": DeleteSession,
-            "dismiss": DismissSession,
-            "todos": ShowTodos,
-            "diff": ShowDiff,
-        }
-        if method not in (*makes, "rename", "prompt", "messages"):
-            raise MethodError(f"there is no command {method[:80]!r}")
-        key = find_session(self._fleet, self._index, given.session)
-        match method:
-            case "rename":
-                return RenameSession(key, given.title)
-            case "prompt":
-                return PromptSession(key, given.text)
-            case "messages":
-                return ShowMessages(key, given.limit)
-            case _:
-                return makes[method](key)
+    def _session_command(self, method: str, params: Params) -> SessionCommand:
+        record = SESSION_COMMAND_RECORDS.get(method)
+        if record is None:
+            raise MethodError(f"unknown method {method[:80]!r}")
+        key = find_session(self._fleet, self._index, params.session)
+        parameter = SESSION_COMMANDS[method].parameter
+        return record(key, getattr(params, parameter)) if parameter else record(key)
 
 
-def _span(text: str) -> MuteSpan | int:
-    """Raises CommandError."""
-    if text in durations.UNTIL:
+def _duration(text: str) -> MuteSpan | int:
+    """Return the duration of a mute; a number is in ms. Raises MethodError."""
+    if text in durations.OPEN_ENDED:
         return MuteSpan.TOMORROW if text == "tomorrow" else MuteSpan.FOREVER
     try:
         return durations.milliseconds(text)
     except ValueError:
-        raise MethodError(f"{text!r} is no time to mute for; allowed: {durations.ALLOWED}") from None
+        raise MethodError(f"invalid duration {text!r}; use {durations.ALLOWED}") from None
 
 
-def _answer_to(request: Request, given: Params) -> Answer:
-    """Raises AnswerError, CommandError."""
+def _answer_to(request: Request, params: Params) -> Answer:
+    """Return the answer if it fits the kind of the request. Raises AnswerError, MethodError."""
     if request.kind is RequestKind.PERMISSION:
-        if given.answers:
-            raise MethodError("this is a permission: once, always or reject")
-        return Permit(Verdict(given.verdict), given.message)
-    if given.answers:
-        return reply_of(request, given.answers)
-    if given.verdict != Verdict.REJECT.value:
-        raise MethodError("this is a question: --answer TEXT, or reject")
-    if given.message:
-        raise MethodError("a rejected question takes no message; answer it in your own words: --answer TEXT")
+        if params.answers:
+            raise MethodError("this is a permission: answer it with once, always or reject")
+        return Permit(Verdict(params.verdict), params.message)
+    if params.answers:
+        return reply_of(request, params.answers)
+    if params.verdict != Verdict.REJECT.value:
+        raise MethodError("this is a question: answer it with --answer TEXT, or reject it")
+    if params.message:
+        raise MethodError("--message works only with permissions; reject the question, or answer it with --answer TEXT")
     return Decline()

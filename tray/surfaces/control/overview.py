@@ -1,4 +1,4 @@
-"""The sessions as `status` shows them to a person: one row for each root session, who waits first."""
+"""The sessions as `status` prints them: one row for each root session, the most urgent first."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from tray.core.summary import summarize
 from tray.core.text import age, clean, shorten
 from tray.surfaces.session_text import MARKS, STATUS_NAMES, reason, request_text, title
 
-TEXT = 300  # columns of anything; the terminal cuts the rest
-SHORTEST = 8  # characters of the beginning of an id
+MAX_WIDTH = 300  # columns of a text; the terminal cuts it further
+MIN_ID = 8  # characters of an ID
 
 
 def overview(fleet: Fleet, index: SessionIndex, at: int) -> dict[str, Any]:
-    """A line with the sums, and the rows, each with the shortest beginning of its id that names it alone."""
-    beginnings = _beginnings({key.session for key in fleet.sessions})
+    """Return the summary line and the rows. IDs are cut to the shortest unique start. `at`: now, in ms."""
+    short_ids = _short_ids({key.session for key in fleet.sessions})
     rows = sorted(index.rows(), key=lambda row: (row.status.urgency, row.since))
     return {
         "tooltip": summarize(index).tooltip,
         "muted": EVERYTHING in fleet.mutes,
-        "rows": [_row(row, index.project(row), beginnings[row.session.id], at) for row in rows],
+        "rows": [_row(row, index.project(row), short_ids[row.session.id], at) for row in rows],
     }
 
 
-def _row(row: SessionRow, project: str, beginning: str, at: int) -> dict[str, Any]:
-    waits = row.status.needs_person
+def _row(row: SessionRow, project: str, short_id: str, at: int) -> dict[str, Any]:
+    status = STATUS_NAMES[row.status]
     return {
-        "id": clean(beginning),
+        "id": clean(short_id),
         "status": row.status.value,
-        "mark": MARKS[row.status],
-        "project": shorten(project, TEXT),
-        "title": shorten(title(row.session), TEXT),
-        "reason": STATUS_NAMES[row.status] if waits else shorten(reason(row, at), TEXT) or STATUS_NAMES[row.status],
+        "symbol": MARKS[row.status],
+        "project": shorten(project, MAX_WIDTH),
+        "title": shorten(title(row.session), MAX_WIDTH),
+        "reason": status if row.status.needs_person else shorten(reason(row, at), MAX_WIDTH) or status,
         "age": age(at - row.since),
         "requests": [
-            {"id": clean(request.id), "text": shorten(request_text(request), TEXT)} for request in row.requests
+            {"id": clean(request.id), "text": shorten(request_text(request), MAX_WIDTH)} for request in row.requests
         ],
     }
 
 
-def _beginnings(names: set[str]) -> dict[str, str]:
-    """For each name the shortest beginning that no other name has; the whole name where another one begins with it."""
-    ordered = ["", *sorted(names), ""]
+def _short_ids(ids: set[str]) -> dict[str, str]:
+    """Map each ID to the shortest start that no other ID has; to itself if another ID starts with it."""
+    ordered = ["", *sorted(ids), ""]
     found = {}
-    for before, name, after in zip(ordered, ordered[1:], ordered[2:], strict=False):
-        found[name] = name[: max(SHORTEST, _shared(before, name) + 1, _shared(name, after) + 1)]
+    for before, id_, after in zip(ordered, ordered[1:], ordered[2:], strict=False):
+        found[id_] = id_[: max(MIN_ID, _common_prefix(before, id_) + 1, _common_prefix(id_, after) + 1)]
     return found
 
 
-def _shared(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    differs = (number for number, (left, right) in enumerate(zip(one, other, strict=False)) if left != right)
-    return next(differs, min(len(one), len(other)))
+def _common_prefix(first: str, second: str) -> int:
+    """Return the length of the common prefix."""
+    differences = (n for n, (left, right) in enumerate(zip(first, second, strict=False)) if left != right)
+    return next(differences, min(len(first), len(second)))

@@ -1,4 +1,4 @@
-"""What the person's own commands ask of the running tray, over an authenticated socket on `/client`."""
+"""The control API: answers the calls of authenticated clients on `/client`, one WebSocket each."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.overview import overview
-from tray.surfaces.control.status_report import status_report, sums_report
-from tray.surfaces.control.watchers import RowsWatcher, SumsWatcher, Watcher
+from tray.surfaces.control.status_report import status_report, summary_report
+from tray.surfaces.control.watchers import RowsWatcher, SummaryWatcher, Watcher
 
 log = logging.getLogger(__name__)
 
-WATCH_EVERY = 0.25  # s; who watches is sent at most one frame in this time
+MIN_INTERVAL = 0.25  # s between two frames to a client that watches
 
 
 class _Call(msgspec.Struct):
@@ -30,72 +30,72 @@ class _Call(msgspec.Struct):
 
 
 class ControlServer:
-    """Answers `status` and the like, and all that Commands knows; after `watch.…` sends what differs, when it does."""
+    """Answers reports (`status` …), runs the methods of ControlMethods, and sends frames after `watch.…`."""
 
-    def __init__(self, fleet: Fleet, index: SessionIndex, commands: ControlMethods, now: Callable[[], int]) -> None:
+    def __init__(self, fleet: Fleet, index: SessionIndex, methods: ControlMethods, now: Callable[[], int]) -> None:
         self._fleet = fleet
         self._index = index
-        self._commands = commands
+        self._methods = methods
         self._reports: dict[str, Callable[[], dict[str, Any]]] = {
             "status": lambda: status_report(fleet, index),
             "overview": lambda: overview(fleet, index, now()),
-            "sums": lambda: sums_report(index),
+            "summary": lambda: summary_report(index),
         }
-        self._watching: dict[Watcher, asyncio.Event] = {}
+        self._watchers: dict[Watcher, asyncio.Event] = {}  # an event is set when there may be a frame to send
 
     def changed(self, session_ids: Iterable[str]) -> None:
-        """Tell those who watch that the rows of these root sessions may differ."""
-        for watcher, event in self._watching.items():
+        """Notify the watchers that the rows of these root sessions may have changed."""
+        for watcher, event in self._watchers.items():
             watcher.changed(session_ids)
             event.set()
 
     async def serve(self, ws: web.WebSocketResponse) -> None:
-        """Answer one client until it leaves, one call after the other."""
-        watch: asyncio.Task[None] | None = None
+        """Answer the calls of a client one after the other until it disconnects."""
+        watching: asyncio.Task[None] | None = None
         try:
             async for message in ws:
                 if message.type is not WSMsgType.TEXT:
                     break
                 call = _decode(message.data)
                 if call is None:
-                    await ws.send_json({"error": {"code": -32600, "message": "no call"}})
+                    await ws.send_json({"error": {"code": -32600, "message": "invalid call"}})
                 elif call.method in self._reports:
                     await _send(ws, {"id": call.id, "result": self._reports[call.method]()})
-                elif call.method in ("watch.rows", "watch.sums") and watch is None:
-                    watch = asyncio.get_running_loop().create_task(self._watch(ws, call.method), name="watch")
+                elif call.method in ("watch.rows", "watch.summary") and watching is None:
+                    watching = asyncio.get_running_loop().create_task(self._watch(ws, call.method), name="watch")
                 else:
-                    await _send(ws, {"id": call.id, **await self._carry_out(call)})
-        except ConnectionError:  # it left before it was answered
+                    await _send(ws, {"id": call.id, **await self._run(call)})
+        except ConnectionError:  # it disconnected before the answer
             return
         finally:
-            if watch is not None:
-                watch.cancel()
+            if watching is not None:
+                watching.cancel()
 
-    async def _carry_out(self, call: _Call) -> dict[str, Any]:
+    async def _run(self, call: _Call) -> dict[str, Any]:
         try:
-            return {"result": await self._commands.run(call.method, call.params)}
-        except UserError as problem:
-            return {"error": {"code": -32602, "message": str(problem), "usage": problem.is_usage}}
-        except Exception:  # the boundary of the connection: the person is told what came of it
+            return {"result": await self._methods.run(call.method, call.params)}
+        except UserError as error:
+            return {"error": {"code": -32602, "message": str(error), "usage": error.is_usage}}
+        except Exception:  # a bug must not end the connection; the client gets an error
             log.exception("%s failed", call.method[:40])
-            return {"error": {"code": -32603, "message": "it failed; the tray's log says why"}}
+            return {"error": {"code": -32603, "message": "internal error; see the tray's log"}}
 
     async def _watch(self, ws: web.WebSocketResponse, method: str) -> None:
-        rows = method == "watch.rows"
-        watcher: Watcher = RowsWatcher(self._fleet, self._index) if rows else SumsWatcher(self._index)
-        event = self._watching[watcher] = asyncio.Event()
+        is_table = method == "watch.rows"
+        watcher: Watcher = RowsWatcher(self._fleet, self._index) if is_table else SummaryWatcher(self._index)
+        event = self._watchers[watcher] = asyncio.Event()
         try:
             while not ws.closed:
                 event.clear()
                 frame = watcher.frame()
                 if frame is not None:
                     await _send(ws, frame)
-                await asyncio.sleep(WATCH_EVERY)
+                await asyncio.sleep(MIN_INTERVAL)
                 await event.wait()
         except ConnectionError:
             return
         finally:
-            del self._watching[watcher]
+            del self._watchers[watcher]
 
 
 def _decode(text: str) -> _Call | None:

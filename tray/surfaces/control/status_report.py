@@ -1,4 +1,37 @@
-"""The fleet as `status --json` tells it: an interface for scripts, so its names stay."""
+"""The JSON of `status --json`, which is an interface for scripts, and of the control API's `summary`.
+
+The keys stay stable. Times (`…_at`, `…_since`) are milliseconds since the Unix epoch, 0 if unknown.
+
+version, muted        the tray's version; whether all notifications are muted
+attention             state (the most urgent status of all sessions), waiting and busy (numbers of root sessions),
+                      tooltip (the summary as text)
+servers               OpenCode instances, one for each directory in a process
+  id, name, host, directory, branch, url (null without an HTTP server), pid (0 if unknown)
+  opencode, plugin    versions
+  source              plugin, http, dashboard or local: how the tray learns of it
+  connected, verified whether it is connected, and whether it proved the token
+  read_only_reason    why its sessions cannot be answered from here; empty if they can
+  problem             why it cannot be followed; empty if it can
+  clock_skew          ms by which its clock was ahead of the tray's when it connected
+  services            its MCP and LSP servers: kind, name, status, error
+sessions              the most urgent root session first, each followed by its subagent sessions
+  id, server (ID), parent (ID or null), title, directory, project (name), agent, model
+  status, status_since, muted
+  tokens, cost (USD), context_percent (null if unknown), messages (count), files (changed, additions, deletions)
+  last_output         the last line that the agent wrote
+  tool, tool_since    the running tool, and when it started (null if none runs)
+  last_activity_at    when it last did something
+  error               why the last turn failed (null if it did not)
+  retry               null, or attempt, message and next_at (when OpenCode tries again)
+  todos               content and status of each item
+  requests            pending permissions and questions; of a root session also those of its subagent sessions
+    id, kind (permission or question), session (ID), title, asked_at
+    detail, complete  what is asked, and whether `detail` has all of it
+    always            patterns that the answer "always" would allow
+    questions         question, header, options (label, description), multiple, custom (own text is allowed)
+    sending           whether an answer was sent and is not confirmed yet
+    send_error        why the last answer from here failed; empty if it did not
+"""
 
 from __future__ import annotations
 
@@ -14,47 +47,55 @@ from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import shorten
 from tray.surfaces.session_text import MARKS, context_percent, title
 
-BAR_ROWS = 20  # sessions in a bar's tooltip or menu
-TITLE = 60  # columns of a title there
+BAR_ROWS = 20  # sessions in the tooltip or menu of a status bar
+TITLE_WIDTH = 60  # columns of a title there
 
 
 def status_report(fleet: Fleet, index: SessionIndex) -> dict[str, Any]:
-    """Everything known, as plain JSON values. Sessions: the worst root first, each followed by its descendants."""
+    """Return the servers and sessions as plain JSON values."""
     rows = sorted(index.rows(), key=lambda row: (row.status.urgency, row.since))
-    sums = summarize(index)
     return {
         "version": __version__,
-        "attention": _sums(sums),
+        "attention": _attention(summarize(index)),
         "muted": EVERYTHING in fleet.mutes,
         "servers": [_server(server) for server in fleet.servers.values()],
-        "sessions": [told for row in rows for told in _tree(fleet, row, index.project(row))],
+        "sessions": [session for row in rows for session in _tree(fleet, row, index.project(row))],
     }
 
 
-def sums_report(index: SessionIndex) -> dict[str, Any]:
-    """What a status bar shows: the sums, who is next, and the first few sessions. Costs the same with any fleet."""
-    sums, following = summarize(index), next_waiting(index)
+def summary_report(index: SessionIndex) -> dict[str, Any]:
+    """Return what a status bar shows. Its size and cost do not depend on the number of sessions."""
+    summary, next_session = summarize(index), next_waiting(index)
     return {
-        "attention": _sums(sums),
-        "mark": MARKS[sums.status],
-        "next": _named(index, following) if following is not None else None,
-        "sessions": [_named(index, row) for row in _first(index)],
+        "attention": _attention(summary),
+        "symbol": MARKS[summary.status],
+        "next_session": _bar_row(index, next_session) if next_session is not None else None,
+        "sessions": [_bar_row(index, row) for row in _most_urgent(index)],
     }
 
 
-def _sums(sums: Summary) -> dict[str, Any]:
-    return {"state": sums.status.value, "waiting": sums.waiting, "busy": sums.busy, "tooltip": sums.tooltip}
+def _attention(summary: Summary) -> dict[str, Any]:
+    return {
+        "state": summary.status.value,
+        "waiting": summary.waiting,
+        "busy": summary.busy,
+        "tooltip": summary.tooltip,
+    }
 
 
-def _first(index: SessionIndex) -> Iterable[SessionRow]:
-    """The first rows: the worst state, and in it who has been in it longest."""
-    by_state = (index.oldest(status, BAR_ROWS) for status in sorted(Status, key=lambda status: status.urgency))
-    return islice(chain.from_iterable(by_state), BAR_ROWS)
+def _most_urgent(index: SessionIndex) -> Iterable[SessionRow]:
+    """Return the first BAR_ROWS rows by urgency, and by age among those of the same status."""
+    by_status = (index.oldest(status, BAR_ROWS) for status in sorted(Status, key=lambda status: status.urgency))
+    return islice(chain.from_iterable(by_status), BAR_ROWS)
 
 
-def _named(index: SessionIndex, row: SessionRow) -> dict[str, Any]:
-    told = shorten(title(row.session), TITLE)
-    return {"id": row.session.id, "mark": MARKS[row.status], "project": index.project(row), "title": told}
+def _bar_row(index: SessionIndex, row: SessionRow) -> dict[str, Any]:
+    return {
+        "id": row.session.id,
+        "symbol": MARKS[row.status],
+        "project": index.project(row),
+        "title": shorten(title(row.session), TITLE_WIDTH),
+    }
 
 
 def _server(server: Server) -> dict[str, Any]:
@@ -74,7 +115,7 @@ def _server(server: Server) -> dict[str, Any]:
         "plugin": server.plugin,
         "clock_skew": server.clock_skew,
         "services": [
-            {"kind": service.kind, "name": service.name, "status": service.status, "why": service.why}
+            {"kind": service.kind, "name": service.name, "status": service.status, "error": service.why}
             for service in server.services
         ],
         "pid": server.pid,
@@ -82,12 +123,12 @@ def _server(server: Server) -> dict[str, Any]:
 
 
 def _tree(fleet: Fleet, row: SessionRow, project: str) -> Iterable[dict[str, Any]]:
-    """A root session and its descendants, all with the root's project."""
+    """Yield a root session and its descendants, all with the project and mute of the root."""
     yield {**_session(fleet, row.session, row.status, row.since, row.requests, row.muted), "project": project}
     for session in fleet.tree(row.key)[1:]:
         status = session.status if row.server.live else Status.DISCONNECTED
-        below = _session(fleet, session, status, session.status_since, session.requests, row.muted)
-        yield {**below, "project": project}
+        child = _session(fleet, session, status, session.status_since, session.requests, row.muted)
+        yield {**child, "project": project}
 
 
 def _session(
@@ -135,7 +176,7 @@ def _session(
 
 def _retry(session: Session) -> dict[str, Any] | None:
     retry = session.retry
-    return None if retry is None else {"attempt": retry.attempt, "message": retry.message, "next": retry.next_at}
+    return None if retry is None else {"attempt": retry.attempt, "message": retry.message, "next_at": retry.next_at}
 
 
 def _request(request: Request) -> dict[str, Any]:
@@ -159,5 +200,5 @@ def _request(request: Request) -> dict[str, Any]:
         ],
         "asked_at": request.asked_at,
         "sending": request.sending,
-        "refusal": request.refusal,
+        "send_error": request.refusal,
     }

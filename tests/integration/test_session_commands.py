@@ -1,4 +1,4 @@
-"""What a person does from a terminal or a script: every command, what OpenCode is asked for, and the exit code."""
+"""The commands that act through the running tray: their calls to OpenCode, their output and exit codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 class Desk:
-    """A tray and a plugin that does what it is asked, and remembers it."""
+    """A tray, and a plugin that answers every call and records it."""
 
     def __init__(self, home: Home, plugin: FakePlugin) -> None:
         self.home = home
@@ -53,19 +53,20 @@ class Desk:
 
     async def _answer(self) -> None:
         while (call := await self._plugin.socket.receive()).type.name == "TEXT":
-            told = call.json()
-            self.calls.append((told["method"], told["params"]))
-            await self._plugin.send({"id": told["id"], "result": self.results.get(told["method"], {})})
-            if told["method"].startswith(("permission", "question")):
-                kind = "permission.replied" if "permission" in told["method"] else "question.replied"
-                await self._plugin.event(kind, sessionID=SES, requestID=told["params"]["requestID"])
+            frame = call.json()
+            method, params = frame["method"], frame["params"]
+            self.calls.append((method, params))
+            await self._plugin.send({"id": frame["id"], "result": self.results.get(method, {})})
+            if method.startswith(("permission", "question")):
+                kind = "permission.replied" if "permission" in method else "question.replied"
+                await self._plugin.event(kind, sessionID=SES, requestID=params["requestID"])
 
     async def event(self, kind: str, **properties: Any) -> None:
-        """OpenCode reports something."""
+        """Send an event of OpenCode."""
         await self._plugin.event(kind, **properties)
 
     async def run(self, *words: str) -> tuple[int, str]:
-        """A command's exit code, and what it said."""
+        """Return the exit code and the output of a command."""
         done = await asyncio.to_thread(self.home.run, *words, "--port", str(self.home.port))
         assert "Traceback" not in done.stderr
         return done.returncode, (done.stdout + done.stderr).strip()
@@ -88,12 +89,12 @@ def run(test: Any) -> None:
     asyncio.run(asyncio.wait_for(test, 60))
 
 
-def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home: Home) -> None:
+def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             assert await at.run("reply", "per_1", "--answer", "Red") == (
                 2,
-                "opencode-tray: this is a permission: once, always or reject",
+                "opencode-tray: this is a permission: answer it with once, always or reject",
             )
             assert (await at.run("reply", "per_1"))[0] == 2
             assert (await at.run("reply", "per_nobody", "once"))[0] == 1
@@ -103,12 +104,12 @@ def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home
             asking = {"id": "per_2", "sessionID": SES, "permission": "bash", "metadata": {"command": "rm -rf /"}}
             await at.event("permission.asked", **asking)
             await until(lambda: home.status()["attention"]["waiting"] == 2)
-            code, told = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
-            assert (code, "give the whole id" in told) == (1, True)
+            code, output = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
+            assert (code, "type the whole ID" in output) == (1, True)
             for words in (["once"], ["reject", "--message", "no"], ["reject", "--answer", "Red"]):
                 assert (await at.run("reply", "que_1", *words))[0] == 2
-            code, told = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
-            assert (code, json.loads(told)["ok"]) == (0, True)
+            code, output = await at.run("reply", "que_1", "--answer", "in my own words", "--json")
+            assert (code, json.loads(output)["ok"]) == (0, True)
             assert at.calls == [
                 (
                     "permission.reply",
@@ -120,7 +121,7 @@ def test_reply_answers_permissions_and_questions_and_says_what_does_not_fit(home
     run(test())
 
 
-def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -> None:
+def test_reject_works_for_a_question(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             assert (await at.run("reply", "que_1", "reject"))[0] == 0
@@ -130,7 +131,7 @@ def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -
 
 
 @pytest.mark.parametrize(
-    ("words", "call", "told"),
+    ("words", "call", "output"),
     [
         (["prompt", "ses_f", "run", "all", "tests"], ("session.prompt", {"text": "run all tests"}), "Sent"),
         (["rename", SES, "A", "title"], ("session.update", {"title": "A title"}), "Renamed"),
@@ -139,23 +140,24 @@ def test_a_question_is_rejected_with_the_same_word_as_a_permission(home: Home) -
         (["delete", SES, "--yes"], ("session.delete", {}), "Deleted"),
     ],
 )
-def test_session_does_one_thing_with_one_session(home: Home, words: list[str], call: Any, told: str) -> None:
+def test_session_subcommands_call_opencode(home: Home, words: list[str], call: Any, output: str) -> None:
     async def test() -> None:
         async with desk(home) as at:
             at.results["session.fork"] = {"id": "ses_new"}
-            assert await at.run("session", *words) == (0, told)
+            assert await at.run("session", *words) == (0, output)
             assert at.calls == [(call[0], {"sessionID": SES, **call[1]})]
 
     run(test())
 
 
-def test_what_cannot_be_undone_asks_again_and_what_is_ambiguous_is_not_guessed(home: Home) -> None:
+def test_destructive_commands_need_confirmation_and_ambiguous_ids_are_refused(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            for deed in ("stop", "delete"):
-                assert (await at.run("session", deed, SES))[0] == 1
-            code, told = await at.run("session", "fork", "ses_")
-            assert (code, "2 sessions begin with" in told) == (1, True)
+            for subcommand in ("stop", "delete"):
+                code, text = await at.run("session", subcommand, SES)
+                assert (code, "pass --yes" in text) == (1, True)
+            code, output = await at.run("session", "fork", "ses_")
+            assert (code, "2 sessions start with" in output) == (1, True)
             assert (await at.run("session", "fork", "nobody"))[0] == 1
             assert (await at.run("session", "rename", SES, "x" * 201))[0] == 1
             assert at.calls == []
@@ -163,7 +165,7 @@ def test_what_cannot_be_undone_asks_again_and_what_is_ambiguous_is_not_guessed(h
     run(test())
 
 
-def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> None:
+def test_messages_todos_and_diff_are_printed_as_text_and_as_json(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             at.results["session.messages"] = [
@@ -187,31 +189,31 @@ def test_messages_todos_and_diff_are_read_as_text_and_as_json(home: Home) -> Non
                 },
                 {"file": "b.txt", "additions": 1, "deletions": 0, "before": "x", "after": "x\ny"},
             ]
-            code, told = await at.run("messages", SES, "--limit", "2")
+            code, output = await at.run("messages", SES, "--limit", "2")
             assert code == 0
-            assert "do it[31m" in told
-            assert "\x1b" not in told
+            assert "do it[31m" in output
+            assert "\x1b" not in output
             assert await at.run("todos", SES) == (0, "✓ Test it\n○ Ship it")
-            code, told = await at.run("diff", SES)
-            assert told.splitlines()[:4] == ["a.txt  +1 -1", "@@ -1 +1 @@", "-one", "+two"]
-            assert "+y" in told
-            code, told = await at.run("todos", SES, "--json")
-            assert json.loads(told) == at.results["session.todo"]
+            code, output = await at.run("diff", SES)
+            assert output.splitlines()[:4] == ["a.txt  +1 -1", "@@ -1 +1 @@", "-one", "+two"]
+            assert "+y" in output
+            code, output = await at.run("todos", SES, "--json")
+            assert json.loads(output) == at.results["session.todo"]
             assert ("session.messages", {"sessionID": SES, "limit": 2}) in at.calls
             at.results.update({"session.messages": [], "session.todo": [], "session.diff": []})
             assert await at.run("todos", SES) == (0, "This session has no todos")
             assert await at.run("messages", SES) == (0, "This session has no messages")
-            assert await at.run("diff", SES) == (0, "No changed files to show")
+            assert await at.run("diff", SES) == (0, "This session has no file changes")
             assert await at.run("todos", SES, "--json") == (0, "[]")
 
     run(test())
 
 
-def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
+def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("mute", "2h", "--session", SES)
-            assert (code, re.fullmatch(r"Muted until \w{3} \d\d:\d\d", told) is not None) == (0, True)
+            code, output = await at.run("mute", "2h", "--session", SES)
+            assert (code, re.fullmatch(r"Muted until \w{3} \d\d:\d\d", output) is not None) == (0, True)
             assert await at.run("mute", "forever", "--project", OTHER) == (0, "Muted until you unmute")
             assert (await at.run("mute", "tomorrow"))[1].endswith("08:00")
             assert (await at.run("mute", "--session", SES, "--project", OTHER))[0] == 2
@@ -219,11 +221,11 @@ def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
             assert await at.run("unmute") == (0, "Not muted any more")
             assert all(session["muted"] for session in home.status()["sessions"])
             assert (await at.run("mute", "--session", "nobody"))[0] == 1
-            code, told = await at.run("mute", "90m")
-            assert (code, told.startswith("Muted until")) == (0, True)
-            code, told = await at.run("mute", "5x")
+            code, output = await at.run("mute", "90m")
+            assert (code, output.startswith("Muted until")) == (0, True)
+            code, output = await at.run("mute", "5x")
             assert code == 2
-            assert all(words in told for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
+            assert all(words in output for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
             await at.run("unmute")
         await at.run("stop")
         await until(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
@@ -234,34 +236,34 @@ def test_a_mute_shows_its_end_and_outlives_a_restart(home: Home) -> None:
     run(test())
 
 
-def test_next_goes_to_who_has_waited_longest(home: Home) -> None:
+def test_next_opens_the_session_that_has_waited_longest(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("next")
+            code, output = await at.run("next")
             assert code == 1
-            assert "workstation is another machine" in told
-            assert "http://127.0.0.1" not in told  # an address of that machine, and not of this one
+            assert "workstation is another machine" in output
+            assert "http://127.0.0.1" not in output  # an address of that machine, and not of this one
 
     run(test())
 
 
-def test_bars_get_their_own_format_and_titles_cannot_break_out_of_it(home: Home) -> None:
+def test_status_prints_the_format_of_each_bar_with_escaped_titles(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            code, told = await at.run("status", "--waybar")
-            waybar = json.loads(told)
+            code, output = await at.run("status", "--waybar")
+            waybar = json.loads(output)
             assert (code, waybar["text"], waybar["class"]) == (0, "! 2", "waiting_for_permission")
             assert "&lt;b&gt;" in waybar["tooltip"]
             assert await at.run("status", "--polybar") == (0, "%{F#e5c07b}! 2%{F-}")
-            code, told = await at.run("status", "--swiftbar")
-            lines = told.splitlines()
+            code, output = await at.run("status", "--swiftbar")
+            lines = output.splitlines()
             assert lines[:2] == ["! 2 | color=#e5c07b", "---"]
             assert f"? project · 50% ¦ <b> | bash=opencode-tray param1=attach param2={OTHER} terminal=false" in lines
 
     run(test())
 
 
-def test_a_bar_shows_that_no_tray_runs(tmp_path: Path) -> None:
+def test_a_bar_shows_that_no_tray_is_running(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for bar in ("waybar", "polybar", "swiftbar"):
         done = home.run("status", f"--{bar}", "--port", str(home.port))
@@ -269,7 +271,7 @@ def test_a_bar_shows_that_no_tray_runs(tmp_path: Path) -> None:
         assert done.stdout.strip()
 
 
-def test_a_bar_that_watches_gets_a_line_for_each_change(home: Home) -> None:
+def test_watch_prints_a_line_for_a_bar_at_each_change(home: Home) -> None:
     async def test() -> None:
         watching = await asyncio.to_thread(home.start, "watch", "--waybar", "--port", str(home.port))
         assert watching.stdout is not None
@@ -286,16 +288,14 @@ def test_a_bar_that_watches_gets_a_line_for_each_change(home: Home) -> None:
 @pytest.mark.parametrize(
     "words", [["reply", "per_1", "once"], ["next"], ["session", "fork", "x"], ["todos", "x"], ["mute"]]
 )
-def test_without_a_tray_each_says_so_and_exits_1(tmp_path: Path, words: list[str]) -> None:
+def test_without_a_tray_commands_fail_with_exit_code_1(tmp_path: Path, words: list[str]) -> None:
     home = Home(tmp_path)
     done = home.run(*words, "--port", str(home.port))
     assert done.returncode == 1
     assert "opencode-tray" in done.stderr
 
 
-def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the_truth_when_it_is_back(
-    home: Home,
-) -> None:
+def test_a_tray_killed_before_the_confirmation_shows_the_true_state_after_a_restart(home: Home) -> None:
     async def test() -> None:
         async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
             await plugin.authenticate(home.token)
@@ -304,30 +304,31 @@ def test_a_tray_that_is_killed_between_the_answer_and_its_confirmation_tells_the
             words = ("reply", "per_1", "once", "--port", str(home.port))
             answering = asyncio.create_task(asyncio.to_thread(home.run, *words))
             assert (await plugin.receive())["method"] == "permission.reply"
-            home.kill()  # OpenCode has the answer, and nobody is there to hear so
+            home.kill()  # OpenCode has the answer; the tray never gets the confirmation
             assert (await answering).returncode == 1
         await asyncio.to_thread(home.tray, "--no-notify")
-        for waits in (True, False):  # as OpenCode tells it: it has not taken the answer, or it has
+        for waits in (True, False):  # OpenCode has not applied the answer, or it has
             asked = SNAPSHOT["permissions"] if waits else []
             async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
                 await plugin.authenticate(home.token)
                 await plugin.send({**SNAPSHOT, "permissions": asked})
                 await until(lambda count=1 + waits: home.status()["attention"]["waiting"] == count)
-                told = [r for session in home.status()["sessions"] for r in session["requests"] if r["id"] == "per_1"]
-                assert [request["sending"] for request in told] == [False] * waits
+                requests = [request for session in home.status()["sessions"] for request in session["requests"]]
+                sending = [request["sending"] for request in requests if request["id"] == "per_1"]
+                assert sending == [False] * waits
 
     run(test())
 
 
 def in_terminal(home: Home, typed: str, *words: str) -> str:
-    """A command in a terminal of its own, in which this is typed; all that the terminal showed."""
+    """Run a command in a new terminal, type this, and return all that the terminal showed."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "tray", *words, "--port", str(home.port)]
     process = subprocess.Popen(command, env=home.environment, cwd=home.path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     os.write(ours, typed.encode())
     shown = b""
-    with suppress(OSError):  # the terminal is gone when the last who has it ends
+    with suppress(OSError):  # the terminal closes when the last process that uses it ends
         while block := os.read(ours, 4096):
             shown += block
     os.close(ours)
@@ -347,13 +348,13 @@ def in_terminal(home: Home, typed: str, *words: str) -> str:
         (["session", "delete", SES], "\n", "", {}),
     ],
 )
-def test_what_the_command_line_did_not_say_is_asked_for_in_a_terminal(
+def test_missing_arguments_are_asked_for_in_a_terminal(
     home: Home, words: list[str], typed: str, method: str, params: dict[str, Any]
 ) -> None:
     async def test() -> None:
         async with desk(home) as at:
             shown = await asyncio.to_thread(in_terminal, home, typed, *words)
             assert at.calls == ([(method, params)] if method else [])
-            assert ("Nothing was done" in shown) == (not method)
+            assert ("Cancelled" in shown) == (not method)
 
     run(test())
