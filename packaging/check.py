@@ -170,7 +170,7 @@ def _plugin() -> bool:
             pool.submit(quietly, "the plugin's type check", npm, "run", "--prefix", folder, "types"),
             pool.submit(quietly, "the check of the plugin's bundle", npm, "run", "--prefix", folder, "check"),
         ]
-        tests = run(node, "--test", *sorted((folder / "test").glob("*.test.js")))
+        tests = run(node, "--test", *sorted((folder / "test").rglob("*.test.js")))
         return all([tests, *(check.result() for check in checks)])
 
 
