@@ -1,4 +1,4 @@
-/** The parts of a connection: retry delay, heartbeat and flow control. The rest is in ../link.test.js. */
+/** The parts of a connection: retry delay, heartbeat and flow control. The rest is in ../connection.test.js. */
 import assert from "node:assert/strict"
 import { mock, test } from "node:test"
 import { retryDelay } from "../../src/connection.js"
