@@ -372,6 +372,9 @@ function failureOf(id, error) {
   return failure(id, CODES.refused, message, error?.status);
 }
 
+// src/close-codes.js
+var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
+
 // src/flow-control.js
 var MAX_UNREAD = 1024 * 1024;
 var PING_AFTER = MAX_UNREAD / 4;
@@ -1069,7 +1072,6 @@ var VERSION = "0.1.0";
 var PROTOCOL = 2;
 
 // src/handshake.js
-var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
 var Handshake = class {
   #token;
   #instance;
@@ -1115,41 +1117,30 @@ function isEqual(a, b) {
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
-// src/channel.js
-var WELCOME_TIMEOUT = 10 * SECOND;
-var Channel = class {
-  #instance;
+// src/transport.js
+var Transport = class {
   #callbacks;
+  #log;
   #socket;
   #flow;
-  #heartbeat;
-  #timeout;
-  /** @type {Handshake | undefined} */
-  #handshake;
-  /** @type {Feed | undefined} there is one after the handshake */
-  #feed;
-  /** @type {CallServer | undefined} */
-  #calls;
+  #heartbeat = new Heartbeat(() => this.drop(CLOSE.silent));
   #isClosed = false;
   /**
    * @param {string} url
-   * @param {string} token
-   * @param {Instance} instance
+   * @param {Log} log
    * @param {Callbacks} callbacks
    * @throws {SyntaxError} `url` is not a WebSocket URL
    */
-  constructor(url, token, instance, callbacks) {
-    this.#instance = instance;
+  constructor(url, log, callbacks) {
     this.#callbacks = callbacks;
+    this.#log = log;
     const socket = (
       /** @type {Socket} */
       new WebSocket(url)
     );
     this.#socket = socket;
     this.#flow = new FlowControl(socket);
-    this.#heartbeat = new Heartbeat(() => this.#drop(CLOSE.silent));
-    this.#timeout = after(WELCOME_TIMEOUT, () => this.#drop(CLOSE.silent));
-    socket.onopen = this.#guard(() => this.#hello(token));
+    socket.onopen = this.#guard(() => callbacks.onOpen());
     socket.onmessage = this.#guard(({ data }) => this.#receive(data));
     socket.onclose = this.#guard(({ code }) => this.#lost(code));
     socket.onerror = () => {
@@ -1157,18 +1148,67 @@ var Channel = class {
     socket.addEventListener?.("ping", this.#guard(() => this.#heartbeat.pinged()));
     socket.addEventListener?.("pong", this.#guard(() => this.#flow.ponged()));
   }
-  get isOpen() {
-    return this.#feed !== void 0;
+  get isClosed() {
+    return this.#isClosed;
   }
-  /** @param {Event} event */
-  event(event) {
-    this.#feed?.event(event);
+  /** Bytes that the tray has not read. */
+  get unread() {
+    return this.#flow.unread;
   }
-  /** Say goodbye and close. Returns at once. */
-  close() {
-    if (this.isOpen) this.#send({ type: "goodbye" });
-    this.#end();
-    attempt(() => this.#socket.close(CLOSE.normal));
+  /** Close the connection if the tray stops to ping from now on, where its pings can be seen. */
+  watchPings() {
+    if (this.#socket.ping) this.#heartbeat.pinged();
+  }
+  /**
+   * Send a frame. Return false if it is too large.
+   * @param {any} frame
+   */
+  send(frame) {
+    const text = encode(frame);
+    if (text === void 0) return false;
+    try {
+      this.#socket.send(text);
+      this.#flow.sent(text.length);
+    } catch (error) {
+      this.#log(`cannot send: ${/** @type {Error} */
+      error?.name}`);
+    }
+    return true;
+  }
+  /** Close without a call of `onClose`. Returns at once. */
+  close(code = CLOSE.normal) {
+    this.#isClosed = true;
+    this.#heartbeat.stop();
+    attempt(() => {
+      if (code === CLOSE.silent && this.#socket.terminate) this.#socket.terminate();
+      else this.#socket.close(code);
+    });
+  }
+  /**
+   * Close for a reason, without waiting for the tray, which may never answer.
+   * @param {number} code
+   */
+  drop(code) {
+    if (this.#isClosed) return;
+    this.close(code);
+    this.#callbacks.onClose(code);
+  }
+  /** @param {number} code */
+  #lost(code) {
+    this.#isClosed = true;
+    this.#heartbeat.stop();
+    this.#callbacks.onClose(code);
+  }
+  /** @param {unknown} data */
+  #receive(data) {
+    if (typeof data !== "string") return this.drop(CLOSE.unexpected);
+    if (data.length > MAX_FRAME) return this.drop(CLOSE.tooBig);
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+    }
+    return this.#callbacks.onFrame(frame);
   }
   /**
    * Return a listener that does nothing after the end, and drops the connection if it fails.
@@ -1179,40 +1219,83 @@ var Channel = class {
       if (!this.#isClosed) attempt(() => act(event), (error) => this.#failed(error));
     };
   }
+  /** @param {any} error */
+  #failed(error) {
+    this.#log(`failed: ${error?.name}`);
+    this.drop(CLOSE.unexpected);
+  }
+};
+
+// src/channel.js
+var WELCOME_TIMEOUT = 10 * SECOND;
+var Channel = class {
+  #instance;
+  #callbacks;
+  #transport;
+  #timeout;
+  /** @type {Handshake | undefined} */
+  #handshake;
+  /** @type {{ feed: Feed, calls: CallServer } | undefined} after the handshake */
+  #services;
+  /**
+   * @param {string} url
+   * @param {string} token
+   * @param {Instance} instance
+   * @param {Callbacks} callbacks
+   * @throws {SyntaxError} `url` is not a WebSocket URL
+   */
+  constructor(url, token, instance, callbacks) {
+    this.#instance = instance;
+    this.#callbacks = callbacks;
+    this.#transport = new Transport(url, instance.log, {
+      onOpen: () => this.#hello(token),
+      onFrame: (frame) => this.#receive(frame),
+      onClose: (code) => this.#lost(code)
+    });
+    this.#timeout = after(WELCOME_TIMEOUT, () => this.#transport.drop(CLOSE.silent));
+  }
+  get isOpen() {
+    return this.#services !== void 0;
+  }
+  /** @param {Event} event */
+  event(event) {
+    this.#services?.feed.event(event);
+  }
+  /** Say goodbye and close. Returns at once. */
+  close() {
+    if (this.isOpen) this.#transport.send({ type: "goodbye" });
+    this.#stop();
+    this.#transport.close();
+  }
   /** @param {string} token */
   async #hello(token) {
+    const { id } = this.#instance;
     const fields = await this.#instance.hello();
-    if (this.#isClosed) return;
-    this.#handshake = new Handshake(token, this.#instance.id);
-    this.#send({ type: "hello", protocol: PROTOCOL, instance: this.#instance.id, nonce: this.#handshake.nonce, ...fields });
+    if (this.#transport.isClosed) return;
+    this.#handshake = new Handshake(token, id);
+    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...fields });
   }
-  /** @param {unknown} data */
-  #receive(data) {
-    if (typeof data !== "string") return this.#drop(CLOSE.unexpected);
-    if (data.length > MAX_FRAME) return this.#drop(CLOSE.tooBig);
-    let frame;
-    try {
-      frame = JSON.parse(data);
-    } catch {
-    }
-    if (this.#calls) return this.#answer(this.#calls, frame);
+  /** @param {any} frame */
+  #receive(frame) {
+    if (this.#services) return this.#answer(this.#services.calls, frame);
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected };
-    if ("send" in next) this.#send(next.send);
-    else if ("close" in next) this.#drop(next.close);
+    if ("send" in next) this.#transport.send(next.send);
+    else if ("close" in next) this.#transport.drop(next.close);
     else this.#welcomed();
   }
   #welcomed() {
     this.#timeout.cancel();
-    const feed = new Feed(this.#instance, {
-      send: (frame) => this.#send(frame),
-      unread: () => this.#flow.unread,
-      onStuck: () => this.#drop(CLOSE.silent)
-    });
+    const transport = this.#transport;
     const { opencode, watcher } = this.#instance;
-    this.#feed = feed;
-    this.#calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
+    const feed = new Feed(this.#instance, {
+      send: (frame) => transport.send(frame),
+      unread: () => transport.unread,
+      onStuck: () => transport.drop(CLOSE.silent)
+    });
+    const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
+    this.#services = { feed, calls };
     this.#callbacks.onOpen();
-    if (this.#socket.ping) this.#heartbeat.pinged();
+    transport.watchPings();
     feed.sendSnapshot();
   }
   /**
@@ -1221,51 +1304,17 @@ var Channel = class {
    */
   async #answer(calls, frame) {
     const answer = await calls.answer(frame);
-    if (answer && !this.#isClosed && !this.#send(answer)) this.#send(calls.tooLarge(answer));
-  }
-  /**
-   * Send a frame, unless it is too large.
-   * @param {any} frame
-   */
-  #send(frame) {
-    const text = encode(frame);
-    if (text === void 0) return false;
-    try {
-      this.#socket.send(text);
-      this.#flow.sent(text.length);
-    } catch (error) {
-      this.#instance.log(`cannot send: ${/** @type {Error} */
-      error?.name}`);
-    }
-    return true;
-  }
-  /** @param {any} error */
-  #failed(error) {
-    this.#instance.log(`failed: ${error?.name}`);
-    this.#drop(CLOSE.unexpected);
-  }
-  /**
-   * Close for a reason, without waiting for the tray, which may never answer.
-   * @param {number} code
-   */
-  #drop(code) {
-    if (this.#isClosed) return;
-    this.#lost(code);
-    attempt(() => {
-      if (code === CLOSE.silent && this.#socket.terminate) this.#socket.terminate();
-      else this.#socket.close(code);
-    });
+    if (!answer || this.#transport.isClosed) return;
+    if (!this.#transport.send(answer)) this.#transport.send(calls.tooLarge(answer));
   }
   /** @param {number} code */
   #lost(code) {
-    this.#end();
+    this.#stop();
     this.#callbacks.onClose(code);
   }
-  #end() {
-    this.#isClosed = true;
+  #stop() {
     this.#timeout.cancel();
-    this.#heartbeat.stop();
-    this.#feed?.close();
+    this.#services?.feed.close();
   }
 };
 

@@ -1,6 +1,6 @@
 import { Channel } from "./channel.js"
+import { CLOSE } from "./close-codes.js"
 import { findListener, readToken } from "./endpoint.js"
-import { CLOSE } from "./handshake.js"
 import { after } from "./timers.js"
 import { SECOND } from "./values.js"
 /** @import { Instance } from "./instance.js" */

@@ -1,9 +1,7 @@
 /** The handshake: both sides prove that they have the token, and the token itself is not sent (PROTOCOL.md). */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { CLOSE } from "./close-codes.js"
 import { PROTOCOL } from "./version.js"
-
-/** Reasons why the plugin closes a connection, as WebSocket close codes. `replaced` comes from the tray. */
-export const CLOSE = { normal: 1000, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 }
 
 /** The plugin's side of one handshake. */
 export class Handshake {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
 import { test } from "node:test"
-import { CLOSE, Handshake } from "../../src/handshake.js"
+import { CLOSE } from "../../src/close-codes.js"
+import { Handshake } from "../../src/handshake.js"
 
 const nonce = "ab".repeat(32)
 const proof = (handshake, side, token = "secret") =>
