@@ -83,7 +83,8 @@ function pick(value, names) {
   const picked = {};
   for (const name of names) {
     const field = value[name];
-    if (field !== void 0 && field !== null && field !== "") picked[name] = typeof field === "string" ? truncate(field) : field;
+    if (field === void 0 || field === null || field === "") continue;
+    picked[name] = typeof field === "string" ? truncate(field) : field;
   }
   return picked;
 }
@@ -105,8 +106,9 @@ async function askNow(call, timeout = CALL_TIMEOUT) {
   try {
     const answer = await Promise.race([call(), deadline.done]);
     if (answer === void 0) throw new RefusedError("OpenCode did not answer");
-    if (answer.error !== void 0 && answer.error !== null) throw new RefusedError("OpenCode refused the call", answer.response?.status);
-    return answer.data;
+    const { data, error, response } = answer;
+    if (error !== void 0 && error !== null) throw new RefusedError("OpenCode refused the call", response?.status);
+    return data;
   } finally {
     deadline.cancel();
   }
@@ -412,8 +414,9 @@ var FlowControl = class {
 var MAX_FRAME = 4 * 1024 * 1024;
 var HALF_CHARACTER = /\\ud[89a-f]/;
 function encode(frame) {
+  const repair = (_, value) => isText(value) ? value.toWellFormed() : value;
   let text = JSON.stringify(frame);
-  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, (_, value) => typeof value === "string" ? value.toWellFormed() : value);
+  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, repair);
   if (text.length > MAX_FRAME) return void 0;
   return text.length > MAX_FRAME / 4 && Buffer.byteLength(text) > MAX_FRAME ? void 0 : text;
 }
@@ -488,7 +491,9 @@ function trimServices(services) {
   const entries = Object.entries(services).slice(0, MAX_SERVICES);
   return Object.fromEntries(entries.map(([name, service]) => [truncate(name), trim(service)]));
 }
-var trimTodos = (todos) => todos.slice(0, MAX_TODOS).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]));
+function trimTodos(todos) {
+  return todos.slice(0, MAX_TODOS).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]));
+}
 function trimError({ sessionID, error }) {
   if (!isText(sessionID) || !isRecord(error)) return void 0;
   const name = truncate(String(error.name));
@@ -783,7 +788,8 @@ var SentState = class {
     for (const [name, zero] of Object.entries(ZEROS)) if (name in before && !(name in info)) now[name] = zero;
     this.#sessions.set(info.id, now);
     const changed = { id: info.id };
-    for (const [name, value] of Object.entries(now)) if (name !== "time" && !isSame(value, before[name])) changed[name] = value;
+    for (const [name, value] of Object.entries(now))
+      if (name !== "time" && !isSame(value, before[name])) changed[name] = value;
     if (before.time?.archived) changed.time = { archived };
     return Object.keys(changed).length > 1 ? { type, properties: { info: changed } } : void 0;
   }
@@ -919,10 +925,10 @@ async function readRequests(opencode, watcher) {
   return lists.map((list, index) => {
     const seen = index === 0 ? watcher.permissions : watcher.questions;
     const listed = list?.slice(0, MAX_LIST).map(trimRequest).filter(Boolean);
-    return listed && [...new Map([...listed.map((request) => (
-      /** @type {const} */
-      [request.id, request]
-    )), ...seen]).values()];
+    if (!listed) return void 0;
+    const requests = new Map(listed.map((request) => [request.id, request]));
+    for (const [id, request] of seen) requests.set(id, request);
+    return [...requests.values()];
   });
 }
 function activeOnly(statuses) {
@@ -934,8 +940,10 @@ async function readLimits(opencode) {
   const found = await tryAsk(() => opencode.providers());
   const limits = {};
   for (const provider of listOrNothing(found?.providers) ?? [])
-    for (const [model, info] of Object.entries(provider?.models ?? {}))
-      if (info?.limit?.context > 0 && Object.keys(limits).length < MAX_LIMITS) limits[`${provider.id}/${model}`] = info.limit.context;
+    for (const [model, info] of Object.entries(provider?.models ?? {})) {
+      const size = info?.limit?.context;
+      if (size > 0 && Object.keys(limits).length < MAX_LIMITS) limits[`${provider.id}/${model}`] = size;
+    }
   return Object.keys(limits).length ? limits : void 0;
 }
 
@@ -1015,7 +1023,10 @@ var Feed = class {
   /** @param {Partial<Snapshot>} snapshot */
   #retryIfIncomplete(snapshot2) {
     if (SECTIONS.every((name) => name in snapshot2)) this.#retries = 0;
-    else if (this.#retries < MAX_RETRIES) this.#later("retry", FIRST_RETRY * 2 ** this.#retries++, () => this.sendSnapshot());
+    else if (this.#retries < MAX_RETRIES) {
+      this.#later("retry", FIRST_RETRY * 2 ** this.#retries, () => this.sendSnapshot());
+      this.#retries += 1;
+    }
   }
   /** Drop events, and send a snapshot as soon as the tray has read enough. */
   #fallBehind(since = Date.now()) {
@@ -1047,7 +1058,9 @@ var Feed = class {
     const mcp = await tryAsk(() => opencode.get("/mcp"));
     const lsp = await tryAsk(() => opencode.get("/lsp"));
     if (this.#isClosed) return;
-    const services = { ...isRecord(mcp) && { mcp: trimServices(mcp) }, ...Array.isArray(lsp) && { lsp: trimServices(lsp) } };
+    const services = {};
+    if (isRecord(mcp)) services.mcp = trimServices(mcp);
+    if (Array.isArray(lsp)) services.lsp = trimServices(lsp);
     if (Object.keys(services).length) this.#output.send({ type: "snapshot", ...services });
   }
   /**
@@ -1096,7 +1109,8 @@ var Handshake = class {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
     if (frame.type === "welcome") return { welcomed: true };
     const { nonce, proof } = frame;
-    if (!/^[0-9a-f]{64}$/.test(nonce) || !isEqual(this.#proof("tray", nonce), String(proof))) return { close: CLOSE.untrusted };
+    const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
+    if (!isTrusted) return { close: CLOSE.untrusted };
     this.#expected = "welcome";
     return { send: { type: "auth", proof: this.#proof("plugin", nonce) } };
   }
@@ -1337,12 +1351,13 @@ var DEFAULT_PORT = 41235;
 var MAX_LISTENERS = 8;
 function readSettings(env) {
   const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(dataFolder(env), "token");
+  const isDebug = env.OPENCODE_MONITOR_DEBUG === "1";
   return {
     listeners: listenersOf(env),
     token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
-    logFile: env.OPENCODE_MONITOR_DEBUG === "1" ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : ""
+    logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : ""
   };
 }
 function listenersOf(env) {
@@ -1378,7 +1393,8 @@ async function readToken(settings) {
 async function findListener(settings) {
   try {
     const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
-    if (isText(host) && /^[\w.:-]{1,253}$/.test(host) && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
+    const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
+    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
   } catch {
   }
   return listenerUrl("127.0.0.1", DEFAULT_PORT);
@@ -1463,7 +1479,8 @@ var Connection = class {
     if (this.#instance.isStopped) return;
     this.#failures += 1;
     const wait = retryDelay(this.#failures);
-    if (this.#failures <= MAX_LOGGED) this.#instance.log(`${this.#url} ${reason}, next attempt in ${Math.round(wait)} ms`);
+    const line = `${this.#url} ${reason}, next attempt in ${Math.round(wait)} ms`;
+    if (this.#failures <= MAX_LOGGED) this.#instance.log(line);
     this.#timer = after(wait, () => this.connect());
   }
 };
@@ -1501,8 +1518,9 @@ async function readPlace(env) {
     ssh: env.SSH_CONNECTION,
     user: env.USER || env.LOGNAME || env.USERNAME
   };
-  const fields = Object.entries(place).flatMap(([name, value]) => isText(value) ? [[name, truncate(value, MAX_PLACE)]] : []);
-  return Object.fromEntries(fields);
+  const isSet = (field) => isText(field[1]);
+  const fields = Object.entries(place).filter(isSet);
+  return Object.fromEntries(fields.map(([name, value = ""]) => [name, truncate(value, MAX_PLACE)]));
 }
 async function terminalDevice(env) {
   for (const descriptor of [0, 1, 2]) {
@@ -1532,7 +1550,8 @@ function commandOf(argv) {
   return command && /^[a-z]+$/.test(command) ? truncate(command, MAX_WORD) : void 0;
 }
 async function repositoryOf(directory) {
-  const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(await readSmallFile(join2(directory, ".git"))) ?? [];
+  const text = await readSmallFile(join2(directory, ".git"));
+  const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(text) ?? [];
   if (!common) return "";
   return basename(common).startsWith(".") ? dirname2(common) : common.replace(/\.git$/, "");
 }

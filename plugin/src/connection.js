@@ -89,7 +89,8 @@ export class Connection {
     if (this.#instance.isStopped) return
     this.#failures += 1
     const wait = retryDelay(this.#failures)
-    if (this.#failures <= MAX_LOGGED) this.#instance.log(`${this.#url} ${reason}, next attempt in ${Math.round(wait)} ms`)
+    const line = `${this.#url} ${reason}, next attempt in ${Math.round(wait)} ms`
+    if (this.#failures <= MAX_LOGGED) this.#instance.log(line)
     this.#timer = after(wait, () => this.connect())
   }
 }

@@ -20,7 +20,8 @@ export async function readToken(settings) {
 export async function findListener(settings) {
   try {
     const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile))
-    if (isText(host) && /^[\w.:-]{1,253}$/.test(host) && parsePort(port) && isRunning(pid)) return listenerUrl(host, port)
+    const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host)
+    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port)
   } catch {}
   return listenerUrl("127.0.0.1", DEFAULT_PORT)
 }

@@ -42,8 +42,9 @@ export async function readPlace(env) {
     ssh: env.SSH_CONNECTION,
     user: env.USER || env.LOGNAME || env.USERNAME,
   }
-  const fields = Object.entries(place).flatMap(([name, value]) => (isText(value) ? [[name, truncate(value, MAX_PLACE)]] : []))
-  return Object.fromEntries(fields)
+  const isSet = (/** @type {[string, string | undefined]} */ field) => isText(field[1])
+  const fields = Object.entries(place).filter(isSet)
+  return Object.fromEntries(fields.map(([name, value = ""]) => [name, truncate(value, MAX_PLACE)]))
 }
 
 /** @param {NodeJS.ProcessEnv} env */
@@ -89,7 +90,8 @@ export function commandOf(argv) {
  * @param {string} directory
  */
 export async function repositoryOf(directory) {
-  const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(await readSmallFile(join(directory, ".git"))) ?? []
+  const text = await readSmallFile(join(directory, ".git"))
+  const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(text) ?? []
   if (!common) return ""
   return basename(common).startsWith(".") ? dirname(common) : common.replace(/\.git$/, "")
 }

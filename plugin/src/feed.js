@@ -101,7 +101,10 @@ export class Feed {
   /** @param {Partial<Snapshot>} snapshot */
   #retryIfIncomplete(snapshot) {
     if (SECTIONS.every((name) => name in snapshot)) this.#retries = 0
-    else if (this.#retries < MAX_RETRIES) this.#later("retry", FIRST_RETRY * 2 ** this.#retries++, () => this.sendSnapshot())
+    else if (this.#retries < MAX_RETRIES) {
+      this.#later("retry", FIRST_RETRY * 2 ** this.#retries, () => this.sendSnapshot())
+      this.#retries += 1
+    }
   }
 
   /** Drop events, and send a snapshot as soon as the tray has read enough. */
@@ -137,7 +140,10 @@ export class Feed {
     const mcp = await tryAsk(() => opencode.get("/mcp"))
     const lsp = await tryAsk(() => opencode.get("/lsp"))
     if (this.#isClosed) return
-    const services = { ...(isRecord(mcp) && { mcp: trimServices(mcp) }), ...(Array.isArray(lsp) && { lsp: trimServices(lsp) }) }
+    /** @type {Record<string, any>} */
+    const services = {}
+    if (isRecord(mcp)) services.mcp = trimServices(mcp)
+    if (Array.isArray(lsp)) services.lsp = trimServices(lsp)
     if (Object.keys(services).length) this.#output.send({ type: "snapshot", ...services })
   }
 

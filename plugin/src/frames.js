@@ -1,4 +1,5 @@
 /** Frames as text. */
+import { isText } from "./values.js"
 /** @import { Snapshot } from "./types.d.ts" */
 
 export const MAX_FRAME = 4 * 1024 * 1024 // bytes
@@ -11,8 +12,9 @@ const HALF_CHARACTER = /\\ud[89a-f]/
  * @param {any} frame
  */
 export function encode(frame) {
+  const repair = (/** @type {string} */ _, /** @type {any} */ value) => (isText(value) ? value.toWellFormed() : value)
   let text = JSON.stringify(frame)
-  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, (_, value) => (typeof value === "string" ? value.toWellFormed() : value))
+  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, repair)
   if (text.length > MAX_FRAME) return undefined
   return text.length > MAX_FRAME / 4 && Buffer.byteLength(text) > MAX_FRAME ? undefined : text
 }

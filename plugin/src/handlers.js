@@ -97,5 +97,6 @@ export const HANDLERS = {
   "message.part.delta": handleDelta,
   "mcp.tools.changed": servicesChanged,
   "lsp.updated": servicesChanged,
-  "vcs.branch.updated": (watcher, { branch }, type) => watcher.emit(type, isText(branch) && { branch: truncate(branch) }),
+  "vcs.branch.updated": (watcher, { branch }, type) =>
+    watcher.emit(type, isText(branch) && { branch: truncate(branch) }),
 }

@@ -31,7 +31,8 @@ export class Handshake {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected }
     if (frame.type === "welcome") return { welcomed: true }
     const { nonce, proof } = frame
-    if (!/^[0-9a-f]{64}$/.test(nonce) || !isEqual(this.#proof("tray", nonce), String(proof))) return { close: CLOSE.untrusted }
+    const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof))
+    if (!isTrusted) return { close: CLOSE.untrusted }
     this.#expected = "welcome"
     return { send: { type: "auth", proof: this.#proof("plugin", nonce) } }
   }

@@ -27,8 +27,9 @@ export async function askNow(call, timeout = CALL_TIMEOUT) {
   try {
     const answer = await Promise.race([call(), deadline.done])
     if (answer === undefined) throw new RefusedError("OpenCode did not answer")
-    if (answer.error !== undefined && answer.error !== null) throw new RefusedError("OpenCode refused the call", answer.response?.status)
-    return answer.data
+    const { data, error, response } = answer
+    if (error !== undefined && error !== null) throw new RefusedError("OpenCode refused the call", response?.status)
+    return data
   } finally {
     deadline.cancel()
   }
@@ -50,7 +51,7 @@ export class OpenCode {
     this.#client = client
     /** @type {string} */
     this.directory = directory
-    /** OpenCode 1.0: it has no lists of requests, and forwards paths that it does not know (/permission) to the internet. */
+    /** OpenCode 1.0: it has no lists of requests, and asks the internet for paths that it does not know. */
     this.isOld = serverUrl === undefined
   }
 

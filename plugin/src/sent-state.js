@@ -85,7 +85,8 @@ export class SentState {
     this.#sessions.set(info.id, now)
     /** @type {Record<string, any>} */
     const changed = { id: info.id }
-    for (const [name, value] of Object.entries(now)) if (name !== "time" && !isSame(value, before[name])) changed[name] = value
+    for (const [name, value] of Object.entries(now))
+      if (name !== "time" && !isSame(value, before[name])) changed[name] = value
     if (before.time?.archived) changed.time = { archived }
     return Object.keys(changed).length > 1 ? { type, properties: { info: changed } } : undefined
   }

@@ -13,12 +13,13 @@ const MAX_LISTENERS = 8
  */
 export function readSettings(env) {
   const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(dataFolder(env), "token")
+  const isDebug = env.OPENCODE_MONITOR_DEBUG === "1"
   return {
     listeners: listenersOf(env),
     token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
-    logFile: env.OPENCODE_MONITOR_DEBUG === "1" ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
+    logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
   }
 }
 

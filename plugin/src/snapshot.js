@@ -76,7 +76,10 @@ async function readRequests(opencode, watcher) {
   return lists.map((list, index) => {
     const seen = index === 0 ? watcher.permissions : watcher.questions
     const listed = list?.slice(0, MAX_LIST).map(trimRequest).filter(Boolean)
-    return listed && [...new Map([...listed.map((request) => /** @type {const} */ ([request.id, request])), ...seen]).values()]
+    if (!listed) return undefined
+    const requests = new Map(listed.map((request) => [request.id, request]))
+    for (const [id, request] of seen) requests.set(id, request)
+    return [...requests.values()]
   })
 }
 
@@ -100,7 +103,9 @@ export async function readLimits(opencode) {
   /** @type {Record<string, number>} */
   const limits = {}
   for (const provider of listOrNothing(found?.providers) ?? [])
-    for (const [model, info] of Object.entries(provider?.models ?? {}))
-      if (info?.limit?.context > 0 && Object.keys(limits).length < MAX_LIMITS) limits[`${provider.id}/${model}`] = info.limit.context
+    for (const [model, info] of Object.entries(provider?.models ?? {})) {
+      const size = info?.limit?.context
+      if (size > 0 && Object.keys(limits).length < MAX_LIMITS) limits[`${provider.id}/${model}`] = size
+    }
   return Object.keys(limits).length ? limits : undefined
 }

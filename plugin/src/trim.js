@@ -103,7 +103,9 @@ export function trimServices(services) {
 }
 
 /** @param {any[]} todos */
-export const trimTodos = (todos) => todos.slice(0, MAX_TODOS).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
+export function trimTodos(todos) {
+  return todos.slice(0, MAX_TODOS).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
+}
 
 /**
  * Return the properties of `session.error`. A stop by the user (`MessageAbortedError`) needs no details.

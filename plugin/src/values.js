@@ -55,7 +55,8 @@ export function pick(value, names) {
   const picked = {}
   for (const name of names) {
     const field = value[name]
-    if (field !== undefined && field !== null && field !== "") picked[name] = typeof field === "string" ? truncate(field) : field
+    if (field === undefined || field === null || field === "") continue
+    picked[name] = typeof field === "string" ? truncate(field) : field
   }
   return picked
 }
