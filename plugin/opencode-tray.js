@@ -1,250 +1,1509 @@
 /**
- * OpenCode Tray's plugin: tells a tray on this or another machine what the sessions of this directory are doing.
- * The wire protocol is in PROTOCOL.md, what OpenCode's versions do differently is said where it matters.
- *
- * It runs on the agent's own thread, so it must never block, throw, or keep the process alive: no synchronous I/O, no
- * subprocess, no signal handler, every timer unref'ed, every buffer bounded, every error swallowed into an optional log.
- *
- * One export only: OpenCode 1.14 and later do not load a module that also exports something that is no function.
+ * OpenCode Tray's plugin: reports the sessions of this OpenCode to OpenCode Tray.
+ * This file is built from plugin/src; do not edit it.
  */
-import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto"
-import { constants } from "node:fs"
-import { open, readFile, readlink, stat } from "node:fs/promises"
-import { homedir, hostname, platform, tmpdir } from "node:os"
-import { basename, dirname, join } from "node:path"
 
-const VERSION = "0.1.0"
-const PROTOCOL = 2
+// src/index.js
+import { randomUUID } from "node:crypto";
 
-const SECOND = 1_000
-const DAY = 24 * 3_600 * SECOND
-const DEFAULT_PORT = 41235
-const BACKOFF = { first: SECOND, most: 30 * SECOND }
-const WELCOME_WITHIN = 10 * SECOND // from the attempt to connect; the tray gives 5 s to each of our frames
-const SILENCE = 65 * SECOND // the tray pings every 20 s: three missing pings are a dead link
-const CALL_WITHIN = 5 * SECOND // a call into OpenCode; they take 1–15 ms
-const ACTIVITY_EVERY = SECOND // tool and text, for each session
-const TEXT_EVERY = 5 * SECOND
-const SNAPSHOT_EVERY = SECOND // at most, when events had to be dropped
-const TRY_AGAIN = 2 * SECOND // after a snapshot that was not whole; doubled each time
-const TRIES_MOST = 5
-const SECTIONS = ["sessions", "status", "permissions", "questions"]
+// src/instance.js
+import { hostname, platform as platform2 } from "node:os";
+import { basename as basename2 } from "node:path";
 
-const TEXT_MOST = 2_000 // characters of any string
-const LINE_MOST = 200 // characters of a line of output
-const PROSE_MOST = 10_000 // characters of an answer or a message in a person's own words
-const PROMPT_MOST = 50_000 // characters of a prompt
-const TITLE_MOST = 200 // characters of a session's new title
-const FRAME_MOST = 4 * 1024 * 1024 // bytes
-const WAITING_MOST = 1024 * 1024 // bytes that the tray has not read before events are dropped
-const PING_AFTER = WAITING_MOST / 4 // bytes, to learn what the tray has read
-const QUEUE_MOST = 500 // events that wait for a snapshot
-const SESSIONS_MOST = 200 // in a snapshot
-const DIGESTS_MOST = 12
-const FORKS_MOST = 12
-const DIGEST_MESSAGES = 100 // reading 100 messages of 10 kB holds OpenCode's thread for 9 ms, reading 300 for 45 ms
-const TRACES_MOST = 300
-const REQUESTS_MOST = 200
-const METADATA_MOST = 20 // entries of a permission's metadata
-const LIMITS_MOST = 500
-const CALLS_MOST = 4 // of the tray, at once
-const HOSTS_MOST = 8
-const LOG_MOST = 1024 * 1024
-const SERVICES = "services" // that they changed; no event of OpenCode's
-const SERVICES_EVERY = SECOND
-const SERVICES_MOST = 100
+// src/errors.js
+var RefusedError = class extends Error {
+  /**
+   * @param {string} message
+   * @param {number} [status]
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+};
+var ParameterError = class extends Error {
+};
+var NotFoundError = class extends Error {
+};
+var UnsupportedError = class extends Error {
+};
 
-/** JSON's spelling of a surrogate without its other half, as left by cutting a text within an emoji. */
-const HALF_A_CHARACTER = /\\ud[89a-f]/
-
-// ------------------------------------------------------------------------------------------------ small things
-
-const isText = (value) => typeof value === "string" && value !== ""
-const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value)
-const cut = (text, most = TEXT_MOST) => (text.length > most ? text.slice(0, most) : text)
-const pause = () => later(() => {}, 0).done
-
-/** Calls `act`, which may throw or reject, after `ms` without keeping the process alive. */
-function later(act, ms) {
-  let timer
+// src/timers.js
+function after(ms, act) {
+  let timer;
   const done = new Promise((resolve) => {
     timer = setTimeout(() => {
-      resolve()
-      attempt(act)
-    }, ms)
-    timer.unref?.()
-  })
-  return { cancel: () => clearTimeout(timer), done }
+      resolve();
+      attempt(act);
+    }, ms);
+    timer.unref?.();
+  });
+  return { cancel: () => clearTimeout(timer), done };
 }
-
-/** Calls `act`; what it throws, or rejects with later, goes to `failed` and no further. */
-function attempt(act, failed = () => {}) {
+function attempt(act, onError = () => {
+}) {
   try {
-    const result = act()
-    if (result instanceof Promise) result.catch(failed)
+    const result = act();
+    if (result instanceof Promise) result.catch(onError);
   } catch (error) {
-    failed(error)
+    onError(error);
   }
 }
+var nextTurn = () => after(0, () => {
+}).done;
 
-/** `value` with long strings, long lists and deep nesting cut; `onCut` is told when anything was. */
-function bounded(value, onCut = () => {}, depth = 8) {
+// src/values.js
+var SECOND = 1e3;
+var DAY = 24 * 3600 * SECOND;
+var MAX_TEXT = 2e3;
+var MAX_LINE = 200;
+var MAX_LIST = 200;
+var MAX_FIELDS = 100;
+var MAX_DEPTH = 8;
+var isText = (value) => typeof value === "string" && value !== "";
+var isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+var listOrNothing = (value) => Array.isArray(value) ? value : void 0;
+var truncate = (text, most = MAX_TEXT) => text.length > most ? text.slice(0, most) : text;
+function truncateDeep(value, onCut = () => {
+}, depth = MAX_DEPTH) {
   if (typeof value === "string") {
-    if (value.length > TEXT_MOST) onCut()
-    return cut(value)
+    if (value.length > MAX_TEXT) onCut();
+    return truncate(value);
   }
-  if (typeof value !== "object" || value === null) return value
-  const entries = Array.isArray(value) ? value : Object.entries(value)
-  if (depth === 0 || entries.length > (Array.isArray(value) ? SESSIONS_MOST : 100)) onCut()
-  if (depth === 0) return undefined
-  if (Array.isArray(value)) return value.slice(0, SESSIONS_MOST).map((item) => bounded(item, onCut, depth - 1))
-  return Object.fromEntries(entries.slice(0, 100).map(([key, item]) => [key, bounded(item, onCut, depth - 1)]))
+  if (typeof value !== "object" || value === null) return value;
+  const isList = Array.isArray(value);
+  const entries = isList ? value : Object.entries(value);
+  const most = isList ? MAX_LIST : MAX_FIELDS;
+  if (depth === 0 || entries.length > most) onCut();
+  if (depth === 0) return void 0;
+  if (isList) return value.slice(0, most).map((item) => truncateDeep(item, onCut, depth - 1));
+  return Object.fromEntries(entries.slice(0, most).map(([key, item]) => [key, truncateDeep(item, onCut, depth - 1)]));
 }
-
-/** The named fields of `value` that are there: not undefined, null or "". */
 function pick(value, names) {
-  const picked = {}
+  const picked = {};
   for (const name of names) {
-    const field = value[name]
-    if (field !== undefined && field !== null && field !== "") picked[name] = typeof field === "string" ? cut(field) : field
+    const field = value[name];
+    if (field === void 0 || field === null || field === "") continue;
+    picked[name] = typeof field === "string" ? truncate(field) : field;
   }
-  return picked
+  return picked;
 }
-
-/** The last line of `text` that is not blank. */
+var tailOf = (text) => text.slice(-4 * MAX_LINE);
 function lastLine(text) {
-  const tail = text.slice(-4 * LINE_MOST).trimEnd()
-  return cut(tail.slice(tail.lastIndexOf("\n") + 1).trim(), LINE_MOST)
+  const tail = tailOf(text).trimEnd();
+  return truncate(tail.slice(tail.lastIndexOf("\n") + 1).trim(), MAX_LINE);
 }
 
-// ------------------------------------------------------------------------------------------------ settings
+// src/opencode.js
+var CALL_TIMEOUT = 5 * SECOND;
+async function ask(call, timeout = CALL_TIMEOUT) {
+  await nextTurn();
+  return askNow(call, timeout);
+}
+async function askNow(call, timeout = CALL_TIMEOUT) {
+  const deadline = after(timeout, () => {
+  });
+  try {
+    const answer = await Promise.race([call(), deadline.done]);
+    if (answer === void 0) throw new RefusedError("OpenCode did not answer");
+    const { data, error, response } = answer;
+    if (error !== void 0 && error !== null) throw new RefusedError("OpenCode refused the call", response?.status);
+    return data;
+  } finally {
+    deadline.cancel();
+  }
+}
+var tryAsk = (call, timeout) => ask(call, timeout).catch(() => void 0);
+var OpenCode = class {
+  #client;
+  /** @param {any} input what OpenCode passes to its plugins */
+  constructor({ client, directory, serverUrl }) {
+    this.#client = client;
+    this.directory = directory;
+    this.isOld = serverUrl === void 0;
+  }
+  /** @param {string} url */
+  get(url) {
+    return this.#client._client.get(this.#bind({ url }));
+  }
+  /**
+   * @param {string} url with {placeholders} for `path`
+   * @param {Record<string, string>} path
+   * @param {any} body
+   */
+  post(url, path, body) {
+    const headers = { "content-type": "application/json", ...authorization() };
+    return this.#client._client.post({ ...this.#bind({ url, path, body }), headers });
+  }
+  /** @param {number} limit */
+  sessions(limit) {
+    return this.#client.session.list(this.#bind({ query: { limit } }));
+  }
+  statuses() {
+    return this.#client.session.status(this.#bind({}));
+  }
+  providers() {
+    return this.#client.config.providers(this.#bind({}));
+  }
+  /**
+   * Call a function of the client's `session` namespace for one session.
+   * @param {string} name
+   * @param {string} id
+   * @param {{ query?: any, body?: any }} [options]
+   */
+  session(name, id, { query, body } = {}) {
+    if (typeof this.#client.session[name] !== "function") throw new UnsupportedError(`this OpenCode has no ${name}`);
+    return this.#client.session[name](this.#bind({ path: { id }, query, ...body && { body } }));
+  }
+  /** @param {Record<string, any>} options */
+  #bind({ query, ...options }) {
+    const headers = authorization();
+    return { ...options, query: { directory: this.directory, ...query }, ...headers && { headers } };
+  }
+};
+function authorization() {
+  const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_SERVER_USERNAME: user } = process.env;
+  if (!password) return void 0;
+  return { authorization: `Basic ${Buffer.from(`${user || "opencode"}:${password}`).toString("base64")}` };
+}
 
-/** What the environment asks for; the names and defaults are opencode-monitor's. */
+// src/parameters.js
+var MAX_MESSAGE = 1e4;
+var isId = (value) => typeof value === "string" && /^[A-Za-z0-9][\w-]{0,127}$/.test(value);
+var isMessage = (value, most = MAX_MESSAGE) => isText(value) && value.length <= most;
+function checkParameters(params, checks) {
+  const given = isRecord(params) ? params : {};
+  const checked = {};
+  for (const [key, isValid] of Object.entries(checks)) {
+    const name = key.replace("?", "");
+    if (given[name] === void 0 && name !== key) continue;
+    if (!isValid(given[name])) throw new ParameterError(`invalid ${name}`);
+    checked[name] = given[name];
+  }
+  return checked;
+}
+
+// src/request-calls.js
+var REPLIES = ["once", "always", "reject"];
+var MAX_ANSWERS = 50;
+async function expectTrue(call) {
+  if (await askNow(call) !== true) throw new UnsupportedError("this OpenCode cannot do that");
+  return {};
+}
+async function pendingRequest(opencode, seen, url, requestID) {
+  if (seen.has(requestID)) return seen.get(requestID);
+  const listed = opencode.isOld ? [] : listOrNothing(await askNow(() => opencode.get(url)));
+  if (!listed) throw new RefusedError("OpenCode did not list its pending requests");
+  const request = listed.find((item) => item?.id === requestID);
+  if (!request) throw new NotFoundError("the request is no longer pending");
+  return request;
+}
+async function replyToPermission({ opencode, watcher }, params) {
+  const { requestID, reply, message } = checkParameters(params, {
+    requestID: isId,
+    reply: (value) => REPLIES.includes(value),
+    "message?": (text) => isMessage(text)
+  });
+  const { sessionID } = await pendingRequest(opencode, watcher.permissions, "/permission", requestID);
+  if (!opencode.isOld) {
+    const body = { reply, ...message && { message } };
+    return expectTrue(() => opencode.post("/permission/{requestID}/reply", { requestID }, body));
+  }
+  if (message) throw new UnsupportedError("this OpenCode takes no message with a rejection");
+  const path = { id: sessionID, permissionID: requestID };
+  return expectTrue(() => opencode.post("/session/{id}/permissions/{permissionID}", path, { response: reply }));
+}
+async function replyToQuestion({ opencode, watcher }, params) {
+  const isListOf = (value, isValid) => Array.isArray(value) && value.length <= MAX_ANSWERS && value.every(isValid);
+  const isAnswer = (value) => isListOf(value, (text) => isMessage(text));
+  const { requestID, answers: answers2 } = checkParameters(params, {
+    requestID: isId,
+    answers: (value) => isListOf(value, isAnswer) && value.length > 0
+  });
+  await pendingRequest(opencode, watcher.questions, "/question", requestID);
+  return expectTrue(() => opencode.post("/question/{requestID}/reply", { requestID }, { answers: answers2 }));
+}
+async function rejectQuestion({ opencode, watcher }, params) {
+  const { requestID } = checkParameters(params, { requestID: isId });
+  await pendingRequest(opencode, watcher.questions, "/question", requestID);
+  return expectTrue(() => opencode.post("/question/{requestID}/reject", { requestID }, {}));
+}
+
+// src/session-calls.js
+var MAX_PROMPT = 5e4;
+var MAX_TITLE = 200;
+var DEFAULT_MESSAGES = 50;
+async function existingSession({ opencode }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId });
+  const found = await ask(() => opencode.session("get", sessionID));
+  if (found?.id !== sessionID) throw new NotFoundError("no such session");
+  return (name, options = {}) => ask(() => opencode.session(name, sessionID, options));
+}
+async function readMessages(context, params) {
+  const isLimit = (count) => Number.isInteger(count) && count >= 1 && count <= MAX_LIST;
+  const { limit = DEFAULT_MESSAGES } = checkParameters(params, { "limit?": isLimit });
+  const call = await existingSession(context, params);
+  const messages = listOrNothing(await call("messages", { query: { limit } })) ?? [];
+  return truncateDeep(messages.slice(-limit));
+}
+async function readTodos(context, params) {
+  const call = await existingSession(context, params);
+  return truncateDeep(listOrNothing(await call("todo")) ?? []);
+}
+async function readDiff(context, params) {
+  const call = await existingSession(context, params);
+  const whole = listOrNothing(await call("diff"));
+  const newest = context.watcher.traces.get(params.sessionID)?.userMessage;
+  if (whole?.length || !newest) return truncateDeep(whole ?? []);
+  return truncateDeep(listOrNothing(await call("diff", { query: { messageID: newest } })) ?? []);
+}
+async function abortSession(context, params) {
+  const call = await existingSession(context, params);
+  await call("abort");
+  return {};
+}
+async function deleteSession(context, params) {
+  const call = await existingSession(context, params);
+  await call("abort");
+  await call("delete");
+  return {};
+}
+async function forkSession(context, params) {
+  const { messageID } = checkParameters(params, { "messageID?": isId });
+  const call = await existingSession(context, params);
+  const forked = await call("fork", { body: messageID ? { messageID } : {} });
+  return pick(forked ?? {}, ["id", "title"]);
+}
+async function updateSession(context, params) {
+  const { title, archived } = checkParameters(params, {
+    "title?": (text) => isMessage(text, MAX_TITLE),
+    "archived?": (time) => Number.isInteger(time) && time >= 0
+  });
+  if (title === void 0 && archived === void 0) throw new ParameterError("needs title or archived");
+  const call = await existingSession(context, params);
+  await call("update", { body: { ...title && { title }, ...archived !== void 0 && { time: { archived } } } });
+  return {};
+}
+async function promptSession(context, params) {
+  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
+  const call = await existingSession(context, params);
+  await call("promptAsync", { body: { parts: [{ type: "text", text }] } });
+  return {};
+}
+async function selectSession({ opencode }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId });
+  if (opencode.isOld) throw new UnsupportedError("this OpenCode cannot switch its terminal UI");
+  return expectTrue(() => opencode.post("/tui/select-session", {}, { sessionID }));
+}
+
+// src/calls.js
+var MAX_CALLS = 4;
+var CODES = { noMethod: -32601, badParameters: -32602, refused: -32e3, notFound: -32001, unsupported: -32002 };
+async function snapshot({ sendSnapshot }) {
+  await sendSnapshot();
+  return {};
+}
+var METHODS = {
+  // @ts-expect-error: no inherited keys such as "constructor"
+  __proto__: null,
+  snapshot,
+  "permission.reply": replyToPermission,
+  "question.reply": replyToQuestion,
+  "question.reject": rejectQuestion,
+  "session.messages": readMessages,
+  "session.todo": readTodos,
+  "session.diff": readDiff,
+  "session.abort": abortSession,
+  "session.delete": deleteSession,
+  "session.fork": forkSession,
+  "session.update": updateSession,
+  "session.prompt": promptSession,
+  "tui.select": selectSession
+};
+var CallServer = class {
+  #context;
+  #running = 0;
+  /** @param {Context} context */
+  constructor(context) {
+    this.#context = context;
+  }
+  /**
+   * Return the answer to a call; undefined if the frame is not a call.
+   * @param {any} frame
+   */
+  async answer(frame) {
+    if (!isRecord(frame) || !Number.isInteger(frame.id) || typeof frame.method !== "string") return void 0;
+    if (this.#running >= MAX_CALLS) return failure(frame.id, CODES.refused, "too many calls at once");
+    this.#running += 1;
+    try {
+      return await this.#call(frame.id, frame.method, frame.params);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+  /**
+   * Return what is sent instead of an answer that does not fit into a frame.
+   * @param {{ id: number }} answer
+   */
+  tooLarge({ id }) {
+    return failure(id, CODES.refused, "the answer is larger than 4 MiB");
+  }
+  /**
+   * @param {number} id
+   * @param {string} name
+   * @param {any} params
+   */
+  async #call(id, name, params) {
+    const method = METHODS[name];
+    if (!method) return failure(id, CODES.noMethod, "no such method");
+    try {
+      return { id, result: await method(this.#context, params) };
+    } catch (error) {
+      return failureOf(id, error);
+    }
+  }
+};
+function failure(id, code, message, status) {
+  return { id, error: { code, message: truncate(message, MAX_LINE), ...status && { status } } };
+}
+function failureOf(id, error) {
+  const message = String(error?.message);
+  if (error instanceof ParameterError) return failure(id, CODES.badParameters, message);
+  if (error instanceof UnsupportedError) return failure(id, CODES.unsupported, message);
+  if (error instanceof NotFoundError || error?.status === 404) return failure(id, CODES.notFound, message);
+  return failure(id, CODES.refused, message, error?.status);
+}
+
+// src/close-codes.js
+var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
+
+// src/flow-control.js
+var MAX_UNREAD = 1024 * 1024;
+var PING_AFTER = MAX_UNREAD / 4;
+var FlowControl = class {
+  #socket;
+  #unread = 0;
+  #beforePing = 0;
+  // bytes sent before the ping that has no pong yet; 0: there is no such ping
+  /** @param {Socket} socket */
+  constructor(socket) {
+    this.#socket = socket;
+  }
+  get unread() {
+    return Math.max(this.#socket.bufferedAmount, this.#unread);
+  }
+  /** @param {number} bytes */
+  sent(bytes) {
+    if (!this.#socket.ping) return;
+    this.#unread += bytes;
+    this.#pingIfNeeded();
+  }
+  ponged() {
+    this.#unread -= this.#beforePing;
+    this.#beforePing = 0;
+    this.#pingIfNeeded();
+  }
+  #pingIfNeeded() {
+    if (this.#unread < PING_AFTER || this.#beforePing) return;
+    this.#beforePing = this.#unread;
+    this.#socket.ping?.();
+  }
+};
+
+// src/frames.js
+var MAX_FRAME = 4 * 1024 * 1024;
+var HALF_CHARACTER = /\\ud[89a-f]/;
+function encode(frame) {
+  const repair = (_, value) => isText(value) ? value.toWellFormed() : value;
+  let text = JSON.stringify(frame);
+  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, repair);
+  if (text.length > MAX_FRAME) return void 0;
+  return text.length > MAX_FRAME / 4 && Buffer.byteLength(text) > MAX_FRAME ? void 0 : text;
+}
+function shrink(snapshot2) {
+  const fits = () => Buffer.byteLength(JSON.stringify(snapshot2)) <= MAX_FRAME;
+  if (!fits()) delete snapshot2.todos;
+  if (!fits()) for (const session of snapshot2.sessions ?? []) delete session.digest;
+  return snapshot2;
+}
+
+// src/trim.js
+var MAX_METADATA = 20;
+var MAX_SERVICES = 100;
+var MAX_TODOS = 100;
+function trimTokens(tokens) {
+  if (!isRecord(tokens)) return void 0;
+  const counts = {};
+  for (const name of ["input", "output", "reasoning"]) if (tokens[name] > 0) counts[name] = tokens[name];
+  const cache = {};
+  for (const name of ["read", "write"]) if (tokens.cache?.[name] > 0) cache[name] = tokens.cache[name];
+  if (cache.read || cache.write) counts.cache = cache;
+  return Object.keys(counts).length ? counts : void 0;
+}
+function trimSession(info) {
+  if (!isText(info?.id)) return void 0;
+  const session = pick(info, ["id", "parentID", "title", "directory", "agent"]);
+  if (isRecord(info.model)) session.model = pick(info.model, ["id", "providerID"]);
+  if (info.cost > 0) session.cost = info.cost;
+  const tokens = trimTokens(info.tokens);
+  if (tokens) session.tokens = tokens;
+  if (isRecord(info.time)) session.time = pick(info.time, ["created", "updated", "archived"]);
+  const { additions = 0, deletions = 0, files = 0 } = info.summary ?? {};
+  if (additions || deletions || files) session.summary = { additions, deletions, files };
+  return session;
+}
+function trimAssistant(info) {
+  const message = pick(info, ["id", "sessionID", "role", "agent", "modelID", "providerID", "finish"]);
+  if (isText(info.mode) && !message.agent) message.agent = info.mode;
+  if (info.error?.name) message.error = { name: truncate(String(info.error.name)) };
+  if (info.cost > 0) message.cost = info.cost;
+  const tokens = trimTokens(info.tokens);
+  if (tokens) message.tokens = tokens;
+  if (info.time?.completed) message.time = { completed: info.time.completed };
+  if (info.summary === true) message.summary = true;
+  return message;
+}
+var isPlain = (value) => ["string", "number", "boolean"].includes(typeof value);
+function trimRequest(request) {
+  if (!isText(request?.id) || !isText(request.sessionID)) return void 0;
+  const { metadata, ...rest } = request;
+  let more = false;
+  const onCut = () => more = true;
+  const trimmed = truncateDeep(rest, onCut);
+  if (isRecord(metadata)) {
+    const all = Object.entries(metadata);
+    const plain = all.filter(([, value]) => isPlain(value) || Array.isArray(value) && value.every(isPlain));
+    if (plain.length < all.length || plain.length > MAX_METADATA) onCut();
+    const kept = plain.slice(0, MAX_METADATA).map(([key, value]) => [truncate(key), truncateDeep(value, onCut)]);
+    trimmed.metadata = Object.fromEntries(kept);
+  }
+  if (more) trimmed.more = true;
+  return trimmed;
+}
+function withCommand(request, command) {
+  if (!isText(command) || request.metadata?.command) return request;
+  const completed = { ...request, metadata: { ...request.metadata, command: truncate(command) } };
+  return command.length > MAX_TEXT ? { ...completed, more: true } : completed;
+}
+function trimServices(services) {
+  const trim = (service) => truncateDeep(pick(isRecord(service) ? service : {}, ["id", "name", "status", "error"]));
+  if (Array.isArray(services)) return services.slice(0, MAX_SERVICES).map(trim);
+  const entries = Object.entries(services).slice(0, MAX_SERVICES);
+  return Object.fromEntries(entries.map(([name, service]) => [truncate(name), trim(service)]));
+}
+function trimTodos(todos) {
+  return todos.slice(0, MAX_TODOS).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]));
+}
+function trimError({ sessionID, error }) {
+  if (!isText(sessionID) || !isRecord(error)) return void 0;
+  const name = truncate(String(error.name));
+  if (name === "MessageAbortedError") return { sessionID, error: { name } };
+  return { sessionID, error: { name, data: pick(error.data ?? {}, ["message", "statusCode"]) } };
+}
+function trimStatus({ sessionID, status }) {
+  if (!isText(sessionID) || !isText(status?.type)) return void 0;
+  const trimmed = status.type === "retry" ? pick(status, ["type", "attempt", "message", "next"]) : { type: status.type };
+  return { sessionID, status: trimmed };
+}
+
+// src/requests.js
+var MAX_REQUESTS = 200;
+var callOf = (request) => request.tool?.callID ?? request.callID;
+function addRequest(watcher, requests, type, properties) {
+  const trimmed = trimRequest(properties);
+  if (!trimmed) return;
+  const call = watcher.trace(trimmed.sessionID).tools.get(callOf(trimmed));
+  const request = withCommand(trimmed, call?.command);
+  const [oldest] = requests.keys();
+  if (oldest !== void 0 && requests.size >= MAX_REQUESTS) requests.delete(oldest);
+  requests.set(request.id, request);
+  watcher.emit(type, request);
+}
+function closeRequest(watcher, requests, type, properties) {
+  requests.delete(properties.requestID ?? properties.permissionID);
+  if (!isText(properties.sessionID)) return;
+  watcher.emit(type, pick(properties, ["sessionID", "requestID", "permissionID", "reply", "response"]));
+}
+function addCommand(watcher, sessionID, call, command) {
+  for (const [id, request] of watcher.permissions) {
+    if (request.sessionID !== sessionID || callOf(request) !== call) continue;
+    const completed = withCommand(request, command);
+    if (completed === request) continue;
+    watcher.permissions.set(id, completed);
+    watcher.emit("permission.asked", completed);
+  }
+}
+
+// src/activity.js
+var ACTIVITY_INTERVAL = SECOND;
+var TEXT_INTERVAL = 5 * SECOND;
+var MAX_TOOLS = 50;
+function handlePart(watcher, part) {
+  if (!isText(part?.sessionID)) return;
+  if (part.type === "tool" && isText(part.tool)) return handleTool(watcher, watcher.trace(part.sessionID), part);
+  if (part.type !== "text" || typeof part.text !== "string" || part.synthetic) return;
+  const trace = watcher.trace(part.sessionID);
+  if (part.messageID !== trace.assistantMessage) return;
+  if (trace.text?.part !== part.id) {
+    reportText(watcher, trace);
+    trace.text = { part: part.id, tail: "", since: Date.now() };
+  }
+  if (trace.text) trace.text.tail = tailOf(part.text);
+  reportSoon(watcher, trace);
+}
+function handleDelta(watcher, { sessionID, partID, delta }) {
+  const trace = watcher.traces.get(sessionID);
+  if (!trace?.text || trace.text.part !== partID || typeof delta !== "string") return;
+  trace.text.tail = tailOf(trace.text.tail + delta);
+  if (Date.now() - trace.text.since >= TEXT_INTERVAL) reportSoon(watcher, trace);
+}
+function handleTool(watcher, trace, part) {
+  const call = part.callID ?? part.id;
+  const status = part.state?.status;
+  if (status === "running" || status === "pending") {
+    if (trace.isIdle) return;
+    const { command } = part.state.input ?? {};
+    if (trace.tools.size < MAX_TOOLS)
+      trace.tools.set(call, { tool: part.tool, command: isText(command) ? truncate(command, MAX_TEXT + 1) : void 0 });
+    if (isText(command)) addCommand(watcher, trace.id, call, command);
+  } else trace.tools.delete(call);
+  const running = [...trace.tools.values()].at(-1);
+  trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" };
+  reportSoon(watcher, trace);
+}
+function endTurn(trace) {
+  trace.tools.clear();
+  trace.tool = void 0;
+  trace.reportedTool = "";
+  trace.timer?.cancel();
+  trace.timer = void 0;
+}
+function reportSoon(watcher, trace) {
+  if (!watcher.hasListener) {
+    trace.reportedTool = trace.tool?.status === "running" ? trace.tool.tool : "";
+    return;
+  }
+  if (trace.timer) return;
+  const wait = trace.reportedAt + ACTIVITY_INTERVAL - Date.now();
+  if (wait <= 0 || wait > ACTIVITY_INTERVAL) return report(watcher, trace);
+  trace.timer = after(wait, () => {
+    trace.timer = void 0;
+    report(watcher, trace);
+  });
+}
+function report(watcher, trace) {
+  const { tool } = trace;
+  const running = tool?.status === "running" ? tool.tool : "";
+  if (tool && running !== trace.reportedTool) {
+    const name = running || trace.reportedTool;
+    trace.reportedTool = running;
+    trace.reportedAt = Date.now();
+    const part = { sessionID: trace.id, type: "tool", tool: truncate(name), state: { status: tool.status } };
+    watcher.emit("message.part.updated", { part });
+  } else if (trace.text && Date.now() - trace.text.since >= TEXT_INTERVAL) reportText(watcher, trace);
+}
+function reportText(watcher, trace) {
+  const text = takeNewLine(watcher, trace);
+  if (!text || !trace.text) return;
+  trace.reportedAt = trace.text.since;
+  watcher.emit("message.part.updated", { part: { sessionID: trace.id, type: "text", text } });
+}
+function takeNewLine(watcher, trace) {
+  if (!trace.text || !watcher.hasListener) return "";
+  const line = lastLine(trace.text.tail);
+  trace.text.since = Date.now();
+  if (line === trace.reportedText) return "";
+  trace.reportedText = line;
+  return line;
+}
+
+// src/handlers.js
+var SERVICES_CHANGED = "services";
+function sessionChanged(watcher, { info }, type) {
+  const session = trimSession(info);
+  watcher.emit(type, session && { info: session });
+}
+function sessionDeleted(watcher, { info }, type) {
+  if (!isText(info?.id)) return;
+  watcher.dropTrace(info.id);
+  watcher.dropRequests(info.id);
+  watcher.emit(type, { info: { id: info.id } });
+}
+function statusChanged(watcher, properties, type) {
+  const trimmed = trimStatus(properties);
+  if (!trimmed) return;
+  const trace = watcher.trace(trimmed.sessionID);
+  trace.status = trimmed.status;
+  trace.isIdle = trimmed.status.type === "idle";
+  if (trace.isIdle) {
+    endTurn(trace);
+    watcher.dropRequests(trace.id);
+  }
+  watcher.emit(type, trimmed);
+}
+function messageChanged(watcher, { info }, type) {
+  if (!isText(info?.id) || !isText(info.sessionID)) return;
+  const trace = watcher.trace(info.sessionID);
+  if (info.role === "user") {
+    if (info.id <= trace.userMessage) return;
+    trace.userMessage = info.id;
+    return watcher.emit(type, { info: pick(info, ["id", "sessionID", "role"]) });
+  }
+  if (info.role !== "assistant") return;
+  if (info.id > trace.assistantMessage) trace.assistantMessage = info.id;
+  if (!info.time?.completed && !info.error) return;
+  const message = trimAssistant(info);
+  const end = `${message.id} ${message.finish} ${message.error?.name} ${message.tokens?.output}`;
+  if (end === trace.lastEnd) return;
+  trace.lastEnd = end;
+  const output = takeNewLine(watcher, trace);
+  watcher.emit(type, { info: output ? { ...message, output } : message });
+}
+var permissionAsked = (watcher, properties, type) => addRequest(watcher, watcher.permissions, type, properties);
+var permissionClosed = (watcher, properties, type) => closeRequest(watcher, watcher.permissions, type, properties);
+var questionAsked = (watcher, properties, type) => addRequest(watcher, watcher.questions, type, properties);
+var questionClosed = (watcher, properties, type) => closeRequest(watcher, watcher.questions, type, properties);
+var servicesChanged = (watcher) => watcher.emit(SERVICES_CHANGED, {});
+var HANDLERS = {
+  // @ts-expect-error: no inherited keys such as "constructor"
+  __proto__: null,
+  "session.created": sessionChanged,
+  "session.updated": sessionChanged,
+  "session.deleted": sessionDeleted,
+  "session.status": statusChanged,
+  "session.error": (watcher, properties, type) => watcher.emit(type, trimError(properties)),
+  "session.compacted": (watcher, { sessionID }, type) => watcher.emit(type, isText(sessionID) && { sessionID }),
+  "permission.asked": permissionAsked,
+  "permission.updated": permissionAsked,
+  "permission.replied": permissionClosed,
+  "question.asked": questionAsked,
+  "question.replied": questionClosed,
+  "question.rejected": questionClosed,
+  "todo.updated": (watcher, { sessionID, todos }, type) => watcher.emit(type, isText(sessionID) && Array.isArray(todos) && { sessionID, todos: trimTodos(todos) }),
+  "message.updated": messageChanged,
+  "message.part.updated": (watcher, { part }) => handlePart(watcher, part),
+  "message.part.delta": handleDelta,
+  "mcp.tools.changed": servicesChanged,
+  "lsp.updated": servicesChanged,
+  "vcs.branch.updated": (watcher, { branch }, type) => watcher.emit(type, isText(branch) && { branch: truncate(branch) })
+};
+
+// src/heartbeat.js
+var MAX_SILENCE = 65 * SECOND;
+var Heartbeat = class {
+  #onSilence;
+  #lastPing = 0;
+  /** @type {Timer | undefined} */
+  #timer;
+  /** @param {() => void} onSilence */
+  constructor(onSilence) {
+    this.#onSilence = onSilence;
+  }
+  /** Take a ping of the tray; the first one starts the watch. */
+  pinged() {
+    this.#lastPing = Date.now();
+    if (!this.#timer) this.#checkLater();
+  }
+  stop() {
+    this.#timer?.cancel();
+  }
+  #checkLater() {
+    this.#timer = after(MAX_SILENCE / 2, () => {
+      if (Date.now() - this.#lastPing > MAX_SILENCE) this.#onSilence();
+      else this.#checkLater();
+    });
+  }
+};
+
+// src/sent-state.js
+var MAX_ENTRIES = 5 * MAX_LIST;
+var ZEROS = { cost: 0, tokens: {}, summary: { additions: 0, deletions: 0, files: 0 } };
+var isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+var SentState = class {
+  /** @type {Map<string, any>} */
+  #sessions = /* @__PURE__ */ new Map();
+  /** @type {Map<string, string>} JSON by session */
+  #statuses = /* @__PURE__ */ new Map();
+  /** @type {string | undefined} status of the sessions that are not in the map: unknown, or idle after a snapshot */
+  #defaultStatus;
+  /** @param {Partial<Snapshot>} snapshot that was sent */
+  constructor({ sessions = [], status } = {}) {
+    for (const { digest, ...info } of sessions) this.#sessions.set(info.id, info);
+    for (const [sessionID, value] of Object.entries(status ?? {})) this.#statuses.set(sessionID, JSON.stringify(value));
+    this.#defaultStatus = status && '{"type":"idle"}';
+  }
+  /**
+   * Return the event without what was sent before; undefined if nothing is left. The caller sends what is returned.
+   * @param {Event} event
+   * @returns {Event | undefined}
+   */
+  changes(event) {
+    const { type, properties } = event;
+    if (type === "session.created" || type === "session.updated") return this.#sessionChanges(type, properties.info);
+    if (type === "session.status") return this.#isNewStatus(properties) ? event : void 0;
+    if (type === "message.updated") return { type, properties: { info: this.#messageChanges(properties.info) } };
+    if (type === "session.deleted") {
+      this.#sessions.delete(properties.info.id);
+      this.#statuses.delete(properties.info.id);
+    }
+    return event;
+  }
+  /** @param {any} properties */
+  #isNewStatus({ sessionID, status }) {
+    const before = this.#statuses.get(sessionID) ?? this.#defaultStatus;
+    const now = JSON.stringify(status);
+    this.#statuses.set(sessionID, now);
+    return before !== now;
+  }
+  /**
+   * Leave out agent and model if the session has the same.
+   * @param {any} info
+   */
+  #messageChanges(info) {
+    const { agent, modelID, providerID, ...rest } = info;
+    const session = this.#sessions.get(info.sessionID);
+    if (!session || !modelID) return info;
+    const model = { id: modelID, providerID };
+    if (session.agent === agent && session.model?.id === modelID && session.model.providerID === providerID) return rest;
+    this.#sessions.set(info.sessionID, { ...session, agent, model });
+    return info;
+  }
+  /**
+   * @param {string} type
+   * @param {any} info
+   */
+  #sessionChanges(type, info) {
+    const before = this.#sessions.get(info.id);
+    const archived = info.time?.archived ?? 0;
+    if (archived) {
+      this.#sessions.delete(info.id);
+      return before && { type, properties: { info: { id: info.id, time: { archived } } } };
+    }
+    this.#makeRoom();
+    if (!before || type === "session.created") {
+      this.#sessions.set(info.id, info);
+      return { type, properties: { info } };
+    }
+    const now = { ...before, ...info };
+    for (const [name, zero] of Object.entries(ZEROS)) if (name in before && !(name in info)) now[name] = zero;
+    this.#sessions.set(info.id, now);
+    const changed = { id: info.id };
+    for (const [name, value] of Object.entries(now))
+      if (name !== "time" && !isSame(value, before[name])) changed[name] = value;
+    if (before.time?.archived) changed.time = { archived };
+    return Object.keys(changed).length > 1 ? { type, properties: { info: changed } } : void 0;
+  }
+  #makeRoom() {
+    if (this.#sessions.size > MAX_ENTRIES) this.#sessions.clear();
+    if (this.#statuses.size > MAX_ENTRIES) {
+      this.#statuses.clear();
+      this.#defaultStatus = void 0;
+    }
+  }
+};
+
+// src/digest.js
+var MAX_MESSAGES = 100;
+var ID_SPAN = 2 ** 36;
+function mayBeFork({ title = "", cost, tokens, time = {} }) {
+  if (!(cost > 0) && !tokens) return false;
+  return / \(fork #\d+\)$/.test(title) || time.updated === time.created;
+}
+function isInherited({ id, time }) {
+  const digits = /^[a-z]+_([0-9a-f]{12})/.exec(id)?.[1];
+  if (!digits || !time?.completed) return false;
+  const age = (time.completed - Math.floor(Number.parseInt(digits, 16) / 4096)) % ID_SPAN;
+  return (age + ID_SPAN) % ID_SPAN >= ID_SPAN / 2;
+}
+function digestOf(messages) {
+  const sums = { own: noUsage(), inherited: noUsage() };
+  const digest = { messages: messages.length, cost: 0 };
+  if (messages.length === MAX_MESSAGES) digest.partial = true;
+  for (const { info, parts } of messages.filter(isRecord)) {
+    if (info?.role !== "assistant") continue;
+    addUsage(sums[isInherited(info) ? "inherited" : "own"], info);
+    digest.last = lastMessage(info);
+    delete digest.tool;
+    addParts(digest, Array.isArray(parts) ? parts : []);
+  }
+  if (digest.last?.completed) delete digest.tool;
+  digest.cost = sums.own.cost;
+  digest.tokens = trimTokens(sums.own.tokens) ?? {};
+  const inherited = { cost: sums.inherited.cost, tokens: trimTokens(sums.inherited.tokens) };
+  if (inherited.cost || inherited.tokens) digest.inherited = inherited;
+  return digest;
+}
+function lastMessage(info) {
+  const { sessionID, time, ...message } = trimAssistant(info);
+  const last = { ...message, ...pick(info.time ?? {}, ["created", "completed"]) };
+  if (message.error) last.error = trimError({ sessionID: info.sessionID, error: info.error })?.error ?? message.error;
+  return last;
+}
+function addParts(digest, parts) {
+  for (const part of parts) {
+    if (part?.type === "text" && typeof part.text === "string") digest.output = lastLine(part.text) || digest.output;
+    if (part?.type === "tool" && part.state?.status === "running") digest.tool = truncate(String(part.tool));
+  }
+}
+var noUsage = () => ({ cost: 0, tokens: { input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } } });
+function addUsage(sum, { cost, tokens }) {
+  const count = (value) => value > 0 ? value : 0;
+  sum.cost += count(cost);
+  sum.tokens.input += count(tokens?.input);
+  sum.tokens.output += count(tokens?.output);
+  sum.tokens.reasoning += count(tokens?.reasoning);
+  sum.tokens.cache.read += count(tokens?.cache?.read);
+  sum.tokens.cache.write += count(tokens?.cache?.write);
+}
+
+// src/sessions.js
+var MAX_EXTRA = 50;
+async function chooseSessions(opencode, listed, ranks) {
+  const known = new Map(listed.filter((info) => isText(info?.id)).map((info) => [info.id, info]));
+  let extra = 0;
+  const find = async (id) => {
+    if (!known.has(id) && extra++ < MAX_EXTRA) known.set(id, await tryAsk(() => opencode.session("get", id)));
+    return isText(known.get(id)?.id) ? known.get(id) : void 0;
+  };
+  for (const id of ranks.keys()) await find(id);
+  const chosen = /* @__PURE__ */ new Map();
+  for (const info of sortByRank([...known.values()], ranks, opencode.directory)) {
+    for (let next = info; next && !chosen.has(next.id) && chosen.size < MAX_LIST; ) {
+      chosen.set(next.id, next);
+      next = isText(next.parentID) ? await find(next.parentID) : void 0;
+    }
+  }
+  return [...chosen.values()];
+}
+function sortByRank(sessions, ranks, directory) {
+  const rank = (info) => ranks.get(info.id) ?? 0;
+  const updated = (info) => info.time?.updated ?? 0;
+  const isRecent = (info) => info.directory === directory && updated(info) > Date.now() - DAY;
+  return sessions.filter((info) => isText(info?.id) && !info.time?.archived && (rank(info) || isRecent(info))).sort((a, b) => rank(b) - rank(a) || updated(b) - updated(a));
+}
+
+// src/snapshot.js
+var MAX_DIGESTS = 12;
+var MAX_FORKS = 12;
+var MAX_LIMITS = 500;
+var SECTIONS = ["sessions", "status", "permissions", "questions"];
+async function takeSnapshot(opencode, watcher) {
+  const listed = listOrNothing(await tryAsk(() => opencode.sessions(MAX_LIST)));
+  const statuses = await tryAsk(() => opencode.statuses());
+  const [permissions, questions] = await readRequests(opencode, watcher);
+  const vcs = await tryAsk(() => opencode.get("/vcs"));
+  const snapshot2 = { type: "snapshot" };
+  if (isRecord(statuses)) snapshot2.status = { ...watcher.activeStatuses(), ...activeOnly(statuses) };
+  if (permissions) snapshot2.permissions = permissions;
+  if (questions) snapshot2.questions = questions;
+  if (isText(vcs?.branch)) snapshot2.branch = truncate(vcs.branch);
+  if (!listed) return snapshot2;
+  const requests = [...permissions ?? [], ...questions ?? []];
+  const ranks = new Map([...watcher.traces.keys()].map((sessionID) => [sessionID, 1]));
+  for (const sessionID of Object.keys(snapshot2.status ?? {})) ranks.set(sessionID, 2);
+  for (const { sessionID } of requests) ranks.set(sessionID, 2);
+  snapshot2.sessions = (await chooseSessions(opencode, listed, ranks)).map(trimSession);
+  await addDigests(opencode, snapshot2, new Set(ranks.keys()));
+  return snapshot2;
+}
+async function addDigests(opencode, snapshot2, live) {
+  const { sessions = [] } = snapshot2;
+  const newest = sessions.filter((session) => live.has(session.id)).slice(0, MAX_DIGESTS);
+  const forks = sessions.filter((session) => !newest.includes(session) && mayBeFork(session)).slice(0, MAX_FORKS);
+  snapshot2.todos = {};
+  for (const session of [...newest, ...forks]) {
+    const query = { limit: MAX_MESSAGES };
+    const messages = listOrNothing(await tryAsk(() => opencode.session("messages", session.id, { query })));
+    if (messages) session.digest = digestOf(messages.slice(-MAX_MESSAGES));
+    const todos = listOrNothing(await tryAsk(() => opencode.session("todo", session.id)));
+    if (todos?.length) snapshot2.todos[session.id] = trimTodos(todos);
+  }
+}
+async function readRequests(opencode, watcher) {
+  const read = async (url) => opencode.isOld ? [] : listOrNothing(await tryAsk(() => opencode.get(url)));
+  const lists = [await read("/permission"), await read("/question")];
+  return lists.map((list, index) => {
+    const seen = index === 0 ? watcher.permissions : watcher.questions;
+    const listed = list?.slice(0, MAX_LIST).map(trimRequest).filter(Boolean);
+    if (!listed) return void 0;
+    const requests = new Map(listed.map((request) => [request.id, request]));
+    for (const [id, request] of seen) requests.set(id, request);
+    return [...requests.values()];
+  });
+}
+function activeOnly(statuses) {
+  const active = Object.entries(statuses).filter(([, status]) => isText(status?.type) && status.type !== "idle");
+  const trimmed = active.map(([sessionID, status]) => [sessionID, trimStatus({ sessionID, status })?.status]);
+  return Object.fromEntries(trimmed.slice(0, MAX_LIST));
+}
+async function readLimits(opencode) {
+  const found = await tryAsk(() => opencode.providers());
+  const limits = {};
+  for (const provider of listOrNothing(found?.providers) ?? [])
+    for (const [model, info] of Object.entries(provider?.models ?? {})) {
+      const size = info?.limit?.context;
+      if (size > 0 && Object.keys(limits).length < MAX_LIMITS) limits[`${provider.id}/${model}`] = size;
+    }
+  return Object.keys(limits).length ? limits : void 0;
+}
+
+// src/feed.js
+var MAX_QUEUE = 500;
+var CATCH_UP_INTERVAL = SECOND;
+var SERVICES_INTERVAL = SECOND;
+var FIRST_RETRY = 2 * SECOND;
+var MAX_RETRIES = 5;
+var Feed = class {
+  #instance;
+  #output;
+  #isClosed = false;
+  #sent = new SentState();
+  /** @type {Promise<void> | undefined} the snapshot that is being taken */
+  #snapshot;
+  /** @type {Event[] | undefined} events that follow the snapshot that is being taken */
+  #queue;
+  #isBehind = false;
+  // events were dropped
+  #retries = 0;
+  #hasLimits = false;
+  /** @type {Record<string, Timer | undefined>} by what they do next */
+  #timers = {};
+  /**
+   * @param {Instance} instance
+   * @param {Output} output
+   */
+  constructor(instance, output) {
+    this.#instance = instance;
+    this.#output = output;
+  }
+  close() {
+    this.#isClosed = true;
+    for (const timer of Object.values(this.#timers)) timer?.cancel();
+  }
+  /**
+   * Send what is new in an event, after the snapshot if one is being taken.
+   * @param {Event} event
+   */
+  event(event) {
+    if (this.#isClosed) return;
+    if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon();
+    if (this.#queue) return this.#enqueue(this.#queue, event);
+    if (this.#isBehind) return;
+    if (this.#output.unread() > MAX_UNREAD) return this.#fallBehind();
+    const changes = this.#sent.changes(event);
+    if (changes) this.#output.send([changes.type, changes.properties]);
+    if (event.type === "session.status" && !this.#hasLimits) attempt(() => this.#sendLimits());
+  }
+  /**
+   * @param {Event[]} queue
+   * @param {Event} event
+   */
+  #enqueue(queue, event) {
+    if (queue.length < MAX_QUEUE) queue.push(event);
+    else this.#isBehind = true;
+  }
+  /** Send a snapshot and the events that happen meanwhile. While one is being taken, no second one is started. */
+  sendSnapshot() {
+    this.#snapshot ??= this.#sendSnapshot().catch(() => {
+    }).then(() => this.#snapshot = void 0);
+    return this.#snapshot;
+  }
+  async #sendSnapshot() {
+    const queue = this.#queue = [];
+    this.#isBehind = false;
+    const snapshot2 = await this.#instance.snapshot().catch((error) => this.#instance.log(`no snapshot: ${error?.name}`));
+    if (this.#isClosed) return;
+    if (snapshot2 && this.#output.send(shrink(snapshot2))) this.#sent = new SentState(snapshot2);
+    this.#queue = void 0;
+    if (this.#isBehind) this.#fallBehind();
+    else for (const event of queue) this.event(event);
+    this.#retryIfIncomplete(snapshot2 ?? {});
+    if (!this.#hasLimits && this.#instance.watcher.traces.size) await this.#sendLimits();
+  }
+  /** @param {Partial<Snapshot>} snapshot */
+  #retryIfIncomplete(snapshot2) {
+    if (SECTIONS.every((name) => name in snapshot2)) this.#retries = 0;
+    else if (this.#retries < MAX_RETRIES) {
+      this.#later("retry", FIRST_RETRY * 2 ** this.#retries, () => this.sendSnapshot());
+      this.#retries += 1;
+    }
+  }
+  /** Drop events, and send a snapshot as soon as the tray has read enough. */
+  #fallBehind(since = Date.now()) {
+    this.#isBehind = true;
+    if (this.#timers.catchUp) return;
+    this.#later("catchUp", CATCH_UP_INTERVAL, () => {
+      if (!this.#isBehind) return;
+      if (this.#output.unread() <= MAX_UNREAD / 2) return this.sendSnapshot();
+      if (Date.now() - since > MAX_SILENCE) return this.#output.onStuck();
+      this.#fallBehind(since);
+    });
+  }
+  /** Send the context sizes once, when a session works: before, OpenCode would need a second to load its models. */
+  async #sendLimits() {
+    this.#hasLimits = true;
+    const limits = await readLimits(this.#instance.opencode);
+    if (this.#isClosed) return;
+    if (limits) this.#output.send({ type: "snapshot", limits });
+    else this.#hasLimits = false;
+    this.#sendServicesSoon();
+  }
+  #sendServicesSoon() {
+    if (!this.#timers.services) this.#later("services", SERVICES_INTERVAL, () => this.#sendServices());
+  }
+  /** Send the state of the MCP and LSP servers. OpenCode starts them when it is asked, so this waits for a session. */
+  async #sendServices() {
+    const { opencode } = this.#instance;
+    if (opencode.isOld) return;
+    const mcp = await tryAsk(() => opencode.get("/mcp"));
+    const lsp = await tryAsk(() => opencode.get("/lsp"));
+    if (this.#isClosed) return;
+    const services = {};
+    if (isRecord(mcp)) services.mcp = trimServices(mcp);
+    if (Array.isArray(lsp)) services.lsp = trimServices(lsp);
+    if (Object.keys(services).length) this.#output.send({ type: "snapshot", ...services });
+  }
+  /**
+   * @param {string} name
+   * @param {number} ms
+   * @param {() => unknown} act
+   */
+  #later(name, ms, act) {
+    this.#timers[name]?.cancel();
+    this.#timers[name] = after(ms, () => {
+      this.#timers[name] = void 0;
+      return act();
+    });
+  }
+};
+
+// src/handshake.js
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+
+// src/version.js
+var VERSION = "0.1.0";
+var PROTOCOL = 2;
+
+// src/handshake.js
+var Handshake = class {
+  #token;
+  #instance;
+  /** @type {"challenge" | "welcome"} the frame that has to come next */
+  #expected = "challenge";
+  /** Sent with `hello`. */
+  nonce = randomBytes(32).toString("hex");
+  /**
+   * @param {string} token
+   * @param {string} instance id
+   */
+  constructor(token, instance) {
+    this.#token = token;
+    this.#instance = instance;
+  }
+  /**
+   * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
+   * @param {any} frame
+   * @returns {{ send: object } | { close: number } | { welcomed: true }}
+   */
+  receive(frame) {
+    if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
+    if (frame.type === "welcome") return { welcomed: true };
+    const { nonce, proof } = frame;
+    const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
+    if (!isTrusted) return { close: CLOSE.untrusted };
+    this.#expected = "welcome";
+    return { send: { type: "auth", proof: this.#proof("plugin", nonce) } };
+  }
+  /**
+   * @param {"tray" | "plugin"} side
+   * @param {string} trayNonce
+   */
+  #proof(side, trayNonce) {
+    const text = `opencode-tray ${PROTOCOL} ${side}
+${this.#instance}
+${this.nonce}
+${trayNonce}`;
+    return createHmac("sha256", this.#token).update(text).digest("hex");
+  }
+};
+function isEqual(a, b) {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+// src/transport.js
+var Transport = class {
+  #callbacks;
+  #log;
+  #socket;
+  #flow;
+  #heartbeat = new Heartbeat(() => this.drop(CLOSE.silent));
+  #isClosed = false;
+  /**
+   * @param {string} url
+   * @param {Log} log
+   * @param {Callbacks} callbacks
+   * @throws {SyntaxError} `url` is not a WebSocket URL
+   */
+  constructor(url, log, callbacks) {
+    this.#callbacks = callbacks;
+    this.#log = log;
+    const socket = (
+      /** @type {Socket} */
+      new WebSocket(url)
+    );
+    this.#socket = socket;
+    this.#flow = new FlowControl(socket);
+    socket.onopen = this.#guard(() => callbacks.onOpen());
+    socket.onmessage = this.#guard(({ data }) => this.#receive(data));
+    socket.onclose = this.#guard(({ code }) => this.#lost(code));
+    socket.onerror = () => {
+    };
+    socket.addEventListener?.("ping", this.#guard(() => this.#heartbeat.pinged()));
+    socket.addEventListener?.("pong", this.#guard(() => this.#flow.ponged()));
+  }
+  get isClosed() {
+    return this.#isClosed;
+  }
+  /** Bytes that the tray has not read. */
+  get unread() {
+    return this.#flow.unread;
+  }
+  /** Close the connection if the tray stops to ping from now on, where its pings can be seen. */
+  watchPings() {
+    if (this.#socket.ping) this.#heartbeat.pinged();
+  }
+  /**
+   * Send a frame. Return false if it is too large.
+   * @param {any} frame
+   */
+  send(frame) {
+    const text = encode(frame);
+    if (text === void 0) return false;
+    try {
+      this.#socket.send(text);
+      this.#flow.sent(text.length);
+    } catch (error) {
+      this.#log(`cannot send: ${/** @type {Error} */
+      error?.name}`);
+    }
+    return true;
+  }
+  /** Close without a call of `onClose`. Returns at once. */
+  close(code = CLOSE.normal) {
+    this.#isClosed = true;
+    this.#heartbeat.stop();
+    attempt(() => {
+      if (code === CLOSE.silent && this.#socket.terminate) this.#socket.terminate();
+      else this.#socket.close(code);
+    });
+  }
+  /**
+   * Close for a reason, without waiting for the tray, which may never answer.
+   * @param {number} code
+   */
+  drop(code) {
+    if (this.#isClosed) return;
+    this.close(code);
+    this.#callbacks.onClose(code);
+  }
+  /** @param {number} code */
+  #lost(code) {
+    this.#isClosed = true;
+    this.#heartbeat.stop();
+    this.#callbacks.onClose(code);
+  }
+  /** @param {unknown} data */
+  #receive(data) {
+    if (typeof data !== "string") return this.drop(CLOSE.unexpected);
+    if (data.length > MAX_FRAME) return this.drop(CLOSE.tooBig);
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+    }
+    return this.#callbacks.onFrame(frame);
+  }
+  /**
+   * Return a listener that does nothing after the end, and drops the connection if it fails.
+   * @param {(event: any) => unknown} act
+   */
+  #guard(act) {
+    return (event) => {
+      if (!this.#isClosed) attempt(() => act(event), (error) => this.#failed(error));
+    };
+  }
+  /** @param {any} error */
+  #failed(error) {
+    this.#log(`failed: ${error?.name}`);
+    this.drop(CLOSE.unexpected);
+  }
+};
+
+// src/channel.js
+var WELCOME_TIMEOUT = 10 * SECOND;
+var Channel = class {
+  #instance;
+  #callbacks;
+  #transport;
+  #timeout;
+  /** @type {Handshake | undefined} */
+  #handshake;
+  /** @type {{ feed: Feed, calls: CallServer } | undefined} after the handshake */
+  #services;
+  /**
+   * @param {string} url
+   * @param {string} token
+   * @param {Instance} instance
+   * @param {Callbacks} callbacks
+   * @throws {SyntaxError} `url` is not a WebSocket URL
+   */
+  constructor(url, token, instance, callbacks) {
+    this.#instance = instance;
+    this.#callbacks = callbacks;
+    this.#transport = new Transport(url, instance.log, {
+      onOpen: () => this.#hello(token),
+      onFrame: (frame) => this.#receive(frame),
+      onClose: (code) => this.#lost(code)
+    });
+    this.#timeout = after(WELCOME_TIMEOUT, () => this.#transport.drop(CLOSE.silent));
+  }
+  get isOpen() {
+    return this.#services !== void 0;
+  }
+  /** @param {Event} event */
+  event(event) {
+    this.#services?.feed.event(event);
+  }
+  /** Say goodbye and close. Returns at once. */
+  close() {
+    if (this.isOpen) this.#transport.send({ type: "goodbye" });
+    this.#stop();
+    this.#transport.close();
+  }
+  /** @param {string} token */
+  async #hello(token) {
+    const { id } = this.#instance;
+    const fields = await this.#instance.hello();
+    if (this.#transport.isClosed) return;
+    this.#handshake = new Handshake(token, id);
+    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...fields });
+  }
+  /** @param {any} frame */
+  #receive(frame) {
+    if (this.#services) return this.#answer(this.#services.calls, frame);
+    const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected };
+    if ("send" in next) this.#transport.send(next.send);
+    else if ("close" in next) this.#transport.drop(next.close);
+    else this.#welcomed();
+  }
+  #welcomed() {
+    this.#timeout.cancel();
+    const transport = this.#transport;
+    const { opencode, watcher } = this.#instance;
+    const feed = new Feed(this.#instance, {
+      send: (frame) => transport.send(frame),
+      unread: () => transport.unread,
+      onStuck: () => transport.drop(CLOSE.silent)
+    });
+    const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
+    this.#services = { feed, calls };
+    this.#callbacks.onOpen();
+    transport.watchPings();
+    feed.sendSnapshot();
+  }
+  /**
+   * @param {CallServer} calls
+   * @param {any} frame
+   */
+  async #answer(calls, frame) {
+    const answer = await calls.answer(frame);
+    if (!answer || this.#transport.isClosed) return;
+    if (!this.#transport.send(answer)) this.#transport.send(calls.tooLarge(answer));
+  }
+  /** @param {number} code */
+  #lost(code) {
+    this.#stop();
+    this.#callbacks.onClose(code);
+  }
+  #stop() {
+    this.#timeout.cancel();
+    this.#services?.feed.close();
+  }
+};
+
+// src/files.js
+import { readFile, stat } from "node:fs/promises";
+var MAX_FILE = 4096;
+async function readSmallFile(path) {
+  try {
+    const found = await stat(path);
+    return found.isFile() && found.size <= MAX_FILE ? await readFile(path, "utf8") : "";
+  } catch {
+    return "";
+  }
+}
+
+// src/settings.js
+import { homedir, platform, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+var DEFAULT_PORT = 41235;
+var MAX_LISTENERS = 8;
 function readSettings(env) {
-  const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(trayFolder(env), "token")
+  const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(dataFolder(env), "token");
+  const isDebug = env.OPENCODE_MONITOR_DEBUG === "1";
   return {
-    listeners: givenListeners(env),
+    listeners: listenersOf(env),
     token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
-    logFile: env.OPENCODE_MONITOR_DEBUG === "1" ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
-  }
+    logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : ""
+  };
+}
+function listenersOf(env) {
+  const port = parsePort(env.OPENCODE_MONITOR_PORT);
+  const hosts = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((host) => host.trim()).filter(isText);
+  if (!port && !hosts.length) return [];
+  const urls = (hosts.length ? hosts : ["127.0.0.1"]).map((host) => listenerUrl(host, port ?? DEFAULT_PORT));
+  return [...new Set(urls)].slice(0, MAX_LISTENERS);
+}
+function parsePort(value) {
+  const port = Number(value);
+  return Number.isInteger(port) && port > 0 && port < 65536 ? port : void 0;
+}
+function listenerUrl(address, port) {
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(address);
+  if (bracketed) return `ws://[${bracketed[1]}]:${parsePort(bracketed[2]) ?? port}/`;
+  if (address.split(":").length > 2) return `ws://[${address}]:${port}/`;
+  const [host, ownPort] = address.split(":");
+  return `ws://${host}:${parsePort(ownPort) ?? port}/`;
+}
+function dataFolder(env) {
+  const name = "opencode-tray";
+  if (platform() === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), name);
+  if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, name);
+  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", name);
+  return join(homedir(), ".local", "share", name);
 }
 
-/** The listeners that the environment names; none where it leaves that to the running tray. */
-function givenListeners(env) {
-  const port = portOf(env.OPENCODE_MONITOR_PORT)
-  const hosts = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((item) => item.trim()).filter(isText)
-  if (!port && !hosts.length) return []
-  const urls = (hosts.length ? hosts : ["127.0.0.1"]).map((host) => listenerUrl(host, port ?? DEFAULT_PORT))
-  return [...new Set(urls)].slice(0, HOSTS_MOST)
-}
-
-function portOf(text) {
-  const port = Number(text)
-  return Number.isInteger(port) && port > 0 && port < 65536 ? port : undefined
-}
-
-/** `HOST`, `HOST:PORT`, `::1`, `[::1]` or `[::1]:PORT` as a WebSocket URL. */
-function listenerUrl(item, port) {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(item)
-  if (bracketed) return `ws://[${bracketed[1]}]:${portOf(bracketed[2]) ?? port}/`
-  if (item.split(":").length > 2) return `ws://[${item}]:${port}/`
-  const [host, own] = item.split(":")
-  return `ws://${host}:${portOf(own) ?? port}/`
-}
-
-/** The tray's data folder, where it writes its token. */
-function trayFolder(env) {
-  const name = "opencode-tray"
-  if (platform() === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), name)
-  if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, name)
-  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", name)
-  return join(homedir(), ".local", "share", name)
-}
-
-/** The shared secret, or "" where there is none yet. Read anew for each connection: the tray may rotate it. */
+// src/endpoint.js
 async function readToken(settings) {
-  return settings.token || (await readSmall(settings.tokenFile)).trim()
+  return settings.token || (await readSmallFile(settings.tokenFile)).trim();
 }
-
-/**
- * Where the running tray has left word that it listens, else the default. Read anew for each connection: a tray that is
- * started again may listen elsewhere. What is left of a process that has ended counts for nothing.
- */
 async function findListener(settings) {
   try {
-    const { host, port, pid } = JSON.parse(await readSmall(settings.endpointFile))
-    if (isText(host) && /^[\w.:-]{1,253}$/.test(host) && portOf(port) && isAlive(pid)) return listenerUrl(host, port)
-  } catch {}
-  return listenerUrl("127.0.0.1", DEFAULT_PORT)
-}
-
-function isAlive(pid) {
-  try {
-    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0)
-  } catch (error) {
-    return error?.code === "EPERM" // another user's
-  }
-}
-
-/** The text of a file of a few lines; "" if it is not there, or something else. */
-async function readSmall(path) {
-  try {
-    const found = await stat(path)
-    return found.isFile() && found.size <= 4096 ? await readFile(path, "utf8") : ""
+    const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
+    const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
+    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
   } catch {
-    return ""
+  }
+  return listenerUrl("127.0.0.1", DEFAULT_PORT);
+}
+function isRunning(pid) {
+  try {
+    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (
+      /** @type {NodeJS.ErrnoException} */
+      error?.code === "EPERM"
+    );
   }
 }
 
-/** The folder of the repository that this folder is a linked worktree of (`git worktree add`); "" where it is none. */
-async function repositoryOf(directory) {
-  const linked = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(await readSmall(join(directory, ".git")))
-  if (!linked) return ""
-  const [, common] = linked
-  return basename(common).startsWith(".") ? dirname(common) : common.replace(/\.git$/, "")
+// src/connection.js
+var FIRST_WAIT = 2 * SECOND;
+var MAX_WAIT = 30 * SECOND;
+var MAX_LOGGED = 5;
+function retryDelay(failures, random = Math.random()) {
+  const most = Math.min(MAX_WAIT, FIRST_WAIT * 2 ** Math.max(0, failures - 2));
+  return most * (0.5 + random / 2);
 }
-
-// ------------------------------------------------------------------------------------------------ debug log
-
-/** An appending log of at most 1 MB, which then starts again. It never gets tokens, prompts or message text. */
-function createLog(path) {
-  if (!path) return () => {}
-  const { O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_WRONLY } = constants
-  let waiting = []
-  let writing = false
-  async function write() {
-    writing = true
-    while (waiting.length) {
-      const lines = waiting.join("")
-      waiting = []
-      let file
-      try {
-        file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-        if ((await file.stat()).size + lines.length > LOG_MOST) await file.truncate(0)
-        await file.appendFile(lines)
-      } catch {
-        waiting = []
-      } finally {
-        await file?.close().catch(() => {})
-      }
+var Connection = class {
+  #instance;
+  #listener;
+  #url = "";
+  /** @type {Channel | undefined} */
+  #channel;
+  #failures = 0;
+  /** @type {Timer | undefined} */
+  #timer;
+  /**
+   * @param {Instance} instance
+   * @param {string} [listener] URL; without it, that of the tray that runs on this machine
+   */
+  constructor(instance, listener) {
+    this.#instance = instance;
+    this.#listener = listener;
+  }
+  get isOpen() {
+    return this.#channel?.isOpen ?? false;
+  }
+  async connect() {
+    const { settings } = this.#instance;
+    if (this.#instance.isStopped || this.#channel) return;
+    const token = await readToken(settings);
+    this.#url = this.#listener ?? await findListener(settings);
+    if (this.#instance.isStopped || this.#channel) return;
+    if (!token) return this.#retry("no token");
+    try {
+      this.#channel = new Channel(this.#url, token, this.#instance, {
+        onOpen: () => this.#opened(),
+        onClose: (code) => this.#lost(code)
+      });
+    } catch (error) {
+      this.#retry(`cannot connect: ${/** @type {Error} */
+      error?.name}`);
     }
-    writing = false
   }
-  return (line) => {
-    if (waiting.length >= QUEUE_MOST) return
-    waiting.push(`${new Date().toISOString()} ${process.pid} ${line}\n`)
-    if (!writing) attempt(write)
+  close() {
+    this.#timer?.cancel();
+    this.#channel?.close();
+    this.#channel = void 0;
   }
-}
+  /** @param {Event} event */
+  event(event) {
+    this.#channel?.event(event);
+  }
+  #opened() {
+    this.#failures = 0;
+    this.#instance.log(`connected to ${this.#url}`);
+  }
+  /** @param {number} code */
+  #lost(code) {
+    const isReplaced = this.isOpen && code === CLOSE.replaced;
+    this.#channel = void 0;
+    if (!isReplaced) this.#retry(`closed with ${code}`);
+  }
+  /** @param {string} reason */
+  #retry(reason) {
+    if (this.#instance.isStopped) return;
+    this.#failures += 1;
+    const wait = retryDelay(this.#failures);
+    const line = `${this.#url} ${reason}, next attempt in ${Math.round(wait)} ms`;
+    if (this.#failures <= MAX_LOGGED) this.#instance.log(line);
+    this.#timer = after(wait, () => this.connect());
+  }
+};
 
-// ------------------------------------------------------------------------------------------------ who and where
-
-/** Where the person sits, as far as the environment tells it without a subprocess. */
+// src/environment.js
+import { readlink } from "node:fs/promises";
+import { basename, dirname as dirname2, join as join2 } from "node:path";
+var MAX_PLACE = 1024;
+var MAX_WORD = 64;
+var TERMINALS = [
+  ["KITTY_WINDOW_ID", "kitty"],
+  ["WEZTERM_PANE", "WezTerm"],
+  ["ITERM_SESSION_ID", "iTerm.app"],
+  ["ALACRITTY_WINDOW_ID", "alacritty"],
+  ["GHOSTTY_RESOURCES_DIR", "ghostty"],
+  ["KONSOLE_VERSION", "konsole"],
+  ["GNOME_TERMINAL_SCREEN", "gnome-terminal"],
+  ["WT_SESSION", "Windows Terminal"],
+  ["VTE_VERSION", "vte"]
+];
 async function readPlace(env) {
   const place = {
-    tty: await terminalDevice(),
+    tty: await terminalDevice(env),
     tmux: env.TMUX?.split(",")[0],
     tmuxPane: env.TMUX_PANE,
     zellij: env.ZELLIJ_SESSION_NAME,
@@ -257,1332 +1516,318 @@ async function readPlace(env) {
     itermSession: env.ITERM_SESSION_ID,
     windowId: env.WINDOWID,
     ssh: env.SSH_CONNECTION,
-    user: env.USER || env.LOGNAME || env.USERNAME,
-  }
-  return Object.fromEntries(Object.entries(place).flatMap(([key, value]) => (isText(value) ? [[key, cut(value, 1024)]] : [])))
+    user: env.USER || env.LOGNAME || env.USERNAME
+  };
+  const isSet = (field) => isText(field[1]);
+  const fields = Object.entries(place).filter(isSet);
+  return Object.fromEntries(fields.map(([name, value = ""]) => [name, truncate(value, MAX_PLACE)]));
 }
-
-async function terminalDevice() {
+async function terminalDevice(env) {
   for (const descriptor of [0, 1, 2]) {
     try {
-      const device = await readlink(`/proc/self/fd/${descriptor}`)
-      if (/^\/dev\/(pts\/\d+|tty\w+)$/.test(device)) return device
+      const device = await readlink(`/proc/self/fd/${descriptor}`);
+      if (/^\/dev\/(pts\/\d+|tty\w+)$/.test(device)) return device;
     } catch {
-      return process.env.GPG_TTY // no /proc: macOS, where most who sign commits have this
+      return env.GPG_TTY;
     }
   }
 }
-
-/** The terminal program. Inside tmux TERM_PROGRAM is tmux, and the terminal's own variables tell more. */
 function terminalName(env) {
-  if (isText(env.TERM_PROGRAM) && env.TERM_PROGRAM !== "tmux") return env.TERM_PROGRAM
-  const own = [
-    ["KITTY_WINDOW_ID", "kitty"],
-    ["WEZTERM_PANE", "WezTerm"],
-    ["ITERM_SESSION_ID", "iTerm.app"],
-    ["ALACRITTY_WINDOW_ID", "alacritty"],
-    ["GHOSTTY_RESOURCES_DIR", "ghostty"],
-    ["KONSOLE_VERSION", "konsole"],
-    ["GNOME_TERMINAL_SCREEN", "gnome-terminal"],
-    ["WT_SESSION", "Windows Terminal"],
-    ["VTE_VERSION", "vte"],
-  ].find(([variable]) => isText(env[variable]))
-  return own ? own[1] : env.TERMINAL_EMULATOR
+  if (isText(env.TERM_PROGRAM) && env.TERM_PROGRAM !== "tmux") return env.TERM_PROGRAM;
+  const found = TERMINALS.find(([variable]) => isText(env[
+    /** @type {string} */
+    variable
+  ]));
+  return found ? found[1] : env.TERMINAL_EMULATOR;
 }
-
-/** OpenCode's version: its binary starts itself with `--user-agent=opencode/VERSION`. */
-function openCodeVersion() {
-  const agent = (process.execArgv ?? []).find((arg) => arg.startsWith("--user-agent=opencode/"))
-  return agent ? cut(agent.slice(agent.indexOf("/") + 1), 64) : undefined
+function openCodeVersion(execArgv = process.execArgv ?? []) {
+  const agent = execArgv.find((argument) => argument.startsWith("--user-agent=opencode/"));
+  return agent ? truncate(agent.slice(agent.indexOf("/") + 1), MAX_WORD) : void 0;
 }
-
-/** What OpenCode was started as: "run", "serve" …; undefined for its terminal UI. */
 function commandOf(argv) {
-  const words = argv.slice(2) // after the runtime and the program
-  const word = words.find((one, index) => !one.startsWith("-") && words[index - 1] !== "--log-level")
-  return word && /^[a-z]+$/.test(word) ? cut(word, 64) : undefined
+  const words = argv.slice(2);
+  const command = words.find((word, index) => !word.startsWith("-") && words[index - 1] !== "--log-level");
+  return command && /^[a-z]+$/.test(command) ? truncate(command, MAX_WORD) : void 0;
+}
+async function repositoryOf(directory) {
+  const text = await readSmallFile(join2(directory, ".git"));
+  const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(text) ?? [];
+  if (!common) return "";
+  return basename(common).startsWith(".") ? dirname2(common) : common.replace(/\.git$/, "");
 }
 
-/**
- * Where OpenCode's HTTP server may be: `url` as announced (the host AUTO is for the tray to fill in), `probe` as asked.
- * A TUI without a server gives `http://localhost:4096/` as its own, which is a fiction, or another OpenCode.
- */
-function serverAddress(env, own) {
-  const port = portOf(env.OPENCODE_SERVER_PORT)
-  const host = env.OPENCODE_SERVER_HOST || "127.0.0.1"
-  const fromPort = port && `http://${host.toLowerCase() === "auto" ? "AUTO" : host}:${port}`
-  const ownUrl = own && String(own) !== "http://localhost:4096/" ? String(own) : undefined
-  const url = (env.OPENCODE_SERVER_URL || fromPort || ownUrl || "").replace(/\/+$/, "")
-  return /^https?:\/\/[^\s/@]+(\/[^\s@]*)?$/.test(url) && url.length <= TEXT_MOST
-    ? { url, probe: url.replace(/^(https?:\/\/)AUTO(?=[:/]|$)/i, "$1127.0.0.1") }
-    : undefined
+// src/server-address.js
+async function findServer(env, serverUrl) {
+  const address = serverAddress(env, serverUrl);
+  return address && await answers(address.probe) ? address.url : void 0;
 }
-
-/** Whether OpenCode's HTTP server answers there. With a password it answers 401, and we send none. */
+function serverAddress(env, serverUrl) {
+  const port = parsePort(env.OPENCODE_SERVER_PORT);
+  const host = env.OPENCODE_SERVER_HOST || "127.0.0.1";
+  const fromPort = port && `http://${host.toLowerCase() === "auto" ? "AUTO" : host}:${port}`;
+  const ownUrl = serverUrl && String(serverUrl) !== "http://localhost:4096/" ? String(serverUrl) : void 0;
+  const url = (env.OPENCODE_SERVER_URL || fromPort || ownUrl || "").replace(/\/+$/, "");
+  if (url.length > MAX_TEXT || !/^https?:\/\/[^\s/@]+(\/[^\s@]*)?$/.test(url)) return void 0;
+  return { url, probe: url.replace(/^(https?:\/\/)AUTO(?=[:/]|$)/i, "$1127.0.0.1") };
+}
 async function answers(url) {
   try {
-    const answer = await fetch(`${url}/global/health`, { signal: AbortSignal.timeout(SECOND), redirect: "error" })
-    answer.body?.cancel().catch(() => {})
-    return answer.ok || answer.status === 401
+    const response = await fetch(`${url}/global/health`, { signal: AbortSignal.timeout(SECOND), redirect: "error" });
+    response.body?.cancel().catch(() => {
+    });
+    return response.ok || response.status === 401;
   } catch {
-    return false
+    return false;
   }
 }
 
-// ------------------------------------------------------------------------------------------------ trimming
-
-/** Token counts; a count of 0 is left out, and so is a record of nothing but zeros. */
-function tokensOf(tokens) {
-  if (!isRecord(tokens)) return undefined
-  const counts = {}
-  for (const name of ["input", "output", "reasoning"]) if (tokens[name] > 0) counts[name] = tokens[name]
-  const cache = {}
-  for (const name of ["read", "write"]) if (tokens.cache?.[name] > 0) cache[name] = tokens.cache[name]
-  if (cache.read || cache.write) counts.cache = cache
-  return Object.keys(counts).length ? counts : undefined
-}
-
-/** A session as PROTOCOL.md's session info; undefined without an id. */
-function sessionInfo(info) {
-  if (!isText(info?.id)) return undefined
-  const session = pick(info, ["id", "parentID", "title", "directory", "agent"])
-  if (isRecord(info.model)) session.model = pick(info.model, ["id", "providerID"])
-  if (info.cost > 0) session.cost = info.cost
-  const tokens = tokensOf(info.tokens)
-  if (tokens) session.tokens = tokens
-  if (isRecord(info.time)) session.time = pick(info.time, ["created", "updated", "archived"])
-  const { additions = 0, deletions = 0, files = 0 } = info.summary ?? {}
-  if (additions || deletions || files) session.summary = { additions, deletions, files }
-  return session
-}
-
-/** An assistant's message that ended, as `message.updated` carries it. */
-function assistantInfo(info) {
-  const message = pick(info, ["id", "sessionID", "role", "agent", "modelID", "providerID", "finish"])
-  if (isText(info.mode) && !message.agent) message.agent = info.mode
-  if (info.error?.name) message.error = { name: cut(String(info.error.name)) }
-  if (info.cost > 0) message.cost = info.cost
-  const tokens = tokensOf(info.tokens)
-  if (tokens) message.tokens = tokens
-  if (info.time?.completed) message.time = { completed: info.time.completed }
-  if (info.summary === true) message.summary = true
-  return message
-}
-
-const isPlain = (value) => ["string", "number", "boolean"].includes(typeof value)
-
-/** A permission or a question, whole, but of the metadata only plain values; `more` where something was left out. */
-function requestInfo(request) {
-  if (!isText(request?.id) || !isText(request.sessionID)) return undefined
-  const { metadata, ...rest } = request
-  let more = false
-  const onCut = () => (more = true)
-  const trimmed = bounded(rest, onCut)
-  if (isRecord(metadata)) {
-    const all = Object.entries(metadata)
-    const plain = all.filter(([, value]) => isPlain(value) || (Array.isArray(value) && value.every(isPlain)))
-    if (plain.length < all.length || plain.length > METADATA_MOST) onCut()
-    trimmed.metadata = Object.fromEntries(plain.slice(0, METADATA_MOST).map(([key, value]) => [cut(key), bounded(value, onCut)]))
+// src/watcher.js
+var MAX_TRACES = 300;
+var Watcher = class {
+  /** @type {Map<string, Trace>} by session, the least recently touched first */
+  traces = /* @__PURE__ */ new Map();
+  /** @type {Requests} */
+  permissions = /* @__PURE__ */ new Map();
+  /** @type {Requests} */
+  questions = /* @__PURE__ */ new Map();
+  #send;
+  #hasListener;
+  /**
+   * @param {(event: Event) => void} send
+   * @param {() => boolean} hasListener whether any tray is connected
+   */
+  constructor(send, hasListener) {
+    this.#send = send;
+    this.#hasListener = hasListener;
   }
-  if (more) trimmed.more = true
-  return trimmed
-}
-
-/** The id of the tool call that a permission is asked for. */
-const callOf = (request) => request.tool?.callID ?? request.callID
-
-/** A permission with the command it is asked for: OpenCode 1.1 tells that in the tool's part alone. */
-function withCommand(request, command) {
-  if (!isText(command) || request.metadata?.command) return request
-  const told = { ...request, metadata: { ...request.metadata, command: cut(command) } }
-  return command.length > TEXT_MOST ? { ...told, more: true } : told
-}
-
-/** MCP servers by name, or LSP servers in a list: how each is, and why. */
-function servicesInfo(told) {
-  const trimmed = (one) => bounded(pick(isRecord(one) ? one : {}, ["id", "name", "status", "error"]))
-  if (Array.isArray(told)) return told.slice(0, SERVICES_MOST).map(trimmed)
-  return Object.fromEntries(Object.entries(told).slice(0, SERVICES_MOST).map(([name, one]) => [cut(name), trimmed(one)]))
-}
-
-const todoInfo = (todos) => todos.slice(0, 100).map((todo) => pick(todo ?? {}, ["content", "status", "priority"]))
-
-function errorInfo({ sessionID, error }) {
-  if (!isText(sessionID) || !isRecord(error)) return undefined
-  const name = cut(String(error.name))
-  if (name === "MessageAbortedError") return { sessionID, error: { name } } // the person stopped it; its text says no more
-  return { sessionID, error: { name, data: pick(error.data ?? {}, ["message", "statusCode"]) } }
-}
-
-function statusInfo({ sessionID, status }) {
-  if (!isText(sessionID) || !isText(status?.type)) return undefined
-  return { sessionID, status: status.type === "retry" ? pick(status, ["type", "attempt", "message", "next"]) : { type: status.type } }
-}
-
-// ------------------------------------------------------------------------------------------------ what happens here
-
-/**
- * Follows the events of one directory: what a tray needs goes to `tell`, trimmed; the rest is dropped. It remembers,
- * bounded, which sessions were touched and which requests wait, because OpenCode 1.0 cannot be asked for them.
- */
-class Watcher {
-  traces = new Map() // by session: what was seen of it since the plugin was loaded, oldest first
-  permissions = new Map() // by id: what waits
-  questions = new Map()
-  #tell
-  #heard // whether anybody listens
-
-  constructor(tell, heard) {
-    this.#tell = tell
-    this.#heard = heard
+  get hasListener() {
+    return this.#hasListener();
   }
-
-  /** Takes one event. Constant time, no I/O. */
-  see(event) {
-    const follow = FOLLOW[event?.type]
-    if (follow) follow(this, event.properties ?? {}, event.type)
+  /**
+   * Take an event of OpenCode. Constant time, no I/O.
+   * @param {any} event
+   */
+  handle(event) {
+    HANDLERS[event?.type]?.(this, event.properties ?? {}, event.type);
   }
-
-  tell(type, properties) {
-    if (properties && this.#heard()) this.#tell({ type, properties })
+  /**
+   * Send an event to the trays that are connected.
+   * @param {string} type
+   * @param {any} properties nothing is sent if they are undefined or false
+   */
+  emit(type, properties) {
+    if (properties && this.hasListener) this.#send({ type, properties });
   }
-
+  /**
+   * Return the session's trace as the most recently touched one; create it if there is none.
+   * @param {string} sessionID
+   */
   trace(sessionID) {
-    let trace = this.traces.get(sessionID)
-    if (trace) {
-      this.traces.delete(sessionID) // to the end: the first is the one that is longest untouched
-      this.traces.set(sessionID, trace)
-      return trace
-    }
-    if (this.traces.size >= TRACES_MOST) this.drop(this.traces.keys().next().value)
-    trace = {
-      id: sessionID,
-      idle: false,
-      status: undefined,
-      user: "", // newest message of each role; ids ascend
-      assistant: "",
-      ended: "",
-      tools: new Map(), // running ones by call, oldest first: { tool, command }
-      tool: undefined, // { tool, status } that should be known
-      toolTold: "", // the tool that the tray believes to run
-      text: undefined, // { part, tail, since } being written
-      textTold: "",
-      spokeAt: 0,
-      timer: undefined,
-    }
-    this.traces.set(sessionID, trace)
-    return trace
+    const found = this.traces.get(sessionID);
+    if (found) this.traces.delete(sessionID);
+    else if (this.traces.size >= MAX_TRACES) this.dropTrace(this.traces.keys().next().value);
+    const trace = found ?? newTrace(sessionID);
+    this.traces.set(sessionID, trace);
+    return trace;
   }
-
-  drop(sessionID) {
-    this.traces.get(sessionID)?.timer?.cancel()
-    this.traces.delete(sessionID)
+  /** @param {string | undefined} sessionID */
+  dropTrace(sessionID) {
+    if (sessionID === void 0) return;
+    this.traces.get(sessionID)?.timer?.cancel();
+    this.traces.delete(sessionID);
   }
-
-  /** By session, the status of those that were last seen to do something. */
-  statuses() {
-    const active = [...this.traces.values()].filter(({ status }) => status && status.type !== "idle")
-    return Object.fromEntries(active.map(({ id, status }) => [id, status]))
-  }
-
-  forget(sessionID) {
-    this.drop(sessionID)
-    this.settle(sessionID)
-  }
-
-  /** Nothing waits in this session any more. */
-  settle(sessionID) {
+  /**
+   * Forget the session's pending requests.
+   * @param {string} sessionID
+   */
+  dropRequests(sessionID) {
     for (const requests of [this.permissions, this.questions])
-      for (const [id, request] of requests) if (request.sessionID === sessionID) requests.delete(id)
+      for (const [id, request] of requests) if (request.sessionID === sessionID) requests.delete(id);
   }
-
-  ask(requests, type, properties) {
-    const asked = requestInfo(properties)
-    if (!asked) return
-    const trace = this.trace(asked.sessionID)
-    const request = withCommand(asked, trace.tools.get(callOf(asked))?.command)
-    if (requests.size >= REQUESTS_MOST) requests.delete(requests.keys().next().value)
-    requests.set(request.id, request)
-    this.tell(type, request)
+  /**
+   * Return the statuses of the sessions that are not idle.
+   * @returns {Record<string, any>}
+   */
+  activeStatuses() {
+    const active = [...this.traces.values()].filter(({ status }) => status && status.type !== "idle");
+    return Object.fromEntries(active.map(({ id, status }) => [id, status]));
   }
-
-  close(requests, type, properties) {
-    requests.delete(properties.requestID ?? properties.permissionID)
-    if (!isText(properties.sessionID)) return
-    this.tell(type, pick(properties, ["sessionID", "requestID", "permissionID", "reply", "response"]))
-  }
-
-  /** The command came after the permission that is asked for it. */
-  explain(sessionID, call, command) {
-    for (const [id, request] of this.permissions) {
-      if (request.sessionID !== sessionID || callOf(request) !== call) continue
-      const told = withCommand(request, command)
-      if (told === request) continue
-      this.permissions.set(id, told)
-      this.tell("permission.asked", told)
-    }
-  }
-
-  /** A turn has ended: no tool runs any more. */
-  rest(trace) {
-    trace.tools.clear()
-    trace.tool = undefined
-    trace.toolTold = ""
-    trace.timer?.cancel()
-    trace.timer = undefined
-  }
-
-  toolChanged(trace, part) {
-    const call = part.callID ?? part.id
-    const status = part.state?.status
-    if (status === "running" || status === "pending") {
-      if (trace.idle) return // OpenCode 1.0 and 1.1 report the tools of an aborted turn after its end
-      const command = part.state.input?.command
-      if (trace.tools.size < 50) trace.tools.set(call, { tool: part.tool, command: isText(command) ? cut(command, TEXT_MOST + 1) : undefined })
-      if (isText(command)) this.explain(trace.id, call, command)
-    } else trace.tools.delete(call)
-    const running = [...trace.tools.values()].at(-1)
-    trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" }
-    this.speakSoon(trace)
-  }
-
-  /** Tells the activity of a session now, or when its second has passed. */
-  speakSoon(trace) {
-    if (!this.#heard()) {
-      trace.toolTold = trace.tool?.status === "running" ? trace.tool.tool : "" // as a snapshot will tell
-      return
-    }
-    if (trace.timer) return
-    const wait = trace.spokeAt + ACTIVITY_EVERY - Date.now()
-    if (wait <= 0 || wait > ACTIVITY_EVERY) return this.speak(trace)
-    trace.timer = later(() => {
-      trace.timer = undefined
-      this.speak(trace)
-    }, wait)
-  }
-
-  speak(trace) {
-    const { tool } = trace
-    const running = tool?.status === "running" ? tool.tool : ""
-    if (tool && running !== trace.toolTold) {
-      const name = running || trace.toolTold // what ends is what was told to run
-      trace.toolTold = running
-      trace.spokeAt = Date.now()
-      this.tell("message.part.updated", {
-        part: { sessionID: trace.id, type: "tool", tool: cut(name), state: { status: tool.status } },
-      })
-    } else if (trace.text && Date.now() - trace.text.since >= TEXT_EVERY) this.tellText(trace)
-  }
-
-  tellText(trace) {
-    const line = this.newLine(trace)
-    if (!line) return
-    trace.spokeAt = trace.text.since
-    this.tell("message.part.updated", { part: { sessionID: trace.id, type: "text", text: line } })
-  }
-
-  /** The last line that was written, if it is to be told and was not yet. */
-  newLine(trace) {
-    if (!trace.text || !this.#heard()) return ""
-    const line = lastLine(trace.text.tail)
-    trace.text.since = Date.now()
-    if (line === trace.textTold) return ""
-    trace.textTold = line
-    return line
-  }
-}
-
-/** What is done with each event type; one that is not here is dropped. */
-const FOLLOW = {
-  __proto__: null,
-  "session.created": (watcher, { info }, type) => followSession(watcher, info, type),
-  "session.updated": (watcher, { info }, type) => followSession(watcher, info, type),
-  "session.deleted": (watcher, { info }, type) => {
-    if (!isText(info?.id)) return
-    watcher.forget(info.id)
-    watcher.tell(type, { info: { id: info.id } })
-  },
-  "session.status": (watcher, properties, type) => {
-    const told = statusInfo(properties)
-    if (!told) return
-    const trace = watcher.trace(told.sessionID)
-    trace.status = told.status
-    trace.idle = told.status.type === "idle"
-    if (trace.idle) {
-      watcher.rest(trace)
-      watcher.settle(trace.id)
-    }
-    watcher.tell(type, told)
-  },
-  "session.error": (watcher, properties, type) => watcher.tell(type, errorInfo(properties)),
-  "session.compacted": (watcher, { sessionID }, type) => watcher.tell(type, isText(sessionID) && { sessionID }),
-  "permission.asked": (watcher, properties, type) => watcher.ask(watcher.permissions, type, properties),
-  "permission.updated": (watcher, properties, type) => watcher.ask(watcher.permissions, type, properties),
-  "permission.replied": (watcher, properties, type) => watcher.close(watcher.permissions, type, properties),
-  "question.asked": (watcher, properties, type) => watcher.ask(watcher.questions, type, properties),
-  "question.replied": (watcher, properties, type) => watcher.close(watcher.questions, type, properties),
-  "question.rejected": (watcher, properties, type) => watcher.close(watcher.questions, type, properties),
-  "todo.updated": (watcher, { sessionID, todos }, type) =>
-    watcher.tell(type, isText(sessionID) && Array.isArray(todos) && { sessionID, todos: todoInfo(todos) }),
-  "message.updated": (watcher, { info }, type) => followMessage(watcher, info, type),
-  "message.part.updated": (watcher, { part }) => followPart(watcher, part),
-  "message.part.delta": (watcher, properties) => followDelta(watcher, properties),
-  "mcp.tools.changed": (watcher) => watcher.tell(SERVICES, {}),
-  "lsp.updated": (watcher) => watcher.tell(SERVICES, {}),
-  "vcs.branch.updated": (watcher, { branch }, type) => watcher.tell(type, isText(branch) && { branch: cut(branch) }),
-}
-
-function followSession(watcher, info, type) {
-  const session = sessionInfo(info)
-  watcher.tell(type, session && { info: session })
-}
-
-/** A user's message is told once, an assistant's when it ends. OpenCode sends either many times. */
-function followMessage(watcher, info, type) {
-  if (!isText(info?.id) || !isText(info.sessionID)) return
-  const trace = watcher.trace(info.sessionID)
-  if (info.role === "user") {
-    if (info.id <= trace.user) return
-    trace.user = info.id
-    return watcher.tell(type, { info: pick(info, ["id", "sessionID", "role"]) })
-  }
-  if (info.role !== "assistant") return
-  if (info.id > trace.assistant) trace.assistant = info.id
-  if (!info.time?.completed && !info.error) return
-  const told = assistantInfo(info)
-  const ended = `${told.id} ${told.finish} ${told.error?.name} ${told.tokens?.output}`
-  if (ended === trace.ended) return
-  trace.ended = ended
-  const output = watcher.newLine(trace)
-  watcher.tell(type, { info: output ? { ...told, output } : told })
-}
-
-/** Only the assistant's text is output; the prompt is a text part as well and stays here. */
-function followPart(watcher, part) {
-  if (!isText(part?.sessionID)) return
-  if (part.type === "tool" && isText(part.tool)) return watcher.toolChanged(watcher.trace(part.sessionID), part)
-  if (part.type !== "text" || typeof part.text !== "string" || part.synthetic) return
-  const trace = watcher.trace(part.sessionID)
-  if (part.messageID !== trace.assistant) return
-  if (trace.text?.part !== part.id) {
-    watcher.tellText(trace)
-    trace.text = { part: part.id, tail: "", since: Date.now() }
-  }
-  trace.text.tail = part.text.slice(-4 * LINE_MOST)
-  watcher.speakSoon(trace)
-}
-
-/** Since OpenCode 1.2 text is streamed as deltas: only the tail of what is being written is kept. */
-function followDelta(watcher, { sessionID, partID, delta }) {
-  const trace = watcher.traces.get(sessionID)
-  if (!trace?.text || trace.text.part !== partID || typeof delta !== "string") return
-  trace.text.tail = (trace.text.tail + delta).slice(-4 * LINE_MOST)
-  if (Date.now() - trace.text.since >= TEXT_EVERY) watcher.speakSoon(trace)
-}
-
-// ------------------------------------------------------------------------------------------------ asking OpenCode
-
-/** OpenCode said no; `status` is its HTTP status, if it came that far. */
-class Refused extends Error {
-  constructor(message, status) {
-    super(message)
-    this.status = status
-  }
-}
-
-/** The answer of a call into OpenCode. Throws Refused when it fails or takes longer than `within` ms. */
-async function ask(call, within = CALL_WITHIN) {
-  await pause() // the thread is OpenCode's: let it work between two calls
-  return askNow(call, within)
-}
-
-/** The same, for what a person waits for. */
-async function askNow(call, within = CALL_WITHIN) {
-  const late = later(() => {}, within)
-  try {
-    const answer = await Promise.race([call(), late.done])
-    if (answer === undefined) throw new Refused("OpenCode did not answer")
-    if (answer.error !== undefined && answer.error !== null) throw new Refused("OpenCode said no", answer.response?.status)
-    return answer.data
-  } finally {
-    late.cancel()
-  }
-}
-
-/** The answer of a call, or undefined. */
-const tryAsk = (call, within) => ask(call, within).catch(() => undefined)
-
-/** A list, or undefined: an unknown path of OpenCode answers with its web page. */
-const listOrNothing = (value) => (Array.isArray(value) ? value : undefined)
-
-/** OpenCode's in-process client, bound to one directory. Every call may throw, or never end. */
-class OpenCode {
-  #client
-
-  constructor({ client, directory, serverUrl }) {
-    this.#client = client
-    this.directory = directory
-    this.isOld = serverUrl === undefined // 1.0: it sends what it has no path for, as /permission, to the internet
-  }
-
-  get(url) {
-    return this.#client._client.get(this.#bound({ url }))
-  }
-  post(url, path, body) {
-    const headers = { "content-type": "application/json", ...authorization() }
-    return this.#client._client.post({ ...this.#bound({ url, path, body }), headers })
-  }
-  sessions(limit) {
-    return this.#client.session.list(this.#bound({ query: { limit } }))
-  }
-  statuses() {
-    return this.#client.session.status(this.#bound({}))
-  }
-  /** A call of the client's `session` namespace on one session. */
-  session(name, id, { query, body } = {}) {
-    if (typeof this.#client.session[name] !== "function") throw new Unsupported(`this OpenCode has no ${name}`)
-    return this.#client.session[name](this.#bound({ path: { id }, query, ...(body && { body }) }))
-  }
-  providers() {
-    return this.#client.config.providers(this.#bound({}))
-  }
-
-  #bound({ query, ...options }) {
-    const headers = authorization()
-    // 1.0's client asks for the process's first directory by itself
-    return { ...options, query: { directory: this.directory, ...query }, ...(headers && { headers }) }
-  }
-}
-
-/** OpenCode 1.1 asks its own plugins for the server's password, and its client does not send it. */
-function authorization() {
-  const { OPENCODE_SERVER_PASSWORD: password, OPENCODE_SERVER_USERNAME: user } = process.env
-  return password ? { authorization: `Basic ${Buffer.from(`${user || "opencode"}:${password}`).toString("base64")}` } : undefined
-}
-
-/** The truth of this moment; a section that could not be read is absent. */
-async function takeSnapshot(opencode, watcher) {
-  const listed = listOrNothing(await tryAsk(() => opencode.sessions(SESSIONS_MOST)))
-  const statuses = await tryAsk(() => opencode.statuses())
-  const [permissions, questions] = await readRequests(opencode, watcher)
-  const vcs = await tryAsk(() => opencode.get("/vcs"))
-
-  const snapshot = { type: "snapshot" }
-  if (isRecord(statuses)) snapshot.status = { ...watcher.statuses(), ...activeOnly(statuses) }
-  if (permissions) snapshot.permissions = permissions
-  if (questions) snapshot.questions = questions
-  if (isText(vcs?.branch)) snapshot.branch = cut(vcs.branch)
-  if (!listed) return snapshot
-
-  const waiting = [...(permissions ?? []), ...(questions ?? [])].map((request) => request.sessionID)
-  const live = new Map([...watcher.traces.keys()].map((sessionID) => [sessionID, 1]))
-  for (const sessionID of [...Object.keys(snapshot.status ?? {}), ...waiting]) live.set(sessionID, 2)
-  const found = await chooseSessions(opencode, listed, live)
-  snapshot.sessions = found.map(sessionInfo)
-  snapshot.todos = {}
-  const newest = snapshot.sessions.filter((session) => live.has(session.id)).slice(0, DIGESTS_MOST)
-  const forks = snapshot.sessions.filter((session) => !newest.includes(session) && mayBeFork(session)).slice(0, FORKS_MOST)
-  for (const session of [...newest, ...forks]) {
-    const messages = listOrNothing(
-      await tryAsk(() => opencode.session("messages", session.id, { query: { limit: DIGEST_MESSAGES } })),
-    )
-    if (messages) session.digest = digestOf(messages.slice(-DIGEST_MESSAGES))
-    const todos = listOrNothing(await tryAsk(() => opencode.session("todo", session.id)))
-    if (todos?.length) snapshot.todos[session.id] = todoInfo(todos)
-  }
-  return snapshot
-}
-
-/**
- * What waits: as listed, and what was seen to be asked and is not answered yet. OpenCode 1.0 has no such lists, and in
- * 1.14's terminal UI the in-process client is another instance's, whose lists are empty.
- */
-async function readRequests(opencode, watcher) {
-  const read = async (url) => (opencode.isOld ? [] : listOrNothing(await tryAsk(() => opencode.get(url))))
-  const lists = [await read("/permission"), await read("/question")]
-  return lists.map((list, index) => {
-    const seen = index === 0 ? watcher.permissions : watcher.questions
-    const listed = list?.slice(0, REQUESTS_MOST).map(requestInfo).filter(Boolean)
-    return listed && [...new Map(listed.map((request) => [request.id, request]).concat([...seen])).values()]
-  })
-}
-
-function activeOnly(statuses) {
-  const active = Object.entries(statuses).filter(([, status]) => isText(status?.type) && status.type !== "idle")
-  return Object.fromEntries(active.slice(0, SESSIONS_MOST).map(([sessionID, status]) => [sessionID, statusInfo({ sessionID, status }).status]))
-}
-
-/**
- * The sessions that matter with their ancestors: those that work or wait (2 in `live`), those touched (1), then the
- * newest. A listing is the whole project's, or that of all folders without version control; idle sessions of another
- * directory are another instance's to tell.
- */
-async function chooseSessions(opencode, listed, live) {
-  const known = new Map(listed.filter((info) => isText(info?.id)).map((info) => [info.id, info]))
-  let extra = 0 // sessions that the listing left out
-  const find = async (id) => {
-    if (!known.has(id) && extra++ < 50) known.set(id, await tryAsk(() => opencode.session("get", id)))
-    return isText(known.get(id)?.id) ? known.get(id) : undefined
-  }
-  for (const id of live.keys()) await find(id)
-
-  const rank = (info) => live.get(info.id) ?? 0
-  const updated = (info) => info.time?.updated ?? 0
-  const recent = (info) => info.directory === opencode.directory && updated(info) > Date.now() - DAY
-  const chosen = new Map()
-  const wanted = [...known.values()]
-    .filter((info) => isText(info?.id) && !info.time?.archived && (rank(info) || recent(info)))
-    .sort((a, b) => rank(b) - rank(a) || updated(b) - updated(a))
-  for (const info of wanted) {
-    for (let next = info; next && !chosen.has(next.id) && chosen.size < SESSIONS_MOST; ) {
-      chosen.set(next.id, next)
-      next = isText(next.parentID) ? await find(next.parentID) : undefined
-    }
-  }
-  return [...chosen.values()]
-}
-
-/** Whether OpenCode may have summed another session's messages in this one's cost: only its messages tell for sure. */
-function mayBeFork({ title = "", cost, tokens, time = {} }) {
-  if (!(cost > 0) && !tokens) return false
-  return / \(fork #\d+\)$/.test(title) || time.updated === time.created
-}
-
-const ID_SPAN = 2 ** 36 // ms: an id's first 12 hex digits are milliseconds * 4096 + a counter, modulo 2^48
-
-/** Whether the message was copied from another session, with its cost: it had ended before its own id was made. */
-function isInherited({ id, time }) {
-  const found = /^[a-z]+_([0-9a-f]{12})/.exec(id)
-  if (!found || !time?.completed) return false
-  const age = (time.completed - Math.floor(Number.parseInt(found[1], 16) / 4096)) % ID_SPAN
-  return (age + ID_SPAN) % ID_SPAN >= ID_SPAN / 2 // the difference is negative
-}
-
-const noTokens = () => ({ input: 0, output: 0, reasoning: 0, cache: { read: 0, write: 0 } })
-
-/** What the newest messages of a session say; `partial` when there are more than were read. */
-function digestOf(messages) {
-  const digest = { messages: messages.length, cost: 0, tokens: noTokens() }
-  const inherited = { cost: 0, tokens: noTokens() }
-  if (messages.length === DIGEST_MESSAGES) digest.partial = true
-  for (const { info, parts } of messages.filter(isRecord)) {
-    if (info?.role !== "assistant") continue
-    delete digest.tool // of a message before, whatever became of it
-    const sums = isInherited(info) ? inherited : digest
-    sums.cost += info.cost > 0 ? info.cost : 0
-    addTokens(sums.tokens, info.tokens)
-    const { sessionID, time, ...last } = assistantInfo(info)
-    digest.last = { ...last, ...pick(info.time ?? {}, ["created", "completed"]) }
-    if (last.error) digest.last.error = errorInfo({ sessionID: info.sessionID, error: info.error })?.error ?? last.error
-    for (const part of Array.isArray(parts) ? parts : []) {
-      if (part?.type === "text" && typeof part.text === "string") digest.output = lastLine(part.text) || digest.output
-      if (part?.type === "tool" && part.state?.status === "running") digest.tool = cut(String(part.tool))
-    }
-  }
-  if (digest.last?.completed) delete digest.tool // a tool that an aborted turn left running
-  digest.tokens = tokensOf(digest.tokens) ?? {}
-  inherited.tokens = tokensOf(inherited.tokens)
-  if (inherited.cost || inherited.tokens) digest.inherited = inherited
-  return digest
-}
-
-function addTokens(sum, tokens) {
-  const count = (value) => (value > 0 ? value : 0)
-  for (const name of ["input", "output", "reasoning"]) sum[name] += count(tokens?.[name])
-  for (const name of ["read", "write"]) sum.cache[name] += count(tokens?.cache?.[name])
-}
-
-/** Context sizes of the configured models. `provider.list` would tell them for all models known: 6 MB. */
-async function readLimits(opencode) {
-  const found = await tryAsk(() => opencode.providers())
-  const limits = {}
-  for (const provider of listOrNothing(found?.providers) ?? [])
-    for (const [model, { limit } = {}] of Object.entries(provider?.models ?? {}))
-      if (limit?.context > 0 && Object.keys(limits).length < LIMITS_MOST) limits[`${provider.id}/${model}`] = limit.context
-  return Object.keys(limits).length ? limits : undefined
-}
-
-// ------------------------------------------------------------------------------------------------ calls of the tray
-
-/** A call's parameters are wrong. */
-class BadParams extends Error {}
-
-/** What the call names does not wait, or is not there, any more. */
-class NotFound extends Error {}
-
-/** This OpenCode cannot do it. */
-class Unsupported extends Error {}
-
-const VERDICTS = ["once", "always", "reject"]
-const isId = (value) => typeof value === "string" && /^[A-Za-z0-9][\w-]{0,127}$/.test(value)
-const isProse = (value, most = PROSE_MOST) => isText(value) && value.length <= most
-
-/** The call's parameters, each of which has to pass its check; those whose name ends in "?" may be absent. */
-function checked(params, checks) {
-  const given = isRecord(params) ? params : {}
-  const found = {}
-  for (const [key, holds] of Object.entries(checks)) {
-    const name = key.replace("?", "")
-    if (given[name] === undefined && name !== key) continue
-    if (!holds(given[name])) throw new BadParams(`${name} is not what it has to be`)
-    found[name] = given[name]
-  }
-  return found
-}
-
-/** OpenCode answers what it has done with `true`; what it has no path for it may answer with its web page. */
-async function isTrue(call) {
-  if ((await askNow(call)) !== true) throw new Unsupported("this OpenCode cannot do that")
-  return {}
-}
-
-/** The request that waits under this id; not every version says no to an id that does not. Throws NotFound. */
-async function waiting(opencode, seen, url, requestID) {
-  if (seen.has(requestID)) return seen.get(requestID)
-  const listed = opencode.isOld ? [] : listOrNothing(await askNow(() => opencode.get(url)))
-  if (!listed) throw new Refused("OpenCode did not list what waits")
-  const request = listed.find((one) => one?.id === requestID)
-  if (!request) throw new NotFound("it does not wait any more")
-  return request
-}
-
-async function replyToPermission({ instance: { opencode, watcher } }, params) {
-  const { requestID, reply, message } = checked(params, {
-    requestID: isId,
-    reply: (value) => VERDICTS.includes(value),
-    "message?": (text) => isProse(text),
-  })
-  const { sessionID } = await waiting(opencode, watcher.permissions, "/permission", requestID)
-  if (!opencode.isOld)
-    return isTrue(() => opencode.post("/permission/{requestID}/reply", { requestID }, { reply, ...(message && { message }) }))
-  if (message) throw new Unsupported("this OpenCode takes no message with a rejection")
-  return isTrue(() => opencode.post("/session/{id}/permissions/{permissionID}", { id: sessionID, permissionID: requestID }, { response: reply }))
-}
-
-async function replyToQuestion({ instance: { opencode, watcher } }, params) {
-  const isAnswer = (chosen) => Array.isArray(chosen) && chosen.length <= 50 && chosen.every((text) => isProse(text))
-  const isAnswers = (lists) => Array.isArray(lists) && lists.length > 0 && lists.length <= 50 && lists.every(isAnswer)
-  const { requestID, answers } = checked(params, { requestID: isId, answers: isAnswers })
-  await waiting(opencode, watcher.questions, "/question", requestID)
-  return isTrue(() => opencode.post("/question/{requestID}/reply", { requestID }, { answers }))
-}
-
-async function rejectQuestion({ instance: { opencode, watcher } }, params) {
-  const { requestID } = checked(params, { requestID: isId })
-  await waiting(opencode, watcher.questions, "/question", requestID)
-  return isTrue(() => opencode.post("/question/{requestID}/reject", { requestID }, {}))
-}
-
-/** Calls on a session that is there: of one that is not, not every version says so. Gives what calls on it. */
-async function existing({ instance: { opencode } }, params) {
-  const { sessionID } = checked(params, { sessionID: isId })
-  const found = await ask(() => opencode.session("get", sessionID))
-  if (found?.id !== sessionID) throw new NotFound("there is no such session")
-  return (name, more) => ask(() => opencode.session(name, sessionID, more))
-}
-
-/** One call on a session that is there. */
-const onSession = async (link, params, name, more) => (await existing(link, params))(name, more)
-
-async function updateSession(link, params) {
-  const isTitle = (text) => isProse(text, TITLE_MOST)
-  const { title, archived } = checked(params, { "title?": isTitle, "archived?": (at) => Number.isInteger(at) && at >= 0 })
-  if (title === undefined && archived === undefined) throw new BadParams("neither title nor archived")
-  await onSession(link, params, "update", { body: { ...(title && { title }), ...(archived !== undefined && { time: { archived } }) } })
-  return {}
-}
-
-/** What a session changed. OpenCode 1.18 tells it for each prompt: then it is that of the newest. */
-async function diff(link, params) {
-  const call = await existing(link, params)
-  const whole = listOrNothing(await call("diff"))
-  const newest = link.instance.watcher.traces.get(params.sessionID)?.user
-  if (whole?.length || !newest) return bounded(whole ?? [])
-  return bounded(listOrNothing(await call("diff", { query: { messageID: newest } })) ?? [])
-}
-
-/** The calls that a tray may make: these, and no path into OpenCode's client. Each checks its own parameters. */
-const METHODS = {
-  __proto__: null,
-  snapshot: async (link) => {
-    await link.sendSnapshot()
-    return {}
-  },
-  "permission.reply": replyToPermission,
-  "question.reply": replyToQuestion,
-  "question.reject": rejectQuestion,
-  "session.messages": async (link, params) => {
-    const isLimit = (count) => Number.isInteger(count) && count >= 1 && count <= SESSIONS_MOST
-    const { limit = 50 } = checked(params, { "limit?": isLimit })
-    const messages = await onSession(link, params, "messages", { query: { limit } })
-    return bounded((listOrNothing(messages) ?? []).slice(-limit))
-  },
-  "session.todo": async (link, params) => bounded(listOrNothing(await onSession(link, params, "todo")) ?? []),
-  "session.diff": diff,
-  "session.abort": async (link, params) => {
-    await onSession(link, params, "abort")
-    return {}
-  },
-  "session.delete": async (link, params) => {
-    const call = await existing(link, params)
-    await call("abort") // or it stays busy for ever
-    await call("delete")
-    return {}
-  },
-  "session.fork": async (link, params) => {
-    const { messageID } = checked(params, { "messageID?": isId })
-    const forked = await onSession(link, params, "fork", { body: messageID ? { messageID } : {} })
-    return pick(forked ?? {}, ["id", "title"])
-  },
-  "session.update": updateSession,
-  /** Starts a turn and does not wait for its end. */
-  "session.prompt": async (link, params) => {
-    const { text } = checked(params, { text: (value) => isProse(value, PROMPT_MOST) })
-    await onSession(link, params, "promptAsync", { body: { parts: [{ type: "text", text }] } })
-    return {}
-  },
-  /** Makes the terminal UIs of this OpenCode show the session. */
-  "tui.select": async (link, params) => {
-    const { sessionID } = checked(params, { sessionID: isId })
-    const { opencode } = link.instance
-    if (opencode.isOld) throw new Unsupported("this OpenCode cannot switch its terminal UI")
-    return isTrue(() => opencode.post("/tui/select-session", {}, { sessionID }))
-  },
-}
-
-const RPC = { noMethod: -32601, badParams: -32602, refused: -32000, notFound: -32001, unsupported: -32002 }
-
-/** The answer to a call. */
-async function serve(link, { id, method, params }) {
-  const failed = (code, message, more = {}) => ({ id, error: { code, message, ...more } })
-  if (!(method in METHODS)) return failed(RPC.noMethod, "no such method")
-  try {
-    return { id, result: await METHODS[method](link, params) }
-  } catch (error) {
-    if (error instanceof BadParams) return failed(RPC.badParams, error.message)
-    if (error instanceof Unsupported) return failed(RPC.unsupported, error.message)
-    if (error instanceof NotFound || error?.status === 404) return failed(RPC.notFound, cut(error.message, LINE_MOST))
-    return failed(RPC.refused, cut(String(error?.message), LINE_MOST), error?.status ? { status: error.status } : {})
-  }
-}
-
-// ------------------------------------------------------------------------------------------------ the link
-
-const CLOSE = { normal: 1000, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 }
-
-const proofOf = (token, who, instance, helloNonce, challengeNonce) =>
-  createHmac("sha256", token).update(`opencode-tray ${PROTOCOL} ${who}\n${instance}\n${helloNonce}\n${challengeNonce}`).digest("hex")
-
-function sameText(a, b) {
-  const [one, other] = [Buffer.from(a), Buffer.from(String(b))]
-  return one.length === other.length && timingSafeEqual(one, other)
-}
-
-/** What a session info leaves out when there is none of it, for the time when there was some before. */
-const NOTHING = { cost: 0, tokens: {}, summary: { additions: 0, deletions: 0, files: 0 } }
-
-/** What one connection was last told, so that only news is sent. */
-class Told {
-  #sessions = new Map()
-  #statuses = new Map()
-  #idle // what a session is that no status names: unknown, or idle if the snapshot said so
-
-  /** From a snapshot that was sent. */
-  constructor({ sessions = [], status } = {}) {
-    for (const { digest, ...info } of sessions) this.#sessions.set(info.id, info)
-    for (const [sessionID, value] of Object.entries(status ?? {})) this.#statuses.set(sessionID, JSON.stringify(value))
-    this.#idle = status && '{"type":"idle"}'
-  }
-
-  /** The event less what is known already; undefined when nothing is left. */
-  news(event) {
-    const { type, properties } = event
-    if (type === "session.created" || type === "session.updated") return this.#sessionNews(type, properties.info)
-    if (type === "session.status") return this.#statusNews(properties) ? event : undefined
-    if (type === "message.updated") return { type, properties: { info: this.#messageNews(properties.info) } }
-    if (type === "session.deleted") {
-      this.#sessions.delete(properties.info.id)
-      this.#statuses.delete(properties.info.id)
-    }
-    return event
-  }
-
-  #statusNews({ sessionID, status }) {
-    const before = this.#statuses.get(sessionID) ?? this.#idle
-    const now = JSON.stringify(status)
-    this.#statuses.set(sessionID, now)
-    return before !== now
-  }
-
-  /** Agent and model are told when they are not the session's already. */
-  #messageNews(info) {
-    const { agent, modelID, providerID, ...rest } = info
-    const session = this.#sessions.get(info.sessionID)
-    if (!session || !modelID) return info
-    const model = { id: modelID, providerID }
-    if (session.agent === agent && session.model?.id === modelID && session.model.providerID === providerID) return rest
-    this.#sessions.set(info.sessionID, { ...session, agent, model })
-    return info
-  }
-
-  #sessionNews(type, info) {
-    const before = this.#sessions.get(info.id)
-    if (info.time?.archived) {
-      this.#sessions.delete(info.id)
-      return before ? { type, properties: { info: { id: info.id, time: { archived: info.time.archived } } } } : undefined
-    }
-    if (this.#sessions.size > 5 * SESSIONS_MOST) this.#sessions.clear()
-    if (this.#statuses.size > 5 * SESSIONS_MOST) {
-      this.#statuses.clear()
-      this.#idle = undefined
-    }
-    if (!before || type === "session.created") {
-      this.#sessions.set(info.id, info)
-      return { type, properties: { info } }
-    }
-    const now = { ...before, ...info }
-    for (const [name, nothing] of Object.entries(NOTHING)) if (name in before && !(name in info)) now[name] = nothing
-    this.#sessions.set(info.id, now)
-    const changed = { id: info.id }
-    for (const [name, value] of Object.entries(now))
-      if (name !== "time" && JSON.stringify(value) !== JSON.stringify(before[name])) changed[name] = value
-    const archived = info.time?.archived ?? 0
-    if (archived !== (before.time?.archived ?? 0)) changed.time = { archived }
-    return Object.keys(changed).length > 1 ? { type, properties: { info: changed } } : undefined
-  }
-}
-
-/** One connection to one listener, made again whenever it is lost. */
-class Link {
-  #given // the listener's URL; undefined: wherever the running tray is
-  #url // of the newest attempt
-  #socket
-  #state = "closed" // connecting → challenged → proven → open
-  #failures = 0
-  #timer // for the next attempt, or for the welcome
-  #token = ""
-  #nonce = ""
-  #told = new Told()
-  #snapshot // the one being taken and sent
-  #queue // events that follow the snapshot being taken; undefined while none is
-  #stale = false // events were dropped
-  #drain
-  #again // the timer of another snapshot, as this one was not whole
-  #tries = 0
-  #unread = 0 // bytes sent since the last of our pings that was answered
-  #asked // of these, bytes sent before the ping that is not answered yet
-  #heardAt = 0 // the tray's last ping
-  #limitsTold = false
-  #services // a timer
-  #calls = 0
-
-  constructor(instance, given) {
-    this.instance = instance
-    this.#given = given
-  }
-
-  get isOpen() {
-    return this.#state === "open"
-  }
-
-  async connect() {
-    if (this.instance.stopped || this.#socket) return
-    const { settings } = this.instance
-    this.#token = await readToken(settings)
-    this.#url = this.#given ?? (await findListener(settings))
-    if (this.instance.stopped || this.#socket) return
-    if (!this.#token) return this.#retry("no token")
-    try {
-      const socket = new WebSocket(this.#url)
-      this.#socket = socket
-      this.#state = "connecting"
-      this.#timer = later(() => this.#drop(CLOSE.silent), WELCOME_WITHIN)
-      const on = (act) => (event) => {
-        if (this.#socket === socket) attempt(() => act(event), (error) => this.#failed(error))
-      }
-      socket.onopen = on(() => this.#hello(socket))
-      socket.onmessage = on(({ data }) => this.#receive(data))
-      socket.onclose = on(({ code }) => this.#lost(code))
-      socket.onerror = () => {} // a close follows
-      socket.addEventListener?.("ping", on(() => this.#pinged())) // Bun tells of pings and pongs,
-      socket.addEventListener?.("pong", on(() => this.#ponged())) // and has the `ping()` used below
-    } catch (error) {
-      this.#socket = undefined
-      this.#retry(`cannot connect: ${error?.name}`)
-    }
-  }
-
-  /** Says goodbye and closes. Returns at once. */
-  close() {
-    this.#timer?.cancel()
-    this.#drain?.cancel()
-    this.#again?.cancel()
-    const socket = this.#socket
-    this.#socket = undefined
-    if (this.isOpen) this.#write(socket, JSON.stringify({ type: "goodbye" }))
-    this.#state = "closed"
-    try {
-      socket?.close(CLOSE.normal)
-    } catch {}
-  }
-
-  /** Sends an event that is news, or keeps it until the snapshot is sent. */
-  event(event) {
-    if (!this.isOpen) return
-    if (event.type === SERVICES) return this.#sendServicesSoon()
-    if (this.#queue) {
-      if (this.#queue.length < QUEUE_MOST) this.#queue.push(event)
-      else this.#stale = true
-      return
-    }
-    if (this.#stale) return
-    if (this.#waiting > WAITING_MOST) return this.#behind()
-    const news = this.#told.news(event)
-    if (news) this.#send([news.type, news.properties])
-    if (event.type === "session.status" && !this.#limitsTold) attempt(() => this.#sendLimits())
-  }
-
-  /** Sends a snapshot and what happened meanwhile. Asked for again before it is sent, it is sent once. */
-  sendSnapshot() {
-    if (this.#snapshot) return this.#snapshot
-    const done = () => {
-      if (this.#snapshot === taken) this.#snapshot = undefined
-    }
-    const taken = this.#takeSnapshot().then(done, done)
-    this.#snapshot = taken
-    return taken
-  }
-
-  async #takeSnapshot() {
-    const socket = this.#socket
-    this.#queue = []
-    this.#stale = false
-    const snapshot = await this.instance.snapshot().catch((error) => ({ type: "snapshot", failed: error?.name }))
-    if (this.#socket !== socket) return
-    if (snapshot.failed) this.instance.log(`no snapshot: ${snapshot.failed}`)
-    else if (this.#send(fitted(snapshot)) !== "too big") this.#told = new Told(snapshot)
-    const queue = this.#queue
-    this.#queue = undefined
-    if (this.#stale) this.#behind()
-    else for (const event of queue) this.event(event)
-    this.#askAgain(snapshot)
-    if (!this.#limitsTold && this.instance.watcher.traces.size) await this.#sendLimits()
-  }
-
-  /** A section that could not be read is tried again, a few times. */
-  #askAgain(snapshot) {
-    if (SECTIONS.every((name) => name in snapshot)) this.#tries = 0
-    else if (this.#tries < TRIES_MOST) {
-      this.#again?.cancel()
-      this.#again = later(() => this.isOpen && this.sendSnapshot(), TRY_AGAIN * 2 ** this.#tries++)
-    }
-  }
-
-  /** Once for each connection, when a session works: then OpenCode has loaded its models, before it takes a second. */
-  async #sendLimits() {
-    this.#limitsTold = true
-    const limits = await readLimits(this.instance.opencode)
-    if (!this.isOpen) return
-    if (limits) this.#send({ type: "snapshot", limits })
-    else this.#limitsTold = false
-    this.#sendServicesSoon()
-  }
-
-  /** How the MCP and LSP servers are: asked for only once a session works, as OpenCode starts them when it is asked. */
-  async #sendServices() {
-    const { opencode } = this.instance
-    if (opencode.isOld) return
-    const mcp = await tryAsk(() => opencode.get("/mcp"))
-    const lsp = await tryAsk(() => opencode.get("/lsp"))
-    if (!this.isOpen) return
-    const told = { type: "snapshot", ...(isRecord(mcp) && { mcp: servicesInfo(mcp) }), ...(Array.isArray(lsp) && { lsp: servicesInfo(lsp) }) }
-    if (told.mcp || told.lsp) this.#send(told)
-  }
-
-  #sendServicesSoon() {
-    this.#services ??= later(() => {
-      this.#services = undefined
-      this.#sendServices()
-    }, SERVICES_EVERY)
-  }
-
-  /** Bytes that the tray has not read. Bun's own count is always 0, so what follows the last pong counts. */
-  get #waiting() {
-    return Math.max(this.#socket.bufferedAmount, this.#unread)
-  }
-
-  /** Events are dropped; a snapshot follows as soon as there is room. A tray that does not read at all is left. */
-  #behind(since = Date.now()) {
-    this.#stale = true
-    this.#drain ??= later(() => {
-      this.#drain = undefined
-      if (!this.isOpen || !this.#stale) return
-      if (this.#waiting <= WAITING_MOST / 2) return this.sendSnapshot()
-      if (Date.now() - since > SILENCE) return this.#drop(CLOSE.silent)
-      this.#behind(since)
-    }, SNAPSHOT_EVERY)
-  }
-
-  #ponged() {
-    this.#unread -= this.#asked ?? 0
-    this.#asked = undefined
-    this.#askHowFar(this.#socket)
-  }
-
-  #askHowFar(socket) {
-    if (this.#unread < PING_AFTER || this.#asked !== undefined) return
-    this.#asked = this.#unread
-    socket.ping()
-  }
-
-  async #hello(socket) {
-    const hello = await this.instance.hello()
-    if (this.#socket !== socket) return
-    this.#nonce = randomBytes(32).toString("hex")
-    this.#state = "challenged"
-    this.#send({ type: "hello", protocol: PROTOCOL, instance: this.instance.id, nonce: this.#nonce, ...hello })
-  }
-
-  #receive(data) {
-    if (typeof data !== "string") return this.#drop(CLOSE.unexpected)
-    if (data.length > FRAME_MOST) return this.#drop(CLOSE.tooBig)
-    let frame
-    try {
-      frame = JSON.parse(data)
-    } catch {}
-    if (this.isOpen) return isRecord(frame) && this.#answer(frame)
-    if (this.#state === "challenged" && frame?.type === "challenge") return this.#prove(frame)
-    if (this.#state === "proven" && frame?.type === "welcome") return this.#welcomed()
-    this.#drop(CLOSE.unexpected)
-  }
-
-  #prove({ nonce, proof }) {
-    const { id } = this.instance
-    if (!/^[0-9a-f]{64}$/.test(nonce) || !sameText(proofOf(this.#token, "tray", id, this.#nonce, nonce), proof))
-      return this.#drop(CLOSE.untrusted)
-    this.#state = "proven"
-    this.#send({ type: "auth", proof: proofOf(this.#token, "plugin", id, this.#nonce, nonce) })
-  }
-
-  #welcomed() {
-    this.instance.log(`connected to ${this.#url}`)
-    this.#timer?.cancel()
-    this.#state = "open"
-    this.#failures = 0
-    this.#tries = 0
-    this.#limitsTold = false
-    this.#told = new Told()
-    if (this.#socket.ping) this.#pinged() // where pings can be heard, silence counts from now
-    this.sendSnapshot()
-  }
-
-  async #answer(frame) {
-    if (!Number.isInteger(frame.id) || typeof frame.method !== "string") return
-    const socket = this.#socket
-    const { id } = frame
-    const busy = { id, error: { code: RPC.refused, message: "too many calls at once" } }
-    this.#calls += 1
-    const answer = this.#calls > CALLS_MOST ? busy : await serve(this, frame)
-    this.#calls -= 1
-    if (this.#socket !== socket) return
-    if (this.#send(answer) === "too big") this.#send({ id, error: { code: RPC.refused, message: "the answer is over 4 MiB" } })
-  }
-
-  /** The tray's pings are what tells a dead link from a quiet one. */
-  #pinged() {
-    const first = this.#heardAt === 0
-    this.#heardAt = Date.now()
-    if (first) this.#listen()
-  }
-
-  #listen() {
-    const socket = this.#socket
-    later(() => {
-      if (this.#socket !== socket || !socket) return
-      if (Date.now() - this.#heardAt > SILENCE) return this.#drop(CLOSE.silent)
-      this.#listen()
-    }, SILENCE / 2)
-  }
-
-  #send(frame) {
-    let text = JSON.stringify(frame)
-    if (HALF_A_CHARACTER.test(text)) text = JSON.stringify(frame, wellFormed)
-    if (text.length > FRAME_MOST || (text.length > FRAME_MOST / 4 && Buffer.byteLength(text) > FRAME_MOST)) return "too big"
-    this.#write(this.#socket, text)
-  }
-
-  #write(socket, text) {
-    try {
-      socket.send(text)
-      if (!socket.ping) return
-      this.#unread += text.length
-      this.#askHowFar(socket)
-    } catch (error) {
-      this.instance.log(`cannot send: ${error?.name}`)
-    }
-  }
-
-  #failed(error) {
-    this.instance.log(`failed: ${error?.name}`)
-    this.#drop(CLOSE.unexpected)
-  }
-
-  /** Closes for a reason and does not wait for the other side, which may never answer. */
-  #drop(code) {
-    const socket = this.#socket
-    if (!socket) return
-    this.#lost(code)
-    try {
-      if (code === CLOSE.silent && socket.terminate) socket.terminate() // frees what it never read
-      else socket.close(code)
-    } catch {}
-  }
-
-  #lost(code) {
-    const replaced = this.isOpen && code === CLOSE.replaced // by another link of ours: two names of one tray
-    this.#socket = undefined
-    this.#state = "closed"
-    this.#snapshot = undefined
-    this.#queue = undefined
-    this.#stale = false
-    this.#unread = 0
-    this.#asked = undefined
-    this.#heardAt = 0
-    this.#drain?.cancel()
-    this.#drain = undefined
-    this.#services?.cancel()
-    this.#services = undefined
-    this.#again?.cancel()
-    this.#timer?.cancel()
-    if (!replaced) this.#retry(`closed with ${code}`)
-  }
-
-  /** Each wait is drawn from a range, the first one too: all plugins lose a tray that is started again at once. */
-  #retry(why) {
-    if (this.instance.stopped) return
-    const most = Math.min(BACKOFF.most, BACKOFF.first * 2 ** Math.max(1, this.#failures++))
-    const wait = most * (0.5 + Math.random() / 2)
-    if (this.#failures < 6) this.instance.log(`${this.#url} ${why}, again in ${Math.round(wait)} ms`)
-    this.#timer = later(() => this.connect(), wait)
-  }
-}
-
-/** For JSON: U+FFFD for each half of a character. */
-function wellFormed(_, value) {
-  return typeof value === "string" ? value.toWellFormed() : value
-}
-
-/** A snapshot that fits into a frame: the tray keeps what it knew of a section that is absent. */
-function fitted(snapshot) {
-  const fits = () => Buffer.byteLength(JSON.stringify(snapshot)) <= FRAME_MOST
-  if (!fits()) delete snapshot.todos
-  if (!fits()) for (const session of snapshot.sessions ?? []) delete session.digest
-  return snapshot
-}
-
-// ------------------------------------------------------------------------------------------------ the plugin
-
-/** One directory of one OpenCode process, followed for all listeners. */
-class Instance {
-  stopped = false
-  #links = []
-  #place
-  #server
-  #repository
-  #snapshots = Promise.resolve()
-
-  constructor(input, settings, id, log) {
-    this.input = input
-    this.opencode = new OpenCode(input)
-    this.settings = settings
-    this.id = id
-    this.log = log
-    this.watcher = new Watcher(
-      (event) => this.#links.forEach((link) => link.event(event)),
-      () => this.#links.some((link) => link.isOpen),
-    )
-  }
-
-  start() {
-    if (this.stopped) return
-    const { listeners } = this.settings
-    this.#links = listeners.length ? listeners.map((url) => new Link(this, url)) : [new Link(this)]
-    for (const link of this.#links) attempt(() => link.connect())
-  }
-
   stop() {
-    if (this.stopped) return
-    this.stopped = true
-    for (const link of this.#links) link.close()
-    for (const { timer } of this.watcher.traces.values()) timer?.cancel()
+    for (const { timer } of this.traces.values()) timer?.cancel();
   }
+};
+function newTrace(sessionID) {
+  return {
+    id: sessionID,
+    isIdle: false,
+    status: void 0,
+    userMessage: "",
+    assistantMessage: "",
+    lastEnd: "",
+    tools: /* @__PURE__ */ new Map(),
+    tool: void 0,
+    reportedTool: "",
+    text: void 0,
+    reportedText: "",
+    reportedAt: 0,
+    timer: void 0
+  };
+}
 
-  see(event) {
-    if (this.stopped) return
-    if (event?.type === "server.instance.disposed" && event.properties?.directory === this.input.directory) return this.stop()
-    this.watcher.see(event)
+// src/instance.js
+var MAX_NAME = 256;
+var Instance = class {
+  isStopped = false;
+  /** @type {Connection[]} */
+  #connections = [];
+  #input;
+  /** @type {Promise<unknown>} */
+  #lastSnapshot = Promise.resolve();
+  /** @type {Record<string, string> | undefined} */
+  #place;
+  /** @type {string | undefined} */
+  #repository;
+  /** @type {string | undefined} */
+  #serverUrl;
+  /**
+   * @param {any} input what OpenCode passes to its plugins
+   * @param {Settings} settings
+   * @param {string} id
+   * @param {Log} log
+   */
+  constructor(input, settings, id, log) {
+    this.#input = input;
+    this.opencode = new OpenCode(input);
+    this.settings = settings;
+    this.id = id;
+    this.log = log;
+    this.watcher = new Watcher(
+      (event) => this.#connections.forEach((connection) => connection.event(event)),
+      () => this.#connections.some((connection) => connection.isOpen)
+    );
   }
-
-  /** One at a time, so that several listeners cannot crowd OpenCode. */
+  start() {
+    if (this.isStopped) return;
+    const { listeners } = this.settings;
+    this.#connections = listeners.length ? listeners.map((url) => new Connection(this, url)) : [new Connection(this)];
+    for (const connection of this.#connections) attempt(() => connection.connect());
+  }
+  stop() {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    for (const connection of this.#connections) connection.close();
+    this.watcher.stop();
+  }
+  /** @param {any} event of OpenCode */
+  handle(event) {
+    if (this.isStopped) return;
+    const isEnd = event?.type === "server.instance.disposed" && event.properties?.directory === this.#input.directory;
+    if (isEnd) this.stop();
+    else this.watcher.handle(event);
+  }
+  /**
+   * Take a snapshot. One at a time, so that several listeners cannot keep OpenCode busy.
+   * @returns {Promise<Snapshot>}
+   */
   snapshot() {
-    const next = this.#snapshots.then(() => takeSnapshot(this.opencode, this.watcher))
-    this.#snapshots = next.catch(() => {})
-    return next
+    const next = this.#lastSnapshot.then(() => takeSnapshot(this.opencode, this.watcher));
+    this.#lastSnapshot = next.catch(() => {
+    });
+    return next;
   }
-
-  /** The fields of `hello` but for type, protocol, instance and nonce. */
+  /** Return the fields of `hello` other than type, protocol, instance and nonce. */
   async hello() {
-    const { directory, project, serverUrl } = this.input
-    this.#place ??= await readPlace(process.env)
-    this.#server ??= await this.#findServer(serverUrl)
-    this.#repository ??= await repositoryOf(directory ?? "")
-    const vcs = await tryAsk(() => this.opencode.get("/vcs"), SECOND)
-    const name = basename(directory ?? "") || directory
+    const { project, serverUrl } = this.#input;
+    const directory = this.#input.directory ?? "";
+    this.#place ??= await readPlace(process.env);
+    this.#repository ??= await repositoryOf(directory);
+    this.#serverUrl ??= await findServer(process.env, serverUrl);
+    const vcs = await tryAsk(() => this.opencode.get("/vcs"), SECOND);
     return {
-      serverId: cut(`${hostname()}-${process.pid}`, 256),
-      serverName: cut(project?.name || name || "opencode", 256),
-      serverUrl: this.#server ?? "disabled",
+      serverId: truncate(`${hostname()}-${process.pid}`, MAX_NAME),
+      serverName: truncate(project?.name || basename2(directory) || directory || "opencode", MAX_NAME),
+      serverUrl: this.#serverUrl ?? "disabled",
       ...pick({ directory, project: project?.id, branch: vcs?.branch }, ["directory", "project", "branch"]),
       ...pick({ repository: this.#repository }, ["repository"]),
       pid: process.pid,
-      hostname: cut(hostname(), 256),
+      hostname: truncate(hostname(), MAX_NAME),
       ...pick({ opencode: openCodeVersion(), command: commandOf(process.argv) }, ["opencode", "command"]),
       plugin: VERSION,
-      platform: platform(),
+      platform: platform2(),
       time: Date.now(),
-      place: this.#place,
-    }
+      place: this.#place
+    };
   }
+};
 
-  async #findServer(own) {
-    const address = serverAddress(process.env, own)
-    return address && (await answers(address.probe)) ? address.url : undefined
+// src/log.js
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+var MAX_SIZE = 1024 * 1024;
+var MAX_PENDING = 500;
+function createLog(path) {
+  if (!path) return () => {
+  };
+  const { O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_WRONLY } = constants;
+  let pending = [];
+  let isWriting = false;
+  async function write() {
+    isWriting = true;
+    while (pending.length) {
+      const text = pending.join("");
+      pending = [];
+      let file;
+      try {
+        file = await open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 384);
+        if ((await file.stat()).size + text.length > MAX_SIZE) await file.truncate(0);
+        await file.appendFile(text);
+      } catch {
+        pending = [];
+      } finally {
+        await file?.close().catch(() => {
+        });
+      }
+    }
+    isWriting = false;
   }
+  return (line) => {
+    if (pending.length >= MAX_PENDING) return;
+    pending.push(`${(/* @__PURE__ */ new Date()).toISOString()} ${process.pid} ${line}
+`);
+    if (!isWriting) attempt(write);
+  };
 }
 
-/** By directory: OpenCode may load the plugin twice for one (1.14's TUI does), or anew after a change of its config. */
-const instances = (globalThis[Symbol.for("opencode-tray")] ??= new Map())
-
-/** The plugin. Returns its hooks at once; everything else happens later. */
-export const OpenCodeTray = async (input) => {
+// src/index.js
+var REGISTRY = /* @__PURE__ */ Symbol.for("opencode-tray");
+var world = (
+  /** @type {{ [REGISTRY]?: Map<string, { id: string, stop(): void }> }} */
+  globalThis
+);
+var instances = world[REGISTRY] ??= /* @__PURE__ */ new Map();
+var OpenCodeTray = async (input) => {
   try {
-    const settings = readSettings(process.env)
-    const before = instances.get(input.directory)
-    before?.stop()
-    const instance = new Instance(input, settings, before?.id ?? randomUUID(), createLog(settings.logFile))
-    instances.set(input.directory, instance)
-    later(() => instance.start(), 0)
+    const settings = readSettings(process.env);
+    const before = instances.get(input.directory);
+    before?.stop();
+    const instance = new Instance(input, settings, before?.id ?? randomUUID(), createLog(settings.logFile));
+    instances.set(input.directory, instance);
+    after(0, () => instance.start());
     return {
       event: async ({ event }) => {
         try {
-          instance.see(event)
+          instance.handle(event);
         } catch (error) {
-          instance.log(`event ${event?.type}: ${error?.name}`)
+          instance.log(`event ${event?.type}: ${/** @type {Error} */
+          error?.name}`);
         }
       },
-      dispose: async () => instance.stop(),
-    }
+      dispose: async () => instance.stop()
+    };
   } catch {
-    return {}
+    return {};
   }
-}
+};
+export {
+  OpenCodeTray
+};

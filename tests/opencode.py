@@ -121,6 +121,16 @@ class OpenCode:
         """Install the plugin, for processes started from now on."""
         shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
 
+    def install_npm_plugin(self, registry: str) -> None:
+        """Name the plugin's npm package in opencode.json; what starts after that installs it from this registry."""
+        path = self.home / "config/opencode/opencode.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**config, "plugin": ["opencode-tray"]}), encoding="utf-8")
+        self.environment |= {
+            "NPM_CONFIG_REGISTRY": registry,
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0 has some that it would install as well
+        }
+
     def settle(self) -> None:
         """Wait until it has installed what it wants in its configuration.
 

@@ -1,4 +1,4 @@
-/** The calls a tray may make: an allow-list. */
+/** The calls that a tray may make. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { directory, frames, ses, session, until, withPlugin } from "./fakes.js"
@@ -20,7 +20,7 @@ async function answerTo(call, answers = {}) {
 }
 
 for (const method of ["config.get", "session.share", "_client.post", "constructor", "__proto__", "toString"])
-  test(`${method} is no method, and OpenCode is not asked`, async () => {
+  test(`${method} is not a method, and OpenCode is not called`, async () => {
     const { asked, ...answer } = await answerTo({ id: 2, method, params: {} })
     assert.deepEqual(answer, frames.rpc_error)
     assert.deepEqual(asked, [])
@@ -37,7 +37,7 @@ const found = { "session.get": session() }
 const path = { id: ses }
 const query = { directory }
 
-test("session.messages gives at most what was asked for, with long strings cut", async () => {
+test("session.messages returns at most `limit` messages and cuts long strings", async () => {
   const messages = Array.from({ length: 9 }, (_, n) => ({ info: { id: `msg_${n}` }, parts: [{ type: "text", text: long, state: { deep: [long] } }] }))
   const { result, asked } = await answerTo({ ...frames.rpc_request }, { ...found, "session.messages": messages })
   assert.deepEqual(result.map(({ info }) => info.id), ["msg_7", "msg_8"])
@@ -46,14 +46,14 @@ test("session.messages gives at most what was asked for, with long strings cut",
   assert.deepEqual(asked.at(-1), ["session.messages", { path, query: { directory, limit: 2 } }])
 })
 
-test("OpenCode's no is passed on with its status", async () => {
+test("a refusal of OpenCode is returned with its HTTP status", async () => {
   const answer = await answerTo({ ...frames.rpc_request }, { ...found, "session.messages": { error: { name: "BadRequest" }, response: { status: 400 } } })
   assert.equal(answer.error.code, refused)
   assert.equal(answer.error.status, 400)
 })
 
 for (const gone of [{ error: { name: "NotFoundError" }, response: { status: 404 } }, {}])
-  test(`a session that is not there is not found, and nothing is done: ${JSON.stringify(gone)}`, async () => {
+  test(`a session that does not exist is not found: ${JSON.stringify(gone)}`, async () => {
     for (const method of ["session.abort", "session.delete", "session.fork", "session.todo"]) {
       const { error, asked } = await answerTo({ id: 1, method, params: { sessionID: ses } }, { "session.get": gone })
       assert.equal(error.code, notFound)
@@ -92,13 +92,13 @@ for (const [what, call, url, requestID, body] of [
   ["a question is answered", { id: 1, method: "question.reply", params: { requestID: question.id, answers: [["SQLite"]] } }, "/question/{requestID}/reply", question.id, { answers: [["SQLite"]] }],
   ["a question is rejected", { id: 1, method: "question.reject", params: { requestID: question.id } }, "/question/{requestID}/reject", question.id, {}],
 ])
-  test(`${what} under its own id`, async () => {
+  test(`${what} by its id`, async () => {
     const answer = await answerAfter(asked, call, { answers: yes })
     assert.deepEqual(answer.result, {})
     assert.deepEqual(answer.asked, [[`POST ${url}`, { url, path: { requestID }, body, query, headers: json }]])
   })
 
-test("OpenCode 1.0 is answered by its own path, and takes no message", async () => {
+test("OpenCode 1.0 has a reply path of its own, which takes no message", async () => {
   const url = "/session/{id}/permissions/{permissionID}"
   const given = { answers: { [`POST ${url}`]: true }, input: { serverUrl: undefined } }
   const answer = await answerAfter([["permission.updated", old]], reply(old.id), given)
@@ -108,7 +108,7 @@ test("OpenCode 1.0 is answered by its own path, and takes no message", async () 
   assert.deepEqual(message.asked, [])
 })
 
-test("what was answered already is not found, and OpenCode is not asked to answer it", async () => {
+test("a request that was answered is not found, and no reply is sent to OpenCode", async () => {
   const gone = [...asked, ["permission.replied", { sessionID: permission.sessionID, requestID: permission.id, reply: "reject" }]]
   for (const id of [permission.id, "per_never"]) {
     const answer = await answerAfter(gone, reply(id), { answers: yes })
@@ -117,12 +117,12 @@ test("what was answered already is not found, and OpenCode is not asked to answe
   }
 })
 
-test("nothing waits in a session that is idle", async () => {
+test("an idle session has no pending requests", async () => {
   const idle = [...asked, ["session.status", { sessionID: permission.sessionID, status: { type: "idle" } }]]
   assert.equal((await answerAfter(idle, reply(permission.id), { answers: yes })).error.code, notFound)
 })
 
-test("an answer that is no `true`, as a web page is none, was no answer", async () => {
+test("a reply that OpenCode does not answer with `true` is unsupported", async () => {
   const answer = await answerAfter(asked, reply(permission.id), { answers: { "POST /permission/{requestID}/reply": "<!doctype html>" } })
   assert.equal(answer.error.code, unsupported)
 })
@@ -146,7 +146,7 @@ for (const [method, params] of [
     assert.deepEqual(answer.asked, [])
   })
 
-test("with a password OpenCode is asked with it: 1.1 refuses its own plugins", async () => {
+test("calls carry the server's password, which 1.1 requires of its own plugins", async () => {
   const env = { OPENCODE_SERVER_PASSWORD: "secret" }
   const answer = await answerAfter(asked, reply(permission.id), { answers: yes, env })
   assert.equal(answer.asked[0][1].headers.authorization, `Basic ${Buffer.from("opencode:secret").toString("base64")}`)
@@ -163,14 +163,14 @@ for (const [method, params, name, options, result] of [
   ["session.todo", {}, "session.todo", {}, [{ content: "Test it" }]],
   ["session.delete", {}, "session.delete", {}, {}],
 ])
-  test(`${method} ${JSON.stringify(params)} is ${name}`, async () => {
+  test(`${method} ${JSON.stringify(params)} calls ${name}`, async () => {
     const answers = { ...found, "session.fork": { id: "ses_2", title: "One (fork #1)", version: "1" }, "session.todo": [{ content: "Test it" }] }
     const answer = await answerAfter([], { id: 1, method, params: { sessionID: ses, ...params } }, { answers })
     assert.deepEqual(answer.result, result)
     assert.deepEqual(answer.asked.at(-1), [name, { path, query, ...options }])
   })
 
-test("session.diff is that of the newest prompt where OpenCode has none of the whole session", async () => {
+test("session.diff falls back to the newest prompt's diff", async () => {
   const prompt = frames.events.find(([type, { info }]) => type === "message.updated" && info.role === "user")
   const diff = ({ query }) => (query.messageID === prompt[1].info.id ? [{ file: "a.txt", additions: 1 }] : [])
   const answer = await answerAfter([prompt], { id: 1, method: "session.diff", params: { sessionID: ses } }, { answers: { ...found, "session.diff": diff } })
@@ -193,7 +193,7 @@ test("an answer over 4 MiB is refused, not sent", async () => {
   assert.equal(answer.error.code, refused)
 })
 
-test("snapshot is answered after the snapshot was sent", () =>
+test("the answer to `snapshot` follows the snapshot", () =>
   withPlugin({}, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.say(frames.rpc_snapshot_request)
@@ -202,7 +202,7 @@ test("snapshot is answered after the snapshot was sent", () =>
     assert.equal(tray.frames.at(-2).type, "snapshot")
   }))
 
-test("more than four calls at once are refused; frames that are no calls are ignored", () =>
+test("more than four calls at once are refused; frames other than calls are ignored", () =>
   withPlugin({ answers: { "session.get": () => new Promise(() => {}) } }, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     for (const frame of ["{{{", "7", "null", "[]", { id: "1", method: "snapshot" }, { method: "snapshot" }, { id: 1 }]) tray.socket.say(frame)

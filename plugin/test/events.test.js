@@ -1,4 +1,4 @@
-/** Events: only what PROTOCOL.md names, only what is news, never what a person typed. */
+/** Events: only what PROTOCOL.md names, only changes, never the user's text. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { directory, frames, pass, ses, session, Tray, until, withPlugin } from "./fakes.js"
@@ -11,8 +11,8 @@ const toolPart = (callID, tool, status) => ({ part: { id: `prt_${callID}`, callI
 const assistant = (more = {}) => ({ info: { id: asst, sessionID: ses, role: "assistant", time: { created: 1 }, ...more } })
 const textPart = (text, more = {}) => ({ part: { id: "prt_t", sessionID: ses, messageID: asst, type: "text", text, ...more } })
 
-/** The events that `steps` ([type, properties], or milliseconds that pass) make. */
-async function told(...steps) {
+/** Return the events that are sent for `steps`: [type, properties], or milliseconds that pass. */
+async function eventsFor(...steps) {
   const tray = new Tray()
   await withPlugin({ tray }, async ({ event }) => {
     await until(() => tray.snapshots.length === 1)
@@ -22,7 +22,7 @@ async function told(...steps) {
   return tray.events
 }
 
-test("the examples in frames.json are what the plugin makes of OpenCode's events", async () => {
+test("OpenCode's events give the examples in frames.json", async () => {
   const events = examples.filter(({ type, properties }) => type !== "message.part.updated" && !properties.info?.output)
   const whole = {} // OpenCode always tells a session whole
   const steps = events.map(({ type, properties }) => {
@@ -31,12 +31,12 @@ test("the examples in frames.json are what the plugin makes of OpenCode's events
     whole[info.id] = { ...whole[info.id], ...info, time: { ...whole[info.id]?.time, ...info.time } }
     return [type, { info: { ...whole[info.id] } }]
   })
-  assert.deepEqual(await told(...steps), events)
+  assert.deepEqual(await eventsFor(...steps), events)
 })
 
-test("the examples of activity are what the plugin makes of OpenCode's parts", async () => {
+test("OpenCode's parts give the examples of activity in frames.json", async () => {
   const { properties: ended } = examples.find(({ properties }) => properties.info?.output)
-  const made = await told(
+  const made = await eventsFor(
     ["message.updated", assistant()],
     ["message.part.updated", toolPart("1", "bash", "running")],
     1_000,
@@ -50,19 +50,19 @@ test("the examples of activity are what the plugin makes of OpenCode's parts", a
   assert.deepEqual(made, examples.filter(({ type }) => type === "message.part.updated").concat({ type: "message.updated", properties: ended }))
 })
 
-test("event types that PROTOCOL.md does not name are left out", async () => {
+test("event types that PROTOCOL.md does not name are not sent", async () => {
   const noise = ["session.idle", "session.diff", "plugin.added", "file.edited", "storage.write", "tui.prompt.append", "constructor", "__proto__"]
-  assert.deepEqual(await told(...noise.map((type) => [type, { sessionID: ses, info: session() }])), [])
+  assert.deepEqual(await eventsFor(...noise.map((type) => [type, { sessionID: ses, info: session() }])), [])
 })
 
-test("session.updated carries only what changed, and a new updated time is no change", async () => {
+test("session.updated has only the changed fields; the updated time does not count", async () => {
   const one = session({ slug: "x", version: "1", revert: { a: 1 } })
   const later = { ...one, time: { ...one.time, updated: 9 } }
   const changed = { ...later, title: "Two", cost: 0.5, tokens: { input: 1, output: 0, reasoning: 0, cache: { read: 0, write: 0 } }, summary: { additions: 1, deletions: 0, files: 1, diffs: [] } }
   const reverted = { ...changed, cost: 0, summary: { additions: 0, deletions: 0, files: 0 } }
   const archived = { ...reverted, time: { ...one.time, archived: 7 } }
   const infos = [later, later, changed, reverted, archived, { ...archived, time: { ...one.time, archived: 0 } }]
-  const events = await told(["session.created", { info: one }], ...infos.map((info) => ["session.updated", { info }]))
+  const events = await eventsFor(["session.created", { info: one }], ...infos.map((info) => ["session.updated", { info }]))
   assert.deepEqual(events.map(({ properties }) => properties.info), [
     { id: ses, title: "One", directory, time: one.time },
     { id: ses, title: "Two", cost: 0.5, tokens: { input: 1 }, summary: { additions: 1, deletions: 0, files: 1 } },
@@ -72,63 +72,63 @@ test("session.updated carries only what changed, and a new updated time is no ch
   ])
 })
 
-test("a session that this connection has not told comes whole", async () => {
-  const [event] = await told(["session.updated", { info: session() }])
+test("a session that this connection has not sent before is sent whole", async () => {
+  const [event] = await eventsFor(["session.updated", { info: session() }])
   assert.deepEqual(Object.keys(event.properties.info), ["id", "title", "directory", "time"])
 })
 
-test("an archived session is told once, as archived", async () => {
+test("an archived session is sent once", async () => {
   const archived = session({ time: { created: 1, updated: 2, archived: 7 } })
-  const events = await told(["session.created", { info: session() }], ["session.updated", { info: archived }], ["session.updated", { info: { ...archived, cost: 3 } }])
+  const events = await eventsFor(["session.created", { info: session() }], ["session.updated", { info: archived }], ["session.updated", { info: { ...archived, cost: 3 } }])
   assert.deepEqual(events.slice(1).map(({ properties }) => properties.info), [{ id: ses, time: { archived: 7 } }])
 })
 
 const ask = (more) => ({ ...frames.snapshot.permissions[0], ...more })
 
-test("a permission of which something was left out says so", async () => {
-  const whole = await told(["permission.asked", ask({ metadata: { command: "ls", timeout: 3, directories: ["/o"] } })])
+test("a permission of which something was left out has `more`", async () => {
+  const whole = await eventsFor(["permission.asked", ask({ metadata: { command: "ls", timeout: 3, directories: ["/o"] } })])
   assert.equal(whole[0].properties.more, undefined)
   for (const more of [{ metadata: { input: { deep: 1 } } }, { metadata: { command: "x".repeat(2_001) } }, { patterns: ["x".repeat(2_001)] }])
-    assert.equal((await told(["permission.asked", ask(more)]))[0].properties.more, true)
+    assert.equal((await eventsFor(["permission.asked", ask(more)]))[0].properties.more, true)
 })
 
-test("the command that a permission is asked for is told, whether the tool's part comes before it or after: 1.1 has it there alone", async () => {
+test("a permission gets its command from the tool's part, in either order (1.1)", async () => {
   const bare = ask({ metadata: {} })
   const part = { id: "prt_1", sessionID: bare.sessionID, type: "tool", tool: "bash", callID: bare.tool.callID, state: { status: "running", input: { command: "ls -la" } } }
   const running = ["message.part.updated", { part }]
   for (const events of [[["permission.asked", bare], running], [running, ["permission.asked", bare]]]) {
-    const asks = (await told(...events)).filter(({ type }) => type === "permission.asked")
+    const asks = (await eventsFor(...events)).filter(({ type }) => type === "permission.asked")
     assert.deepEqual(asks.at(-1).properties, { ...bare, metadata: { command: "ls -la" } })
   }
   const other = { part: { ...part, callID: "call_other" } }
-  assert.equal((await told(["permission.asked", bare], ["message.part.updated", other])).filter(({ type }) => type === "permission.asked").length, 1)
+  assert.equal((await eventsFor(["permission.asked", bare], ["message.part.updated", other])).filter(({ type }) => type === "permission.asked").length, 1)
 })
 
-test("a text that is cut within a character, or comes so, stays a text", async () => {
+test("half a character at the end of a text becomes U+FFFD", async () => {
   const command = `${"x".repeat(1_999)}😀`
-  const events = await told(["permission.asked", { ...frames.snapshot.permissions[0], metadata: { command } }], ["session.updated", { info: session({ title: "\ud83d..." }) }])
+  const events = await eventsFor(["permission.asked", { ...frames.snapshot.permissions[0], metadata: { command } }], ["session.updated", { info: session({ title: "\ud83d..." }) }])
   assert.equal(events[0].properties.metadata.command, `${"x".repeat(1_999)}\ufffd`)
   assert.equal(events[1].properties.info.title, "\ufffd...")
 })
 
-test("after a thousand other sessions an idle is still news", async () => {
+test("an idle status is still sent after a thousand other sessions", async () => {
   const status = (sessionID, type) => ["session.status", { sessionID, status: { type } }]
   const others = Array.from({ length: 1_001 }, (_, n) => status(`ses_other${n}`, "busy"))
-  const events = await told(...[status(ses, "busy")], ...others, ["session.updated", { info: session() }], status(ses, "idle"))
+  const events = await eventsFor(...[status(ses, "busy")], ...others, ["session.updated", { info: session() }], status(ses, "idle"))
   assert.deepEqual(events.at(-1), { type: "session.status", properties: { sessionID: ses, status: { type: "idle" } } })
 })
 
-test("the same status twice running is told once", async () => {
+test("a repeated status is sent once", async () => {
   const retry = (attempt) => ({ sessionID: ses, status: { type: "retry", attempt, message: "m", next: 5 } })
   const steps = [idle, busy, busy, retry(1), retry(1), retry(2), busy, idle, idle]
-  const events = await told(...steps.map((properties) => ["session.status", properties]))
+  const events = await eventsFor(...steps.map((properties) => ["session.status", properties]))
   assert.deepEqual(events.map(({ properties }) => properties.status.attempt ?? properties.status.type), ["busy", 1, 2, "busy", "idle"])
 })
 
-test("a user's message is told once, without its text; an assistant's when it ends, once", async () => {
+test("a user's message is sent once without text, an assistant's once at its end", async () => {
   const user = { info: { id: "msg_1", sessionID: ses, role: "user", summary: { title: "secret" }, system: "secret" } }
   const end = assistant({ finish: "stop", path: { cwd: "/" }, time: { created: 1, completed: 2 } })
-  const events = await told(
+  const events = await eventsFor(
     ["message.updated", user],
     ["message.part.updated", { part: { id: "p", sessionID: ses, messageID: "msg_1", type: "text", text: "secret" } }],
     ["message.updated", user],
@@ -143,15 +143,15 @@ test("a user's message is told once, without its text; an assistant's when it en
   ])
 })
 
-test("agent and model of a message are told when they are not the session's", async () => {
+test("a message has agent and model if they differ from the session's", async () => {
   const model = { agent: "build", modelID: "fake-1", providerID: "fake" }
   const end = (id, more) => ["message.updated", { info: { id, sessionID: ses, role: "assistant", time: { completed: 2 }, ...model, ...more } }]
-  const events = await told(["session.created", { info: session() }], end("msg_2"), end("msg_3"), end("msg_4", { agent: "plan" }), end("msg_5", { agent: "plan" }))
+  const events = await eventsFor(["session.created", { info: session() }], end("msg_2"), end("msg_3"), end("msg_4", { agent: "plan" }), end("msg_5", { agent: "plan" }))
   assert.deepEqual(events.slice(1).map(({ properties }) => properties.info.agent), ["build", undefined, "plan", undefined])
 })
 
-test("a tool that runs is told at once, its end and the next one after a second, and nothing twice", async () => {
-  const events = await told(
+test("a tool is reported at once, further changes after a second, none twice", async () => {
+  const events = await eventsFor(
     ["session.status", busy],
     ["message.part.updated", toolPart("1", "bash", "pending")],
     ["message.part.updated", toolPart("1", "bash", "running")],
@@ -172,7 +172,7 @@ test("a tool that runs is told at once, its end and the next one after a second,
   assert.ok(!JSON.stringify(events).includes("secret"))
 })
 
-test("a tool that ended while nobody listened is told when it runs again", () =>
+test("a tool that ended without a listener is reported when it runs again", () =>
   withPlugin({}, async ({ tray, event }) => {
     await until(() => tray.snapshots.length === 1)
     await event("message.part.updated", toolPart("1", "bash", "running"))
@@ -184,8 +184,8 @@ test("a tool that ended while nobody listened is told when it runs again", () =>
     await until(() => tray.events.length === 2)
   }))
 
-test("after idle no tool runs: what an aborted turn still says of its tools is left out", async () => {
-  const events = await told(
+test("tools that an aborted turn reports after idle are not sent", async () => {
+  const events = await eventsFor(
     ["session.status", busy],
     ["message.part.updated", toolPart("1", "bash", "running")],
     ["message.part.updated", toolPart("2", "read", "running")],
@@ -196,36 +196,36 @@ test("after idle no tool runs: what an aborted turn still says of its tools is l
   assert.deepEqual(events.map(({ type }) => type), ["session.status", "message.part.updated", "session.status"])
 })
 
-test("streamed text is told every 5 s and at the end, one line of at most 200 characters", async () => {
+test("streamed text is sent every 5 s and at the end, 200 characters at most", async () => {
   const delta = (text) => ["message.part.delta", { sessionID: ses, messageID: asst, partID: "prt_t", field: "text", delta: text }]
   const steps = [["message.updated", assistant()], ["message.part.updated", textPart("")]]
   for (let second = 0; second < 12; second++) steps.push(delta(`line ${second}\n`), 1_000)
-  const events = await told(...steps, ["message.part.updated", textPart(`line 11\n${"z".repeat(500)}`)], ["message.updated", assistant({ time: { completed: 2 } })])
+  const events = await eventsFor(...steps, ["message.part.updated", textPart(`line 11\n${"z".repeat(500)}`)], ["message.updated", assistant({ time: { completed: 2 } })])
   const lines = events.map(({ properties }) => properties.part?.text ?? properties.info.output)
   assert.deepEqual(lines, ["line 5", "line 10", "z".repeat(200)])
 })
 
-test("text of OpenCode 1.0, which comes whole each time, is told just as rarely", async () => {
+test("the whole text parts of OpenCode 1.0 are sent just as rarely", async () => {
   const steps = [["message.updated", assistant()]]
   let text = ""
   for (let n = 0; n < 120; n++) steps.push(["message.part.updated", textPart((text += `line ${n}\n`), { delta: "x" })], 50)
-  const events = await told(...steps, ["message.updated", assistant({ time: { completed: 2 } })])
+  const events = await eventsFor(...steps, ["message.updated", assistant({ time: { completed: 2 } })])
   const lines = events.map(({ properties }) => properties.part?.text ?? properties.info.output)
   assert.equal(lines.length, 2)
   assert.equal(lines[1], "line 119")
 })
 
-test("a permission keeps its strings, cut; metadata only 20 strings", async () => {
+test("a permission's strings are cut, and its metadata has 20 entries at most", async () => {
   const long = "x".repeat(9_000)
   const metadata = { command: long, diff: { files: [] }, ...Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`k${n}`, "v"])) }
-  const [event] = await told(["permission.asked", { ...frames.snapshot.permissions[0], patterns: [long], metadata }])
+  const [event] = await eventsFor(["permission.asked", { ...frames.snapshot.permissions[0], patterns: [long], metadata }])
   assert.equal(event.properties.patterns[0].length, 2_000)
   assert.equal(event.properties.metadata.command.length, 2_000)
   assert.equal(Object.keys(event.properties.metadata).length, 20)
   assert.ok(!("diff" in event.properties.metadata))
 })
 
-test("answers to a question do not leave OpenCode", async () => {
-  const [event] = await told(["question.replied", { sessionID: ses, requestID: "que_1", answers: [["secret"]] }])
+test("answers to a question are not sent", async () => {
+  const [event] = await eventsFor(["question.replied", { sessionID: ses, requestID: "que_1", answers: [["secret"]] }])
   assert.deepEqual(event.properties, { sessionID: ses, requestID: "que_1" })
 })

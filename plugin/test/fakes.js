@@ -1,4 +1,4 @@
-/** A tray, an OpenCode and a clock for the plugin's tests. The plugin is driven through its one export only. */
+/** A tray, an OpenCode and a clock for tests that load the bundle and use only its export. */
 import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -17,7 +17,7 @@ const proof = (token, who, hello, nonce) =>
 
 const realTimeout = globalThis.setTimeout // before any test mocks it
 
-/** The network: listeners by URL, and what was said on each connection. `globalThis.WebSocket` is its client. */
+/** The network: listeners by URL. `globalThis.WebSocket` is its client. */
 export class Network {
   listeners = new Map()
   attempts = [] // { url, at }
@@ -47,7 +47,7 @@ export class Network {
         if (!this.isClosed) this.tray.receive(this, text)
       }
       ping() {
-        if (!this.tray.lies.readsNothing) queueMicrotask(() => this.heard.pong())
+        if (!this.tray.faults.readsNothing) queueMicrotask(() => this.heard.pong())
       }
       close(code) {
         this.closedByPlugin ??= code
@@ -67,7 +67,7 @@ export class Network {
   }
 }
 
-/** A listener that shakes hands as PROTOCOL.md says, unless `lies` says otherwise. */
+/** A listener that follows PROTOCOL.md, except for its `faults`. */
 export class Tray {
   sockets = []
   frames = []
@@ -75,9 +75,9 @@ export class Tray {
 
   token = token
 
-  constructor({ url = "ws://127.0.0.1:41235/", lies = {} } = {}) {
+  constructor({ url = "ws://127.0.0.1:41235/", faults = {} } = {}) {
     this.url = url
-    this.lies = lies
+    this.faults = faults
   }
 
   receive(socket, text) {
@@ -86,7 +86,7 @@ export class Tray {
     this.frames.push(frame)
     if (frame.type === "hello") {
       socket.hello = frame
-      if (this.lies.challenge) this.lies.challenge(socket, frame)
+      if (this.faults.challenge) this.faults.challenge(socket, frame)
       else socket.say({ type: "challenge", nonce: trayNonce, proof: proof(this.token, "tray", frame, trayNonce) })
     }
     if (frame.type === "auth") {
@@ -112,7 +112,7 @@ export class Tray {
   }
 }
 
-/** OpenCode's in-process client. Answers are by method or path; an Error is thrown, `asked` remembers the calls. */
+/** OpenCode's in-process client, with answers by method or path; an Error is thrown. `asked` has the calls. */
 export function fakeClient(answers = {}) {
   const asked = []
   const call = (name) => async (options) => {
@@ -133,7 +133,7 @@ export const quiet = { "session.list": [], "session.status": {}, "session.messag
 const touched = ["HOST", "PORT", "TOKEN", "DEBUG"].map((name) => `OPENCODE_MONITOR_${name}`)
 const others = ["OPENCODE_TRAY_TOKEN_FILE", "OPENCODE_SERVER_PASSWORD", "OPENCODE_SERVER_USERNAME", "OPENCODE_SERVER_URL", "OPENCODE_SERVER_PORT", "OPENCODE_SERVER_HOST", "OPENCODE_PLUGIN_LOG_FILE", "XDG_DATA_HOME"]
 
-/** Runs `act` with a mocked clock, a network and an environment of its own. */
+/** Run `act` with a mocked clock, a network and an environment of its own. */
 export async function withPlugin({ env = {}, answers = {}, input = {}, tray = new Tray(), network = new Network() }, act) {
   const before = { ...process.env }
   for (const name of [...touched, ...others]) delete process.env[name]
@@ -157,7 +157,7 @@ export async function withPlugin({ env = {}, answers = {}, input = {}, tray = ne
   }
 }
 
-/** Lets `ms` of mocked time pass, and all that it sets off. */
+/** Let `ms` of mocked time pass, and run everything that becomes due. */
 export async function pass(ms) {
   for (let left = ms; left >= 0; left -= 50) {
     mock.timers.tick(Math.min(left, 50))
@@ -167,8 +167,8 @@ export async function pass(ms) {
 }
 
 /**
- * Lets time pass in small steps until the condition holds; about 50 s at most. After the first steps real time passes
- * too, because the plugin reads real files.
+ * Let time pass in small steps until the condition holds, about 50 s at most. After the first steps real time passes too,
+ * because the plugin reads real files.
  */
 export async function until(holds, what = String(holds)) {
   for (let turn = 0; turn < 5_000; turn++) {
@@ -176,7 +176,7 @@ export async function until(holds, what = String(holds)) {
     mock.timers.tick(turn < 200 ? 1 : 10)
     await (turn < 200 ? realTick() : new Promise((resolve) => realTimeout(resolve, 1)))
   }
-  assert.fail(`never came true: ${what}`)
+  assert.fail(`timed out: ${what}`)
 }
 
 export const session = (more = {}) => ({ id: ses, title: "One", directory, time: { created: Date.now(), updated: Date.now() }, ...more })

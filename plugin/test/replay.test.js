@@ -1,4 +1,4 @@
-/** Recorded turns of real OpenCode, played to the plugin at their own pace: what they cost, and that every fact arrives. */
+/** Recorded turns of the real OpenCode, replayed at their own pace: the bytes that the plugin sends for them. */
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { test } from "node:test"
@@ -61,7 +61,7 @@ function stretched(steps, seconds) {
 
 for (const version of VERSIONS) {
   for (const name of ["01_prompt_stream", "18_abort_streaming"]) {
-    test(`${version} ${name}: a streamed turn costs at most a tenth of what opencode-monitor's plugin sends`, async (t) => {
+    test(`${version} ${name}: a streamed turn takes at most a tenth of protocol 1's bytes`, async (t) => {
       const whole = recorded(version, name)
       const steps = turn(whole)
       const created = whole.slice(0, whole.indexOf(steps[0])).map((step) => step.event)

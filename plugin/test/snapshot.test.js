@@ -1,4 +1,4 @@
-/** The snapshot: the truth of one moment, in every version's way of telling it. */
+/** The snapshot, read from every version's API, and what follows it. */
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { directory, frames, pass, ses, session, Tray, until, withPlugin } from "./fakes.js"
@@ -19,7 +19,7 @@ async function snapshotOf(options, prepare = () => {}) {
   return found
 }
 
-/** Lets so many seconds pass in which the tray pings. */
+/** Let so many seconds pass in which the tray pings. */
 async function passPinged(tray, seconds) {
   for (let passed = 0; passed < seconds; passed += 20) {
     await pass(20_000)
@@ -27,7 +27,7 @@ async function passPinged(tray, seconds) {
   }
 }
 
-test("it has the sections of frames.json", async () => {
+test("a snapshot has the sections of frames.json", async () => {
   const messages = [
     { info: { id: "msg_1", sessionID: ses, role: "user", time: { created: 1 } }, parts: [{ type: "text", text: "the secret prompt" }] },
     { info: { ...assistant, cost: 0.5, tokens, time: { created: 2 } }, parts: [{ type: "text", text: "One.\nTwo.\n" }, { type: "tool", tool: "bash", state: { status: "running" } }] },
@@ -54,14 +54,14 @@ test("it has the sections of frames.json", async () => {
   assert.ok(!JSON.stringify(snapshot).includes("secret"))
 })
 
-test("a section that cannot be read is absent, and the others are there", async () => {
+test("a section that cannot be read is absent", async () => {
   const no = { error: { name: "UnknownError" }, response: { status: 500 } }
   const answers = { "session.list": new Error("no"), "/permission": no, "/question": "<!doctype html>", "/vcs": no }
   const { snapshot } = await snapshotOf({ answers })
   assert.deepEqual(snapshot, { type: "snapshot", status: {} })
 })
 
-test("a section that could not be read is tried again, five times at most", () => {
+test("an absent section is read again until it is there", () => {
   let calls = 0
   const answers = { "/permission": () => (++calls < 3 ? new Error("not yet") : [permission]) }
   return withPlugin({ answers }, async ({ tray }) => {
@@ -72,34 +72,34 @@ test("a section that could not be read is tried again, five times at most", () =
   })
 })
 
-test("a section that never can be read costs six snapshots", () =>
+test("an absent section is read again five times at most", () =>
   withPlugin({ answers: { "session.list": new Error("no") } }, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     await passPinged(tray, 300)
     assert.equal(tray.snapshots.length, 6)
   }))
 
-test("messages that are none spoil neither the snapshot nor what follows", () =>
+test("malformed messages affect neither the snapshot nor later events", () =>
   withPlugin({ answers: { "session.list": [session()], "session.status": { [ses]: { type: "busy" } }, "session.messages": [null, 7, {}] } }, async ({ tray, event }) => {
     await until(() => tray.snapshots.length === 1)
     await event("vcs.branch.updated", { branch: "z" })
     await until(() => tray.events.length === 1)
   }))
 
-test("a tool that an older message left running is no tool of now", async () => {
+test("a running tool of an older message is not in the digest", async () => {
   const tool = { info: { ...assistant, time: { created: 1 } }, parts: [{ type: "tool", tool: "bash", state: { status: "running" } }] }
   const now = { info: { ...assistant, id: "msg_3", time: { created: 2 } }, parts: [] }
   const { snapshot } = await snapshotOf({ answers: { "session.list": [session()], "session.status": { [ses]: { type: "busy" } }, "session.messages": [tool, now] } })
   assert.equal(snapshot.sessions[0].digest.tool, undefined)
 })
 
-test("a call that never comes back costs 5 s, not the snapshot", async () => {
+test("a call that never returns costs 5 s, not the snapshot", async () => {
   const { snapshot } = await snapshotOf({ answers: { "session.status": () => new Promise(() => {}) } })
   assert.equal(snapshot.status, undefined)
   assert.deepEqual(snapshot.sessions, [])
 })
 
-test("OpenCode 1.0 is never asked for paths it would look up on the internet: what waits is remembered", async () => {
+test("OpenCode 1.0 is not asked for requests, which are remembered instead", async () => {
   const old = { id: "per_1", sessionID: ses, type: "bash", pattern: ["ls *"], title: "ls", metadata: { command: "ls" }, time: { created: 1 } }
   const { snapshot, asked } = await snapshotOf({ input: { serverUrl: undefined }, answers: { "session.list": [session()] } }, async ({ event }) => {
     await event("permission.updated", old)
@@ -111,7 +111,7 @@ test("OpenCode 1.0 is never asked for paths it would look up on the internet: wh
   assert.ok(!asked.includes("/permission") && !asked.includes("/question"))
 })
 
-test("what was seen is told although OpenCode's lists are empty: 1.14's terminal UI asks another instance", async () => {
+test("requests that were seen are sent even if OpenCode's lists are empty", async () => {
   const status = { sessionID: ses, status: { type: "busy" } }
   const prepare = async ({ event, tray }) => {
     await until(() => tray.snapshots.length === 1)
@@ -127,7 +127,7 @@ test("what was seen is told although OpenCode's lists are empty: 1.14's terminal
   assert.deepEqual(snapshot.questions, [question])
 })
 
-test("6 MB of providers are never asked for, and context limits only once a session works", () =>
+test("context sizes are read once, when a session works", () =>
   withPlugin({ answers: { "config.providers": { providers: [{ id: "fake", models: { "fake-1": { limit: { context: 8000 } } } }] } } }, async ({ tray, client, event }) => {
     await until(() => tray.snapshots.length === 1)
     await pass(100)
@@ -141,7 +141,7 @@ test("6 MB of providers are never asked for, and context limits only once a sess
     assert.equal(names().filter((name) => name === "config.providers").length, 1)
   }))
 
-test("which sessions: live, waiting or newer than a day, of this directory, not archived, with their ancestors", async () => {
+test("live and recent sessions with their ancestors are in a snapshot", async () => {
   const info = (id, more = {}) => ({ ...session(), id, title: id, ...more })
   const old = { time: { created: 1, updated: 1 } }
   const extra = { ses_root: info("ses_root", old), ses_mid: info("ses_mid", { ...old, parentID: "ses_root" }) }
@@ -162,7 +162,7 @@ test("which sessions: live, waiting or newer than a day, of this directory, not 
   assert.deepEqual(snapshot.sessions.map(({ id }) => id), ["ses_busy", "ses_mid", "ses_root", "ses_new"])
 })
 
-test("at most 200 sessions and 12 digests, live ones first; a long session's digest is partial", async () => {
+test("at most 200 sessions and 12 digests, live ones first", async () => {
   const infos = Array.from({ length: 500 }, (_, n) => ({ ...session(), id: `ses_${n}`, time: { created: 1, updated: Date.now() + n } }))
   const status = Object.fromEntries(infos.slice(0, 20).map(({ id }) => [id, { type: "busy" }]))
   const messages = Array.from({ length: 100 }, (_, n) => ({ info: { ...assistant, id: `msg_${n}`, time: { created: n, completed: n + 1 } }, parts: [] }))
@@ -174,7 +174,7 @@ test("at most 200 sessions and 12 digests, live ones first; a long session's dig
   assert.equal(snapshot.sessions[0].digest.partial, true)
 })
 
-test("why the newest message failed is told, but nothing of a stop by the person", async () => {
+test("the digest has the newest message's error, without details of a stop", async () => {
   const errorOf = async (error) => {
     const messages = [{ info: { ...assistant, error, time: { created: 1, completed: 2 } }, parts: [] }]
     const status = { [ses]: { type: "busy" } }
@@ -186,7 +186,7 @@ test("why the newest message failed is told, but nothing of a stop by the person
   assert.deepEqual(await errorOf({ name: "MessageAbortedError", data: { message: "x" } }), { name: "MessageAbortedError" })
 })
 
-test("of a fork what was copied is told apart, even if nothing happened in it since the plugin was loaded", async () => {
+test("the digest of a fork separates the inherited cost", async () => {
   const idOf = (at) => `msg_${((BigInt(at) << 12n) % 2n ** 48n).toString(16).padStart(12, "0")}abc`
   const at = Date.now() - 3_600_000
   const step = (id, completed) => ({ info: { ...assistant, id, cost: 0.5, tokens, time: { created: completed - 5, completed } }, parts: [] })
@@ -202,7 +202,7 @@ test("of a fork what was copied is told apart, even if nothing happened in it si
   assert.deepEqual(inherited, { cost: 1, tokens: { input: 800, output: 90, cache: { read: 1600 } } })
 })
 
-test("what happens while it is read follows it, in order", () => {
+test("events during a snapshot follow it in order", () => {
   let release
   const answers = { "session.status": () => new Promise((resolve) => (release = () => resolve({}))) }
   return withPlugin({ answers }, async ({ tray, event }) => {
@@ -218,7 +218,7 @@ test("what happens while it is read follows it, in order", () => {
   })
 })
 
-test("a link that is lost while it is read gets a snapshot of its own when it is back", () => {
+test("a connection lost during a snapshot gets a new one when it is back", () => {
   let calls = 0
   const answers = { "session.status": () => (calls++ ? {} : new Promise(() => {})) }
   return withPlugin({ answers }, async ({ tray }) => {
@@ -229,7 +229,7 @@ test("a link that is lost while it is read gets a snapshot of its own when it is
   })
 })
 
-test("more than 500 events while it is read: they are dropped, and another snapshot tells what they said", () => {
+test("after more than 500 events during a snapshot another one is sent", () => {
   let release
   let calls = 0
   const answers = { "session.status": () => (calls++ ? {} : new Promise((resolve) => (release = () => resolve({})))) }
@@ -246,17 +246,17 @@ test("more than 500 events while it is read: they are dropped, and another snaps
 
 const todos = { sessionID: ses, todos: [{ content: "x".repeat(2_000) }] }
 
-test("a tray that has not read 1 MiB gets no events, but a snapshot when it has", () => {
+test("a tray with 1 MiB unread gets a snapshot instead of the events", () => {
   const tray = new Tray()
   return withPlugin({ tray }, async ({ event }) => {
     await until(() => tray.snapshots.length === 1)
     await pass(20)
-    tray.lies.readsNothing = true
+    tray.faults.readsNothing = true
     for (let n = 0; n < 1_000; n++) await event("todo.updated", todos)
     assert.ok(tray.bytes > 1_000_000 && tray.bytes < 1_100_000, `${tray.bytes}`)
     await pass(5_000)
     assert.equal(tray.snapshots.length, 1)
-    tray.lies.readsNothing = false
+    tray.faults.readsNothing = false
     tray.socket.heard.pong()
     await until(() => tray.snapshots.length === 2)
     const before = tray.events.length
@@ -265,8 +265,8 @@ test("a tray that has not read 1 MiB gets no events, but a snapshot when it has"
   })
 })
 
-test("a tray that does not read at all is left after a minute", () => {
-  const tray = new Tray({ lies: { readsNothing: true } })
+test("a tray that does not read at all is disconnected after a minute", () => {
+  const tray = new Tray({ faults: { readsNothing: true } })
   return withPlugin({ tray }, async ({ event }) => {
     await until(() => tray.snapshots.length === 1)
     for (let n = 0; n < 1_000; n++) await event("todo.updated", todos)
@@ -275,7 +275,7 @@ test("a tray that does not read at all is left after a minute", () => {
   })
 })
 
-test("a tray that reads gets everything, however much it is", () =>
+test("a tray that reads gets every event", () =>
   withPlugin({}, async ({ tray, event }) => {
     await until(() => tray.snapshots.length === 1)
     await pass(20)
@@ -283,7 +283,7 @@ test("a tray that reads gets everything, however much it is", () =>
     assert.equal(tray.events.length, 3_000)
   }))
 
-test("only this directory's name is told, and the address of a server only where one answers", async () => {
+test("hello has a server's address only if one answers there", async () => {
   const input = { serverUrl: new URL("http://127.0.0.1:9/"), directory }
   await withPlugin({ input, env: { OPENCODE_SERVER_URL: "http://user:secret@127.0.0.1:9" } }, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
@@ -295,7 +295,7 @@ const services = (tray) => tray.snapshots.filter((snapshot) => snapshot.mcp)
 const failed = { files: { status: "failed", error: "no such program", tools: ["a"] } }
 const pyright = { id: "pyright", name: "pyright", root: ".", status: "connected" }
 
-test("MCP and LSP servers are asked for once a session works, not before, and again when they change", async () => {
+test("MCP and LSP servers are read when a session works and when they change", async () => {
   const answers = { "session.list": [session()], "/mcp": failed, "/lsp": [pyright] }
   await withPlugin({ answers }, async ({ tray, client, event }) => {
     await until(() => tray.snapshots.length === 1)

@@ -28,7 +28,7 @@ GO = OpenSession(SessionKey(S, "a"))
 PERMISSION = Request("p1", "a", RequestKind.PERMISSION, "bash", "git push", always=("git push *",), asked_at=1)
 ABLE = frozenset({"body", "actions"})
 LXQT = NotificationDaemon("lxqt-notificationd", ABLE, "lxqt.org")
-GNOMES, MATES = (NotificationDaemon("Notification NotificationDaemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
+GNOMES, MATES = (NotificationDaemon("Notification Daemon", ABLE, vendor) for vendor in ("GNOME", "MATE"))
 COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")))
 
 

@@ -23,7 +23,7 @@ class LiveSettings:
         self._path = path
         self._flags = flags
         self._problems = problems
-        self._report(settings)
+        self._report(settings, is_logged=True)
 
     def fix_port(self, port: int) -> None:
         """Keep the port that is listened on, whatever the file says later."""
@@ -40,8 +40,8 @@ class LiveSettings:
         self.current = settings
         self._report(settings)
 
-    def _report(self, settings: Settings) -> None:
+    def _report(self, settings: Settings, *, is_logged: bool = False) -> None:
         if settings.problems:
-            self._problems.report(TOPIC, settings.problems[0])
+            self._problems.report(TOPIC, settings.problems[0], is_logged=is_logged)
         else:
             self._problems.clear(TOPIC)

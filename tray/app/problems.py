@@ -18,9 +18,9 @@ class Problems:
         """All problems, oldest first."""
         return tuple(self._by_topic.values())
 
-    def report(self, topic: str, text: str) -> None:
-        """Set the problem of a topic; log it if it is new."""
-        if self._by_topic.get(topic) != text:
+    def report(self, topic: str, text: str, *, is_logged: bool = False) -> None:
+        """Set the problem of a topic; log it if it is new and not `is_logged` already."""
+        if self._by_topic.get(topic) != text and not is_logged:
             log.warning("%s", text)
         self._by_topic[topic] = text
 

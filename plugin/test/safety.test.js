@@ -1,4 +1,4 @@
-/** The plugin must never block, throw into, or outlive OpenCode. */
+/** The plugin never blocks OpenCode, throws into it or keeps its process alive. */
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
@@ -11,17 +11,17 @@ import { directory, fakeClient, frames, pass, quiet, ses, session, token, Tray, 
 
 const file = new URL("../opencode-tray.js", import.meta.url)
 
-test("it exports one async function and nothing else: other shapes do not load in every OpenCode", () => {
+test("the bundle's only export is one async function", () => {
   assert.deepEqual(Object.keys(plugin), ["OpenCodeTray"])
   assert.equal(plugin.OpenCodeTray.constructor.name, "AsyncFunction")
 })
 
-test("it asks for no signal, no subprocess and no synchronous I/O", () => {
+test("the bundle uses no signals, subprocesses or synchronous I/O", () => {
   const source = readFileSync(file, "utf8")
   for (const word of ["child_process", "process.on", "Sync(", "process.exit", "input.$", "setInterval"]) assert.ok(!source.includes(word), word)
 })
 
-test("nothing that may arrive makes a hook throw", () =>
+test("no event makes a hook throw", () =>
   withPlugin({}, async ({ hooks, tray }) => {
     await until(() => tray.snapshots.length === 1)
     const values = [undefined, null, 0, "x", [], {}, { id: 1 }, { id: "x", sessionID: "s" }, [null], new Date(), Symbol("s"), 5n]
@@ -39,7 +39,7 @@ test("nothing that may arrive makes a hook throw", () =>
     await pass(3_000)
   }))
 
-test("a hostile client, an odd input and a missing WebSocket do no harm", async () => {
+test("a broken client, an odd input and a missing WebSocket do no harm", async () => {
   const real = globalThis.WebSocket
   try {
     globalThis.WebSocket = undefined
@@ -53,7 +53,7 @@ test("a hostile client, an odd input and a missing WebSocket do no harm", async 
   }
 })
 
-test("loaded twice for one directory, only the newer one talks, as the same instance", () =>
+test("loaded twice for one directory, only the newer one is connected", () =>
   withPlugin({}, async ({ tray, event, client }) => {
     await until(() => tray.snapshots.length === 1)
     const second = await plugin.OpenCodeTray({ client, directory, serverUrl: new URL("http://localhost:4096/") })
@@ -77,7 +77,7 @@ test("two directories of one process are two instances", () => {
   })
 })
 
-test("what it remembers is bounded", () =>
+test("at most 200 pending requests are kept", () =>
   withPlugin({ input: { serverUrl: undefined } }, async ({ tray, event }) => {
     await until(() => tray.snapshots.length === 1)
     for (let n = 0; n < 2_000; n++) await event("permission.updated", { id: `per_${n}`, sessionID: `ses_${n}`, type: "bash" })
@@ -86,7 +86,7 @@ test("what it remembers is bounded", () =>
     assert.equal(tray.snapshots[1].permissions.length, 200)
   }))
 
-test("it gives its hooks within 5 ms, and the process ends by itself while it waits for a tray", async () => {
+test("the hooks are there within 5 ms, and the process can end", async () => {
   const script = `
     globalThis.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code: 1006 }), 1).unref() } close() {} }
     const { OpenCodeTray } = await import(${JSON.stringify(file.href)})
@@ -99,7 +99,7 @@ test("it gives its hooks within 5 ms, and the process ends by itself while it wa
   assert.ok(Number(stdout) < 5, `hooks after ${stdout} ms of CPU`)
 })
 
-test("the debug log is off unless asked for, private, bounded, and has no token and no text", async () => {
+test("the debug log is opt-in, private and bounded, without token and text", async () => {
   const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
   const log = join(folder, "plugin.log")
   const speak = async ({ tray, event }) => {

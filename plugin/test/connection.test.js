@@ -1,4 +1,4 @@
-/** The link to a tray: who may talk, and when it is made again. */
+/** The connection to a tray: finding it, the handshake, reconnecting. */
 import assert from "node:assert/strict"
 import { spawnSync } from "node:child_process"
 import { createHmac } from "node:crypto"
@@ -9,14 +9,14 @@ import { test } from "node:test"
 import { OpenCodeTray } from "../opencode-tray.js"
 import { frames, Network, pass, token, Tray, until, withPlugin } from "./fakes.js"
 
-test("the proofs in frames.json are what PROTOCOL.md says", () => {
+test("the proofs in frames.json are those of PROTOCOL.md", () => {
   for (const [who, said] of [["tray", frames.challenge.proof], ["plugin", frames.auth.proof]]) {
     const text = `opencode-tray 2 ${who}\n${frames.hello.instance}\n${frames.hello.nonce}\n${frames.challenge.nonce}`
     assert.equal(said, createHmac("sha256", token).update(text).digest("hex"))
   }
 })
 
-test("hello has the fields of frames.json, and the token never travels", () =>
+test("hello has the fields of frames.json, and the token is not sent", () =>
   withPlugin({ answers: { "/vcs": { branch: "main" } } }, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     const [hello] = tray.of("hello")
@@ -27,8 +27,8 @@ test("hello has the fields of frames.json, and the token never travels", () =>
     assert.ok(!JSON.stringify(tray.frames).includes(token))
   }))
 
-test("a tray with a wrong proof gets 4401 and not another word", () => {
-  const tray = new Tray({ lies: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
+test("a tray with a wrong proof is closed with 4401 and gets nothing more", () => {
+  const tray = new Tray({ faults: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
   return withPlugin({ tray }, async () => {
     await until(() => tray.socket?.closedByPlugin)
     assert.equal(tray.socket.closedByPlugin, 4401)
@@ -36,7 +36,7 @@ test("a tray with a wrong proof gets 4401 and not another word", () => {
   })
 })
 
-const lies = {
+const faults = {
   "no JSON": (socket) => socket.say("{{{"),
   "a call before the welcome": (socket) => socket.say({ id: 1, method: "snapshot" }),
   "a welcome without a proof": (socket) => socket.say({ type: "welcome", version: "x" }),
@@ -45,9 +45,9 @@ const lies = {
   "null": (socket) => socket.say("null"),
   "a frame of 5 MB": (socket) => socket.say("x".repeat(5e6)),
 }
-for (const [what, challenge] of Object.entries(lies))
-  test(`${what} instead of a challenge: closed, nothing told, tried again later`, () => {
-    const tray = new Tray({ lies: { challenge } })
+for (const [what, challenge] of Object.entries(faults))
+  test(`${what} instead of a challenge closes the connection until the next attempt`, () => {
+    const tray = new Tray({ faults: { challenge } })
     return withPlugin({ tray }, async ({ network }) => {
       await until(() => tray.socket?.closedByPlugin)
       assert.deepEqual(tray.frames.map((frame) => frame.type), ["hello"])
@@ -55,8 +55,8 @@ for (const [what, challenge] of Object.entries(lies))
     })
   })
 
-test("a tray that never answers is left after 10 s", () => {
-  const tray = new Tray({ lies: { challenge: () => {} } })
+test("a tray that does not answer is closed after 10 s", () => {
+  const tray = new Tray({ faults: { challenge: () => {} } })
   return withPlugin({ tray }, async () => {
     await until(() => tray.of("hello").length === 1)
     await pass(10_000)
@@ -67,7 +67,7 @@ test("a tray that never answers is left after 10 s", () => {
 /** The environment names the listener: the mocked clock does not wait for a file to be read. */
 const given = { OPENCODE_MONITOR_PORT: "41235" }
 
-test("with nobody listening it tries again by itself, ever more rarely, at most every 30 s", () =>
+test("without a listener it connects again, with backoff up to 30 s", () =>
   withPlugin({ tray: null, env: given }, async ({ network }) => {
     await pass(200_000)
     const gaps = network.attempts.slice(1).map(({ at }, index) => at - network.attempts[index].at)
@@ -76,7 +76,7 @@ test("with nobody listening it tries again by itself, ever more rarely, at most 
     assert.ok(gaps.slice(6).every((gap) => gap >= 15_000), `${gaps}`)
   }))
 
-test("plugins that lose their tray at the same moment come back spread over a second", async () => {
+test("plugins that lose their tray together reconnect spread over a second", async () => {
   const network = new Network()
   const others = []
   await withPlugin({ tray: new Tray(), network, env: given }, async ({ tray, client }) => {
@@ -94,7 +94,7 @@ test("plugins that lose their tray at the same moment come back spread over a se
   })
 })
 
-test("after a lost link it comes back as the same instance, with a new nonce and a new snapshot", () =>
+test("it reconnects as the same instance, with a new nonce and snapshot", () =>
   withPlugin({}, async ({ tray }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.closed(1006)
@@ -104,7 +104,7 @@ test("after a lost link it comes back as the same instance, with a new nonce and
     assert.notEqual(one.nonce, two.nonce)
   }))
 
-test("a link that was replaced by another one of ours stays away", () =>
+test("a replaced connection (4409) is not made again", () =>
   withPlugin({}, async ({ tray, network }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.closed(4409)
@@ -112,7 +112,7 @@ test("a link that was replaced by another one of ours stays away", () =>
     assert.equal(network.attempts.length, 1)
   }))
 
-test("without a token it does not connect; it finds the one that the tray writes later, and the rotated one", async () => {
+test("it connects once there is a token, and again with a rotated one", async () => {
   const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
   const file = join(folder, "token")
   const tray = new Tray()
@@ -133,7 +133,7 @@ test("without a token it does not connect; it finds the one that the tray writes
   }
 })
 
-/** A folder with a token, as of a tray that has run; `endpoint` writes where it listens. */
+/** Run `act` with a token folder; `endpoint` writes the endpoint file in it. */
 async function besideToken(act) {
   const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
   writeFileSync(join(folder, "token"), token)
@@ -147,7 +147,7 @@ async function besideToken(act) {
 
 const running = { host: "127.0.0.1", port: 41001, pid: process.pid }
 
-test("a tray is found where it has left word, also when it is started again elsewhere while OpenCode runs", () =>
+test("the endpoint file is read again when the tray restarts elsewhere", () =>
   besideToken(async ({ endpoint, env }) => {
     endpoint(running)
     const network = new Network()
@@ -162,7 +162,7 @@ test("a tray is found where it has left word, also when it is started again else
     })
   }))
 
-test("a tray that is started only later, on another port, is found", () =>
+test("a tray that starts later on another port is found", () =>
   besideToken(async ({ endpoint, env }) =>
     withPlugin({ tray: new Tray({ url: "ws://127.0.0.1:41001/" }), env }, async ({ tray, network }) => {
       await until(() => network.attempts.length === 1)
@@ -174,7 +174,7 @@ test("a tray that is started only later, on another port, is found", () =>
 
 const named = { OPENCODE_MONITOR_PORT: ["5000", "ws://127.0.0.1:5000/"], OPENCODE_MONITOR_HOST: ["far.example", "ws://far.example:41235/"] }
 for (const [variable, [value, url]] of Object.entries(named))
-  test(`${variable} counts before what the running tray says`, () =>
+  test(`${variable} overrides the endpoint file`, () =>
     besideToken(async ({ endpoint, env }) => {
       endpoint(running)
       await withPlugin({ tray: new Tray({ url }), env: { ...env, [variable]: value } }, ({ tray }) => until(() => tray.snapshots.length === 1))
@@ -193,23 +193,23 @@ const unusable = {
   "of a megabyte": " ".repeat(1e6) + JSON.stringify(running),
 }
 for (const [what, text] of Object.entries(unusable))
-  test(`a file ${what} names no tray: the usual port is tried`, () =>
+  test(`an endpoint file ${what} is ignored`, () =>
     besideToken(async ({ endpoint, env }) => {
       endpoint(text)
       await withPlugin({ env }, ({ tray }) => until(() => tray.snapshots.length === 1))
     }))
 
-test("what listens where the file says, and is no tray of ours, is told nothing", () =>
+test("a listener at the endpoint that cannot prove the token gets nothing", () =>
   besideToken(async ({ endpoint, env }) => {
     endpoint(running)
-    const tray = new Tray({ url: "ws://127.0.0.1:41001/", lies: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
+    const tray = new Tray({ url: "ws://127.0.0.1:41001/", faults: { challenge: (socket) => socket.say({ ...frames.challenge, proof: "00".repeat(32) }) } })
     await withPlugin({ tray, env }, async () => {
       await until(() => tray.socket?.closedByPlugin)
       assert.deepEqual([tray.socket.closedByPlugin, tray.frames.map((frame) => frame.type)], [4401, ["hello"]])
     })
   }))
 
-test("every host of the list has its own link; IPv6 with and without brackets and ports", () => {
+test("every host of the list gets its own connection, IPv6 ones as well", () => {
   const network = new Network()
   const urls = ["ws://127.0.0.1:5000/", "ws://[::1]:5000/", "ws://[fe80::2]:5000/", "ws://far.example:7000/", "ws://[::3]:9/"]
   const trays = urls.map((url) => network.listen(new Tray({ url })))
@@ -226,12 +226,12 @@ test("every host of the list has its own link; IPv6 with and without brackets an
   })
 })
 
-test("a host that is no host disturbs no other", () => {
+test("an invalid host does not affect the others", () => {
   const env = { OPENCODE_MONITOR_HOST: "exa mple,127.0.0.1,http://x/y" }
   return withPlugin({ env }, async ({ tray }) => until(() => tray.snapshots.length === 1))
 })
 
-test("it says what OpenCode was started as, so that the end of a run is no loss", async () => {
+test("hello has OpenCode's command", async () => {
   const argv = process.argv
   const commandFor = async (...words) => {
     process.argv = ["bun", "/$bunfs/root/src/index.js", ...words]
@@ -252,7 +252,7 @@ test("it says what OpenCode was started as, so that the end of a run is no loss"
   }
 })
 
-test("dispose says goodbye and closes, at once and for good", () =>
+test("dispose says goodbye, closes and does not reconnect", () =>
   withPlugin({}, async ({ hooks, tray, network, event }) => {
     await until(() => tray.snapshots.length === 1)
     await hooks.dispose()
@@ -264,7 +264,7 @@ test("dispose says goodbye and closes, at once and for good", () =>
     assert.equal(tray.events.length, 0)
   }))
 
-test("the end of this directory's instance is a goodbye; of another's it is not", () =>
+test("only the end of this directory's instance is a goodbye", () =>
   withPlugin({}, async ({ tray, event }) => {
     await until(() => tray.snapshots.length === 1)
     await event("server.instance.disposed", { directory: "/elsewhere" })
@@ -273,7 +273,7 @@ test("the end of this directory's instance is a goodbye; of another's it is not"
     assert.equal(tray.of("goodbye").length, 1)
   }))
 
-test("the silence of a tray is a lost link, whether it ever pinged or not", () =>
+test("a tray that stops to ping is disconnected", () =>
   withPlugin({ env: given }, async ({ tray, network }) => {
     await until(() => tray.snapshots.length === 1)
     tray.socket.heard.ping()
@@ -283,7 +283,7 @@ test("the silence of a tray is a lost link, whether it ever pinged or not", () =
     assert.equal(network.attempts.length, 2)
   }))
 
-test("hello names the repository of a linked worktree", async () => {
+test("hello has the repository of a linked worktree", async () => {
   const folder = mkdtempSync(join(tmpdir(), "worktree-"))
   for (const [gitfile, repository] of [
     ["gitdir: /home/me/shop/.git/worktrees/fix\n", "/home/me/shop"],

@@ -1,0 +1,133 @@
+/** What a session is doing: the tool that runs and the text that is written, reported at a limited rate. */
+import { addCommand } from "./requests.js"
+import { after } from "./timers.js"
+import { isText, lastLine, MAX_TEXT, SECOND, tailOf, truncate } from "./values.js"
+/** @import { Trace } from "./types.d.ts" */
+/** @import { Watcher } from "./watcher.js" */
+
+const ACTIVITY_INTERVAL = SECOND // between two reports of one session
+const TEXT_INTERVAL = 5 * SECOND
+const MAX_TOOLS = 50 // that run at once in one session
+
+/**
+ * Take a part of a message. Only the assistant's text is reported: the user's prompt is a text part as well.
+ * @param {Watcher} watcher
+ * @param {any} part
+ */
+export function handlePart(watcher, part) {
+  if (!isText(part?.sessionID)) return
+  if (part.type === "tool" && isText(part.tool)) return handleTool(watcher, watcher.trace(part.sessionID), part)
+  if (part.type !== "text" || typeof part.text !== "string" || part.synthetic) return
+  const trace = watcher.trace(part.sessionID)
+  if (part.messageID !== trace.assistantMessage) return
+  if (trace.text?.part !== part.id) {
+    reportText(watcher, trace)
+    trace.text = { part: part.id, tail: "", since: Date.now() }
+  }
+  if (trace.text) trace.text.tail = tailOf(part.text)
+  reportSoon(watcher, trace)
+}
+
+/**
+ * Take a piece of streamed text (since OpenCode 1.2).
+ * @param {Watcher} watcher
+ * @param {any} properties
+ */
+export function handleDelta(watcher, { sessionID, partID, delta }) {
+  const trace = watcher.traces.get(sessionID)
+  if (!trace?.text || trace.text.part !== partID || typeof delta !== "string") return
+  trace.text.tail = tailOf(trace.text.tail + delta)
+  if (Date.now() - trace.text.since >= TEXT_INTERVAL) reportSoon(watcher, trace)
+}
+
+/**
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ * @param {any} part
+ */
+function handleTool(watcher, trace, part) {
+  const call = part.callID ?? part.id
+  const status = part.state?.status
+  if (status === "running" || status === "pending") {
+    if (trace.isIdle) return // OpenCode 1.0 and 1.1 report the tools of an aborted turn after its end
+    const { command } = part.state.input ?? {}
+    if (trace.tools.size < MAX_TOOLS)
+      trace.tools.set(call, { tool: part.tool, command: isText(command) ? truncate(command, MAX_TEXT + 1) : undefined })
+    if (isText(command)) addCommand(watcher, trace.id, call, command)
+  } else trace.tools.delete(call)
+  const running = [...trace.tools.values()].at(-1)
+  trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" }
+  reportSoon(watcher, trace)
+}
+
+/**
+ * Forget the running tools: the turn has ended.
+ * @param {Trace} trace
+ */
+export function endTurn(trace) {
+  trace.tools.clear()
+  trace.tool = undefined
+  trace.reportedTool = ""
+  trace.timer?.cancel()
+  trace.timer = undefined
+}
+
+/**
+ * Report the session's activity now, or when a second has passed since the last report.
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ */
+function reportSoon(watcher, trace) {
+  if (!watcher.hasListener) {
+    trace.reportedTool = trace.tool?.status === "running" ? trace.tool.tool : "" // as the next snapshot will have it
+    return
+  }
+  if (trace.timer) return
+  const wait = trace.reportedAt + ACTIVITY_INTERVAL - Date.now()
+  if (wait <= 0 || wait > ACTIVITY_INTERVAL) return report(watcher, trace)
+  trace.timer = after(wait, () => {
+    trace.timer = undefined
+    report(watcher, trace)
+  })
+}
+
+/**
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ */
+function report(watcher, trace) {
+  const { tool } = trace
+  const running = tool?.status === "running" ? tool.tool : ""
+  if (tool && running !== trace.reportedTool) {
+    const name = running || trace.reportedTool // the tool that ends is the one that was reported to run
+    trace.reportedTool = running
+    trace.reportedAt = Date.now()
+    const part = { sessionID: trace.id, type: "tool", tool: truncate(name), state: { status: tool.status } }
+    watcher.emit("message.part.updated", { part })
+  } else if (trace.text && Date.now() - trace.text.since >= TEXT_INTERVAL) reportText(watcher, trace)
+}
+
+/**
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ */
+function reportText(watcher, trace) {
+  const text = takeNewLine(watcher, trace)
+  if (!text || !trace.text) return
+  trace.reportedAt = trace.text.since
+  watcher.emit("message.part.updated", { part: { sessionID: trace.id, type: "text", text } })
+}
+
+/**
+ * Return the last line of the text and remember it as reported; "" if it was reported before or there is none.
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ */
+export function takeNewLine(watcher, trace) {
+  if (!trace.text || !watcher.hasListener) return ""
+  const line = lastLine(trace.text.tail)
+  trace.text.since = Date.now()
+  if (line === trace.reportedText) return ""
+  trace.reportedText = line
+  return line
+}
