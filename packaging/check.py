@@ -192,8 +192,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
     parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and the real OpenCode")
+    parser.add_argument("--list-desktop-packages", action="store_true", help="print the Debian packages, and exit")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
+    if options.list_desktop_packages:
+        print(*DESKTOP_PACKAGES)
+        return 0
     wanted = options.only or STEPS
     if sys.version_info < (3, 11):
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
