@@ -169,9 +169,10 @@ def _lint(programs: Path) -> bool:
 
 
 def _lowest() -> bool:
-    """Run the fast tests with the lowest versions that pyproject.toml allows."""
+    """Run the fast tests, and those of our use of D-Bus, with the lowest versions that pyproject.toml allows."""
     programs = environment("lowest", "requirements-lowest.lock")
-    return programs is not None and run(programs / "pytest", "-n", WORKERS, "tests/unit", **WHEEL)
+    tests = ("tests/unit", *(f"tests/desktop/test_{name}.py" for name in ("notifications", "status_notifier")))
+    return programs is not None and run(programs / "pytest", "-n", WORKERS, "--dist", "loadfile", *tests, **WHEEL)
 
 
 def _types(mypy: Path) -> bool:
