@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes what `assets/` holds of built files: the application's icon, the notifications' pictures, the sounds.
+"""Build the generated files in `assets/`: the application's icon, the pictures of notifications, and the sounds.
 
-Run it in an environment that has the project installed, after changing the icon or a sound.
+Run it in an environment that has the project installed, after a change of the icon or of a sound.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SOUNDS = {  # reason -> notes: frequency in Hz, start and length in s
     "error": ((311.1, 0.0, 0.2), (233.1, 0.13, 0.26)),
     "finished": ((784.0, 0.0, 0.16), (523.3, 0.1, 0.28)),
 }
-PICTURES = {  # reason -> the state whose picture a notification has
+PICTURES = {  # reason -> the state whose icon the notification shows
     "permission": Status.WAITING_FOR_PERMISSION,
     "question": Status.WAITING_FOR_ANSWER,
     "error": Status.ERROR,
     "finished": Status.COMPLETED,
 }
 PICTURE_SIZE = 128  # px; notification daemons show 32 to 64, at twice the scale 128
-LOUDNESS = 0.28  # of full scale: a cue, not an alarm
+LOUDNESS = 0.28  # of full scale: a quiet cue
 
 
 def sound(notes: tuple[tuple[float, float, float], ...]) -> bytes:
-    """16-bit mono samples of soft sine notes that swell and fade."""
+    """Return 16-bit mono samples of sine notes, each with a short attack and a long decay."""
     length = max(start + duration for _, start, duration in notes)
     samples = []
     for number in range(int(length * RATE)):

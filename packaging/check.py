@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Sets up everything that the tests need, and runs all of them. Exit code 0 only if every step succeeded.
+"""Set up everything that the tests need, and run all of them. Exit code 0 only if every step succeeded.
 
 Needs Python 3.11 or newer, and Node for the plugin. As root on Debian it installs the desktop that the tests look at.
-The tests run against the built wheel, installed in an environment of its own outside the checkout.
+The tests run against the built wheel, installed with the locked dependencies in an environment outside the checkout.
 """
 
 from __future__ import annotations
@@ -55,18 +55,21 @@ DESKTOP_PACKAGES = (
     "iproute2",
 )
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
-STEPS = ("format", "lint", "types", "imports", "plugin", "tests")
+STEPS = ("format", "lint", "types", "imports", "plugin", "tests", "lowest")
+
+
+WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
 
 
 def run(*command: str | Path, **environment: str) -> bool:
-    """Run a command in the checkout, its output shown; whether it succeeded."""
+    """Run a command in the checkout with its output shown, and return whether it succeeded."""
     sys.stdout.flush()
     words = [str(word) for word in command]
     return subprocess.run(words, cwd=ROOT, env={**os.environ, **environment}, check=False).returncode == 0
 
 
 def quietly(what: str, *command: str | Path) -> bool:
-    """Run a command; its output is shown only if it fails."""
+    """Run a command and return whether it succeeded; show its output only if it failed."""
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
@@ -75,7 +78,7 @@ def quietly(what: str, *command: str | Path) -> bool:
 
 
 def desktop() -> bool:
-    """Install what the desktop tests need, where that is possible; elsewhere say what is left out."""
+    """Install the programs that the desktop tests need if possible; else print which tests are left out."""
     query = shutil.which("dpkg-query")
     if query is None:
         print("Not on Debian: tests of the real desktop are left out where its programs are missing.")
@@ -98,7 +101,7 @@ def _is_installed(query: str, name: str) -> bool:
 
 
 def opencode() -> bool:
-    """Install the OpenCode versions that are tested, each in a folder of its own."""
+    """Install the tested OpenCode versions, each in its own folder."""
     npm = shutil.which("npm")
     if npm is None:
         print("No npm: tests with the real OpenCode are left out.")
@@ -119,36 +122,57 @@ def opencode() -> bool:
         return all(pool.map(install, OPENCODE_VERSIONS))
 
 
-def environment() -> Path | None:
-    """Make the tests' environment, with the tools and the built wheel; returns its folder of programs."""
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = CACHE / f"venv-{wanted}"
+def environment(name: str, lock: str) -> Path | None:
+    """Install the locked packages and the built wheel; return the folder of programs, or None after a failure."""
+    file = ROOT / "packaging" / lock
+    wanted = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = CACHE / f"{name}-{wanted}"
     programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = programs / ("python.exe" if sys.platform == "win32" else "python")
+    pip = (python, "-m", "pip", "install", "--quiet")
     if not (folder / "complete").exists():
-        made = (
-            quietly("venv", sys.executable, "-m", "venv", "--clear", folder)
-            and quietly("pip", python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-            and quietly("pip install", python, "-m", "pip", "install", "--quiet", ROOT, "--group", "dev")
+        made = quietly("venv", sys.executable, "-m", "venv", "--clear", folder) and quietly(
+            f"pip install -r {lock}", *pip, "--require-hashes", "-r", file
         )
         if not made:
             return None
         (folder / "complete").touch()
-    fresh = quietly("pip install .", python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", ROOT)
-    return programs if fresh else None
+    wheel = ("--no-deps", "--no-build-isolation", "--force-reinstall", ROOT)  # the lock file holds the build back end
+    return programs if quietly("pip install .", *pip, *wheel) else None
 
 
 def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[], bool]]:
-    """Each step and what it runs."""
-    versions = {"OPENCODE_TEST_DIR": str(CACHE / "opencode")}
+    """Return what each step runs."""
+    versions = {"OPENCODE_TEST_DIR": str(CACHE / "opencode"), **WHEEL}
     return {
         "format": lambda: run(programs / "ruff", "format", "--check", "."),
-        "lint": lambda: run(programs / "ruff", "check", "."),
+        "lint": lambda: _lint(programs),
         "types": lambda: _types(programs / "mypy"),
         "imports": lambda: run(programs / "lint-imports", "--no-logo", PYTHONPATH=str(ROOT)),
         "plugin": _plugin,
         "tests": lambda: run(programs / "pytest", *pytest_arguments, **versions),
+        "lowest": _lowest,
     }
+
+
+def _lint(programs: Path) -> bool:
+    """Check the code, the spelling, and the files of GitHub."""
+    github = ROOT / ".github"
+    schema = (programs / "check-jsonschema", "--builtin-schema")
+    results = [
+        run(programs / "ruff", "check", "."),
+        run(programs / "codespell"),
+        run(*schema, "vendor.github-workflows", *sorted((github / "workflows").glob("*.yml"))),
+        run(*schema, "vendor.dependabot", github / "dependabot.yml"),
+    ]
+    return all(results)
+
+
+def _lowest() -> bool:
+    """Run the fast tests, and those of our use of D-Bus, with the lowest versions that pyproject.toml allows."""
+    programs = environment("lowest", "requirements-lowest.lock")
+    tests = ("tests/unit", *(f"tests/desktop/test_{name}.py" for name in ("notifications", "status_notifier")))
+    return programs is not None and run(programs / "pytest", "-n", WORKERS, "--dist", "loadfile", *tests, **WHEEL)
 
 
 def _types(mypy: Path) -> bool:
@@ -188,12 +212,16 @@ def _install_packages(npm: str, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Set up, run the steps, sum up."""
+    """Set up, run the steps, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
-    parser.add_argument("--fast", action="store_true", help="neither the real desktop nor the real OpenCode")
+    parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and the real OpenCode")
+    parser.add_argument("--list-desktop-packages", action="store_true", help="print the Debian packages, and exit")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
+    if options.list_desktop_packages:
+        print(*DESKTOP_PACKAGES)
+        return 0
     wanted = options.only or STEPS
     if sys.version_info < (3, 11):
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
@@ -202,7 +230,7 @@ def main() -> int:
     needs_world = "tests" in wanted and not options.fast
     if needs_world and not (desktop() and opencode()):
         return 1
-    programs = environment()
+    programs = environment("venv", "requirements-dev.lock")
     if programs is None:
         return 1
     print(f"Set up in {time.monotonic() - begun:.0f} s.", flush=True)
@@ -211,8 +239,9 @@ def main() -> int:
         WORKERS,
         "--dist",
         "loadfile",
+        "-m",
+        "not desktop and not opencode" if options.fast else "",  # with the slow ones, either way
         *options.pytest,
-        *(["-m", "not desktop and not opencode"] if options.fast else []),
     ]
     results: list[tuple[str, bool, float]] = []
     for name, work in steps(programs, arguments).items():

@@ -100,12 +100,12 @@ def test_help_installs_and_writes_nothing(home: Home, flag: str) -> None:
 def test_the_first_run_says_what_is_next_and_the_second_does_not(home: Home) -> None:
     environment = prepared(home)
     said = "".join(set_up(home))
-    for words in ("Start `opencode`", "started again, once", "Ctrl-C stops", "install` starts it at each login"):
+    for words in ("Start `opencode`", "restart it once", "Ctrl-C stops", "install` makes it start at login"):
         assert words in said
     link = home.path / ".local/bin/opencode-tray"
     assert link.resolve() == environment / "bin/opencode-tray"
     assert f'export PATH="{link.parent}:$PATH"' in said  # it is not on it here
-    assert "What to do next" not in "".join(set_up(home))
+    assert "Next steps" not in "".join(set_up(home))
 
 
 def test_whoever_ends_run_py_ends_the_tray(home: Home) -> None:

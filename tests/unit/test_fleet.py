@@ -493,6 +493,7 @@ def test_a_row_whose_project_name_changes_is_reported_as_changed() -> None:
 # ---------------------------------------------------------------------- any order of anything
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(event_sequences)
 def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[Event, int]]) -> None:
@@ -552,6 +553,7 @@ def unproven(name: str) -> Server:
     return replace(SERVER, id=name, verified=False)
 
 
+@pytest.mark.slow
 def test_unverified_servers_are_limited_and_never_come_first() -> None:
     fleet, index = fleet_with(session("a", title="Mine"))
     for number in range(100):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
+
 from fuzz import Fuzz
 from replay import SERVER
 from tray.core.alerts import AlertRules, wanted_alert
@@ -31,6 +33,7 @@ def plain(text: str, columns: int) -> None:
     assert text.count("\u2068") == text.count("\u2069")
 
 
+@pytest.mark.slow
 def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
     fuzz = Fuzz(20261121)
     for round_ in range(TEXTS // EACH):
