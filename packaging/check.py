@@ -55,7 +55,7 @@ DESKTOP_PACKAGES = (
     "iproute2",
 )
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
-STEPS = ("format", "lint", "types", "imports", "plugin", "tests")
+STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests")
 
 
 def run(*command: str | Path, **environment: str) -> bool:
@@ -129,7 +129,9 @@ def environment() -> Path | None:
         made = (
             quietly("venv", sys.executable, "-m", "venv", "--clear", folder)
             and quietly("pip", python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-            and quietly("pip install", python, "-m", "pip", "install", "--quiet", ROOT, "--group", "dev")
+            and quietly(
+                "pip install", python, "-m", "pip", "install", "--quiet", ROOT, "--group", "dev", "--group", "docs"
+            )
         )
         if not made:
             return None
@@ -146,6 +148,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "lint": lambda: run(programs / "ruff", "check", "."),
         "types": lambda: _types(programs / "mypy"),
         "imports": lambda: run(programs / "lint-imports", "--no-logo", PYTHONPATH=str(ROOT)),
+        "docs": lambda: _docs(programs / "mkdocs"),
         "plugin": _plugin,
         "tests": lambda: run(programs / "pytest", *pytest_arguments, **versions),
     }
@@ -154,6 +157,11 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
 def _types(mypy: Path) -> bool:
     results = [run(mypy, "--platform", platform) for platform in ("linux", "darwin", "win32")]
     return all(results)
+
+
+def _docs(mkdocs: Path) -> bool:
+    """Build the documentation; a warning is an error."""
+    return run(mkdocs, "build", "--strict", "--quiet", "--site-dir", CACHE / "site", NO_MKDOCS_2_WARNING="1")
 
 
 def _plugin() -> bool:
