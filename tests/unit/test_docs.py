@@ -23,7 +23,7 @@ COMMAND_PAGES = ("commands.md", "servers.md")
 LINES = 150  # of a page
 README_LINES = 90
 EVERYWHERE = {"--help", "--ws-port"}  # documented once, for all commands
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)")
 
 # What reads a variable, in Python and in the plugin.
 READS = (
