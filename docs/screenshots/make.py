@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: a simulated fleet on a private desktop, in a temporary folder.
+"""Make the pictures of the documentation: simulated sessions on a private desktop, in a temporary folder.
 
 Needs the desktop packages that `packaging/check.py` installs. Run it from the checkout, in the tests' environment:
 PYTHONPATH=.:tests:tests/desktop python docs/screenshots/make.py [NAME ...]
@@ -42,7 +42,7 @@ STATES = {  # in the order of urgency
 YELLOW = (255, 196, 28)
 DEMO = """
 import tray.cli.demo as demo, tray.core.settings as settings, tray.cli.main as cli
-demo.STEP = 9e9  # s: the fleet stands still
+demo.STEP = 9e9  # s: nothing changes meanwhile
 settings.ON_QUESTION.default = False  # a third notification would be half behind the menu
 cli.main(["demo", "--port", "{}"])
 """
@@ -57,7 +57,7 @@ XTERM = (
 
 @contextmanager
 def desktop(*, demo: bool = True, notify: bool = True) -> Iterator[tuple[Desk, Home]]:
-    """A desktop with a panel, notifications and a simulated fleet that stands still."""
+    """A desktop with a panel, notifications and simulated sessions that do not change."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bus = PrivateBus(folder)
