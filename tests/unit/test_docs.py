@@ -27,7 +27,7 @@ LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)")
 
 # What reads a variable, in Python and in the plugin.
 READS = (
-    re.compile(r"\benviron(?:ment)?(?:\.get\(|\[)\s*f?\"([A-Z][A-Z_]+)\""),
+    re.compile(r"\b(?:environ|environment)(?:\.get\(|\[)\s*f?\"([A-Z][A-Z_]+)\""),
     re.compile(r"\bvariable\(\"([A-Z][A-Z_]+)\""),
     re.compile(r"\benv\.([A-Z][A-Z_]+)"),
     re.compile(r"\"((?:OPENCODE|KONSOLE|GNOME_TERMINAL|WT|VTE|XDG|KITTY|WEZTERM|TMUX|ZELLIJ)_[A-Z_]*[A-Z])\""),
