@@ -55,9 +55,7 @@ DESKTOP_PACKAGES = (
     "iproute2",
 )
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
-STEPS = ("format", "lint", "types", "imports", "plugin", "tests", "lowest")
-
-
+STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest")
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
 
 
@@ -149,6 +147,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "lint": lambda: _lint(programs),
         "types": lambda: _types(programs / "mypy"),
         "imports": lambda: run(programs / "lint-imports", "--no-logo", PYTHONPATH=str(ROOT)),
+        "docs": lambda: _docs(programs / "mkdocs"),
         "plugin": _plugin,
         "tests": lambda: run(programs / "pytest", *pytest_arguments, **versions),
         "lowest": _lowest,
@@ -178,6 +177,11 @@ def _lowest() -> bool:
 def _types(mypy: Path) -> bool:
     results = [run(mypy, "--platform", platform) for platform in ("linux", "darwin", "win32")]
     return all(results)
+
+
+def _docs(mkdocs: Path) -> bool:
+    """Build the documentation; a warning is an error."""
+    return run(mkdocs, "build", "--strict", "--quiet", "--site-dir", CACHE / "site", NO_MKDOCS_2_WARNING="1")
 
 
 def _plugin() -> bool:

@@ -418,7 +418,7 @@ def test_a_question_of_a_killed_opencode_is_closed_by_its_next_start(known: bool
     taken = SnapshotTaken("again", sessions=sessions, activities={}, permissions=(), questions=())
     for event in (ServerLost(S), ServerConnected(again), taken):
         index.update(fleet.apply(event, 2000))
-    assert not status_of(index, "a").needs_person
+    assert not status_of(index, "a").needs_user
     assert (summarize(index).waiting, next_waiting(index)) == (0, None)
 
 
@@ -436,7 +436,7 @@ def test_a_disposed_instance_has_no_turns_and_no_requests() -> None:
     _, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), RequestAsked(S, permission("p", "a")), InstanceDisposed(S)
     )
-    assert not status_of(index, "a").needs_person
+    assert not status_of(index, "a").needs_user
 
 
 def test_an_unread_section_of_a_snapshot_changes_nothing() -> None:

@@ -23,6 +23,6 @@ def test_ci_tests_the_wheel_and_a_checkout_tests_itself() -> None:
 def test_plugin_icon_pictures_and_sounds_are_found() -> None:
     files = [resources.plugin_source(), resources.app_icon()]
     for reason in ("permission", "question", "error", "finished"):
-        files += [resources.picture(reason), resources.cue(reason)]
+        files += [resources.toast_image(reason), resources.sound_file(reason)]
     home = PACKAGE if IS_WHEEL else ROOT
     assert all(file is not None and file.is_file() and file.is_relative_to(home) for file in files), files

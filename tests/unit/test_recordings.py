@@ -107,7 +107,7 @@ def test_answering_one_of_two_leaves_it_waiting(version: str) -> None:
     for line in play.events(lines):
         row = play.row()
         if line["event"]["type"].startswith("permission.") and row is not None:
-            pending.append((len(row.requests), row.status.needs_person))
+            pending.append((len(row.requests), row.status.needs_user))
     assert pending == [(1, True), (2, True), (1, True), (0, False)]
 
 

@@ -82,7 +82,7 @@ class Maintenance:
 
     def _repeat_alerts(self) -> None:
         """Show notifications that a restarted daemon lost, and those whose silence is over."""
-        self._notifier.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_person))
+        self._notifier.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_user))
 
     def _reload_settings(self) -> None:
         self._live.reload()

@@ -205,7 +205,7 @@ def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | No
     """Return the alert that this row should have, or None."""
     if row.muted:
         return None
-    if row.status.needs_person:
+    if row.status.needs_user:
         alert = _request_alert(row, rules, project)
     elif row.status is Status.ERROR and row.session.failure is not None and not row.session.is_child:
         failure = row.session.failure

@@ -29,7 +29,7 @@ class Status(Enum):
         return _URGENCY[self]
 
     @property
-    def needs_person(self) -> bool:
+    def needs_user(self) -> bool:
         """Whether the session waits until the user answers."""
         return self in (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER)
 

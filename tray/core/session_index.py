@@ -204,7 +204,7 @@ def _row(fleet: Fleet, session: Session, server: Server) -> SessionRow:
     status = _status(session, tree) if server.live or server.finished else Status.DISCONNECTED
     if status is Status.DISCONNECTED:
         since = server.lost_at or session.status_since
-    elif status.needs_person:
+    elif status.needs_user:
         since = min(request.asked_at for request in requests)
     elif session.turn_ended and status in (Status.ERROR, Status.COMPLETED):
         since = session.turn_ended

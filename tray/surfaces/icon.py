@@ -32,7 +32,7 @@ def draw(view: IconView, size: int) -> Image.Image:
 
 @lru_cache(maxsize=128)
 def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Image:  # noqa: FBT001  # as in IconView
-    is_filled = status.needs_person or status is Status.ERROR
+    is_filled = status.needs_user or status is Status.ERROR
     padding = size // 16 if is_filled and size > NO_PADDING_UP_TO else 0
     canvas = Canvas(size, padding)
     inner = size - 2 * padding
@@ -101,7 +101,7 @@ _MONOCHROME = _Ink((0, 0, 0, 255), (0, 0, 0, 255), CLEAR, (0, 0, 0, 255))
 
 
 def _count(view: IconView) -> str:
-    if not view.show_count or view.count < 1 or not view.status.needs_person:
+    if not view.show_count or view.count < 1 or not view.status.needs_user:
         return ""
     return str(view.count) if view.count < 10 else "9+"
 

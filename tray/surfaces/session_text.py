@@ -65,7 +65,7 @@ def stall(row: SessionRow, at: int) -> str:
 def reason(row: SessionRow, at: int) -> str:
     """Return why the session is in this state, in a few words; "" if there is nothing to add to the mark."""
     session = row.session
-    if row.status.needs_person and row.requests:
+    if row.status.needs_user and row.requests:
         return request_text(row.requests[0])
     if row.status is Status.ERROR and session.failure is not None:
         return clean((session.failure.message or session.failure.name)[:500])

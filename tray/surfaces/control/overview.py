@@ -33,7 +33,7 @@ def _row(row: SessionRow, project: str, short_id: str, at: int) -> dict[str, Any
         "symbol": MARKS[row.status],
         "project": shorten(project, MAX_WIDTH),
         "title": shorten(title(row.session), MAX_WIDTH),
-        "reason": status if row.status.needs_person else shorten(reason(row, at), MAX_WIDTH) or status,
+        "reason": status if row.status.needs_user else shorten(reason(row, at), MAX_WIDTH) or status,
         "age": age(at - row.since),
         "requests": [
             {"id": clean(request.id), "text": shorten(request_text(request), MAX_WIDTH)} for request in row.requests

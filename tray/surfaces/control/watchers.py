@@ -118,7 +118,7 @@ def _row(fleet: Fleet, row: SessionRow, project: str, session: Session, status: 
 
 def _activity(session: Session, row: SessionRow, status: Status) -> str:
     requests = row.requests if session.key == row.key else session.requests
-    if requests and status.needs_person:
+    if requests and status.needs_user:
         return request_text(requests[0])
     if status is Status.ERROR and session.failure is not None:
         return session.failure.message or session.failure.name

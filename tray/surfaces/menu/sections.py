@@ -185,7 +185,7 @@ class Sections:
 
 def row_entries(row: SessionRow, at: int, columns: int, project: str) -> tuple[Entry, ...]:
     """Return a session's row and, below it, an item with the answers to each of its pending requests."""
-    waits = row.status.needs_person
+    waits = row.status.needs_user
     label = row_label(row, at, columns, project=project, with_reason=not waits)
     entries: list[Entry] = [Item(row.session.id, label, OpenSession(row.key), mark=row.status)]
     if waits:
