@@ -427,3 +427,15 @@ def test_a_running_tray_keeps_its_settings_when_the_file_becomes_invalid(home: H
     settings.write_text("[icon\n", encoding="utf-8")
     assert home.run("status", "--port", str(home.port)).returncode == 2  # the command says what is wrong
     assert process.poll() is None
+
+
+def test_the_debug_log_traces_an_event_to_the_view_without_its_texts(home: Home) -> None:
+    home.tray("--debug")
+    asyncio.run(say_once(home, SNAPSHOT))
+    until(lambda: home.status()["sessions"])
+    (log_file,) = home.path.rglob("tray.log")
+    lines = log_file.read_text(encoding="utf-8")
+    assert ">> ServerConnected server=" in lines
+    assert f"session {SES}: new, idle" in lines
+
+    assert "Work" not in lines

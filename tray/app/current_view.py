@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from tray.app.problems import Problems
@@ -9,6 +10,8 @@ from tray.app.setup_check import SetupCheck
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
 from tray.core.settings import ICON_COUNT, ICON_STYLE, MENU_COLUMNS, Settings
+from tray.core.summary import summarize
+from tray.core.trace import view_line
 from tray.core.usage import Usage
 from tray.sources.router import SourceRouter
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
@@ -16,6 +19,8 @@ from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
 from tray.system.local_day import LocalDay
+
+log = logging.getLogger(__name__)
 
 
 class CurrentView:
@@ -33,6 +38,7 @@ class CurrentView:
         now: Callable[[], int],
     ) -> None:
         self.opened = OpenSubmenus()  # the submenus that are open
+        self._index = index
         self._builder = ViewBuilder(fleet, index)
         self._usage = usage
         self._day = LocalDay()
@@ -44,6 +50,8 @@ class CurrentView:
 
     def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
         """Return the current view; without `with_menu`, with the menu of the last one."""
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s", view_line(summarize(self._index), with_menu=with_menu))
         settings, at = self._settings(), self._now()
         view_settings = ViewSettings(
             monochrome=settings[ICON_STYLE] == "monochrome",

@@ -13,6 +13,7 @@ from tray.core.model import Server
 from tray.core.rules import alert_rules
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.settings import SOUND, SPEAK, Settings
+from tray.core.trace import effect_line
 from tray.surfaces.notifications import Notifications
 from tray.system import resources, sound
 from tray.system.local_time import local_time
@@ -60,6 +61,8 @@ class Notifier:
 
     def _carry_out(self, effects: Iterable[Effect], at: int) -> None:
         for effect in effects:
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s", effect_line(effect))
             match effect:
                 case Notify():
                     self._notify(effect)
