@@ -126,7 +126,7 @@ def test_what_was_answered_in_the_terminal_ui_has_neither_toast_nor_answers(plac
     until(lambda: not place.desk.is_open(toast), "no notification")
     place.person.icon(DONE)
     late = home.run("reply", session["requests"][0]["id"], "reject", "--port", str(home.port))
-    assert (late.returncode, late.stdout.strip()) == (0, "It was answered already")
+    assert (late.returncode, late.stdout.strip()) == (0, "Already answered")
     assert home.session(session["id"])["status"] == "completed"
 
 

@@ -133,7 +133,7 @@ def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: Priva
             for number, reason in enumerate(Reason):
                 session = SessionKey("server", f"ses_{number}")
                 made.notifications.show(Alert(session, reason, reason.value, "project — Work", "words", 0))
-            made.notifications.show_text("Copying", "Copied")
+            made.notifications.show_text("Copy", "Copied")
             await until(lambda: len(desktop.notes) == 5)
             told = [(note[3], Path(note[2]).name, note[6]["urgency"], note[7]) for note in desktop.notes.values()]
             assert told == [
@@ -141,7 +141,7 @@ def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: Priva
                 ("Question · project — Work", "question.png", 1, 0),
                 ("Failed · project — Work", "error.png", 1, -1),
                 ("Finished · project — Work", "finished.png", 1, -1),
-                ("Copying", "", 1, -1),
+                ("Copy", "", 1, -1),
             ]
         await desktop.stop()
 
@@ -410,7 +410,7 @@ def test_another_daemon_shows_what_waits_for_an_answer_and_as_well_as_it_can(bus
         async with lane() as made:
             made.notifications.show(permission("per_1", ONE))
             made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
-            made.notifications.show_text("Copying", "Copied")
+            made.notifications.show_text("Copy", "Copied")
             await until(lambda: made.notifications.count == 3)
             assert "default" not in next(iter(first.notes.values()))[5]
             await first.stop()

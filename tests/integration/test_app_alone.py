@@ -150,7 +150,7 @@ def test_go_to_next_reports_how_it_opened_and_dismissing_clears_the_state(
             assert running.app.status()["attention"]["state"] == "completed"  # nobody has looked at it yet
             assert (await running.choose(DismissSession(SessionKey(FRAMES["hello"]["instance"], SES)))).ok
             assert running.app.status()["attention"]["state"] == "idle"
-            assert (await running.choose(OpenNextSession())).message == "Nobody needs you"
+            assert (await running.choose(OpenNextSession())).message == "No session needs you"
             assert not (await running.choose(DismissSession(SessionKey("nobody", "ses_9")))).ok
 
     run(test())

@@ -118,7 +118,7 @@ def test_the_password_goes_to_the_address_that_it_is_set_for_alone(desk: Desk) -
 def test_two_clicks_open_one_terminal(desk: Desk) -> None:
     async def test() -> None:
         both = await asyncio.gather(*(desk.ladder.go(desk.session, desk.here) for _ in range(2)))
-        assert {done.message for done in both} == {"Opened it in xterm", "It is being opened already"}
+        assert {done.message for done in both} == {"Opened it in xterm", "The session is already being opened"}
 
     run(test())
     assert len(desk.jobs) == 1
@@ -165,7 +165,7 @@ def test_whoever_has_proven_nothing_makes_a_click_open_nothing(desk: Desk, sourc
     for way in (desk.ladder.go, desk.ladder.copy_command, desk.ladder.browse):
         done = run(way(desk.session, stranger))
         assert not done.ok
-        assert done.message.startswith(f"It is only watched ({why}")
+        assert done.message.startswith(f"This session is read-only ({why}")
     assert desk.jobs == []
     assert desk.calls == []
 
@@ -192,7 +192,7 @@ def test_what_failed_comes_first_and_then_what_to_do(desk: Desk, monkeypatch: py
 def test_a_directory_that_is_not_there_is_said(desk: Desk, directory: str) -> None:
     session = Session(SES, SERVER.id, directory=directory)
     done = run(desk.ladder.go(session, replace(desk.here, directory=directory)))
-    assert (done.ok, "not there any more" in done.message) == (False, True)
+    assert (done.ok, "no longer exists" in done.message) == (False, True)
 
 
 @pytest.mark.parametrize("url", [f"http://{'a' * 64}.example", "http://a..b", "http://192.0.2.1:1"])

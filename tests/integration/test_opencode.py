@@ -179,7 +179,7 @@ def test_a_permission_is_answered_from_here_and_the_agent_goes_on(desk: Desk) ->
     assert "echo hi" in request["detail"]
     assert desk.run("reply", request["id"], "once") == (0, "Allowed once: bash")
     assert desk.status(session, "completed")["last_output"] == "word0 word1 word2"
-    assert desk.run("reply", request["id"], "reject") == (0, "It was answered already")
+    assert desk.run("reply", request["id"], "reject") == (0, "Already answered")
 
 
 def test_always_is_opencodes_own_pattern_and_holds(desk: Desk) -> None:

@@ -79,12 +79,12 @@ def test_a_doubled_click_sends_nothing_twice(at_work: AtWork) -> None:
             first = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
             again = await running.choose(AnswerRequest(KEY, REJECT))
-            assert again == CommandResult("An answer is on its way already", as_requested=False)
+            assert again == CommandResult("An answer is already being sent", as_requested=False)
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", **REPLIED)
             assert (await first).ok
             late = await running.choose(AnswerRequest(KEY, REJECT))
-            assert late == CommandResult("It was answered already", as_requested=False)
+            assert late == CommandResult("Already answered", as_requested=False)
             assert written(running) == ["sending", "answered"]
 
     run(test())
@@ -123,7 +123,7 @@ def test_the_button_of_a_request_that_was_swapped_for_another_does_nothing(at_wo
             await link.event("permission.replied", **REPLIED)
             await link.event("permission.asked", **{**ASK, "id": "per_2", "metadata": {"command": "rm -rf /"}})
             await until(lambda: [r["id"] for r in requests(running)] == ["per_2"])
-            assert (await running.choose(old)).message == "It was answered already"
+            assert (await running.choose(old)).message == "Already answered"
             two = RequestKey(SERVER, "per_2")
             before = replace(seen, id="per_2")
             for same_id in (AnswerRequest(two, ONCE, before), SendDraftAnswer(two, before)):
@@ -176,7 +176,7 @@ def test_not_found_is_answered_elsewhere_and_no_error(at_work: AtWork) -> None:
             call = await link.receive()
             await link.send({"id": call["id"], "error": {"code": -32001, "message": "gone"}})
             done = await answering
-            assert (done.ok, done.message) == (True, "It was answered elsewhere already")
+            assert (done.ok, done.message) == (True, "Already answered elsewhere")
             assert requests(running) == []
 
     run(test())
@@ -190,8 +190,8 @@ def test_an_answer_that_somebody_elses_overtook_is_not_told_as_ours(at_work: AtW
             call = await link.receive()
             await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
             await link.send({"id": call["id"], "result": {}})
-            assert await answering == CommandResult("Somebody else was faster: reject", as_requested=False)
-            assert written(running) == ["sending", "Somebody else was faster: reject"]
+            assert await answering == CommandResult("Already answered elsewhere: reject", as_requested=False)
+            assert written(running) == ["sending", "Already answered elsewhere: reject"]
 
     run(test())
 
@@ -251,7 +251,7 @@ def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: At
             await until(lambda: running.waiting == 1)
             server = next(server["id"] for server in running.app.status()["servers"] if not server["verified"])
             done = await running.choose(AnswerRequest(RequestKey(server, "per_1"), ONCE))
-            assert (done.ok, "only watched" in done.message) == (False, True)
+            assert (done.ok, "read-only" in done.message) == (False, True)
             for deed in (StopTurn, DeleteSession):
                 assert not (await running.choose(deed(SessionKey(server, "ses_2")))).ok
             assert asked_of_it == {"session.list", "session.status", "_client.get", "config.providers"}

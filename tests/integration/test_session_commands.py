@@ -100,7 +100,7 @@ def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(h
             assert (await at.run("reply", "per_nobody", "once"))[0] == 1
             assert at.calls == []
             assert await at.run("reply", "per_", "reject", "--message", "use a branch") == (0, "Rejected: bash")
-            assert await at.run("reply", "per_1", "once") == (0, "It was answered already")
+            assert await at.run("reply", "per_1", "once") == (0, "Already answered")
             asking = {"id": "per_2", "sessionID": SES, "permission": "bash", "metadata": {"command": "rm -rf /"}}
             await at.event("permission.asked", **asking)
             await until(lambda: home.status()["attention"]["waiting"] == 2)
@@ -218,7 +218,7 @@ def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
             assert (await at.run("mute", "tomorrow"))[1].endswith("08:00")
             assert (await at.run("mute", "--session", SES, "--project", OTHER))[0] == 2
             assert home.status()["muted"]
-            assert await at.run("unmute") == (0, "Not muted any more")
+            assert await at.run("unmute") == (0, "Unmuted")
             assert all(session["muted"] for session in home.status()["sessions"])
             assert (await at.run("mute", "--session", "nobody"))[0] == 1
             code, output = await at.run("mute", "90m")

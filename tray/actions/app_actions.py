@@ -86,12 +86,12 @@ class OwnActions:
             done = await asyncio.to_thread(install_plugin, self._paths.plugin)
         except PluginFileError as error:
             return CommandResult(str(error), ok=False)
-        return CommandResult(f"{done}. Start opencode, or restart the ones that run", as_requested=False)
+        return CommandResult(f"{done}. Start OpenCode, or restart the instances that run", as_requested=False)
 
     def _summary(self) -> CommandResult:
         """What there is, for a click on an icon that has nobody to go to."""
         attention = self._status()["attention"]
-        return CommandResult(f"Nobody needs you: {attention['tooltip']}", as_requested=False)
+        return CommandResult(f"No session needs you: {attention['tooltip']}", as_requested=False)
 
     async def _open_settings(self) -> CommandResult:
         path = self._paths.settings
@@ -115,7 +115,7 @@ class OwnActions:
         except TokenError as error:
             return CommandResult(str(error), ok=False)
         asyncio.get_running_loop().call_soon(self._token_rotated)  # after the answer
-        return CommandResult("There is a new token; everybody has to prove it again")
+        return CommandResult("Token replaced; plugins and clients reconnect with the new one")
 
 
 def _write_template(path: Path) -> None:

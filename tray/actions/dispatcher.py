@@ -97,8 +97,8 @@ class Actions:
             words, name = _by_hand(choice)
             opened = await self._going.run_in_terminal(words, name)
             if opened is not None:
-                return CommandResult(f"Asked for it in {opened}")
-            told = "Nothing here can ask for words: install zenity or kdialog, or run in a terminal:"
+                return CommandResult(f"Opened {opened} to ask for it")
+            told = "No dialog program found: install zenity or kdialog, or run in a terminal:"
             return CommandResult(f"{told} opencode-tray {' '.join(words)} {name}", ok=False)
 
     async def _carry_out(self, choice: Deed, surface: Surface) -> CommandResult:
@@ -114,16 +114,16 @@ class Actions:
                 return CommandResult(f"Muted {when(until, at)}")
             case Unmute(scope):
                 self._apply(MuteCleared(scope))
-                return CommandResult("Not muted any more")
+                return CommandResult("Unmuted")
             case _:
                 return await self._on_session(choice)
 
     async def _go_to_next(self, surface: Surface) -> CommandResult:
         following = next_waiting(self._index)
         if following is None:
-            return CommandResult("Nobody needs you")
+            return CommandResult("No session needs you")
         if not self._guard.may_go(surface, self._now()):
-            return CommandResult("A double click goes to one session")
+            return CommandResult("A double click opens only one session")
         return await self._on_session(OpenSession(following.key))
 
     # ------------------------------------------------------------------ answers
@@ -170,7 +170,7 @@ class Actions:
     async def _on_session(self, choice: SessionCommand) -> CommandResult:
         session, server = self._found(choice.session)
         if session is None or server is None:
-            return CommandResult("This session is gone: OpenCode has removed it, or its server went away", ok=False)
+            return CommandResult("This session no longer exists, or its server has disconnected", ok=False)
         match choice:
             case OpenSession(key) | OpenInBrowser(key):
                 way = self._going.go if isinstance(choice, OpenSession) else self._going.browse

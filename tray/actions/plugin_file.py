@@ -25,7 +25,7 @@ def install_plugin(target: Path) -> str:
         twins = _twins(target)
         found = _read(target)
         if found is not None and not _is_ours(found):
-            raise PluginFileError(f"{target} is somebody else's file; move it away and install again")
+            raise PluginFileError(f"{target} was not written by OpenCode Tray; move it away and install again")
         for twin in twins:
             twin.unlink()
         if found == source:
@@ -45,7 +45,7 @@ def uninstall_plugin(target: Path) -> str:
     try:
         found = _read(target)
         if found is not None and not _is_ours(found):
-            raise PluginFileError(f"{target} is somebody else's file; it stays")
+            raise PluginFileError(f"{target} was not written by OpenCode Tray and was left in place")
         removed = [*_twins(target), *([target] if found is not None else [])]
         for path in removed:
             path.unlink()

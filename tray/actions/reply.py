@@ -58,13 +58,15 @@ class Replies:
         if request is None or server is None:
             return _nothing_waits(was_there=self._fleet.was_closed(key))
         if seen is not None and not asks_the_same(seen, request):
-            return CommandResult("What is asked has changed since: look again", ok=False)
+            return CommandResult("The request has changed; review it again", ok=False)
         if request.sending:
-            return CommandResult("An answer is on its way already", as_requested=False)
+            return CommandResult("An answer is already being sent", as_requested=False)
         if server.read_only_reason:
-            return CommandResult(f"It is only watched ({server.read_only_reason}): answer it in its terminal", ok=False)
+            return CommandResult(
+                f"This session is read-only ({server.read_only_reason}); answer it in its terminal", ok=False
+            )
         if not server.live:
-            return CommandResult("Its OpenCode is not connected: nothing was sent", ok=False)
+            return CommandResult("OpenCode is not connected; nothing was sent", ok=False)
         try:
             check(request, answer)
         except AnswerError as error:
@@ -87,9 +89,9 @@ class Replies:
             done = CommandResult(f"Not answered: {error}", ok=False)
             if error.kind is CallErrorKind.NOT_FOUND:
                 self._apply(RequestClosed(key.server, request.session, key.request))
-                done = CommandResult("It was answered elsewhere already", as_requested=False)
+                done = CommandResult("Already answered elsewhere", as_requested=False)
         except Exception:
-            self._apply(AnswerFailed(key, "it failed; the log says why"))
+            self._apply(AnswerFailed(key, "failed; the log says why"))
             raise
         finally:
             del self._awaited[key]
@@ -103,11 +105,9 @@ class Replies:
         await self._call(key.server, method, params)
         await awaited.over.wait()
         if isinstance(answer, Permit) and awaited.verdict not in ("", answer.verdict.value):
-            return CommandResult(f"Somebody else was faster: {clean(awaited.verdict)}", as_requested=False)
+            return CommandResult(f"Already answered elsewhere: {clean(awaited.verdict)}", as_requested=False)
         if not self._fleet.was_closed(key):  # its session or its server went
-            return CommandResult(
-                "It waits no more, but OpenCode did not say that this answer was the reason", as_requested=False
-            )
+            return CommandResult("The request was closed, but OpenCode did not confirm this answer", as_requested=False)
         return CommandResult(f"{describe(answer)}: {request.title}")
 
     def _write(self, entry: Mapping[str, Any], result: str) -> None:
@@ -116,8 +116,8 @@ class Replies:
 
 def _nothing_waits(*, was_there: bool) -> CommandResult:
     if was_there:
-        return CommandResult("It was answered already", as_requested=False)
-    return CommandResult("No such request waits; `opencode-tray status` shows those that do", ok=False)
+        return CommandResult("Already answered", as_requested=False)
+    return CommandResult("No pending request with this ID; `opencode-tray status` lists them", ok=False)
 
 
 def _call_of(request: Request, answer: Answer) -> tuple[str, dict[str, Any]]:

@@ -22,12 +22,12 @@ from tray.core.commands import (
 )
 
 _TITLES: Mapping[type, str] = {
-    OpenSession: "Going there",
-    OpenNextSession: "Going there",
-    OpenInBrowser: "Going there",
-    CopyAttachCommand: "Copying",
-    CopySessionID: "Copying",
-    CopyText: "Copying",
+    OpenSession: "Open session",
+    OpenNextSession: "Open session",
+    OpenInBrowser: "Open session",
+    CopyAttachCommand: "Copy",
+    CopySessionID: "Copy",
+    CopyText: "Copy",
     ExplainIgnoredClick: "Your answer",
     InstallPlugin: "Plugin",
     ShowSummary: "OpenCode Tray",

@@ -49,7 +49,7 @@ class SessionOpener:
     async def go(self, session: Session, server: Server) -> CommandResult:
         """Climb down until a rung holds."""
         if session.key in self._under_way:
-            return CommandResult("It is being opened already", as_requested=False)
+            return CommandResult("The session is already being opened", as_requested=False)
         self._under_way.add(session.key)
         try:
             target = _target(session, server)
@@ -90,7 +90,7 @@ class SessionOpener:
         """Put a text on the clipboard; where there is none, the line holds it."""
         if await clipboard.copy(text):
             return CommandResult(f"Copied: {text}")
-        return CommandResult(f"There is no clipboard here: {text}", ok=False)
+        return CommandResult(f"No clipboard found: {text}", ok=False)
 
     async def run_in_terminal(self, words: Sequence[str], name: str = "") -> str | None:
         """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
@@ -118,7 +118,7 @@ class SessionOpener:
         if isinstance(shown, Detached):
             command, folder, url = shown.command, "", None
         if folder and not await asyncio.to_thread(os.path.isdir, folder):
-            return await self._without_terminal(target, command, "Its directory is not there any more")
+            return await self._without_terminal(target, command, "Its directory no longer exists")
         opened = await self._open(command, folder, url)
         if opened is not None:
             return CommandResult(f"Opened it in {opened}")
@@ -128,7 +128,7 @@ class SessionOpener:
         """Anybody may say anything on a link without a token: no more is done than raising a terminal that is there."""
         shown = await _bring_up(replace(target, url=None), session, server) if is_here(server) else None
         if isinstance(shown, Raised):
-            return CommandResult(f"{shown.line}; choose the session there", as_requested=False)
+            return CommandResult(f"{shown.line}; select the session there", as_requested=False)
         return _watched(server)
 
     async def _raised(self, raised: Raised, session: Session, server: Server) -> CommandResult:
@@ -139,7 +139,7 @@ class SessionOpener:
                 await answer
         except (CallError, TimeoutError):
             return CommandResult(
-                f"{raised.line}; choose the session there: this OpenCode cannot be told to", as_requested=False
+                f"{raised.line}; select the session there; this OpenCode cannot do it itself", as_requested=False
             )
         return CommandResult(raised.line, as_requested=raised.exact)
 
@@ -152,11 +152,11 @@ class SessionOpener:
                 return CommandResult(f"Opened it in {opened}")
             missed = _missing(attach)
         elif host is None:
-            missed = f"{server.host} is another machine; `[[hosts]]` in the settings says how to reach it"
+            missed = f"{server.host} is another machine; add it to `[[hosts]]` in the settings"
         else:
             command = [host.opencode, target.directory, "--session", target.session]
             if any(shlex.quote(word) != word for word in command):  # what ssh runs there a shell reads
-                missed = f"A shell on {host.name} would read its directory's name otherwise than it is"
+                missed = f"the remote shell on {host.name} would misinterpret the directory name"
             elif (opened := await self._open(["ssh", "-t", "--", host.ssh, *command], "", None)) is not None:
                 return CommandResult(f"Opened it on {host.ssh} in {opened}")
             else:
@@ -198,7 +198,7 @@ class SessionOpener:
             return target.command("opencode")
         host = self._host(server) or Host(server.host, server.host)
         if not is_destination(host.ssh):
-            raise TargetError(f"{host.ssh[:40]!r} is no name of a machine")
+            raise TargetError(f"{host.ssh[:40]!r} is not a host name")
         far = [host.opencode, target.directory, "--session", target.session]
         return ["ssh", "-t", "--", host.ssh, shlex.join(far)]
 
@@ -236,8 +236,8 @@ async def _bring_up(target: Target, session: Session, server: Server) -> Raised 
 def _missing(command: Sequence[str]) -> str:
     """Why no terminal could be opened on this command, and what to do."""
     if shutil.which(command[0]) is None:
-        return f"{command[0]} was not found; `attach.opencode` in the settings says where OpenCode is"
-    return "No terminal could be opened; `attach.terminal` in the settings names one"
+        return f"{command[0]} was not found; set `attach.opencode` in the settings to its path"
+    return "No terminal could be opened; set `attach.terminal` in the settings"
 
 
 def _target(session: Session, server: Server) -> Target:
@@ -252,7 +252,7 @@ def _address(url: str) -> tuple[str, str, int]:
 
 
 def _watched(server: Server) -> CommandResult:
-    return CommandResult(f"It is only watched ({server.read_only_reason}): go to its terminal by hand", ok=False)
+    return CommandResult(f"This session is read-only ({server.read_only_reason}); open its terminal yourself", ok=False)
 
 
 async def _answers(url: str) -> bool:

@@ -43,13 +43,13 @@ def parse(lines: Iterable[str], servers: Collection[FoundServer]) -> list[Job]:
         else:
             following = next(turns, None)
             if following is None:
-                raise ServeError(f"line {number}: no server that was started here runs: opencode-tray serve start")
+                raise ServeError(f"line {number}: no server is running; start one with: opencode-tray serve start")
             server = following
         if not text:
             raise ServeError(f"line {number}: there is no prompt")
         jobs.append(Job(server, text))
     if not jobs:
-        raise ServeError("there is no prompt in it")
+        raise ServeError("the file contains no prompt")
     return jobs
 
 

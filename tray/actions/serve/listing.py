@@ -22,7 +22,6 @@ from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import OpenCodeProcess, listening_addresses, local_url, running_processes
 from tray.opencode.session_count import count_sessions
 from tray.storage.servers import StartedServer, read_servers, remove_server
-from tray.system.background_process import rotate_log
 from tray.system.paths import Paths
 
 ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs no more
@@ -94,10 +93,8 @@ async def find_servers(
     environment: Mapping[str, str],
     patience: float = ANSWERS_WITHIN,
 ) -> list[FoundServer]:
-    """All of them, by name; those that were started here and have ended among them. `patience`: s for an answer."""
+    """Return all servers by name, also those started here that have ended. Changes no file. `patience`: s."""
     records = await asyncio.to_thread(read_servers, paths.servers)
-    for record in records:
-        await asyncio.to_thread(rotate_log, Path(record.log))
     found = await asyncio.to_thread(_merge, records, running_processes, accounts, environment)
     async with aiohttp.ClientSession() as http:
         return list(await asyncio.gather(*(_examined(server, http, patience) for server in found)))

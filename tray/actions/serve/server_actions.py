@@ -73,9 +73,7 @@ class ServerActions:
                 return await self._start(directory)
             case CleanServers():
                 gone = await asyncio.to_thread(clean_up, self._paths)
-                return CommandResult(
-                    f"Removed {len(gone)}: {', '.join(gone)}" if gone else "There was nothing to clean up"
-                )
+                return CommandResult(f"Removed {len(gone)}: {', '.join(gone)}" if gone else "Nothing to clean up")
             case StopServers():
                 ours = [server for server in await self._found() if server.record is not None]
                 done = await asyncio.gather(*(stop(server, self._paths) for server in ours))
@@ -109,7 +107,9 @@ class ServerActions:
                 return await self._going.attach(server.url, server.directory)
             case ShowServerLog():
                 if not server.log:
-                    return CommandResult(f"{server.name} was not started here: its log is not known", ok=False)
+                    return CommandResult(
+                        f"{server.name} was not started by OpenCode Tray; its log is not known", ok=False
+                    )
                 return CommandResult(await open_file(Path(server.log)))
             case _:
                 assert_never(choice)
@@ -118,7 +118,7 @@ class ServerActions:
         if directory is None:
             directory = await self._ask("Start a server", "In which folder?", str(Path.home()))
             if not directory:
-                return CommandResult("Nothing was started")
+                return CommandResult("No server was started")
         program = opencode_program(self._settings())
         folder = await asyncio.to_thread(os.path.expanduser, directory)
         server = await start(ServerOptions(folder, program), self._paths, os.environ)

@@ -83,7 +83,7 @@ async def check(wish: ServerOptions) -> str:
         raise ServeError(f"{wish.directory} is no directory")
     program = shutil.which(wish.program)
     if program is None:
-        raise ServeError(f"{wish.program} was not found; `attach.opencode` in the settings says where OpenCode is")
+        raise ServeError(f"{wish.program} was not found; set `attach.opencode` in the settings to its path")
     return program
 
 

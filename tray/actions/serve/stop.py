@@ -20,17 +20,17 @@ async def stop(server: FoundServer, paths: Paths) -> CommandResult:
         return CommandResult(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
     who = identity(server.record) if server.record is not None else ProcessIdentity.of(server.pid)
     if server.runs and who is not None and not await end_process_tree(who):
-        return CommandResult(f"{server.name} (process {server.pid}) could not be ended", ok=False)
+        return CommandResult(f"{server.name} (process {server.pid}) could not be stopped", ok=False)
     if server.record is not None:
         await asyncio.to_thread(remove_server, paths.servers, server.record.name)
-    return CommandResult(f"Stopped {server.name}" if server.runs else f"{server.name} had ended already")
+    return CommandResult(f"Stopped {server.name}" if server.runs else f"{server.name} had already ended")
 
 
 async def restart(server: FoundServer, paths: Paths, environment: Mapping[str, str]) -> StartedServer:
     """End it and start it again, as it was, with its password. Raises ServeError."""
     record = server.record
     if record is None:
-        raise ServeError(f"{server.name} was not started here: nobody knows how; stop it, and start one")
+        raise ServeError(f"{server.name} was not started by OpenCode Tray; stop it and start a new one")
     wish = ServerOptions(
         record.directory, record.program, int(record.name.partition("-")[0]), record.hostname, record.password,
         record.username, record.options,

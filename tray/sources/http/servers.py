@@ -73,7 +73,7 @@ class HttpServers:
         if follower is None:
             raise CallError("its server is not followed any more", CallErrorKind.GONE)
         if not follower.address.trusted:
-            raise CallError("it was found on the network: it is only watched", CallErrorKind.WATCH_ONLY)
+            raise CallError("it was found on the network and is read-only", CallErrorKind.WATCH_ONLY)
         return await follower.call(server_id, method, params)
 
     def _client(self) -> aiohttp.ClientSession:

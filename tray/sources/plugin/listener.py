@@ -146,7 +146,7 @@ class Listener:
         if link is None:
             raise CallError("its OpenCode is not connected", CallErrorKind.GONE)
         if not link.server.verified:
-            raise CallError("its plugin has no token: it is only watched", CallErrorKind.WATCH_ONLY)
+            raise CallError("its plugin does not have the token; the session is read-only", CallErrorKind.WATCH_ONLY)
         if link.seed:
             return await call_seed(link, method, params)
         return decode_answer(await link.call(method, dict(params), CALL_TIMEOUT))
