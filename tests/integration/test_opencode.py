@@ -407,7 +407,7 @@ def test_a_refusing_provider_is_a_retry_with_its_reason(desk: Desk) -> None:
     desk.opencode.prompt(session, {"http": 429, "times": 1})
     retry = desk.status(session, "retry")["retry"]
     assert retry["attempt"] == 1
-    assert retry["next"] > 0
+    assert retry["next_at"] > 0
     desk.status(session, "completed")
 
 
