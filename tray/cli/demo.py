@@ -9,7 +9,7 @@ import secrets
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import aiohttp
 
@@ -28,7 +28,7 @@ from tray.system.paths import Paths
 
 STEP = 4.0  # s between two simulated events
 
-Socket = aiohttp.ClientWebSocketResponse[Literal[True]]
+Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[True]]"  # not generic at run time before aiohttp 3.13
 
 
 def demo(options: argparse.Namespace) -> int:
