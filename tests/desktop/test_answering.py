@@ -138,10 +138,10 @@ def test_a_tray_that_is_killed_as_the_answer_goes_leaves_nothing_wrong(place: Pl
     place.person.tray.send_signal(signal.SIGKILL)
     place.person.tray.wait(5)
     place.person.tray = place.person.home.tray(headless=False)
-    if place.person.home.session(session).get("requests"):  # it was faster than the click
-        place.person.icon(WAITING)
-        request = place.person.home.session(session)["requests"][0]
-        assert not request["sending"]
-        done = place.person.home.run("reply", request["id"], "once", "--port", str(place.person.home.port))
+    until(lambda: place.person.home.session(session).get("status", "disconnected") != "disconnected", "the session", 20)
+    requests = place.person.home.session(session).get("requests")
+    if requests:  # the kill was faster than the click, or OpenCode has not handled the answer yet
+        assert not requests[0]["sending"]
+        done = place.person.home.run("reply", requests[0]["id"], "once", "--port", str(place.person.home.port))
         assert done.returncode == 0, done.stderr
     until(lambda: place.person.home.session(session).get("status") in ("completed", "idle"), "the end of the turn", 20)
