@@ -1,1 +1,1 @@
-"""What is true. Pure: no I/O, clock, thread, randomness or logging; time and ids come in as arguments."""
+"""The state of all sessions and the rules that change it. Pure: no I/O, clock, threads, randomness or logging."""

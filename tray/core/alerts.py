@@ -7,13 +7,14 @@ from enum import Enum
 
 import msgspec
 
-from tray.core.model import Request, RequestKind, SessionKey, Status
+from tray.core.answers import read_only_reason
 from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.sessions import Request, RequestKind, SessionKey, Status
 from tray.core.transitions.user_actions import AUTO_ANSWERED_WITHIN
 
 LOOKED_AT = 10_000  # ms that an alert is delayed while the session's terminal has the focus
 ASKED_AGAIN = 1_000  # ms between two checks of the focus while an alert is delayed
-ASKED_LATER = 5_000  # ms; the same after a delay of LOOKED_AT
+ASKED_LATER = 5_000  # ms between two checks after a delay of LOOKED_AT
 STALE_NEWS = 60_000  # ms; an older end or error is shown in the menu, without a notification
 ABORT_HOLD = 500  # ms; when the user stops a turn, the abort follows the idle within about 150 ms
 
@@ -240,7 +241,9 @@ def _request_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | 
         body += f"\n(and {len(waiting) - 1} more)"
     identity = f"request {first.id} {first.complete} {first.refusal}"
     due = first.asked_at + rules.hold
-    return Alert(row.key, reason, identity, _name(row, project), body, due, first, not row.server.read_only_reason)
+    return Alert(
+        row.key, reason, identity, _name(row, project), body, due, first, not read_only_reason(row.server, first)
+    )
 
 
 def _name(row: SessionRow, project: str) -> str:

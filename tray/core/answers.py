@@ -10,7 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.errors import UserError
-from tray.core.model import Question, Request, RequestKind
+from tray.core.servers import Server
+from tray.core.sessions import Question, Request, RequestKind
+from tray.core.text import hides
 
 LONGEST = 10_000  # characters of a message or of an answer in the user's own words
 
@@ -54,6 +56,23 @@ class AnswerError(UserError):
     """The answer does not fit the request. The text says which answers do."""
 
     is_usage = True
+
+
+def read_only_reason(server: Server, request: Request) -> str:
+    """Return why a request cannot be answered from here, and what to do; "" if it can be answered."""
+    return server.read_only_reason or request.read_only_reason
+
+
+def is_readable(request: Request) -> bool:
+    """Whether the user sees all of what an answer allows or chooses: it is complete, and no character is hidden."""
+    labels = [option.label for question in request.questions for option in question.options]
+    questions = [question.question for question in request.questions]
+    return request.complete and not any(map(hides, (request.detail, *questions, *labels)))
+
+
+def may_be_always(request: Request) -> bool:
+    """Whether the answer "always" may be offered: there are patterns, and no character of them is hidden."""
+    return is_readable(request) and bool(request.always) and not any(map(hides, request.always))
 
 
 def asks_the_same(request: Request, other: Request) -> bool:

@@ -17,18 +17,21 @@ class ClickGuard:
     """Stores the last answer from each surface that is used with a pointer."""
 
     def __init__(self) -> None:
-        self._answered: dict[Surface, tuple[RequestKey, int]] = {}
+        self._answered: dict[tuple[Surface, str], tuple[RequestKey, int]] = {}
         self._went: dict[Surface, int] = {}
 
-    def may_answer(self, surface: Surface, request: RequestKey, at: int) -> bool:
-        """Return whether to take this answer; always from the command line. A refused click restarts the pause."""
+    def may_answer(self, surface: Surface, request: RequestKey, at: int, device: str = "") -> bool:
+        """Return whether to take this answer; always from the command line. A refused click restarts the pause.
+
+        Each device of the page has a pointer of its own.
+        """
         if surface is Surface.COMMAND:
             return True
-        last, when = self._answered.get(surface, (request, 0))
+        last, when = self._answered.get((surface, device), (request, 0))
         if last != request and 0 <= at - when < SETTLE:
-            self._answered[surface] = last, at
+            self._answered[surface, device] = last, at
             return False
-        self._answered[surface] = request, at
+        self._answered[surface, device] = request, at
         return True
 
     def may_go(self, surface: Surface, at: int) -> bool:

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from tray.core.answers import Answer, RequestKey
-from tray.core.model import Request, SessionKey
+from tray.core.devices import Scope
+from tray.core.servers import AgentKind
+from tray.core.sessions import Request, SessionKey
 
 
 class CommandResult(msgspec.Struct, frozen=True):
@@ -27,6 +29,7 @@ class Surface(Enum):
     MENU = "menu"
     NOTIFICATION = "notification"
     COMMAND = "command line"
+    PAGE = "page"
 
 
 FOREVER = 2**53  # ms since the Unix epoch: the end of a mute that the user has to end
@@ -57,6 +60,7 @@ class AnswerRequest(msgspec.Struct, frozen=True):
     request: RequestKey
     answer: Answer
     seen: Request | None = None  # as the user saw it; None: the user named it by its ID
+    device: str = ""  # name and address of the page's device from which it was answered
 
 
 class AskForAnswer(msgspec.Struct, frozen=True):
@@ -112,6 +116,12 @@ class ExplainIgnoredClick(msgspec.Struct, frozen=True):
 
 class InstallPlugin(msgspec.Struct, frozen=True):
     """Install the plugin into OpenCode."""
+
+
+class InstallHooks(msgspec.Struct, frozen=True):
+    """Install the hooks with which an agent reports to the tray."""
+
+    agent_kind: AgentKind
 
 
 class ShowSummary(msgspec.Struct, frozen=True):
@@ -262,6 +272,27 @@ class RotateToken(msgspec.Struct, frozen=True):
     """Create a new token and close all connections that used the old one."""
 
 
+class OpenDashboard(msgspec.Struct, frozen=True):
+    """Open the page in the user's browser and pair it; without `in_browser`, only return the address."""
+
+    in_browser: bool = True
+    scope: Scope = Scope.ACT  # of the browser that pairs
+
+
+class ListDevices(msgspec.Struct, frozen=True):
+    """Return the devices that are paired with the page."""
+
+
+class RevokeDevice(msgspec.Struct, frozen=True):
+    """Revoke the device with this ID, or with the only ID that starts with it."""
+
+    device: str
+
+
+class RevokeDevices(msgspec.Struct, frozen=True):
+    """Revoke all devices."""
+
+
 class Quit(msgspec.Struct, frozen=True):
     """Stop the tray. Agents keep running."""
 
@@ -294,7 +325,18 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "todos": ShowTodos,
     "diff": ShowDiff,
 }
-AppCommand = CopyText | ExplainIgnoredClick | InstallPlugin | ShowSummary | OpenSettings | RunDoctor | RotateToken
+PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices
+AppCommand = (
+    CopyText
+    | ExplainIgnoredClick
+    | InstallPlugin
+    | InstallHooks
+    | ShowSummary
+    | OpenSettings
+    | RunDoctor
+    | RotateToken
+    | PageCommand
+)
 AnswerCommand = AnswerRequest | AskForAnswer | ToggleOption | SendDraftAnswer
 ANSWERS = (AnswerRequest, AskForAnswer, SendDraftAnswer)  # those that send an answer
 ServerCommand = (

@@ -7,21 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from tray.core.answers import RequestKey
-from tray.core.model import (
-    Activity,
-    DayUsage,
-    Failure,
-    Message,
-    Request,
-    RequestKind,
-    Retry,
-    Server,
-    Service,
-    Session,
-    SessionKey,
-    Todo,
-    Tokens,
-)
+from tray.core.messages import Message, Tokens
+from tray.core.plan_limits import PlanLimit
+from tray.core.servers import Server, Service
+from tray.core.sessions import Activity, Failure, Request, RequestKind, Retry, Session, SessionKey, Todo
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -93,6 +82,7 @@ class SnapshotTaken(msgspec.Struct, frozen=True):
     limits: Mapping[str, int] | None = None
     branch: str | None = None
     services: tuple[Service, ...] | None = None
+    plan_limits: tuple[PlanLimit, ...] | None = None
 
     def requests(self, kind: RequestKind) -> tuple[Request, ...] | None:
         """Return the requests of one kind."""
@@ -154,6 +144,14 @@ class MessageReported(msgspec.Struct, frozen=True):
     message: Message
 
 
+class StepsReported(msgspec.Struct, frozen=True):
+    """Responses of the model have ended, or more is known of them: what the history stores. Nothing else changes."""
+
+    server_id: str
+    session_id: str
+    messages: tuple[Message, ...]
+
+
 class OutputReported(msgspec.Struct, frozen=True):
     """Text was written; `line` is its last line. The message id tells whether the agent or the user wrote it."""
 
@@ -199,7 +197,6 @@ class Restored(msgspec.Struct, frozen=True):
     servers: tuple[Server, ...]
     sessions: tuple[Session, ...]
     mutes: Mapping[str, int]
-    usage: DayUsage | None = None  # of the last day of that run
 
 
 class SessionSeen(msgspec.Struct, frozen=True):
@@ -258,6 +255,7 @@ SourceEvent = (
     | RequestAsked
     | RequestClosed
     | MessageReported
+    | StepsReported
     | OutputReported
     | ToolReported
     | TodosReported

@@ -37,13 +37,15 @@ from tray.core.events import (
     SessionReported,
     SessionSeen,
     SnapshotTaken,
+    StepsReported,
     TimePassed,
     TodosReported,
     ToolReported,
 )
 from tray.core.fleet_state import FleetState
-from tray.core.model import Activity, Outcome, Request, Server, Session, SessionKey, Status
+from tray.core.servers import AgentKind, Server
 from tray.core.session_events import close_request, open_request, report_detail, report_session, report_turn
+from tray.core.sessions import Activity, Outcome, Request, Session, SessionKey, Status
 from tray.core.snapshots import end_everything, merge_snapshot
 from tray.core.transitions import turns
 
@@ -123,6 +125,7 @@ class Fleet:
                 state.forget_server(server_id)
             case SnapshotTaken():
                 merge_snapshot(state, event, at)
+                self._remove_resumed(event)
             case SessionReported(server_id, facts):
                 report_session(state, server_id, facts, at)
             case SessionDeleted(server_id, session_id):
@@ -146,6 +149,8 @@ class Fleet:
             case SessionSeen(key):
                 for known in self.keys_of(key.session):  # another server may report the same session
                     state.put_session(turns.marked_seen(self.sessions[known]), at)
+            case StepsReported():
+                pass  # only the history needs them
             case AnswerSent(key):
                 state.change_request(key, lambda request: replace(request, sending=True, refusal=""), at)
             case AnswerFailed(key, why):
@@ -178,6 +183,19 @@ class Fleet:
         self._state.put_server(
             replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye, finished=finished)
         )
+
+    def _remove_resumed(self, event: SnapshotTaken) -> None:
+        """Remove these sessions from ended processes of the same agent. A process of OpenCode may come back."""
+        server = self.servers.get(event.server_id)
+        if server is None or not server.connected or server.agent_kind is AgentKind.OPENCODE:
+            return
+        for facts in event.sessions or ():
+            for key in self.keys_of(facts.id):
+                other = self.servers[key.server]
+                if other.agent_kind is server.agent_kind and not other.connected:
+                    self._state.remove_session(key)
+                    if not self.keys(other.id):
+                        self._state.forget_server(other.id)
 
     def _restore(self, event: Restored, at: int) -> None:
         """Add what the cache knows of servers that have not connected yet."""

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from tray.core.answers import RequestKey
 from tray.core.closed_ids import ClosedIds
 from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
-from tray.core.model import Request, Server, Session, SessionKey, Status
+from tray.core.servers import Server
 from tray.core.session_table import SessionTable
+from tray.core.sessions import Request, Session, SessionKey, Status
 from tray.core.transitions import requests
 
 MAX_SESSIONS = 1000  # of one server; a new one replaces the idle session that was used least recently

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tray.core.answers import RequestKey
 from tray.core.errors import UserError
 from tray.core.fleet import Fleet
-from tray.core.model import SessionKey
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import SessionKey
 
 MAX_LISTED = 5  # IDs in an error message
 

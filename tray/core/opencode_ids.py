@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tray.core.model import Message
+from tray.core.messages import Message
 
 _ID = re.compile(r"[a-z]+_([0-9a-f]{12})")
 SPAN = 2**36  # ms, about two years: an id holds its time modulo this
@@ -20,6 +20,12 @@ def age(identifier: str, at: int) -> int | None:
     if found is None:
         return None
     return (at - (int(found[1], 16) >> 12) + SPAN // 2) % SPAN - SPAN // 2
+
+
+def created_at(identifier: str, at: int) -> int:
+    """Return when an id was created that was in use at `at` (both in ms); 0 for another kind of id."""
+    id_age = age(identifier, at)
+    return at - id_age if id_age is not None and id_age >= 0 else 0
 
 
 def is_inherited(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""The table of the commands on one session. The parser, the control API and the session actions read it.
+"""The table of the commands on one session. The parser, the menu, the control API and the session actions read it.
 
 The parser needs it for `--help`, so this module imports nothing that is slow to load. `SESSION_COMMAND_RECORDS` in
 `tray.core.commands` has the record of each command.

@@ -17,7 +17,7 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.fleet_state import FleetState
-from tray.core.model import Activity, Request, Session, SessionKey
+from tray.core.sessions import Activity, Request, Session, SessionKey
 from tray.core.transitions import messages, requests, turns, user_actions
 from tray.core.transitions.facts import with_facts
 

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged, SessionRemoved
 from tray.core.fleet import Fleet
-from tray.core.model import Activity, Request, Server, Session, SessionKey, Status, Tokens
+from tray.core.messages import Tokens
 from tray.core.project_names import Folder, ProjectNames
+from tray.core.servers import Server
+from tray.core.sessions import Activity, Request, Session, SessionKey, Status
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -29,7 +31,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     tool: str
     tool_since: int
     user_acted_at: int  # when the user last did something in it or its subagents
-    last_activity_at: int  # the last change of anything that works in it
+    last_activity_at: int  # the last change of any of its working sessions
     muted: bool  # by a mute of the session or its project; the mute of everything is not included
 
     @property

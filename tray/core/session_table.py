@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tray.core.answers import RequestKey
-from tray.core.model import Session, SessionKey
+from tray.core.sessions import Session, SessionKey
 
 
 class SessionTable:

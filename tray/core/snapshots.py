@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from tray.core.events import ActivityReported, SnapshotTaken
 from tray.core.fleet_state import FleetState
-from tray.core.model import Activity, Request, RequestKind, SessionKey
 from tray.core.session_events import open_request, report_session, report_turn
+from tray.core.sessions import Activity, Request, RequestKind, SessionKey
 from tray.core.transitions import requests, turns
 
 
@@ -20,7 +20,8 @@ def merge_snapshot(state: FleetState, snapshot: SnapshotTaken, at: int) -> None:
         state.limits[server.id] = dict(snapshot.limits)
     branch = server.branch if snapshot.branch is None else snapshot.branch
     services = server.services if snapshot.services is None else snapshot.services
-    state.put_server(replace(server, branch=branch, services=services, confirmed=True))
+    plan_limits = server.plan_limits if snapshot.plan_limits is None else snapshot.plan_limits
+    state.put_server(replace(server, branch=branch, services=services, plan_limits=plan_limits, confirmed=True))
     if snapshot.sessions is not None:
         _merge_sessions(state, snapshot, at)
     if snapshot.activities is not None:

@@ -17,7 +17,7 @@ class CallErrorKind(Enum):
     REFUSED = "refused"  # OpenCode refused
     SILENT = "silent"  # no answer in time: the call may have had its effect
     GONE = "gone"  # the connection was lost: the call may have had its effect
-    WATCH_ONLY = "watch only"  # the connection has not proven the token: nothing is sent to it
+    READ_ONLY = "read only"  # the connection has not proven the token: nothing is sent to it
 
 
 class CallError(Exception):

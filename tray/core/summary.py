@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tray.core.model import Status
 from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.sessions import Status
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -64,9 +64,9 @@ def next_waiting(index: SessionIndex) -> SessionRow | None:
 
 
 def _first_unmuted(index: SessionIndex, status: Status) -> list[SessionRow]:
-    """Return the oldest row of a verified server, else of another one. A claim without the token comes last."""
+    """Return the oldest unmuted row, preferring servers that have proved the token."""
     rows: list[SessionRow] = []
-    for count in (index.muted(status) + 1, None):  # nearly always the first is verified
+    for count in (index.muted(status) + 1, None):  # the first attempt nearly always finds a verified row
         rows = [row for row in index.oldest(status, count) if not row.muted]
         verified = [row for row in rows if row.server.verified]
         if verified:

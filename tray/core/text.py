@@ -1,4 +1,4 @@
-"""Safe display of foreign text: titles and commands can neither format nor imitate the text around them."""
+"""Make untrusted text safe to display: it can neither format nor imitate the text around it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def clean(text: str) -> str:
 
 
 _UNSHOWN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def money(micro_dollars: int) -> str:
+    """Return an amount of money, in US dollars."""
+    return f"${micro_dollars / 1_000_000:.2f}"
 
 
 def width(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-EARLIEST = 946_684_800_000  # 2000-01-01 UTC: older than any of what we follow
+EARLIEST = 946_684_800_000  # 2000-01-01 UTC: before any supported agent existed
 LATEST = 4_102_444_800_000  # 2100-01-01 UTC: Windows' C library knows no time of day after the year 3000
 
 

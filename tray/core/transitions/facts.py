@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
-from tray.core.model import Failure, Outcome, Session
 from tray.core.opencode_ids import is_inherited
+from tray.core.sessions import Failure, Outcome, Session
 from tray.core.transitions.messages import context_tokens
 from tray.core.transitions.usage import own_cost, with_inherited_usage, with_reported_usage
 
@@ -24,7 +24,7 @@ def with_facts(session: Session, facts: SessionFacts) -> Session:
         if (value := getattr(facts, name)) is not None and value != getattr(session, name)
     }
     if facts.parent is not None and session.outcome is Outcome.COMPLETED:
-        changed["outcome"] = Outcome.NONE  # it is a subagent session: the end of its turn is no news
+        changed["outcome"] = Outcome.NONE  # a subagent session: the end of its turn is not announced
     after = replace(session, **changed) if changed else session
     if facts.tokens is not None or facts.cost is not None:
         after = with_reported_usage(after, facts.cost, facts.tokens)

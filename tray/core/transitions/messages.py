@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tray.core.model import Activity, Failure, Message, Outcome, Session
+from tray.core.messages import Message
 from tray.core.opencode_ids import is_inherited
+from tray.core.sessions import Activity, Failure, Outcome, Session
 from tray.core.transitions.usage import with_inherited_usage
 
 

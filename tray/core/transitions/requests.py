@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from msgspec.structs import replace
 
 from tray.core.answers import asks_the_same
-from tray.core.model import Request, RequestKind, Session
+from tray.core.sessions import Request, RequestKind, Session
 
 
 def with_request(session: Session, request: Request, limit: int, at: int) -> Session:

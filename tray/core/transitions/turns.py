@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tray.core.model import Activity, Failure, Outcome, Retry, Session
 from tray.core.opencode_ids import is_inherited
+from tray.core.sessions import Activity, Failure, Outcome, Retry, Session
 
 FINISH_TOOL_CALLS = "tool-calls"  # the model asked for tools: a turn that ends here was cut off by a rejection
 

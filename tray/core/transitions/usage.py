@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tray.core.model import Session, Tokens
+from tray.core.messages import Tokens
+from tray.core.sessions import Session
 
 
 def with_reported_usage(session: Session, cost: float | None, tokens: Tokens | None) -> Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tray.core.model import Activity, Session
+from tray.core.sessions import Activity, Session
 
 AUTO_ANSWERED_WITHIN = 1_000  # ms; a rule of OpenCode answers a request within this time, a user does not
 

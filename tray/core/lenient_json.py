@@ -1,4 +1,4 @@
-"""Decode the JSON of OpenCode, which may contain lone surrogates."""
+"""Decode the JSON of agents, which may contain lone surrogates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises for invalid JSON
+JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # raised by msgspec for invalid JSON
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ def replace_lone_surrogates(raw: bytes) -> bytes:
 def decode(raw: bytes) -> Any: ...
 @overload
 def decode(raw: bytes, shape: type[T]) -> T: ...
+@overload
+def decode(raw: bytes, shape: Any) -> Any: ...  # a union
 def decode(raw: bytes, shape: Any = Any) -> Any:
     """Decode JSON with lone surrogates replaced. Raises one of JSON_ERRORS.
 
@@ -34,3 +36,11 @@ def decode(raw: bytes, shape: Any = Any) -> Any:
         return msgspec.json.decode(raw, type=shape)
     except JSON_ERRORS:
         return msgspec.json.decode(replace_lone_surrogates(raw), type=shape)
+
+
+def decode_or(raw: bytes, shape: type[T], default: T) -> T:
+    """Decode JSON; return `default` if it is invalid or has another shape."""
+    try:
+        return decode(raw, shape)
+    except JSON_ERRORS:
+        return default

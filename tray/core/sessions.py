@@ -1,4 +1,4 @@
-"""The records of the fleet: servers, sessions, requests. All are frozen. Times are in ms since the Unix epoch."""
+"""Sessions and the requests that they wait for. All records are frozen. Times are in ms since the Unix epoch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from enum import Enum
 from typing import NamedTuple
 
 import msgspec
+
+from tray.core.messages import Message, Tokens
 
 
 class Status(Enum):
@@ -54,99 +56,6 @@ class SessionKey(NamedTuple):
     session: str
 
 
-class TerminalLocation(msgspec.Struct, frozen=True):
-    """The terminal in which OpenCode runs, from the plugin's environment. An empty string is unknown."""
-
-    tty: str = ""
-    tmux: str = ""
-    tmux_pane: str = ""
-    zellij: str = ""
-    zellij_pane: str = ""
-    terminal: str = ""
-    kitty_window: str = ""
-    kitty_socket: str = ""
-    wezterm_pane: str = ""
-    wezterm_socket: str = ""
-    iterm_session: str = ""
-    window_id: str = ""
-    ssh: str = ""
-    user: str = ""
-
-
-class Service(msgspec.Struct, frozen=True):
-    """An MCP or LSP server that OpenCode runs, with its status as OpenCode reports it."""
-
-    kind: str  # "mcp" or "lsp"
-    name: str
-    status: str  # "connected", "failed", "disabled", "needs_auth" …
-    why: str = ""
-
-
-class Source(Enum):
-    """Where the reports about a server come from, the best first."""
-
-    PLUGIN = "plugin"  # our plugin, or opencode-monitor's, inside OpenCode
-    HTTP = "http"  # OpenCode's own HTTP server
-    DASHBOARD = "dashboard"  # opencode-dashboard's plugin: it only reports
-    LOCAL = "local"  # its process and files: the state is inferred
-
-    @property
-    def rank(self) -> int:
-        """The rank of the source; 0 is the best."""
-        return _RANK[self]
-
-
-_RANK = {source: rank for rank, source in enumerate(Source)}
-
-
-class Server(msgspec.Struct, frozen=True):
-    """One OpenCode instance: one directory in one process."""
-
-    id: str
-    name: str
-    host: str
-    directory: str
-    project: str = ""
-    branch: str = ""
-    repository: str = ""  # of a linked git worktree: the directory of the main worktree
-    url: str | None = None  # set only if an HTTP server answers there
-    pid: int = 0
-    opencode: str = ""
-    plugin: str = ""
-    source: Source = Source.PLUGIN
-    verified: bool = True  # whether it has proven the token; if not, it is read-only
-    problem: str = ""  # why it cannot be followed, and what to do
-    place: TerminalLocation = msgspec.field(default_factory=TerminalLocation)
-    services: tuple[Service, ...] = ()
-    clock_skew: int = 0  # ms that its machine's clock was ahead of ours when it connected
-    connected: bool = True
-    confirmed: bool = False  # whether a snapshot has come since it connected
-    lost_at: int = 0  # when it disconnected
-    said_goodbye: bool = False
-    runs_once: bool = False  # `opencode run`: the process ends with the turn
-    finished: bool = False  # `opencode run` ended with its turn: the last known states stay valid
-
-    @property
-    def live(self) -> bool:
-        """Whether the states of its sessions are current."""
-        return self.connected and self.confirmed
-
-    @property
-    def read_only_reason(self) -> str:
-        """Why its sessions cannot be answered, and what to do; "" if they can be answered."""
-        if self.problem:
-            return self.problem
-        if self.source is Source.LOCAL:
-            return "its plugin is not connected; run opencode-tray doctor"
-        if self.source is Source.DASHBOARD:
-            return (
-                "opencode-dashboard's plugin cannot receive answers; run opencode-tray install-plugin on that machine"
-            )
-        if not self.verified and self.source is Source.HTTP:
-            return "it was found on the network; add it to [[servers]] in the settings"
-        return "" if self.verified else "its plugin does not have the token"
-
-
 class RequestKind(Enum):
     """The kinds of requests."""
 
@@ -180,6 +89,7 @@ class Request(msgspec.Struct, frozen=True):
     title: str  # the tool ("bash"), or the question's header
     detail: str  # the command, the file with its changes, the URL …; or the question
     complete: bool = True  # whether `detail` contains everything that is asked for
+    read_only_reason: str = ""  # why only its terminal can answer it; "" if its server decides
     always: tuple[str, ...] = ()  # the patterns that "always" would store
     questions: tuple[Question, ...] = ()
     asked_at: int = 0
@@ -222,64 +132,6 @@ class Outcome(Enum):
     NONE = "none"
     COMPLETED = "completed"
     ABORTED = "aborted"
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    """Token counts of a session or a message."""
-
-    input: int = 0
-    output: int = 0
-    reasoning: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        """Add two counts."""
-        return Tokens(
-            self.input + other.input,
-            self.output + other.output,
-            self.reasoning + other.reasoning,
-            self.cache_read + other.cache_read,
-            self.cache_write + other.cache_write,
-        )
-
-    def __sub__(self, other: Tokens) -> Tokens:
-        """Subtract counts."""
-        return Tokens(
-            self.input - other.input,
-            self.output - other.output,
-            self.reasoning - other.reasoning,
-            self.cache_read - other.cache_read,
-            self.cache_write - other.cache_write,
-        )
-
-    def without(self, other: Tokens) -> Tokens:
-        """Subtract counts; no count is negative."""
-        rest = self - other
-        counts = (rest.input, rest.output, rest.reasoning, rest.cache_read, rest.cache_write)
-        return Tokens(*(max(0, count) for count in counts))
-
-    @property
-    def total(self) -> int:
-        """The number of tokens in the model's context after this message."""
-        return self.input + self.output + self.reasoning + self.cache_read + self.cache_write
-
-
-class Message(msgspec.Struct, frozen=True):
-    """A message, with the fields that the fleet uses."""
-
-    id: str
-    role: str = "assistant"
-    finish: str = ""
-    error: str = ""
-    error_text: str = ""
-    agent: str = ""
-    model: str = ""  # "provider/model"
-    tokens: Tokens = Tokens()
-    cost: float = 0.0
-    completed: int = 0  # when it ended; 0: not yet
-    summary: bool = False  # the text of a compaction
-    output: str = ""  # the last line of its text, if the report contains it
 
 
 class Todo(msgspec.Struct, frozen=True):
@@ -360,29 +212,6 @@ class Session(msgspec.Struct, frozen=True):
         if self.activity is Activity.BUSY:
             return Status.BUSY
         return _OUTCOME_STATUS[self.outcome]
-
-
-class SessionUsage(msgspec.Struct, frozen=True):
-    """What one session used in one day, and its sums when it was last seen."""
-
-    seen_tokens: int
-    seen_cost: float
-    tokens: int = 0
-    cost: float = 0.0
-    is_root: bool = True
-
-    @property
-    def is_used_root(self) -> bool:
-        """Whether it is a root session with usage on the day."""
-        return self.is_root and self.tokens > 0
-
-
-class DayUsage(msgspec.Struct, frozen=True):
-    """The usage since `since` in the local day that began at `day_start`, by session id. Times in ms."""
-
-    day_start: int
-    since: int
-    sessions: dict[str, SessionUsage] = {}
 
 
 _OUTCOME_STATUS = {
