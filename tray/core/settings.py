@@ -10,12 +10,14 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
+from tray.core.budgets import Budget, parse_budgets
 from tray.core.errors import UserError
 from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
 
 T = TypeVar("T")
 
 DEFAULT_PORT = 41235  # opencode-monitor's: its plugin connects to it by default
+PAGE_DEFAULT_PORT = 41236
 
 
 class SettingError(UserError):
@@ -133,6 +135,10 @@ PORT = Setting(
     _number(0, 65535),
     ("OPENCODE_MONITOR_PORT",),
 )
+PAGE = Setting("page.enabled", True, "true or false", "serve the page for browsers on this machine", _flag)
+PAGE_PORT = Setting(
+    "page.port", PAGE_DEFAULT_PORT, "1 to 65535, or 0 for a free port", "port of the page", _number(0, 65535)
+)
 NOTIFY = Setting("notifications.enabled", True, "true or false", "show notifications", _flag)
 ON_PERMISSION = Setting(
     "notifications.permission", True, "true or false", "notify when a session waits for a permission", _flag
@@ -202,7 +208,10 @@ SERVERS: Setting[tuple[HttpServer, ...]] = Setting(
     example=("[[servers]]", 'url = "http://127.0.0.1:4096"', 'password_env = "OPENCODE_SERVER_PASSWORD"'),
 )
 ON_MACHINE = Setting(
-    "discovery.processes", True, "true or false", "find OpenCode processes of this machine that have no plugin", _flag
+    "discovery.processes", True, "true or false", "find OpenCode processes on this machine that have no plugin", _flag
+)
+OTHER_AGENTS = Setting(
+    "discovery.agents", True, "true or false", "find the sessions of other agents on this machine", _flag
 )
 ON_NETWORK = Setting(
     "discovery.mdns",
@@ -211,11 +220,52 @@ ON_NETWORK = Setting(
     "find OpenCode servers that announce themselves on the network (mDNS)",
     _flag,
 )
+HISTORY = Setting("history.enabled", True, "true or false", "record sessions, usage and answers", _flag)
+HISTORY_TEXT = Setting(
+    "history.text",
+    "lines",
+    '"lines" or "off"',
+    "record titles and commands, or no text at all",
+    _one_of("lines", "off"),
+)
+HISTORY_DAYS = Setting(
+    "history.keep_days",
+    400,
+    "7 to 10000 days",
+    "time after which single responses are removed; their sums stay",
+    _number(7, 10_000),
+)
+BUDGETS: Setting[tuple[Budget, ...]] = Setting(
+    "budgets",
+    (),
+    'tables with amount (US dollars), and optionally period = "day", "week" or "month", project (a directory), model, '
+    'and money = "reported" or "estimated"',
+    "amounts of money at which you are notified",
+    parse_budgets,
+    show=lambda budgets: [budget._asdict() for budget in budgets],
+    example=("[[budgets]]", "amount = 100", 'period = "month"'),
+)
+TURN_COST = Setting(
+    "alerts.turn_cost",
+    5,
+    "0 to 10000 US dollars; 0: off",
+    "notify when one turn costs more than this",
+    _number(0, 10_000),
+)
+TURN_MINUTES = Setting(
+    "alerts.turn_minutes",
+    30,
+    "0 to 10080 minutes; 0: off",
+    "notify when one turn works longer than this",
+    _number(0, 10_080),
+)
 DEBUG = Setting("log.debug", False, "true or false", "write a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
 SETTINGS: tuple[Setting[Any], ...] = (
     HOST,
     PORT,
+    PAGE,
+    PAGE_PORT,
     NOTIFY,
     ON_PERMISSION,
     ON_QUESTION,
@@ -233,10 +283,17 @@ SETTINGS: tuple[Setting[Any], ...] = (
     TERMINAL,
     OPENCODE,
     ON_MACHINE,
+    OTHER_AGENTS,
     ON_NETWORK,
+    HISTORY,
+    HISTORY_TEXT,
+    HISTORY_DAYS,
+    TURN_COST,
+    TURN_MINUTES,
     DEBUG,
     HOSTS,
     SERVERS,
+    BUDGETS,
 )
 
 

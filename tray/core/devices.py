@@ -1,0 +1,53 @@
+"""Devices: browsers that may use the local page, each with its own token and scope."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+
+class Scope(Enum):
+    """What a device may do. Each scope includes those before it."""
+
+    WATCH = "watch"  # see sessions and requests
+    ANSWER = "answer"  # answer requests, but not with "always"
+    ACT = "act"  # everything: "always", prompts, stop, delete, devices
+
+    def allows(self, needed: Scope) -> bool:
+        """Whether a device with this scope may do what needs the other one."""
+        return _RANK[self] >= _RANK[needed]
+
+
+_RANK = {scope: rank for rank, scope in enumerate(Scope)}
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One paired browser. Times are in ms since the Unix epoch."""
+
+    id: str
+    name: str
+    scope: Scope
+    token_hash: str  # SHA-256 of its token, which has 256 random bits
+    created: int
+    last_seen: int
+    address: str = ""  # from which it was last seen
+
+
+def token_hash(token: str) -> str:
+    """Return the hash that is stored of a device's token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def public_fields(device: Device) -> dict[str, Any]:
+    """Return what the user may see of a device, as plain JSON values."""
+    return {
+        "id": device.id,
+        "name": device.name,
+        "scope": device.scope.value,
+        "created": device.created,
+        "last_seen": device.last_seen,
+        "address": device.address,
+    }
