@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from tray.system.process_start import process_stat
 from tray.system.programs import command_for
 
 LOG_SIZE = 10_000_000  # bytes; a longer log is rotated, with one backup
@@ -53,8 +54,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
 def _start_time(pid: int) -> float:
     if sys.platform != "linux":
         return float(psutil.Process(pid).create_time())
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): field 22; field 3 follows the name
+    return int(process_stat(pid).start) / os.sysconf("SC_CLK_TCK")
 
 
 def _boot_id() -> str:

@@ -1,4 +1,4 @@
-"""Copy text to the clipboard so that it stays there."""
+"""Copy text to the system clipboard."""
 
 from __future__ import annotations
 

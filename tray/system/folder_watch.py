@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from watchdog.events import (
     DirCreatedEvent,
     FileCreatedEvent,
+    FileDeletedEvent,
     FileModifiedEvent,
+    FileMovedEvent,
     FileOpenedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -24,9 +26,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EventKinds = tuple[type[FileSystemEvent], ...]
+
 # A program starts to use the folder.
-OPEN_EVENTS: tuple[type[FileSystemEvent], ...] = (DirCreatedEvent, FileCreatedEvent, FileOpenedEvent)
-CHANGE_EVENTS: tuple[type[FileSystemEvent], ...] = (FileCreatedEvent, FileModifiedEvent)
+OPEN_EVENTS: EventKinds = (DirCreatedEvent, FileCreatedEvent, FileOpenedEvent)
+CHANGE_EVENTS: EventKinds = (FileCreatedEvent, FileModifiedEvent)
+ENTRY_CHANGES: EventKinds = (  # the contents of files do not matter
+    DirCreatedEvent, FileCreatedEvent, FileMovedEvent, FileDeletedEvent,
+)  # fmt: skip
+ALL_CHANGES: EventKinds = (*CHANGE_EVENTS, DirCreatedEvent, FileMovedEvent, FileDeletedEvent)
 
 
 class FolderWatch(FileSystemEventHandler):
@@ -36,7 +44,7 @@ class FolderWatch(FileSystemEventHandler):
     A database under load changes a hundred times a second, and every event costs time: call `pause` after the first.
     """
 
-    def __init__(self, kinds: tuple[type[FileSystemEvent], ...], on_change: Callable[[], None]) -> None:
+    def __init__(self, kinds: EventKinds, on_change: Callable[[], None]) -> None:
         self._kinds = list(kinds)
         self._on_change = on_change
         self._observer: BaseObserver | None = None
@@ -46,13 +54,15 @@ class FolderWatch(FileSystemEventHandler):
 
     def watch(self, folders: Collection[Path]) -> None:
         """Watch these folders instead of those before. For a missing folder, watch its nearest existing parent."""
+        if self._observer is None and not folders:
+            return  # an observer is two threads
         if self._observer is None:
             self._loop = asyncio.get_running_loop()
             logging.getLogger("watchdog.observers.inotify").addFilter(_is_relevant)
             self._observer = Observer()
             self._observer.start()
         self._reported = False
-        nearest = (next(filter(_is_folder, (folder, *folder.parents)), None) for folder in folders)
+        nearest = (next(filter(is_folder, (folder, *folder.parents)), None) for folder in folders)
         wanted = {folder for folder in nearest if folder is not None}
         for folder in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(folder))
@@ -92,7 +102,7 @@ def _is_relevant(record: logging.LogRecord) -> bool:
     return "when the thread is inactive" not in record.getMessage()
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Whether it is a folder that we may access; those of containers and other users may be inaccessible."""
     try:
         return path.is_dir()

@@ -1,26 +1,35 @@
-"""The local day, from midnight to midnight in the time zone of this machine."""
+"""The local day, in the time zone of this machine."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-REFRESH_INTERVAL = 15 * 60_000  # ms; the time zone may change while the tray runs
+EPOCH = date(1970, 1, 1)
 
 
-class LocalDay:
-    """Caches the bounds of the local day, which are expensive to compute for every event."""
-
-    def __init__(self) -> None:
-        self._start = self._until = self._computed_at = 0
-
-    def start(self, at: int) -> int:
-        """Return when the local day of `at` began; both in ms since the Unix epoch."""
-        if not max(self._start, self._computed_at) <= at < min(self._until, self._computed_at + REFRESH_INTERVAL):
-            day = datetime.fromtimestamp(at / 1000).date()  # noqa: DTZ006  # local by intent
-            self._start, self._until = _midnight(day), _midnight(day + timedelta(days=1))
-            self._computed_at = at
-        return self._start
+def day_number(at: int) -> int:
+    """Return the local date of a time in ms since the Unix epoch, in days since 1970-01-01."""
+    return (datetime.fromtimestamp(at / 1000).date() - EPOCH).days  # noqa: DTZ006  # local by intent
 
 
-def _midnight(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day).timestamp() * 1000)  # noqa: DTZ001
+def date_of(day: int) -> date:
+    """Return the date of a number of days since 1970-01-01."""
+    return EPOCH + timedelta(days=day)
+
+
+def number_of(day: date) -> int:
+    """Return a date in days since 1970-01-01."""
+    return (day - EPOCH).days
+
+
+def period_of(period: str, day: int) -> tuple[int, int]:
+    """Return the first and the last day of the "day", "week" (from Monday) or "month" that a day is in."""
+    today = date_of(day)
+    first = last = today
+    if period == "week":
+        first = today - timedelta(days=today.weekday())
+        last = first + timedelta(days=6)
+    elif period == "month":
+        first = today.replace(day=1)
+        last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    return number_of(first), number_of(last)

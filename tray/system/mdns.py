@@ -13,6 +13,8 @@ import psutil
 from zeroconf import IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
+from tray.system.tasks import TaskSet
+
 log = logging.getLogger(__name__)
 
 SERVICE = "_http._tcp.local."  # the service type that OpenCode announces; NAME tells its instances from others
@@ -20,34 +22,48 @@ NAME = re.compile(r"opencode-\d{1,5}( \(\d+\))?\._http\._tcp\.local\.", re.IGNOR
 RESOLVE_TIMEOUT = 3000  # ms
 CONNECT_TIMEOUT = 1.0  # s
 MAX_QUERIES = 20  # at the same time
+STOP_TIMEOUT = 0.5  # s
 MAX_SERVERS = 50  # any machine on the network may announce servers
 
 
 class MdnsBrowser:
-    """Keeps the URLs of the OpenCode servers that other machines announce; `on_change` is called on the event loop."""
+    """Maintains the URLs of the OpenCode servers that other machines announce.
+
+    `on_change` is called on the event loop after each change.
+    """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self.urls: dict[str, str] = {}  # by the name of the announced service
         self._on_change = on_change
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._queries: dict[str, asyncio.Task[None]] = {}  # by the name of the announced service
+        self._tasks = TaskSet()
+        self._has_failed = False  # at the last start
 
     async def start(self) -> None:
-        """Start to browse. Without a network, log a warning and find nothing."""
+        """Start browsing, if it is not running. Without a network, log a warning once; call it again later."""
+        if self._zeroconf is not None:
+            return
         try:
             self._zeroconf = AsyncZeroconf(ip_version=IPVersion.V4Only)
         except OSError as error:
-            log.warning("cannot browse the local network with mDNS: %s", error)
+            log.log(
+                logging.DEBUG if self._has_failed else logging.WARNING,
+                "cannot browse the local network with mDNS: %s",
+                error,
+            )
+            self._has_failed = True
             return
+        self._has_failed = False
         self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._on_service])
 
     async def stop(self) -> None:
-        """Stop to browse and forget the servers."""
-        for task in self._tasks:
-            task.cancel()
+        """Stop browsing and forget the servers."""
         if self._browser is not None:
             await self._browser.async_cancel()
+        self._tasks.cancel_all()
+        await self._tasks.wait(STOP_TIMEOUT)
         if self._zeroconf is not None:
             await self._zeroconf.async_close()
         self._zeroconf = self._browser = None
@@ -58,15 +74,14 @@ class MdnsBrowser:
     ) -> None:
         if not NAME.fullmatch(name):
             return
+        self._queries = {name: query for name, query in self._queries.items() if not query.done()}
+        if name in self._queries:
+            self._queries.pop(name).cancel()  # its result would be out of date
         if state_change is ServiceStateChange.Removed:
             if self.urls.pop(name, None) is not None:
                 self._on_change()
-            return
-        if len(self._tasks) >= MAX_QUERIES:
-            return  # some machine floods the network with announcements
-        task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, service_type, name), name=f"mdns {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        elif len(self._queries) < MAX_QUERIES:  # a machine may flood the network with announcements
+            self._queries[name] = self._tasks.spawn(self._resolve(zeroconf, service_type, name), f"resolve {name}")
 
     async def _resolve(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
         info = AsyncServiceInfo(service_type, name)
@@ -76,14 +91,14 @@ class MdnsBrowser:
         others = [address for address in info.parsed_addresses() if _is_another_machine(address) and address not in own]
         address = await _reachable(others, info.port)
         if address is not None and (name in self.urls or len(self.urls) < MAX_SERVERS):
-            self.urls[name] = f"http://{address}:{info.port}"
+            self.urls[name] = f"http://{f'[{address}]' if ':' in address else address}:{info.port}"
             self._on_change()
 
 
 async def _reachable(addresses: list[str], port: int) -> str | None:
-    """Return the address that accepts a connection, or None; a single address is not tested.
+    """Return the first address that accepts a connection, or None; a single address is not tested.
 
-    Every OpenCode calls its machine `opencode.local`, so that name may resolve to the addresses of all of them.
+    OpenCode announces each machine as `opencode.local`, so that name may resolve to the addresses of several machines.
     """
     if len(addresses) < 2:
         return addresses[0] if addresses else None
@@ -104,5 +119,5 @@ def _is_another_machine(address: str) -> bool:
 
 
 def _own_addresses() -> set[str]:
-    """Return the addresses of this machine: its own servers are found locally and followed over loopback."""
+    """Return the addresses of this machine: its own servers are found by their processes."""
     return {address.address for addresses in psutil.net_if_addrs().values() for address in addresses}

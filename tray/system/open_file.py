@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tray.core.errors import UserError
 from tray.system.subprocesses import start
 from tray.system.terminals import open_terminal
 
@@ -19,14 +20,21 @@ XDG = (("xdg-open",),)
 EDITORS = ("sensible-editor", "nano", "vim", "vi")  # run in a terminal if neither $VISUAL nor $EDITOR is set
 
 
+OPENER_TIMEOUT = 5.0  # s after which a program that still runs has opened the file
+
+
+class OpenFileError(UserError):
+    """No installed program can open the file; the message names the file."""
+
+
 async def open_file(path: Path, openers: Sequence[Sequence[str]] = OPENERS.get(sys.platform, XDG)) -> str:
-    """Open the file and return a line for the user that says how, or that nothing can open it."""
+    """Open the file and return a line for the user that says how. Raises OpenFileError."""
     if sys.platform == "win32":
         try:
             os.startfile(path)  # noqa: S606  # a path of our own
-        except OSError:  # no program is registered for it
+        except OSError as error:  # no program is registered for it
             if not await start([*openers[0], str(path)]):
-                return f"No program found to open {path}"
+                raise OpenFileError(f"no program found to open {path}") from error
         return f"Opened {path}"
     for opener in openers:
         if await _run_opener([*opener, str(path)]):
@@ -35,7 +43,7 @@ async def open_file(path: Path, openers: Sequence[Sequence[str]] = OPENERS.get(s
     opened = await open_terminal([*editor, str(path)]) if editor else None
     if opened is not None:
         return f"Opened {path} in {Path(editor[0]).name}"
-    return f"No program found to open {path}"
+    raise OpenFileError(f"no program found to open {path}")
 
 
 async def _run_opener(command: Sequence[str]) -> bool:
@@ -44,12 +52,19 @@ async def _run_opener(command: Sequence[str]) -> bool:
         process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
     except OSError:
         return False
-    return await process.wait() == 0
+    try:
+        async with asyncio.timeout(OPENER_TIMEOUT):
+            return await process.wait() == 0
+    except TimeoutError:
+        return True  # it shows the file itself, and ends with it
 
 
 def _editor() -> list[str]:
     """Return the user's editor ($VISUAL, $EDITOR), or the first common one that is installed; empty if none."""
-    configured = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    try:
+        configured = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    except ValueError:  # an unbalanced quote
+        configured = []
     for words in ([configured] if configured else []) + [[name] for name in EDITORS]:
         found = shutil.which(words[0])
         if found is not None:

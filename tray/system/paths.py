@@ -11,6 +11,7 @@ from typing import NamedTuple
 import platformdirs
 
 NAME = "opencode-tray"
+MAX_SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes of the path of a unix socket (sun_path in sys/un.h)
 
 
 class Paths(NamedTuple):
@@ -21,17 +22,20 @@ class Paths(NamedTuple):
     endpoint: Path  # holds the address of the running tray
     cache: Path
     audit: Path
+    history: Path  # a database
     log: Path
     plugin: Path  # the plugin in OpenCode's configuration folder
     servers: Path  # private folder with a record of each server started by the tray
     server_logs: Path  # folder of their logs
+    hook_socket: Path  # in a private folder; the hooks of other agents report to it
+    devices: Path  # the browsers that may use the local page
 
     @classmethod
     def inside(cls, folder: Path) -> Paths:
         """Return paths that are all in one folder, for a demo or a test."""
         names = (
-            "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "tray.log", "plugin.js",
-            "servers", "logs",
+            "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
+            "servers", "logs", "hooks/socket", "devices.json",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -46,6 +50,7 @@ class Paths(NamedTuple):
             endpoint=token.parent / "endpoint",  # the plugin expects it there
             cache=Path(environment.get("OPENCODE_MONITOR_CACHE_FILE") or data / "cache.json"),
             audit=data / "audit.jsonl",
+            history=data / "history.db",
             log=Path(
                 environment.get("OPENCODE_MONITOR_LOG_FILE")
                 or Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "tray.log"
@@ -53,6 +58,8 @@ class Paths(NamedTuple):
             plugin=opencode_config(environment) / "plugin" / "opencode-tray.js",
             servers=data / "servers",
             server_logs=Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "servers",
+            hook_socket=data / "hooks" / "socket",
+            devices=data / "devices.json",
         )
 
 

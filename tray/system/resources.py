@@ -24,6 +24,11 @@ def app_icon() -> Path | None:
     return icon if icon.exists() else None
 
 
+def app_drawing() -> Path:
+    """Return the application icon as SVG."""
+    return _found("assets/opencode-tray.svg")
+
+
 def toast_image(reason: str) -> Path | None:
     """Return the image for notifications with this reason, or None if it is missing."""
     file = _found(f"assets/toasts/{reason}.png")

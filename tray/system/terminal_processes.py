@@ -19,6 +19,7 @@ class TerminalProcess(msgspec.Struct, frozen=True):
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     ancestors: tuple[int, ...] = ()  # pids, its parent first
     arguments: tuple[str, ...] = ()
+    directory: str = ""  # its working directory; "" if it cannot be read
     title: str = ""  # the title that the program has set; most terminals show it in the window title
 
     @property
@@ -40,7 +41,8 @@ def terminal_process_of(pid: int) -> TerminalProcess | None:
         if sys.platform != "win32" and process.uids().real != os.getuid():
             return None
         parents = tuple(parent.pid for parent in process.parents())
-        return TerminalProcess(pid, _terminal(process), _environment(process), parents, tuple(process.cmdline()))
+        arguments = tuple(process.cmdline())
+        return TerminalProcess(pid, _terminal(process), _environment(process), parents, arguments, _directory(process))
     except (psutil.Error, OSError):
         return None
 
@@ -62,6 +64,13 @@ def _environment(process: psutil.Process) -> Mapping[str, str]:
         return {}
 
 
+def _directory(process: psutil.Process) -> str:
+    try:
+        return process.cwd()
+    except (psutil.Error, OSError):
+        return ""
+
+
 def _terminal(process: psutil.Process) -> str:
     """Return the terminal device, or "". psutil caches the list of devices, which lacks terminals opened since."""
     if sys.platform != "win32":
@@ -78,6 +87,17 @@ def attached_terminals(url: str) -> list[TerminalProcess]:
         is_attach = "attach" in arguments[1:3] and any("opencode" in word.lower() for word in arguments[:2])
         if is_attach and any(argument.rstrip("/") == url.rstrip("/") for argument in arguments[2:]):
             found.append(process)
+    return _in_terminals(found)
+
+
+def program_terminals(name: str) -> list[TerminalProcess]:
+    """Return this user's processes of a program that have a terminal, the newest first."""
+    processes = psutil.process_iter(["name", "create_time"])
+    names = (name, f"{name}.exe")
+    return _in_terminals([process for process in processes if (process.info["name"] or "").lower() in names])
+
+
+def _in_terminals(found: list[psutil.Process]) -> list[TerminalProcess]:
     found.sort(key=lambda process: -(process.info["create_time"] or 0))
-    attached = (terminal_process_of(process.pid) for process in found)
-    return [process for process in attached if process is not None and process.in_terminal]
+    processes = (terminal_process_of(process.pid) for process in found)
+    return [process for process in processes if process is not None and process.in_terminal]
