@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
 from tray.core.text import clean
-from tray.opencode.lenient_json import JSON_ERRORS, decode
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a response; the messages of a long session are megabytes
 MAX_UNTRUSTED_BODY = 1024 * 1024  # bytes of a response from a server that is not authenticated
@@ -43,7 +43,9 @@ class Api:
         self.address = address
         self._http = http
         login = b64encode(f"{address.username}:{address.password}".encode("utf-8", "surrogateescape")).decode()
-        self._headers = {"Authorization": f"Basic {login}"} if address.password else {}
+        self._headers = {"Accept-Encoding": "identity"}  # the size of compressed data cannot be limited
+        if address.password:
+            self._headers["Authorization"] = f"Basic {login}"
 
     async def get(self, path: str, directory: str = "", **query: str | int) -> Any:
         """Send GET and return the decoded JSON. Raises CallError, LockedError."""
@@ -71,6 +73,8 @@ class Api:
                 method, self.address.url + path, params=params, json=body, headers=self._headers, timeout=timeout,
                 allow_redirects=False,
             ) as response:  # fmt: skip
+                if _is_compressed(response):
+                    raise CallError("the response is compressed: is this an OpenCode server?")
                 limit = MAX_BODY if self.address.trusted else MAX_UNTRUSTED_BODY
                 return _decoded(response, await _body(response, limit))
         except TimeoutError:
@@ -83,10 +87,10 @@ class Api:
         """Open an endless event stream and yield its bytes. Raises CallError, LockedError."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
         try:
-            headers = {**self._headers, "Accept-Encoding": "identity"}  # the size of compressed data cannot be limited
             opening = self._http.get(
-                self.address.url + path, headers=headers, timeout=timeout, allow_redirects=False, read_bufsize=2**20
-            )
+                self.address.url + path, headers=self._headers, timeout=timeout, allow_redirects=False,
+                read_bufsize=2**20,
+            )  # fmt: skip
             async with asyncio.timeout(CALL_TIMEOUT):
                 response = await opening
         except TimeoutError:
@@ -95,11 +99,15 @@ class Api:
             raise CallError(f"cannot connect: {_describe(error)}", CallErrorKind.GONE) from error
         try:
             _raise_for_status(response)
-            if response.content_type != "text/event-stream" or "Content-Encoding" in response.headers:
-                raise CallError("no event stream: is this an OpenCode server?", CallErrorKind.UNSUPPORTED)
+            if response.content_type != "text/event-stream" or _is_compressed(response):
+                raise CallError("not an event stream: is this an OpenCode server?", CallErrorKind.UNSUPPORTED)
             yield response.content
         finally:
             response.close()
+
+
+def _is_compressed(response: aiohttp.ClientResponse) -> bool:
+    return response.headers.get("Content-Encoding", "identity") != "identity"
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
 
+from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
-from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.opencode.sse import Decoder, TooBigError
 
-SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive
+SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive; newer ones send one every 10 s
 
 Json = dict[str, Any]
 
@@ -36,13 +36,16 @@ async def subscribe_raw(
     not answer. A connection may be dead without an error, so after `silence` seconds without a byte the server's health
     is requested; if it is known to send heartbeats, that silence is an error.
     """
-    async with api.stream("/global/event") as stream:
-        yield _events(stream, api, silence, has_heartbeats)
+    async with (
+        api.stream("/global/event") as stream,
+        aclosing(_events(stream, api, silence, has_heartbeats)) as events,
+    ):
+        yield events
 
 
 async def _events(
     stream: aiohttp.StreamReader, api: Api, silence: float, has_heartbeats: Callable[[], bool]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     decoder = Decoder()
     while True:
         try:

@@ -13,7 +13,7 @@ import psutil
 
 from tray.core.loopback import connect_host
 
-# Commands that run no sessions: they attach to another process, or do one thing and exit.
+# Commands without sessions of their own: they attach to another process, or do one thing and exit.
 NO_SESSIONS = frozenset((
     "attach", "auth", "providers", "models", "upgrade", "uninstall", "stats", "export", "import", "agent",
     "mcp", "debug", "session", "db", "plugin", "plug", "completion", "github", "pr", "account", "console",
@@ -124,7 +124,7 @@ def _read(process: psutil.Process) -> OpenCodeProcess | None:
 
 
 def _text(path: str) -> str:
-    """Return a path as valid text, whatever bytes it consists of."""
+    """Return a path as valid text; invalid bytes are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tray.core.model import Service
+from tray.core.servers import Service
 from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Api
 
+MAX_SERVICES = 100  # any server on the network may list more
 MAX_NAME = 100  # characters of a name or status
 MAX_REASON = 300  # characters of an error
 
@@ -24,10 +25,13 @@ async def read_services(api: Api, directory: str = "") -> tuple[Service, ...]:
 
 
 def services_of(mcp: Any, lsp: Any) -> tuple[Service, ...]:
-    """Convert the responses of /mcp, `{name: {status, error?}}`, and /lsp, `[{id, name, root, status}]`."""
+    """Convert the responses of /mcp, `{name: {status, error?}}`, and /lsp, `[{id, name, root, status}]`.
+
+    Returns at most MAX_SERVICES.
+    """
     entries = [("mcp", name, info) for name, info in (mcp.items() if isinstance(mcp, dict) else ())]
     entries += [("lsp", None, info) for info in (lsp if isinstance(lsp, list) else ())]
-    services = (_service(kind, name, info) for kind, name, info in entries if isinstance(info, dict))
+    services = (_service(kind, name, info) for kind, name, info in entries[:MAX_SERVICES] if isinstance(info, dict))
     return tuple(sorted(services, key=lambda service: (service.kind, service.name)))
 
 

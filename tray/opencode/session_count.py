@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tray.core.lenient_json import JSON_ERRORS
 from tray.opencode import sqlite
 
 MAX_FILES = 2_000  # of the older JSON storage to read; the count of a larger storage is a lower bound
@@ -28,7 +29,7 @@ def count_sessions(data: Path, directory: str) -> int:
     if databases:
         return count
     for _, file in zip(range(MAX_FILES), data.glob("storage/session/*/*.json"), strict=False):
-        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+        with suppress(OSError, *JSON_ERRORS):
             session = msgspec.json.decode(file.read_bytes(), type=_Session)
             count += session.directory == directory and session.parent is None
     return count

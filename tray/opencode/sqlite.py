@@ -1,4 +1,4 @@
-"""Read OpenCode's SQLite database without locking it, failing OpenCode or leaving files behind."""
+"""Read OpenCode's SQLite database without locking it, without errors in OpenCode, and without leaving files."""
 
 from __future__ import annotations
 
@@ -50,5 +50,6 @@ def _open(database: Path) -> sqlite3.Connection:
     uri = f"{database.absolute().as_uri()}?mode=ro&{'readonly_shm' if in_use else 'immutable'}=1"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)
     connection.row_factory = sqlite3.Row
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")  # one invalid title is not an error
     connection.execute("PRAGMA query_only=1")
     return connection

@@ -1,0 +1,27 @@
+"""OpenCode's configuration files: which of them load the tray's plugin as an npm package."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+NAMES = ("opencode.json", "opencode.jsonc")
+MAX_SIZE = 1_000_000  # characters that are read of a file
+PACKAGE = re.compile(r'"opencode-tray(@[^"]*)?"')
+
+
+def plugin_section(text: str) -> str:
+    """Return the list of plugins of a configuration, as text: comments make it invalid JSON."""
+    return text.partition('"plugin"')[2].partition("]")[0]
+
+
+def npm_configuration(folder: Path) -> Path | None:
+    """Return the file in `folder` whose list of plugins contains the npm package, or None."""
+    for file in (folder / name for name in NAMES):
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")[:MAX_SIZE]
+        except OSError:
+            continue
+        if PACKAGE.search(plugin_section(text)):
+            return file
+    return None
