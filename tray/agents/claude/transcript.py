@@ -1,0 +1,170 @@
+"""Claude Code's transcript of a session, read incrementally: title, messages, tools, and how a turn ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from tray.agents.claude.limits import RefusedLimit
+from tray.agents.claude.usage import FileUsage, UsageLine, UsageMessage, model_name
+from tray.agents.tool_call import MAX_TEXT
+from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, milliseconds
+from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
+from tray.core.messages import Message, Tokens
+from tray.core.plan_limits import PlanLimit
+from tray.core.sessions import Retry
+from tray.core.text import last_line
+
+INTERRUPTION = "[Request interrupted by user"
+FINISH_REASONS = {"tool_use": "tool-calls", "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    tool_use_id: str = ""
+
+
+class _Message(UsageMessage):
+    content: msgspec.Raw = msgspec.Raw(b"")
+    stop_reason: str | None = None
+
+
+class _ApiError(msgspec.Struct, rename="camel"):
+    message: str = ""
+    formatted: str = ""
+    rate_limits: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def text(self) -> str:
+        return (self.formatted or self.message)[:MAX_TEXT]
+
+
+class _Line(UsageLine, rename="camel"):
+    subtype: str = ""
+    is_meta: bool = False
+    is_compact_summary: bool = False
+    is_api_error_message: bool = False
+    message: _Message | None = None
+    error: msgspec.Raw = msgspec.Raw(b"")
+    retry_in_ms: float = 0
+    retry_attempt: int = 0
+    ai_title: str = ""
+    custom_title: str = ""
+    git_branch: str = ""
+
+
+class Transcript:
+    """The state accumulated from the lines read so far."""
+
+    def __init__(self) -> None:
+        self.branch = ""
+        self.last: Message | None = None  # the newest message of the agent, or the interruption of a turn
+        self.output = ""  # the last line that the agent wrote
+        self.prompted_at = 0  # when the last prompt was sent, in ms since the Unix epoch
+        self.refused: PlanLimit | None = None  # the limit that the last request has reached
+        self.retry: Retry | None = None
+        self.running: dict[str, ToolCall] = {}  # the tool calls without a result, by id
+        self.usage = FileUsage()
+        self._custom_title = self._ai_title = self._first_prompt = ""
+        self._prompts = 0
+
+    @property
+    def title(self) -> str:
+        """The user's title, else that of the model, else the first prompt."""
+        return self._custom_title or self._ai_title or self._first_prompt
+
+    @property
+    def messages(self) -> int:
+        """The number of prompts and answers."""
+        return self._prompts + len(self.usage.messages)
+
+    def add(self, raw: bytes) -> None:
+        """Apply one line of JSON. An invalid line changes nothing, and one of a subagent only the usage."""
+        try:
+            line = decode(raw, _Line)
+        except JSON_ERRORS:
+            return
+        self.usage.take(line)
+        if not line.is_sidechain:
+            self._take(line)
+
+    def _take(self, line: _Line) -> None:
+        at = milliseconds(line.timestamp)
+        self.branch = line.git_branch or self.branch
+        match line.type:
+            case "assistant" if line.message is not None:
+                self._take_answer(line, line.message, at)
+            case "user" if line.message is not None and not line.is_meta and not line.is_compact_summary:
+                self._take_user(line, line.message, at)
+            case "system" if line.subtype == "api_error":
+                error = decode_or(bytes(line.error), _ApiError, _ApiError())
+                self.retry = Retry(line.retry_attempt, error.text, at + int(line.retry_in_ms))
+                self.refused = decode_or(bytes(error.rate_limits), RefusedLimit, RefusedLimit()).limit
+            case "ai-title":
+                self._ai_title = line.ai_title[:MAX_TEXT]
+            case "custom-title":
+                self._custom_title = line.custom_title[:MAX_TEXT]
+
+    def _take_answer(self, line: _Line, message: _Message, at: int) -> None:
+        blocks = _blocks(message.content)
+        text = next((block.text for block in reversed(blocks) if block.text), "")
+        self.retry = None
+        if line.is_api_error_message:
+            self.last = Message(line.uuid, error="APIError", error_text=text[:MAX_TEXT], completed=at)
+            return
+        self.refused = None
+        message_id = message.id or line.uuid
+        self.output = last_line(text, MAX_OUTPUT) or self.output
+        for block in blocks:
+            if block.type == "tool_use":
+                self.running[block.id] = ToolCall(block.id, block.name[:MAX_TEXT], bytes(block.input), at)
+        self.last = Message(
+            message_id,
+            finish=FINISH_REASONS.get(message.stop_reason or "", message.stop_reason or ""),
+            model=model_name(message.model),
+            tokens=self.usage.messages.get(message_id, Tokens()),
+            completed=at if message.stop_reason else 0,
+        )
+
+    def _take_user(self, line: _Line, message: _Message, at: int) -> None:
+        blocks = _blocks(message.content)
+        results = [block.tool_use_id for block in blocks if block.type == "tool_result"]
+        for tool_use_id in results:
+            self.running.pop(tool_use_id, None)
+        text = next((block.text for block in blocks if block.text), "")
+        if text.startswith(INTERRUPTION):
+            self.running.clear()
+            self.retry = None
+            self.last = Message(line.uuid, error=ABORTED, completed=at)
+        elif not results and text and not text.startswith("<"):  # "<": a command, or a report of a subagent
+            self._prompts += 1
+            self.running.clear()
+            self.prompted_at = at
+            self._first_prompt = self._first_prompt or " ".join(text[:MAX_TEXT].split())
+
+
+class TranscriptFile(GrowingFile[Transcript]):
+    """A transcript that Claude Code is writing."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Transcript)
+
+
+def transcript_path(folder: Path, session_id: str, cwd: str) -> Path:
+    """Return the path of a session's transcript in a configuration folder; it is created by the first prompt."""
+    encoded = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in cwd)
+    return folder / "projects" / encoded / f"{session_id}.jsonl"
+
+
+def _blocks(content: msgspec.Raw) -> list[_Block]:
+    """Return the blocks of a message; a plain text is one block."""
+    try:
+        blocks = decode(bytes(content), str | list[_Block])
+    except JSON_ERRORS:
+        return []
+    return [_Block("text", blocks)] if isinstance(blocks, str) else blocks
