@@ -1,0 +1,1 @@
+"""Qwen Code (measured with 0.15.10): what its hooks report."""
