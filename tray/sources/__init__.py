@@ -1,1 +1,1 @@
-"""Where facts come from: each module turns one outside world into core events, and carries answers back."""
+"""The sources: each reports events of OpenCode sessions, and some send the user's answers back."""

@@ -1,4 +1,4 @@
-"""All sources behind one interface: the listener for plugins, and the discovery of OpenCodes without a plugin."""
+"""One interface to all sources: the listener for plugins, and the discovery of OpenCode processes without a plugin."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tray.core.events import SourceEvent
-from tray.core.model import Server, Source
 from tray.core.remote_hosts import HttpServer
-from tray.core.settings import ON_MACHINE, ON_NETWORK, SERVERS, Settings
+from tray.core.servers import Server, Source
+from tray.core.settings import ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.plugin.listener import Listener, ServeClient
 
 if TYPE_CHECKING:
+    from tray.sources.agents.agent_sources import AgentSources
     from tray.sources.discovery import Discovery
 
 log = logging.getLogger(__name__)
 
 
 class SourceRouter:
-    """Routes calls to the source that reports a server. Lives on the loop's thread.
+    """Starts and stops the sources, and routes calls to the source of a server. Use it on the loop's thread.
 
-    Plugins can connect before the discovery starts: it needs modules that take long to import.
+    Plugins can connect before `start_discovery`, because the modules of discovery take long to import.
     """
 
     def __init__(
@@ -35,8 +37,12 @@ class SourceRouter:
         servers: Mapping[str, Server],
         settings: Callable[[], Settings],
         started_servers: Callable[[], Collection[HttpServer]],
+        hook_socket: Path,
     ) -> None:
-        """`servers` are the known ones; `started_servers`, called on a thread, returns those started by the tray."""
+        """`servers` has the known servers by id. `started_servers` returns the servers of the tray, and may block.
+
+        `hook_socket` is the path of the socket for the hooks of other agents.
+        """
         self._listener = Listener(token, report, now)
         self._report = report
         self._now = now
@@ -44,11 +50,13 @@ class SourceRouter:
         self._settings = settings
         self._started_servers = started_servers
         self._discovery: Discovery | None = None
+        self._hook_socket = hook_socket
+        self._agents: AgentSources | None = None
         self._is_arranging = False
 
     @property
     def started(self) -> frozenset[str]:
-        """The addresses of the servers that were started by the tray and run."""
+        """The addresses of the running servers that the tray has started."""
         return self._discovery.started if self._discovery is not None else frozenset()
 
     @property
@@ -60,12 +68,18 @@ class SourceRouter:
         """Hand authenticated sockets of the user's commands on `path` to `serve`. Call it before `start`."""
         self._listener.serve_clients(path, serve)
 
+    def redirect_browsers(self, page: str) -> None:
+        """Send browsers that open the listener's address to this page; "": there is none."""
+        self._listener.page = page
+
     async def start(self, host: str, port: int) -> int:
         """Accept connections; return the port. 0 binds any free port. Raises OSError."""
         return await self._listener.start(host, port)
 
     async def start_discovery(self) -> None:
-        """Look for OpenCodes without a plugin from now on."""
+        """Find OpenCode servers without a plugin, and the sessions of other agents, from now on."""
+        from tray.sources.agents.agent_context import AgentContext  # noqa: PLC0415
+        from tray.sources.agents.agent_sources import AgentSources  # noqa: PLC0415
         from tray.sources.discovery import Discovery, DiscoverySettings  # noqa: PLC0415
 
         def discovery_settings() -> DiscoverySettings:
@@ -80,26 +94,33 @@ class SourceRouter:
             discovery_settings,
             os.environ,
         )
+        context = AgentContext(self._report, self._now, os.environ, Path.home(), lambda: self._settings()[OTHER_AGENTS])
+        self._agents = AgentSources(context, self._hook_socket)
+        await self._agents.start()
         await self._discovery.start()
 
     async def stop(self) -> None:
         """Close all connections, within 2 s."""
-        ends = [self._listener.stop()]
+        stops = [self._listener.stop()]
+        if self._agents is not None:
+            stops.append(self._agents.stop())
         if self._discovery is not None:
-            ends.append(self._discovery.stop())
-        await asyncio.gather(*ends)
+            stops.append(self._discovery.stop())
+        await asyncio.gather(*stops)
 
     async def call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
         """Call the source of a server (a `core.source_calls.SourceCall`). Raises CallError."""
         server = self._servers.get(server_id)
         if server is not None and server.source is Source.HTTP and self._discovery is not None:
             return await self._discovery.call(server_id, method, params)
+        if server is not None and server.source is Source.AGENT and self._agents is not None:
+            return await self._agents.call(server, method, params)
         if server is not None and server.source is not Source.PLUGIN:
-            raise CallError(server.read_only_reason, CallErrorKind.WATCH_ONLY)
+            raise CallError(server.read_only_reason, CallErrorKind.READ_ONLY)
         return await self._listener.call(server_id, method, params)
 
     def arrange_soon(self) -> None:
-        """Decide anew which source follows which server, after the events of this moment."""
+        """Choose the source of each server again, once the current events have been processed."""
         if self._discovery is not None and not self._is_arranging:
             self._is_arranging = True
             asyncio.get_running_loop().call_soon(self._arrange)
@@ -109,13 +130,17 @@ class SourceRouter:
         self._listener.reread_all()
         if self._discovery is not None:
             self._discovery.reread_all()
+        if self._agents is not None:
+            self._agents.look()
 
     def sweep(self) -> None:
-        """Close connections that never send a request."""
+        """Close connections that have not sent a request."""
         self._listener.sweep()
 
     async def look(self) -> None:
-        """Look for OpenCodes without a plugin now."""
+        """Look for OpenCode servers without a plugin, and for other agents, now."""
+        if self._agents is not None:
+            self._agents.look()
         if self._discovery is not None:
             await self._discovery.look()
 

@@ -1,1 +1,1 @@
-"""OpenCode's own HTTP servers: a snapshot by REST, then its stream of events; answers and deeds go the same way."""
+"""OpenCode's HTTP servers: a connection to each one, its events and snapshots, and the calls to it."""

@@ -1,4 +1,4 @@
-"""One directory of a server: its snapshot, the events that come meanwhile, and what has to be looked up besides."""
+"""One directory of an HTTP server: its snapshots, its events, and details that the events lack."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from typing import Any
 import msgspec
 
 from tray.core.events import ActivityReported, RequestAsked, SnapshotTaken, SourceEvent
-from tray.core.model import RequestKind, Server
+from tray.core.servers import Server
+from tray.core.sessions import RequestKind
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
 from tray.opencode.services import read_services
-from tray.sources.http.explained import with_command
-from tray.sources.http.text_stream import Delta, Part, TextStream
+from tray.sources.http.output_stream import Delta, OutputStream, Part
+from tray.sources.http.permission_command import lacks_command, with_command
 from tray.sources.protocol.events import decode_event
 from tray.sources.protocol.snapshot_reader import read_limits, take_snapshot
+from tray.system.backoff import Backoff
 
-HELD = 5_000  # events that may wait for a snapshot
-PERMISSIONS = 100
-SETTLED = 1.0  # s after a change of its MCP or LSP servers, in which there may be more
+MAX_WAITING = 5_000  # events that wait for the end of a snapshot
+MAX_PERMISSIONS = 100  # whose commands are looked up, one request each
+MAX_LOOK_UPS = 6  # of the commands of the same permissions
+FIRST_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY = 0.1, 2.0  # s between two look-ups, doubled each time
+SERVICES_DELAY = 1.0  # s between a change of the MCP or LSP servers and reading them: changes come in groups
 SERVICES_CHANGED = ("mcp.tools.changed", "lsp.updated")
 
 Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 
 
-class _Kind(msgspec.Struct):
+class _Type(msgspec.Struct):
     type: str = ""
 
 
@@ -42,13 +46,16 @@ class _PartEvent(msgspec.Struct):
     properties: _PartProperties
 
 
-_kind = msgspec.json.Decoder(_Kind)
+_type = msgspec.json.Decoder(_Type)
 _delta = msgspec.json.Decoder(_DeltaEvent)
 _part = msgspec.json.Decoder(_PartEvent)
 
 
 class DirectoryFollower:
-    """Lives as long as the connection that it was seen on. `spawn` runs its reading; where that fails, that ends."""
+    """Follows one directory during one connection.
+
+    `spawn` runs a coroutine function as a task of that connection, which ends if the task fails.
+    """
 
     def __init__(
         self, server: Server, api: Api, report: Callable[[SourceEvent], None], now: Callable[[], int], spawn: Spawn
@@ -59,106 +66,125 @@ class DirectoryFollower:
         self._now = now
         self._spawn = spawn
         self._reading = asyncio.Lock()
-        self._held: list[SourceEvent] | None = None
-        self._missed = False  # more came than could be held
-        self._explaining = False
-        self._writing = TextStream(server.id)
+        self._waiting: list[SourceEvent] | None = None  # events that arrived during the current snapshot
+        self._overflowed = False  # more events arrived than may wait
+        self._is_looking_up = False
+        self._output = OutputStream(server.id)
         self._has_limits = False
-        self._asks_services = False
-        self._services: asyncio.TimerHandle | None = None  # when they are read next
+        self._reads_services = False
+        self._services_timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
-        """Read nothing any more."""
-        if self._services is not None:
-            self._services.cancel()
+        """Stop the timer."""
+        if self._services_timer is not None:
+            self._services_timer.cancel()
 
     # ------------------------------------------------------------------ snapshots
 
     async def read(self) -> None:
-        """Take a snapshot, then let the events go that came meanwhile. Raises CallError, LockedError."""
+        """Report a snapshot, then the events that arrived while it was read. Raises CallError, LockedError."""
         async with self._reading:
-            self._held = []
-            self._report(await take_snapshot(self.server.id, self.server.directory, self._ask, self._now()))
-            held, self._held = self._held, None
-            for event in held:
+            self._waiting = []
+            self._report(await take_snapshot(self.server.id, self.server.directory, self._read, self._now()))
+            waiting, self._waiting = self._waiting, None
+            for event in waiting:
                 self._report(event)
-            missed, self._missed = self._missed, False
-        if missed:
+            overflowed, self._overflowed = self._overflowed, False
+        if overflowed:
             self._spawn(self.read)
         if not self._has_limits:
             self._has_limits = True
-            self._report(await read_limits(self.server.id, self._ask))  # takes OpenCode a second the first time
+            self._report(await read_limits(self.server.id, self._read))  # the first time, OpenCode needs a second
 
-    async def _ask(self, what: str, session: str = "", limit: int = 0) -> Any:
+    async def _read(self, what: str, session: str = "", limit: int = 0) -> Any:
+        """Return a section of a snapshot, or None if it cannot be read. Raises CallError if there is no response."""
         try:
             query = {"limit": limit} if limit else {}
-            found = await self._api.get(_READS[what].format(session=session), self.server.directory, **query)
+            response = await self._api.get(_PATHS[what].format(session=session), self.server.directory, **query)
         except CallError as error:
             if error.kind in (CallErrorKind.GONE, CallErrorKind.SILENT):
                 raise
             return None
         if what == "branch":
-            return found.get("branch") if isinstance(found, dict) else None
-        if what == "permissions" and isinstance(found, list):
-            return [await with_command(self._api, self.server.directory, one) for one in _some(found)]
-        return found
+            return response.get("branch") if isinstance(response, dict) else None
+        if what == "permissions" and isinstance(response, list):
+            permissions = [await self._with_command(permission) for permission in response[:MAX_PERMISSIONS]]
+            if any(map(lacks_command, permissions)):
+                self._look_up_commands_soon()
+            return permissions
+        return response
 
     # ------------------------------------------------------------------ events
 
-    def take(self, payload: msgspec.Raw, told: tuple[SourceEvent, ...]) -> None:
-        """One event of this directory, and what core makes of it. Raises what msgspec raises."""
-        match kind_of(payload):
+    def handle(self, payload: msgspec.Raw, events: tuple[SourceEvent, ...]) -> None:
+        """Handle one event of this directory and the core events that it was decoded to. Raises JSON_ERRORS."""
+        match event_type(payload):
             case "message.part.delta":
-                line = self._writing.delta(_delta.decode(payload).properties, self._now())
-                told = told if line is None else (line,)
+                output = self._output.append(_delta.decode(payload).properties, self._now())
+                events = events if output is None else (output,)
             case "message.part.updated":
-                self._writing.part(_part.decode(payload).properties.part, self._now())
-            case kind if kind in SERVICES_CHANGED:
+                self._output.start(_part.decode(payload).properties.part, self._now())
+            case name if name in SERVICES_CHANGED:
                 self._read_services_soon()
-        for event in told:
-            self._hand_on(event)
+        for event in events:
+            if isinstance(event, ActivityReported) and not self._reads_services:
+                self._read_services_soon()
+            if isinstance(event, RequestAsked) and _is_incomplete_permission(event):
+                self._look_up_commands_soon()
+            self._report_in_order(event)
 
-    def _hand_on(self, event: SourceEvent) -> None:
-        if isinstance(event, ActivityReported) and not self._asks_services:
-            self._read_services_soon()
-        if (
-            isinstance(event, RequestAsked)
-            and event.request.kind is RequestKind.PERMISSION
-            and not event.request.complete
-        ):
-            self._explain_soon()
-        if self._held is None:
+    def _report_in_order(self, event: SourceEvent) -> None:
+        """Report an event, after the snapshot that is being read."""
+        if self._waiting is None:
             self._report(event)
-        elif len(self._held) < HELD:
-            self._held.append(event)
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting.append(event)
         else:
-            self._missed = True
+            self._overflowed = True
 
-    def _explain_soon(self) -> None:
-        if not self._explaining:  # however many are asked: one look for all of them
-            self._explaining = True
-            self._spawn(self._explain)
+    # ------------------------------------------------------------------ commands of permissions
 
-    async def _explain(self) -> None:
-        """OpenCode 1.1 tells the command of a permission in the tool's part alone: say the requests again with it."""
-        self._explaining = False
-        for one in _some(await self._api.get("/permission", self.server.directory)):
-            whole = await with_command(self._api, self.server.directory, one)
-            event = msgspec.json.encode(["permission.asked", whole])
-            for told in decode_event(self.server.id, event, self._now()):
-                if isinstance(told, RequestAsked) and told.request.complete:
-                    self._report(told)
+    def _look_up_commands_soon(self) -> None:
+        if not self._is_looking_up:  # one task for all requests that are asked meanwhile
+            self._is_looking_up = True
+            self._spawn(self._look_up_commands)
 
-    # ------------------------------------------------------------------ what runs beside it
+    async def _look_up_commands(self) -> None:
+        """Report the pending permissions again with their commands. OpenCode may store these after it has asked."""
+        self._is_looking_up = False
+        delays = Backoff(FIRST_LOOK_UP_DELAY, MAX_LOOK_UP_DELAY)
+        for _ in range(MAX_LOOK_UPS):
+            if await self._report_commands():
+                return
+            await asyncio.sleep(delays.next_delay())
+
+    async def _report_commands(self) -> bool:
+        """Report the pending permissions that have a command; return whether all have one."""
+        permissions = await self._api.get("/permission", self.server.directory)
+        is_complete = True
+        for listed in permissions[:MAX_PERMISSIONS] if isinstance(permissions, list) else []:
+            permission = await self._with_command(listed)
+            is_complete = is_complete and not lacks_command(permission)
+            for event in decode_event(
+                self.server.id, msgspec.json.encode(["permission.asked", permission]), self._now()
+            ):
+                if isinstance(event, RequestAsked) and event.request.complete:
+                    self._report_in_order(event)
+        return is_complete
+
+    async def _with_command(self, permission: Any) -> Any:
+        return await with_command(self._api, self.server.directory, permission)
+
+    # ------------------------------------------------------------------ MCP and LSP servers
 
     def _read_services_soon(self) -> None:
-        """Only once a session works: asking before would make OpenCode start its MCP servers."""
-        self._asks_services = True
-        if self._services is None:
-            self._services = asyncio.get_running_loop().call_later(SETTLED, self._services_due)
+        """Read the services after a delay. Not before a session works: it would make OpenCode start its MCP servers."""
+        self._reads_services = True
+        if self._services_timer is None:
+            self._services_timer = asyncio.get_running_loop().call_later(SERVICES_DELAY, self._read_services_now)
 
-    def _services_due(self) -> None:
-        self._services = None
+    def _read_services_now(self) -> None:
+        self._services_timer = None
         self._spawn(self._read_services)
 
     async def _read_services(self) -> None:
@@ -166,17 +192,16 @@ class DirectoryFollower:
         self._report(SnapshotTaken(self.server.id, services=services))
 
 
-def kind_of(payload: msgspec.Raw) -> str:
-    """The type of an event. Raises what msgspec raises."""
-    return _kind.decode(payload).type
+def event_type(payload: msgspec.Raw) -> str:
+    """Return the type of an event. Raises JSON_ERRORS."""
+    return _type.decode(payload).type
 
 
-def _some(listed: Any) -> list[Any]:
-    """The permissions that are looked up one by one: nobody answers more than these."""
-    return listed[:PERMISSIONS] if isinstance(listed, list) else []
+def _is_incomplete_permission(event: RequestAsked) -> bool:
+    return event.request.kind is RequestKind.PERMISSION and not event.request.complete
 
 
-_READS: Mapping[str, str] = {
+_PATHS: Mapping[str, str] = {
     "sessions": "/session",
     "status": "/session/status",
     "permissions": "/permission",

@@ -1,4 +1,4 @@
-"""All HTTP servers that are followed, and the calls to them."""
+"""The connections to all HTTP servers, and the calls to them."""
 
 from __future__ import annotations
 
@@ -11,76 +11,81 @@ import aiohttp
 from tray.core.events import SourceEvent
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import ServerAddress
-from tray.sources.http.connection import SILENCE, HttpConnection
+from tray.opencode.event_stream import SILENCE
+from tray.sources.http.connection import HttpConnection
+from tray.system.tasks import TaskSet
 
 STOP_TIMEOUT = 0.5  # s
-PER_HOST = 10  # connections to one server, that of its events among them
+CONNECTIONS_PER_HOST = 10  # including the event stream
 
 
 class HttpServers:
-    """Follows the servers it is told to. `report` gets every fact, on the loop's thread."""
+    """Keeps a connection to each server. `report` receives their events on the loop's thread.
+
+    `silence` is the time in s without a byte after which a server has to show that it is alive.
+    """
 
     def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int], silence: float = SILENCE) -> None:
-        self._silence = silence  # s without a byte, after which a server has to show that it lives
+        self._silence = silence
         self._report = report
         self._now = now
         self._http: aiohttp.ClientSession | None = None
         self._stopped = False
-        self._followers: dict[str, tuple[HttpConnection, asyncio.Task[None]]] = {}  # by address
+        self._connections: dict[str, tuple[HttpConnection, asyncio.Task[None]]] = {}  # by URL
+        self._tasks = TaskSet()
 
-    def follow(self, addresses: Iterable[ServerAddress], elsewhere: Collection[str] = ()) -> None:
-        """Follow these from now on, and no others. One that goes is greyed for a while.
+    def follow(self, addresses: Iterable[ServerAddress], covered: Collection[str] = ()) -> None:
+        """Follow these servers and no others. A server that is left out is shown as disconnected for a while.
 
-        `elsewhere`: the addresses whose sessions a better source tells; of these nothing is shown.
+        `covered`: URLs of the servers that a better source reports; they are not shown at all.
         """
         if self._stopped:
             return
         wanted = {address.url: address for address in addresses}
-        for url, (follower, task) in list(self._followers.items()):
-            if wanted.get(url) == follower.address:
+        for url, (connection, task) in list(self._connections.items()):
+            if wanted.get(url) == connection.address:
                 continue
-            del self._followers[url]
-            if url in elsewhere:
-                follower.forget()
+            del self._connections[url]
+            if url in covered:
+                connection.forget()
             else:
-                follower.gone()
+                connection.end()
             task.cancel()
-        for url in wanted.keys() - self._followers.keys():
-            follower = HttpConnection(wanted[url], self._client(), self._report, self._now, self._silence)
-            task = asyncio.get_running_loop().create_task(follower.run(), name=f"follow {url}")
-            self._followers[url] = (follower, task)
+        for url in wanted.keys() - self._connections.keys():
+            connection = HttpConnection(wanted[url], self._client(), self._report, self._now, self._silence)
+            self._connections[url] = (connection, self._tasks.spawn(connection.run(), f"follow {url}"))
 
     def reread_all(self) -> None:
-        """Take every snapshot anew: after sleep, or a jump of the clock."""
-        for follower, _ in self._followers.values():
-            follower.reread()
+        """Read all snapshots again: after sleep, or after the clock was set."""
+        for connection, _ in self._connections.values():
+            connection.reread()
 
     async def stop(self) -> None:
-        """End all connections, for good."""
+        """Close all connections, for good."""
         self._stopped = True
-        tasks = [task for _, task in self._followers.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
-        self._followers.clear()
+        self._tasks.cancel_all()
+        await self._tasks.wait(STOP_TIMEOUT)
+        self._connections.clear()
         if self._http is not None:
             await self._http.close()
 
     async def call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
-        """Ask the server (a `core.calls.Call`). Raises CallError; nothing is asked of one that anybody may be."""
-        follower = next((one for one, _ in self._followers.values() if one.knows(server_id)), None)
-        if follower is None:
-            raise CallError("its server is not followed any more", CallErrorKind.GONE)
-        if not follower.address.trusted:
-            raise CallError("it was found on the network and is read-only", CallErrorKind.WATCH_ONLY)
-        return await follower.call(server_id, method, params)
+        """Call a method of a server (a `core.source_calls.SourceCall`). Raises CallError, also if it is not trusted."""
+        connection = next((c for c, _ in self._connections.values() if c.has_server(server_id)), None)
+        if connection is None:
+            raise CallError("the server is not connected", CallErrorKind.GONE)
+        if not connection.address.trusted:
+            raise CallError(
+                "a server found on the network is read-only; add it to [[servers]] in the settings",
+                CallErrorKind.READ_ONLY,
+            )
+        return await connection.call(server_id, method, params)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=PER_HOST),
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_HOST),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
+                auto_decompress=False,  # `Api` refuses compressed responses
             )
         return self._http

@@ -1,1 +1,1 @@
-"""Sessions of OpenCodes that nobody tells of: read from their processes and files; what they do is inferred."""
+"""Sessions of processes without a plugin or an HTTP server: read from OpenCode's files, with an inferred state."""

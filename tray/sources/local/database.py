@@ -1,4 +1,4 @@
-"""What OpenCode's SQLite database (1.2 and later) holds of the sessions."""
+"""Read sessions from OpenCode's SQLite database (1.2 and later)."""
 
 from __future__ import annotations
 
@@ -11,86 +11,103 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tray.core.model import Tokens
-from tray.core.opencode_ids import is_inherited
+from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.core.messages import Tokens
 from tray.opencode import sqlite
-from tray.opencode.lenient_json import JSON_ERRORS, decode
-from tray.sources.local.records import NEWEST, StoredPart, StoredSession
+from tray.sources.local.records import MAX_MESSAGES, MAX_PARTS, MAX_SESSIONS, MAX_TODOS, StoredPart, StoredSession
+from tray.sources.protocol.digest import sum_messages
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
-MOST = 50  # sessions read of one database
-PARTS = 40  # of one message
-SMALL = 4_000  # characters of a message that is remembered; some hold the changes of whole files
+MAX_CACHED = 4_000  # characters of a message that is cached; some messages contain the changes of whole files
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 def read_sessions(
-    database: Path, directories: Collection[str], since: int, also: Collection[str]
+    database: Path, directories: Collection[str], since: int, session_ids: Collection[str]
 ) -> list[StoredSession]:
-    """The sessions of these directories that were touched `since` (ms), and `also` these by id, with their subagents.
+    """Return the sessions of these directories updated since `since` (ms), those with these ids, and their subagents.
 
-    Raises sqlite3.Error: a database that is being made, or is none.
+    Raises sqlite3.Error, for example if the file is not a database or has no tables yet.
     """
 
     def work(connection: sqlite3.Connection) -> list[StoredSession]:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
-        rows = _sessions(connection, columns, directories, since, also)
-        found = (_stored(connection, columns, row) for row in rows)
-        return [stored for stored in found if stored is not None]
+        rows = _session_rows(connection, columns, directories, since, session_ids)
+        read = (_stored(connection, columns, row) for row in rows)
+        return [stored for stored in read if stored is not None]
 
     return sqlite.read(database, work)
 
 
-def _sessions(
+def read_whole_session(database: Path, session_id: str) -> tuple[SessionInfo, list[MessageInfo]] | None:
+    """Return a session with all its messages; None if it has gone. Raises sqlite3.Error."""
+
+    def work(connection: sqlite3.Connection) -> tuple[SessionInfo, list[MessageInfo]] | None:
+        columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
+        row = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
+        info = _info(row, columns) if row is not None else None
+        if info is None:
+            return None
+        rows = connection.execute("SELECT id, data FROM message WHERE session_id = ?", (session_id,))
+        read = (_decode_message(row["id"], session_id, row["data"]) for row in rows)
+        return info, [message for message in read if message is not None]
+
+    return sqlite.read(database, work)
+
+
+def _session_rows(
     connection: sqlite3.Connection,
     columns: Collection[str],
     directories: Collection[str],
     since: int,
-    also: Collection[str],
+    session_ids: Collection[str],
 ) -> list[sqlite3.Row]:
-    archived = "AND time_archived IS NULL" if "time_archived" in columns else ""
-    chosen = connection.execute(  # nothing but our own words is put into it
-        f"""WITH RECURSIVE wanted(id) AS (
-            SELECT id FROM session WHERE id IN (SELECT value FROM json_each(:also))
+    not_archived = "AND time_archived IS NULL" if "time_archived" in columns else ""
+    query = f"""WITH RECURSIVE wanted(id) AS (
+            SELECT id FROM session WHERE id IN (SELECT value FROM json_each(:ids))
             UNION
             SELECT id FROM (SELECT id FROM session
-                WHERE directory IN (SELECT value FROM json_each(:directories)) AND time_updated >= :since {archived}
-                ORDER BY time_updated DESC LIMIT :most)
+                WHERE directory IN (SELECT value FROM json_each(:directories)) AND time_updated >= :since {not_archived}
+                ORDER BY time_updated DESC LIMIT :limit)
             UNION
             SELECT session.id FROM session JOIN wanted ON session.parent_id = wanted.id
-        ) SELECT session.* FROM session JOIN wanted USING (id) ORDER BY time_updated DESC LIMIT 2 * :most""",  # noqa: S608
-        {"also": _list(also), "directories": _list(directories), "since": since, "most": MOST},
-    )
-    return chosen.fetchall()
+        ) SELECT session.* FROM session JOIN wanted USING (id)
+        ORDER BY time_updated DESC LIMIT 2 * :limit"""  # noqa: S608  # only the constant above is inserted
+    parameters = {
+        "ids": _json_array(session_ids), "directories": _json_array(directories), "since": since, "limit": MAX_SESSIONS,
+    }  # fmt: skip
+    return connection.execute(query, parameters).fetchall()
 
 
 def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> StoredSession | None:
-    """One session; None for one that cannot be understood."""
-    name = row["id"]
+    """Return one session, or None if its row is invalid."""
+    session_id = row["id"]
     info = _info(row, columns)
     if info is None:
         return None
-    listed = connection.execute(
-        "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?", (name, NEWEST)
+    newest = connection.execute(
+        "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?",
+        (session_id, MAX_MESSAGES),
     ).fetchall()
-    read = [_message(message, name, data) for message, data in reversed(listed)]
+    read = [_message(message_id, session_id, data) for message_id, data in reversed(newest)]
     messages = tuple(message for message in read if message is not None)
-    count = len(listed)
-    if count == NEWEST:
-        (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (name,)).fetchone()
+    count = len(newest)
+    if count == MAX_MESSAGES:
+        (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (session_id,)).fetchone()
     return StoredSession(
         info=info,
         messages=messages,
         count=count,
-        parts=_parts(connection, listed[0]["id"]) if listed else (),
-        todos=_todos(connection, name),
+        parts=_parts(connection, newest[0]["id"]) if newest else (),
+        todos=_todos(connection, session_id),
         inherited=_inherited(connection, info),
     )
 
 
 def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo | None:
-    told: dict[str, Any] = {
+    """Return a session's row as the record of OpenCode's API; OpenCode 1.2 has fewer columns."""
+    record: dict[str, Any] = {
         "id": row["id"],
         "parentID": row["parent_id"],
         "title": row["title"],
@@ -98,83 +115,83 @@ def _info(row: sqlite3.Row, columns: Collection[str]) -> SessionInfo | None:
         "time": {"created": row["time_created"], "updated": row["time_updated"]},
     }
     if "summary_files" in columns:
-        told["summary"] = {name: row[f"summary_{name}"] or 0 for name in ("additions", "deletions", "files")}
+        record["summary"] = {name: row[f"summary_{name}"] or 0 for name in ("additions", "deletions", "files")}
     if "tokens_input" in columns:
         cache = {"read": row["tokens_cache_read"], "write": row["tokens_cache_write"]}
-        told["cost"] = row["cost"]
-        told["tokens"] = {name: row[f"tokens_{name}"] for name in ("input", "output", "reasoning")} | {"cache": cache}
+        record["cost"] = row["cost"]
+        record["tokens"] = {name: row[f"tokens_{name}"] for name in ("input", "output", "reasoning")} | {"cache": cache}
     if "agent" in columns:
-        told["agent"] = row["agent"]
+        record["agent"] = row["agent"]
     try:
-        return msgspec.convert(told, SessionInfo)
+        return msgspec.convert(record, SessionInfo)
     except JSON_ERRORS:
         return None
 
 
 def _inherited(connection: sqlite3.Connection, info: SessionInfo) -> tuple[float, Tokens]:
-    """What the messages used that were copied into this session; OpenCode's own sums include it."""
+    """Return the cost and tokens of the messages that were copied into a fork: its own sums include them."""
     if info.tokens is None or info.time is None:
         return 0.0, Tokens()
-    older = (info.id, info.time.created)
-    (count,) = connection.execute(f"SELECT count(*) {_OLDER}", older).fetchone()  # our own words
+    key = (info.id, info.time.created)
+    (count,) = connection.execute(f"SELECT count(*) {_OLDER}", key).fetchone()  # _OLDER is a constant
     if not count:
         return 0.0, Tokens()
-    known = _sums.get(older)
-    if known is None or known[0] != count:
-        rows = connection.execute(f"SELECT id, data {_OLDER}", older)
+    cached = _sums.get(key)
+    if cached is None or cached[0] != count:
+        rows = connection.execute(f"SELECT id, data {_OLDER}", key)
         read = (_message(row["id"], info.id, row["data"]) for row in rows)
-        copies = [told for one in read if one is not None and is_inherited(told := one.known())]
-        cost, tokens = sum(one.cost for one in copies), sum((one.tokens for one in copies), Tokens())
-        known = _sums[older] = (count, cost, tokens)
-        while len(_sums) > MOST:
+        usage = sum_messages(message.to_core() for message in read if message is not None).inherited
+        cached = _sums[key] = (count, usage.cost, usage.tokens) if usage is not None else (count, 0.0, Tokens())
+        while len(_sums) > MAX_SESSIONS:
             del _sums[next(iter(_sums))]
-    return known[1:]
+    return cached[1:]
 
 
 _OLDER = "FROM message WHERE session_id = ? AND time_created < ?"  # than the session: copies keep their times
-_sums: dict[tuple[str, float], tuple[int, float, Tokens]] = {}  # by session: how many copies, and what they used
+_sums: dict[tuple[str, float], tuple[int, float, Tokens]] = {}  # by session: number of older messages, cost, tokens
 
 
-def _parts(connection: sqlite3.Connection, message: str) -> tuple[StoredPart, ...]:
-    """What the newest message consists of; the long outputs of tools that have ended stay where they are."""
+def _parts(connection: sqlite3.Connection, message_id: str) -> tuple[StoredPart, ...]:
+    """Return the parts of a message, without the long outputs of tools that have ended."""
     rows = connection.execute(
         """SELECT id, CASE WHEN json_valid(data) AND json_extract(data, '$.state.status') IN ('completed', 'error')
             THEN json_remove(data, '$.state.output', '$.state.input', '$.state.metadata', '$.state.attachments')
             ELSE data END AS data
         FROM part WHERE message_id = ? ORDER BY id DESC LIMIT ?""",
-        (message, PARTS),
+        (message_id, MAX_PARTS),
     ).fetchall()
-    read = (_read(StoredPart, data, id=part, messageID=message) for part, data in reversed(rows))
+    read = (_decode(StoredPart, data, id=part_id, messageID=message_id) for part_id, data in reversed(rows))
     return tuple(part for part in read if part is not None)
 
 
-def _todos(connection: sqlite3.Connection, session: str) -> tuple[TodoInfo, ...]:
+def _todos(connection: sqlite3.Connection, session_id: str) -> tuple[TodoInfo, ...]:
     rows = connection.execute(
-        "SELECT content, status FROM todo WHERE session_id = ? ORDER BY position LIMIT 100", (session,)
+        "SELECT content, status FROM todo WHERE session_id = ? ORDER BY position LIMIT ?", (session_id, MAX_TODOS)
     )
     return tuple(TodoInfo(str(row["content"]), str(row["status"])) for row in rows)
 
 
-def _message(name: str, session: str, data: str) -> MessageInfo | None:
-    return (_remembered if len(data) <= SMALL else _decoded)(name, session, data)
+def _message(message_id: str, session_id: str, data: str) -> MessageInfo | None:
+    decoder = _cached_message if len(data) <= MAX_CACHED else _decode_message
+    return decoder(message_id, session_id, data)
 
 
-def _decoded(name: str, session: str, data: str) -> MessageInfo | None:
-    return _read(MessageInfo, data, id=name, sessionID=session)
+def _decode_message(message_id: str, session_id: str, data: str) -> MessageInfo | None:
+    return _decode(MessageInfo, data, id=message_id, sessionID=session_id)
 
 
-_remembered = lru_cache(maxsize=MOST * NEWEST)(_decoded)  # most of them were there the last time; nobody changes one
+_cached_message = lru_cache(maxsize=MAX_SESSIONS * MAX_MESSAGES)(_decode_message)  # most are unchanged at each reading
 
 
-def _read(shape: type[S], data: str, **more: str) -> S | None:
-    """A record whose ids stand in columns of their own; None for what cannot be understood."""
-    columns = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in more.items())
-    text = f"{{{columns}{data.lstrip()[1:]}".encode("utf-8", "replace")
+def _decode(shape: type[S], data: str, **columns: str) -> S | None:
+    """Return a record from its JSON and the ids in their own columns, or None if it is invalid."""
+    fields = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in columns.items())
+    text = f"{{{fields}{data.lstrip()[1:]}".encode("utf-8", "replace")
     try:
         return decode(text, shape)
     except JSON_ERRORS:
         return None
 
 
-def _list(items: Iterable[str]) -> str:
+def _json_array(items: Iterable[str]) -> str:
     return json.dumps(list(items))

@@ -1,79 +1,91 @@
-"""What a stored session does, as far as its files show: pure rules. otop's, where they are sound.
+"""Infer the state of a stored session from its files. Pure rules, adopted from otop where they hold.
 
-| newest message | then |
+| newest message | state |
 |---|---|
-| the person's, less than a minute old | working: the model has not begun to answer |
-| the agent's, without an end | working, unless it is older than the process; a tool that runs is named |
-| … its `question` tool runs | waits for an answer |
-| … a tool runs that has not begun since a permission for it was asked | waits for that permission |
-| the agent's, ended because it wants tools, some seconds old | working: between two steps |
-| the agent's, ended otherwise | idle |
+| of the user, less than a minute old | working: the model has not started to answer |
+| of the agent, not completed | working, unless it is older than the process; a running tool is named |
+| … with a running `question` tool | waiting for an answer |
+| … with a tool that has not started since its permission was asked | waiting for that permission |
+| of the agent, completed with tool calls, a few seconds old | working: between two steps |
+| of the agent, completed otherwise | idle |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from tray.core.events import Digest, SessionFacts
-from tray.core.model import Activity, Request, RequestKind, Todo, Tokens
-from tray.core.opencode_ids import is_inherited
+from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.core.messages import Message, Tokens
+from tray.core.sessions import Activity, Request, RequestKind, Todo
 from tray.core.text import last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
 from tray.core.transitions.usage import own_cost
-from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.local.logs import Ask
-from tray.sources.local.records import NEWEST, StoredPart, StoredSession
-from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, PermissionInfo, QuestionInfo, todos_known, whole
+from tray.sources.local.records import MAX_MESSAGES, StoredPart, StoredSession
+from tray.sources.protocol.digest import sum_messages
+from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
+from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, todos_to_core, whole
 
-THINKS = 60_000  # ms after a prompt within which the model begins to answer (otop's)
-STEP = 5_000  # ms between two steps of a turn, at most
-BEGINS = 1_500  # ms within which a tool begins that needs no permission
-ASKED_WITHIN = 3_000  # ms between the tool's part and the permission that is asked for it
+THINKING_TIME = 60_000  # ms between a prompt and the start of the answer, at most (otop's value)
+STEP_GAP = 5_000  # ms between two steps of a turn, at most
+TOOL_START = 1_500  # ms after its call in which a tool starts if it needs no permission
+ASK_DELAY = 3_000  # ms between the call of a tool and its permission request in the log, at most
+EARLY_ASK = 1_000  # ms that the request may be logged before the call is stored
 
-_KINDS = {"edit": {"edit", "write", "patch", "multiedit", "apply_patch"}, "external_directory": None}  # None: any tool
+# The tools of permissions that are not named like their tool; None: any tool.
+_TOOLS = {"edit": {"edit", "write", "patch", "multiedit", "apply_patch"}, "external_directory": None}
 
 
 class Inferred(msgspec.Struct, frozen=True):
-    """What can be told of a session."""
+    """The facts and the inferred state of a session."""
 
     facts: SessionFacts
     activity: Activity
     permission: Request | None
     question: Request | None
     todos: tuple[Todo, ...]
-    again: int = 0  # when time alone may change it, in ms since the Unix epoch; 0: never
+    steps: tuple[Message, ...]  # the newest responses of the model
+    recheck_at: int = 0  # when the state may change without a write, in ms since the Unix epoch; 0: never
 
 
-def infer(stored: StoredSession, asks: Sequence[Ask], started: int, now: int, *, tells_answers: bool) -> Inferred:
-    """What the session does at `now` in a process that began at `started`. Times in ms since the Unix epoch."""
+def infer(stored: StoredSession, asks: Sequence[Ask], started: int, now: int, *, logs_answers: bool) -> Inferred:
+    """Return the state of a session at `now` in a process that started at `started` (ms since the Unix epoch).
+
+    `asks` are the permission requests in the process's log. `logs_answers`: answered requests are already removed.
+    """
     last = stored.messages[-1] if stored.messages else None
-    facts = replace(_without_copies(stored.info.known(), *stored.inherited), digest=_digest(stored))
-    todos = todos_known(list(stored.todos))
+    messages = tuple(message.to_core() for message in stored.messages)
+    facts = replace(_without_inherited(stored.info.to_core(), *stored.inherited), digest=_digest(stored, messages))
+    idle = Inferred(facts, Activity.IDLE, None, None, todos_to_core(list(stored.todos)), messages)
     if last is None or whole(last.time.created) < started:
-        return Inferred(facts, Activity.IDLE, None, None, todos)
+        return idle
     if last.role != "assistant":
-        end = whole(last.time.created) + THINKS
-        return Inferred(
-            facts, Activity.BUSY if now < end else Activity.IDLE, None, None, todos, end if now < end else 0
-        )
+        return _busy_until(idle, whole(last.time.created) + THINKING_TIME, now)
     if last.time.completed or last.error:
-        end = whole(last.time.completed or 0) + STEP if last.finish == FINISH_TOOL_CALLS and not last.error else 0
-        return Inferred(
-            facts, Activity.BUSY if now < end else Activity.IDLE, None, None, todos, end if now < end else 0
-        )
+        continues = last.finish == FINISH_TOOL_CALLS and not last.error
+        return _busy_until(idle, whole(last.time.completed or 0) + STEP_GAP if continues else 0, now)
     called = [part for part in stored.parts if part.called]
     question = next((_question(stored, part) for part in called if part.tool == "question"), None)
-    others = [part for part in called if part.tool != "question"]
-    waiting = next((part for part in others if _waits(part, asks, now, tells_answers=tells_answers)), None)
-    permission = _permission(stored, waiting) if waiting is not None else None
-    begins = [end for part in others if (end := _started(part) + BEGINS) > now and _has_not_begun(part)]
-    return Inferred(facts, Activity.BUSY, permission, question, todos, min(begins, default=0))
+    tools = [part for part in called if part.tool != "question"]
+    waiting = next((part for part in tools if _waits(part, asks, now, logs_answers=logs_answers)), None)
+    return replace(
+        idle,
+        activity=Activity.BUSY,
+        permission=_permission(stored, waiting) if waiting is not None else None,
+        question=question,
+        recheck_at=_next_start(tools, now),
+    )
 
 
-def _without_copies(facts: SessionFacts, cost: float, tokens: Tokens) -> SessionFacts:
+def _busy_until(idle: Inferred, end: int, now: int) -> Inferred:
+    return replace(idle, activity=Activity.BUSY, recheck_at=end) if now < end else idle
+
+
+def _without_inherited(facts: SessionFacts, cost: float, tokens: Tokens) -> SessionFacts:
     return replace(
         facts,
         cost=None if facts.cost is None else own_cost(facts.cost, cost),
@@ -81,65 +93,80 @@ def _without_copies(facts: SessionFacts, cost: float, tokens: Tokens) -> Session
     )
 
 
-def _digest(stored: StoredSession) -> Digest:
-    assistants = [message for message in stored.messages if message.role == "assistant"]
-    last, known = (assistants[-1] if assistants else None), [message.known() for message in assistants]
-    own = [message for message in known if not is_inherited(message)]  # where OpenCode sums, copies are left out there
-    lines = (last_line(part.text, OUTPUT) for part in reversed(stored.parts) if part.type == "text")
-    of_agent = last is not None and last is stored.messages[-1]
+def _digest(stored: StoredSession, messages: Iterable[Message]) -> Digest:
+    sums = sum_messages(messages)
+    texts = (last_line(part.text, OUTPUT) for part in reversed(stored.parts) if part.type == "text")
     running = [part for part in stored.parts if part.type == "tool" and part.running]
+    newest = stored.messages[-1] if stored.messages else None
     return Digest(
         messages=stored.count,
-        cost=sum(message.cost for message in own),
-        tokens=sum((message.tokens for message in own), Tokens()),
-        last=known[-1] if known else None,
-        output=next(filter(None, lines), "") if of_agent else "",
-        tool=running[-1].tool[:SHORT] if running and last is not None and not last.time.completed else "",
-        tool_since=_started(running[-1]) if running else 0,
-        partial=stored.count > NEWEST and len(own) == len(known),  # copies are the oldest: all that is its own was read
+        cost=sums.own.cost,
+        tokens=sums.own.tokens,
+        last=sums.last,
+        output=next(filter(None, texts), "") if newest is not None and newest.role == "assistant" else "",
+        tool=running[-1].tool[:SHORT] if running and sums.last is not None and not sums.last.completed else "",
+        tool_since=_called_at(running[-1]) if running else 0,
+        partial=stored.count > MAX_MESSAGES and sums.inherited is None,  # inherited messages are the oldest
     )
 
 
-def _waits(part: StoredPart, asks: Sequence[Ask], now: int, *, tells_answers: bool) -> bool:
-    """Whether the tool stands still for a permission: one was asked after it was called, and it has not begun since."""
-    if not _has_not_begun(part):
+# ---------------------------------------------------------------------- tools
+
+
+def _waits(part: StoredPart, asks: Sequence[Ask], now: int, *, logs_answers: bool) -> bool:
+    """Whether the tool waits for a permission: one was asked after its call, and it has not started since."""
+    if not _has_not_started(part):
         return False
-    if part.tool == "bash" and now >= _started(part) + BEGINS:
-        return True  # a shell that runs says so at once
-    return any(_fits(part, ask, tells_answers=tells_answers) for ask in asks)
+    if part.tool == "bash" and now >= _called_at(part) + TOOL_START:
+        return True  # a running shell is stored at once
+    return any(_is_for(ask, part, logs_answers=logs_answers) for ask in asks)
 
 
-def _fits(part: StoredPart, ask: Ask, *, tells_answers: bool) -> bool:
-    tools = _KINDS.get(ask.kind, {ask.kind})
+def _is_for(ask: Ask, part: StoredPart, *, logs_answers: bool) -> bool:
+    tools = _TOOLS.get(ask.kind, {ask.kind})
     if tools is not None and ask.kind and part.tool not in tools and not part.tool.startswith(ask.kind):
         return False
-    return tells_answers or -1_000 <= ask.at - _started(part) <= ASKED_WITHIN
+    return logs_answers or -EARLY_ASK <= ask.at - _called_at(part) <= ASK_DELAY
 
 
-def _has_not_begun(part: StoredPart) -> bool:
+def _next_start(tools: Iterable[StoredPart], now: int) -> int:
+    """Return until when the next tool may still start without a permission, in ms since the Unix epoch; 0: none."""
+    ends = [_called_at(part) + TOOL_START for part in tools if _has_not_started(part)]
+    return min((end for end in ends if end > now), default=0)
+
+
+def _has_not_started(part: StoredPart) -> bool:
     return part.state is not None and not part.state.metadata
 
 
-def _started(part: StoredPart) -> int:
+def _called_at(part: StoredPart) -> int:
     return whole(part.state.time.start) if part.state is not None else 0
 
 
+# ---------------------------------------------------------------------- requests
+
+
 def _permission(stored: StoredSession, part: StoredPart) -> Request:
-    """The request as it can be seen from outside: by the tool's own arguments, never whole."""
-    state = part.state
+    """Return the permission that a tool waits for; never complete, as only the tool's arguments are known."""
     try:
-        told = msgspec.json.decode(state.input, type=dict[str, object]) if state is not None else {}
+        arguments = _arguments(part)
     except JSON_ERRORS:
-        told = {}
-    asked = PermissionInfo(id=part.id, sessionID=stored.info.id, permission=part.tool, metadata=told, more=True)
-    return replace(asked.known(0), asked_at=_started(part))
+        arguments = {}
+    info = PermissionInfo(
+        id=part.id, sessionID=stored.info.id, permission=part.tool, metadata=arguments, more=True
+    )  # fmt: skip
+    return replace(info.to_core(0), asked_at=_called_at(part))
 
 
 def _question(stored: StoredSession, part: StoredPart) -> Request:
-    state = part.state
     try:
-        asked = msgspec.json.decode(state.input, type=dict[str, object]) if state is not None else {}
-        told = msgspec.convert(asked | {"id": part.id, "sessionID": stored.info.id}, QuestionInfo).known(0)
+        fields = _arguments(part) | {"id": part.id, "sessionID": stored.info.id}
+        request = msgspec.convert(fields, QuestionInfo).to_core(0)
     except JSON_ERRORS:
-        told = Request(part.id, stored.info.id, RequestKind.QUESTION, "question", "", complete=False)
-    return replace(told, detail=told.detail[:LONG], asked_at=_started(part))
+        request = Request(part.id, stored.info.id, RequestKind.QUESTION, "question", "", complete=False)
+    return replace(request, detail=request.detail[:LONG], asked_at=_called_at(part))
+
+
+def _arguments(part: StoredPart) -> dict[str, object]:
+    """Return the arguments of a tool call. Raises JSON_ERRORS."""
+    return decode(bytes(part.state.input), dict[str, object]) if part.state is not None else {}

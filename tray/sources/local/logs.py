@@ -1,12 +1,14 @@
-"""OpenCode's logs: which run of it works on which sessions, and what it asks permission for.
+"""Read OpenCode's logs: which process works on which sessions, and which permissions it asks for.
 
-Measured: up to 1.14 each run writes a file of its own, named by its start; in 1.18 all write one file, and each line
-names its run. A permission that was answered is logged up to 1.14 alone.
+Measured: up to 1.14, each process writes its own file, named after its start time. 1.18 writes one shared file with the
+id of the run (one start of OpenCode) in each line. Only versions up to 1.14 log that a permission was answered.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,9 +17,10 @@ from typing import BinaryIO
 
 import msgspec
 
-FIRST_READ = 1024 * 1024  # bytes of a log's end that are read at first
-MOST_READ = 4 * 1024 * 1024  # bytes read at once; what is more is skipped
-KEPT_ASKS, KEPT_RUNS = 100, 500
+FIRST_READ = 1024 * 1024  # bytes at the end of a shared log that are read first
+MAX_READ = 4 * 1024 * 1024  # bytes read at once; older ones are skipped
+MAX_ASKS, MAX_RUNS = 100, 500  # that are kept, of one run and of one folder
+EARLIEST_RUN, LATEST_RUN = -1_500, 10_000  # ms between the start of a process and that of its run in the log
 
 _OWN_FILE = re.compile(r"(\d{4}-\d\d-\d\dT\d{6})\.log")
 _SHARED = re.compile(
@@ -29,7 +32,7 @@ _SHARED = re.compile(
 )
 _OWN = re.compile(
     rb"^\w+ +(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d) \+\d+ms service="
-    rb"(?:bus type=permission\.(?P<deed>asked|updated|replied) publishing"
+    rb"(?:bus type=permission\.(?P<event>asked|updated|replied) publishing"
     rb"|permission (?:id=\S+ )?permission=(?P<kind>\S+) (?:pattern=.* action=.*\"ask\".* evaluated|.* asking)"
     rb"|session\.prompt .*?\bsession(?:ID|\.id)=(?P<session>ses_\w+))",
     re.MULTILINE,
@@ -37,33 +40,38 @@ _OWN = re.compile(
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A run asks for a permission. The log does not say in which session."""
+    """A permission request in the log, which does not name the session."""
 
     at: int  # ms since the Unix epoch
-    kind: str
+    kind: str  # of the permission, such as "bash"
 
 
 class Run(msgspec.Struct):
     """One start of OpenCode."""
 
-    begun: int  # ms since the Unix epoch; 0: before what was read
-    tells_answers: bool  # whether an ask that is listed waits for sure
+    started: int  # ms since the Unix epoch; 0: before the part of the log that was read
+    logs_answers: bool  # whether answered requests are removed from `asks`
     sessions: set[str] = msgspec.field(default_factory=set)
     asks: list[Ask] = msgspec.field(default_factory=list)
-    last_kind: str = ""  # of the permission that was evaluated last
+    last_kind: str = ""  # of the last permission that was evaluated
+
+    def add_ask(self, at: int, kind: str) -> None:
+        """Add a permission request; the oldest of too many is dropped."""
+        self.asks.append(Ask(at, kind))
+        del self.asks[:-MAX_ASKS]
 
 
 class Logs:
-    """The log folder of one data folder, read on from where it was read to.
+    """The log folder of one data folder; each `read` continues where the last one ended.
 
-    Files stay open: who opens one is looked at as a new OpenCode.
+    The files stay open: opening a log counts as the start of a new OpenCode process (`folder_watch.OPEN_EVENTS`).
     """
 
     def __init__(self, folder: Path) -> None:
+        self.runs: dict[str, Run] = {}  # by id; for a file of its own, by its start time
         self._folder = folder
         self._streams: dict[Path, BinaryIO] = {}
-        self._read_to: dict[Path, int] = {}
-        self.runs: dict[str, Run] = {}
+        self._offsets: dict[Path, int] = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -72,89 +80,94 @@ class Logs:
         self._streams.clear()
 
     def read(self, since: float) -> None:
-        """Take in what was written since the last time, in the files touched after `since` (s)."""
-        there = set(self._folder.glob("*.log"))
-        for gone in self._streams.keys() - there:
-            self._streams.pop(gone).close()
-            self._read_to.pop(gone, None)
-            own = _OWN_FILE.fullmatch(gone.name)
+        """Read what was added to the files that were changed after `since` (s). Raises OSError."""
+        files = set(self._folder.glob("*.log"))
+        for removed in self._streams.keys() - files:
+            self._streams.pop(removed).close()
+            self._offsets.pop(removed, None)
+            own = _OWN_FILE.fullmatch(removed.name)
             self.runs.pop(own[1] if own else "", None)
-        for file in there:
-            with suppress(OSError, ValueError):  # ValueError: a name that is no time
+        for file in files:
+            with suppress(OSError, ValueError):  # ValueError: an invalid time in the name
                 if file.stat().st_mtime >= since - 1:
-                    self._read_on(file)
-        while len(self.runs) > KEPT_RUNS:
+                    self._read_added(file)
+        while len(self.runs) > MAX_RUNS:
             del self.runs[next(iter(self.runs))]
 
     def runs_of(self, starts: Mapping[int, float]) -> dict[int, Run]:
-        """By process, its run: the first after its start (s) that is nobody's, within some seconds."""
-        left = sorted((run for run in self.runs.values() if run.begun), key=lambda run: run.begun)
-        found = {}
-        for process, started in sorted(starts.items(), key=lambda item: item[1]):
-            run = next((run for run in left if -1_500 <= run.begun - started * 1000 <= 10_000), None)
+        """Return the run of each process (pid to start time in s): the first unassigned one that started with it."""
+        unassigned = sorted((run for run in self.runs.values() if run.started), key=lambda run: run.started)
+        runs = {}
+        for pid, started in sorted(starts.items(), key=lambda item: item[1]):
+            delays = ((run, run.started - started * 1000) for run in unassigned)
+            run = next((run for run, delay in delays if EARLIEST_RUN <= delay <= LATEST_RUN), None)
             if run is not None:
-                left.remove(run)
-                found[process] = run
-        return found
+                unassigned.remove(run)
+                runs[pid] = run
+        return runs
 
-    def _read_on(self, file: Path) -> None:
-        size = file.stat().st_size
-        begin = self._read_to.get(file)
-        if begin is None or size < begin:  # new to us, or begun anew
-            begin = 0 if _OWN_FILE.fullmatch(file.name) else max(0, size - FIRST_READ)
-        if size - begin > MOST_READ:
-            begin = size - MOST_READ
-        if size == begin:
-            return
-        if begin == 0 or file not in self._streams:
-            self._open(file)
-        stream = self._streams[file]
-        stream.seek(begin)
-        text = stream.read(size - begin)
-        whole = text.rfind(b"\n") + 1
-        self._read_to[file] = begin + whole
+    def _read_added(self, file: Path) -> None:
+        status = file.stat()
+        stream, offset = self._streams.get(file), self._offsets.get(file)
         own = _OWN_FILE.fullmatch(file.name)
+        if stream is None or offset is None or status.st_size < offset or _is_replaced(stream, status):
+            stream, offset = None, 0 if own else max(0, status.st_size - FIRST_READ)
+        offset = max(offset, status.st_size - MAX_READ)
+        if status.st_size == offset:
+            return
+        stream = stream or self._open(file)
+        stream.seek(offset)
+        text = stream.read(status.st_size - offset)
+        complete = text[: text.rfind(b"\n") + 1]
+        self._offsets[file] = offset + len(complete)
         if own:
-            self._take_own(own[1], text[:whole])
+            self._parse_own(own[1], complete)
         else:
-            self._take_shared(text[:whole], begins=begin == 0)
+            self._parse_shared(complete, from_start=offset == 0)
 
-    def _open(self, file: Path) -> None:
+    def _open(self, file: Path) -> BinaryIO:
         if file in self._streams:
             self._streams.pop(file).close()
         self._streams[file] = file.open("rb")
+        return self._streams[file]
 
-    def _take_own(self, name: str, text: bytes) -> None:
-        begun = datetime.strptime(name, "%Y-%m-%dT%H%M%S").replace(tzinfo=UTC)
-        run = self.runs.setdefault(name, Run(int(begun.timestamp() * 1000), tells_answers=True))
-        for found in _OWN.finditer(text):
-            if found["session"]:
-                run.sessions.add(found["session"].decode())
-            elif found["kind"]:
-                run.last_kind = found["kind"].decode("ascii", "replace")
-            elif found["deed"] == b"replied":
+    def _parse_own(self, name: str, text: bytes) -> None:
+        """Parse a file that belongs to one process. Raises ValueError if its name is not a time."""
+        started = datetime.strptime(name, "%Y-%m-%dT%H%M%S").replace(tzinfo=UTC)
+        run = self.runs.setdefault(name, Run(int(started.timestamp() * 1000), logs_answers=True))
+        for match in _OWN.finditer(text):
+            if match["session"]:
+                run.sessions.add(match["session"].decode())
+            elif match["kind"]:
+                run.last_kind = match["kind"].decode("ascii", "replace")
+            elif match["event"] == b"replied":
                 del run.asks[:1]
             else:
-                run.asks.append(Ask(_time(found["at"]), run.last_kind))
+                run.add_ask(_time(match["at"]), run.last_kind)
 
-    def _take_shared(self, text: bytes, *, begins: bool) -> None:
-        for found in _SHARED.finditer(text):
-            name = found["run"].decode()
-            run = self.runs.get(name)
+    def _parse_shared(self, text: bytes, *, from_start: bool) -> None:
+        """Parse a shared file. The first run of the text may have started before it, unless it is `from_start`."""
+        for match in _SHARED.finditer(text):
+            run_id = match["run"].decode()
+            run = self.runs.get(run_id)
             if run is None:
-                known = begins or bool(self.runs)  # the first one seen may have begun before what was read
-                run = self.runs[name] = Run(_time(found["at"]) if known else 0, tells_answers=False)
-            if found["session"]:
-                run.sessions.add(found["session"].decode())
-            elif found["ask"]:
-                run.asks.append(Ask(_time(found["at"]), found["kind"].decode("ascii", "replace")))
-                del run.asks[:-KEPT_ASKS]
+                is_start = from_start or bool(self.runs)
+                run = self.runs[run_id] = Run(_time(match["at"]) if is_start else 0, logs_answers=False)
+            if match["session"]:
+                run.sessions.add(match["session"].decode())
+            elif match["ask"]:
+                run.add_ask(_time(match["at"]), match["kind"].decode("ascii", "replace"))
+
+
+def _is_replaced(stream: BinaryIO, status: os.stat_result) -> bool:
+    """Whether the path now leads to another file. Windows does not replace files that are open."""
+    return sys.platform != "win32" and os.fstat(stream.fileno()).st_ino != status.st_ino
 
 
 def _time(text: bytes) -> int:
-    """Milliseconds since the Unix epoch; 0 for what is no time."""
+    """Return a time in ms since the Unix epoch; 0 if it is invalid."""
     try:
-        told = datetime.fromisoformat(text.decode("ascii"))
+        time = datetime.fromisoformat(text.decode("ascii"))
     except ValueError:
         return 0
-    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

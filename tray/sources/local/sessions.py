@@ -1,72 +1,73 @@
-"""The sessions of processes that neither a plugin nor an HTTP server tells of."""
+"""Report the sessions of processes that neither a plugin nor an HTTP server reports."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import sqlite3
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from tray.core.events import ServerConnected, ServerForgotten, ServerLost, SnapshotTaken, SourceEvent
-from tray.core.model import Activity, Server, Source
-from tray.core.text import clean
+from tray.core.events import ServerConnected, ServerForgotten, SnapshotTaken, SourceEvent, StepsReported
+from tray.core.messages import Message
+from tray.core.servers import AgentKind, Server
 from tray.opencode.processes import OpenCodeProcess
-from tray.opencode.sqlite import databases
-from tray.sources.local import database, json_storage
-from tray.sources.local.inference import Inferred, infer
-from tray.sources.local.logs import Logs, Run
-from tray.sources.local.records import StoredSession
+from tray.sources.local.files import Stamp, file_stamps, folders_to_watch
+from tray.sources.local.inference import Inferred
+from tray.sources.local.reader import StoredSessionReader
+from tray.sources.process_server import process_end, process_server
+from tray.system.backoff import Backoff
 from tray.system.folder_watch import CHANGE_EVENTS, FolderWatch
-from tray.system.git import repository_of
 
 log = logging.getLogger(__name__)
 
-PACE, LONGEST_PACE = 1.0, 3.0  # s between two readings, at least and at most
-RETRY, LONGEST_RETRY = 2.0, 120.0  # s after which a database that was locked is read again, doubled each time
-SHARE = 0.0015  # of a core that reading may take, the watching beside it half as much: the dearer, the less often
+MIN_INTERVAL, MAX_INTERVAL = 1.0, 3.0  # s between two readings
+CPU_SHARE = 0.0015  # of a core that readings may use on average, up to MAX_INTERVAL; watching uses half as much
+FIRST_RETRY, MAX_RETRY = 2.0, 120.0  # s after which a locked database is read again, doubled each time
+MIN_RECHECK = 0.1  # s
 
 
 class LocalSessions:
-    """Reads what OpenCode's processes leave on disk, whenever that changes, and reports what it shows.
+    """Reads the files of OpenCode processes whenever they change, and reports their sessions.
 
-    Nothing is read or watched while every process is told of by a better source.
+    Nothing is read or watched while better sources report all processes.
     """
 
     def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
         self._report = report
         self._now = now
-        self._processes: dict[str, OpenCodeProcess] = {}  # by the id of their server
-        self._ended: dict[str, OpenCodeProcess] = {}  # likewise; to be read for the last time
-        self._told: dict[str, SnapshotTaken] = {}
-        self._logs: dict[Path, Logs] = {}
-        self._stored: dict[
-            tuple[Path, Path], list[StoredSession]
-        ] = {}  # by data folder and database, what was read of it last
-        self._unreadable: set[Path] = set()
-        self._retry = RETRY
-        self._was_locked = False  # in the reading under way
-        self._read_at: Mapping[Path, tuple[int, int]] = {}  # what the files were like when they were read
+        self._reader = StoredSessionReader(now)
+        self._processes: dict[str, OpenCodeProcess] = {}  # by server id
+        self._ended: dict[str, OpenCodeProcess] = {}  # by server id, to be read for the last time
+        self._snapshots: dict[str, SnapshotTaken] = {}  # the last one by server id
+        self._steps: dict[str, dict[str, tuple[Message, ...]]] = {}  # that were reported, by server id and session id
+        self._stamps: Mapping[Path, Stamp] = {}  # of the files before the last reading
         self._changed = asyncio.Event()
         self._watch = FolderWatch(CHANGE_EVENTS, self._changed.set)
         self._timer: asyncio.TimerHandle | None = None
+        self._has_failed = False
+        self._retry = Backoff(FIRST_RETRY, MAX_RETRY)
 
     def follow(self, processes: Collection[OpenCodeProcess], covered: Collection[tuple[int, str]]) -> None:
-        """Follow these, and no others; `covered`: the directories of processes that a better source follows."""
-        alive = {_id(process): process for process in processes}
-        wanted = {name: one for name, one in alive.items() if (one.pid, one.directory) not in covered}
-        for name in self._processes.keys() - wanted.keys():
-            if name in alive:
-                self._told.pop(name, None)
-                self._report(ServerForgotten(name))
+        """Follow these processes and no others.
+
+        `covered`: pid and directory of the processes that a better source reports.
+        """
+        running = {_server_id(process): process for process in processes}
+        wanted = {
+            server_id: process
+            for server_id, process in running.items()
+            if (process.pid, process.directory) not in covered
+        }
+        for server_id in self._processes.keys() - wanted.keys():
+            if server_id in running:
+                self._snapshots.pop(server_id, None)
+                self._steps.pop(server_id, None)
+                self._report(ServerForgotten(server_id))
             else:
-                self._ended[name] = self._processes[name]
-        for name in wanted.keys() - self._processes.keys():
-            self._ended.pop(name, None)
-            self._report(ServerConnected(_server(name, wanted[name])))
+                self._ended[server_id] = self._processes[server_id]
+        for server_id in wanted.keys() - self._processes.keys():
+            self._ended.pop(server_id, None)
+            self._report(ServerConnected(_server(server_id, wanted[server_id])))
         if wanted.keys() != self._processes.keys():
             self._changed.set()
         self._processes = wanted
@@ -77,212 +78,103 @@ class LocalSessions:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                self._watch.pause()
-                cost = await self._read()
-                await asyncio.sleep(min(max(PACE, cost / SHARE), LONGEST_PACE))
-                self._watch.watch(self._folders())
-                if self._stamps() != self._read_at:
-                    self._changed.set()  # it changed while nobody watched
+                try:
+                    await self._read_and_watch()
+                except Exception:
+                    if not self._has_failed:
+                        log.exception("cannot follow the sessions of local files; trying again")
+                    self._has_failed = True
+                    await asyncio.sleep(MAX_INTERVAL)
+                    self._changed.set()
+                else:
+                    self._has_failed = False
         finally:
             self._watch.stop()
-            for logs in self._logs.values():
-                logs.close()
+            asyncio.get_running_loop().run_in_executor(None, self._reader.keep, ())  # a reading may still be running
             if self._timer is not None:
                 self._timer.cancel()
 
+    async def _read_and_watch(self) -> None:
+        self._watch.pause()
+        cpu_time = await self._read()
+        await asyncio.sleep(min(max(MIN_INTERVAL, cpu_time / CPU_SHARE), MAX_INTERVAL))
+        self._watch.watch(folders_to_watch(self._processes.values()))
+        if file_stamps(self._processes.values()) != self._stamps:
+            self._changed.set()  # the files changed while they were not watched
+
     def reread(self) -> None:
-        """Read again: time has passed that nobody counted."""
+        """Read again: after sleep, or after the clock was set."""
         self._changed.set()
 
     # ------------------------------------------------------------------ reading
 
     async def _read(self) -> float:
-        """Read, and report what differs; the seconds of a core that reading took."""
-        ended, self._ended = self._ended, {}
+        """Read all processes and report what has changed; return the CPU time of the reading in s."""
+        ended = dict(self._ended)
         processes = {**ended, **self._processes}
-        self._read_at = self._stamps()
-        self._was_locked = False
-        found, cost = await asyncio.to_thread(self._read_all, list(processes.values()))
-        times = [self._now() + int(self._retry * 1000)] if self._was_locked else []
-        self._retry = min(2 * self._retry, LONGEST_RETRY) if self._was_locked else RETRY
-        for name, process in processes.items():
-            told = found.get(process.pid)
-            if told is None or process not in (self._processes.get(name), ended.get(name)):
-                continue  # it could not be read, or is followed no more
-            snapshot = _snapshot(name, told)
-            if name not in ended:
-                times += [one.again for one in told if one.again]
-            if self._told.get(name) != snapshot:
-                self._told[name] = snapshot
-                self._report(snapshot)
-        for name in ended.keys() - self._processes.keys():
-            self._report(_end(name, ended[name], self._told.pop(name, None)))
+        self._stamps = file_stamps(self._processes.values())
+        reading = await asyncio.to_thread(self._reader.read, list(processes.values()))
+        for server_id in ended:
+            self._ended.pop(server_id, None)
+        times = []
+        if reading.was_locked:
+            times.append(self._now() + int(self._retry.next_delay() * 1000))
+        else:
+            self._retry.reset()
+        for server_id, process in processes.items():
+            sessions = reading.sessions.get(process.pid)
+            is_followed = process in (self._processes.get(server_id), ended.get(server_id))
+            if sessions is not None and is_followed:
+                self._report_snapshot(_snapshot(server_id, sessions))
+                self._report_steps(server_id, sessions)
+                if server_id not in ended:
+                    times += [session.recheck_at for session in sessions if session.recheck_at]
+        for server_id in ended.keys() - self._processes.keys():
+            runs_once = ended[server_id].command == "run"
+            self._steps.pop(server_id, None)
+            self._report(process_end(server_id, self._snapshots.pop(server_id, None), runs_once=runs_once))
+        self._reader.keep({process.data for process in (*self._processes.values(), *self._ended.values())})
+        self._recheck_at(times)
+        return reading.cpu_time
+
+    def _report_snapshot(self, snapshot: SnapshotTaken) -> None:
+        if self._snapshots.get(snapshot.server_id) != snapshot:
+            self._snapshots[snapshot.server_id] = snapshot
+            self._report(snapshot)
+
+    def _report_steps(self, server_id: str, sessions: Collection[Inferred]) -> None:
+        before = self._steps.get(server_id, {})
+        self._steps[server_id] = {session.facts.id: session.steps for session in sessions}
+        for session_id, steps in self._steps[server_id].items():
+            known = before.get(session_id, ())
+            new = tuple(step for step in steps if step not in known)
+            if new:
+                self._report(StepsReported(server_id, session_id, new))
+
+    def _recheck_at(self, times: Collection[int]) -> None:
+        """Read again at the earliest of these times (ms since the Unix epoch)."""
         if self._timer is not None:
             self._timer.cancel()
         if times:
-            wait = max(0.1, (min(times) - self._now()) / 1000)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
-        return cost
-
-    def _read_all(self, processes: list[OpenCodeProcess]) -> tuple[dict[int, list[Inferred]], float]:
-        """By process, what can be told of its sessions, and what that cost; on a thread of its own."""
-        begun = time.thread_time()
-        found: dict[int, list[Inferred]] = {}
-        for data in {process.data for process in processes}:
-            mine = [process for process in processes if process.data == data]
-            try:
-                found |= self._read_folder(data, mine)
-            except Exception:  # what one OpenCode keeps costs no other
-                if data not in self._unreadable:
-                    log.warning("%s cannot be read", data, exc_info=True)
-                self._unreadable.add(data)
-            else:
-                self._unreadable.discard(data)
-        return found, time.thread_time() - begun
-
-    def _read_folder(self, data: Path, processes: list[OpenCodeProcess]) -> dict[int, list[Inferred]]:
-        logs = self._logs.setdefault(data, Logs(data / "log"))
-        logs.read(min(process.started for process in processes))
-        runs = logs.runs_of({process.pid: process.started for process in processes})
-        stored = self._read_stored(data, processes, runs)
-        owners = _owners(stored, processes, runs)
-        return {
-            process.pid: [
-                self._infer(one, process, runs.get(process.pid)) for one in stored if owners.get(one.info.id) is process
-            ]
-            for process in processes
-        }
-
-    def _read_stored(
-        self, data: Path, processes: list[OpenCodeProcess], runs: Mapping[int, Run]
-    ) -> list[StoredSession]:
-        """The sessions that these processes may work on."""
-        directories = {process.directory for process in processes}
-        since = int(min(process.started for process in processes) * 1000)
-        also = {name for run in runs.values() for name in run.sessions}
-        also |= {name for process in processes if (name := process.option("--session", "-s"))}
-        found: dict[str, StoredSession] = {}
-        for file in _databases(processes):
-            try:
-                self._stored[data, file] = database.read_sessions(file, directories, since, also)
-            except sqlite3.Error as error:
-                log.debug("%s cannot be read: %s", file, error)
-                self._was_locked |= isinstance(error, sqlite3.OperationalError)
-            _merge(found, self._stored.get((data, file), ()))  # what cannot be read now is not gone
-        if (data / "storage" / "session").is_dir():
-            _merge(found, json_storage.read_sessions(data / "storage", directories, since, also))
-        return list(found.values())
-
-    def _infer(self, stored: StoredSession, process: OpenCodeProcess, run: Run | None) -> Inferred:
-        asks, tells = (run.asks, run.tells_answers) if run is not None else ([], False)
-        return infer(stored, asks, int(process.started * 1000), self._now(), tells_answers=tells)
-
-    def _folders(self) -> list[Path]:
-        processes = self._processes.values()
-        folders = {process.data for process in processes} | {process.data / "log" for process in processes}
-        return [*folders, *{file.parent for file in _databases(processes)}]
-
-    def _stamps(self) -> dict[Path, tuple[int, int]]:
-        """What a write changes: the size and the time of the files that OpenCode writes to."""
-        stamps = {}
-        bases = _databases(self._processes.values())
-        logs = (log for data in {one.data for one in self._processes.values()} for log in _globbed(data / "log"))
-        for file in (*bases, *(base.with_name(f"{base.name}-wal") for base in bases), *logs):
-            with suppress(OSError):
-                told = file.stat()
-                stamps[file] = (told.st_size, told.st_mtime_ns)
-        return stamps
+            delay = max(MIN_RECHECK, (min(times) - self._now()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._changed.set)
 
 
-def _globbed(folder: Path) -> list[Path]:
-    try:
-        return list(folder.glob("*.log"))
-    except OSError:
-        return []
-
-
-def _databases(processes: Collection[OpenCodeProcess]) -> list[Path]:
-    """The databases that they may use."""
-    named = dict.fromkeys((process.data, process.environment.get("OPENCODE_DB", "")) for process in processes)
-    found: dict[Path, None] = {}
-    for data, name in named:
-        with suppress(OSError):
-            found |= dict.fromkeys(databases(data, name))
-    return list(found)
-
-
-def _id(process: OpenCodeProcess) -> str:
+def _server_id(process: OpenCodeProcess) -> str:
     return f"local:{process.pid}:{int(process.started)}"
 
 
-def _server(name: str, process: OpenCodeProcess) -> Server:
-    folder = clean(process.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
-    return Server(
-        id=name,
-        name=folder,
-        host=socket.gethostname(),
-        directory=process.directory,
-        repository=repository_of(process.directory),
-        pid=process.pid,
-        source=Source.LOCAL,
-        runs_once=process.command == "run",
-    )
+def _server(server_id: str, process: OpenCodeProcess) -> Server:
+    runs_once = process.command == "run"
+    return process_server(server_id, process.pid, process.directory, AgentKind.OPENCODE, runs_once=runs_once)
 
 
-def _end(name: str, process: OpenCodeProcess, told: SnapshotTaken | None) -> ServerLost | ServerForgotten:
-    """What the end of a process means, by what it left: one that had nothing to do any more is nothing to show."""
-    if told is None or not told.sessions:
-        return ServerForgotten(name)
-    working = any(activity is not Activity.IDLE for activity, _ in (told.activities or {}).values())
-    if working or told.permissions or told.questions:
-        return ServerLost(name)
-    return ServerLost(name, goodbye=True) if process.command == "run" else ServerForgotten(name)
-
-
-def _snapshot(name: str, told: list[Inferred]) -> SnapshotTaken:
+def _snapshot(server_id: str, sessions: Collection[Inferred]) -> SnapshotTaken:
     return SnapshotTaken(
-        name,
-        sessions=tuple(one.facts for one in told),
-        activities={one.facts.id: (one.activity, None) for one in told},
-        permissions=tuple(one.permission for one in told if one.permission is not None),
-        questions=tuple(one.question for one in told if one.question is not None),
-        todos={one.facts.id: one.todos for one in told},
+        server_id,
+        sessions=tuple(session.facts for session in sessions),
+        activities={session.facts.id: (session.activity, None) for session in sessions},
+        permissions=tuple(session.permission for session in sessions if session.permission is not None),
+        questions=tuple(session.question for session in sessions if session.question is not None),
+        todos={session.facts.id: session.todos for session in sessions},
     )
-
-
-def _merge(found: dict[str, StoredSession], more: Iterable[StoredSession]) -> None:
-    """Of a session that is kept twice, by two versions or in a copy, the newer counts."""
-    for one in more:
-        known = found.get(one.info.id)
-        if known is None or _touched(known) < _touched(one):
-            found[one.info.id] = one
-
-
-def _touched(stored: StoredSession) -> float:
-    return stored.info.time.updated if stored.info.time is not None else 0
-
-
-def _owners(
-    stored: Iterable[StoredSession], processes: list[OpenCodeProcess], runs: Mapping[int, Run]
-) -> dict[str, OpenCodeProcess]:
-    """Which process works on which session: by its log, else by its arguments, else by where and when."""
-    known = {one.info.id: one for one in stored}
-    owners: dict[str, OpenCodeProcess] = {}
-    for name, one in known.items():
-        by_log = [
-            process for process in processes if (run := runs.get(process.pid)) is not None and name in run.sessions
-        ]
-        by_argument = [process for process in processes if process.option("--session", "-s") == name]
-        alike = [p for p in processes if p.directory == one.info.directory and p.started <= _touched(one) / 1000]
-        for candidates in (by_log, by_argument, alike if one.info.parentID is None else []):
-            if candidates:
-                owners[name] = candidates[-1]
-                break
-    for name, one in known.items():
-        above, visited = one.info.parentID, {name}
-        while name not in owners and above in known and above not in visited:
-            if above in owners:
-                owners[name] = owners[above]
-            visited.add(above)
-            above = known[above].info.parentID
-    return owners

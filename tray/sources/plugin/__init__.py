@@ -1,1 +1,1 @@
-"""The listener that plugins connect to, and the protocols of our plugin and of two others."""
+"""The listener that plugins connect to, for the plugins of OpenCode Tray, opencode-monitor and opencode-dashboard."""

@@ -1,4 +1,4 @@
-"""The first frames of a connection: `hello` of both protocols, `challenge`, `auth`."""
+"""The frames that a plugin sends in the handshake: `hello` of both protocols, and `auth`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Meta
 
-from tray.core.model import Server, TerminalLocation
+from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.core.paths import base_name
+from tray.core.servers import Server, TerminalLocation
 from tray.core.text import clean
-from tray.opencode.lenient_json import JSON_ERRORS
 from tray.sources.protocol.events import FrameError
 
 Name = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=1024)]
+MAX_PID = 2**31 - 1
 Nonce = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
-class _Place(msgspec.Struct, rename="camel"):
+class _Location(msgspec.Struct, rename="camel"):
     tty: Text = ""
     tmux: Text = ""
     tmux_pane: Text = ""
@@ -31,12 +33,10 @@ class _Place(msgspec.Struct, rename="camel"):
     wezterm_socket: Text = ""
     iterm_session: Text = ""
     window_id: Text = ""
-    ssh: Text = ""
-    user: Text = ""
 
 
 class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
-    """`hello` of either protocol; protocol 1 leaves everything out that only protocol 2 knows."""
+    """`hello` of either protocol. Fields that only protocol 2 has are optional."""
 
     server_id: Name
     server_name: Name = ""
@@ -53,26 +53,26 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
     hostname: Name = ""
     opencode: Annotated[str, Meta(max_length=64)] = ""
     plugin: Annotated[str, Meta(max_length=64)] = ""
-    platform: Annotated[str, Meta(max_length=64)] = ""
     command: Annotated[str, Meta(max_length=64)] = ""
     time: int = 0
-    place: _Place = msgspec.field(default_factory=_Place)
+    place: _Location = msgspec.field(default_factory=_Location)
 
-    def server(self, server_id: str, remote: str, *, verified: bool, at: int) -> Server:
-        """The record of core. `remote` is the socket's own far address, `at` the time now."""
-        host, _, pid = self.server_id.rpartition("-")
-        named_pid = int(pid) if host and pid.isascii() and pid.isdigit() else 0
+    def to_server(self, server_id: str, remote: str, *, verified: bool, at: int) -> Server:
+        """Return the record of core. `remote` is the remote address, `at` the time now in ms since the Unix epoch."""
+        host, _, pid = self.server_id.rpartition("-")  # HOSTNAME-PID
+        pid_of_id = int(pid) if host and pid.isascii() and pid.isdigit() else 0
+        process_id = self.pid or pid_of_id
         return Server(
             id=server_id,
-            name=clean(self.server_name or self.directory.rstrip("/\\").replace("\\", "/").rpartition("/")[2]),
-            host=clean(self.hostname or (host if named_pid else self.server_id)),
+            name=clean(self.server_name or base_name(self.directory)),
+            host=clean(self.hostname or (host if pid_of_id else self.server_id)),
             directory=self.directory,
             project=self.project if isinstance(self.project, str) else "",
             branch=self.branch,
             repository=self.repository,
             url=_url(self.server_url, remote),
-            pid=self.pid or named_pid,
-            opencode=clean(self.opencode),
+            pid=process_id if 0 < process_id <= MAX_PID else 0,
+            version=clean(self.opencode),
             plugin=clean(self.plugin),
             verified=verified,
             place=TerminalLocation(**msgspec.structs.asdict(self.place)),
@@ -82,26 +82,26 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
 
 
 class Auth(msgspec.Struct, tag_field="type", tag="auth"):
-    """The plugin's proof."""
+    """`auth`: the proof of a plugin or of a command."""
 
     proof: Annotated[str, Meta(max_length=256)]
 
 
 def decode_hello(raw: bytes) -> Hello:
-    """Read the first frame. Raises FrameError."""
+    """Decode the first frame. Raises FrameError."""
     try:
-        hello = msgspec.json.decode(raw, type=Hello)
+        hello = decode(raw, Hello)
     except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     if hello.protocol not in (1, 2):
-        raise FrameError(f"protocol {hello.protocol} is not spoken here")
+        raise FrameError(f"protocol {hello.protocol} is not supported")
     if hello.protocol == 2 and (hello.nonce is None or hello.instance == "-"):
         raise FrameError("protocol 2 needs `nonce` and `instance`")
     return hello
 
 
 def decode_auth(raw: bytes) -> Auth:
-    """Read the answer to the challenge. Raises FrameError."""
+    """Decode the answer to the challenge. Raises FrameError."""
     try:
         return msgspec.json.decode(raw, type=Auth)
     except JSON_ERRORS as error:
@@ -109,7 +109,7 @@ def decode_auth(raw: bytes) -> Auth:
 
 
 def _url(url: str, remote: str) -> str | None:
-    """Only http and https with a host; the seed's host `AUTO` stands for the far end of the socket."""
+    """Return an http or https URL with a host, or None. The host `AUTO` is replaced by the remote address."""
     try:
         parts = urlsplit(url)
         port = parts.port

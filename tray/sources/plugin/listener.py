@@ -1,203 +1,178 @@
-"""The aiohttp application that plugins connect to: who is let in, who is refused and why, and which link is whose."""
+"""The aiohttp application that plugins and commands connect to. It owns their connections."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import ClientConnectionError, web
 
 from tray import __version__
-from tray.core.events import ServerConnected, SourceEvent
-from tray.core.handshake import Side, proof, same
+from tray.core.events import ServerConnected, ServerLost, SourceEvent
+from tray.core.handshake import Side
 from tray.core.loopback import is_loopback
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
-from tray.core.text import clean
-from tray.sources.plugin.connection import Close, PluginConnection, Refused, decode_answer, lost
-from tray.sources.plugin.handshake import Hello, decode_auth, decode_hello
+from tray.sources.plugin.authentication import Authenticator
+from tray.sources.plugin.close_codes import CloseCode, RejectedError, encode_reason
+from tray.sources.plugin.connection import PluginConnection, decode_result
+from tray.sources.plugin.handshake import Hello
 from tray.sources.plugin.opencode_dashboard import Dashboard, decode_post
-from tray.sources.plugin.opencode_monitor import call_seed, read_seed_snapshot
-from tray.sources.plugin.own_host import is_own_host
-from tray.sources.plugin.rate_limited_warnings import RateLimitedWarnings
+from tray.sources.plugin.opencode_monitor import call_opencode_monitor, report_opencode_monitor
 from tray.sources.protocol.events import FrameError
+from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 MAX_FRAME = 4 * 1024 * 1024  # bytes
-MAX_STRANGERS = 32  # sockets that have not yet authenticated
-MAX_WATCH_ONLY = 64  # links without a token
-HELLO_TIMEOUT = 5.0  # s
 PING_EVERY = 20.0  # s
-# s without a sign of life; aiohttp gives the pong to its own ping half of that, so a dead peer is found within 32 s
+# s without data; aiohttp waits half of that for the pong to its own ping, so it finds a dead peer within 32 s
 SILENCE = 1.05 * PING_EVERY
-CLOSE_TIMEOUT = 1.0  # s that the other side gets to answer a close
-STOP_TIMEOUT = 0.5  # s that handlers get after that
+CLOSE_TIMEOUT = 1.0  # s for the other side to answer a close frame
+STOP_TIMEOUT = 0.5  # s for handlers to end after that
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ServeClient = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 class Listener:
-    """Accepts plugins on one address. `report` gets every fact, on the loop's thread, in the order it came in."""
+    """Accepts connections of plugins and commands on one address.
+
+    `token` returns the current token, `now` the time in ms since the Unix epoch. `report` is called on the loop's
+    thread with each event, in the order of arrival.
+    """
 
     def __init__(self, token: Callable[[], str], report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
-        self.links: dict[str, PluginConnection] = {}
-        self.host = ""  # the address that it is bound to, once it is
-        self._token = token
+        self.connections: dict[str, PluginConnection] = {}  # by server id
+        self.host = ""  # the address that it is bound to
+        self.page = ""  # the address of the page for browsers, if there is one
         self._report = report
         self._now = now
-        self._sockets: set[web.WebSocketResponse] = set()
-        self._strangers = 0
-        self._refusals = RateLimitedWarnings(log)
-        self._spoken: set[web.RequestHandler] = set()  # connections that a request came over
-        self._silent: set[web.RequestHandler] = set()  # those that none had come over at the last sweep
-        self._asked_host = ""  # what it was asked to listen on
-        self._bound: frozenset[str] = frozenset()  # the addresses that this is
-        self._machine = ""  # this machine's name
-        self._application = web.Application(middlewares=[self._guard])
-        self._application.router.add_get("/", self._plugin)
-        self._application.router.add_post("/events", self._posted)
+        self._authenticator = Authenticator(token, self._count_read_only)
         self._dashboard = Dashboard(report, now)
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._used: set[web.RequestHandler] = set()  # TCP connections that have sent a request
+        self._unused: set[web.RequestHandler] = set()  # those that had not at the last sweep
+        self._tasks = TaskSet()
+        self._pinging: asyncio.Task[Any] | None = None
+        self._application = web.Application(middlewares=[self._check_request])
+        self._application.router.add_get("/", self._handle_plugin)
+        self._application.router.add_post("/events", self._handle_post)
         self._runner: web.AppRunner | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pinging: asyncio.Task[None] | None = None
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:
-        """Give authenticated sockets on `path` to `serve`: the person's own commands. Only before `start`."""
+        """Hand authenticated sockets of the user's commands on `path` to `serve`. Call it before `start`."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
             async with self._socket(request) as ws:
-                if await self._admit(ws, request, Side.CLIENT) is not None:
+                if await self._authenticator.authenticate(ws, request, Side.CLIENT) is not None:
                     await serve(ws)
                 return ws
 
         self._application.router.add_get(path, handler)
 
     async def start(self, host: str, port: int) -> int:
-        """Bind and accept; returns the port (0 asks for a free one). Raises OSError if it cannot be bound."""
-        self._asked_host, self._machine = host, socket.gethostname()
-        self._runner = web.AppRunner(
-            self._application, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIMEOUT
-        )
-        await self._runner.setup()
+        """Accept connections; return the port. 0 binds any free port. Raises OSError if the port cannot be bound."""
+        self._authenticator.listen_on(host)
+        self._runner = runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=STOP_TIMEOUT)
+        await runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError:
-            await self._runner.cleanup()
+            await runner.cleanup()
             raise
-        self._pinging = asyncio.get_running_loop().create_task(self._ping_all(), name="pings")
-        self._bound = frozenset(address[0] for address in self._runner.addresses)
-        self.host, port, *more = self._runner.addresses[0]
-        if more and more[1]:  # of an IPv6 address that is true on one link only
+        self._pinging = self._tasks.spawn(self._ping_all(), "pings")
+        self._authenticator.listen_on(host, {address[0] for address in runner.addresses})
+        self.host, port, *more = runner.addresses[0]
+        if more and more[1]:  # the scope id of a link-local IPv6 address
             self.host += f"%{more[1]}"
         return int(port)
 
     async def stop(self) -> None:
-        """Stop listening at once, then close every socket; done within 2 s."""
+        """Stop listening at once, then close every socket. Takes at most 2 s."""
         if self._pinging is not None:
             self._pinging.cancel()
         for site in self._runner.sites if self._runner is not None else ():
-            await site.stop()  # whoever starts next can have the port
-        for ws in set(self._sockets):
-            self._spawn(ws.close(code=Close.GOING_AWAY, message=b"the tray stops"), "close")
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT)
-        for task in self._tasks:
-            task.cancel()
+            await site.stop()  # frees the port for the next tray
+        self._close_sockets(CloseCode.GOING_AWAY, "the tray stops")
+        await self._tasks.wait(CLOSE_TIMEOUT)
+        self._tasks.cancel_all()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._refusals.close()
+        self._authenticator.close()
 
     def sweep(self) -> None:
-        """End the connections that have sent no request since the sweep before: aiohttp waits for one for ever.
+        """Abort TCP connections that have not sent a request since the last sweep: aiohttp has no timeout for it.
 
-        And grey the dashboards that have been silent for long.
+        Also disconnect the instances of opencode-dashboard that have not posted for long.
         """
         server = self._runner.server if self._runner is not None else None
         connections = set(server.connections) if server is not None else set()
-        silent = connections - self._spoken
-        for connection in silent & self._silent:
+        unused = connections - self._used
+        for connection in unused & self._unused:
             if connection.transport is not None:
                 connection.transport.abort()
-        self._silent = silent
+        self._unused = unused
+        self._used &= connections
         self._dashboard.sweep()
-        self._spoken &= connections
 
-    def close_all(self, why: str) -> None:
-        """Close every socket, whoever sits behind it; plugins and commands come back and prove themselves anew."""
-        for ws in set(self._sockets):
-            self._spawn(ws.close(code=Close.UNAUTHORIZED, message=why.encode()), "close")
+    def close_all(self, reason: str) -> None:
+        """Close every socket; plugins and commands connect again and have to prove the token."""
+        self._close_sockets(CloseCode.UNAUTHORIZED, reason)
 
     def reread_all(self) -> None:
-        """Ask every plugin for a new snapshot: after sleep, or a jump of the clock."""
-        for link in self.links.values():
-            self._spawn(self._reread(link), f"reread {link.server.name}")
+        """Request a new snapshot from every plugin: after sleep, or after the clock was set."""
+        for connection in self.connections.values():
+            self._tasks.spawn(self._reread(connection), f"snapshot of {connection.server.name}")
 
     async def call(self, server_id: str, method: str, params: Mapping[str, Any]) -> Any:
-        """Ask the plugin of this server (a `core.calls.Call`). Raises CallError; nothing is asked of a stranger."""
-        link = self.links.get(server_id)
-        if link is None:
+        """Call the plugin of this server (a `core.source_calls.SourceCall`). Raises CallError."""
+        connection = self.connections.get(server_id)
+        if connection is None:
             raise CallError("its OpenCode is not connected", CallErrorKind.GONE)
-        if not link.server.verified:
-            raise CallError("its plugin does not have the token; the session is read-only", CallErrorKind.WATCH_ONLY)
-        if link.seed:
-            return await call_seed(link, method, params)
-        return decode_answer(await link.call(method, dict(params), CALL_TIMEOUT))
+        if not connection.server.verified:
+            raise CallError("its plugin does not have the token; the session is read-only", CallErrorKind.READ_ONLY)
+        if connection.is_opencode_monitor:
+            return await call_opencode_monitor(connection, method, params)
+        return decode_result(await connection.call(method, dict(params), CALL_TIMEOUT))
 
-    # ------------------------------------------------------------------ the guard
+    # ------------------------------------------------------------------ requests
 
     @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._spoken.add(request.protocol)
-        origin, host = request.headers.get("Origin"), request.headers.get("Host", "")  # `request.host` asks DNS for one
-        if origin is not None and _netloc(origin) != host:
-            raise web.HTTPForbidden(text=self._refusal(request, f"foreign Origin {origin[:80]!r}"))
-        if not is_own_host(host, self._asked_host, self._bound, self._machine):
-            raise web.HTTPMisdirectedRequest(text=self._refusal(request, f"foreign Host {host[:80]!r}"))
-        if request.method == "POST" and request.path == "/events":
+    async def _check_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._used.add(request.protocol)
+        self._authenticator.check_request(request)
+        is_upgrade = "upgrade" in request.headers.get("Connection", "").lower()
+        if is_upgrade or (request.method, request.path) == ("POST", "/events"):
             return await handler(request)
-        if "upgrade" not in request.headers.get("Connection", "").lower():
-            return web.Response(status=426, text=f"OpenCode Tray {__version__}: plugins connect here by WebSocket\n")
-        return await handler(request)
+        is_browser = request.path == "/" and "text/html" in request.headers.get("Accept", "")
+        if self.page and is_browser and is_loopback(request.remote or ""):
+            return web.Response(status=303, headers={"Location": self.page})
+        return web.Response(status=426, text=f"OpenCode Tray {__version__}: plugins connect here by WebSocket\n")
 
-    def _refusal(self, request: web.Request, why: str) -> str:
-        self._refusals.warn(f"refused {request.remote}: {why}")
-        return f"refused: {why}\n"
-
-    # ------------------------------------------------------------------ opencode-dashboard's plugin
-
-    async def _posted(self, request: web.Request) -> web.Response:
-        """One event. The key it is sent with is our token."""
-        if not same(request.headers.get("X-API-Key", ""), self._token()):
-            raise web.HTTPUnauthorized(text=self._refusal(request, "wrong X-API-Key: it has to be the tray's token"))
+    async def _handle_post(self, request: web.Request) -> web.Response:
+        """Take an event of opencode-dashboard's plugin."""
+        self._authenticator.check_api_key(request)
         try:
             self._dashboard.take(decode_post(await request.read()))
         except FrameError as error:
-            raise web.HTTPBadRequest(text=f"no event: {error}\n") from error
+            raise web.HTTPBadRequest(text=f"invalid event: {error}\n") from error
         return web.json_response({"success": True})
 
-    # ------------------------------------------------------------------ plugins
-
-    async def _plugin(self, request: web.Request) -> web.StreamResponse:
+    async def _handle_plugin(self, request: web.Request) -> web.StreamResponse:
         async with self._socket(request) as ws:
-            hello = await self._admit(ws, request, Side.PLUGIN)
+            hello = await self._authenticator.authenticate(ws, request, Side.PLUGIN)
             if hello is not None:
-                await self._serve(hello, ws, request)
+                await self._serve_plugin(hello, ws, request)
             return ws
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
-        """A socket that `stop` knows of."""
-        if self._strangers >= MAX_STRANGERS:
-            why = f"{MAX_STRANGERS} sockets wait for authentication already"
-            raise web.HTTPServiceUnavailable(text=self._refusal(request, why))
+        """Open a WebSocket that `stop` and `close_all` close."""
+        self._authenticator.check_pending(request)
         ws = web.WebSocketResponse(heartbeat=SILENCE, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
         await ws.prepare(request)
         self._sockets.add(ws)
@@ -206,151 +181,71 @@ class Listener:
         finally:
             self._sockets.discard(ws)
 
-    # ------------------------------------------------------------------ authentication
+    # ------------------------------------------------------------------ connections
 
-    async def _admit(self, ws: web.WebSocketResponse, request: web.Request, side: Side) -> Hello | None:
-        """Take a stranger in, or close its socket: then there is no hello."""
-        self._strangers += 1
+    async def _serve_plugin(self, hello: Hello, ws: web.WebSocketResponse, request: web.Request) -> None:
+        """Serve a connection until it ends. It replaces an older connection of the same instance."""
+        server_id, is_opencode_monitor = self._server_id(hello), hello.protocol == 1
+        verified = not is_opencode_monitor or bool(hello.auth_token)
+        server = hello.to_server(server_id, request.remote or "", verified=verified, at=self._now())
+        connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
+        if (old := self.connections.get(server_id)) is not None:
+            old.replaced = True
+            replaced = old.close(CloseCode.REPLACED, "the same instance connected again")
+            self._tasks.spawn(replaced, f"close of the replaced connection of {server.name}")
+        self.connections[server_id] = connection
+        log.info("connected: %s (OpenCode %s)", server.name, server.version or "?")
+        self._report(ServerConnected(server))
+        if is_opencode_monitor:
+            self._tasks.spawn(self._reread(connection), f"snapshot of {server.name}")
         try:
-            return await self._authenticate(ws, request.remote or "", side)
-        except Refused as refusal:
-            await self._close(ws, request, refusal)
-            return None
-        except ConnectionError:  # gone in the middle of the handshake
-            return None
+            await connection.serve()
+        except RejectedError as rejection:
+            await self._authenticator.reject(ws, request, rejection)
         finally:
-            self._strangers -= 1
-
-    async def _authenticate(self, ws: web.WebSocketResponse, remote: str, side: Side) -> Hello | None:
-        """None if the socket closed meanwhile; raises Refused."""
-        first = await _text_frame(ws, "no hello")
-        if first is None:
-            return None
-        try:
-            hello = decode_hello(first)
-        except FrameError as error:
-            raise Refused(Close.OUT_OF_ORDER, f"no valid hello: {error}") from error
-        if hello.protocol == 1 and side is Side.PLUGIN:
-            self._check_seed(hello, remote)
-            return hello
-        if hello.protocol == 1:
-            raise Refused(Close.OUT_OF_ORDER, "commands speak protocol 2")
-        return hello if await self._prove(ws, hello, side) else None
-
-    async def _prove(self, ws: web.WebSocketResponse, hello: Hello, side: Side) -> bool:
-        """Both sides prove the token. False if the socket closed meanwhile; raises Refused on a wrong proof."""
-        nonce, token = secrets.token_hex(32), self._token()
-        mine = proof(Side.TRAY, token, hello.instance, hello.nonce or "", nonce)
-        await ws.send_json({"type": "challenge", "nonce": nonce, "proof": mine})
-        answer = await _text_frame(ws, "no auth")
-        if answer is None:
-            if ws.close_code == Close.UNAUTHORIZED:
-                self._refusals.warn(f"refused by {clean(hello.server_name)}: its token is another one")
-            return False
-        try:
-            theirs = decode_auth(answer).proof
-        except FrameError as error:
-            raise Refused(Close.OUT_OF_ORDER, f"no valid auth: {error}") from error
-        if not same(theirs, proof(side, token, hello.instance, hello.nonce or "", nonce)):
-            raise Refused(Close.UNAUTHORIZED, "wrong token")
-        await ws.send_json({"type": "welcome", "version": __version__})
-        return True
-
-    def _check_seed(self, hello: Hello, remote: str) -> None:
-        """Protocol 1: a matching token is trusted; no token is watch-only, from this machine alone."""
-        if hello.auth_token:
-            if not same(hello.auth_token, self._token()):
-                raise Refused(Close.UNAUTHORIZED_1, "Unauthorized")
-        elif not is_loopback(remote):
-            raise Refused(Close.UNAUTHORIZED_1, "Unauthorized: without a token only this machine is accepted")
-        elif sum(not link.server.verified for link in self.links.values()) >= MAX_WATCH_ONLY:
-            raise Refused(Close.UNAUTHORIZED_1, f"Unauthorized: {MAX_WATCH_ONLY} watch without a token already")
-
-    # ------------------------------------------------------------------ links
+            if self.connections.get(server_id) is connection:
+                del self.connections[server_id]
+            if not connection.replaced:
+                log.info("disconnected: %s%s", server.name, " (goodbye)" if connection.goodbye else "")
+                self._report(ServerLost(server_id, goodbye=connection.goodbye))
 
     def _server_id(self, hello: Hello) -> str:
-        """The instance's own id; two instances of one process that speak protocol 1 are told apart by number."""
+        """Return the instance's id. Protocol 1 has none: instances of one process and directory are numbered."""
         if hello.protocol != 1:
             return hello.instance
-        base = f"seed:{hello.server_id}:{hello.directory}"
+        base = f"opencode-monitor:{hello.server_id}:{hello.directory}"
         numbered = (base if number == 1 else f"{base}#{number}" for number in count(1))
-        return next(name for name in numbered if name not in self.links)
+        return next(server_id for server_id in numbered if server_id not in self.connections)
 
-    async def _serve(self, hello: Hello, ws: web.WebSocketResponse, request: web.Request) -> None:
-        name, seed = self._server_id(hello), hello.protocol == 1
-        server = hello.server(name, request.remote or "", verified=not seed or bool(hello.auth_token), at=self._now())
-        link = PluginConnection(server, ws, self._report, self._now, seed=seed)
-        if (old := self.links.get(name)) is not None:
-            old.replaced = True
-            self._spawn(old.close(Close.REPLACED, "the same instance connected again"), "close replaced link")
-        self.links[name] = link
-        log.info("connected: %s (OpenCode %s)", link.server.name, link.server.opencode or "?")
-        self._report(ServerConnected(link.server))
-        if link.seed:
-            self._spawn(self._reread(link), f"read {link.server.name}")
+    def _count_read_only(self) -> int:
+        return sum(not connection.server.verified for connection in self.connections.values())
+
+    async def _reread(self, connection: PluginConnection) -> None:
+        """Request a snapshot, or read it call by call if the plugin cannot send one."""
         try:
-            await link.serve()
-        except Refused as refusal:
-            await self._close(ws, request, refusal)
-        finally:
-            if self.links.get(name) is link:
-                del self.links[name]
-            if not link.replaced:
-                log.info("disconnected: %s%s", link.server.name, " (goodbye)" if link.goodbye else "")
-                self._report(lost(link))
-
-    async def _reread(self, link: PluginConnection) -> None:
-        if not link.seed:
-            await link.call("snapshot")
-            return
-        link.hold()
-        try:
-            self._report(await read_seed_snapshot(link, self._now))
-        finally:
-            link.release()
-
-    async def _close(self, ws: web.WebSocketResponse, request: web.Request, refusal: Refused) -> None:
-        self._refusals.warn(f"refused {request.remote}: {refusal.reason} (close {int(refusal.code)})")
-        await ws.close(code=refusal.code, message=refusal.reason.encode()[:120])
+            if connection.is_opencode_monitor:
+                await report_opencode_monitor(connection, self._report, self._now)
+            else:
+                await connection.call("snapshot")
+        except CallError as error:
+            log.info("no snapshot of %s: %s", connection.server.name, error)
 
     async def _ping_all(self) -> None:
-        """Aiohttp pings nobody who speaks; but a plugin that speaks all the time has to know as well that we live.
+        """Ping all sockets at once: a timer for each would wake up the machine more often.
 
-        All at once: each by itself would wake the machine up as often as there are plugins.
+        aiohttp's heartbeat sends no ping while data arrives, but the plugin relies on pings to detect a dead tray.
         """
         while True:
             await asyncio.sleep(PING_EVERY)
             for ws in self._sockets:
                 if not ws.closed:
-                    self._spawn(ws.ping(), "ping")
+                    self._tasks.spawn(_ping(ws), "ping")
 
-    def _spawn(self, work: Awaitable[object], name: str) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception as error:  # noqa: BLE001  # a connection boundary
-                log.info("%s: %s", name, error)
-
-        task = asyncio.get_running_loop().create_task(guarded(), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _close_sockets(self, code: CloseCode, reason: str) -> None:
+        for ws in self._sockets:
+            self._tasks.spawn(ws.close(code=code, message=encode_reason(reason)), "close")
 
 
-async def _text_frame(ws: web.WebSocketResponse, missing: str) -> bytes | None:
-    """The next text frame, or None if the socket closed. Raises Refused."""
-    try:
-        # The limit of `receive` itself starts anew with a ping.
-        async with asyncio.timeout(HELLO_TIMEOUT):
-            message: WSMessage = await ws.receive()
-    except TimeoutError:
-        raise Refused(Close.TOO_LATE, f"{missing} within {HELLO_TIMEOUT:g} s") from None
-    if message.type is WSMsgType.BINARY:
-        raise Refused(Close.NO_BINARY, "binary frames are not spoken here")
-    return message.data.encode() if message.type is WSMsgType.TEXT else None
-
-
-def _netloc(url: str) -> str | None:
-    try:
-        return urlsplit(url).netloc
-    except ValueError:
-        return None
+async def _ping(ws: web.WebSocketResponse) -> None:
+    with contextlib.suppress(ConnectionError, ClientConnectionError):
+        await ws.ping()

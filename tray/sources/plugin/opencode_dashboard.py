@@ -1,7 +1,8 @@
-"""opencode-dashboard's plugin: it posts what happened, one JSON object at a time, and can be asked nothing.
+"""The plugin of opencode-dashboard: it posts events, one JSON object at a time, and cannot be called.
 
-Its posts may overtake each other, it says neither what a permission is for (on today's OpenCode) nor that it was
-answered, and nothing at its end: so any sign of work closes what waited, and who is silent for long is shown greyed.
+Posts may arrive in another order than they were sent. The plugin does not report what a permission is for (with current
+OpenCode versions), that a request was answered, or that it ends. So any later activity closes the pending requests, and
+an instance that has not posted for long is shown as disconnected.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ from tray.core.events import (
     SourceEvent,
     ToolReported,
 )
-from tray.core.model import Activity, Failure, Message, Request, RequestKind, Server, Source, Tokens
+from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.core.messages import Message, Tokens
+from tray.core.paths import base_name
+from tray.core.servers import Server, Source
+from tray.core.sessions import Activity, Failure, Request, RequestKind
 from tray.core.text import clean, last_line
-from tray.opencode.lenient_json import JSON_ERRORS, decode
 from tray.sources.protocol.events import FrameError
-from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, Number, moment, money, whole
+from tray.sources.protocol.schema import LONG, MAX_PATH, OUTPUT, SHORT, Number, moment, money, whole
 
-SILENT = 10 * 60_000  # ms without a post, after which what is shown may be old
-INSTANCES = 100  # of all hosts together; beyond that the one that has been silent longest goes
-SESSIONS = 200  # of one instance, whose details are remembered
+SILENCE = 10 * 60_000  # ms without a post after which an instance counts as disconnected
+MAX_INSTANCES = 100  # of all hosts; a further one replaces the one that has not posted for the longest time
+MAX_SESSIONS = 200  # of one instance whose details are kept
+MAX_FILES = 1_000  # edited files that are counted for a session
 
 
 class Post(msgspec.Struct, rename="camel"):
-    """What the plugin posts: all types in one, as it sends them."""
+    """A post of the plugin, with the fields of all types."""
 
     type: str
     session_id: str = ""
@@ -67,157 +72,168 @@ class Post(msgspec.Struct, rename="camel"):
 
     @property
     def model(self) -> str:
-        """The model, as OpenCode names it."""
+        """The model as "PROVIDER/MODEL", or ""."""
         return f"{self.provider_id or ''}/{self.model_id}"[:SHORT] if self.model_id else ""
 
 
 def decode_post(body: bytes) -> Post:
-    """Raises FrameError for what is none."""
+    """Decode the body of a post. Raises FrameError."""
     try:
         post = decode(body, Post)
     except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
     if not post.session_id or not post.type:
-        raise FrameError("`type` and `sessionId` are needed")
+        raise FrameError("`type` and `sessionId` are required")
     return post
 
 
-class _Known(msgspec.Struct):
-    """What is remembered of a session."""
+class _Session(msgspec.Struct):
+    """Details of a session that its posts do not repeat."""
 
-    idle_at: Number = 0  # the sender's own time of its last end
-    waits: list[str] = msgspec.field(default_factory=list)
+    idle_at: Number = 0  # newest `session.idle`, by the sender's clock
+    requests: list[str] = msgspec.field(default_factory=list)  # ids of the pending requests
     files: set[str] = msgspec.field(default_factory=set)
-    added: int = 0
-    removed: int = 0
+    additions: int = 0
+    deletions: int = 0
 
 
 class Dashboard:
-    """Takes posts. Each directory of each host is a server of its own."""
+    """Converts posts to events. Each directory of each host is a server of its own.
+
+    `report` is called with each event, `now` returns the time in ms since the Unix epoch.
+    """
 
     def __init__(self, report: Callable[[SourceEvent], None], now: Callable[[], int]) -> None:
         self._report = report
         self._now = now
-        self._heard: dict[str, int] = {}  # by server, when; in order
-        self._sessions: dict[str, dict[str, _Known]] = {}
-        self._asked = 0
+        self._last_posts: dict[str, int] = {}  # time of the last post by server id, the oldest first
+        self._sessions: dict[str, dict[str, _Session]] = {}  # by server id and session id
+        self._last_request = 0
 
     def take(self, post: Post) -> None:
-        """Report what a post says."""
-        name = f"dashboard:{post.hostname[:SHORT]}:{post.instance[:4096]}"
-        if name not in self._heard:
-            self._begin(name, post)
-        del self._heard[name]
-        self._heard[name] = self._now()
-        sessions = self._sessions[name]
-        known = sessions.setdefault(post.session_id, _Known())
-        if len(sessions) > SESSIONS:
-            del sessions[next(iter(sessions))]
-        for event in self._told(name, post, known):
+        """Report the events of a post."""
+        server_id = f"dashboard:{post.hostname[:SHORT]}:{post.instance[:MAX_PATH]}"
+        if server_id not in self._last_posts:
+            self._connect(server_id, post)
+        del self._last_posts[server_id]
+        self._last_posts[server_id] = self._now()
+        sessions, session_id = self._sessions[server_id], post.session_id[:SHORT]
+        session = sessions.pop(session_id, None) or _Session()
+        sessions[session_id] = session  # the last one: the session without a post for the longest time is forgotten
+        if len(sessions) > MAX_SESSIONS:
+            oldest = next(iter(sessions))
+            for event in _close_requests(server_id, oldest, sessions.pop(oldest)):
+                self._report(event)
+        for event in self._events(server_id, session_id, post, session):
             self._report(event)
 
     def sweep(self) -> None:
-        """Grey those that have been silent for long."""
-        at = self._now()
-        for name, heard in list(self._heard.items()):
-            if at - heard > SILENT:
-                self._end(name)
+        """Disconnect the instances that have not posted for SILENCE."""
+        now = self._now()
+        for server_id, at in list(self._last_posts.items()):
+            if now - at > SILENCE:
+                self._disconnect(server_id)
 
-    def _begin(self, name: str, post: Post) -> None:
-        self._heard[name] = self._now()
-        self._sessions[name] = {}
-        if len(self._heard) > INSTANCES:
-            self._end(next(iter(self._heard)))
-        folder = clean(post.instance.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
-        host = clean(post.hostname)[:SHORT]
-        self._report(ServerConnected(Server(name, folder or host, host, post.instance[:4096], source=Source.DASHBOARD)))
-        self._report(SnapshotTaken(name))
+    def _connect(self, server_id: str, post: Post) -> None:
+        self._last_posts[server_id] = self._now()
+        self._sessions[server_id] = {}
+        if len(self._last_posts) > MAX_INSTANCES:
+            self._disconnect(next(iter(self._last_posts)))
+        directory, host = post.instance[:MAX_PATH], clean(post.hostname)[:SHORT]
+        name = clean(base_name(directory)) or host
+        self._report(ServerConnected(Server(server_id, name, host, directory, source=Source.DASHBOARD)))
+        self._report(SnapshotTaken(server_id))
 
-    def _end(self, name: str) -> None:
-        del self._heard[name]
-        del self._sessions[name]
-        self._report(ServerLost(name))
+    def _disconnect(self, server_id: str) -> None:
+        del self._last_posts[server_id]
+        del self._sessions[server_id]
+        self._report(ServerLost(server_id))
 
-    def _told(self, server: str, post: Post, known: _Known) -> Iterator[SourceEvent]:
-        session, at = post.session_id[:SHORT], self._now()
+    def _events(self, server_id: str, session_id: str, post: Post, session: _Session) -> Iterator[SourceEvent]:
+        """Convert a post. A type of a later version yields no event."""
         match post.type:
             case "session.created" | "session.updated":
-                created = moment(post.timestamp) or None if post.type == "session.created" else None
-                yield SessionReported(
-                    server,
-                    SessionFacts(
-                        session, (post.parent_session_id or "")[:SHORT] or None, (post.title or "")[:SHORT] or None,
-                        post.instance[:4096], created=created, updated=at,
-                    ),
-                )  # fmt: skip
+                yield SessionReported(server_id, self._facts(session_id, post))
             case "session.idle":
-                known.idle_at = max(known.idle_at, post.timestamp)
+                session.idle_at = max(session.idle_at, post.timestamp)
                 if post.silent:
-                    yield SessionFailed(server, session, Failure("MessageAbortedError"))
-                yield from self._goes_on(server, session, known)
-                yield ActivityReported(server, session, Activity.IDLE)
+                    yield SessionFailed(server_id, session_id, Failure("MessageAbortedError"))
+                yield from _close_requests(server_id, session_id, session)
+                yield ActivityReported(server_id, session_id, Activity.IDLE)
             case "session.error":
-                yield SessionFailed(server, session, Failure("Error", post.error[:LONG]))
+                yield SessionFailed(server_id, session_id, Failure("Error", post.error[:LONG]))
             case "tokens":
-                tokens = Tokens(*map(whole, (
-                    post.tokens_in, post.tokens_out, post.reasoning, post.cache_read, post.cache_write
-                )))  # fmt: skip
-                yield from self._works(server, session, post, known)
-                yield MessageReported(
-                    server,
-                    session,
-                    Message(
-                        post.message_id[:SHORT], finish="stop", agent=(post.agent or "")[:SHORT], model=post.model,
-                        tokens=tokens, cost=money(post.cost),  # when it ended by the clock that made its id is not told
-                    ),
-                )  # fmt: skip
+                yield from _activity(server_id, session_id, post, session)
+                yield MessageReported(server_id, session_id, _message(post))
             case "file.edit":
-                known.files.add(post.file_path[:SHORT])
-                known.added += whole(post.lines_added)
-                known.removed += whole(post.lines_removed)
-                yield SessionReported(
-                    server,
-                    SessionFacts(
-                        session, additions=known.added, deletions=known.removed, files=len(known.files)
-                    ),
-                )  # fmt: skip
+                if len(session.files) < MAX_FILES:
+                    session.files.add(post.file_path[:SHORT])
+                session.additions += whole(post.lines_added)
+                session.deletions += whole(post.lines_removed)
+                facts = SessionFacts(
+                    session_id, additions=session.additions, deletions=session.deletions, files=len(session.files)
+                )
+                yield SessionReported(server_id, facts)
             case "timeline":
-                yield from self._timeline(server, session, post, known)
-            case _:
-                return  # a type of a later version
+                yield from self._timeline_events(server_id, session_id, post, session)
 
-    def _timeline(self, server: str, session: str, post: Post, known: _Known) -> Iterator[SourceEvent]:
+    def _timeline_events(self, server_id: str, session_id: str, post: Post, session: _Session) -> Iterator[SourceEvent]:
         match post.event_type:
             case "permission" | "question":
-                yield from self._works(server, session, post, known)
-                yield RequestAsked(server, self._request(session, post, known))
+                yield from _activity(server_id, session_id, post, session)
+                yield RequestAsked(server_id, self._request(session_id, post, session))
             case "message":
-                yield OutputReported(server, session, "", last_line(post.summary, OUTPUT))
+                yield OutputReported(server_id, session_id, "", last_line(post.summary, OUTPUT))
             case "error":
                 if post.summary == "Cancelled":
-                    yield SessionFailed(server, session, Failure("MessageAbortedError"))
+                    yield SessionFailed(server_id, session_id, Failure("MessageAbortedError"))
             case "user" | "tool":
-                yield from self._works(server, session, post, known)
+                yield from _activity(server_id, session_id, post, session)
                 if post.tool:
-                    yield ToolReported(server, session, post.tool[:SHORT], running=True)
+                    yield ToolReported(server_id, session_id, post.tool[:SHORT], running=True)
 
-    def _works(self, server: str, session: str, post: Post, known: _Known) -> Iterator[SourceEvent]:
-        """Something is done in the session, unless this comes after its end and was sent before."""
-        yield from self._goes_on(server, session, known)
-        if post.timestamp >= known.idle_at:
-            yield ActivityReported(server, session, Activity.BUSY)
+    def _facts(self, session_id: str, post: Post) -> SessionFacts:
+        return SessionFacts(
+            session_id,
+            parent=(post.parent_session_id or "")[:SHORT] or None,
+            title=(post.title or "")[:SHORT] or None,
+            directory=post.instance[:MAX_PATH],
+            created=moment(post.timestamp) or None if post.type == "session.created" else None,
+            updated=self._now(),
+        )
 
-    def _goes_on(self, server: str, session: str, known: _Known) -> Iterator[SourceEvent]:
-        """What waited was answered: nobody says so."""
-        for name in known.waits:
-            yield RequestClosed(server, session, name)
-        known.waits.clear()
-
-    def _request(self, session: str, post: Post, known: _Known) -> Request:
-        self._asked += 1
-        name = f"dashboard-{self._asked}"
-        known.waits.append(name)
+    def _request(self, session_id: str, post: Post, session: _Session) -> Request:
+        self._last_request += 1
+        request_id = f"dashboard-{self._last_request}"
+        session.requests.append(request_id)
         kind = RequestKind.PERMISSION if post.event_type == "permission" else RequestKind.QUESTION
-        told = post.summary.partition(": ")[2][:LONG]
-        detail = told if told not in ("", "undefined") else "what for is not told"
-        return Request(name, session, kind, post.event_type, detail, complete=False, asked_at=self._now())
+        detail = post.summary.partition(": ")[2][:LONG]  # "Permission: bash"
+        if detail in ("", "undefined"):
+            detail = "no details reported"
+        return Request(request_id, session_id, kind, post.event_type, detail, complete=False, asked_at=self._now())
+
+
+def _activity(server_id: str, session_id: str, post: Post, session: _Session) -> Iterator[SourceEvent]:
+    """Report the session as busy, unless the post was sent before the session became idle."""
+    yield from _close_requests(server_id, session_id, session)
+    if post.timestamp >= session.idle_at:
+        yield ActivityReported(server_id, session_id, Activity.BUSY)
+
+
+def _close_requests(server_id: str, session_id: str, session: _Session) -> Iterator[SourceEvent]:
+    for request_id in session.requests:
+        yield RequestClosed(server_id, session_id, request_id)
+    session.requests.clear()
+
+
+def _message(post: Post) -> Message:
+    """Convert a post of type `tokens`. It has no time from the clock behind the message id, so `completed` is 0."""
+    counts = (post.tokens_in, post.tokens_out, post.reasoning, post.cache_read, post.cache_write)
+    return Message(
+        post.message_id[:SHORT],
+        finish="stop",
+        agent=(post.agent or "")[:SHORT],
+        model=post.model,
+        tokens=Tokens(*map(whole, counts)),
+        cost=money(post.cost),
+    )

@@ -1,4 +1,4 @@
-"""Which `Host` a request to the listener may have: what else asks was led here by a name or a way that is not ours."""
+"""Check the `Host` header of requests to the listener. A foreign one is a sign of DNS rebinding or of forwarding."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from tray.core.loopback import is_loopback
 _HOST = re.compile(r"(\[[0-9a-f:.]+(?:%\w+)?\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 
-def is_own_host(header: str, asked: str, bound: Collection[str], machine: str) -> bool:
-    """Whether the `Host` header names a listener that was asked to listen on `asked` and is bound to these addresses.
+def is_own_host(header: str, configured: str, bound: Collection[str], machine: str) -> bool:
+    """Whether the `Host` header names the listener, which is configured with a host and bound to these addresses.
 
-    Who listens on loopback alone is reached by loopback's own addresses and `localhost`, and by the name that was asked
-    for. The machine's other addresses and its name then mean that somebody forwards to loopback, as a VPN in user space
-    does.
-    Elsewhere its addresses and the `machine`'s name are its own as well. No name is resolved (DNS rebinding).
+    Loopback addresses, `localhost` and the configured host are always accepted. The bound addresses and the name of the
+    `machine` are accepted only if the listener is bound to more than loopback addresses: otherwise another program
+    forwards to loopback, as a VPN in user space does. Names are not resolved (DNS rebinding).
     """
     found = _HOST.fullmatch(header)
     if found is None:
         return False
     host = found[1].lower().removeprefix("[").removesuffix("]").removesuffix(".")
-    if is_loopback(host) or host == asked.lower():
+    if is_loopback(host) or host == configured.lower():
         return True
     if all(map(is_loopback, bound)):
         return False
-    return host == machine.lower() or _is_among(host, bound)
+    return host == machine.lower() or _is_bound(host, bound)
 
 
-def _is_among(host: str, bound: Collection[str]) -> bool:
+def _is_bound(host: str, bound: Collection[str]) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,1 +1,1 @@
-"""OpenCode's JSON, as the plugin and the HTTP server send it, turned into core events."""
+"""Decode the JSON of OpenCode, as plugins and HTTP servers send it, to core events."""

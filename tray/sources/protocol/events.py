@@ -1,4 +1,4 @@
-"""OpenCode's events into core events: the table of every event type that bears on what is shown."""
+"""Decode OpenCode's events to core events. `EVENTS` is the table of all event types that the tray uses."""
 
 from __future__ import annotations
 
@@ -22,33 +22,32 @@ from tray.core.events import (
     TodosReported,
     ToolReported,
 )
-from tray.core.model import Activity
+from tray.core.lenient_json import JSON_ERRORS
+from tray.core.sessions import Activity
 from tray.core.text import last_line
-from tray.opencode.lenient_json import JSON_ERRORS
+from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
 from tray.sources.protocol.schema import (
     OUTPUT,
     SHORT,
     ErrorInfo,
     MessageInfo,
     PartInfo,
-    PermissionInfo,
-    QuestionInfo,
     SessionInfo,
     StatusInfo,
     TodoInfo,
-    todos_known,
+    todos_to_core,
 )
 
 
 class FrameError(ValueError):
-    """What came is not what the protocol says; the message names the field."""
+    """A frame does not follow the protocol. The message names the field."""
 
 
-ABSENT = msgspec.Raw(b"")  # the value of a field that did not come
+ABSENT = msgspec.Raw(b"")  # the value of an absent field
 
 
 class _Envelope(msgspec.Struct):
-    """An event of protocol 1; protocol 2 sends the pair alone."""
+    """An event of protocol 1. Protocol 2 sends `[type, properties]`."""
 
     type: str
     properties: msgspec.Raw = msgspec.Raw(b"{}")
@@ -110,40 +109,44 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class EventKind(msgspec.Struct, frozen=True):
-    """One of OpenCode's event types: what its properties look like, and what core is told."""
+    """One of OpenCode's event types: the record of its properties, and the function that decodes them.
+
+    `decode` takes the server id, the properties and the time now in ms since the Unix epoch. It raises one of
+    JSON_ERRORS.
+    """
 
     shape: type[msgspec.Struct]
     decode: Callable[[str, msgspec.Raw, int], tuple[SourceEvent, ...]]
 
 
-def _of(shape: type[T], made: Callable[[str, T, int], SourceEvent | None]) -> EventKind:
+def _event_kind(shape: type[T], convert: Callable[[str, T, int], SourceEvent | None]) -> EventKind:
     decoder = msgspec.json.Decoder(shape)
 
     def decode(server_id: str, properties: msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
-        event = made(server_id, decoder.decode(properties), at)
+        event = convert(server_id, decoder.decode(properties), at)
         return () if event is None else (event,)
 
     return EventKind(shape, decode)
 
 
-def _session_deleted(server_id: str, told: _Deleted, at: int) -> SourceEvent | None:  # noqa: ARG001
-    session_id = told.info.id if told.info else told.sessionID
+def _session_deleted(server_id: str, data: _Deleted, at: int) -> SourceEvent | None:  # noqa: ARG001
+    session_id = data.info.id if data.info else data.sessionID
     return SessionDeleted(server_id, session_id[:SHORT]) if session_id else None
 
 
-def _session_failed(server_id: str, told: _Failed, at: int) -> SourceEvent | None:  # noqa: ARG001
-    if not told.sessionID:
-        return None  # an error of the whole server bears on no session's state
-    return SessionFailed(server_id, told.sessionID[:SHORT], (told.error or ErrorInfo()).known())
+def _session_failed(server_id: str, data: _Failed, at: int) -> SourceEvent | None:  # noqa: ARG001
+    if not data.sessionID:
+        return None  # an error of the server, not of a session
+    return SessionFailed(server_id, data.sessionID[:SHORT], (data.error or ErrorInfo()).to_core())
 
 
-def _replied(server_id: str, told: _Replied, at: int) -> SourceEvent:  # noqa: ARG001
-    verdict = (told.reply or told.response)[:SHORT]
-    return RequestClosed(server_id, told.sessionID[:SHORT], (told.requestID or told.permissionID)[:SHORT], verdict)
+def _request_closed(server_id: str, data: _Replied, at: int) -> SourceEvent:  # noqa: ARG001
+    request_id, verdict = data.requestID or data.permissionID, data.reply or data.response
+    return RequestClosed(server_id, data.sessionID[:SHORT], request_id[:SHORT], verdict[:SHORT])
 
 
-def _part(server_id: str, told: _Part, at: int) -> SourceEvent | None:  # noqa: ARG001
-    part = told.part
+def _part_updated(server_id: str, data: _Part, at: int) -> SourceEvent | None:  # noqa: ARG001
+    part = data.part
     if part.type == "tool":
         return ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
     if part.type == "text" and not part.synthetic and (line := last_line(part.text, OUTPUT)):
@@ -151,43 +154,50 @@ def _part(server_id: str, told: _Part, at: int) -> SourceEvent | None:  # noqa: 
     return None
 
 
-_session = _of(_Session, lambda server_id, told, _: SessionReported(server_id, told.info.known()))
-_permission = _of(PermissionInfo, lambda server_id, told, at: RequestAsked(server_id, told.known(at)))
-_answered = _of(_Replied, _replied)
+_SESSION_UPDATED = _event_kind(_Session, lambda server, data, _: SessionReported(server, data.info.to_core()))
+_PERMISSION_ASKED = _event_kind(PermissionInfo, lambda server, data, at: RequestAsked(server, data.to_core(at)))
+_REQUEST_CLOSED = _event_kind(_Replied, _request_closed)
 
 EVENTS: Mapping[str, EventKind] = {
-    "session.created": _session,
-    "session.updated": _session,
-    "session.deleted": _of(_Deleted, _session_deleted),
-    "session.status": _of(
-        _Status, lambda s, told, _: ActivityReported(s, told.sessionID[:SHORT], *told.status.known())
+    "session.created": _SESSION_UPDATED,
+    "session.updated": _SESSION_UPDATED,
+    "session.deleted": _event_kind(_Deleted, _session_deleted),
+    "session.status": _event_kind(
+        _Status, lambda server, data, _: ActivityReported(server, data.sessionID[:SHORT], *data.status.to_core())
     ),
-    "session.idle": _of(_Idle, lambda s, told, _: ActivityReported(s, told.sessionID[:SHORT], Activity.IDLE)),
-    "session.error": _of(_Failed, _session_failed),
-    "permission.asked": _permission,
-    "permission.updated": _permission,
-    "permission.replied": _answered,
-    "question.asked": _of(QuestionInfo, lambda s, told, at: RequestAsked(s, told.known(at))),
-    "question.replied": _answered,
-    "question.rejected": _answered,
-    "todo.updated": _of(_Todos, lambda s, told, _: TodosReported(s, told.sessionID[:SHORT], todos_known(told.todos))),
-    "message.updated": _of(
-        _Message, lambda s, told, _: MessageReported(s, told.info.sessionID[:SHORT], told.info.known())
+    "session.idle": _event_kind(
+        _Idle, lambda server, data, _: ActivityReported(server, data.sessionID[:SHORT], Activity.IDLE)
     ),
-    "message.part.updated": _of(_Part, _part),
-    "vcs.branch.updated": _of(_Branch, lambda s, told, _: BranchReported(s, told.branch[:SHORT])),
-    "server.instance.disposed": _of(_Disposed, lambda s, *_: InstanceDisposed(s)),
+    "session.error": _event_kind(_Failed, _session_failed),
+    "permission.asked": _PERMISSION_ASKED,
+    "permission.updated": _PERMISSION_ASKED,
+    "permission.replied": _REQUEST_CLOSED,
+    "question.asked": _event_kind(QuestionInfo, lambda server, data, at: RequestAsked(server, data.to_core(at))),
+    "question.replied": _REQUEST_CLOSED,
+    "question.rejected": _REQUEST_CLOSED,
+    "todo.updated": _event_kind(
+        _Todos, lambda server, data, _: TodosReported(server, data.sessionID[:SHORT], todos_to_core(data.todos))
+    ),
+    "message.updated": _event_kind(
+        _Message, lambda server, data, _: MessageReported(server, data.info.sessionID[:SHORT], data.info.to_core())
+    ),
+    "message.part.updated": _event_kind(_Part, _part_updated),
+    "vcs.branch.updated": _event_kind(_Branch, lambda server, data, _: BranchReported(server, data.branch[:SHORT])),
+    "server.instance.disposed": _event_kind(_Disposed, lambda server, *_: InstanceDisposed(server)),
 }
 
 _event = msgspec.json.Decoder(tuple[str, msgspec.Raw] | _Envelope)
 
 
 def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
-    """One of OpenCode's events, as protocol 2 or 1 writes it; `()` if it bears on nothing shown. Raises FrameError."""
+    """Decode one of OpenCode's events, in the form of protocol 2 or 1. Raises FrameError.
+
+    Return `()` for an event that the tray does not use. `at` is the time now, in ms since the Unix epoch.
+    """
     try:
-        told = _event.decode(raw)
-        kind, properties = (told.type, told.properties) if isinstance(told, _Envelope) else told
-        known = EVENTS.get(kind)
-        return () if known is None else known.decode(server_id, properties, at)
+        event = _event.decode(raw)
+        name, properties = (event.type, event.properties) if isinstance(event, _Envelope) else event
+        kind = EVENTS.get(name)
+        return () if kind is None else kind.decode(server_id, properties, at)
     except JSON_ERRORS as error:
         raise FrameError(str(error)) from error

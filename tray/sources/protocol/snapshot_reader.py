@@ -1,4 +1,4 @@
-"""A snapshot read call by call, of those that push none: opencode-monitor's plugin, and OpenCode's HTTP server."""
+"""Read a snapshot call by call: opencode-monitor's plugin and OpenCode's HTTP server do not send one."""
 
 from __future__ import annotations
 
@@ -10,105 +10,110 @@ from typing import Any, Protocol
 import msgspec
 
 from tray.core.events import SnapshotTaken
+from tray.sources.protocol.digest import digest_of
 from tray.sources.protocol.events import FrameError
-from tray.sources.protocol.snapshot import decode_snapshot, digest_of, limits_of
+from tray.sources.protocol.snapshot import decode_snapshot, limits_of
 
-RECENT = 24 * 3600_000  # ms; an older session that is quiet is history
-LISTED = 200  # sessions asked for
+RECENT = 24 * 3600_000  # ms; older sessions that are idle are left out
+SESSIONS = 200  # sessions in the list
 DIGESTS = 5  # sessions whose messages are read
-FORKS = 10  # more of these that may be forks
-DIGEST_MESSAGES = 50  # the newest of each; a long session's are megabytes
-EXTRA = 50  # sessions read one by one that the list leaves out
+FORKS = 10  # further sessions whose messages are read because they may be forks
+DIGEST_MESSAGES = 50  # newest messages of each; all messages of a long session are megabytes
+EXTRA_SESSIONS = 50  # sessions outside the list that are read one by one
 
-# What a wrong answer may come to, read or written again: a nesting too deep, half a character.
-NO_SNAPSHOT = (FrameError, RecursionError, ValueError)
+# Raised for values that cannot be encoded or decoded, for example if they are nested too deeply.
+SNAPSHOT_ERRORS = (FrameError, RecursionError, ValueError)
 
 Json = dict[str, Any]
 
 
 class Read(Protocol):
-    """Reads one thing; None where that cannot be read."""
+    """Reads one section of a snapshot. Returns None if it cannot be read."""
 
-    def __call__(self, what: str, session: str = "", limit: int = 0) -> Awaitable[Any]:
-        """Of all: sessions, status, permissions, questions, branch, providers. Of one: session, messages, todos."""
+    def __call__(self, section: str, /, session: str = "", limit: int = 0) -> Awaitable[Any]:
+        """Read a section of the server or, if `session` is its id, of a session.
+
+        The sections of a server are sessions, status, permissions, questions, branch and providers, those of a session
+        are session, messages and todos. `limit` is the number of sessions or messages.
+        """
 
 
 async def take_snapshot(server_id: str, directory: str, read: Read, at: int) -> SnapshotTaken:
-    """Read what can be read; what cannot is absent, and what was known of it stays."""
+    """Read a snapshot. Sections that cannot be read are None. `at` is the time now, in ms since the Unix epoch."""
     names = ("sessions", "status", "permissions", "questions", "branch")
-    sections = await asyncio.gather(read("sessions", limit=LISTED), *map(read, names[1:]))
-    told: Json = {name: section for name, section in zip(names, sections, strict=True) if section is not None}
-    if "sessions" in told:
-        live = _live(told)
-        chosen = told["sessions"] = await _chosen(read, _dicts(told["sessions"]), live, directory, at)
-        newest = sorted((s for s in chosen if s["id"] in live), key=_updated, reverse=True)[:DIGESTS]
-        forks = [s for s in chosen if s not in newest and _may_be_fork(s)][:FORKS]
-        todos = {}
-        for session in newest:
-            todos[session["id"]] = await read("todos", session["id"])
+    sections = await asyncio.gather(read("sessions", limit=SESSIONS), *map(read, names[1:]))
+    snapshot: Json = {name: section for name, section in zip(names, sections, strict=True) if section is not None}
+    if "sessions" in snapshot:
+        active = _active(snapshot)
+        sessions = await _select(read, _records(snapshot["sessions"]), active, directory, at)
+        snapshot["sessions"] = sessions
+        newest = sorted((s for s in sessions if s["id"] in active), key=_updated, reverse=True)[:DIGESTS]
+        todos = {session["id"]: await read("todos", session["id"]) for session in newest}
+        forks = [session for session in sessions if session["id"] not in todos and _may_be_fork(session)][:FORKS]
         for session in newest + forks:
             session.update(_digest(await read("messages", session["id"], DIGEST_MESSAGES)))
-        if any(listed is not None for listed in todos.values()):
-            told["todos"] = todos
+        if any(todo_list is not None for todo_list in todos.values()):
+            snapshot["todos"] = todos
     try:
-        return decode_snapshot(server_id, msgspec.json.encode(told), at)
-    except NO_SNAPSHOT:
-        return SnapshotTaken(server_id)  # nothing usable was said: events alone must do
+        return decode_snapshot(server_id, msgspec.json.encode(snapshot), at)
+    except SNAPSHOT_ERRORS:
+        return SnapshotTaken(server_id)  # confirms the server; its state comes from events only
 
 
 async def read_limits(server_id: str, read: Read) -> SnapshotTaken:
-    """A snapshot of nothing but the context sizes of the configured models."""
+    """Return a snapshot that has only the context sizes of the configured models."""
     providers = await read("providers")
     try:
         limits = limits_of(msgspec.Raw(msgspec.json.encode(providers)))
-    except NO_SNAPSHOT:
+    except SNAPSHOT_ERRORS:
         return SnapshotTaken(server_id)
     return decode_snapshot(server_id, msgspec.json.encode({"limits": limits}), 0)
 
 
-def _live(told: Json) -> frozenset[str]:
-    """The sessions that work or wait."""
-    busy = set(told["status"]) if isinstance(told.get("status"), dict) else set()
-    waiting = {str(r.get("sessionID")) for name in ("permissions", "questions") for r in _dicts(told.get(name))}
-    return frozenset(busy | waiting)
+def _active(snapshot: Json) -> frozenset[str]:
+    """Return the ids of the sessions that are not idle or have a pending request."""
+    busy = set(snapshot["status"]) if isinstance(snapshot.get("status"), dict) else set()
+    requests = [request for name in ("permissions", "questions") for request in _records(snapshot.get(name))]
+    return frozenset(busy | {str(request.get("sessionID")) for request in requests})
 
 
-async def _chosen(read: Read, listed: list[Json], live: Collection[str], directory: str, at: int) -> list[Json]:
-    """Those that work or wait, with their ancestors, and the recent ones of this directory; nothing archived.
+async def _select(read: Read, listed: list[Json], active: Collection[str], directory: str, at: int) -> list[Json]:
+    """Return the active sessions and the recent ones of this directory, without archived ones, and all their ancestors.
 
-    A list may be the whole project's: quiet sessions of another directory are another instance's to tell.
+    The list may contain all sessions of a project. Idle sessions of its other directories are left to other instances.
     """
-    known: dict[str, Json] = {session["id"]: session for session in listed if session.get("id")}
-    left = EXTRA
+    sessions: dict[str, Json] = {session["id"]: session for session in listed if session.get("id")}
+    reads_left = EXTRA_SESSIONS
 
-    async def find(name: str) -> Json | None:
-        nonlocal left
-        if name not in known and left > 0:
-            left -= 1
-            found = _dicts([await read("session", name)])
-            if found and found[0].get("id") == name:
-                known[name] = found[0]
-        return known.get(name)
+    async def find(session_id: str) -> Json | None:
+        nonlocal reads_left
+        if session_id not in sessions and reads_left > 0:
+            reads_left -= 1
+            found = _records([await read("session", session_id)])
+            if found and found[0].get("id") == session_id:
+                sessions[session_id] = found[0]
+        return sessions.get(session_id)
 
-    for name in live:
-        await find(name)
-    chosen: dict[str, Json] = {}
+    for session_id in active:
+        await find(session_id)
     wanted = [
-        s
-        for s in known.values()
-        if s["id"] in live or (_is_recent(s, at) and s.get("directory", directory) == directory)
+        session
+        for session in sessions.values()
+        if session["id"] in active or (_is_recent(session, at) and session.get("directory", directory) == directory)
     ]
-    for session in sorted(wanted, key=lambda s: (s["id"] in live, _updated(s)), reverse=True):
-        above: Json | None = session
-        while above is not None and above["id"] not in chosen:
-            chosen[above["id"]] = above
-            parent = above.get("parentID")
-            above = await find(parent) if isinstance(parent, str) else None
-    return list(chosen.values())
+    wanted.sort(key=lambda session: (session["id"] in active, _updated(session)), reverse=True)
+    selected: dict[str, Json] = {}
+    for session in wanted:
+        ancestor: Json | None = session
+        while ancestor is not None and ancestor["id"] not in selected:
+            selected[ancestor["id"]] = ancestor
+            parent = ancestor.get("parentID")
+            ancestor = await find(parent) if isinstance(parent, str) else None
+    return list(selected.values())
 
 
 def _may_be_fork(session: Json) -> bool:
-    """Whether OpenCode may have summed another session's messages in this one's cost: its messages tell for sure."""
+    """Whether OpenCode may have included another session's messages in the cost of this one. Its messages show it."""
     if not session.get("cost"):
         return False
     return bool(_FORK.search(str(session.get("title")))) or _updated(session) == _times(session).get("created")
@@ -121,8 +126,8 @@ def _is_recent(session: Json, at: int) -> bool:
     return _updated(session) > at - RECENT and not _times(session).get("archived")
 
 
-def _dicts(items: Any) -> list[Json]:
-    """The records of a list, without those whose ids are no ids."""
+def _records(items: Any) -> list[Json]:
+    """Return the objects of a list, without those with an invalid id."""
     records: Iterable[Any] = items if isinstance(items, list) else ()
     return [
         item
@@ -142,8 +147,8 @@ def _updated(session: Json) -> float:
 
 
 def _digest(messages: Any) -> Json:
-    """The session's `digest`, where its messages could be read."""
+    """Return `{"digest": …}`, or `{}` if the messages could not be read."""
     try:
         return {"digest": digest_of(msgspec.Raw(msgspec.json.encode(messages)), DIGEST_MESSAGES)}
-    except NO_SNAPSHOT:
+    except SNAPSHOT_ERRORS:
         return {}
