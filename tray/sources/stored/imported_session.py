@@ -1,0 +1,31 @@
+"""A stored session, and where stored sessions are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tray.core.history import SessionRecord
+from tray.core.messages import Message
+
+
+class ImportedSession(NamedTuple):
+    """A session with its messages."""
+
+    session: SessionRecord
+    messages: tuple[Message, ...]
+
+
+class ChangedSession(NamedTuple):
+    """A stored session that has not been read."""
+
+    name: str  # for `StoredSource.read`
+    changed: int  # ms since the Unix epoch
+
+
+class StoredSource(NamedTuple):
+    """A place with stored sessions."""
+
+    name: str  # the path of its folder or database
+    find: Callable[[int], Iterable[ChangedSession]]  # returns those that changed since a time (ms), the oldest first
+    read: Callable[[str], ImportedSession | None]  # returns the session with a name; None if it has gone
