@@ -1,0 +1,148 @@
+"""Questions about work that turns, requests and sessions answer: when, how it ended, and who waited for whom.
+
+All functions raise sqlite3.Error. A history that does not exist is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from tray.core.history import TurnOutcome
+from tray.storage.history.analytics import TOKENS, rows
+from tray.storage.history.schema import REMOVED
+from tray.storage.history.selection import Selection
+
+MAX_SESSIONS = 50
+ORDERS = {"newest": "last DESC, root.uid", "cost": "max(reported, estimated) DESC, tokens DESC, root.uid"}
+QUARTER = 900_000  # ms: the offset of each time zone is a multiple of it
+
+_ROOTS = """up(id, parent) AS ({active} UNION SELECT session.id, session.parent
+    FROM up JOIN session ON session.id = up.parent)"""
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """How long requests waited, in ms."""
+
+    answers: int = 0  # requests that the user has answered
+    answer_time: int | None = None  # the median of their times
+    waited: int = 0  # time in which a turn had an open request
+
+
+class TopSession(msgspec.Struct, frozen=True):
+    """A root session with the sums of its whole tree. Money is in micro-dollars."""
+
+    id: str
+    title: str
+    project: str
+    program: str
+    host: str
+    is_removed: int  # 1: the user removed its text from the history
+    last: int  # end of its last step, in ms since the Unix epoch
+    steps: int
+    tokens: int
+    reported: int
+    estimated: int
+
+
+def active_sessions(path: Path, selection: Selection) -> int:
+    """Return the number of root sessions that worked, or whose subagents did."""
+    query = f"WITH RECURSIVE {_ROOTS.format(active=selection.active)} SELECT COUNT(*) FROM up WHERE parent IS NULL"
+    return sum(number for (number,) in rows(path, query, selection.parameters))
+
+
+def outcomes(path: Path, selection: Selection) -> dict[str, int] | None:
+    """Return how many turns ended in each way; None for a model: turns have none."""
+    if selection.model is not None:
+        return None
+    names = [outcome.value for outcome in TurnOutcome]
+    counts = ", ".join(f"IFNULL(SUM(outcome = '{name}'), 0)" for name in names)
+    found = rows(path, f"SELECT {counts} FROM {selection.turns}", selection.parameters)
+    return dict(zip(names, found[0] if found else [0] * len(names), strict=True))
+
+
+def waits(path: Path, selection: Selection) -> Waits | None:
+    """Return how long requests waited; None for a model: requests have none."""
+    if selection.model is not None:
+        return None
+    found = rows(path, _requests(selection), selection.parameters)
+    times = [time for _, _, _, time, is_answered in found if is_answered]
+    waited = _covered(row[:3] for row in found if row[0] is not None)
+    return Waits(len(times), round(median(times)) if times else None, waited)
+
+
+def _requests(selection: Selection) -> str:
+    """Return a query of closed requests, each with the turn of the root session that it was closed in, or after."""
+    join = "JOIN session ON session.id = request.session" if selection.is_of_place else ""
+    return f"""WITH RECURSIVE up(id, ancestor) AS (
+            SELECT id, parent FROM session WHERE parent IS NOT NULL
+            UNION SELECT up.id, session.parent FROM up JOIN session ON session.id = up.ancestor
+            WHERE session.parent IS NOT NULL
+        ), subagent(id, root) AS MATERIALIZED (
+            SELECT up.id, ancestor FROM up JOIN session ON session.id = ancestor WHERE session.parent IS NULL
+        ) SELECT turn.session, max(asked, started), min(closed, ended), closed - asked, verdict != '' OR surface != ''
+        FROM request {join} LEFT JOIN subagent ON subagent.id = request.session
+        LEFT JOIN turn ON turn.session = IFNULL(root, request.session) AND turn.started = (
+            SELECT MAX(started) FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed
+        ) WHERE closed >= :begin AND closed < :end AND asked > 0 AND closed >= asked AND {selection.of("session")}"""
+
+
+def _covered(spans: Iterable[tuple[int, int, int]]) -> int:
+    """Return the time that intervals of sessions cover. Those that end before they begin are empty."""
+    covered, current, until = 0, -1, 0
+    for session, begin, end in sorted(spans):
+        if session != current:
+            current, until = session, begin
+        if end > until:
+            covered += end - (max(until, begin))
+            until = end
+    return covered
+
+
+def hours(path: Path, selection: Selection) -> list[list[int]] | None:
+    """Return the number of turns by weekday (Monday first) and local hour of their start; None for a model."""
+    if selection.model is not None:
+        return None
+    found = [[0] * 24 for _ in range(7)]
+    query = f"SELECT started / {QUARTER}, COUNT(*) FROM {selection.turns} GROUP BY 1"
+    for quarter, turns in rows(path, query, selection.parameters):
+        weekday, hour = _hour_of(quarter)
+        found[weekday][hour] += turns
+    return found
+
+
+def _hour_of(quarter: int) -> tuple[int, int]:
+    at = datetime.fromtimestamp(quarter * QUARTER // 1000)  # noqa: DTZ006  # local by intent
+    return at.weekday(), at.hour
+
+
+def top_sessions(
+    path: Path, selection: Selection, order: str = "newest", hour: tuple[int, int] | None = None
+) -> list[TopSession]:
+    """Return at most MAX_SESSIONS root sessions that worked, by a key of ORDERS.
+
+    With a weekday (0: Monday) and hour, only those with a turn that started then.
+    """
+    parameters, started = selection.parameters, ""
+    if hour is not None:
+        quarters = f"SELECT DISTINCT started / {QUARTER} FROM {selection.turns}"
+        chosen = [quarter for (quarter,) in rows(path, quarters, parameters) if _hour_of(quarter) == hour]
+        parameters["quarters"] = msgspec.json.encode(chosen).decode()
+        started = f"""AND id IN (SELECT turn.session FROM {selection.turns}
+            AND started / {QUARTER} IN (SELECT value FROM json_each(:quarters)))"""
+    query = f"""WITH RECURSIVE {_ROOTS.format(active=selection.active)}, tree(root, id) AS (
+            SELECT id, id FROM up WHERE parent IS NULL {started}
+            UNION ALL SELECT tree.root, session.id FROM tree JOIN session ON session.parent = tree.id
+        ), sums(root, last, steps, tokens, reported, estimated) AS (
+            SELECT root, IFNULL(MAX((SELECT MAX(ended) FROM step WHERE step.session = tree.id)), 0),
+            IFNULL(SUM(steps), 0), IFNULL(SUM({TOKENS}), 0), IFNULL(SUM(reported), 0), IFNULL(SUM(estimated), 0)
+            FROM tree LEFT JOIN total ON total.session = tree.id GROUP BY root
+        ) SELECT root.uid, title, directory, root.kind, host, deleted >= {REMOVED}, last, steps, tokens, reported,
+        estimated FROM sums JOIN session root ON root.id = sums.root JOIN place ON place.id = root.place
+        ORDER BY {ORDERS[order]} LIMIT {MAX_SESSIONS}"""
+    found = rows(path, query, parameters)
+    return [TopSession(*row) for row in found]

@@ -1,0 +1,165 @@
+"""Questions about usage that the daily sums and the counts of durations answer. Nothing here reads single steps.
+
+All functions raise sqlite3.Error. A history that does not exist is empty.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tray.core.budgets import KINDS, RECENT_DAYS, forecast
+from tray.storage.history.selection import Selection
+from tray.storage.history.stored_rows import BUCKETS_PER_DECADE
+from tray.storage.history.usage import GROUPS, UsageSums, open_for_reading
+
+MAX_GROUPS = 8  # of a series; the rest is summed
+HEAT_DAYS = 365
+TOKENS = "input + output + reasoning + cache_write"
+METRICS = {"tokens": TOKENS, "steps": "steps", "reported": "reported", "estimated": "estimated"}
+SERIES = ("model", "project", "agent", "program", "host")
+
+_SUMS = ", ".join(f"SUM(daily.{name})" for name in UsageSums.__struct_fields__[1:])
+
+
+class Series(msgspec.Struct, frozen=True):
+    """The usage of a group, and its metric on each day of the selection."""
+
+    sums: UsageSums
+    values: list[int]
+    merged: int = 0  # groups that this one sums; 0: it is one group
+
+
+class HeatDay(msgspec.Struct, frozen=True):
+    """One day of the heat map."""
+
+    day: int
+    turns: int = 0
+    steps: int = 0
+    tokens: int = 0
+    reported: int = 0  # micro-dollars
+    estimated: int = 0  # micro-dollars
+
+
+class ModelTime(msgspec.Struct, frozen=True):
+    """How long responses of a model took, in ms, within 12 %."""
+
+    model: str
+    steps: int
+    p50: int
+    p90: int
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What a kind of money is now, and will be at the end of a period, in micro-dollars."""
+
+    spent: int = 0
+    expected: int = 0
+
+
+def rows(path: Path, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a query; none if there is no history."""
+    connection = open_for_reading(path)
+    if connection is None:
+        return []
+    with closing(connection):
+        return connection.execute(query, parameters).fetchall()
+
+
+def sums_of(path: Path, selection: Selection) -> UsageSums:
+    """Return the usage of a selection."""
+    query = f"SELECT '', {_SUMS} FROM daily WHERE {selection.daily} HAVING COUNT(*)"
+    return next((UsageSums(*row) for row in rows(path, query, selection.parameters)), UsageSums(""))
+
+
+def series(path: Path, selection: Selection, group: str, metric: str) -> list[Series]:
+    """Return the groups with the most of a metric, largest first; those after MAX_GROUPS as one."""
+    column, join = GROUPS[group]
+    name = column if group == "program" else f"daily.{'place' if join.startswith('JOIN place') else group}"
+    sums = ", ".join(f"SUM({field}) AS {field}" for field in UsageSums.__struct_fields__[1:])
+    query = f"""SELECT {column}, {", ".join(f"daily.{field}" for field in UsageSums.__struct_fields__[1:])}, daily.day,
+        {METRICS[metric]} FROM (SELECT day, {name}, {sums} FROM daily WHERE {selection.daily} GROUP BY day, {name})
+        AS daily {join}"""
+    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows(path, query, selection.parameters):
+        found[row[0]].append(row)
+    groups = [_series(name, of_group, selection) for name, of_group in found.items()]
+    groups.sort(key=lambda each: (-sum(each.values), -each.sums.tokens, str(each.sums.group)))
+    if len(groups) <= MAX_GROUPS + 1:
+        return groups
+    rest = groups[MAX_GROUPS:]
+    values = [sum(day) for day in zip(*(each.values for each in rest), strict=True)]
+    return [*groups[:MAX_GROUPS], Series(_added("", (_numbers(each.sums) for each in rest)), values, len(rest))]
+
+
+def _series(name: str, of_group: Sequence[tuple[Any, ...]], selection: Selection) -> Series:
+    values = [0] * (selection.last - selection.first + 1)
+    for row in of_group:
+        values[row[-2] - selection.first] += row[-1]
+    return Series(_added(name, (row[1:-2] for row in of_group)), values)
+
+
+def _added(name: str, numbers: Iterable[Sequence[int]]) -> UsageSums:
+    return UsageSums(name, *map(sum, zip(*numbers, strict=True)))
+
+
+def _numbers(sums: UsageSums) -> Sequence[int]:
+    return msgspec.structs.astuple(sums)[1:]
+
+
+def heat_map(path: Path, selection: Selection) -> list[HeatDay]:
+    """Return the days with usage among the HEAT_DAYS up to the last day of a selection. Turns have no model."""
+    chosen = msgspec.structs.replace(selection, first=selection.last - HEAT_DAYS + 1)
+    query = f"""SELECT day, SUM(steps), SUM({TOKENS}), SUM(reported), SUM(estimated) FROM daily
+        WHERE {chosen.daily} GROUP BY day"""
+    days = {row[0]: HeatDay(row[0], 0, *row[1:]) for row in rows(path, query, chosen.parameters)}
+    if selection.model is None:
+        where = chosen.turns if chosen.is_of_place else "turn WHERE day BETWEEN :first AND :last"  # by its index alone
+        for day, turns in rows(path, f"SELECT turn.day, COUNT(*) FROM {where} GROUP BY 1", chosen.parameters):
+            days[day] = msgspec.structs.replace(days.get(day, HeatDay(day)), turns=turns)
+    return sorted(days.values(), key=lambda each: each.day)
+
+
+def model_times(path: Path, selection: Selection) -> list[ModelTime] | None:
+    """Return the times of each model, the most used first; None for a part of which they are not known."""
+    if selection.is_of_place:
+        return None
+    query = """SELECT name, bucket, SUM(steps) FROM latency JOIN model ON model.id = latency.model
+        WHERE day BETWEEN :first AND :last AND (:model IS NULL OR name = :model)
+        GROUP BY name, bucket ORDER BY bucket"""
+    buckets: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for name, bucket, steps in rows(path, query, selection.parameters):
+        buckets[name].append((bucket, steps))
+    found = [
+        ModelTime(name, sum(n for _, n in counts), _percentile(counts, 0.5), _percentile(counts, 0.9))
+        for name, counts in buckets.items()
+    ]
+    return sorted(found, key=lambda each: (-each.steps, each.model))
+
+
+def _percentile(counts: Sequence[tuple[int, int]], share: float) -> int:
+    """Return the duration in ms below or at which this share of the steps is. `counts` are buckets, lowest first."""
+    left = share * sum(steps for _, steps in counts)
+    for bucket, steps in counts:
+        left -= steps
+        if left <= 0:
+            return round(10 ** (bucket / BUCKETS_PER_DECADE))
+    return 0
+
+
+def forecasts(path: Path, selection: Selection, today: int) -> dict[str, Forecast]:
+    """Return the forecast of each kind of money for the end of the period that a selection is; today is in it."""
+    chosen = msgspec.structs.replace(selection, first=min(selection.first, today - RECENT_DAYS), last=today)
+    query = f"SELECT day, SUM(reported), SUM(estimated) FROM daily WHERE {chosen.daily} GROUP BY day"
+    by_day = {day: amounts for day, *amounts in rows(path, query, chosen.parameters)}
+    found = {}
+    for number, kind in enumerate(KINDS):
+        spent = sum(amounts[number] for day, amounts in by_day.items() if day >= selection.first)
+        recent = [by_day.get(today - ago, (0, 0))[number] for ago in range(1, RECENT_DAYS + 1)]
+        found[kind] = Forecast(spent, forecast(spent, recent, selection.last - today))
+    return found

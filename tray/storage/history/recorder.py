@@ -1,0 +1,264 @@
+"""Stores records of the history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import assert_never
+
+from tray.core.history import (
+    BudgetNotice,
+    HistoryRecord,
+    ImportRecord,
+    RequestRecord,
+    SessionRecord,
+    StepRecord,
+    StepsExpired,
+    TurnRecord,
+)
+from tray.storage.history.schema import IN_AGENT, REMOVED, REMOVED_WITH_STEPS
+from tray.storage.history.stored_rows import StoredSession, StoredStep, completed
+from tray.storage.history.sum_tables import SumTables
+
+
+class Recorder:
+    """Stores records with one connection. The result does not depend on their order, or on how often they come."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._ids: dict[tuple[str, ...], int] = {}  # of places, models and agents
+        self._sums = SumTables(connection)
+        (self._oldest_day,) = connection.execute("SELECT day FROM retention").fetchone()
+
+    def store(self, records: Iterable[HistoryRecord]) -> None:
+        """Store records in one transaction: all of them, or none. Raises sqlite3.Error."""
+        with self._transaction():
+            self._store(records)
+
+    def remove(self, session_ids: Iterable[str], *, with_steps: bool) -> int:
+        """Remove the text of sessions and of their subagents, and their turns and requests; return how many.
+
+        Their steps stay, or are taken out of all sums. Raises sqlite3.Error.
+        """
+        with self._transaction():
+            trees = {each.id: each for session_id in session_ids for each in self._tree(session_id)}
+            for session in trees.values():
+                self._remove(session, REMOVED_WITH_STEPS if with_steps else REMOVED)
+        return len(trees)
+
+    def compact(self) -> None:
+        """Give free space back to the file system. Raises sqlite3.Error."""
+        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _expire(self, day: int) -> None:
+        if not self._connection.execute("DELETE FROM step WHERE day < ?", (day,)).rowcount:
+            return  # older steps that are imported later were not counted
+        self._connection.execute("UPDATE retention SET day = max(day, ?)", (day,))
+        self._oldest_day = max(self._oldest_day, day)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._ids.clear()  # rows that were just added are gone
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the database."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _store(self, records: Iterable[HistoryRecord]) -> None:
+        for record in records:
+            match record:
+                case SessionRecord():
+                    self._store_session(record)
+                case StepRecord():
+                    self._store_step(record)
+                case TurnRecord():
+                    self._store_turn(record)
+                case RequestRecord():
+                    self._store_request(record)
+                case ImportRecord(source, until):
+                    self._connection.execute(
+                        "INSERT INTO import VALUES (?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+                        (source, until),
+                    )
+                case StepsExpired(day):
+                    self._expire(day)
+                case BudgetNotice():
+                    row = (record.budget, record.start, record.threshold)
+                    self._connection.execute("INSERT OR IGNORE INTO budget_notice VALUES (?, ?, ?)", row)
+                case _:
+                    assert_never(record)
+
+    # ------------------------------------------------------------------ sessions
+
+    def _store_session(self, record: SessionRecord) -> None:
+        before = self._session(record.id)
+        after = before._replace(
+            parent=self._session(record.parent).id if record.parent else before.parent,
+            place=self._place(record.host, record.directory) if record.host else before.place,
+            kind=record.agent_kind.value,
+            title="" if before.deleted >= REMOVED else record.title or before.title,
+            created=record.created or before.created,
+            deleted=max(before.deleted, IN_AGENT if record.is_deleted else 0),
+        )
+        if after == before:
+            return
+        moved = (before.place, before.kind, before.parent is None) != (after.place, after.kind, after.parent is None)
+        if moved:
+            self._move(before, -1)
+        self._connection.execute(
+            "UPDATE session SET parent = ?, place = ?, kind = ?, title = ?, created = ?, deleted = ? WHERE id = ?",
+            (*after[1:], after.id),
+        )
+        if moved:
+            self._move(after, 1)
+
+    def _session(self, uid: str) -> StoredSession:
+        """Return a session, which is added if it is new."""
+        query = "SELECT id, parent, place, kind, title, created, deleted FROM session WHERE uid = ?"
+        row = self._connection.execute(query, (uid,)).fetchone()
+        if row is None:
+            place = self._place("", "")
+            self._connection.execute("INSERT INTO session (uid, place) VALUES (?, ?)", (uid, place))
+            row = self._connection.execute(query, (uid,)).fetchone()
+        return StoredSession(*row)
+
+    def _move(self, session: StoredSession, sign: int) -> None:
+        """Add the steps of a session to the daily sums, or take them away."""
+        steps = self._connection.execute(f"{_SELECT_STEP} WHERE session = ? AND NOT inherited", (session.id,))
+        for step in [StoredStep(*row) for row in steps]:
+            self._sums.add_daily(session, step, step.sums if sign > 0 else step.sums.negated())
+
+    def _tree(self, uid: str) -> list[StoredSession]:
+        """Return a session and its subagents; nothing if it is not known."""
+        query = """WITH RECURSIVE tree(id) AS (
+                SELECT id FROM session WHERE uid = ?
+                UNION SELECT session.id FROM session JOIN tree ON session.parent = tree.id
+            ) SELECT id FROM tree"""
+        return [self._session_by_id(row[0]) for row in self._connection.execute(query, (uid,)).fetchall()]
+
+    def _remove(self, session: StoredSession, level: int) -> None:
+        for table in ("turn", "request"):
+            self._connection.execute(f"DELETE FROM {table} WHERE session = ?", (session.id,))
+        if level == REMOVED_WITH_STEPS:
+            for row in self._connection.execute(f"{_SELECT_STEP} WHERE session = ?", (session.id,)).fetchall():
+                step = StoredStep(*row)
+                self._sums.add(session, step, step.sums.negated())
+            self._connection.execute("DELETE FROM step WHERE session = ?", (session.id,))
+        update = "UPDATE session SET title = '', deleted = max(deleted, ?) WHERE id = ?"
+        self._connection.execute(update, (level, session.id))
+
+    # ------------------------------------------------------------------ steps
+
+    def _store_step(self, record: StepRecord) -> None:
+        session = self._session(record.session)
+        if session.deleted == REMOVED_WITH_STEPS or record.day < self._oldest_day:
+            return
+        row = self._connection.execute(f"{_SELECT_STEP} WHERE id = ?", (record.id,)).fetchone()
+        before = StoredStep(*row) if row is not None else None
+        after = self._step(record, session.id)
+        if before is not None:
+            after = completed(before, after)
+            if after == before:
+                return
+            if before.session != session.id:
+                session = self._session_by_id(before.session)
+            self._sums.add(session, before, before.sums.negated())
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO step VALUES (?, {', '.join('?' for _ in after)})",
+            (record.id, *after),
+        )
+        self._sums.add(session, after, after.sums)
+
+    def _session_by_id(self, session_id: int) -> StoredSession:
+        query = "SELECT id, parent, place, kind, title, created, deleted FROM session WHERE id = ?"
+        return StoredSession(*self._connection.execute(query, (session_id,)).fetchone())
+
+    def _step(self, record: StepRecord, session: int) -> StoredStep:
+        tokens = record.tokens
+        return StoredStep(
+            session,
+            self._id("model", record.model),
+            self._id("agent", record.agent),
+            record.day,
+            record.created,
+            record.ended,
+            tokens.input,
+            tokens.output,
+            tokens.reasoning,
+            tokens.cache_read,
+            tokens.cache_write,
+            record.reported,
+            record.estimated,
+            record.failed,
+            record.inherited,
+        )
+
+    # ------------------------------------------------------------------ turns and requests
+
+    def _store_turn(self, record: TurnRecord) -> None:
+        session = self._session(record.session)
+        if session.deleted >= REMOVED:
+            return
+        self._connection.execute(
+            """INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+            SET ended = max(ended, excluded.ended), day = max(day, excluded.day), outcome = CASE
+                WHEN outcome = 'completed' THEN excluded.outcome
+                WHEN excluded.outcome = 'completed' THEN outcome ELSE min(outcome, excluded.outcome) END""",
+            (
+                session.id,
+                record.id or str(record.started),
+                record.started,
+                record.ended,
+                record.day,
+                record.outcome.value,
+            ),
+        )
+
+    def _store_request(self, record: RequestRecord) -> None:
+        """Add what the record says. The earliest time of closing counts."""
+        session = self._session(record.session)
+        if session.deleted >= REMOVED:
+            return
+        self._connection.execute(
+            """INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            kind = CASE kind WHEN '' THEN excluded.kind ELSE kind END,
+            title = CASE title WHEN '' THEN excluded.title ELSE title END,
+            detail = max(detail, excluded.detail), asked = max(asked, excluded.asked),
+            closed = CASE WHEN closed = 0 OR excluded.closed = 0 THEN max(closed, excluded.closed)
+                ELSE min(closed, excluded.closed) END,
+            verdict = max(verdict, excluded.verdict), surface = max(surface, excluded.surface)""",
+            (session.id, record.id, record.kind, record.title, record.detail, record.asked,
+             record.closed, record.verdict, record.surface),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ names
+
+    def _place(self, host: str, directory: str) -> int:
+        return self._id("place", host, directory)
+
+    def _id(self, table: str, *names: str) -> int:
+        """Return the id of a row with these names, which is added if it is new."""
+        known = self._ids.get((table, *names))
+        if known is None:
+            columns = "(host, directory)" if table == "place" else "(name)"
+            marks = ", ".join("?" for _ in names)
+            insert = f"INSERT OR IGNORE INTO {table} {columns} VALUES ({marks})"
+            self._connection.execute(insert, names)
+            select = f"SELECT id FROM {table} WHERE {columns} = ({marks})"
+            (known,) = self._connection.execute(select, names).fetchone()
+            self._ids[(table, *names)] = known
+        return int(known)
+
+
+_SELECT_STEP = f"SELECT {', '.join(StoredStep._fields)} FROM step"
