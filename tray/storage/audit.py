@@ -33,6 +33,24 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
         log.warning("cannot write the audit log %s: %s", path, error)
 
 
+def newest(path: Path, count: int) -> list[dict[str, Any]]:
+    """Return the newest entries, the newest first. Lines that are not valid are left out."""
+    found: list[dict[str, Any]] = []
+    for file in (path, path.with_name(f"{path.name}.1")):
+        try:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in reversed(lines):
+            if len(found) == count:
+                return found
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    found.append(entry)
+    return found
+
+
 def _rotate(path: Path) -> None:
     backups = [path.with_name(f"{path.name}.{number}") for number in range(BACKUPS, 0, -1)]  # the oldest first
     for older, newer in pairwise([*backups, path]):

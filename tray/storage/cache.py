@@ -9,7 +9,9 @@ import msgspec
 
 from tray.core.events import Restored
 from tray.core.fleet import Fleet
-from tray.core.model import DayUsage, Server, Session
+from tray.core.lenient_json import JSON_ERRORS
+from tray.core.servers import Server
+from tray.core.sessions import Session
 from tray.storage.files import write_privately
 
 log = logging.getLogger(__name__)
@@ -20,17 +22,16 @@ class _Cache(msgspec.Struct):
     servers: tuple[Server, ...]
     sessions: tuple[Session, ...]
     mutes: dict[str, int]
-    usage: DayUsage | None = None
 
 
 VERSION = 1  # of the file format; a file with another version is treated as corrupt
 
 
-def encode_cache(fleet: Fleet, usage: DayUsage | None = None) -> str:
-    """Encode the state that survives a restart: verified servers with their sessions, the mutes and today's usage."""
+def encode_cache(fleet: Fleet) -> str:
+    """Encode the state that survives a restart: verified servers with their sessions, and the mutes."""
     servers = {server.id: server for server in fleet.servers.values() if server.verified}
     sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
-    cache = _Cache(VERSION, tuple(servers.values()), sessions, dict(fleet.mutes), usage)
+    cache = _Cache(VERSION, tuple(servers.values()), sessions, dict(fleet.mutes))
     return msgspec.json.encode(cache).decode()
 
 
@@ -54,7 +55,7 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
             raise msgspec.ValidationError(f"version {cache.version}, not {VERSION}")
     except FileNotFoundError:
         return None, None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except JSON_ERRORS as error:
         renamed = path.with_suffix(path.suffix + ".corrupt")
         try:
             path.replace(renamed)
@@ -63,7 +64,7 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
         return None, f"cannot read the cache: {error}; renamed it to {renamed}"
     except OSError as error:
         return None, f"cannot read the cache {path}: {error}"
-    return Restored(cache.servers, cache.sessions, cache.mutes, cache.usage), None
+    return Restored(cache.servers, cache.sessions, cache.mutes), None
 
 
 def _is_special(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -14,8 +15,11 @@ TRIES = 10 if sys.platform == "win32" else 1
 RETRY_INTERVAL = 0.05  # s
 
 
-def write_privately(path: Path, text: str) -> None:
-    """Write a file atomically with mode 0600; create its folder with mode 0700 if missing. Raises OSError."""
+def write_privately(path: Path, text: str, *, keep_mode: bool = False) -> None:
+    """Write a file atomically with mode 0600; create its folder with mode 0700 if missing. Raises OSError.
+
+    `keep_mode`: a file that exists keeps its mode.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 from the start
     try:
@@ -23,6 +27,8 @@ def write_privately(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if keep_mode and path.exists():
+            shutil.copymode(path, name)
         move(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tray.core.lenient_json import JSON_ERRORS
 from tray.storage.files import is_private, write_privately
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def read_servers(folder: Path) -> list[StartedServer]:
                 log.warning("ignoring %s: other users can read it; remove it", file)
                 continue
             found.append(msgspec.json.decode(file.read_bytes(), type=StartedServer))
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, *JSON_ERRORS) as error:
             log.warning("cannot read %s: %s", file, error)
     return sorted(found, key=lambda server: (len(server.name), server.name))
 

@@ -1,0 +1,44 @@
+"""The file of the paired devices: readable only by the owner, with hashes in place of tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from tray.core.devices import Device
+from tray.core.lenient_json import JSON_ERRORS
+from tray.storage.files import is_private, write_privately
+
+
+class _File(msgspec.Struct):
+    """`tray_token` identifies the tray's token: devices that were paired under another one are not valid."""
+
+    tray_token: str
+    devices: tuple[Device, ...]
+
+
+def read_devices(path: Path, tray_token: str) -> tuple[tuple[Device, ...], str]:
+    """Return the devices and "", or no devices and the problem. Devices of another tray token are left out."""
+    try:
+        if not is_private(path):
+            return (), f"other users can read {path}; all devices have to pair again"
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError:
+        return (), ""
+    except (OSError, *JSON_ERRORS) as error:
+        return (), f"cannot read {path}, all devices have to pair again: {error}"
+    return (file.devices if file.tray_token == _fingerprint(tray_token) else ()), ""
+
+
+def write_devices(path: Path, tray_token: str, devices: Iterable[Device]) -> None:
+    """Write the file with mode 0600. Raises OSError."""
+    file = _File(_fingerprint(tray_token), tuple(devices))
+    write_privately(path, msgspec.json.format(msgspec.json.encode(file)).decode() + "\n")
+
+
+def _fingerprint(tray_token: str) -> str:
+    return hmac.new(tray_token.encode("utf-8", "replace"), b"opencode-tray devices", hashlib.sha256).hexdigest()
