@@ -1,1 +1,1 @@
-"""Taking a person to a session: the ladder of ways, each a small module of its own."""
+"""Open a session: focus its terminal, else start a new terminal, a browser page, or offer the command."""

@@ -1,6 +1,6 @@
-"""The macOS terminals that AppleScript can find a session in: iTerm2 by its own id, Terminal by the tty.
+"""The macOS terminals iTerm2 and Terminal: AppleScript selects a session by its ID, or a tab by its tty.
 
-The scripts are constants; ids and ttys are arguments of theirs.
+The scripts are constants, which receive the ID or tty as an argument.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import sys
 
-from tray.actions.attach.terminal import Raised
+from tray.actions.attach.terminal import Focused
 from tray.system.subprocesses import run
 from tray.system.terminal_processes import TerminalProcess
 
-TIMEOUT = 5.0  # s; the first time macOS asks the person whether we may
+TIMEOUT = 5.0  # s; at the first use macOS asks the user for permission
 
 _ITERM2 = """on run argv
 if application id "com.googlecode.iterm2" is not running then error "not running" number 1
@@ -53,31 +53,31 @@ end run"""
 
 
 class ITerm2:
-    """A Rung."""
+    """A TerminalFocuser."""
 
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether iTerm2 told the program of its session: `w0t1p0:UUID`."""
-        return sys.platform == "darwin" and bool(_session(seat))
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the environment names an iTerm2 session: `w0t1p0:UUID`."""
+        return sys.platform == "darwin" and bool(_session_id(process))
 
-    async def go(self, seat: TerminalProcess) -> Raised | None:
+    async def bring_to_front(self, process: TerminalProcess) -> Focused | None:
         """Select the session, its tab and its window."""
-        done = await run(["osascript", "-e", _ITERM2, _session(seat)], timeout=TIMEOUT)
-        return Raised("Focused its iTerm2 session") if done.ok else None
+        done = await run(["osascript", "-e", _ITERM2, _session_id(process)], timeout=TIMEOUT)
+        return Focused("Focused the iTerm2 session") if done.ok else None
 
 
 class Terminal:
-    """A Rung."""
+    """A TerminalFocuser."""
 
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether the program runs in Apple's Terminal, on a tty."""
-        return sys.platform == "darwin" and bool(seat.tty) and seat.variable("TERM_PROGRAM") == "Apple_Terminal"
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the process runs in Apple's Terminal, with a tty."""
+        return sys.platform == "darwin" and bool(process.tty) and process.variable("TERM_PROGRAM") == "Apple_Terminal"
 
-    async def go(self, seat: TerminalProcess) -> Raised | None:
-        """Select the tab on this tty and raise its window."""
-        done = await run(["osascript", "-e", _TERMINAL, seat.tty], timeout=TIMEOUT)
-        return Raised("Focused its Terminal tab") if done.ok else None
+    async def bring_to_front(self, process: TerminalProcess) -> Focused | None:
+        """Select the tab with this tty and raise its window."""
+        done = await run(["osascript", "-e", _TERMINAL, process.tty], timeout=TIMEOUT)
+        return Focused("Focused the Terminal tab") if done.ok else None
 
 
-def _session(seat: TerminalProcess) -> str:
-    found = re.fullmatch(r"(?:w\d+t\d+p\d+:)?([0-9A-Fa-f-]{36})", seat.variable("ITERM_SESSION_ID"))
+def _session_id(process: TerminalProcess) -> str:
+    found = re.fullmatch(r"(?:w\d+t\d+p\d+:)?([0-9A-Fa-f-]{36})", process.variable("ITERM_SESSION_ID"))
     return found[1] if found else ""

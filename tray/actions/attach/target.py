@@ -1,17 +1,20 @@
-"""Where to go, checked: nothing that a server says of itself can become more than one argument of a known program."""
+"""The session to open, validated: each value that a server reports is one argument of a known program, or refused."""
 
 from __future__ import annotations
 
 import base64
 import re
+import socket
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
 
+from tray.agents.commands import open_command
 from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
-from tray.core.model import Server, Session
+from tray.core.servers import AgentKind, Server
+from tray.core.sessions import Session
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -19,53 +22,62 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
 
 
 class TargetError(UserError):
-    """What the server says of itself cannot be used; the text says what."""
+    """A value that the server reports is invalid; the message quotes it."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A session to go to. `url` is its OpenCode's HTTP server, if it has one."""
+    """A session to open. `url` is the URL of its OpenCode's HTTP server, or None."""
 
     session: str
     directory: str
     url: str | None
+    agent_kind: AgentKind = AgentKind.OPENCODE
+    job: str = ""  # see core.servers.Server
 
     @classmethod
     def of(cls, session: Session, server: Server) -> Target:
-        """Check what was told. Raises TargetError."""
+        """Validate what the server reports about the session. Raises TargetError."""
         directory = session.directory or server.directory
         if not _ID.fullmatch(session.id):
-            raise TargetError(f"{session.id[:40]!r} is no session id")
+            raise TargetError(f"{session.id[:40]!r} is not a session ID")
         if _CONTROL.search(directory) or not is_absolute(directory):
-            raise TargetError(f"{directory[:80]!r} is no directory")
+            raise TargetError(f"{directory[:80]!r} is not an absolute path")
         url = server.url if server.url and is_web_address(server.url) else None
-        return cls(session.id, directory, url)
+        return cls(session.id, directory, url, server.agent_kind, server.job)
 
-    def from_afar(self) -> Target:
-        """The same, seen from another machine: there a loopback address is somebody else's."""
+    def for_remote(self) -> Target:
+        """Return the target of a session on another machine: without a loopback URL, which would be this machine's."""
         host = urlsplit(self.url or "").hostname or ""
         return replace(self, url=None) if is_loopback(host) else self
 
     def command(self, opencode: str) -> list[str]:
-        """The arguments that open the session in a terminal. `opencode` is the program."""
+        """Return the command that opens the session in a terminal. `opencode` is OpenCode's program."""
+        if self.agent_kind is not AgentKind.OPENCODE:
+            return open_command(self.agent_kind, self.session, self.job)
         if self.url is not None:
             return [opencode, "attach", self.url, "--session", self.session, "--dir", self.directory]
         return [opencode, self.directory, "--session", self.session]
 
     def page(self) -> str | None:
-        """The session's page on OpenCode's HTTP server."""
+        """Return the URL of the session's web page, or None if its OpenCode has no HTTP server."""
         if self.url is None:
             return None
         folder = base64.urlsafe_b64encode(self.directory.encode()).decode().rstrip("=")
         return f"{self.url.rstrip('/')}/{folder}/session/{self.session}"
 
 
+def is_local(server: Server) -> bool:
+    """Return whether the server reports the name of this machine, or none."""
+    return server.host in ("", "localhost", socket.gethostname())
+
+
 def is_absolute(directory: str) -> bool:
-    """Whether it is a whole path, of whatever system, so that it can never be taken for an option."""
+    """Return whether it is an absolute path of any platform. Such a path is never taken for an option."""
     return bool(re.match(r"/|[A-Za-z]:[\\/]|\\\\", directory))
 
 
 def is_web_address(url: str) -> bool:
-    """Whether it is a plain http or https address: no user, no white space, nothing that is not ASCII."""
+    """Return whether it is an ASCII http or https URL without user, query, fragment or white space."""
     if not url.isascii() or _CONTROL.search(url) or " " in url:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What every rung of the ladder can do."""
+"""Interfaces of terminals, desktops and multiplexers: focus the part in which a process runs, or report its focus."""
 
 from __future__ import annotations
 
@@ -7,74 +7,77 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from tray.system.terminal_processes import TerminalProcess  # psutil is not needed before somebody goes somewhere
+    from tray.system.terminal_processes import TerminalProcess  # loads psutil
 
 
-class Raised(msgspec.Struct, frozen=True):
-    """What was brought to the front, as words that follow a verb: "Focused its kitty window"."""
+class Focused(msgspec.Struct, frozen=True):
+    """A terminal that was brought to the front."""
 
-    line: str
-    exact: bool = True  # False: it may be another of the terminal's windows, or another of its tabs
+    message: str  # for the user: "Focused the kitty window"
+    exact: bool = True  # False: possibly another window or tab of the same terminal
 
 
-class Focus(msgspec.Struct, frozen=True):
-    """Whether the part of a terminal in which a program runs has the keyboard, and what it is called."""
+class FocusState(msgspec.Struct, frozen=True):
+    """Whether the part of a terminal in which a process runs has the keyboard focus, and that part's title."""
 
-    has_it: bool
+    has_focus: bool
     title: str = ""
 
 
-class Viewer(msgspec.Struct, frozen=True):
-    """A client of a multiplexer that shows the pane. `focused` is what the multiplexer knows of its terminal."""
+class TerminalFocuser(Protocol):
+    """A kind of terminal, or a desktop, that can bring the window of a process to the front."""
+
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the process runs in a terminal of this kind."""
+
+    async def bring_to_front(self, process: TerminalProcess) -> Focused | None:
+        """Bring the window, tab or pane of the process to the front; return None if that failed."""
+
+
+class FocusReporter(Protocol):
+    """A kind of terminal, or a desktop, that reports the keyboard focus."""
+
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the process runs in a terminal of this kind."""
+
+    async def focus_state(self, process: TerminalProcess) -> FocusState | None:
+        """Return the focus of the window, tab or pane of the process; None if it is unknown."""
+
+
+class MultiplexerClient(msgspec.Struct, frozen=True):
+    """A client of a multiplexer that shows a certain pane."""
+
+    process: TerminalProcess
+    focused: bool | None = None  # whether the client's terminal has the focus, as far as the multiplexer knows
+    title: str = ""  # of the pane
+
+
+class ShownPane(msgspec.Struct, frozen=True):
+    """A multiplexer shows the pane in one of its clients."""
 
     client: TerminalProcess
-    focused: bool | None = None
-    title: str = ""  # the pane's
-
-
-class TellsFocus(Protocol):
-    """One kind of terminal, or of desktop, that can tell where the keyboard is."""
-
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether the program sits in one of these."""
-
-    async def focus(self, seat: TerminalProcess) -> Focus | None:
-        """Whether the program's own part of it has the keyboard; None: it does not tell."""
-
-
-class Rung(Protocol):
-    """One kind of terminal, or of desktop, that can bring the window of a program to the front."""
-
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether the program sits in one of these."""
-
-    async def go(self, seat: TerminalProcess) -> Raised | None:
-        """Bring it to the front; None where that did not work."""
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """A multiplexer shows the pane now (`exact`), or at least its session, in the terminal where its client sits."""
-
-    client: TerminalProcess
-    exact: bool = True
+    exact: bool = True  # False: the client shows the session, possibly with another pane
 
 
 class Detached(msgspec.Struct, frozen=True):
-    """Nobody looks at the multiplexer: this command does, in a new terminal."""
+    """A multiplexer has no client for a session; the command attaches one, in a new terminal."""
 
     command: list[str]
 
 
 class Multiplexer(Protocol):
-    """A program that keeps terminals inside another one."""
+    """A program that runs several terminals (panes) inside other terminals (its clients)."""
 
-    name: str  # as a person calls it
+    name: str  # for the user
 
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether the program sits in one of its panes."""
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the process runs in a pane of this multiplexer."""
 
-    async def go(self, seat: TerminalProcess) -> Shown | Detached | None:
-        """Make it show the pane; None where that did not work."""
+    async def show_pane(self, process: TerminalProcess) -> ShownPane | Detached | None:
+        """Show the pane of the process in one of the clients; return None if that failed."""
 
-    async def viewers(self, seat: TerminalProcess) -> list[Viewer] | None:
-        """The clients that show the pane now; None: it does not tell."""
+    async def pane_title(self, process: TerminalProcess) -> str:
+        """Return the title of the pane of the process; "" if it is unknown."""
+
+    async def clients_showing(self, process: TerminalProcess) -> list[MultiplexerClient] | None:
+        """Return the clients that show the pane of the process; None if they are unknown."""

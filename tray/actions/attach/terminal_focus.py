@@ -1,4 +1,4 @@
-"""Finding the terminal that shows a session, or could; bringing it to the front, or telling whether it is there."""
+"""Find the terminals of a session, bring one to the front, and find out whether it has the keyboard focus."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ import msgspec
 from tray.actions.attach.kitty import Kitty
 from tray.actions.attach.konsole import Konsole
 from tray.actions.attach.mac_terminals import ITerm2, Terminal
-from tray.actions.attach.terminal import Detached, Multiplexer, Raised, Rung, Shown, TellsFocus, Viewer
+from tray.actions.attach.terminal import (
+    Detached,
+    Focused,
+    FocusReporter,
+    Multiplexer,
+    MultiplexerClient,
+    ShownPane,
+    TerminalFocuser,
+)
 from tray.actions.attach.tmux import Tmux
 from tray.actions.attach.wezterm import WezTerm
 from tray.actions.attach.window import Window
 from tray.actions.attach.zellij import Zellij
-from tray.core.model import Server, TerminalLocation
+from tray.core.servers import AgentKind, Server, TerminalLocation
 from tray.system.terminal_processes import TerminalProcess, attached_terminals, terminal_process_of
 
-NESTED = 4  # multiplexers within multiplexers that are followed
-WITHOUT_SCREEN = {"serve", "web", "acp", "run", "github", "mcp"}  # OpenCode's commands that show no session
+MAX_NESTING = 4  # multiplexers inside multiplexers
+WITHOUT_UI = {"serve", "web", "acp", "run", "github", "mcp"}  # OpenCode's commands that show no session
 
 MULTIPLEXERS: Sequence[Multiplexer] = (Tmux(), Zellij())
 _WINDOW = Window()
-_PANES = (Kitty(), WezTerm(_WINDOW), Konsole(_WINDOW))
-RUNGS: Sequence[Rung] = (*_PANES, ITerm2(), Terminal(), _WINDOW)
-TELL_FOCUS: Sequence[TellsFocus] = (*_PANES, _WINDOW)  # AppleScript would ask the person for consent out of the blue
+_TERMINALS = (Kitty(), WezTerm(_WINDOW), Konsole(_WINDOW))
+FOCUSERS: Sequence[TerminalFocuser] = (*_TERMINALS, ITerm2(), Terminal(), _WINDOW)  # tried in this order
+FOCUS_REPORTERS: Sequence[FocusReporter] = (*_TERMINALS, _WINDOW)  # not AppleScript, which asks the user for consent
 
-MARK = "OC | "  # what OpenCode puts in front of a session's title to name its terminal
-TITLE = 20  # characters of the title that it surely leaves there
+TITLE_PREFIX = "OC | "  # OpenCode names its terminal with this and the session's title
+TITLE_LENGTH = 20  # characters of the session's title that OpenCode never cuts
 
-# What the plugin's `place` says under the names that terminals give it in the environment.
+# The environment variables of terminals, and the fields of TerminalLocation that hold their values.
 _VARIABLES = {
     "TMUX": "tmux",
     "TMUX_PANE": "tmux_pane",
@@ -45,92 +53,108 @@ _VARIABLES = {
 }
 
 
-def seats(server: Server, url: str | None) -> list[TerminalProcess]:
-    """The terminals of OpenCode itself, and of those attached to its server at `url`; of this user alone.
+def session_terminals(server: Server, url: str | None) -> list[TerminalProcess]:
+    """Return this user's processes that show sessions: the server's own, and those attached to it at `url`.
 
-    What the process says of itself comes before what its plugin says of it, which counts where the process cannot be
-    read (a hardened one on macOS), and only if the plugin has proven the token.
+    If the environment of the server's process cannot be read (a hardened program on macOS), the location that its
+    plugin reports is used instead, provided that the plugin has proven the token.
     """
     own = terminal_process_of(server.pid) if server.live else None
     if own is not None and not own.environment and server.verified:
-        own = _as_told(own, server.place)
-    mine = [own] if own is not None and _shows_something(own) else []
-    return mine + (attached_terminals(url) if url else [])
+        own = _with_location(own, server.place)
+    is_opencode = server.agent_kind is AgentKind.OPENCODE
+    shown = [own] if own is not None and (_has_ui(own) if is_opencode else own.in_terminal) else []
+    return shown + (attached_terminals(url) if url else [])
 
 
-def _as_told(seat: TerminalProcess, place: TerminalLocation) -> TerminalProcess:
-    told = msgspec.structs.asdict(place)
-    environment = {name: told[field] for name, field in _VARIABLES.items() if told[field]}
-    return TerminalProcess(seat.pid, seat.tty or place.tty, environment, seat.ancestors, seat.arguments)
+def _with_location(process: TerminalProcess, location: TerminalLocation) -> TerminalProcess:
+    fields = msgspec.structs.asdict(location)
+    environment = {name: fields[field] for name, field in _VARIABLES.items() if fields[field]}
+    return TerminalProcess(process.pid, process.tty or location.tty, environment, process.ancestors, process.arguments)
 
 
-def _shows_something(seat: TerminalProcess) -> bool:
-    is_opencode = any("opencode" in word.lower() for word in seat.arguments[:2])
-    return is_opencode and seat.in_terminal and not any(word in WITHOUT_SCREEN for word in seat.arguments[1:3])
+def _has_ui(process: TerminalProcess) -> bool:
+    is_opencode = any("opencode" in word.lower() for word in process.arguments[:2])
+    return is_opencode and process.in_terminal and not any(word in WITHOUT_UI for word in process.arguments[1:3])
 
 
-async def focus(seat: TerminalProcess) -> Raised | Detached | None:
-    """Bring the seat's terminal to the front, through the multiplexers that it sits in; None where nothing works."""
-    through: list[str] = []
+async def bring_to_front(process: TerminalProcess) -> Focused | Detached | None:
+    """Bring the terminal of the process to the front, through the multiplexers around it; None if nothing worked."""
+    panes: list[str] = []
     exact = True
-    for _ in range(NESTED):
-        multiplexer = _multiplexer(seat)
+    for _ in range(MAX_NESTING):
+        multiplexer = _multiplexer(process)
         if multiplexer is None:
             break
-        shown = await multiplexer.go(seat)
-        if not isinstance(shown, Shown):
+        shown = await multiplexer.show_pane(process)
+        if not isinstance(shown, ShownPane):
             return shown
-        through.append(f"{multiplexer.name} {'pane' if shown.exact else 'session'}")
+        panes.insert(0, f"{multiplexer.name} {'pane' if shown.exact else 'session'}")
         exact = exact and shown.exact
-        seat = shown.client
-    for rung in RUNGS:
-        if rung.detect(seat) and (raised := await rung.go(seat)) is not None:
-            if not through:
-                return raised
-            first = raised.line[0].lower() + raised.line[1:]
-            return Raised(f"Focused its {' in its '.join(reversed(through))}; {first}", exact and raised.exact)
-    return Raised(f"Focused its {' in its '.join(reversed(through))}", exact=False) if through else None
+        process = shown.client
+    through = f"Focused the {' in the '.join(panes)}" if panes else ""
+    for focuser in FOCUSERS:
+        if focuser.detect(process) and (focused := await focuser.bring_to_front(process)) is not None:
+            if not panes:
+                return focused
+            message = focused.message[0].lower() + focused.message[1:]
+            return Focused(f"{through}; {message}", exact and focused.exact)
+    return Focused(through, exact=False) if panes else None
 
 
-async def has_focus(seat: TerminalProcess, titles: Collection[str], nested: int = NESTED) -> bool | None:
-    """Whether the person types into this terminal, and it shows a session of one of these titles; None: unknown."""
-    multiplexer = _multiplexer(seat)
+async def shown_title(process: TerminalProcess) -> str:
+    """Return the title of the part of a terminal in which the process runs; "" if it is unknown."""
+    multiplexer = _multiplexer(process)
+    if multiplexer is not None:
+        return await multiplexer.pane_title(process)
+    for reporter in FOCUS_REPORTERS:
+        if reporter.detect(process) and (state := await reporter.focus_state(process)) is not None:
+            return state.title
+    return ""
+
+
+async def has_focus(process: TerminalProcess, titles: Collection[str], nesting: int = MAX_NESTING) -> bool | None:
+    """Return whether the terminal has the focus and may show a session with one of these titles; None if unknown."""
+    multiplexer = _multiplexer(process)
     if multiplexer is None:
-        return await _terminal_has_focus(seat, titles)
-    viewers = await multiplexer.viewers(seat) if nested else None
-    if viewers is None:
+        return await _terminal_has_focus(process, titles)
+    clients = await multiplexer.clients_showing(process) if nesting else None
+    if clients is None:
         return None
-    return any_of([await _viewer_has_focus(viewer, titles, nested - 1) for viewer in viewers] or [False])
+    return any_of([await _client_has_focus(client, titles, nesting - 1) for client in clients] or [False])
 
 
 def any_of(answers: Iterable[bool | None]) -> bool | None:
-    """Whether one of them is yes; None if that is not known, or there are none."""
+    """Return whether an answer is True; None if that is unknown or there are no answers."""
     known = set(answers)
     return True if True in known else None if None in known or not known else False
 
 
-def _multiplexer(seat: TerminalProcess) -> Multiplexer | None:
-    return next((one for one in MULTIPLEXERS if one.detect(seat)), None)
+def _multiplexer(process: TerminalProcess) -> Multiplexer | None:
+    return next((multiplexer for multiplexer in MULTIPLEXERS if multiplexer.detect(process)), None)
 
 
-async def _viewer_has_focus(viewer: Viewer, titles: Collection[str], nested: int) -> bool | None:
-    if viewer.focused is False or not _may_show(viewer.title, titles):
+async def _client_has_focus(client: MultiplexerClient, titles: Collection[str], nesting: int) -> bool | None:
+    if client.focused is False or not _may_show(client.title, titles):
         return False
-    told = await has_focus(viewer.client, (), nested)
-    if told is None and not viewer.client.variable("SSH_CONNECTION"):  # a person at another desk does not sit here
-        return viewer.focused
-    return told
+    focused = await has_focus(client.process, (), nesting)
+    if focused is None and not client.process.variable("SSH_CONNECTION"):  # over SSH, it is the focus of another desk
+        return client.focused
+    return focused
 
 
-async def _terminal_has_focus(seat: TerminalProcess, titles: Collection[str]) -> bool | None:
-    for terminal in TELL_FOCUS:
-        if terminal.detect(seat) and (focus := await terminal.focus(seat)) is not None:
-            return focus.has_it and _may_show(focus.title, titles)
+async def _terminal_has_focus(process: TerminalProcess, titles: Collection[str]) -> bool | None:
+    for reporter in FOCUS_REPORTERS:
+        if reporter.detect(process) and (state := await reporter.focus_state(process)) is not None:
+            return state.has_focus and _may_show(state.title, titles)
     return None
 
 
-def _may_show(name: str, titles: Collection[str]) -> bool:
-    """Whether a terminal of this name may show a session of one of these titles: another one's title it does not."""
-    _, mark, shown = name.partition(MARK)
+def _may_show(terminal_title: str, titles: Collection[str]) -> bool:
+    """Return whether a terminal with this title may show a session with one of these titles.
+
+    False only if the terminal's title names another session.
+    """
+    _, prefix, shown = terminal_title.partition(TITLE_PREFIX)
     known = [title for title in titles if title]
-    return not mark or not known or any(shown.startswith(title[:TITLE]) for title in known)
+    return not prefix or not known or any(shown.startswith(title[:TITLE_LENGTH]) for title in known)

@@ -1,11 +1,11 @@
-"""The multiplexer tmux: its own commands choose the client, the window and the pane."""
+"""The multiplexer tmux, controlled with its own commands."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 
-from tray.actions.attach.terminal import Detached, Shown, Viewer
+from tray.actions.attach.terminal import Detached, MultiplexerClient, ShownPane
 from tray.system.subprocesses import CompletedRun, run
 from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 
@@ -15,60 +15,64 @@ class Tmux:
 
     name = "tmux"
 
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether tmux told the program of its socket and its pane."""
-        return _socket(seat) is not None and bool(re.fullmatch(r"%\d+", seat.variable("TMUX_PANE")))
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the environment names a tmux socket and pane."""
+        return _socket(process) is not None and bool(re.fullmatch(r"%\d+", process.variable("TMUX_PANE")))
 
-    async def go(self, seat: TerminalProcess) -> Shown | Detached | None:
-        """Show the pane in the client that looks at its session, else in the one that was used last."""
-        socket, pane = _socket(seat) or "", seat.variable("TMUX_PANE")
+    async def show_pane(self, process: TerminalProcess) -> ShownPane | Detached | None:
+        """Show the pane in a client that shows its session, else in the client that was used last."""
+        socket, pane = _socket(process) or "", process.variable("TMUX_PANE")
         form = "#{session_id} #{window_id} #{pane_tty}"
         listed = await _tmux(socket, "list-panes", "-a", "-f", f"#{{==:#{{pane_id}},{pane}}}", "-F", form)
-        places = {line.split(" ")[0]: line.split(" ") for line in listed.out.splitlines() if line.count(" ") == 2}
-        if not places or (seat.tty and all(tty != seat.tty for _, _, tty in places.values())):
-            return None  # gone; or another server took the socket over, and this pane is another one
-        best = await _client(socket, places)
-        if best is None:
-            session, window, _ = next(iter(places.values()))
+        rows = [line.split(" ") for line in listed.out.splitlines() if line.count(" ") == 2]
+        windows = {session: window for session, window, _ in rows}  # a window may be linked into several sessions
+        if not windows or (process.tty and all(tty != process.tty for _, _, tty in rows)):
+            return None  # the pane was closed, or the socket belongs to another server with another pane of this ID
+        client = await _best_client(socket, windows)
+        if client is None:
+            session, window = next(iter(windows.items()))
             await _tmux(socket, "select-window", "-t", f"{session}:{window}")
             await _tmux(socket, "select-pane", "-t", pane)
             return Detached(["tmux", "-S", socket, "attach-session", "-t", session])
-        tty, pid, session = best
-        where = places.get(session) or next(iter(places.values()))
-        if session in places:  # `switch-client` would close the windows of an iTerm2 (`-CC`) that looks at it as well
-            await _tmux(socket, "select-window", "-t", f"{where[0]}:{where[1]}")
-            shown = await _tmux(socket, "select-pane", "-t", pane)
+        tty, pid, session = client
+        if session in windows:  # `switch-client` would close the windows of an iTerm2 (`tmux -CC`) on this session
+            await _tmux(socket, "select-window", "-t", f"{session}:{windows[session]}")
+            done = await _tmux(socket, "select-pane", "-t", pane)
         else:
-            shown = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{where[0]}:{where[1]}.{pane}")
-        if not shown.ok:
-            return None
-        found = await asyncio.to_thread(terminal_process_of, pid)
-        return Shown(found if found is not None else TerminalProcess(pid, tty))
+            session, window = next(iter(windows.items()))
+            done = await _tmux(socket, "switch-client", "-c", tty, "-t", f"{session}:{window}.{pane}")
+        return ShownPane(await _client_process(pid, tty)) if done.ok else None
 
-    async def viewers(self, seat: TerminalProcess) -> list[Viewer] | None:
-        """The clients in whose window the pane is the active one; None where only a program steers tmux (`-CC`)."""
+    async def pane_title(self, process: TerminalProcess) -> str:
+        """Return the title of the pane of the process; "" if it is unknown."""
+        pane = process.variable("TMUX_PANE")
+        shown = await _tmux(_socket(process) or "", "display-message", "-p", "-t", pane, "#{pane_title}")
+        return shown.out.strip() if shown.ok else ""
+
+    async def clients_showing(self, process: TerminalProcess) -> list[MultiplexerClient] | None:
+        """Return the clients in whose window the pane is active; None if one of them is in control mode (`-CC`)."""
         names = ("client_control_mode", "pane_id", "pane_tty", "client_pid", "focus-events", "client_termfeatures",
                  "client_flags", "pane_title")  # fmt: skip
         form = " ".join(f"#{{{name}}}" for name in names)
-        listed = await _tmux(_socket(seat) or "", "list-clients", "-F", form)
+        listed = await _tmux(_socket(process) or "", "list-clients", "-F", form)
         if not listed.ok:
             return None
-        clients = [line.split(" ", len(names) - 1) for line in listed.out.splitlines()]
-        shown: list[Viewer] = []
-        for control, pane, tty, pid, *focus, title in (client for client in clients if len(client) == len(names)):
-            if pane != seat.variable("TMUX_PANE") or seat.tty not in ("", tty):
+        rows = [line.split(" ", len(names) - 1) for line in listed.out.splitlines()]
+        clients: list[MultiplexerClient] = []
+        for control, pane, tty, pid, *focus, title in (row for row in rows if len(row) == len(names)):
+            if pane != process.variable("TMUX_PANE") or process.tty not in ("", tty):
                 continue
             if control == "1":
                 return None
-            found = await asyncio.to_thread(terminal_process_of, int(pid))
-            shown.append(Viewer(found if found is not None else TerminalProcess(int(pid)), _has_focus(*focus), title))
-        return shown
+            clients.append(MultiplexerClient(await _client_process(int(pid)), _has_focus(*focus), title))
+        return clients
 
 
 def _has_focus(events: str, features: str, flags: str) -> bool | None:
-    """A client counts as focused until its terminal says otherwise; only some terminals do, and only if told to.
+    """Return whether the client's terminal has the focus; None if its terminal does not report the focus.
 
-    tmux before 3.2 knows of no features and no flags.
+    tmux flags a client as focused until its terminal reports otherwise. A terminal does that if it has the feature and
+    tmux's option `focus-events` is on. tmux before 3.2 has neither features nor flags.
     """
     if not flags:
         return None
@@ -77,22 +81,26 @@ def _has_focus(events: str, features: str, flags: str) -> bool | None:
     return True if events == "1" and "focus" in features.split(",") else None
 
 
-async def _client(socket: str, sessions: dict[str, list[str]]) -> tuple[str, int, str] | None:
-    """The terminal, process and session of the client to use; None where nobody looks."""
+async def _best_client(socket: str, windows: dict[str, str]) -> tuple[str, int, str] | None:
+    """Return the tty, process ID and session of the client to use; None if there is no client."""
     form = "#{client_control_mode} #{client_activity} #{client_pid} #{session_id} #{client_tty}"
     listed = await _tmux(socket, "list-clients", "-F", form)
     clients = [line.split(" ", 4) for line in listed.out.splitlines() if line.count(" ") >= 4]
-    people = [client for client in clients if client[0] != "1"]  # a program that steers tmux shows nothing
-    if not people:
+    visible = [client for client in clients if client[0] != "1"]  # a client in control mode shows nothing itself
+    if not visible:
         return None
-    _, _, pid, session, tty = max(people, key=lambda client: (client[3] in sessions, int(client[1])))
+    _, _, pid, session, tty = max(visible, key=lambda client: (client[3] in windows, int(client[1])))
     return tty, int(pid), session
 
 
-def _socket(seat: TerminalProcess) -> str | None:
-    socket = seat.variable("TMUX").partition(",")[0]
+async def _client_process(pid: int, tty: str = "") -> TerminalProcess:
+    return await asyncio.to_thread(terminal_process_of, pid) or TerminalProcess(pid, tty)
+
+
+def _socket(process: TerminalProcess) -> str | None:
+    socket = process.variable("TMUX").partition(",")[0]
     return socket if socket.startswith("/") else None
 
 
 async def _tmux(socket: str, *words: str) -> CompletedRun:
-    return await run(["tmux", "-u", "-S", socket, *words])  # -u: or it writes _ for what is not ASCII
+    return await run(["tmux", "-u", "-S", socket, *words])  # -u: without it, tmux replaces non-ASCII text with _

@@ -1,4 +1,4 @@
-"""Any other terminal, by its window: the desktop is asked to bring the window of one of the program's parents up."""
+"""Terminals without an interface of their own: have the desktop raise the window of an ancestor of the process."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ import asyncio
 import os
 import sys
 
-from tray.actions.attach.terminal import Focus, Raised
+from tray.actions.attach.terminal import Focused, FocusState
 from tray.system.open_windows import focused_window, list_windows
 from tray.system.terminal_processes import TerminalProcess
 
 
 class Window:
-    """A Rung."""
+    """A TerminalFocuser and FocusReporter."""
 
-    def detect(self, seat: TerminalProcess) -> bool:
-        """Whether the program has parents that a window can belong to."""
-        return bool(seat.ancestors)
+    def detect(self, process: TerminalProcess) -> bool:
+        """Return whether the process has ancestors that may own a window."""
+        return bool(process.ancestors)
 
-    async def go(self, seat: TerminalProcess) -> Raised | None:
-        """Raise that of the nearest of its parents that has one, by the desktop's own means."""
+    async def bring_to_front(self, process: TerminalProcess) -> Focused | None:
+        """Raise the window of the nearest ancestor that has one."""
         if sys.platform == "win32":
             from tray.system.win32_windows import raise_window  # noqa: PLC0415  # Windows only
 
-            return _told(*await asyncio.to_thread(raise_window, seat.ancestors))
+            return _focused(*await asyncio.to_thread(raise_window, process.ancestors))
         if sys.platform == "darwin":
             from tray.system.mac_windows import raise_application  # noqa: PLC0415  # macOS only
 
-            done = await raise_application(seat.ancestors)
-            return Raised("Brought its terminal to the front", exact=False) if done else None
+            done = await raise_application(process.ancestors)
+            return Focused("Brought the terminal to the front", exact=False) if done else None
         from tray.system.wayland_windows import focus  # noqa: PLC0415  # Linux only
 
-        if await focus(seat.ancestors):
-            return _told(1, done=True)
+        if await focus(process.ancestors):
+            return _focused(1, done=True)
         if os.environ.get("DISPLAY"):
             from tray.system.x11_windows import raise_window as raise_x_window  # noqa: PLC0415  # Linux only
 
-            return _told(*await asyncio.to_thread(raise_x_window, seat.ancestors, _number(seat), seat.title))
+            found = await asyncio.to_thread(raise_x_window, process.ancestors, _window_id(process), process.title)
+            return _focused(*found)
         return None
 
-    async def focus(self, seat: TerminalProcess) -> Focus | None:
-        """Whether its window has the keyboard; of a terminal with several, and without X11, whether one of them has."""
-        windows = await list_windows(seat.ancestors)
-        focused, title = focused_window(windows or (), seat.ancestors, _number(seat))
-        return None if focused is None else Focus(focused, title)
+    async def focus_state(self, process: TerminalProcess) -> FocusState | None:
+        """Return the focus of the window; except on X11, of any window of the same terminal program."""
+        windows = await list_windows(process.ancestors)
+        focused, title = focused_window(windows or (), process.ancestors, _window_id(process))
+        return None if focused is None else FocusState(focused, title)
 
 
-def _number(seat: TerminalProcess) -> int:
-    """X11's id of its window, as most terminals tell their programs; or 0."""
-    told = seat.variable("WINDOWID")
-    return int(told) if told.isdigit() else 0
+def _window_id(process: TerminalProcess) -> int:
+    """Return the X11 window ID, which most terminals set in the environment, or 0."""
+    window_id = process.variable("WINDOWID")
+    return int(window_id) if window_id.isdigit() else 0
 
 
-def _told(windows: int, done: bool) -> Raised | None:  # noqa: FBT001  # what the desktop says, as it comes
+def _focused(windows: int, done: bool) -> Focused | None:  # noqa: FBT001  # the results of `raise_window`
     if not done:
         return None
     if windows == 1:
-        return Raised("Brought its window to the front")
-    return Raised(f"Brought one of its terminal's {windows} windows to the front", exact=False)
+        return Focused("Brought the window to the front")
+    return Focused(f"Brought one of the terminal's {windows} windows to the front", exact=False)
