@@ -1,1 +1,1 @@
-"""What a person can do: each returns what was done, in one line."""
+"""Execute the user's commands. Each returns a CommandResult with one line for the user."""

@@ -1,11 +1,12 @@
-"""Every choice of a person, carried out. What could not be done as asked is said, with what to do instead."""
+"""Execute the user's commands on sessions, requests and mutes, and name each command for the title of its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, assert_never
+from collections.abc import Callable, Mapping
+from typing import assert_never
 
-from tray.actions.mute import end_of, when
+from tray.actions.attach.opener import SessionOpener
+from tray.actions.mute import mute_end, mute_end_text
 from tray.actions.reply import Replies
 from tray.actions.session_actions import run_session_command
 from tray.core.answers import Answer, Permit, Reply, Verdict, asks_the_same
@@ -14,26 +15,37 @@ from tray.core.commands import (
     AnswerCommand,
     AnswerRequest,
     AskForAnswer,
+    Command,
     CommandResult,
     CopyAttachCommand,
     CopySessionID,
+    CopyText,
     DismissSession,
+    ExplainIgnoredClick,
+    InstallHooks,
+    InstallPlugin,
     Mute,
+    OpenDashboard,
     OpenInBrowser,
     OpenNextSession,
     OpenSession,
+    OpenSettings,
     PromptSession,
     RenameSession,
+    RunDoctor,
     SendDraftAnswer,
+    ServerCommand,
     SessionCommand,
+    ShowSummary,
     Surface,
     ToggleOption,
     Unmute,
 )
 from tray.core.events import AnswerDrafted, Event, MuteCleared, MuteSet, SessionSeen
 from tray.core.fleet import Fleet
-from tray.core.model import Server, Session, SessionKey
+from tray.core.servers import Server
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Session, SessionKey
 from tray.core.source_calls import SourceCall
 from tray.core.summary import next_waiting
 from tray.core.text import clean, shorten
@@ -41,99 +53,109 @@ from tray.system.text_dialog import Ask, NoDialogError
 
 NOT_SENT = CommandResult("Nothing was sent")
 
-Deed = SessionCommand | AnswerCommand | OpenNextSession | Mute | Unmute
+DispatchedCommand = SessionCommand | AnswerCommand | OpenNextSession | Mute | Unmute
+
+_TITLES: Mapping[type, str] = {
+    OpenSession: "Open session",
+    OpenNextSession: "Open session",
+    OpenInBrowser: "Open session",
+    CopyAttachCommand: "Copy",
+    CopySessionID: "Copy",
+    CopyText: "Copy",
+    ExplainIgnoredClick: "Your answer",
+    InstallPlugin: "Plugin",
+    InstallHooks: "Agents",
+    ShowSummary: "OpenCode Tray",
+    OpenSettings: "Settings",
+    OpenDashboard: "Dashboard",
+    RunDoctor: "Doctor",
+}
 
 
-class Going(Protocol):
-    """The ways to a session."""
-
-    async def go(self, session: Session, server: Server) -> CommandResult:
-        """Take the person there, by the best way there is."""
-
-    async def browse(self, session: Session, server: Server) -> CommandResult:
-        """Open its web page."""
-
-    async def copy_command(self, session: Session, server: Server) -> CommandResult:
-        """Put the command that opens it on the clipboard."""
-
-    async def copy(self, text: str) -> CommandResult:
-        """Put a text on the clipboard."""
-
-    async def run_in_terminal(self, words: Sequence[str], name: str) -> str | None:
-        """Run one of our own commands, about this id, in a new terminal; its name, or None where none can be opened."""
+def title_of(command: Command) -> str:
+    """Return the title of the notification that shows a command's result."""
+    if isinstance(command, AnswerCommand):
+        return "Your answer"
+    if isinstance(command, ServerCommand):
+        return "OpenCode's servers"
+    return _TITLES.get(type(command), "Your session")
 
 
-class Actions:
-    """Carries choices out; lives on the loop's thread."""
+class Dispatcher:
+    """Executes commands on the event loop's thread."""
 
     def __init__(
         self,
         fleet: Fleet,
         index: SessionIndex,
         replies: Replies,
-        going: Going,
+        opener: SessionOpener,
         call: SourceCall,
         ask: Ask,
         apply: Callable[[Event], None],
         now: Callable[[], int],
     ) -> None:
+        """`ask` asks the user for a text; `apply` applies an event to the fleet; `now` returns ms since 1970."""
         self._fleet = fleet
         self._index = index
         self._replies = replies
-        self._going = going
+        self._opener = opener
         self._call = call
         self._ask = ask
         self._apply = apply
         self._now = now
         self._guard = ClickGuard()
 
-    async def carry_out(self, choice: Deed, surface: Surface) -> CommandResult:
-        """Do it; what came of it, once that is known."""
+    async def execute(self, command: DispatchedCommand, surface: Surface) -> CommandResult:
+        """Execute a command and return its result. Without a dialog program, a terminal asks the user for texts."""
         try:
-            return await self._carry_out(choice, surface)
+            return await self._execute(command, surface)
         except NoDialogError:
-            if not isinstance(choice, (AskForAnswer, RenameSession, PromptSession)):
-                raise  # the others ask for no words
-            words, name = _by_hand(choice)
-            opened = await self._going.run_in_terminal(words, name)
+            if not isinstance(command, (AskForAnswer, RenameSession, PromptSession)):
+                raise  # no other command asks for a text
+            words, argument = _in_terminal(command)
+            opened = await self._opener.run_in_terminal(words, argument)
             if opened is not None:
-                return CommandResult(f"Opened {opened} to ask for it")
-            told = "No dialog program found: install zenity or kdialog, or run in a terminal:"
-            return CommandResult(f"{told} opencode-tray {' '.join(words)} {name}", ok=False)
+                return CommandResult(f"Opened {opened}, which asks for the text")
+            advice = "No dialog program found: install zenity or kdialog, or run in a terminal:"
+            return CommandResult(f"{advice} opencode-tray {' '.join(words)} {argument}", ok=False)
 
-    async def _carry_out(self, choice: Deed, surface: Surface) -> CommandResult:
-        match choice:
+    async def _execute(self, command: DispatchedCommand, surface: Surface) -> CommandResult:
+        match command:
             case AnswerRequest() | AskForAnswer() | SendDraftAnswer() | ToggleOption():
-                return await self._answer(choice, surface)
+                return await self._answer(command, surface)
             case OpenNextSession():
-                return await self._go_to_next(surface)
+                return await self._open_next(surface)
             case Mute(scope, span):
-                at = self._now()
-                until = end_of(span, at)
-                self._apply(MuteSet(scope, until))
-                return CommandResult(f"Muted {when(until, at)}")
+                now = self._now()
+                end = mute_end(span, now)
+                self._apply(MuteSet(scope, end))
+                return CommandResult(f"Muted {mute_end_text(end, now)}")
             case Unmute(scope):
                 self._apply(MuteCleared(scope))
                 return CommandResult("Unmuted")
             case _:
-                return await self._on_session(choice)
+                return await self._on_session(command)
 
-    async def _go_to_next(self, surface: Surface) -> CommandResult:
-        following = next_waiting(self._index)
-        if following is None:
+    async def _open_next(self, surface: Surface) -> CommandResult:
+        waiting = next_waiting(self._index)
+        if waiting is None:
             return CommandResult("No session needs you")
         if not self._guard.may_go(surface, self._now()):
             return CommandResult("A double click opens only one session")
-        return await self._on_session(OpenSession(following.key))
+        return await self._on_session(OpenSession(waiting.key))
 
     # ------------------------------------------------------------------ answers
 
-    async def _answer(self, choice: AnswerCommand, surface: Surface) -> CommandResult:
-        if not isinstance(choice, ToggleOption) and not self._guard.may_answer(surface, choice.request, self._now()):
+    async def _answer(self, command: AnswerCommand, surface: Surface) -> CommandResult:
+        device = command.device if isinstance(command, AnswerRequest) else ""
+        if not isinstance(command, ToggleOption) and not self._guard.may_answer(
+            surface, command.request, self._now(), device
+        ):
             return CommandResult(REFUSED, ok=False)
-        match choice:
+        match command:
             case AnswerRequest(key, answer, seen):
-                return await self._replies.send(key, answer, surface, seen)
+                return await self._replies.send(key, answer, surface, seen, device)
             case ToggleOption(key, question, label):
                 self._apply(AnswerDrafted(key, question, label))
                 return CommandResult("Chosen")
@@ -141,47 +163,50 @@ class Actions:
                 request = self._fleet.request(key)
                 return await self._replies.send(key, Reply(request.draft if request else ()), surface, seen)
             case AskForAnswer(key, seen):
-                words = await self._in_words(choice)
-                return NOT_SENT if words is None else await self._replies.send(key, words, surface, seen)
+                typed = await self._ask_for_answer(command)
+                return NOT_SENT if typed is None else await self._replies.send(key, typed, surface, seen)
             case _:
-                assert_never(choice)
+                assert_never(command)
 
-    async def _in_words(self, choice: AskForAnswer) -> Answer | None:
-        """Ask for the words; None: the person thought better of it, or they are part of an answer to be sent later."""
-        request = choice.seen
-        if choice.question is None:
-            asked = f"Reject “{shorten(request.detail, 80)}”. What should the agent do instead?"
-            words = await self._ask("Reject with a message", asked, "")
-            return Permit(Verdict.REJECT, words) if words else None
-        if not 0 <= choice.question < len(request.questions):
+    async def _ask_for_answer(self, command: AskForAnswer) -> Answer | None:
+        """Ask the user for a text. Return the answer to send; None if they cancelled, or if it only adds to the draft.
+
+        A text for one of several questions is added to the draft answer.
+        """
+        request = command.seen
+        if command.question is None:
+            prompt = f"Reject “{shorten(request.detail, 80)}”. What should the agent do instead?"
+            text = await self._ask("Reject with a message", prompt, "")
+            return Permit(Verdict.REJECT, text) if text else None
+        if not 0 <= command.question < len(request.questions):
             return None
-        words = await self._ask("Your answer", request.questions[choice.question].question, "")
-        if not words:
+        text = await self._ask("Your answer", request.questions[command.question].question, "")
+        if not text:
             return None
         if len(request.questions) == 1 and not request.questions[0].multiple:
-            return Reply(((words,),))
-        current = self._fleet.request(choice.request)
-        if current is not None and asks_the_same(choice.seen, current):
-            self._apply(AnswerDrafted(choice.request, choice.question, words))
+            return Reply(((text,),))
+        current = self._fleet.request(command.request)
+        if current is not None and asks_the_same(command.seen, current):
+            self._apply(AnswerDrafted(command.request, command.question, text))
         return None
 
     # ------------------------------------------------------------------ sessions
 
-    async def _on_session(self, choice: SessionCommand) -> CommandResult:
-        session, server = self._found(choice.session)
+    async def _on_session(self, command: SessionCommand) -> CommandResult:
+        session, server = self._find(command.session)
         if session is None or server is None:
             return CommandResult("This session no longer exists, or its server has disconnected", ok=False)
-        match choice:
+        match command:
             case OpenSession(key) | OpenInBrowser(key):
-                way = self._going.go if isinstance(choice, OpenSession) else self._going.browse
-                done = await way(session, server)
-                if done.ok:
+                is_open = isinstance(command, OpenSession)
+                result = await (self._opener.open if is_open else self._opener.open_in_browser)(session, server)
+                if result.ok:
                     self._apply(SessionSeen(key))
-                return done
+                return result
             case CopyAttachCommand():
-                return await self._going.copy_command(session, server)
+                return await self._opener.copy_command(session, server)
             case CopySessionID():
-                return await self._going.copy(clean(session.id))
+                return await self._opener.copy(clean(session.id))
             case DismissSession(key):
                 self._apply(SessionSeen(key))
                 return CommandResult("Dismissed")
@@ -191,20 +216,20 @@ class Actions:
                     return CommandResult("Not renamed")
                 return await run_session_command(self._call, RenameSession(key, title), self._now())
             case PromptSession(key, None):
-                text = await self._ask("Prompt", f"Tell “{shorten(session.title or session.id, 60)}”:", "")
+                text = await self._ask("Prompt", f"Prompt for “{shorten(session.title or session.id, 60)}”:", "")
                 if not text:
                     return NOT_SENT
                 return await run_session_command(self._call, PromptSession(key, text), self._now())
             case _:
-                return await run_session_command(self._call, choice, self._now())
+                return await run_session_command(self._call, command, self._now())
 
-    def _found(self, key: SessionKey) -> tuple[Session | None, Server | None]:
+    def _find(self, key: SessionKey) -> tuple[Session | None, Server | None]:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
 
 
-def _by_hand(choice: AskForAnswer | RenameSession | PromptSession) -> tuple[list[str], str]:
-    """Our own command that asks in a terminal, and the id that it is about."""
-    match choice:
+def _in_terminal(command: AskForAnswer | RenameSession | PromptSession) -> tuple[list[str], str]:
+    """Return the `opencode-tray` subcommand that asks for the text in a terminal, and the ID that it takes."""
+    match command:
         case AskForAnswer(key):
             return ["reply"], key.request
         case RenameSession(key):
@@ -212,4 +237,4 @@ def _by_hand(choice: AskForAnswer | RenameSession | PromptSession) -> tuple[list
         case PromptSession(key):
             return ["session", "prompt"], key.session
         case _:
-            assert_never(choice)
+            assert_never(command)

@@ -1,4 +1,4 @@
-"""Until when a mute holds."""
+"""The end of a mute, in ms since the Unix epoch and as text for the user."""
 
 from __future__ import annotations
 
@@ -8,37 +8,42 @@ from typing import assert_never
 from tray.core.commands import FOREVER, MuteSpan
 from tray.system.local_time import local_time
 
-DAY = 24 * 3600_000  # ms
+MINUTE = 60_000  # ms
+DAY = 24 * 60 * MINUTE
+WITH_DATE = 6 * DAY  # ms; for a later end, the name of the day would be ambiguous
 MORNING = 8  # the local hour at which "until tomorrow" ends
-A_WEEK = 6 * 86_400_000  # ms in which the name of a day says which one it is
-NIGHT_ENDS = 4  # the local hour before which "tomorrow" is the morning to come
+NIGHT_ENDS = 4  # the local hour before which "tomorrow" means the coming morning
 
 
-def end_of(span: MuteSpan | int, at: int) -> int:
-    """When a mute that begins at `at` ends; both in ms since the epoch."""
+def mute_end(span: MuteSpan | int, start: int) -> int:
+    """Return the end of a mute that begins at `start`; both in ms since the Unix epoch."""
     match span:
         case int():
-            return at + span
+            return start + span
         case MuteSpan.HALF_HOUR:
-            return at + 30 * 60_000
+            return start + 30 * MINUTE
         case MuteSpan.TWO_HOURS:
-            return at + 120 * 60_000
+            return start + 120 * MINUTE
         case MuteSpan.TOMORROW:
-            told = local_time(at)
-            if told is None:  # our own clock is far off
-                return at + DAY
-            now = told.replace(tzinfo=None)  # the clock on the wall, also when it changes
-            day = now if now.hour < NIGHT_ENDS else now + timedelta(days=1)
-            return int(day.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
+            return _tomorrow(start)
         case MuteSpan.FOREVER:
             return FOREVER
         case _:
             assert_never(span)
 
 
-def when(until: int, at: int) -> str:
-    """The end of a mute for a person, now being `at`: "until Sun 08:00"; from six days on with the date."""
-    end = local_time(until)
-    if end is None:
+def _tomorrow(start: int) -> int:
+    local = local_time(start)
+    if local is None:  # the clock is set to a year that cannot be converted
+        return start + DAY
+    now = local.replace(tzinfo=None)  # the hours of the wall clock, also on the day of a change to summer time
+    day = now if now.hour < NIGHT_ENDS else now + timedelta(days=1)
+    return int(day.replace(hour=MORNING, minute=0, second=0, microsecond=0).timestamp() * 1000)
+
+
+def mute_end_text(end: int, now: int) -> str:
+    """Return the end of a mute for the user: "until Sun 08:00", or with the date from six days on."""
+    local = local_time(end)
+    if local is None:
         return "until you unmute"
-    return f"until {end:%a %H:%M}" if until - at < A_WEEK else f"until {end:%a %d %b %H:%M}"
+    return f"until {local:%a %H:%M}" if end - now < WITH_DATE else f"until {local:%a %d %b %H:%M}"

@@ -1,4 +1,4 @@
-"""Answering a request: sent once, shown as sending until OpenCode itself says that it is answered."""
+"""Answer requests. An answer is sent once, and the request is shown as sending until OpenCode confirms it."""
 
 from __future__ import annotations
 
@@ -6,125 +6,147 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
-from tray.core.answers import Answer, AnswerError, Decline, Permit, Reply, RequestKey, Verdict, asks_the_same, check
+from tray.core.answers import (
+    Answer,
+    AnswerError,
+    Decline,
+    Permit,
+    Reply,
+    RequestKey,
+    Verdict,
+    asks_the_same,
+    check,
+    read_only_reason,
+)
 from tray.core.commands import CommandResult, Surface
 from tray.core.events import AnswerFailed, AnswerSent, Event, RequestClosed
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Server
+from tray.core.servers import Server
+from tray.core.sessions import Request
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind, SourceCall
 from tray.core.text import clean
 
-CONFIRMED_WITHIN = CALL_TIMEOUT  # s from the click to OpenCode's own event
+CONFIRMATION_TIMEOUT = CALL_TIMEOUT  # s from the click to OpenCode's event that closes the request
+ANSWERED = "answered"  # the result in the audit log of an answer that was confirmed
 
-Record = Callable[[Mapping[str, Any]], None]
 
-
-class _Awaited:
-    """An answer on its way."""
+class _SentAnswer:
+    """An answer that OpenCode has not confirmed yet."""
 
     def __init__(self) -> None:
-        self.over = asyncio.Event()  # the request waits no more
-        self.verdict = ""  # how OpenCode says that it was answered
+        self.closed = asyncio.Event()  # set when the request is no longer pending
+        self.verdict = ""  # the verdict that OpenCode reports
 
 
 class Replies:
-    """Sends answers. Each hangs on its request's id: one that is late, doubled or replayed finds nothing to answer."""
+    """Sends answers. Each is bound to the ID of its request: a late, doubled or replayed answer has no effect."""
 
     def __init__(
-        self, fleet: Fleet, apply: Callable[[Event], None], call: SourceCall, record: Record, now: Callable[[], int]
+        self,
+        fleet: Fleet,
+        apply: Callable[[Event], None],
+        call: SourceCall,
+        record: Callable[[Mapping[str, Any]], None],
+        now: Callable[[], int],
     ) -> None:
+        """`apply` applies an event to the fleet; `record` appends to the audit log; `now` returns ms since 1970."""
         self._fleet = fleet
         self._apply = apply
         self._call = call
         self._record = record
         self._now = now
-        self._awaited: dict[RequestKey, _Awaited] = {}
+        self._sent: dict[RequestKey, _SentAnswer] = {}
 
-    def happened(self, event: Event) -> None:
-        """Look whether OpenCode has confirmed what was sent; after each event that the fleet has taken in."""
+    def on_event(self, event: Event) -> None:
+        """Find out whether OpenCode has confirmed an answer. Call this after the fleet has applied the event."""
         if isinstance(event, RequestClosed):
-            awaited = self._awaited.get(RequestKey(event.server_id, event.request_id))
-            if awaited is not None:
-                awaited.verdict = event.verdict
-        for key, awaited in self._awaited.items():
+            sent = self._sent.get(RequestKey(event.server_id, event.request_id))
+            if sent is not None:
+                sent.verdict = event.verdict
+        for key, sent in self._sent.items():
             if self._fleet.request(key) is None:
-                awaited.over.set()
+                sent.closed.set()
 
     async def send(
-        self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None
+        self, key: RequestKey, answer: Answer, surface: Surface, seen: Request | None = None, device: str = ""
     ) -> CommandResult:
-        """Answer, and wait for OpenCode's own word; returns what became of it. `seen`: what the person was shown."""
+        """Send an answer and wait for its confirmation.
+
+        `seen` is the request that was shown to the user, `device` the page's device that showed it, if any.
+        """
         request, server = self._fleet.request(key), self._fleet.servers.get(key.server)
         if request is None or server is None:
-            return _nothing_waits(was_there=self._fleet.was_closed(key))
+            return _not_pending(was_closed=self._fleet.was_closed(key))
         if seen is not None and not asks_the_same(seen, request):
             return CommandResult("The request has changed; review it again", ok=False)
         if request.sending:
             return CommandResult("An answer is already being sent", as_requested=False)
-        if server.read_only_reason:
-            return CommandResult(
-                f"This session is read-only ({server.read_only_reason}); answer it in its terminal", ok=False
-            )
+        if reason := read_only_reason(server, request):
+            return CommandResult(f"This request is read-only ({reason}); answer it in its terminal", ok=False)
         if not server.live:
-            return CommandResult("OpenCode is not connected; nothing was sent", ok=False)
+            return CommandResult(f"{server.agent_kind.title} is not connected; nothing was sent", ok=False)
         try:
             check(request, answer)
         except AnswerError as error:
             return CommandResult(str(error), ok=False)
-        return await self._send(key, request, server, answer, surface)
+        origin = {"surface": surface.value, **({"device": device} if device else {})}
+        return await self._send(key, request, server, answer, {**origin, **_entry(request, server, answer)})
 
     async def _send(
-        self, key: RequestKey, request: Request, server: Server, answer: Answer, surface: Surface
+        self, key: RequestKey, request: Request, server: Server, answer: Answer, entry: Mapping[str, Any]
     ) -> CommandResult:
-        entry = _entry(request, server, answer, surface)
-        awaited = self._awaited[key] = _Awaited()
+        sent = self._sent[key] = _SentAnswer()
         self._apply(AnswerSent(key))
         self._write(entry, "sending")
         try:
-            async with asyncio.timeout(CONFIRMED_WITHIN):
-                done = await self._ask(key, request, answer, awaited)
+            async with asyncio.timeout(CONFIRMATION_TIMEOUT):
+                result = await self._call_and_wait(key, request, answer, sent)
         except TimeoutError:
-            done = CommandResult(f"OpenCode did not confirm the answer within {CONFIRMED_WITHIN:g} s", ok=False)
+            agent = server.agent_kind.title
+            result = CommandResult(f"{agent} did not confirm the answer within {CONFIRMATION_TIMEOUT:g} s", ok=False)
         except CallError as error:
-            done = CommandResult(f"Not answered: {error}", ok=False)
+            result = CommandResult(f"Not answered: {error}", ok=False)
             if error.kind is CallErrorKind.NOT_FOUND:
                 self._apply(RequestClosed(key.server, request.session, key.request))
-                done = CommandResult("Already answered elsewhere", as_requested=False)
+                result = CommandResult("Already answered elsewhere", as_requested=False)
         except Exception:
-            self._apply(AnswerFailed(key, "failed; the log says why"))
+            self._apply(AnswerFailed(key, "failed; see the log"))
             raise
         finally:
-            del self._awaited[key]
-        if not done.ok:
-            self._apply(AnswerFailed(key, done.message))
-        self._write(entry, "answered" if done.ok and done.as_requested else done.message)
-        return done
+            del self._sent[key]
+        if not result.ok:
+            self._apply(AnswerFailed(key, result.message))
+        self._write(entry, ANSWERED if result.ok and result.as_requested else result.message)
+        return result
 
-    async def _ask(self, key: RequestKey, request: Request, answer: Answer, awaited: _Awaited) -> CommandResult:
+    async def _call_and_wait(
+        self, key: RequestKey, request: Request, answer: Answer, sent: _SentAnswer
+    ) -> CommandResult:
         method, params = _call_of(request, answer)
         await self._call(key.server, method, params)
-        await awaited.over.wait()
-        if isinstance(answer, Permit) and awaited.verdict not in ("", answer.verdict.value):
-            return CommandResult(f"Already answered elsewhere: {clean(awaited.verdict)}", as_requested=False)
-        if not self._fleet.was_closed(key):  # its session or its server went
-            return CommandResult("The request was closed, but OpenCode did not confirm this answer", as_requested=False)
+        await sent.closed.wait()
+        if isinstance(answer, Permit) and sent.verdict not in ("", answer.verdict.value):
+            return CommandResult(f"Already answered elsewhere: {clean(sent.verdict)}", as_requested=False)
+        if not self._fleet.was_closed(key):  # its session was deleted, or its server disconnected
+            return CommandResult("The request was closed, but this answer was not confirmed", as_requested=False)
         return CommandResult(f"{describe(answer)}: {request.title}")
 
     def _write(self, entry: Mapping[str, Any], result: str) -> None:
         self._record({"at": self._now(), **entry, "result": result})
 
 
-def _nothing_waits(*, was_there: bool) -> CommandResult:
-    if was_there:
+def _not_pending(*, was_closed: bool) -> CommandResult:
+    if was_closed:
         return CommandResult("Already answered", as_requested=False)
     return CommandResult("No pending request with this ID; `opencode-tray status` lists them", ok=False)
 
 
 def _call_of(request: Request, answer: Answer) -> tuple[str, dict[str, Any]]:
+    """Return the method and the parameters that send the answer."""
     match answer:
         case Permit(verdict, message):
-            told = {"requestID": request.id, "sessionID": request.session, "reply": verdict.value}
-            return "permission.reply", told | ({"message": message} if message else {})
+            params = {"requestID": request.id, "sessionID": request.session, "reply": verdict.value}
+            return "permission.reply", params | ({"message": message} if message else {})
         case Reply(answers):
             return "question.reply", {"requestID": request.id, "answers": [list(chosen) for chosen in answers]}
         case Decline():
@@ -134,7 +156,7 @@ def _call_of(request: Request, answer: Answer) -> tuple[str, dict[str, Any]]:
 
 
 def describe(answer: Answer) -> str:
-    """The answer in a few words."""
+    """Return the answer in a few words, for the user."""
     match answer:
         case Permit(Verdict.ONCE):
             return "Allowed once"
@@ -148,10 +170,9 @@ def describe(answer: Answer) -> str:
             assert_never(answer)
 
 
-def _entry(request: Request, server: Server, answer: Answer, surface: Surface) -> dict[str, Any]:
-    """What the audit log keeps: who was answered, what, and from where; never words of a person's own."""
+def _entry(request: Request, server: Server, answer: Answer) -> dict[str, Any]:
+    """Return the request and the answer for the audit log, but no text that the user typed."""
     return {
-        "surface": surface.value,
         "host": server.host,
         "directory": server.directory,
         "session": request.session,
@@ -159,21 +180,25 @@ def _entry(request: Request, server: Server, answer: Answer, surface: Surface) -
         "kind": request.kind.value,
         "asked": f"{request.title}: {request.detail}"[:500],
         "answer": describe(answer),
-        **_particulars(request, answer),
+        **_answer_fields(request, answer),
     }
 
 
-def _particulars(request: Request, answer: Answer) -> dict[str, Any]:
-    """Which answer it was: the verdict, the patterns that are allowed always, the labels that were chosen."""
+def _answer_fields(request: Request, answer: Answer) -> dict[str, Any]:
+    """Return the verdict and the patterns that are always allowed, or the chosen labels."""
     match answer:
         case Permit(Verdict.ALWAYS):
             return {"verdict": Verdict.ALWAYS.value, "always": list(request.always)}
         case Permit(verdict, message):
             return {"verdict": verdict.value} | ({"message": _own_words(message)} if message else {})
         case Reply(answers):
-            asked = [{option.label for option in question.options} for question in request.questions]
-            told = zip(asked, answers, strict=True)
-            return {"answers": [[text if text in labels else _own_words(text) for text in own] for labels, own in told]}
+            options = [{option.label for option in question.options} for question in request.questions]
+            return {
+                "answers": [
+                    [text if text in labels else _own_words(text) for text in chosen]
+                    for labels, chosen in zip(options, answers, strict=True)
+                ]
+            }
         case Decline():
             return {}
         case _:
@@ -181,5 +206,5 @@ def _particulars(request: Request, answer: Answer) -> dict[str, Any]:
 
 
 def _own_words(text: str) -> dict[str, int]:
-    """That there were words of a person's own, and how many characters; never the words."""
+    """Return the number of characters of a text that the user typed, which the audit log does not contain."""
     return {"own_words": len(text)}

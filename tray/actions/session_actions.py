@@ -1,4 +1,4 @@
-"""Run the session commands that OpenCode carries out: stop, fork, rename, archive, delete, prompt, and read."""
+"""Run the session commands that OpenCode executes: stop, fork, rename, archive, delete, prompt, and read."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def _params(command: OpenCodeCommand, now: int) -> dict[str, Any]:
     """Return the parameters besides `sessionID`. Raises ValueError with the reason if the user's text is invalid."""
     match command:
         case RenameSession(_, title):
-            return {"title": _of_length(clean(title or ""), "title", MAX_TITLE)}
+            return {"title": _check_length(clean(title or ""), "title", MAX_TITLE)}
         case PromptSession(_, text):
-            return {"text": _of_length((text or "").strip(), "prompt", MAX_PROMPT)}
+            return {"text": _check_length((text or "").strip(), "prompt", MAX_PROMPT)}
         case ArchiveSession():
             return {"archived": now}
         case ShowMessages(_, limit):
@@ -56,7 +56,8 @@ def _params(command: OpenCodeCommand, now: int) -> dict[str, Any]:
             return {}
 
 
-def _of_length(text: str, what: str, most: int) -> str:
-    if not 0 < len(text) <= most:
-        raise ValueError(f"A {what} must have 1 to {most:,} characters; this one has {len(text):,}")
+def _check_length(text: str, kind: str, limit: int) -> str:
+    """Return the text. Raises ValueError if it is empty or longer than the limit."""
+    if not 0 < len(text) <= limit:
+        raise ValueError(f"A {kind} must have 1 to {limit:,} characters; this one has {len(text):,}")
     return text

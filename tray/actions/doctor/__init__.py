@@ -1,1 +1,1 @@
-"""Checks of the installation: for each finding one line, and one line that mends it."""
+"""Checks of the installation. Each finding has one line that describes it and one that says how to fix it."""

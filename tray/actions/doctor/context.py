@@ -1,4 +1,4 @@
-"""What the checks look at, gathered once, all at the same time, in less than two seconds."""
+"""The state of the machine that the checks examine, gathered once, in less than two seconds."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from tray.actions.doctor.finding import Finding, unchecked
+from tray.actions.agent_hooks import AgentHooks
+from tray.actions.doctor.finding import Finding, failed
 from tray.actions.serve.listing import FoundServer, find_servers
 from tray.core.errors import UserError
 from tray.core.loopback import connect_host
@@ -26,45 +28,50 @@ from tray.system.ports import port_owner
 from tray.system.subprocesses import run
 from tray.system.tray_host import TrayHost
 
-TIMEOUT = 1.5  # s that each part gets
-ANSWER = 0.8  # s of these that a server gets to answer
+TIMEOUT = 1.5  # s for each part, all of which are gathered at the same time
+HEALTH_TIMEOUT = 0.8  # s for each server's answer; less than TIMEOUT
 
 T = TypeVar("T")
 
 
 class DoctorContext(msgspec.Struct, frozen=True, dict=True):  # dict: for the cached property
-    """The machine at this moment. `report` is what the running tray says of itself; None: none runs."""
+    """The state of the machine. Parts that could not be gathered are empty."""
 
     paths: Paths
     environment: Mapping[str, str]
     settings: Settings
     settings_problem: str
-    report: Mapping[str, Any] | None
-    address: Address  # where the tray is reached, or would be
-    holder: str | None  # who has that port
+    status: Mapping[str, Any] | None  # the report of `status --json`; None: no tray is running
+    address: Address  # of the running tray, or of the one that would be started
+    port_owner: str | None  # the process that listens on that port
     daemon: NotificationDaemon | None
     tray_host: TrayHost
     processes: list[OpenCodeProcess]
     servers: list[FoundServer]
-    program: str
-    version: str  # of the OpenCode that is on the PATH, or ""
-    unchecked: tuple[Finding, ...] = ()  # what could not be looked at, and counts as not there
+    program: str  # of OpenCode
+    version: str  # of that program, or ""
+    failures: tuple[Finding, ...] = ()  # parts that could not be gathered because of an error
 
     @cached_property
-    def told(self) -> list[Mapping[str, Any]]:
-        """The servers that the running tray knows."""
-        return list(self.report["servers"]) if self.report is not None else []
+    def tray_servers(self) -> list[Mapping[str, Any]]:
+        """The servers in the report of the running tray."""
+        return list(self.status["servers"]) if self.status is not None else []
+
+    @cached_property
+    def agent_hooks(self) -> AgentHooks:
+        """The hooks of other agents on this machine."""
+        return AgentHooks(self.environment, Path.home(), self.paths.hook_socket)
 
     @property
     def host(self) -> str:
-        """This machine, as plugins name it."""
+        """The name under which plugins report this machine."""
         return socket.gethostname()
 
 
 async def gather(
-    paths: Paths, environment: Mapping[str, str], port: int | None, report: Mapping[str, Any] | None
+    paths: Paths, environment: Mapping[str, str], status: Mapping[str, Any] | None, port: int | None
 ) -> DoctorContext:
-    """Look at everything; what does not answer in time counts as not there."""
+    """Gather the state of the machine. Parts that take longer than TIMEOUT stay empty."""
     try:
         settings, problem = load_settings(paths.settings, environment, {PORT.key: port}), ""
     except UserError as error:
@@ -73,47 +80,49 @@ async def gather(
         address = tray_address(paths.endpoint, paths.settings, environment, port)
     except UserError:
         address = Address(connect_host(settings[HOST]), settings[PORT])
-    program = opencode_program(settings)
-    accounts, look = settings[SERVERS], _Look()
-    held, daemon, host, processes, servers, version = await asyncio.gather(
-        look.at("port", "who has the port", None, lambda: asyncio.to_thread(port_owner, address.port)),
-        look.at("notifications", "the notification service", None, notification_daemon.find),
-        look.at("tray host", "what shows the icon", TrayHost(), tray_host.find),
-        look.at(
-            "opencode", "which OpenCodes run", list[OpenCodeProcess](), lambda: asyncio.to_thread(running_processes)
+    program, accounts, parts = opencode_program(settings), settings[SERVERS], _Parts()
+    owner, daemon, host, processes, servers, version = await asyncio.gather(
+        parts.get("port", "the owner of the port", None, lambda: asyncio.to_thread(port_owner, address.port)),
+        parts.get("notifications", "the notification daemon", None, notification_daemon.find),
+        parts.get("tray host", "the tray host", TrayHost(), tray_host.find),
+        parts.get(
+            "opencode",
+            "the processes of OpenCode",
+            list[OpenCodeProcess](),
+            lambda: asyncio.to_thread(running_processes),
         ),
-        look.at(
+        parts.get(
             "servers",
-            "which HTTP servers run",
+            "the HTTP servers",
             list[FoundServer](),
-            lambda: find_servers(paths, accounts, environment, ANSWER),
+            lambda: find_servers(paths, accounts, environment, HEALTH_TIMEOUT),
         ),
-        look.at("opencode", "OpenCode's version", "", lambda: _version(program)),
+        parts.get("opencode", "the version of OpenCode", "", lambda: _version(program)),
     )
     return DoctorContext(
-        paths, environment, settings, problem, report, address, held, daemon, host, processes, servers,
-        program, version, tuple(look.failures),
+        paths, environment, settings, problem, status, address, owner, daemon, host, processes, servers,
+        program, version, tuple(parts.failures),
     )  # fmt: skip
 
 
-class _Look:
-    """Looks at one thing after the other; keeps what could not be looked at."""
+class _Parts:
+    """Gathers parts of the context and records those that fail."""
 
     def __init__(self) -> None:
         self.failures: list[Finding] = []
 
-    async def at(self, check: str, what: str, otherwise: T, look: Callable[[], Awaitable[T]]) -> T:
-        """What `look` gives; `otherwise` if it takes too long or fails."""
+    async def get(self, check: str, subject: str, default: T, find: Callable[[], Awaitable[T]]) -> T:
+        """Return what `find` returns, or the default if it fails or takes longer than TIMEOUT."""
         try:
             async with asyncio.timeout(TIMEOUT):
-                return await look()
+                return await find()
         except TimeoutError:
-            return otherwise
-        except Exception as error:  # noqa: BLE001  # of libraries, on systems that we do not know; it is logged
-            self.failures.append(unchecked(check, what, error))
-            return otherwise
+            return default
+        except Exception as error:  # noqa: BLE001  # libraries on unknown systems raise anything; `failed` logs it
+            self.failures.append(failed(check, subject, error))
+            return default
 
 
 async def _version(program: str) -> str:
-    told = await run([program, "--version"], timeout=TIMEOUT)
-    return told.out.strip().splitlines()[-1] if told.ok and told.out.strip() else ""
+    done = await run([program, "--version"], timeout=TIMEOUT)
+    return done.out.strip().splitlines()[-1] if done.ok and done.out.strip() else ""

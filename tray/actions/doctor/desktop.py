@@ -1,4 +1,4 @@
-"""Checks of the desktop: who shows the icon and the notifications, who else notifies, and what opens sessions."""
+"""Checks of the desktop: the icon, the notifications, other programs that notify, and the terminal."""
 
 from __future__ import annotations
 
@@ -12,71 +12,69 @@ from pathlib import Path
 
 from tray.actions.doctor.context import DoctorContext
 from tray.actions.doctor.finding import Finding, broken, fine, note
-from tray.actions.plugin_file import SIGNATURE
+from tray.actions.install import PLUGIN_SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
+from tray.opencode.configuration import plugin_section
 from tray.system.paths import opencode_config
 from tray.system.terminals import known_terminal
 
-LOOK = "look with: opencode-tray watch"
-# What a plugin that notifies by itself calls, or is called.
+USE_WATCH = "use: opencode-tray watch"
+# The programs that notifying plugins call, and the names of such plugins.
 NOTIFIERS = re.compile(r"notify-send|terminal-notifier|display notification|node-notifier|\bosascript\b")
 NAMED_NOTIFIER = re.compile(r'"([^"\s]*notif[^"\s]*)"', re.IGNORECASE)
 ATTENTION = re.compile(r'"attention"\s*:\s*\{[^{}]*"enabled"\s*:\s*true')  # of OpenCode's terminal UI (1.18)
 
 
-def _has_screen() -> bool:
+def _has_display() -> bool:
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def tray_host(scene: DoctorContext) -> Iterator[Finding]:
-    """What shows the icon."""
-    host = scene.tray_host
+def tray_host(context: DoctorContext) -> Iterator[Finding]:
+    """Check that the desktop shows tray icons."""
+    host = context.tray_host
     if host.shows:
-        what = "the platform's own tray" if host.platform else "a panel" if host.panel else "a tray of X windows"
-        yield fine("tray host", f"{what} shows the icon")
-    elif not _has_screen():
-        yield note("tray host", "there is no screen here", LOOK)
+        name = "the platform's own tray" if host.platform else "a panel" if host.panel else "an XEmbed tray"
+        yield fine("tray host", f"{name} shows the icon")
+    elif not _has_display():
+        yield note("tray host", "this machine has no display", USE_WATCH)
     else:
-        fix = (
-            "on GNOME install the AppIndicator extension; else add a status tray to the panel; or: opencode-tray watch"
-        )
-        yield note("tray host", "nothing shows tray icons", fix)
+        fix = f"on GNOME install the AppIndicator extension, elsewhere add a status tray to the panel; or {USE_WATCH}"
+        yield note("tray host", "the desktop shows no tray icons", fix)
 
 
-def notifications(scene: DoctorContext) -> Iterator[Finding]:
-    """The notification service, and what it can do."""
-    if scene.daemon is None and not _has_screen():
-        yield note("notifications", "there is no screen here, and nobody to show notifications", LOOK)
-    elif scene.daemon is None:
+def notifications(context: DoctorContext) -> Iterator[Finding]:
+    """Check that a notification daemon is running, and its capabilities."""
+    daemon = context.daemon
+    if daemon is None and not _has_display():
+        yield note("notifications", "no display and no notification daemon found", USE_WATCH)
+    elif daemon is None:
         fix = "start a notification daemon (for example dunst)" if sys.platform == "linux" else "allow notifications"
         yield broken("notifications", "no notification daemon answers", fix)
-    elif sys.platform == "linux" and "actions" not in scene.daemon.capabilities:
-        told = f"notifications go to {scene.daemon.name}, which shows no buttons"
-        yield note("notifications", told, "answer in the menu, or use another daemon (dunst, xfce4-notifyd …)")
+    elif sys.platform == "linux" and "actions" not in daemon.capabilities:
+        message = f"{daemon.name} shows notifications, but without buttons"
+        yield note("notifications", message, "answer in the menu, or use another daemon (dunst, xfce4-notifyd …)")
     else:
-        yield fine("notifications", f"notifications go to {scene.daemon.name}")
-    if not scene.settings[NOTIFY]:
+        yield fine("notifications", f"{daemon.name} shows notifications")
+    if not context.settings[NOTIFY]:
         yield note("notifications", "notifications are switched off", "set notifications.enabled = true")
 
 
-def duplicates(scene: DoctorContext) -> Iterator[Finding]:
-    """Who else notifies of the same."""
-    folder = opencode_config(scene.environment)
+def duplicates(context: DoctorContext) -> Iterator[Finding]:
+    """Find other programs that notify about OpenCode's sessions."""
+    folder = opencode_config(context.environment)
     for name in ("tui.json", "tui.jsonc", "opencode.json", "opencode.jsonc"):
         text = _text(folder / name)
         if ATTENTION.search(text):
-            yield note(
-                "duplicates", "OpenCode notifies as well", f'set "attention.enabled" to false in {folder / name}'
-            )
-        for found in NAMED_NOTIFIER.findall(text.partition('"plugin"')[2].partition("]")[0]):
-            yield note("duplicates", f"the plugin {clean(found)} notifies as well", f"take it out of {folder / name}")
+            fix = f'set "attention.enabled" to false in {folder / name}'
+            yield note("duplicates", "OpenCode itself notifies as well", fix)
+        for found in NAMED_NOTIFIER.findall(plugin_section(text)):
+            yield note("duplicates", f"the plugin {clean(found)} notifies as well", f"remove it from {folder / name}")
     for file in (*folder.glob("plugin/*.[jt]s"), *folder.glob("plugins/*.[jt]s")):
         text = _text(file)
-        if SIGNATURE not in text[:500] and NOTIFIERS.search(text):
-            yield note(
-                "duplicates", f"the plugin {file.name} notifies as well", f"remove {file}, or silence one of both"
-            )
+        if PLUGIN_SIGNATURE not in text[:500] and NOTIFIERS.search(text):
+            fix = f"remove {file}, or switch off its notifications or the tray's"
+            yield note("duplicates", f"the plugin {file.name} notifies as well", fix)
 
 
 def _text(path: Path) -> str:
@@ -86,9 +84,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-def terminal(scene: DoctorContext) -> Iterator[Finding]:
-    """What sessions are opened in, and whether it can be brought to the front."""
-    name = known_terminal(shlex.split(scene.settings[TERMINAL], posix=sys.platform != "win32"))
+def terminal(context: DoctorContext) -> Iterator[Finding]:
+    """Check which terminal opens sessions, and whether its window can be brought to the front."""
+    name = known_terminal(shlex.split(context.settings[TERMINAL], posix=sys.platform != "win32"))
     if name is None:
         yield note("terminal", "no terminal was found to open sessions in", "set attach.terminal, or $TERMINAL")
     else:
@@ -97,8 +95,7 @@ def terminal(scene: DoctorContext) -> Iterator[Finding]:
         return
     desktop = os.environ.get("XDG_CURRENT_DESKTOP", "")
     if "GNOME" in desktop:
-        yield note(
-            "focus", "GNOME on Wayland lets nobody raise a window", "use tmux in one terminal, or a session on X11"
-        )
+        fix = "run your sessions in tmux in a single terminal, or use GNOME on X11"
+        yield note("focus", "GNOME on Wayland does not let programs raise windows", fix)
     elif "KDE" in desktop and shutil.which("kdotool") is None:
-        yield note("focus", "windows of Plasma on Wayland are raised with kdotool", "install kdotool")
+        yield note("focus", "raising windows of Plasma on Wayland needs kdotool", "install kdotool")

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ log = logging.getLogger(__name__)
 
 
 class Level(Enum):
-    """How much it matters."""
+    """How serious a finding is."""
 
     OK = "ok"
-    NOTE = "note"  # it works, and could do better
-    BROKEN = "broken"
+    NOTE = "note"  # it works, but could be improved
+    BROKEN = "broken"  # it does not work, or is not safe
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One check: what was found, and what mends it; `fix` is empty where all is well."""
+    """What a check found."""
 
     check: str
-    told: str
-    fix: str = ""
+    message: str
+    fix: str = ""  # how to fix it; "" if the level is OK
     level: Level = Level.OK
-    mend: Callable[[], str] | None = None  # does it safely, and says what was done; raises Problem or OSError
+    apply_fix: Callable[[], str] | None = None  # fixes it safely and returns a line for the user; may raise UserError
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the finding as JSON values."""
         return {
             "check": self.check,
             "level": self.level.value,
-            "told": self.told,
+            "message": self.message,
             "fix": self.fix,
-            "fixable": self.mend is not None,
+            "fixable": self.apply_fix is not None,
         }
 
 
-def fine(check: str, told: str) -> Finding:
-    """All is well."""
-    return Finding(check, told)
+def fine(check: str, message: str) -> Finding:
+    """Return a finding that needs no fix."""
+    return Finding(check, message)
 
 
-def note(check: str, told: str, fix: str, mend: Callable[[], str] | None = None) -> Finding:
-    """It could do better."""
-    return Finding(check, told, fix, Level.NOTE, mend)
+def note(check: str, message: str, fix: str, apply_fix: Callable[[], str] | None = None) -> Finding:
+    """Return a finding about what could be improved."""
+    return Finding(check, message, fix, Level.NOTE, apply_fix)
 
 
-def broken(check: str, told: str, fix: str, mend: Callable[[], str] | None = None) -> Finding:
-    """Something does not work, or is not safe."""
-    return Finding(check, told, fix, Level.BROKEN, mend)
+def broken(check: str, message: str, fix: str, apply_fix: Callable[[], str] | None = None) -> Finding:
+    """Return a finding about what does not work or is not safe."""
+    return Finding(check, message, fix, Level.BROKEN, apply_fix)
 
 
-def unchecked(check: str, what: str, error: Exception) -> Finding:
-    """It could not be found out: something raised what nobody expected."""
-    log.info("%s could not be checked", what, exc_info=error)
-    told = f"{what} could not be checked: {clean(f'{type(error).__name__}: {error}')}"
-    return note(check, told, "please report this line: it is a fault of OpenCode Tray")
+def failed(check: str, subject: str, error: Exception) -> Finding:
+    """Return the finding that a check raised an unexpected error. Logs the error."""
+    log.info("cannot check %s", subject, exc_info=error)
+    message = f"cannot check {subject}: {clean(f'{type(error).__name__}: {error}')}"
+    return note(check, message, "please report this line: it is a bug in OpenCode Tray")
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """What is wrong, a line each, the worst first; or that nothing is."""
+    """Return a line for each finding that needs a fix, the broken ones first; or that there is none."""
     wrong = [finding for finding in findings if finding.level is not Level.OK]
     wrong.sort(key=lambda finding: finding.level is not Level.BROKEN)
-    return "\n".join(f"{finding.told} — {finding.fix}" for finding in wrong) or "Everything is in order."
+    return "\n".join(f"{finding.message} — {finding.fix}" for finding in wrong) or "No problems found."

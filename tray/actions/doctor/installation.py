@@ -1,4 +1,4 @@
-"""Checks of what is installed: settings, token, plugin, OpenCode, the listener."""
+"""Checks of the installation: settings, token, plugin, autostart entry, OpenCode, and the tray's port."""
 
 from __future__ import annotations
 
@@ -9,172 +9,184 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tray.actions.autostart import install_autostart
+from msgspec.structs import replace
+
 from tray.actions.doctor.context import DoctorContext
-from tray.actions.doctor.finding import Finding, broken, fine, note
-from tray.actions.plugin_file import install_plugin, installed_version
+from tray.actions.doctor.finding import Finding, Level, broken, fine, note
+from tray.actions.install import install_autostart, install_plugin, read_plugin
 from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
+from tray.opencode.configuration import npm_configuration
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, read_or_create_token, read_token
-from tray.system.autostart import autostart
+from tray.system.autostart import autostart as autostart_entry
 from tray.system.paths import Paths
 from tray.system.resources import plugin_source
 
-INSTALL = "run: opencode-tray install-plugin"
-PASSWORD = re.compile(r"\bpassword[\"']?\s*=")  # in the settings, also in a comment; `password_env` holds none
+INSTALL_PLUGIN = "run: opencode-tray install-plugin"
+PASSWORD = re.compile(r"\bpassword[\"']?\s*=")  # in the settings, also in a comment; `password_env` holds no password
 
 
-def settings(scene: DoctorContext) -> Iterator[Finding]:
-    """The settings file."""
-    if scene.settings_problem:
-        yield broken("settings", scene.settings_problem, f"edit {scene.paths.settings}")
-    elif scene.settings.problems:
-        yield from (
-            note("settings", problem, "correct it; until then something stronger counts")
-            for problem in scene.settings.problems
-        )
+def settings(context: DoctorContext) -> Iterator[Finding]:
+    """Check the settings file and the variables that override it."""
+    if context.settings_problem:
+        yield broken("settings", context.settings_problem, f"edit {context.paths.settings}")
+    elif context.settings.problems:
+        for problem in context.settings.problems:
+            yield note("settings", problem, "correct it; currently it has no effect, because it is overridden")
     else:
-        yield fine("settings", f"settings are valid ({scene.paths.settings})")
+        yield fine("settings", f"the settings are valid ({context.paths.settings})")
 
 
-def token(scene: DoctorContext) -> Iterator[Finding]:
-    """The secret between plugins and tray, and other files that only their owner may read."""
-    path = scene.paths.token
+def token(context: DoctorContext) -> Iterator[Finding]:
+    """Check the token that plugins and tray share, and that no other user can read private files."""
+    path = context.paths.token
     try:
-        known = read_token(path)
+        value = read_token(path)
     except TokenError as error:
-        open_to_others = "chmod" in str(error)
-        fix = f"run: chmod 600 {path}, then: opencode-tray token rotate" if open_to_others else f"mend or remove {path}"
-        yield broken("token", f"the token cannot be used: {error}", fix, _closer(path) if open_to_others else None)
+        is_readable = "chmod" in str(error)
+        fix = f"run: chmod 600 {path}, then: opencode-tray token rotate" if is_readable else f"correct or remove {path}"
+        yield broken("token", f"the token cannot be used: {error}", fix, _make_private(path) if is_readable else None)
         return
-    if known is None:
-        yield broken(
-            "token", f"there is no token at {path}", "start opencode-tray once; it makes one", _token_maker(path)
-        )
+    if value is None:
+        fix = "start opencode-tray once; it creates the token"
+        yield broken("token", f"{path} does not exist", fix, _create_token(path))
     else:
-        yield fine("token", f"the token is yours alone ({path})")
+        yield fine("token", f"only you can read the token ({path})")
     if sys.platform == "win32":
         return
-    for private in _private_files(scene.paths):
+    for private in _private_files(context.paths):
         if private.exists() and private.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            yield broken(
-                "private files", f"{private} can be read by others", f"run: chmod 600 {private}", _closer(private)
-            )
+            fix = f"run: chmod 600 {private}"
+            yield broken("private files", f"other users can read {private}", fix, _make_private(private))
 
 
 def _private_files(paths: Paths) -> Iterator[Path]:
-    """The files that hold, or tell of, what is the owner's alone."""
+    """Yield the files that contain passwords or texts of sessions."""
     yield from (paths.cache, paths.audit, *paths.servers.glob("*.json"))
     try:
         if PASSWORD.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
             yield paths.settings
     except OSError:
-        return  # there is none, or the check of the settings tells of it
+        return  # there is no settings file, or `settings` reports the error
 
 
-def _closer(path: Path) -> Callable[[], str]:
-    def close() -> str:
+def _make_private(path: Path) -> Callable[[], str]:
+    def make_private() -> str:
         path.chmod(0o600)
-        return f"{path} is yours alone now"
+        return f"only you can read {path} now"
 
-    return close
+    return make_private
 
 
-def _token_maker(path: Path) -> Callable[[], str]:
-    def make() -> str:
+def _create_token(path: Path) -> Callable[[], str]:
+    def create() -> str:
         read_or_create_token(path)
-        return f"made {path}"
+        return f"created {path}"
 
-    return make
+    return create
 
 
-def plugin(scene: DoctorContext) -> Iterator[Finding]:
-    """Our plugin: there and current."""
-    path = scene.paths.plugin
+def plugin(context: DoctorContext) -> Iterator[Finding]:
+    """Check that this version's plugin is installed."""
+    path = context.paths.plugin
     try:
-        installed = installed_version(path)
-        current = installed is not None and path.read_bytes() == plugin_source().read_bytes()
+        installed = read_plugin(path)
     except OSError as error:
-        yield broken("plugin", f"{path} cannot be read: {error}", "move it away, then: opencode-tray install-plugin")
+        yield broken("plugin", f"cannot read {path}: {error}", f"move it away, then {INSTALL_PLUGIN}")
         return
-    if installed is None:
-        yield broken("plugin", "the plugin is not installed", INSTALL, lambda: install_plugin(path))
-    elif not current:
-        yield broken("plugin", "the installed plugin is another version", INSTALL, lambda: install_plugin(path))
+    npm = npm_configuration(path.parent.parent)
+    if installed is None and npm is not None:
+        yield fine("plugin", f"OpenCode loads the plugin from npm ({npm})")
+    elif installed is None:
+        finding = broken("plugin", "the plugin is not installed", INSTALL_PLUGIN, lambda: install_plugin(path))
+        yield replace(finding, level=_level_without_opencode(context))
+    elif installed != plugin_source().read_bytes():
+        yield broken(
+            "plugin", "another version of the plugin is installed", INSTALL_PLUGIN, lambda: install_plugin(path)
+        )
     else:
         yield fine("plugin", f"the plugin is installed and current ({path})")
 
 
-def at_login(scene: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
-    """What starts the tray at login, where that was asked for."""
-    entry = autostart()
+def autostart(context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
+    """Check the program that the autostart entry starts, if there is an entry."""
+    entry = autostart_entry()
     try:
         command = entry.read()
     except OSError as error:
-        yield broken("autostart", f"{entry.place} cannot be read: {error}", "move it away, then: opencode-tray install")
+        yield broken(
+            "autostart", f"cannot read {entry.place}: {error}", "move it away, then run: opencode-tray install"
+        )
         return
     if command is not None and (not command or shutil.which(command[0]) is None):
-        told = f"{entry.place} starts a program that is gone"
-        yield broken("autostart", told, "run: opencode-tray install", lambda: install_autostart(entry))
+        message = f"the program that {entry.place} starts does not exist"
+        yield broken("autostart", message, "run: opencode-tray install", lambda: install_autostart(entry))
     elif command is not None:
         yield fine("autostart", f"the tray starts at login ({entry.place})")
 
 
-def opencode(scene: DoctorContext) -> Iterator[Finding]:
-    """OpenCode itself: the one that new terminals would start, and those that run."""
-    if shutil.which(scene.program) is None:
-        yield broken(
-            "opencode",
-            f"{scene.program} was not found",
-            "see https://opencode.ai/docs, or set attach.opencode to its path",
-        )
-    elif scene.version.startswith("0."):
-        yield note(
-            "opencode", f"OpenCode {scene.version} is old: sessions can be seen, not answered", "run: opencode upgrade"
-        )
+def opencode(context: DoctorContext) -> Iterator[Finding]:
+    """Check the OpenCode that new terminals would start, and the versions of those that run."""
+    if shutil.which(context.program) is None:
+        fix = "see https://opencode.ai/docs, or set attach.opencode to its path"
+        finding = broken("opencode", f"{context.program} was not found", fix)
+        yield replace(finding, level=_level_without_opencode(context))
+    elif context.version.startswith("0."):
+        message = f"OpenCode {context.version} is too old: its sessions can be seen, but not answered"
+        yield note("opencode", message, "run: opencode upgrade")
     else:
-        yield fine("opencode", f"OpenCode {scene.version or '?'} is {shutil.which(scene.program)}")
-    for version in sorted({str(server["opencode"]) for server in scene.told if server["connected"]}):
+        yield fine("opencode", f"OpenCode {context.version or '?'} is {shutil.which(context.program)}")
+    running = [server for server in context.tray_servers if server["connected"] and server["agent_kind"] == "opencode"]
+    for version in sorted({str(server["version"]) for server in running}):
         if version.startswith("1.14."):
-            told = f"OpenCode {version} runs: its terminal UI takes no answers from here"
-            yield note("opencode", told, "run: opencode upgrade, and start it again")
+            message = f"OpenCode {version} is running: its terminal UI does not receive answers from the tray"
+            yield note("opencode", message, "run: opencode upgrade, and restart it")
         elif version.startswith("1.0."):
-            yield note(
-                "opencode", f"OpenCode {version} runs: it takes no message with a rejection", "run: opencode upgrade"
-            )
+            message = f"OpenCode {version} is running: it does not accept a message with a rejection"
+            yield note("opencode", message, "run: opencode upgrade, and restart it")
 
 
-def port(scene: DoctorContext) -> Iterator[Finding]:
-    """The listener: where it is, and whether it can be where it should."""
-    number, host = scene.address.port, scene.settings[HOST]
-    if scene.report is not None:
-        yield fine("port", f"the tray listens on {scene.address}")
-        yield from _port_set_otherwise(scene)
-    elif (elsewhere := read_endpoint(scene.paths.endpoint)) is not None and elsewhere.port != number:
-        told = f"no tray listens on port {number}, but one on port {elsewhere.port}"
-        yield broken("port", told, f"ask for no other port: leave {_variable(scene)} unset")
-    elif scene.holder is not None and scene.settings.source(PORT) == "default":
-        yield note("port", f"{scene.holder} has port {number}: the tray will take another", "run: opencode-tray")
-    elif scene.holder is not None:
-        fix = "stop it, or take listener.port out of the settings: the tray finds a free port by itself"
-        yield broken("port", f"{scene.holder} has port {number}, and is no tray of yours", fix)
+def _level_without_opencode(context: DoctorContext) -> Level:
+    """Return how serious it is that OpenCode is not set up: it is not, for a user of other agents only."""
+    if shutil.which(context.program) is None and context.agent_hooks.found():
+        return Level.NOTE
+    return Level.BROKEN
+
+
+def port(context: DoctorContext) -> Iterator[Finding]:
+    """Check the port on which the tray listens for plugins, or would listen."""
+    number, host, owner = context.address.port, context.settings[HOST], context.port_owner
+    if context.status is not None:
+        yield fine("port", f"the tray listens on {context.address}")
+        yield from _changed_port(context)
+    elif (endpoint := read_endpoint(context.paths.endpoint)) is not None and endpoint.port != number:
+        message = f"the tray listens on port {endpoint.port}, but the configured port is {number}"
+        yield broken("port", message, f"unset {_port_source(context)} to use the running tray")
+    elif owner is not None and context.settings.source(PORT) == "default":
+        message = f"port {number} is in use by {owner}: the tray will use another port"
+        yield note("port", message, "run: opencode-tray")
+    elif owner is not None:
+        fix = f"stop {owner}, or remove listener.port from the settings: the tray then finds a free port"
+        yield broken("port", f"port {number} is in use by {owner}, not by OpenCode Tray", fix)
     else:
-        yield note("port", f"no tray runs (nothing listens on port {number})", "run: opencode-tray")
+        yield note("port", f"no tray is running (no program listens on port {number})", "run: opencode-tray")
     if not is_loopback(host):
-        yield note(
-            "port", f"the listener is open to the network ({host})", "set listener.host to 127.0.0.1, and use ssh -R"
+        fix = "set listener.host to 127.0.0.1, and connect other machines with ssh -R"
+        yield note("port", f"the listener is open to the network ({host})", fix)
+
+
+def _changed_port(context: DoctorContext) -> Iterator[Finding]:
+    wanted, source = context.settings[PORT], context.settings.source(PORT)
+    if source != "default" and wanted not in (0, context.address.port):
+        message = (
+            f"the tray listens on port {context.address.port}, but the configured port is {wanted} ({clean(source)})"
         )
+        yield note("port", message, "run: opencode-tray stop, then: opencode-tray")
 
 
-def _port_set_otherwise(scene: DoctorContext) -> Iterator[Finding]:
-    wanted, source = scene.settings[PORT], scene.settings.source(PORT)
-    if source != "default" and wanted not in (0, scene.address.port):
-        told = f"the tray listens on port {scene.address.port}, and port {wanted} is set ({clean(source)})"
-        yield note("port", told, "run: opencode-tray stop, then: opencode-tray")
-
-
-def _variable(scene: DoctorContext) -> str:
-    source = scene.settings.source(PORT)
+def _port_source(context: DoctorContext) -> str:
+    """Return the name of the environment variable or option that sets the port."""
+    source = context.settings.source(PORT)
     return source if source in PORT.environment else "--port"

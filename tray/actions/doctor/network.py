@@ -1,4 +1,4 @@
-"""Checks of what is connected to: HTTP servers, and other machines' clocks."""
+"""Checks of HTTP servers and of the clocks of other machines."""
 
 from __future__ import annotations
 
@@ -11,51 +11,56 @@ from tray.core.loopback import is_loopback
 from tray.core.settings import SERVERS
 from tray.core.text import clean, counted
 from tray.opencode.processes import listening_addresses
+from tray.system.paths import Paths
 
-SKEW = 60_000  # ms by which clocks may differ before ages on the screen are wrong
-CORRECT = "correct it under [[servers]] in the settings"
+MAX_SKEW = 60_000  # ms; with a larger difference between clocks, displayed ages are wrong
 
 
-def servers(scene: DoctorContext) -> Iterator[Finding]:
-    """The HTTP servers: reachable, and not open to everybody."""
-    for server in scene.servers:
-        yield from _server(server, scene)
-    for known in scene.told:
+def servers(context: DoctorContext) -> Iterator[Finding]:
+    """Check that the HTTP servers answer and that none is open to the network without a password."""
+    for server in context.servers:
+        yield from _server(server, context.paths)
+    for known in context.tray_servers:
         if known["source"] == "http" and known["problem"]:
-            yield broken("servers", f"{clean(str(known['url']))}: {known['problem']}", CORRECT)
-    healthy = sum(server.state == "healthy" for server in scene.servers)
+            message = f"{clean(str(known['url']))}: {known['problem']}"
+            yield broken("servers", message, "correct it under [[servers]] in the settings")
+    healthy = sum(server.state == "healthy" for server in context.servers)
     if healthy:
         yield fine("servers", counted(healthy, "HTTP server answers", "HTTP servers answer"))
-    for account in scene.settings[SERVERS]:
-        if account.password_env and not scene.environment.get(account.password_env):
-            told = f"{account.password_env} is not set, for {account.url}"
-            yield note("servers", told, "set it where the tray is started")
+    for account in context.settings[SERVERS]:
+        if account.password_env and not context.environment.get(account.password_env):
+            message = f"{account.password_env}, the password for {account.url}, is not set"
+            yield note("servers", message, "set this variable in the environment of the tray")
 
 
-def _server(server: FoundServer, scene: DoctorContext) -> Iterator[Finding]:
+def _server(server: FoundServer, paths: Paths) -> Iterator[Finding]:
     name = f"server {server.name} ({clean(server.directory)})"
     if server.state == "locked":
-        yield broken("servers", f"{name} wants a password", "put it under [[servers]] in the settings")
+        yield broken("servers", f"{name} needs a password", "add the password under [[servers]] in the settings")
     elif server.state == "silent" and server.is_server:
-        deed = "restart" if server.record else "stop"
-        yield broken("servers", f"{name} does not answer", f"run: opencode-tray serve {deed} {server.name}")
+        command = "restart" if server.record else "stop"
+        yield broken("servers", f"{name} does not answer", f"run: opencode-tray serve {command} {server.name}")
     elif server.state == "ended":
-        mend = lambda: f"removed {', '.join(clean_up(scene.paths))}"  # noqa: E731  # one line, one use
-        yield note("servers", f"{name} has ended", "run: opencode-tray serve clean", mend)
+        yield note("servers", f"{name} has ended", "run: opencode-tray serve clean", lambda: _clean_up(paths))
     elif server.state == "healthy" and not server.password and _is_open(server.pid):
-        fix = f"run: opencode-tray serve stop {server.name}; one with a password: opencode-tray serve start"
+        fix = f"run: opencode-tray serve stop {server.name}, then start one with a password: opencode-tray serve start"
         yield broken("servers", f"{name} is open to the network without a password", fix)
+
+
+def _clean_up(paths: Paths) -> str:
+    removed = clean_up(paths)
+    return f"removed {', '.join(removed)}" if removed else "the servers that had ended were removed already"
 
 
 def _is_open(pid: int) -> bool:
     return any(not is_loopback(address) for address, _ in listening_addresses(pid))
 
 
-def clocks(scene: DoctorContext) -> Iterator[Finding]:
-    """Other machines' clocks: ages are told by them."""
-    for server in scene.told:
+def clocks(context: DoctorContext) -> Iterator[Finding]:
+    """Check the clocks of other machines: the ages of their sessions depend on them."""
+    for server in context.tray_servers:
         skew = int(server.get("clock_skew") or 0)
-        if server["connected"] and abs(skew) > SKEW:
-            ahead = "ahead" if skew > 0 else "behind"
-            told = f"the clock of {clean(str(server['host']))} is {abs(skew) // 1000} s {ahead}"
-            yield note("clocks", told, "set both clocks (NTP): ages and orders of sessions are wrong until then")
+        if server["connected"] and abs(skew) > MAX_SKEW:
+            direction = "ahead" if skew > 0 else "behind"
+            message = f"the clock of {clean(str(server['host']))} is {abs(skew) // 1000} s {direction}"
+            yield note("clocks", message, "synchronize both clocks (NTP): until then ages and their order are wrong")

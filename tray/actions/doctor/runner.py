@@ -1,4 +1,4 @@
-"""The whole examination."""
+"""Run all checks and apply the fixes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from tray.actions.doctor import connections, desktop, installation, network
+from tray.actions.doctor import agents, connections, desktop, installation, network
 from tray.actions.doctor.context import DoctorContext, gather
-from tray.actions.doctor.finding import Finding, unchecked
+from tray.actions.doctor.finding import Finding, failed
 from tray.core.errors import UserError
 from tray.system.paths import Paths
 
@@ -18,9 +18,10 @@ CHECKS: tuple[Check, ...] = (
     installation.settings,
     installation.token,
     installation.plugin,
-    connections.connections,
-    installation.at_login,
+    connections.plugins,
+    installation.autostart,
     installation.opencode,
+    agents.agents,
     installation.port,
     desktop.tray_host,
     desktop.notifications,
@@ -31,37 +32,37 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-async def examine(
-    paths: Paths, environment: Mapping[str, str], report: Mapping[str, Any] | None, port: int | None = None
+async def run_checks(
+    paths: Paths, environment: Mapping[str, str], status: Mapping[str, Any] | None, port: int | None = None
 ) -> list[Finding]:
-    """Look at everything once, on this port or the configured one; changes nothing. Done within 2 s.
+    """Run all checks within 2 s, without changing anything. `port` overrides the configured port of the tray.
 
-    `report` is what the running tray says of itself; None: none runs.
+    `status` is the report of `status --json`; None if no tray is running.
     """
-    scene = await gather(paths, environment, port, report)
-    return await asyncio.to_thread(check_all, scene, CHECKS)
+    context = await gather(paths, environment, status, port)
+    return await asyncio.to_thread(check_all, context, CHECKS)
 
 
-def check_all(scene: DoctorContext, checks: Iterable[Check]) -> list[Finding]:
-    """What all of them find; what one of them raises is a finding as well, and stops no other."""
-    return [*scene.unchecked, *(finding for check in checks for finding in _alone(check, scene))]
+def check_all(context: DoctorContext, checks: Iterable[Check]) -> list[Finding]:
+    """Return the findings of these checks. A check that raises an error becomes a finding and stops no other check."""
+    return [*context.failures, *(finding for check in checks for finding in _findings(check, context))]
 
 
-def _alone(check: Check, scene: DoctorContext) -> Iterator[Finding]:
+def _findings(check: Check, context: DoctorContext) -> Iterator[Finding]:
     try:
-        yield from check(scene)
-    except Exception as error:  # noqa: BLE001  # of libraries, on systems that we do not know; it is logged
+        yield from check(context)
+    except Exception as error:  # noqa: BLE001  # libraries on unknown systems raise anything; `failed` logs it
         name = check.__name__.replace("_", " ")
-        yield unchecked(name, f"“{name}”", error)
+        yield failed(name, f"“{name}”", error)
 
 
-def mend(findings: Iterable[Finding]) -> list[str]:
-    """Do what can be done safely; a line for each."""
-    done = []
+def apply_fixes(findings: Iterable[Finding]) -> list[str]:
+    """Apply the fixes that are safe; return a line for each."""
+    lines = []
     for finding in findings:
-        if finding.mend is not None:
+        if finding.apply_fix is not None:
             try:
-                done.append(finding.mend())
+                lines.append(f"fixed: {finding.apply_fix()}")
             except (UserError, OSError) as error:
-                done.append(f"not mended: {error}")
-    return done
+                lines.append(f"not fixed: {error}")
+    return lines

@@ -1,1 +1,1 @@
-"""OpenCode's servers: started, listed, prompted and stopped, with or without a tray."""
+"""Start, list, prompt and stop OpenCode's servers, with or without a running tray."""

@@ -1,10 +1,10 @@
-"""Every OpenCode server on this machine: who it is, how it is, who started it."""
+"""Find the OpenCode servers on this machine, with their state, resources and origin."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import msgspec
 import psutil
 from msgspec.structs import replace
 
-from tray.actions.serve.start import ServeError, identity
+from tray.actions.serve.errors import ServeError
+from tray.actions.serve.started import is_running
 from tray.core.remote_hosts import HttpServer
 from tray.core.source_calls import CallError
 from tray.core.text import clean
@@ -24,15 +25,13 @@ from tray.opencode.session_count import count_sessions
 from tray.storage.servers import StartedServer, read_servers, remove_server
 from tray.system.paths import Paths
 
-ANSWERS_WITHIN = 2.0  # s that a server gets to say how it is; a hung one costs no more
-
-OURS = "opencode-tray"
+HEALTH_TIMEOUT = 2.0  # s
 
 
 class FoundServer(msgspec.Struct, frozen=True):
-    """One server, running or not."""
+    """A server that is running, or that was started by the tray and has ended."""
 
-    name: str  # its port, or where it has none that is known, "pid-" and its number
+    name: str  # its ID: its port, or "pid-N" if its port is unknown
     state: str  # "healthy", "locked", "silent", "starting", "ended"
     url: str = ""
     directory: str = ""
@@ -43,33 +42,35 @@ class FoundServer(msgspec.Struct, frozen=True):
     connections: int = 0
     sessions: int | None = None
     log: str = ""
-    by: str = ""  # who started it
+    started_by: str = ""  # "opencode-tray", or name and ID of the parent process
     is_server: bool = True  # False: a terminal UI that has a port as well
-    record: StartedServer | None = None
+    record: StartedServer | None = None  # None: not started by the tray
     password: str = ""
     username: str = "opencode"
 
     def __repr__(self) -> str:
-        """Without the password."""
+        """Omit the password."""
         return f"FoundServer({self.name}, {self.state})"
 
     @property
-    def runs(self) -> bool:
-        """Whether its process is there."""
+    def is_running(self) -> bool:
+        """Whether its process is running."""
         return self.state != "ended"
 
     @property
     def takes_prompts(self) -> bool:
-        """Whether a prompt that names no server may go to it: it was started here, for that, and answers."""
+        """Whether prompts without a server ID may go to it: it was started by the tray and is healthy."""
         return self.record is not None and self.state == "healthy"
 
     @property
     def address(self) -> ServerAddress:
-        """Where it is, and the way in."""
+        """Its URL and login. Raises ServeError if its port is unknown."""
+        if not self.url:
+            raise ServeError(f"{self.name} has no known port, so it cannot be called over HTTP")
         return ServerAddress(self.url, self.username, self.password, self.pid)
 
-    def told(self) -> dict[str, Any]:
-        """As plain JSON values, without the password."""
+    def plain(self) -> dict[str, Any]:
+        """Return the server as JSON values, without the password."""
         return {
             "id": self.name,
             "state": self.state,
@@ -77,12 +78,12 @@ class FoundServer(msgspec.Struct, frozen=True):
             "directory": self.directory,
             "version": self.version,
             "pid": self.pid,
-            "uptime": round(time.time() - self.started) if self.runs and self.started else None,
+            "uptime": round(time.time() - self.started) if self.is_running and self.started else None,
             "memory": self.memory,
             "connections": self.connections,
             "sessions": self.sessions,
             "log": self.log,
-            "started_by": self.by,
+            "started_by": self.started_by,
             "terminal_ui": not self.is_server,
         }
 
@@ -91,91 +92,92 @@ async def find_servers(
     paths: Paths,
     accounts: Collection[HttpServer],
     environment: Mapping[str, str],
-    patience: float = ANSWERS_WITHIN,
+    health_timeout: float = HEALTH_TIMEOUT,
 ) -> list[FoundServer]:
-    """Return all servers by name, also those started here that have ended. Changes no file. `patience`: s."""
-    records = await asyncio.to_thread(read_servers, paths.servers)
-    found = await asyncio.to_thread(_merge, records, running_processes, accounts, environment)
-    async with aiohttp.ClientSession() as http:
-        return list(await asyncio.gather(*(_examined(server, http, patience) for server in found)))
+    """Return all servers sorted by name, including ended servers that the tray started. Changes no file.
 
-
-def named(servers: Collection[FoundServer], name: str) -> FoundServer:
-    """The one that is called so: by its port, else its address, else its process; one that runs before one that has.
-
-    Raises ServeError.
+    `accounts` are the servers of the settings, with their passwords or the variables of `environment` that hold them.
     """
-    running_first = sorted(servers, key=lambda server: not server.runs)
-    calls: tuple[Callable[[FoundServer], str], ...] = (
-        lambda server: server.name,
-        lambda server: server.url,
-        lambda server: str(server.pid) if server.runs else "",
-    )
-    for call in calls:
-        for server in running_first:
-            if name and call(server) == name:
-                return server
-    there = ", ".join(server.name for server in servers) or "none"
-    raise ServeError(f"there is no server {name!r}; there are: {there}")
+    found = await asyncio.to_thread(_find, paths, accounts, environment)
+    async with aiohttp.ClientSession() as http:
+        return list(await asyncio.gather(*(_with_health(server, http, health_timeout) for server in found)))
+
+
+def select_server(servers: Collection[FoundServer], server_id: str) -> FoundServer:
+    """Return the server with this name, else with this URL, else with this process ID. Raises ServeError.
+
+    A running server is preferred to one that has ended.
+    """
+    running_first = sorted(servers, key=lambda server: not server.is_running)
+    by_name = [server for server in running_first if server.name == server_id]
+    by_url = [server for server in running_first if server.url == server_id]
+    by_pid = [server for server in running_first if server.is_running and str(server.pid) == server_id]
+    if server_id and (matches := [*by_name, *by_url, *by_pid]):
+        return matches[0]
+    known = ", ".join(server.name for server in servers) or "none"
+    raise ServeError(f"unknown server {server_id!r}; known servers: {known}")
 
 
 def clean_up(paths: Paths) -> list[str]:
-    """Forget the servers that have ended, and remove all logs but of those that run; returns what went, in words."""
+    """Remove the records of servers that have ended, and all logs of servers that are not running.
+
+    Returns what was removed, as text for the user.
+    """
     records = read_servers(paths.servers)
-    alive = [record for record in records if identity(record).process() is not None]
-    gone = [record.name for record in records if record not in alive]
-    for name in gone:
+    running = [record for record in records if is_running(record)]
+    ended = [record.name for record in records if record not in running]
+    for name in ended:
         remove_server(paths.servers, name)
-    names = {Path(record.log).stem for record in alive}
-    names |= {file.stem for file in paths.servers.glob("*.json")}  # what cannot be read may be one that runs
-    kept = {name for stem in names for name in (f"{stem}.log", f"{stem}.log.1")}
-    logs = [log for log in paths.server_logs.glob("*.log*") if log.name not in kept]
-    for log in logs:
-        with suppress(OSError):
-            log.unlink()
-    return [*(f"server {name}" for name in gone), *(str(log) for log in logs)]
+    stems = {Path(record.log).stem for record in running}
+    stems |= {file.stem for file in paths.servers.glob("*.json")}  # an unreadable record may be of a running server
+    kept = {name for stem in stems for name in (f"{stem}.log", f"{stem}.log.1")}
+    removed = [f"server {name}" for name in ended]
+    for log in paths.server_logs.glob("*.log*"):
+        if log.name not in kept:
+            with suppress(OSError):
+                log.unlink()
+                removed.append(str(log))
+    return removed
 
 
-def _merge(
-    records: Collection[StartedServer],
-    look: Callable[[], Collection[OpenCodeProcess]],
-    accounts: Collection[HttpServer],
-    environment: Mapping[str, str],
-) -> list[FoundServer]:
-    processes = look()
+def _find(paths: Paths, accounts: Collection[HttpServer], environment: Mapping[str, str]) -> list[FoundServer]:
+    records, processes = read_servers(paths.servers), running_processes()
     data = {process.pid: process.data for process in processes}
-    found = [_of_record(record, data.get(record.pid)) for record in records]
-    ours = {server.pid for server in found if server.runs}
-    passwords = {one.url.rstrip("/"): one.password or environment.get(one.password_env, "") for one in accounts}
-    for process in processes:
-        if process.pid in ours or ours.intersection(_above(process.pid)):
-            continue
-        ports = listening_addresses(process.pid)
-        if not ports and not process.is_server:
-            continue
-        url = local_url(*ports[0]) if ports else ""
-        given = process.environment
-        found.append(
-            FoundServer(
-                name=str(ports[0][1]) if ports else f"pid-{process.pid}",
-                state="silent",
-                url=url,
-                directory=process.directory,
-                pid=process.pid,
-                by=_parent(process.pid),
-                is_server=process.is_server,
-                username=given.get("OPENCODE_SERVER_USERNAME") or "opencode",
-                password=passwords.get(url) or given.get("OPENCODE_SERVER_PASSWORD", ""),
-                sessions=count_sessions(process.data, process.directory),
-                **_measured(process.pid),
-            )
-        )
+    recorded = [_of_record(record, data.get(record.pid)) for record in records]
+    own = {server.pid for server in recorded if server.is_running}
+    passwords = {
+        account.url.rstrip("/"): account.password or environment.get(account.password_env, "") for account in accounts
+    }
+    others = (process for process in processes if process.pid not in own and not own & _ancestors(process.pid))
+    found = [*recorded, *_of_processes(others, passwords)]
     return sorted(found, key=lambda server: (len(server.name), server.name))
 
 
+def _of_processes(processes: Iterator[OpenCodeProcess], passwords: Mapping[str, str]) -> Iterator[FoundServer]:
+    """Yield the servers that the tray did not start. `passwords` are those of the settings, by URL."""
+    for process in processes:
+        addresses = listening_addresses(process.pid)
+        if not addresses and not process.is_server:
+            continue
+        url = local_url(*addresses[0]) if addresses else ""
+        yield FoundServer(
+            name=str(addresses[0][1]) if addresses else f"pid-{process.pid}",
+            state="silent",
+            url=url,
+            directory=process.directory,
+            pid=process.pid,
+            started_by=_parent(process.pid),
+            is_server=process.is_server,
+            username=process.environment.get("OPENCODE_SERVER_USERNAME") or "opencode",
+            password=passwords.get(url) or process.environment.get("OPENCODE_SERVER_PASSWORD", ""),
+            sessions=count_sessions(process.data, process.directory),
+            **_resources(process.pid),
+        )
+
+
 def _of_record(record: StartedServer, data: Path | None) -> FoundServer:
-    process = identity(record).process()
-    state = "ended" if process is None else "starting" if "-" in record.name else "silent"
+    running = is_running(record)
+    state = "ended" if not running else "starting" if "-" in record.name else "silent"
     return FoundServer(
         name=record.name,
         state=state,
@@ -183,31 +185,35 @@ def _of_record(record: StartedServer, data: Path | None) -> FoundServer:
         directory=record.directory,
         pid=record.pid,
         log=record.log,
-        by=OURS,
+        started_by="opencode-tray",
         record=record,
         username=record.username,
         password=record.password,
         sessions=count_sessions(data, record.directory) if data is not None else None,
-        **(_measured(record.pid) if process is not None else {}),
+        **(_resources(record.pid) if running else {}),
     )
 
 
-def _measured(pid: int) -> dict[str, Any]:
-    """What the system tells of its process; nothing of one that has just ended."""
+def _resources(pid: int) -> dict[str, Any]:
+    """Return start time, memory and number of connections of a process; {} if it has just ended."""
     try:
         process = psutil.Process(pid)
-        established = [c for c in process.net_connections(kind="tcp") if c.status == psutil.CONN_ESTABLISHED]
         ports = {port for _, port in listening_addresses(pid)}
+        connections = (
+            connection.laddr
+            for connection in process.net_connections(kind="tcp")
+            if connection.status == psutil.CONN_ESTABLISHED and connection.laddr
+        )
         return {
             "started": process.create_time(),
             "memory": process.memory_info().rss,
-            "connections": sum(1 for c in established if c.laddr and c.laddr.port in ports),
+            "connections": sum(address.port in ports for address in connections),
         }
     except (psutil.Error, OSError):
         return {}
 
 
-def _above(pid: int) -> set[int]:
+def _ancestors(pid: int) -> set[int]:
     try:
         return {parent.pid for parent in psutil.Process(pid).parents()}
     except psutil.Error:
@@ -222,13 +228,13 @@ def _parent(pid: int) -> str:
         return ""
 
 
-async def _examined(server: FoundServer, http: aiohttp.ClientSession, patience: float) -> FoundServer:
-    """Ask it how it is."""
-    if not server.runs or not server.url:
+async def _with_health(server: FoundServer, http: aiohttp.ClientSession, health_timeout: float) -> FoundServer:
+    """Return the server with its state and version according to its health check."""
+    if not server.is_running or not server.url:
         return server
     api = Api(server.address, http)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(health_timeout):
             health = await api.get("/global/health")
         if not isinstance(health, dict) or not health.get("healthy"):
             return server

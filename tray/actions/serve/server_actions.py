@@ -1,19 +1,21 @@
-"""What can be done with servers from the menu: what `opencode-tray serve` does, with one line of what came of it."""
+"""Execute the server commands of the menu, which do the same as `opencode-tray serve`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import aiohttp
 
+from tray.actions.attach.fallback import open_page
+from tray.actions.attach.opener import SessionOpener
+from tray.actions.serve.errors import ServeError
 from tray.actions.serve.listing import FoundServer, clean_up, find_servers
-from tray.actions.serve.prompt import PromptError, begin, session_for
-from tray.actions.serve.start import ServeError, ServerOptions, start
+from tray.actions.serve.prompt import PromptError, prepare_session, start_turn
+from tray.actions.serve.start import ServerOptions, start
 from tray.actions.serve.stop import restart, stop
 from tray.core.commands import (
     AttachServer,
@@ -30,89 +32,80 @@ from tray.core.commands import (
     StopServers,
 )
 from tray.core.settings import SERVERS, Settings
-from tray.core.text import clean
+from tray.core.text import clean, counted
 from tray.opencode.api import Api
 from tray.opencode.executable import opencode_program
-from tray.system.open_file import open_file
+from tray.system.open_file import OpenFileError, open_file
 from tray.system.paths import Paths
-from tray.system.text_dialog import Ask
-
-
-class Going(Protocol):
-    """The ways to a server."""
-
-    async def attach(self, url: str, directory: str) -> CommandResult:
-        """Open OpenCode's terminal UI on it."""
-
-    async def copy(self, text: str) -> CommandResult:
-        """Put a text on the clipboard."""
-
-    async def run_in_terminal(self, words: Sequence[str]) -> str | None:
-        """Run one of our own commands in a new terminal; its name, or None where none can be opened."""
+from tray.system.text_dialog import Ask, NoDialogError
 
 
 class ServerActions:
-    """Carries the choices out; lives on the loop's thread."""
+    """Executes server commands on the event loop's thread."""
 
-    def __init__(self, paths: Paths, settings: Callable[[], Settings], going: Going, ask: Ask) -> None:
+    def __init__(self, paths: Paths, settings: Callable[[], Settings], opener: SessionOpener, ask: Ask) -> None:
         self._paths = paths
         self._settings = settings
-        self._going = going
+        self._opener = opener
         self._ask = ask
 
-    async def carry_out(self, choice: ServerCommand) -> CommandResult:
-        """Do it; what came of it, once that is known."""
+    async def execute(self, command: ServerCommand) -> CommandResult:
+        """Execute a command and return its result."""
         try:
-            return await self._carry_out(choice)
-        except ServeError as error:
+            return await self._execute(command)
+        except (ServeError, OpenFileError) as error:
             return CommandResult(str(error), ok=False)
+        except NoDialogError:
+            words = "start --dir DIR" if isinstance(command, StartServer) else "send ID PROMPT"
+            advice = "No dialog program found: install zenity or kdialog, or run in a terminal:"
+            return CommandResult(f"{advice} opencode-tray serve {words}", ok=False)
 
-    async def _carry_out(self, choice: ServerCommand) -> CommandResult:
-        match choice:
+    async def _execute(self, command: ServerCommand) -> CommandResult:
+        match command:
             case StartServer(directory):
                 return await self._start(directory)
             case CleanServers():
-                gone = await asyncio.to_thread(clean_up, self._paths)
-                return CommandResult(f"Removed {len(gone)}: {', '.join(gone)}" if gone else "Nothing to clean up")
+                removed = await asyncio.to_thread(clean_up, self._paths)
+                if not removed:
+                    return CommandResult("Nothing to clean up")
+                return CommandResult(f"Removed {counted(len(removed), 'item', 'items')}: {', '.join(removed)}")
             case StopServers():
-                ours = [server for server in await self._found() if server.record is not None]
-                done = await asyncio.gather(*(stop(server, self._paths) for server in ours))
-                failed = [one.message for one in done if not one.ok]
-                return CommandResult("; ".join(failed) if failed else f"Stopped {len(ours)}", ok=not failed)
+                return await self._stop_all()
             case CopyServerAddress(url):
-                return await self._going.copy(url)
+                return await self._opener.copy(url)
             case _:
-                server = next((one for one in await self._found() if one.url == choice.url and one.runs), None)
-                if server is None:
-                    return CommandResult("This server has ended, or is not on this machine", ok=False)
-                return await self._on_server(choice, server)
+                for server in await self._find():
+                    if server.url == command.url and server.is_running:
+                        return await self._on_server(command, server)
+                return CommandResult("This server has ended, or is not on this machine", ok=False)
 
     async def _on_server(
         self,
-        choice: StopServer | RestartServer | PromptServer | OpenServer | AttachServer | ShowServerLog,
+        command: StopServer | RestartServer | PromptServer | OpenServer | AttachServer | ShowServerLog,
         server: FoundServer,
     ) -> CommandResult:
-        match choice:
+        match command:
             case StopServer():
                 return await stop(server, self._paths)
             case RestartServer():
-                again = await restart(server, self._paths, os.environ)
-                return CommandResult(f"{again.name} runs again", as_requested=False)
+                restarted = await restart(server, self._paths, os.environ)
+                return CommandResult(f"Restarted server {restarted.name}", as_requested=False)
             case PromptServer():
                 return await self._prompt(server)
             case OpenServer():
-                opened = await asyncio.to_thread(webbrowser.open, server.url)
-                return CommandResult("Opened its web page") if opened else await self._going.copy(server.url)
+                if await open_page(server.url):
+                    return CommandResult("Opened the web page")
+                copied = await self._opener.copy(server.url)
+                return CommandResult(f"No browser could be opened. {copied.message}", ok=False)
             case AttachServer():
-                return await self._going.attach(server.url, server.directory)
+                return await self._opener.attach(server.url, server.directory)
             case ShowServerLog():
                 if not server.log:
-                    return CommandResult(
-                        f"{server.name} was not started by OpenCode Tray; its log is not known", ok=False
-                    )
+                    message = f"{server.name} was not started by OpenCode Tray, so its log is unknown"
+                    return CommandResult(message, ok=False)
                 return CommandResult(await open_file(Path(server.log)))
             case _:
-                assert_never(choice)
+                assert_never(command)
 
     async def _start(self, directory: str | None) -> CommandResult:
         if directory is None:
@@ -122,20 +115,28 @@ class ServerActions:
         program = opencode_program(self._settings())
         folder = await asyncio.to_thread(os.path.expanduser, directory)
         server = await start(ServerOptions(folder, program), self._paths, os.environ)
-        return CommandResult(f"Server {server.name} runs in {clean(server.directory)}", as_requested=False)
+        return CommandResult(f"Server {server.name} is running in {clean(server.directory)}", as_requested=False)
+
+    async def _stop_all(self) -> CommandResult:
+        servers = [server for server in await self._find() if server.record is not None]
+        results = await asyncio.gather(*(stop(server, self._paths) for server in servers))
+        failures = [result.message for result in results if not result.ok]
+        if failures:
+            return CommandResult("; ".join(failures), ok=False)
+        return CommandResult(f"Stopped {counted(len(servers), 'server', 'servers')}")
 
     async def _prompt(self, server: FoundServer) -> CommandResult:
-        text = await self._ask("Prompt", f"Tell OpenCode in {clean(server.directory)}:", "")
+        text = await self._ask("Prompt", f"Prompt for OpenCode in {clean(server.directory)}:", "")
         if not text:
             return CommandResult("Nothing was sent")
         async with aiohttp.ClientSession() as http:
             try:
                 api = Api(server.address, http)
-                await begin(api, text, await session_for(api, ""))
+                await start_turn(api, text, await prepare_session(api, ""))
             except PromptError as error:
                 return CommandResult(f"Not sent: {error}", ok=False)
         return CommandResult("Sent")
 
-    async def _found(self) -> list[FoundServer]:
+    async def _find(self) -> list[FoundServer]:
         accounts = self._settings()[SERVERS]
         return await find_servers(self._paths, accounts, os.environ)

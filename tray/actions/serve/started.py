@@ -1,29 +1,38 @@
-"""The servers that were started with `serve start` or from the menu, and that run."""
+"""The recorded servers: those that were started with `serve start` or from the menu."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tray.core.remote_hosts import HttpServer
 from tray.storage.servers import StartedServer, read_servers
 
+if TYPE_CHECKING:
+    from tray.system.background_process import ProcessIdentity
+
+
+def identity_of(server: StartedServer) -> ProcessIdentity:
+    """Return the identity of the server's process."""
+    from tray.system.background_process import ProcessIdentity  # noqa: PLC0415  # loads psutil
+
+    return ProcessIdentity(server.pid, server.started, server.boot)
+
+
+def is_running(server: StartedServer) -> bool:
+    """Return whether the server's process is running."""
+    return identity_of(server).process() is not None
+
 
 def running_servers(folder: Path) -> list[HttpServer]:
-    """Return the running servers of these records, each with its password. Reads processes: call it on a thread."""
-    return [HttpServer(server.url, server.username, server.password) for server in _running(folder)]
+    """Return the recorded servers that are running, with their passwords. Blocks: call it in a thread."""
+    servers = filter(is_running, read_servers(folder))
+    return [HttpServer(server.url, server.username, server.password) for server in servers]
 
 
 def rotate_logs(folder: Path) -> None:
-    """Begin the log of a running server again where it has become too long."""
+    """Rotate the logs of all recorded servers that are too long. Blocks: call it in a thread."""
     from tray.system.background_process import rotate_log  # noqa: PLC0415  # loads psutil
 
-    for server in _running(folder):
+    for server in read_servers(folder):
         rotate_log(Path(server.log))
-
-
-def _running(folder: Path) -> list[StartedServer]:
-    from tray.system.background_process import ProcessIdentity  # noqa: PLC0415  # loads psutil
-
-    return [
-        server for server in read_servers(folder) if ProcessIdentity(server.pid, server.started, server.boot).process()
-    ]

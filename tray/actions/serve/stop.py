@@ -1,4 +1,4 @@
-"""Ending servers: the very process that is named, gracefully and then firmly."""
+"""Stop and restart servers. A process is ended only if it is the very process that was found or recorded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
+from tray.actions.serve.errors import ServeError
 from tray.actions.serve.listing import FoundServer
-from tray.actions.serve.start import ServeError, ServerOptions, check, identity, start
+from tray.actions.serve.start import ServerOptions, find_program, start
+from tray.actions.serve.started import identity_of
 from tray.core.commands import CommandResult
 from tray.storage.servers import StartedServer, remove_server, write_server
 from tray.system.background_process import ProcessIdentity, end_process_tree
@@ -15,33 +17,33 @@ from tray.system.paths import Paths
 
 
 async def stop(server: FoundServer, paths: Paths) -> CommandResult:
-    """End it, whoever started it; a terminal UI is a person's to close."""
+    """Stop a server, whichever program started it. A terminal UI is not stopped: the user closes it."""
     if not server.is_server:
         return CommandResult(f"{server.name} is a terminal UI with a port: close it in its terminal", ok=False)
-    who = identity(server.record) if server.record is not None else ProcessIdentity.of(server.pid)
-    if server.runs and who is not None and not await end_process_tree(who):
-        return CommandResult(f"{server.name} (process {server.pid}) could not be stopped", ok=False)
+    identity = identity_of(server.record) if server.record is not None else ProcessIdentity.of(server.pid)
+    if server.is_running and identity is not None and not await end_process_tree(identity):
+        return CommandResult(f"cannot stop {server.name} (process {server.pid})", ok=False)
     if server.record is not None:
         await asyncio.to_thread(remove_server, paths.servers, server.record.name)
-    return CommandResult(f"Stopped {server.name}" if server.runs else f"{server.name} had already ended")
+    return CommandResult(f"Stopped {server.name}" if server.is_running else f"{server.name} had already ended")
 
 
 async def restart(server: FoundServer, paths: Paths, environment: Mapping[str, str]) -> StartedServer:
-    """End it and start it again, as it was, with its password. Raises ServeError."""
+    """Stop a server and start it with the same options and password. Raises ServeError."""
     record = server.record
     if record is None:
         raise ServeError(f"{server.name} was not started by OpenCode Tray; stop it and start a new one")
-    wish = ServerOptions(
+    options = ServerOptions(
         record.directory, record.program, int(record.name.partition("-")[0]), record.hostname, record.password,
         record.username, record.options,
     )  # fmt: skip
-    await check(wish)
-    done = await stop(server, paths)
-    if not done.ok:
-        raise ServeError(done.message)
+    await find_program(options)
+    stopped = await stop(server, paths)
+    if not stopped.ok:
+        raise ServeError(stopped.message)
     try:
-        return await start(wish, paths, environment)
+        return await start(options, paths, environment)
     except BaseException:
         with suppress(OSError):
-            write_server(paths.servers, record)  # its password and all: it can be tried again
+            write_server(paths.servers, record)  # with the password, so that the user can try again
         raise
