@@ -1,0 +1,428 @@
+"""The page in a real browser: pairing, answers, keyboard, accessibility, and what hostile pages cannot do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from page_client import new_address
+from running_app import RunningApp
+from sample_history import fill_history
+from sample_sessions import sample_sessions
+from tray.core.commands import RevokeDevices
+from tray.core.devices import Scope
+from tray.storage.history.usage import usage
+from tray.system.local_day import number_of
+from waiting import run, until_async
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 1280)
+PAGES = {
+    "#/": ".card",
+    "#/s/ses_refund": ".messages",
+    "#/usage": ".usage .tiles, .usage .empty",
+    "#/answers": ".records .empty",
+    "#/devices": ".devices li",
+}
+
+
+class OpenPage:
+    """A browser with the page of a running app, and everything that it loaded or complained about."""
+
+    def __init__(self, running: RunningApp, browser: Any) -> None:
+        self.running = running
+        self.browser = browser
+        self.loaded: list[str] = []
+        self.errors: list[str] = []
+
+    async def open(self, **options: Any) -> Any:
+        """Pair a new browser profile and return its page, which shows the list."""
+        context = await self.browser.new_context(**options)
+        page = await context.new_page()
+        page.on("request", lambda request: self.loaded.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        await page.goto(await new_address(self.running))
+        await page.wait_for_selector("[data-item]")
+        return page
+
+
+@pytest.fixture
+def with_sessions(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a context manager with an app, sessions in every state, and a browser."""
+
+    @asynccontextmanager
+    async def start() -> AsyncIterator[OpenPage]:
+        running = RunningApp(tmp_path)
+        await running.app.start()
+        life = asyncio.create_task(running.app.run_until_stopped())
+        try:
+            async with sample_sessions(running), chromium() as browser:
+                yield OpenPage(running, browser)
+        finally:
+            running.app.stop()
+            await asyncio.wait_for(life, 5)
+
+    return start
+
+
+def asked(running: RunningApp) -> set[str]:
+    return {request["id"] for session in running.app.status()["sessions"] for request in session["requests"]}
+
+
+def test_a_browser_pairs_shows_the_requests_and_loads_only_own_files(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            assert "c=" not in page.url
+            assert await page.locator(".card").count() == 3
+            assert "pnpm prisma migrate deploy" in await page.locator(".card").first.inner_text()
+            assert "1 of 3" in await page.locator(".card").first.inner_text()
+            assert await page.title() == "(2) OpenCode Tray"
+            for fragment, selector in PAGES.items():
+                await page.evaluate("hash => { location.hash = hash }", fragment)
+                await page.wait_for_selector(selector)
+            origin = page.url.split("#")[0]
+            assert all(url.startswith((origin, origin.replace("http", "ws"))) for url in opened.loaded)
+            assert opened.errors == []
+            assert await page.context.cookies() == []
+            await page.reload()  # the token is kept
+            await page.wait_for_selector(".devices li")
+
+    run(test())
+
+
+def test_the_keyboard_answers_the_focused_request_and_moves_on(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.keyboard.press("j")
+            await page.keyboard.press("a")
+            await until_async(lambda: "per_migrate" not in asked(opened.running))
+            await page.wait_for_selector("text=Allowed once: bash")
+            await page.wait_for_selector("[data-request=per_edit]:focus")
+            await page.locator("[data-request=que_nodes]").focus()
+            await page.keyboard.press("2")
+            await asyncio.sleep(1.1)  # the pause of the click guard
+            await page.keyboard.press("Enter")
+            await until_async(lambda: "que_nodes" not in asked(opened.running))
+            await page.keyboard.press("Control+k")
+            await page.wait_for_selector(".palette[open]")
+            await page.keyboard.type("date pick")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector("h2:has-text('Keyboard access in the date picker')")
+            await page.keyboard.press("Escape")
+            await page.wait_for_selector(".overview")
+
+    run(test())
+
+
+def test_a_second_answer_at_once_is_refused(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.evaluate(
+                """() => {
+                    document.querySelector("[data-request=per_migrate] .primary").click();
+                    document.querySelector("[data-request=per_edit] .primary").click();
+                }"""
+            )
+            await page.wait_for_selector("text=Look again")
+            await page.wait_for_selector("[data-request=per_migrate]", state="detached")
+            assert "per_edit" in asked(opened.running)
+
+    run(test())
+
+
+def test_always_shows_its_patterns_and_asks_again(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            card = page.locator("[data-request=per_migrate]")
+            await page.wait_for_timeout(800)  # the pause after which clicks count
+            await card.get_by_role("button", name="Always").click()
+            assert await card.locator(".patterns").inner_text() == "pnpm prisma *"
+            assert "per_migrate" in asked(opened.running)
+            await card.get_by_role("button", name="Confirm: always allow").click()
+            await until_async(lambda: "per_migrate" not in asked(opened.running))
+            await page.evaluate("location.hash = '#/answers'")
+            await page.wait_for_selector(".answers li:has-text('Allowed always')")
+            assert "Always: pnpm prisma *" in await page.locator(".answers li").first.inner_text()
+
+    run(test())
+
+
+def test_a_session_is_prompted_renamed_and_deleted_after_a_question(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.evaluate("location.hash = '#/s/ses_dark'")
+            await page.get_by_label("Prompt").fill("Go on")
+            await page.keyboard.press("Control+Enter")
+            await page.wait_for_selector(".notices:has-text('Sent')")
+            await page.get_by_role("button", name="Rename").click()
+            title = page.get_by_label("Title")
+            assert await title.input_value() == "Dark mode for the settings page"
+            await title.fill("Dark mode")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector(".notices:has-text('Renamed')")
+            await page.get_by_role("button", name="Delete").click()
+            question = page.get_by_role("dialog")
+            assert "Permanently delete “Dark mode for the settings page”?" in await question.inner_text()
+            await page.keyboard.press("Enter")  # the button that has the focus does not delete
+            await question.wait_for(state="hidden")
+            assert "Deleted" not in await page.locator(".notices").inner_text()
+            await page.get_by_role("button", name="Delete").click()
+            await question.get_by_role("button", name="Delete").click()
+            await page.wait_for_selector(".notices:has-text('Deleted')")
+            await page.wait_for_selector(".overview")
+
+    run(test())
+
+
+def test_two_pages_that_answer_at_once_send_one_answer(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            pages = [await opened.open(), await opened.open()]
+            buttons = [
+                await page.query_selector(f"[data-request=per_migrate] [data-key={key}]")
+                for page, key in zip(pages, "ar", strict=True)
+            ]
+            await asyncio.gather(*(button.evaluate("button => button.click()") for button in buttons))
+            for page in pages:
+                await page.wait_for_selector("[data-request=per_migrate]", state="detached")
+            entries = opened.running.paths.audit.read_text(encoding="utf-8").splitlines()
+            assert len(entries) == 2  # "sending" and "answered" of one answer
+            notices = [await page.locator(".notices p").inner_text() for page in pages]
+            assert sum("Already answered by" in notice for notice in notices) == 1
+
+    run(test())
+
+
+def test_a_click_on_a_card_that_has_just_moved_answers_nothing(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.wait_for_timeout(800)
+            await page.evaluate(
+                """() => new Promise((resolve) => {
+                    const seen = new MutationObserver(() => {
+                        if (document.querySelector("[data-request=per_migrate]")) return;
+                        const button = document.querySelector("[data-request=per_edit] .primary");
+                        button.dispatchEvent(new MouseEvent("click", { bubbles: true, detail: 1 }));
+                        resolve();
+                    });
+                    seen.observe(document.body, { childList: true, subtree: true });
+                    document.querySelector("[data-request=per_migrate] .primary").click();
+                })"""
+            )
+            await page.wait_for_selector("text=The cards have just moved")
+            assert "per_edit" in asked(opened.running)
+
+    run(test())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_there_are_no_accessibility_violations(with_sessions: Callable[[], Any], axe: str, scheme: str) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            found = {}
+            fill_history(opened.running.paths.history)
+            page = await opened.open(color_scheme=scheme, reduced_motion="reduce")
+            await page.evaluate(axe)
+            for width in WIDTHS:
+                await page.set_viewport_size({"width": width, "height": 844})
+                for fragment, selector in PAGES.items():
+                    await page.evaluate("hash => { location.hash = hash }", fragment)
+                    await page.wait_for_selector(selector)
+                    result = await page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+                    for violation in result["violations"]:
+                        found[f"{width} {fragment} {violation['id']}"] = [n["html"] for n in violation["nodes"]][:3]
+                    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, fragment)
+            assert not found, json.dumps(found, indent=1)
+
+    run(test())
+
+
+def test_each_mark_of_the_usage_leads_to_what_is_behind_it(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            fill_history(opened.running.paths.history)
+            page = await opened.open(viewport={"width": 1280, "height": 900})
+            await page.keyboard.press("g")
+            await page.keyboard.press("u")
+            await page.locator(".groups a", has_text="openai/demo-large").click()
+            await page.wait_for_selector(".chip:has-text('openai/demo-large')")
+            await page.wait_for_selector("text=Turns are not recorded by model")
+            await page.locator(".chip").click()
+            await page.wait_for_selector("[aria-label='Turns by weekday and hour']")
+            await page.locator(".scrolls a[tabindex='0']").focus()
+            await page.keyboard.press("ArrowLeft")
+            assert await page.evaluate("document.activeElement.tabIndex") == -1  # of the arrow keys only
+            await page.locator(".scrolls a:has(.level-4)").last.focus()
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector("input[aria-label='First day']")
+            day = number_of(date.fromisoformat(await page.locator("input[aria-label='First day']").input_value()))
+            (sums,) = usage(opened.running.paths.history, day, day)
+            await page.wait_for_selector(f".tile:has-text('Steps') dd:text-matches('^{sums.steps}\\\\b')")
+            async with page.expect_download() as saving:
+                await page.get_by_role("button", name="Export CSV").click()
+            saved = await (await saving.value).path()
+            assert len((await asyncio.to_thread(saved.read_text, encoding="utf-8")).splitlines()) == 1 + sums.steps
+            assert opened.errors == []
+
+    run(test())
+
+
+def test_a_tray_that_restarts_is_connected_again_with_the_same_token(
+    tmp_path: Path, chromium: Callable[[], Any]
+) -> None:
+    async def test() -> None:
+        first = RunningApp(tmp_path)
+        await first.app.start()
+        life = asyncio.create_task(first.app.run_until_stopped())
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(await new_address(first))
+            await page.wait_for_selector("text=No sessions yet")
+            first.app.stop()
+            await life
+            await page.wait_for_selector(".lost")
+            port = int(page.url.split(":")[2].split("/")[0])
+            second = RunningApp(tmp_path, page_port=port)
+            await second.app.start()
+            life = asyncio.create_task(second.app.run_until_stopped())
+            async with sample_sessions(second):
+                await page.wait_for_selector(".lost", state="detached")
+                await page.wait_for_selector(".card")
+            second.app.stop()
+            await life
+
+    run(test())
+
+
+def test_a_used_code_and_a_revoked_browser_get_the_pairing_page(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            address = await new_address(opened.running)
+            assert (await page.context.request.post(  # a browser's own request from outside the page has no Origin
+                address.partition("#")[0] + "api/pair", data={"code": address.partition("=")[2]}
+            )).status == 403  # fmt: skip
+            other = await (await opened.browser.new_context()).new_page()
+            await other.goto(address)
+            await other.wait_for_selector(".card")
+            third = await (await opened.browser.new_context()).new_page()
+            await third.goto(address)
+            await third.wait_for_selector("text=this code was used")
+            await opened.running.choose(RevokeDevices())
+            await page.wait_for_selector(".unpaired", timeout=1000)
+
+    run(test())
+
+
+READ_TOKEN = """
+() => new Promise((resolve) => {
+  const opening = indexedDB.open("opencode-tray", 1);
+  opening.onsuccess = () => {
+    const read = opening.result.transaction("device").objectStore("device").get("token");
+    read.onsuccess = () => resolve(read.result);
+  };
+})
+"""
+HOSTILE = """
+async ([target, token]) => {
+  const attempts = [];
+  const body = JSON.stringify({ reply: "once", seen: "x" });
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  const post = (mode, more) => fetch(`${target}api/requests/per_migrate/reply`, { method: "POST", body, mode, ...more })
+    .then((answer) => attempts.push(`${mode} ${answer.type} ${answer.status}`), () => attempts.push(`${mode} failed`));
+  await post("cors", { headers });
+  await post("no-cors", { credentials: "include" });
+  await fetch(`${target}api/audit`, { headers: { authorization: headers.authorization } }).then(
+    () => attempts.push("read"), () => attempts.push("read failed"));
+  await new Promise((resolve) => {
+    const socket = new WebSocket(`${target.replace("http", "ws")}ws`);
+    socket.onopen = () => { socket.send(JSON.stringify({ auth: token })); };
+    socket.onmessage = () => { attempts.push("watched"); resolve(); };
+    socket.onclose = () => { attempts.push("closed"); resolve(); };
+  });
+  return attempts;
+}
+"""
+
+
+async def _hostile(_: web.Request) -> web.Response:
+    return web.Response(text="<h1>hostile", content_type="text/html")
+
+
+def test_a_page_on_another_port_gets_nothing_even_with_the_token(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            own = await opened.open()
+            token = await own.evaluate(READ_TOKEN)
+            assert len(token) == 43
+            application = web.Application()
+            application.router.add_get("/", _hostile)
+            runner = web.AppRunner(application)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            try:
+                page = await (await opened.browser.new_context()).new_page()
+                for host in ("127.0.0.1", "localhost"):
+                    await page.goto(f"http://{host}:{runner.addresses[0][1]}/")
+                    target = own.url.split("#")[0]
+                    attempts = await page.evaluate(HOSTILE, [target, token])
+                    assert attempts == ["cors failed", "no-cors failed", "read failed", "closed"]
+                    assert await page.evaluate("indexedDB.databases().then((all) => all.length)") == 0
+            finally:
+                await runner.cleanup()
+            assert "per_migrate" in asked(opened.running)
+            assert not opened.running.paths.audit.exists()
+
+    run(test())
+
+
+def test_a_browser_that_may_only_watch_is_offered_no_answer(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await (await opened.browser.new_context()).new_page()
+            await page.goto(await new_address(opened.running, Scope.WATCH))
+            await page.wait_for_selector("text=This browser may only watch")
+            assert await page.locator(".card button").count() == 0
+            await page.evaluate("location.hash = '#/s/ses_refund'")
+            await page.wait_for_selector(".messages")
+            assert await page.locator(".head button, .prompt").count() == 0
+            token = await page.evaluate(READ_TOKEN)
+            answer = await page.evaluate(
+                """async (token) => (await fetch("/api/requests/per_migrate/reply", {
+                    method: "POST",
+                    headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+                    body: JSON.stringify({ reply: "once", seen: "x" }),
+                })).status""",
+                token,
+            )
+            assert answer == 403
+            assert "per_migrate" in asked(opened.running)
+
+    run(test())
+
+
+def test_without_javascript_one_line_says_so(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            context = await opened.browser.new_context(java_script_enabled=False)
+            page = await context.new_page()
+            await page.goto(await new_address(opened.running))
+            assert (await page.inner_text("body")).strip().startswith("This page needs JavaScript")
+
+    run(test())

@@ -1,0 +1,55 @@
+"""A permission of the real OpenCode is answered on the page in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_server import ModelServer
+from opencode import NEWEST, OpenCode
+from tray_process import Home
+from waiting import run, until_async
+
+pytestmark = [pytest.mark.browser, pytest.mark.opencode]
+
+WRITE = {"calls": [[["bash", {"command": "echo allowed > answer.txt", "description": "write a file"}]]]}
+
+
+def test_opencode_runs_the_command_that_was_allowed_on_the_page(tmp_path: Path, chromium: Callable[[], Any]) -> None:
+    tray = Home(tmp_path / "tray")
+    tray.path.mkdir()
+
+    async def answer(opencode: OpenCode) -> None:
+        address = (await asyncio.to_thread(tray.run, "open", "--print", "--port", str(tray.port))).stdout.strip()
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(address)
+            session = await asyncio.to_thread(opencode.session)
+            await asyncio.to_thread(opencode.prompt, session, WRITE)
+            card = page.locator(".card", has_text="echo allowed > answer.txt")
+            await card.wait_for()
+            written = opencode.project / "answer.txt"
+            assert not written.exists()
+            await page.wait_for_timeout(800)  # clicks on a card that has just appeared do not count
+            await card.get_by_role("button", name="Allow once").click()
+            await until_async(written.exists, "the file that the command writes")
+            await card.wait_for(state="detached")
+            await page.locator(".row").first.click()
+            await page.wait_for_selector(".messages .tool:has-text('echo allowed')")
+
+    try:
+        with ModelServer() as model:
+            tray.tray("--no-notify")
+            environment = {"OPENCODE_TRAY_TOKEN_FILE": str(tray.path / "data/opencode-tray/token")}
+            opencode = OpenCode(NEWEST, tmp_path / "home", model.port, environment)
+            try:
+                opencode.serve()
+                run(answer(opencode), 90)
+            finally:
+                opencode.kill()
+    finally:
+        tray.stop()

@@ -1,0 +1,1 @@
+"""The local page: an HTTP server of its own for browsers, beside the listener for plugins."""

@@ -1,0 +1,140 @@
+"""Who may use the page: one-time codes that pair a browser, and the devices that were paired."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from tray.core.devices import Device, Scope, token_hash
+from tray.core.errors import UserError
+from tray.core.text import shorten
+from tray.storage.devices import read_devices, write_devices
+
+log = logging.getLogger(__name__)
+
+CODE_LIFETIME = 60_000  # ms
+MAX_CODES = 16  # unused codes at a time; a new one replaces the oldest
+MAX_DEVICES = 64
+MAX_NAME = 60  # columns
+SEEN_PRECISION = 60_000  # ms: a device's `last_seen` is not updated more often
+
+
+class AccessError(UserError):
+    """A code or a device is not accepted; the text says why."""
+
+
+class Access:
+    """The codes and devices. Lives on the loop's thread; the file is written in another one.
+
+    `tray_token` returns the tray's token; `now` returns ms since the Unix epoch; `revoked` is called with the IDs of
+    devices that have just been revoked.
+    """
+
+    def __init__(self, path: Path, tray_token: Callable[[], str], now: Callable[[], int]) -> None:
+        self._path = path
+        self._tray_token = tray_token
+        self._now = now
+        self._codes: dict[str, tuple[Scope, int]] = {}  # code -> scope, time of its end
+        self._devices: dict[str, Device] = {}  # by ID, oldest first
+        self._is_changed = False
+        self._writing = asyncio.Lock()  # an older state never replaces a newer one
+        self.revoked: Callable[[frozenset[str]], None] = lambda _: None
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The paired devices, oldest first."""
+        return tuple(self._devices.values())
+
+    async def load(self) -> str:
+        """Read the file; return the problem, or ""."""
+        devices, problem = await asyncio.to_thread(read_devices, self._path, self._tray_token())
+        self._devices = {device.id: device for device in devices}
+        return problem
+
+    async def save_if_changed(self) -> None:
+        """Write the file if a device was added, revoked or seen. An error is logged."""
+        async with self._writing:
+            if not self._is_changed:
+                return
+            self._is_changed = False
+            try:
+                await asyncio.to_thread(write_devices, self._path, self._tray_token(), self.devices)
+            except OSError as error:
+                self._is_changed = True  # try again later: a revoked device must not come back with a restart
+                log.warning("cannot write %s: %s", self._path, error)
+
+    # ------------------------------------------------------------------ pairing
+
+    def new_code(self, scope: Scope) -> str:
+        """Return a code of 128 random bits that pairs one browser within CODE_LIFETIME."""
+        self._drop_old_codes()
+        while len(self._codes) >= MAX_CODES:
+            del self._codes[next(iter(self._codes))]
+        code = secrets.token_urlsafe(16)
+        self._codes[code] = scope, self._now() + CODE_LIFETIME
+        return code
+
+    async def pair(self, code: str, name: str, address: str) -> tuple[Device, str]:
+        """Return the new device and its token, once for each code. Raises AccessError."""
+        self._drop_old_codes()
+        known = next((known for known in self._codes if hmac.compare_digest(known.encode(), code.encode())), None)
+        if known is None:
+            raise AccessError("this code was used or is older than a minute; open the dashboard again")
+        scope, _ = self._codes.pop(known)
+        if len(self._devices) >= MAX_DEVICES:
+            raise AccessError(f"{MAX_DEVICES} devices are paired; revoke one first: opencode-tray devices")
+        token, at = secrets.token_urlsafe(32), self._now()
+        shown = shorten(name, MAX_NAME) or "Browser"
+        device = Device(secrets.token_hex(6), shown, scope, token_hash(token), at, at, address)
+        self._devices[device.id] = device
+        self._is_changed = True
+        await self.save_if_changed()
+        log.info("paired the device %s (%s)", device.id, scope.value)
+        return device, token
+
+    def _drop_old_codes(self) -> None:
+        now = self._now()
+        self._codes = {code: (scope, end) for code, (scope, end) in self._codes.items() if now < end}
+
+    # ------------------------------------------------------------------ devices
+
+    def device_of(self, token: str, address: str) -> Device | None:
+        """Return the device with this token, and note that it was seen."""
+        wanted = token_hash(token)
+        found = next((d for d in self._devices.values() if hmac.compare_digest(d.token_hash, wanted)), None)
+        if found is None:
+            return None
+        at = self._now()
+        if at - found.last_seen >= SEEN_PRECISION or found.address != address:
+            found = self._devices[found.id] = replace(found, last_seen=at, address=address)
+            self._is_changed = True
+        return found
+
+    async def revoke(self, device_id: str) -> Device:
+        """Revoke a device by its ID, or by the start of it. Raises AccessError."""
+        found = [device for device in self.devices if device_id and device.id.startswith(device_id)]
+        if len(found) != 1:
+            count = "no device has" if not found else f"{len(found)} devices have"
+            raise AccessError(f"{count} an ID that starts with {device_id!r}; list them with: opencode-tray devices")
+        await self._remove(found)
+        return found[0]
+
+    async def revoke_all(self) -> int:
+        """Revoke all devices and codes; return the number of devices."""
+        self._codes.clear()
+        devices = list(self.devices)
+        await self._remove(devices)
+        return len(devices)
+
+    async def _remove(self, devices: list[Device]) -> None:
+        for device in devices:
+            del self._devices[device.id]
+        self.revoked(frozenset(device.id for device in devices))
+        self._is_changed = True
+        await self.save_if_changed()

@@ -1,0 +1,97 @@
+"""Which requests the page's server takes, and the headers of its responses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from types import MappingProxyType
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from tray.core.errors import UserError
+from tray.core.loopback import is_loopback
+from tray.core.text import clean
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024  # bytes
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = MappingProxyType(
+    {
+        "Content-Security-Policy": CSP,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    }
+)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def is_own_authority(header: str, port: int) -> bool:
+    """Whether a `Host` header is a loopback address or `localhost`, with this port. Names are not resolved."""
+    host, _, given = header.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    return given == str(port) and is_loopback(host) and (":" not in host or is_bracketed)
+
+
+def check_request(request: web.Request, port: int) -> None:
+    """Raise an HTTPException for a foreign `Host` or `Origin`, or for a body that is not JSON.
+
+    Browsers send `Origin` with each WebSocket and each request that changes something. `Sec-Fetch-Site` is missing on
+    WebSockets, and another port of this host is "same-site": only `Origin` names the port.
+    """
+    headers = request.headers
+    host, origin = headers.get("Host", ""), headers.get("Origin")
+    if not is_own_authority(host, port):
+        raise web.HTTPMisdirectedRequest(text=f"foreign Host {clean(host[:80])!r}")
+    changes = request.method in CHANGING or headers.get("Upgrade", "").lower() == "websocket"
+    if origin is not None and origin != f"http://{host}":
+        raise web.HTTPForbidden(text=f"foreign Origin {clean(origin[:80])!r}")
+    if origin is None and changes and _is_browser(request):
+        raise web.HTTPForbidden(text="the Origin is missing")
+    if request.path.startswith("/api/") and headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise web.HTTPForbidden(text="sent by another site")
+    if request.method in CHANGING and request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="only application/json is taken")
+
+
+def _is_browser(request: web.Request) -> bool:
+    return "Sec-Fetch-Mode" in request.headers or "Mozilla" in request.headers.get("User-Agent", "")
+
+
+def checks(port: Callable[[], int]) -> Middleware:
+    """Return the middleware that checks each request and turns errors into JSON. `port` is the server's own."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            check_request(request, port())
+            return await handler(request)
+        except UserError as error:
+            return _error(400, str(error))
+        except web.HTTPException as error:
+            return _error(error.status, error.text or error.reason)
+        except Exception:  # a bug must not end the connection without an answer
+            log.exception("%s %s failed", request.method, request.match_info.route.name or "request")
+            return _error(500, "internal error; see the tray's log")
+
+    return check
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the security headers: a handler of the signal `on_response_prepare`."""
+    response.headers.update(HEADERS)
+    if not request.path.startswith("/app/") and "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+
+
+def _error(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)

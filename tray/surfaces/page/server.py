@@ -1,0 +1,226 @@
+"""The page's HTTP server: an aiohttp application of its own, on loopback. Nothing here speaks the plugin protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from tray.core.devices import Device, Scope, public_fields
+from tray.core.fleet import Fleet
+from tray.core.lenient_json import JSON_ERRORS
+from tray.core.session_index import SessionIndex
+from tray.storage import audit
+from tray.surfaces.control.methods import ControlMethods
+from tray.surfaces.page.access import Access, AccessError
+from tray.surfaces.page.answers import AnswerBody, Execute, PageAnswers
+from tray.surfaces.page.live import LiveView
+from tray.surfaces.page.rates import Rate
+from tray.surfaces.page.security import MAX_BODY, add_headers, checks
+from tray.surfaces.page.session_routes import CommandBody, ConfirmBody, SessionRoutes
+from tray.surfaces.page.sockets import Sockets
+from tray.surfaces.page.static_files import serve_file
+from tray.surfaces.page.usage_routes import UsageRoutes
+from tray.system.local_day import day_number
+from tray.system.tcp_peer import may_be_own_user
+
+HOST = "127.0.0.1"
+STOP_TIMEOUT = 0.5  # s for handlers to end
+FAILURES, ANSWERS = 10, 60  # a minute: failed authentications of an address, answers of a device
+AUDIT_ENTRIES = 200
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+Work = Callable[[web.Request, Device], Awaitable[Any]]
+
+
+class PairBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a pairing."""
+
+    code: str
+    name: str = ""
+
+
+class PageServer:
+    """Serves the page, its live view and its calls to paired devices."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        index: SessionIndex,
+        access: Access,
+        execute: Execute,
+        now: Callable[[], int],
+        problems: Callable[[], tuple[str, ...]],
+        log: Path,
+        history: Path,
+    ) -> None:
+        """`execute` executes a command; `now` returns ms since the Unix epoch; `log` is the audit log.
+
+        `problems` returns the tray's own problems.
+        """
+        self.live = LiveView(fleet, index, now, problems)
+        self.port = 0
+        self._access = access
+        self._now = now
+        self._audit = log
+        self._answers = PageAnswers(fleet, execute)
+        self._sessions = SessionRoutes(fleet, index, ControlMethods(fleet, index, execute), execute)
+        self._usage = UsageRoutes(history, lambda: day_number(now()))
+        self._sockets = Sockets(self.live, self._authenticate)
+        self._failures = Rate(FAILURES)
+        self._answered = Rate(ANSWERS)
+        self._runner: web.AppRunner | None = None
+        access.revoked = self._sockets.close_of
+
+    async def start(self, port: int) -> int:
+        """Accept connections; return the port. 0 binds any free port. Raises OSError if the port cannot be bound."""
+        application = web.Application(middlewares=[checks(lambda: self.port)], client_max_size=MAX_BODY)
+        application.on_response_prepare.append(add_headers)
+        self._add_routes(application.router)
+        self._runner = runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOST, port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self.port = int(runner.addresses[0][1])
+        return self.port
+
+    async def stop(self) -> None:
+        """Stop listening and close every socket, within 2 s."""
+        self.live.close()
+        if self._runner is None:
+            return
+        for site in self._runner.sites:
+            await site.stop()
+        await self._sockets.close_all()
+        await self._runner.cleanup()
+
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        for path in ("/", "/favicon.svg", "/app/{name:.+}"):
+            router.add_get(path, serve_file)
+        router.add_get("/health", _health)
+        router.add_get("/ws", self._sockets.serve)
+        router.add_post("/api/pair", self._pair)
+        session, request = "/api/sessions/{id}", "/api/requests/{id}/reply"
+        routes: tuple[tuple[str, str, Scope, Work], ...] = (
+            ("GET", "/api/me", Scope.WATCH, self._me),
+            ("GET", "/api/audit", Scope.WATCH, self._read_audit),
+            ("GET", session, Scope.WATCH, self._details),
+            ("GET", f"{session}/messages", Scope.WATCH, self._messages),
+            ("GET", f"{session}/diff", Scope.WATCH, lambda r, _: self._sessions.diff(r.match_info["id"])),
+            ("GET", f"{session}/todos", Scope.WATCH, lambda r, _: self._sessions.todos(r.match_info["id"])),
+            ("POST", request, Scope.ANSWER, self._answer),
+            ("POST", f"{session}/{{command}}", Scope.ACT, self._command),
+            ("DELETE", session, Scope.ACT, self._delete),
+            ("GET", "/api/devices", Scope.ACT, self._devices),
+            ("DELETE", "/api/devices/{id}", Scope.ACT, self._revoke),
+            ("DELETE", "/api/me", Scope.WATCH, self._revoke_own),
+            *(("GET", path, Scope.WATCH, work) for path, work in self._usage.calls.items()),
+        )
+        for method, path, scope, work in routes:
+            router.add_route(method, path, self._guarded(scope, work))
+
+    # ------------------------------------------------------------------ access
+
+    def _guarded(self, scope: Scope, work: Work) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return a handler that does the work for devices with this scope, and sends its result as JSON."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            kind, _, token = request.headers.get("Authorization", "").partition(" ")
+            device = self._authenticate(token if kind == "Bearer" else "", request.remote or "")
+            if device is None:
+                self._check_failures(request)
+                raise web.HTTPUnauthorized(text="this device is not paired")
+            if not device.scope.allows(scope):
+                raise web.HTTPForbidden(text=f"this device may only {device.scope.value}")
+            result = await work(request, device)
+            if isinstance(result, web.StreamResponse):
+                return result
+            return web.Response(body=msgspec.json.encode(result), content_type="application/json")
+
+        return handle
+
+    def _authenticate(self, token: str, address: str) -> Device | None:
+        """Return the device of the token; count a failure."""
+        device = self._access.device_of(token, address)
+        if device is None:
+            self._failures.add(address)
+        return device
+
+    def _check_failures(self, request: web.Request) -> None:
+        """Raise HTTPTooManyRequests after a failure if there were too many. A valid token or code is always taken.
+
+        Otherwise another process on this machine, which has the same address, could lock the user out.
+        """
+        if self._failures.count(request.remote or "") > FAILURES:
+            raise web.HTTPTooManyRequests(text="too many failed attempts; try again in a minute")
+
+    async def _pair(self, request: web.Request) -> web.StreamResponse:
+        body = await _body(request, PairBody)
+        transport = request.transport
+        if transport is not None and not await asyncio.to_thread(
+            may_be_own_user, transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2]
+        ):  # it may have seen the code among the arguments of the program that opened the browser
+            raise web.HTTPForbidden(text="the browser belongs to another user of this machine")
+        try:
+            device, token = await self._access.pair(body.code, body.name, request.remote or "")
+        except AccessError as error:
+            self._failures.add(request.remote or "")
+            self._check_failures(request)
+            raise web.HTTPUnauthorized(text=str(error)) from error
+        return web.json_response({"token": token, **public_fields(device)})
+
+    # ------------------------------------------------------------------ calls
+
+    async def _me(self, _: web.Request, device: Device) -> Any:
+        return public_fields(device)
+
+    async def _read_audit(self, _: web.Request, __: Device) -> Any:
+        return {"entries": await asyncio.to_thread(audit.newest, self._audit, AUDIT_ENTRIES)}
+
+    async def _details(self, request: web.Request, _: Device) -> Any:
+        return self._sessions.details(request.match_info["id"], self._now())
+
+    async def _messages(self, request: web.Request, _: Device) -> Any:
+        limit = request.query.get("limit", "20")
+        return await self._sessions.messages(request.match_info["id"], int(limit) if limit.isdecimal() else 20)
+
+    async def _answer(self, request: web.Request, device: Device) -> Any:
+        self._answered.add(device.id)
+        if self._answered.count(device.id) > ANSWERS:
+            raise web.HTTPTooManyRequests(text="too many answers; try again in a minute")
+        return await self._answers.answer(request.match_info["id"], await _body(request, AnswerBody), device)
+
+    async def _command(self, request: web.Request, _: Device) -> Any:
+        body = await _body(request, CommandBody)
+        return await self._sessions.command(request.match_info["id"], request.match_info["command"], body)
+
+    async def _delete(self, request: web.Request, _: Device) -> Any:
+        return await self._sessions.delete(request.match_info["id"], await _body(request, ConfirmBody))
+
+    async def _devices(self, _: web.Request, own: Device) -> Any:
+        return {"devices": [{**public_fields(d), "is_own": d.id == own.id} for d in self._access.devices]}
+
+    async def _revoke(self, request: web.Request, _: Device) -> Any:
+        return public_fields(await self._access.revoke(request.match_info["id"]))
+
+    async def _revoke_own(self, _: web.Request, own: Device) -> Any:
+        return public_fields(await self._access.revoke(own.id))
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.json_response({"ok": True})
+
+
+async def _body(request: web.Request, kind: type[Body]) -> Body:
+    """Decode the request's body. Raises HTTPBadRequest for invalid JSON and unknown fields."""
+    try:
+        return msgspec.json.decode(await request.read() or b"{}", type=kind)
+    except JSON_ERRORS as error:
+        raise web.HTTPBadRequest(text=str(error)) from error

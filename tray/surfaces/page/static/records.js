@@ -1,0 +1,99 @@
+// The answers that were given, and the devices that may use the page.
+
+import { html, useEffect, useState } from "/app/vendor/ui.js";
+import { call } from "/app/access.js";
+import { ask } from "/app/dialog.js";
+import { lastUpdate, notify, now, unpair, waiting } from "/app/store.js";
+import { age, dateTime, dayOf, revealed, timeOfDay } from "/app/text.js";
+
+const SCOPES = { watch: "may watch", answer: "may answer", act: "may do everything" };
+
+function useList(path, change) {
+  const [state, setState] = useState({ value: null, problem: "" });
+  useEffect(() => {
+    call("GET", path).then(
+      (value) => setState({ value, problem: "" }),
+      (error) => setState({ value: null, problem: error.message }),
+    );
+  }, [path, change]);
+  return state;
+}
+
+function Frame({ title, about, state, children }) {
+  return html`<section class="records"><h1>${title}</h1><p class="note">${about}</p>
+    ${state.problem ? html`<p class="warning">${state.problem}</p>` : state.value ? children : html`<div
+      class="loading" role="status" aria-label="Loading"><div class="ghost"></div><div class="ghost"></div></div>`}
+  </section>`;
+}
+
+export function Answers() {
+  const state = useList("/api/audit", waiting.value.length);
+  const days = new Map();
+  for (const entry of latest(state.value?.entries ?? [])) {
+    const day = dayOf(entry.at);
+    days.set(day, [...(days.get(day) ?? []), entry]);
+  }
+  return html`<${Frame} title="Answers" about="Every answer that was given through the tray, the newest first."
+    state=${state}>
+    ${days.size === 0 && html`<div class="empty"><p>No answer was given yet.</p></div>`}
+    ${[...days].map(([day, entries]) => html`<h2>${day}</h2><ol class="answers">
+      ${entries.map((entry) => html`<${Answer} entry=${entry} />`)}</ol>`)}
+  <//>`;
+}
+
+/** Leave out the first of the two entries that each answer has, once it has its result. */
+function latest(entries) {
+  const done = new Set();
+  return entries.filter((entry) => {
+    if (entry.result === "sending" && done.has(entry.request)) return false;
+    done.add(entry.request);
+    return true;
+  });
+}
+
+function Answer({ entry }) {
+  const verdict = entry.verdict === "reject" || entry.answer === "Rejected" ? "rejected" : "allowed";
+  const failed = !["answered", "sending"].includes(entry.result);
+  return html`<li><time>${timeOfDay(entry.at)}</time>
+    <div><p><b class=${failed ? "" : verdict}>${entry.answer}</b> <span>
+      ${entry.device ? entry.device.replace(/ \(\w+\)/, "") : entry.surface}</span></p>
+      <code>${revealed(entry.asked ?? "")}</code>
+      ${entry.always && html`<p class="note">Always: ${entry.always.join(", ")}</p>`}
+      ${failed && html`<p class="warning">${entry.result}</p>`}
+      <p class="note">${(entry.directory ?? "").split(/[\\/]/).pop()} · <a
+        href=${`#/s/${encodeURIComponent(entry.session)}`}>session</a></p></div></li>`;
+}
+
+export function Devices() {
+  const [version, setVersion] = useState(0);
+  const state = useList("/api/devices", version);
+  const revoke = async (device) => {
+    const text = device.is_own ? "This browser then has to be paired again." : `Paired ${dateTime(device.created)}.`;
+    if (!(await ask({ title: `Revoke ${device.name}?`, text, action: "Revoke", isDanger: true }))) return;
+    try {
+      await call("DELETE", device.is_own ? "/api/me" : `/api/devices/${device.id}`);
+      if (device.is_own) unpair("This browser was revoked.");
+      else notify(`Revoked ${device.name}`);
+    } catch (error) {
+      notify(error.message, true);
+    }
+    setVersion(version + 1);
+  };
+  return html`<${Frame} title="Devices"
+    about="Browsers that may use this page. A revoked one is disconnected at once." state=${state}>
+    <ul class="devices">${(state.value?.devices ?? []).map(
+      (device) => html`<li>
+      <div><b>${device.name}</b>${device.is_own && html` <span class="badge">this browser</span>`}
+        <p class="note">
+          ${SCOPES[device.scope]} · last seen ${age(device.last_seen, now.value)} from ${device.address} · paired ${dateTime(device.created)}</p>
+          </div>
+      <button class="quiet-danger" onClick=${() => revoke(device)}>Revoke</button></li>`,
+    )}</ul>
+    <p
+      class="note">To pair another browser of this machine, open the dashboard from the tray’s menu or with <code>opencode-tray open</code>.</p>
+  <//>`;
+}
+
+export function lostFor() {
+  return lastUpdate.value ? `Last update ${timeOfDay(lastUpdate.value)}.` : "";
+}

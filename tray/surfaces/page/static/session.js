@@ -1,0 +1,231 @@
+// One session: what it does, its requests, its commands, and its contents.
+
+import { html, signal, useEffect, useRef, useState } from "/app/vendor/ui.js";
+import { call } from "/app/access.js";
+import { Changes, Messages, Todos } from "/app/content.js";
+import { ask } from "/app/dialog.js";
+import { Icon, Mark } from "/app/icons.js";
+import { Child, Context } from "/app/live.js";
+import { RequestCard } from "/app/requests.js";
+import { entries, goTo, isOpen, notify, now, scope } from "/app/store.js";
+import { age, amount, counted, money } from "/app/text.js";
+
+const PAUSE = 1500; // ms between two reads of a session that keeps changing
+const TABS = [
+  ["messages", "Messages"],
+  ["diff", "Changes"],
+  ["facts", "Details"],
+];
+
+export const opened = signal(null); // the details of the session that is shown, for the palette
+
+const path = (id, rest = "") => `/api/sessions/${encodeURIComponent(id)}${rest}`;
+
+/** Run a command on a session; ask for its text, or for a confirmation of one that destroys something. */
+export async function run(session, command) {
+  let body = {};
+  if (command.name === "prompt" || command.name === "rename") {
+    const isPrompt = command.name === "prompt";
+    const text = await ask({
+      title: command.label.replace("…", ""),
+      input: isPrompt ? "Prompt" : "Title",
+      rows: isPrompt ? 4 : undefined,
+      initial: isPrompt ? "" : session.title,
+      action: isPrompt ? "Send" : "Rename",
+    });
+    if (text === null) return;
+    body = isPrompt ? { text } : { title: text };
+  } else if (command.confirm && !(await ask({ title: `${command.confirm}?`, action: command.label, isDanger: true })))
+    return;
+  try {
+    const isDelete = command.name === "delete";
+    const result = isDelete
+      ? await call("DELETE", path(session.id), { confirm: command.confirm })
+      : await call("POST", path(session.id, `/${command.name}`), { ...body, ...command.body });
+    notify(result.message, !result.ok);
+    if (isDelete && result.ok) goTo("#/");
+    if (command.name === "fork" && result.id) goTo(`#/s/${result.id}`);
+  } catch (error) {
+    notify(error.message, true);
+  }
+}
+
+/** Return all commands of the session that is shown. */
+export function commands(found) {
+  if (scope.value !== "act") return [];
+  return [
+    { name: "attach", label: "Open in its terminal" },
+    ...found.commands,
+    found.muted
+      ? { name: "unmute", label: "Unmute" }
+      : { name: "mute", label: "Mute for 2 hours", body: { duration: "2h" } },
+    ...(["error", "completed"].includes(found.session.status) ? [{ name: "dismiss", label: "Dismiss" }] : []),
+  ];
+}
+
+/** Read something of a session again whenever `change` differs, at most every PAUSE. */
+function useRead(id, rest, change) {
+  const [state, setState] = useState({ id: "", value: null, problem: "" });
+  const readAt = useRef(0);
+  useEffect(() => {
+    let isCurrent = true;
+    const wait = state.id === id + rest ? Math.max(0, readAt.current + PAUSE - Date.now()) : 0;
+    const timer = setTimeout(async () => {
+      readAt.current = Date.now();
+      try {
+        const value = await call("GET", path(id, rest));
+        if (isCurrent) setState({ id: id + rest, value, problem: "" });
+      } catch (error) {
+        if (isCurrent) setState({ id: id + rest, value: null, problem: error.message });
+      }
+    }, wait);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [id, rest, change]);
+  return state.id === id + rest ? state : { value: null, problem: "" };
+}
+
+export function Session({ id }) {
+  const [tab, setTab] = useState("messages");
+  const live =
+    entries.value.get(`session:${id}`) ??
+    [...entries.value.values()].find((entry) => entry.children?.some((child) => child.id === id));
+  const change =
+    live &&
+    JSON.stringify([
+      live.status,
+      live.messages,
+      live.activity,
+      live.todos,
+      live.files,
+      live.title,
+      live.children.length,
+    ]);
+  const { value: found, problem } = useRead(id, "", change);
+  useEffect(() => {
+    opened.value = found;
+    return () => (opened.value = null);
+  }, [found]);
+  if (problem)
+    return html`<div class="empty"><h2>
+      ${problem === "no such session" ? "This session is gone" : "It cannot be read"}</h2>
+    <p>${problem === "no such session" ? "It was deleted or archived, or its server has ended." : problem}</p><a
+      class="button" href="#/">All sessions</a></div>`;
+  if (!found || !live)
+    return html`<div class="loading" role="status" aria-label="Loading the session"><div class="ghost"></div><div
+      class="ghost tall"></div></div>`;
+  const isRoot = live.id === id;
+  const shown = isRoot ? live : { ...live, ...live.children.find((child) => child.id === id) };
+  const requests = live.requests.filter((request) => isRoot || request.session === id);
+  return html`<article class="session">
+    <${Head} session=${shown} root=${live} isRoot=${isRoot} found=${found} />
+    ${requests.map(
+      (request) => html`<${RequestCard} key=${request.seen} session=${live} request=${request}
+      withSession=${false} />`,
+    )}
+    ${
+      isRoot &&
+      live.children.length > 0 &&
+      html`<details class="part" open=${live.children.length < 6}><summary>
+        ${counted(live.children.length, "subagent session", "subagent sessions")}</summary>
+      <ul class="children">${live.children.map((child) => html`<${Child} key=${child.id} child=${child} />`)}</ul>
+        </details>`
+    }
+    ${
+      found.todos.length > 0 &&
+      html`<details class="part" open><summary>Todos <small>
+      ${live.todos[0]} of ${live.todos[1]} done</small></summary><${Todos} todos=${found.todos} /></details>`
+    }
+    <div class="tabs" role="tablist" aria-label="Contents">${TABS.map(
+      ([name, label]) => html`<button role="tab" id=${`tab-${name}`} aria-selected=${tab === name}
+      aria-controls="contents" onClick=${() => setTab(name)}>
+        ${label}${name === "diff" && live.files[0] ? html` <small>${live.files[0]}</small>` : ""}</button>`,
+    )}</div>
+    <div id="contents" role="tabpanel" aria-labelledby=${`tab-${tab}`}>
+      ${
+        tab === "facts"
+          ? html`<${Facts} found=${found} />`
+          : html`<${Contents} id=${id} kind=${tab}
+        change=${change} />`
+      }</div>
+    ${isRoot && commands(found).some((command) => command.name === "prompt") && html`<${Prompt} session=${live} />`}
+  </article>`;
+}
+
+function Head({ session, root, isRoot, found }) {
+  const numbers = [
+    session.tokens && isRoot && `${amount(session.tokens)} tokens`,
+    money(session.cost),
+    session.messages && isRoot && counted(session.messages, "message", "messages"),
+  ];
+  return html`<header class="head">
+    <a class="back" href=${isRoot ? "#/" : `#/s/${encodeURIComponent(root.id)}`}><${Icon} name="back" />
+      ${isRoot ? "All sessions" : root.title}</a>
+    <h2>${session.title}</h2>
+    <p class="state"><${Mark} status=${session.status} name="" /><b>
+      ${session.status_name}</b> ${age(session.since, now.value)}
+      ${session.activity && html`<span class="activity">${session.activity}</span>`}</p>
+    <p class="where">
+      ${[root.project, root.branch, root.agent_kind, root.model, root.host].filter(Boolean).join(" · ")}</p>
+    <p class="where numbers">${
+      isRoot &&
+      root.context !== null &&
+      html`<${Context} percent=${root.context} /> <span>
+      ${Math.round(root.context)} % of the context</span>`
+    }
+      ${numbers.filter(Boolean).map((text) => html`<span>${text}</span>`)}</p>
+    ${isRoot && root.read_only && html`<p class="note">Read-only: ${root.read_only}.</p>`}
+    ${
+      isRoot &&
+      html`<div class="buttons">${commands(found)
+        .filter(({ name }) => name !== "prompt")
+        .map(
+          (command) => html`<button key=${command.name}
+      class=${command.name === "delete" ? "quiet-danger" : "quiet"} disabled=${!isOpen.value}
+        onClick=${() => run(found.session, command)}>${command.label}</button>`,
+        )}</div>`
+    }
+  </header>`;
+}
+
+function Contents({ id, kind, change }) {
+  const { value, problem } = useRead(id, kind === "diff" ? "/diff" : "/messages?limit=30", change);
+  if (problem) return html`<p class="note">${problem}</p>`;
+  if (!value)
+    return html`<div class="loading" role="status" aria-label="Loading"><div class="ghost"></div><div
+      class="ghost tall"></div></div>`;
+  return kind === "diff"
+    ? html`<${Changes} files=${value.files} />`
+    : html`<${Messages}
+    messages=${value.messages} />`;
+}
+
+function Facts({ found }) {
+  return html`<ul class="facts">${found.details.map(({ text }) => html`<li>${text}</li>`)}<li><code>${found.id}</code>
+    </li></ul>`;
+}
+
+function Prompt({ session }) {
+  const [text, setText] = useState("");
+  const submit = async (event) => {
+    event.preventDefault();
+    if (!text.trim() || !isOpen.value) return;
+    setText("");
+    try {
+      const result = await call("POST", path(session.id, "/prompt"), { text });
+      notify(result.message, !result.ok);
+      if (!result.ok) setText(text);
+    } catch (error) {
+      notify(error.message, true);
+      setText(text);
+    }
+  };
+  return html`<form class="prompt" onSubmit=${submit}>
+    <textarea rows="1" aria-label="Prompt" placeholder="Prompt…" value=${text}
+      onInput=${(event) => setText(event.target.value)}
+      onKeyDown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && submit(event)}></textarea>
+    <button class="primary" disabled=${!text.trim() || !isOpen.value}>Send</button>
+  </form>`;
+}

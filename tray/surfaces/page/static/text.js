@@ -1,0 +1,60 @@
+// Numbers, times and untrusted texts as the page shows them.
+
+import { html } from "/app/vendor/ui.js";
+
+const MINUTE = 60_000;
+
+/** Return a rounded age in the steps of the menu: "now", "4m", "2h", "3d". */
+export function age(since, now) {
+  const minutes = Math.floor(Math.max(0, now - since) / MINUTE);
+  if (!since || minutes < 1) return "now";
+  if (minutes < 60) return `${minutes}m`;
+  return minutes < 24 * 60 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 1440)}d`;
+}
+
+export const money = (cost) => (cost ? `$${cost.toFixed(2)}` : "");
+
+export function amount(number) {
+  if (number < 1000) return String(number);
+  return number < 1e6
+    ? `${(number / 1000).toFixed(1).replace(".0", "")}k`
+    : `${(number / 1e6).toFixed(1).replace(".0", "")}M`;
+}
+
+export const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+export const timeOfDay = (at) => clock.format(at);
+export const dayOf = (at) => day.format(at);
+export const dateTime = (at) => `${day.format(at)}, ${clock.format(at)}`;
+
+// Characters that are invisible or change the direction of what follows; the server lists more and then allows nothing.
+const HIDDEN = /([\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\u00a0\u2000-\u200a\u202f\u205f\u3000\ufe00-\ufe0f])/u;
+
+/** Return a text with hidden characters shown by their numbers. */
+export function revealed(text) {
+  return text
+    .split(HIDDEN)
+    .map((part) =>
+      part.length === 1 || (part.length === 2 && HIDDEN.test(part))
+        ? HIDDEN.test(part) && part !== "\n" && part !== "\t"
+          ? html`<mark
+            class="hidden-character">U+${part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}</mark>`
+          : part
+        : part,
+    );
+}
+
+const isPatch = (text) => /^(@@ |\+\+\+ |--- |\*\*\* )/m.test(text);
+
+/** Return the lines of a command, or of a patch with the changed lines marked. */
+export function exactText(text) {
+  if (!isPatch(text)) return html`<pre class="exact" tabindex="0">${revealed(text)}</pre>`;
+  return html`<pre class="exact" tabindex="0">${text.split("\n").map(patchLine)}</pre>`;
+}
+
+export function patchLine(line) {
+  const kind = { "+": "added", "-": "removed", "@": "hunk" }[line[0]] ?? "";
+  return html`<span class=${`line ${kind}`}>${revealed(line)}${"\n"}</span>`;
+}

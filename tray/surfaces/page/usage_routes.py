@@ -1,0 +1,204 @@
+"""What the page asks of the history: sums, series, maps, times, sessions, the forecast, and the export."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from tray.core.devices import Device
+from tray.core.text import clean
+from tray.storage.history import activity, analytics
+from tray.storage.history.selection import Selection
+from tray.storage.history.usage import plain
+from tray.surfaces.page.usage_export import send_steps
+from tray.system.local_day import date_of, number_of, period_of
+
+MAX_DAYS = 3660  # of a period
+FILTERS = ("project", "model", "program", "host")
+UNKNOWN = "(unknown)"
+
+Work = Callable[[web.Request, Device], Awaitable[Any]]
+Read = Callable[[Path, Selection, web.Request], Any]
+
+
+class UsageRoutes:
+    """Reads the history in threads. Invalid parameters raise HTTPBadRequest."""
+
+    def __init__(self, path: Path, today: Callable[[], int]) -> None:
+        """`path` is the history; `today` returns the local date in days since 1970-01-01."""
+        self._path = path
+        self._today = today
+        self._exporting = asyncio.Lock()
+        reads: dict[str, Read] = {
+            "series": _series,
+            "heatmap": _heat_map,
+            "hours": _hours,
+            "times": _times,
+            "sessions": _sessions,
+        }
+        self.calls: dict[str, Work] = {f"/api/usage/{name}": self._reading(read) for name, read in reads.items()}
+        self.calls["/api/usage/summary"] = self._summary
+        self.calls["/api/usage/forecast"] = self._forecast
+        self.calls["/api/export.csv"] = self.calls["/api/export.json"] = self._export
+
+    def _reading(self, read: Read) -> Work:
+        """Return a call that reads in a thread."""
+
+        async def work(request: web.Request, _: Device) -> Any:
+            chosen = selection(request, self._today())
+            return await _in_thread(lambda: {**_period(chosen), **read(self._path, chosen, request)})
+
+        return work
+
+    async def _summary(self, request: web.Request, _: Device) -> Any:
+        chosen, path = selection(request, self._today()), self._path
+        sums, sessions, turns, waits = await asyncio.gather(
+            _in_thread(lambda: analytics.sums_of(path, chosen)),
+            _in_thread(lambda: activity.active_sessions(path, chosen)),
+            _in_thread(lambda: activity.outcomes(path, chosen)),
+            _in_thread(lambda: activity.waits(path, chosen)),
+        )
+        return {**_period(chosen), "sessions": sessions, "total": plain(sums), "turns": turns, "waits": waits}
+
+    async def _forecast(self, request: web.Request, _: Device) -> Any:
+        """Return the forecast for this month, whatever the period is."""
+        today = self._today()
+        first, last = period_of("month", today)
+        chosen = msgspec.structs.replace(selection(request, today), first=first, last=last)
+        found = await _in_thread(lambda: analytics.forecasts(self._path, chosen, today))
+        money = {kind: {"spent": one.spent / 1e6, "expected": one.expected / 1e6} for kind, one in found.items()}
+        return {**_period(chosen), "today": date_of(today).isoformat(), **money}
+
+    async def _export(self, request: web.Request, _: Device) -> web.StreamResponse:
+        """Send the steps of a selection, as they are read: CSV, or one JSON object for each line."""
+        chosen = selection(request, self._today())
+        if self._exporting.locked():
+            raise web.HTTPTooManyRequests(text="another export is being sent; try again when it has ended")
+        try:
+            async with self._exporting:
+                return await send_steps(request, self._path, chosen, as_csv=request.path.endswith(".csv"))
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+
+
+async def _in_thread(read: Callable[[], Any]) -> Any:
+    try:
+        return await asyncio.to_thread(read)
+    except sqlite3.Error as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: sqlite3.Error) -> web.HTTPException:
+    return web.HTTPServiceUnavailable(text=f"cannot read the history: {error}")
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def selection(request: web.Request, today: int) -> Selection:
+    """Return the days and filters of a request; without days, today. Raises HTTPBadRequest."""
+    query = request.query
+    first, last = _day(query.get("from"), today), _day(query.get("to"), today)
+    if first > last:
+        raise web.HTTPBadRequest(text=f"from {date_of(first)} is after {date_of(last)}")
+    if last - first >= MAX_DAYS:
+        raise web.HTTPBadRequest(text=f"a period may have {MAX_DAYS} days")
+    return Selection(first, last, *(query.get(name) for name in FILTERS))
+
+
+def _day(text: str | None, default: int) -> int:
+    try:
+        return default if text is None else number_of(date.fromisoformat(text))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"{clean(text or '')[:40]!r} is not a day such as 2026-11-30") from error
+
+
+def _one_of(request: web.Request, name: str, choices: Iterable[str]) -> str:
+    """Return the value of a parameter; without it, the first choice. Raises HTTPBadRequest."""
+    names = list(choices)
+    value = request.query.get(name, names[0])
+    if value not in names:
+        raise web.HTTPBadRequest(text=f"{name} must be one of: {', '.join(names)}")
+    return value
+
+
+def _hour(request: web.Request) -> tuple[int, int] | None:
+    """Return weekday (0: Monday) and hour of the parameter `hour`, such as "0-14". Raises HTTPBadRequest."""
+    if (text := request.query.get("hour")) is None:
+        return None
+    weekday, _, hour = text.partition("-")
+    if not (text.isascii() and weekday.isdecimal() and hour.isdecimal() and int(weekday) < 7 and int(hour) < 24):
+        raise web.HTTPBadRequest(text="hour must be a weekday and an hour such as 0-14 (Monday, 14:00)")
+    return int(weekday), int(hour)
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def _period(chosen: Selection) -> dict[str, str]:
+    return {"from": date_of(chosen.first).isoformat(), "to": date_of(chosen.last).isoformat()}
+
+
+def _series(path: Path, chosen: Selection, request: web.Request) -> dict[str, Any]:
+    by = _one_of(request, "by", analytics.SERIES)
+    metric = _one_of(request, "metric", analytics.METRICS)
+    scale = 1_000_000 if metric in ("reported", "estimated") else 1
+    groups = [
+        {
+            by: None if each.merged else each.sums.group,
+            "name": f"{each.merged} others" if each.merged else clean(str(each.sums.group)) or UNKNOWN,
+            **plain(each.sums),
+            "values": [value / scale if scale > 1 else value for value in each.values],
+        }
+        for each in analytics.series(path, chosen, by, metric)
+    ]
+    return {"by": by, "metric": metric, "groups": groups}
+
+
+def _heat_map(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
+    days = [
+        {
+            "day": date_of(each.day).isoformat(),
+            "turns": each.turns,
+            "steps": each.steps,
+            "tokens": each.tokens,
+            "reported": each.reported / 1_000_000,
+            "estimated": each.estimated / 1_000_000,
+        }
+        for each in analytics.heat_map(path, chosen)
+    ]
+    return {"activity": "turns" if any(day["turns"] for day in days) else "steps", "days": days}
+
+
+def _hours(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
+    return {"hours": activity.hours(path, chosen)}
+
+
+def _times(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
+    found = analytics.model_times(path, chosen)
+    if found is None:
+        return {"models": None}
+    return {"models": [{**msgspec.structs.asdict(each), "name": clean(each.model) or UNKNOWN} for each in found]}
+
+
+def _sessions(path: Path, chosen: Selection, request: web.Request) -> dict[str, Any]:
+    order, hour = _one_of(request, "order", activity.ORDERS), _hour(request)
+    found = activity.top_sessions(path, chosen, order, hour)
+    return {"order": order, "sessions": [_session(each) for each in found]}
+
+
+def _session(session: activity.TopSession) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(session),
+        "title": clean(session.title),
+        "is_removed": bool(session.is_removed),
+        "reported": session.reported / 1_000_000,
+        "estimated": session.estimated / 1_000_000,
+    }
