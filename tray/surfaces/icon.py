@@ -14,7 +14,7 @@ from typing import assert_never
 import msgspec
 from PIL import Image
 
-from tray.core.model import Status
+from tray.core.sessions import Status
 from tray.surfaces.icon_canvas import CLEAR, SMALL_HEIGHT, Canvas, Colour, Path, arc, measure, measure_small
 from tray.surfaces.menu.view import IconView
 

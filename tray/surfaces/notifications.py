@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyField, Urgency
+from desktop_notifier import DesktopNotifier
 from msgspec.structs import replace
 
 from tray.core.alerts import Alert
 from tray.core.commands import AnswerCommand, Command
+from tray.surfaces.notification_sender import NotificationHandlers, NotificationSender
 from tray.surfaces.toast_guard import ToastGuard
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
-from tray.system import notification_daemon, resources
+from tray.system import notification_daemon
 from tray.system.notification_daemon import NotificationDaemon
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT = 5.0  # s; without it, a stopped daemon would block all later notifications
-NEVER_EXPIRES = 0  # Desktop Notifications Specification: 0 is never, -1 is the daemon's default
 TEXT_KEY = None  # the key of the notification that belongs to no session
 
 Key = str | None  # a session ID, or TEXT_KEY
@@ -58,17 +55,16 @@ class Notifications:
 
         `connect` creates the DesktopNotifier. `clock` returns seconds and is monotonic.
         """
-        self._app_name = app_name
-        self._icon = Icon(path=icon) if icon is not None else None
         self._on_command = on_command
         self._on_not_shown = on_not_shown
-        self._connect = connect
         self._guard = ToastGuard(clock)
+        handlers = NotificationHandlers(
+            self._clicked, self._button_pressed, self._replied, self._pop_live, self._guard.closed
+        )
+        self._sender = NotificationSender(app_name, icon, handlers, connect)
         self._daemons = notification_daemon.DaemonMonitor(self._owner_changed)
         self._owner = ""  # bus name of the process that shows the live notifications
         self._new_owner: str | None = None  # bus name of the process that replaced it, until that is handled
-        self._notifier: DesktopNotifier | None = None
-        self._closed_bus: Any = None  # the connection on which we listen for NotificationClosed
         self._live: dict[Key, _Live] = {}
         self._persistent: dict[Key, Toast] = {}  # to show again on another daemon, until answered
         self._queue: dict[Key, Toast | None] = {}  # to do, oldest first; None: withdraw
@@ -115,7 +111,7 @@ class Notifications:
             for key in list(self._live):
                 await self._clear(key)
         finally:
-            await self._close_notifier()
+            await self._sender.close()
             await self._daemons.close()
 
     def _enqueue(self, key: Key, toast: Toast | None) -> None:
@@ -133,7 +129,7 @@ class Notifications:
 
     async def _process(self, key: Key, toast: Toast | None) -> None:
         self._persistent.pop(key, None)  # first, so that a new daemon gets the new toast only
-        if not self._connected:
+        if self._sender.is_disconnected:
             await self._forget_daemon()
         await self._follow_daemon()
         await self._clear(key)
@@ -150,63 +146,16 @@ class Notifications:
             return
         if daemon.reads_markup:
             shown = replace(shown, body=escape(shown.body, quote=False))
-        for _ in range(2):  # the second attempt uses a new connection, as the bus may have been restarted
-            if await self._send(key, toast, shown):
-                self._warned = False
-                return
-            await self._close_notifier()
-        if not await notification_daemon.show_with_applescript(shown.title, shown.body):
-            self._report_not_shown(shown, "the notification daemon does not accept notifications")
-
-    async def _send(self, key: Key, toast: Toast, shown: Toast) -> bool:
-        notifier = self._open_notifier()
-        if notifier is None or (sys.platform == "darwin" and not await notifier.has_authorisation()):
-            return False
         live = _Live(str(uuid4()), toast, shown)
-        dispatched = asyncio.Event()
 
         def on_dispatched() -> None:
-            dispatched.set()
             self._live[key] = live
             self._guard.appeared()
 
-        notification = Notification(
-            shown.title,
-            shown.body,
-            urgency=Urgency.Critical if shown.urgent else Urgency.Normal,
-            icon=_state_icon(shown),
-            timeout=NEVER_EXPIRES if shown.persistent else -1,
-            on_dispatched=on_dispatched,
-            buttons=tuple(Button(button.label, identifier=str(index)) for index, button in enumerate(shown.buttons)),
-            reply_field=None if shown.field is None else ReplyField(),
-            identifier=live.identifier,
-        )
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await notifier.send_notification(notification)
-        if self._bus is not None and self._bus is not self._closed_bus:
-            self._closed_bus = self._bus
-            notification_daemon.on_notification_closed(self._bus, self._guard.closed)
-        return dispatched.is_set()
-
-    def _open_notifier(self) -> DesktopNotifier | None:
-        """Return the DesktopNotifier; None, with a log line, if the desktop has no notification service.
-
-        Clicks are handled by the notifier's handlers with the notification's id, not by the notification's own
-        handlers: those are forgotten when the desktop puts a notification away, as Windows does after five seconds.
-        """
-        if self._notifier is None:
-            try:
-                notifier = self._connect(app_name=self._app_name, app_icon=self._icon)
-            except Exception as error:  # noqa: BLE001  # no such service, not registered, forbidden: by the platform
-                self._warn_once(f"notifications cannot be shown here: {error}")
-                return None
-            notifier.on_clicked = self._clicked
-            notifier.on_button_pressed = self._button_pressed
-            notifier.on_replied = self._replied
-            notifier.on_dismissed = self._dismissed
-            self._notifier = notifier
-        return self._notifier
+        if await self._sender.send(shown, live.identifier, on_dispatched):
+            self._warned = False
+        elif not await notification_daemon.show_with_applescript(shown.title, shown.body):
+            self._report_not_shown(shown, self._sender.problem)
 
     # ------------------------------------------------------------------ clicks
     # A stale id, the id of another program's notification and a second click match no live notification.
@@ -230,9 +179,6 @@ class Notifications:
             if live.shown.field is not None:  # no guard: text is typed into the right notification, even if it moves
                 self._on_command(live.shown.field(text))
 
-    def _dismissed(self, identifier: str) -> None:
-        self._pop_live(identifier)
-
     def _pop_live(self, identifier: str) -> list[tuple[Key, _Live]]:
         """Remove and return the live notification with this id, if any; the desktop closes it on a click."""
         found = [(key, live) for key, live in self._live.items() if live.identifier == identifier]
@@ -244,28 +190,12 @@ class Notifications:
 
     async def _clear(self, key: Key) -> None:
         live = self._live.pop(key, None)
-        if live is None or self._notifier is None or self._new_owner not in (None, self._owner):
+        if live is None or self._new_owner not in (None, self._owner):
             return  # for another daemon, its number may be another program's notification
         self._guard.closed()
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await self._notifier.clear(live.identifier)
-        except KeyError:
-            pass  # closed by the user already
-        except Exception as error:  # noqa: BLE001  # the daemon has ended, and its notifications with it
-            log.debug("a notification could not be withdrawn: %s", error)
-            await self._close_notifier()
+        await self._sender.withdraw(live.identifier)
 
     # ------------------------------------------------------------------ the daemon
-
-    @property
-    def _bus(self) -> Any:
-        """desktop-notifier's D-Bus connection, which it neither exposes nor closes; None if there is none."""
-        return getattr(getattr(self._notifier, "_backend", None), "bus", None)
-
-    @property
-    def _connected(self) -> bool:
-        return self._bus is None or self._bus.connected
 
     def _owner_changed(self, owner: str) -> None:
         self._new_owner = owner
@@ -291,29 +221,14 @@ class Notifications:
         return daemon
 
     async def _forget_daemon(self) -> None:
-        """Forget an ended daemon, its notifications, and the notifier, which has cached its capabilities."""
-        await self._close_notifier()
+        """Forget an ended daemon, its notifications, and the sender's connection, which has cached its capabilities."""
+        await self._sender.close()
         self._live.clear()
         self._owner = ""
 
-    async def _close_notifier(self) -> None:
-        """Close the connection; the next notification opens a new one."""
-        bus, self._notifier = self._bus, None
-        if bus is not None:
-            await notification_daemon.disconnect(bus)
-
     def _report_not_shown(self, toast: Toast, problem: str) -> None:
-        self._warn_once(problem)
+        if not self._warned:
+            log.warning("%s", problem)
+        self._warned = True
         if self._on_not_shown is not None:
             self._on_not_shown(toast.title, toast.body)
-
-    def _warn_once(self, problem: str) -> None:
-        if not self._warned:
-            log.warning(problem)
-        self._warned = True
-
-
-def _state_icon(toast: Toast) -> Icon | None:
-    """Return the icon for the notification's reason; None for the application's icon."""
-    path = resources.toast_image(toast.reason.value) if toast.reason is not None else None
-    return Icon(path=path) if path is not None else None

@@ -1,4 +1,4 @@
-"""Turns changes into notifications, sounds and speech, each at its time."""
+"""Turns changes into notifications, sounds and speech, when each is due."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, assert_never
 
 from tray.core.alerts import Alerts, CheckFocus, Effect, Notify, Withdraw
 from tray.core.fleet import Fleet
-from tray.core.model import Server
 from tray.core.rules import alert_rules
+from tray.core.servers import Server
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.settings import SOUND, SPEAK, Settings
 from tray.core.trace import effect_line
@@ -58,6 +58,10 @@ class Notifier:
         """Show and withdraw notifications for the sessions that changed, and for those that are due by now."""
         at = self._now()
         self._carry_out(self._alerts.update(session_ids, self._index, at, silent=self._is_silent(at)), at)
+
+    def repeat(self) -> None:
+        """Show again what a restarted daemon has lost, and show what was silenced until now."""
+        self.update(frozenset(row.session.id for row in self._index.rows() if row.status.needs_user))
 
     def _carry_out(self, effects: Iterable[Effect], at: int) -> None:
         for effect in effects:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Retry, Server, Session, Source, Status
+from tray.core.plan_limits import PlanLimit
+from tray.core.servers import Server, Source
 from tray.core.session_index import SessionRow
+from tray.core.sessions import Request, Retry, Session, Status
 from tray.core.text import age, amount, clean, counted, shorten, shorten_path, width
 from tray.system.local_time import local_time
 
-LONG_TOOL = 2 * 60_000  # ms: a tool that runs longer is shown with its duration
-LONG_SILENCE = 5 * 60_000  # ms: a longer time without activity is shown
+MINUTE = 60_000  # ms
+LONG_TOOL = 2 * MINUTE  # ms: a tool that runs longer is shown with its duration
+LONG_SILENCE = 5 * MINUTE  # ms: a longer time without activity is shown
 ROW_COLUMNS = 72  # of a row in the menu, its mark included
 PROJECT_COLUMNS = 24  # of these, for the project at most
 MARK_COLUMNS = 2  # the mark and the space after it
@@ -83,13 +86,20 @@ def request_text(request: Request) -> str:
 
 
 def row_label(
-    row: SessionRow, at: int, columns: int = ROW_COLUMNS, *, project: str = "", with_reason: bool = True
+    row: SessionRow,
+    at: int,
+    columns: int = ROW_COLUMNS,
+    *,
+    project: str = "",
+    agent: str = "",
+    with_reason: bool = True,
 ) -> str:
     """Return a session's row in at most `columns` columns, mark included: title first, then reason as far as it fits.
 
-    `project` is empty below a heading that names it. `with_reason` is False if the next row shows the request.
+    `project` is empty below a heading that names it, `agent` if only one kind of agents runs. `with_reason` is False if
+    the next row shows the request.
     """
-    head = f"{shorten(project, PROJECT_COLUMNS)} · " if project else ""
+    head = "".join(f"{shorten(name, PROJECT_COLUMNS)} · " for name in (agent, project) if name)
     seen = age(at - row.since)
     tail = ("" if seen == "now" else f" · {seen}") + _source_note(row.server)
     room = columns - MARK_COLUMNS - width(head) - width(tail)
@@ -117,6 +127,13 @@ def context_percent(fleet: Fleet, session: Session) -> float | None:
     return round(100 * session.context_tokens / limit, 1) if limit else None
 
 
+def _limit_text(limit: PlanLimit, at: int) -> str:
+    if not limit.is_current(at):
+        return ""
+    rest = f" · resets in {age(limit.resets_at - at)}" if limit.resets_at - at >= MINUTE else ""
+    return f"Limit of {limit.name}: {limit.used_percent:.0f} % used{rest}"
+
+
 def details(row: SessionRow, fleet: Fleet, at: int) -> tuple[tuple[str, str], ...]:
     """Return key and text of each known detail of a session, for its submenu."""
     session, server = row.session, row.server
@@ -134,13 +151,14 @@ def details(row: SessionRow, fleet: Fleet, at: int) -> tuple[tuple[str, str], ..
         ("model", " · ".join(part for part in (session.agent, session.model) if part)),
         ("context", f"Context: {percent:g} %" if percent is not None else ""),
         ("usage", f"{amount(row.tokens.total)} tokens · ${row.cost:.2f}" if row.tokens.total else ""),
+        *((f"limit {limit.name}", _limit_text(limit, at)) for limit in server.plan_limits),
         ("messages", counted(session.messages, "message", "messages") if session.messages else ""),
         ("todos", f"Todos: {done} of {len(session.todos)} done" if session.todos else ""),
         ("files", f"{files} changed, +{session.additions} -{session.deletions}" if session.files else ""),
         ("subagents", counted(subagents, "subagent session", "subagent sessions") if subagents else ""),
         ("branch", f"Branch: {server.branch}" if server.branch else ""),
         ("directory", shorten_path(session.directory or server.directory, DETAIL_COLUMNS)),
-        ("host", f"{server.host} · OpenCode {server.opencode}" if server.opencode else server.host),
+        ("host", f"{server.host} · {server.agent_kind.title} {server.version}" if server.version else server.host),
         ("read-only", f"Read-only: {server.read_only_reason}" if server.read_only_reason else ""),
     )
     return tuple((key, shorten(text, DETAIL_COLUMNS)) for key, text in lines if text)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tray.core.click_guard import SETTLE
 
-APPEARED_PAUSE = 0.7  # s after a notification appeared; seeing it and holding a click back takes half of that
+APPEARED_PAUSE = 0.7  # s after a notification appeared; users need about half of that to notice it and stop a click
 MOVED_PAUSE = SETTLE / 1000  # s after one closed; longer, as others slide while the user may be double-clicking
 
 

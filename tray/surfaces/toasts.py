@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import AnswerCommand, AnswerRequest, Command, OpenSession
-from tray.core.model import Request, RequestKind
+from tray.core.sessions import Request, RequestKind
 from tray.core.text import ELLIPSIS, GOES_ON, clean, is_shown_whole, shorten, width, wrap
 from tray.system.notification_daemon import NotificationDaemon
 
@@ -51,7 +51,7 @@ _REASON_NAMES = {
 
 
 class ToastButton(msgspec.Struct, frozen=True):
-    """A button and its command. The command belongs to this notification, also when it is outdated."""
+    """A button and its command. The command keeps its request, even if the notification is outdated."""
 
     label: str
     command: Command

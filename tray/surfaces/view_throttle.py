@@ -18,7 +18,7 @@ from tray.surfaces.menu.view import TrayView
 
 # The shortest time from one view to the next, in s, by what has changed. After a pause a change is shown at once.
 STATE_DELAY, TEXT_DELAY, DETAIL_DELAY = 0.0, 0.1, 2.0
-REST_PER_COST = 1  # after a view, the time without one, as a multiple of the time that building it took
+REST_PER_COST = 1  # pause after a view, as a multiple of its build time
 
 
 class MenuRate(msgspec.Struct, frozen=True):

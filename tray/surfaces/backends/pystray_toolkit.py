@@ -13,6 +13,7 @@ from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Entry, Item, default_command
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import MARKS
+from tray.system.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._on_command = on_command
         self._posted: deque[Callable[[], object]] = deque()
         self._is_ready = False
-        self._retry_after = FIRST_RETRY
+        self._backoff = Backoff(FIRST_RETRY, MAX_RETRY)
         self._retry_due = False
         # What the toolkit has accepted; None: nothing yet. It accepts the first menu when it starts.
         self._shown_icon: IconView | None = None
@@ -115,13 +116,13 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             except Exception as error:  # noqa: BLE001  # toolkits raise anything; logged below
                 failure = error
         if failure is None:
-            self._retry_after = FIRST_RETRY
+            self._backoff.reset()
         elif not self._retry_due:
             self._retry_due = True
-            level = logging.WARNING if self._retry_after == FIRST_RETRY else logging.DEBUG
-            log.log(level, "the tray did not accept the icon: %s; next attempt in %g s", failure, self._retry_after)
-            self.retry_in(self._retry_after)
-            self._retry_after = min(2 * self._retry_after, MAX_RETRY)
+            delay = self._backoff.next_delay()
+            level = logging.WARNING if delay == FIRST_RETRY else logging.DEBUG
+            log.log(level, "the tray did not accept the icon: %s; next attempt in %g s", failure, delay)
+            self.retry_in(delay)
 
     def _show_tray_icon(self) -> None:
         if self.visible:

@@ -26,8 +26,7 @@ BACKGROUND = (46, 46, 46)  # RGB, if the tray's colour cannot be read
 
 _Base: Any = pystray_module("_xorg").Icon
 _X = import_module("Xlib.X")
-_ConnectionClosedError: Any = import_module("Xlib.error").ConnectionClosedError
-_XError: Any = import_module("Xlib.error").XError
+_errors: Any = import_module("Xlib.error")
 
 
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
@@ -72,7 +71,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         try:
             super()._run()
         finally:
-            with suppress(_ConnectionClosedError, OSError):
+            with suppress(_errors.ConnectionClosedError, OSError):
                 self._display.close()
             self._wake_sender.close()
             self._wake_receiver.close()
@@ -93,10 +92,20 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         return None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
 
     def _show(self) -> None:
-        if self._get_systray_manager() is None:
+        tray = self._get_systray_manager()
+        if tray is None:
             log.info("no XEmbed tray is running yet; waiting for one")
-        else:
-            super()._show()
+        elif tray != self._systray_manager:  # trayer loses an icon that docks a second time
+            self._dock(tray)
+
+    def _dock(self, tray: Any) -> None:
+        tray_ended = _errors.CatchError(_errors.BadWindow)
+        tray.change_attributes(event_mask=_X.StructureNotifyMask, onerror=tray_ended)
+        self._display.sync()
+        if tray_ended.get_error() is None:
+            self._systray_manager = tray
+            self._send_message(tray, self._net_system_tray_opcode, self._SYSTEM_TRAY_REQUEST_DOCK, self._window.id)
+            self._display.flush()
 
     def _get_systray_manager(self) -> Any:
         # pystray grabs the X server for this call; if this process were stopped then, the screen would stay frozen.
@@ -129,7 +138,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         try:
             corner = root.translate_coords(self._window, 0, 0)
             beside = root.get_image(max(0, corner.x - 1), corner.y + 1, 1, 1, _X.ZPixmap, 0xFFFFFF).data
-        except _XError:  # outside the screen, or not shown yet
+        except _errors.XError:  # outside the screen, or not shown yet
             return BACKGROUND
         blue, green, red = beside[:3]
         return red, green, blue

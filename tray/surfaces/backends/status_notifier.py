@@ -23,6 +23,7 @@ from tray.surfaces.backends.dbus_item_timers import ItemTimers
 from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
+from tray.system.backoff import Backoff
 from tray.system.session_bus import BusError, call, connect
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
 
@@ -221,12 +222,11 @@ class StatusNotifierIcon:
 
 async def _reconnect() -> MessageBus:
     """Return a new connection as soon as there is a session bus again."""
-    delay = FIRST_RECONNECT
+    backoff = Backoff(FIRST_RECONNECT, MAX_RECONNECT)
     while True:
-        await asyncio.sleep(delay)
+        await asyncio.sleep(backoff.next_delay())
         with suppress(BusError):
             return await connect()
-        delay = min(2 * delay, MAX_RECONNECT)
 
 
 async def _subscribe(bus: MessageBus, rule: str) -> None:

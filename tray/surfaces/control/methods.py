@@ -14,21 +14,27 @@ from tray.core.commands import (
     AnswerRequest,
     Command,
     CommandResult,
+    ListDevices,
     Mute,
     MuteSpan,
+    OpenDashboard,
     OpenNextSession,
     Quit,
+    RevokeDevice,
+    RevokeDevices,
     RotateToken,
     SessionCommand,
     Surface,
     Unmute,
 )
+from tray.core.devices import Scope
 from tray.core.errors import UserError
 from tray.core.fleet import Fleet
 from tray.core.id_lookup import find_request, find_session
-from tray.core.model import Request, RequestKind
+from tray.core.lenient_json import JSON_ERRORS
 from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.session_index import EVERYTHING, SessionIndex, project_scope, session_scope
+from tray.core.sessions import Request, RequestKind
 
 
 class MethodError(UserError):
@@ -50,6 +56,9 @@ class Params(msgspec.Struct):
     limit: int = 20  # messages
     scope: str = ""  # of a mute: "everything", "session" or "project" (the one that `session` is in)
     duration: str = ""  # of a mute: see tray.core.durations
+    device: str = ""  # ID, or the start of one; of "devices.revoke", empty: all
+    in_browser: bool = True  # of "dashboard": False only returns the address
+    device_scope: str = Scope.ACT.value  # of "dashboard"
 
 
 class ControlMethods:
@@ -66,9 +75,9 @@ class ControlMethods:
         """Execute the command and return its result as plain JSON values. Raises UserError if there is no command."""
         try:
             params = msgspec.json.decode(bytes(raw_params) or b"{}", type=Params)
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             raise MethodError(f"{method}: {error}") from error
-        result = await self._execute(self._command(method, params), Surface.COMMAND)
+        result = await self._execute(self.command(method, params), Surface.COMMAND)
         return {
             "ok": result.ok,
             "message": result.message,
@@ -76,7 +85,8 @@ class ControlMethods:
             "result": result.result,
         }
 
-    def _command(self, method: str, params: Params) -> Command:
+    def command(self, method: str, params: Params) -> Command:
+        """Return the command of a call. Raises UserError if there is none."""
         match method:
             case "quit":
                 return Quit()
@@ -84,6 +94,12 @@ class ControlMethods:
                 return RotateToken()
             case "next":
                 return OpenNextSession()
+            case "dashboard":
+                return OpenDashboard(params.in_browser, _device_scope(params.device_scope))
+            case "devices":
+                return ListDevices()
+            case "devices.revoke":
+                return RevokeDevice(params.device) if params.device else RevokeDevices()
             case "reply":
                 return self._reply(params)
             case "mute":
@@ -121,6 +137,13 @@ class ControlMethods:
         key = find_session(self._fleet, self._index, params.session)
         parameter = SESSION_COMMANDS[method].parameter
         return record(key, getattr(params, parameter)) if parameter else record(key)
+
+
+def _device_scope(text: str) -> Scope:
+    try:
+        return Scope(text)
+    except ValueError:
+        raise MethodError(f"invalid scope {text!r}; use watch, answer or act") from None
 
 
 def _duration(text: str) -> MuteSpan | int:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionError, WSMsgType, web
 
 from tray.core.errors import UserError
 from tray.core.fleet import Fleet
+from tray.core.lenient_json import JSON_ERRORS
 from tray.core.session_index import SessionIndex
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.overview import overview
@@ -65,7 +66,7 @@ class ControlServer:
                     watching = asyncio.get_running_loop().create_task(self._watch(ws, call.method), name="watch")
                 else:
                     await _send(ws, {"id": call.id, **await self._run(call)})
-        except ConnectionError:  # it disconnected before the answer
+        except (ConnectionError, ClientConnectionError):  # it disconnected before the answer
             return
         finally:
             if watching is not None:
@@ -92,7 +93,7 @@ class ControlServer:
                     await _send(ws, frame)
                 await asyncio.sleep(MIN_INTERVAL)
                 await event.wait()
-        except ConnectionError:
+        except (ConnectionError, ClientConnectionError):
             return
         finally:
             del self._watchers[watcher]
@@ -101,7 +102,7 @@ class ControlServer:
 def _decode(text: str) -> _Call | None:
     try:
         return msgspec.json.decode(text, type=_Call)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         return None
 
 

@@ -5,15 +5,17 @@ The keys stay stable. Times (`…_at`, `…_since`) are milliseconds since the U
 version, muted        the tray's version; whether all notifications are muted
 attention             state (the most urgent status of all sessions), waiting and busy (numbers of root sessions),
                       tooltip (the summary as text)
-servers               OpenCode instances, one for each directory in a process
+servers               instances of OpenCode, one for each directory in a process, and processes of other agents
   id, name, host, directory, branch, url (null without an HTTP server), pid (0 if unknown)
-  opencode, plugin    versions
-  source              plugin, http, dashboard or local: how the tray learns of it
+  agent_kind          opencode or claude
+  version, plugin     of the agent, and of the plugin in it
+  source              plugin, http, agent, dashboard or local: how the tray learns of it
   connected, verified whether it is connected, and whether it proved the token
   read_only_reason    why its sessions cannot be answered from here; empty if they can
   problem             why it cannot be followed; empty if it can
   clock_skew          ms by which its clock was ahead of the tray's when it connected
   services            its MCP and LSP servers: kind, name, status, error
+  plan_limits         the limits of the user's plan, where the agent reports them: name, used_percent, resets_at
 sessions              the most urgent root session first, each followed by its subagent sessions
   id, server (ID), parent (ID or null), title, directory, project (name), agent, model
   status, status_since, muted
@@ -27,6 +29,7 @@ sessions              the most urgent root session first, each followed by its s
   requests            pending permissions and questions; of a root session also those of its subagent sessions
     id, kind (permission or question), session (ID), title, asked_at
     detail, complete  what is asked, and whether `detail` has all of it
+    read_only_reason  why it cannot be answered from here; empty if it can
     always            patterns that the answer "always" would allow
     questions         question, header, options (label, description), multiple, custom (own text is allowed)
     sending           whether an answer was sent and is not confirmed yet
@@ -40,9 +43,12 @@ from itertools import chain, islice
 from typing import Any
 
 from tray import __version__
+from tray.core.answers import read_only_reason
 from tray.core.fleet import Fleet
-from tray.core.model import Request, Server, Session, Status
+from tray.core.request_digest import content_of
+from tray.core.servers import Server
 from tray.core.session_index import EVERYTHING, SessionIndex, SessionRow
+from tray.core.sessions import Request, Session, Status
 from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import shorten
 from tray.surfaces.session_text import MARKS, context_percent, title
@@ -111,12 +117,17 @@ def _server(server: Server) -> dict[str, Any]:
         "verified": server.verified,
         "read_only_reason": server.read_only_reason,
         "problem": server.problem,
-        "opencode": server.opencode,
+        "agent_kind": server.agent_kind.value,
+        "version": server.version,
         "plugin": server.plugin,
         "clock_skew": server.clock_skew,
         "services": [
             {"kind": service.kind, "name": service.name, "status": service.status, "error": service.why}
             for service in server.services
+        ],
+        "plan_limits": [
+            {"name": limit.name, "used_percent": limit.used_percent, "resets_at": limit.resets_at}
+            for limit in server.plan_limits
         ],
         "pid": server.pid,
     }
@@ -168,7 +179,7 @@ def _session(
         "error": session.failure.message or session.failure.name if session.failure else None,
         "retry": _retry(session),
         "files": {"changed": session.files, "additions": session.additions, "deletions": session.deletions},
-        "requests": [_request(request) for request in requests],
+        "requests": [_request(server, request) for request in requests],
         "todos": [{"content": todo.content, "status": todo.status} for todo in session.todos],
         "muted": muted,
     }
@@ -179,25 +190,10 @@ def _retry(session: Session) -> dict[str, Any] | None:
     return None if retry is None else {"attempt": retry.attempt, "message": retry.message, "next_at": retry.next_at}
 
 
-def _request(request: Request) -> dict[str, Any]:
+def _request(server: Server, request: Request) -> dict[str, Any]:
     return {
-        "id": request.id,
-        "kind": request.kind.value,
-        "session": request.session,
-        "title": request.title,
-        "detail": request.detail,
-        "complete": request.complete,
-        "always": list(request.always),
-        "questions": [
-            {
-                "question": question.question,
-                "header": question.header,
-                "options": [{"label": o.label, "description": o.description} for o in question.options],
-                "multiple": question.multiple,
-                "custom": question.custom,
-            }
-            for question in request.questions
-        ],
+        **content_of(request),
+        "read_only_reason": read_only_reason(server, request),
         "asked_at": request.asked_at,
         "sending": request.sending,
         "send_error": request.refusal,

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import msgspec
 
 from tray.core.fleet import Fleet
-from tray.core.model import Session, Status
 from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.sessions import Session, Status
 from tray.core.summary import summarize
 from tray.core.text import shorten
 from tray.surfaces.control.status_report import summary_report

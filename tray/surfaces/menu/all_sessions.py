@@ -57,7 +57,8 @@ class AllSessions:
         return (*page, *next_page(submenu_id, remaining, build, context.open_submenus))
 
     def _session(self, row: SessionRow, context: MenuContext) -> Item:
-        label = row_label(row, context.at, context.columns)
+        agent = row.server.agent_kind.short_title if context.names_agents else ""
+        label = row_label(row, context.at, context.columns, agent=agent)
         if context.open_submenus.all_open and self._index.total > MAX_BUILT_SUBMENUS:
             return Item(row.session.id, label, OpenSession(row.key), mark=row.status)
         build = partial(session_entries, self._fleet, row, context.at)

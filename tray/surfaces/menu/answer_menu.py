@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from tray.core.answers import Decline, Permit, Reply, RequestKey, Verdict
-from tray.core.commands import AnswerRequest, AskForAnswer, CopyText, OpenSession, SendDraftAnswer, ToggleOption
-from tray.core.model import Question, Request, RequestKind, Server
+from tray.core.answers import (
+    Decline,
+    Permit,
+    Reply,
+    RequestKey,
+    Verdict,
+    is_readable,
+    may_be_always,
+    read_only_reason,
+)
+from tray.core.commands import AnswerRequest, AskForAnswer, CopyText, SendDraftAnswer, ToggleOption
+from tray.core.servers import Server
 from tray.core.session_index import SessionRow
-from tray.core.text import hides, shorten, width, wrap
+from tray.core.sessions import Question, Request, RequestKind
+from tray.core.text import shorten, width, wrap
 from tray.surfaces.menu.items import Entry, Item, Separator
+from tray.surfaces.menu.session_menu import command_item
 from tray.surfaces.session_text import request_text
 
 COLUMNS = 60  # of a line of text in a menu
@@ -19,7 +30,7 @@ NOT_SHOWN_IN_FULL = Item("hidden", "Cannot be shown in full here")
 def answer_entry(row: SessionRow, request: Request, columns: int) -> Item:
     """Return the item below a session's row that shows one of its requests and opens the answers to it."""
     state = " (sending…)" if request.sending else ""
-    prefix = "Read-only" if row.server.read_only_reason else "Answer"
+    prefix = "Read-only" if read_only_reason(row.server, request) else "Answer"
     room = columns - len(INDENT) - len(prefix) - len(state) - 2
     label = f"{INDENT}{prefix}: {shorten(request_text(request), room)}{state}"
     return Item(f"{row.session.id}:{request.id}", label, children=_entries(row, request))
@@ -28,19 +39,18 @@ def answer_entry(row: SessionRow, request: Request, columns: int) -> Item:
 def _entries(row: SessionRow, request: Request) -> tuple[Entry, ...]:
     server = row.server
     key = RequestKey(server.id, request.id)
-    go = Item("go", "Go to session", OpenSession(row.key))
     lines = _text_lines(request)
     entries: list[Entry] = [*_text_items("line", lines[:MAX_LINES], request.detail)]
     if len(lines) > MAX_LINES:
         entries.append(Item("more", "…"))
     if request.refusal:
         entries.append(Item("refusal", f"⚠ {shorten(request.refusal, COLUMNS)}"))
-    if server.url is None and server.opencode.startswith("1.14."):
-        entries.append(Item("unreliable", f"OpenCode {server.opencode}: its terminal UI may ignore answers sent here"))
+    if server.ignores_answers:
+        entries.append(Item("unreliable", f"OpenCode {server.version}: its terminal UI may ignore answers sent here"))
     entries.append(Separator("answers"))
-    if server.read_only_reason:
-        reason = wrap(f"Read-only: {server.read_only_reason}", COLUMNS)
-        entries += [Item(f"read-only-{number}", line) for number, line in enumerate(reason)]
+    if reason := read_only_reason(server, request):
+        lines = wrap(f"Read-only: {reason}", COLUMNS)
+        entries += [Item(f"read-only-{number}", line) for number, line in enumerate(lines)]
     elif request.sending:
         entries.append(Item("sending", "Sending…"))
     elif request.kind is RequestKind.QUESTION:
@@ -48,9 +58,9 @@ def _entries(row: SessionRow, request: Request) -> tuple[Entry, ...]:
         entries += _question_answers(request, key) if readable else [NOT_SHOWN_IN_FULL]
         entries.append(Item("decline", "Reject", AnswerRequest(key, Decline(), request)))
     else:
-        readable = request.complete and len(lines) <= MAX_LINES and not hides(request.detail)
+        readable = len(lines) <= MAX_LINES and is_readable(request)
         entries += _permission_answers(request, key, server, readable=readable)
-    return (*entries, go)
+    return (*entries, command_item("attach", row.key))
 
 
 def _text_lines(request: Request) -> list[str]:
@@ -66,15 +76,15 @@ def _text_items(key: str, lines: list[str], text: str) -> list[Item]:
 
 def _permission_answers(request: Request, key: RequestKey, server: Server, *, readable: bool) -> list[Entry]:
     with_message = Item("reject-with-message", "Reject with a message…", AskForAnswer(key, request))
-    if server.opencode.startswith(("0.", "1.0.")):
-        label = f"OpenCode {server.opencode} does not support rejection messages"
+    if not server.takes_rejection_messages:
+        label = f"OpenCode {server.version} does not support rejection messages"
         with_message = Item("reject-with-message", label)
     reject: list[Entry] = [Item("reject", "Reject", AnswerRequest(key, Permit(Verdict.REJECT), request)), with_message]
     if not readable:
         return [NOT_SHOWN_IN_FULL, *reject]
     allow: list[Entry] = [Item("once", "Allow once", AnswerRequest(key, Permit(Verdict.ONCE), request))]
     patterns = [line for pattern in request.always for line in wrap(pattern, COLUMNS)]
-    if request.always and len(patterns) <= MAX_LINES and not any(map(hides, request.always)):
+    if len(patterns) <= MAX_LINES and may_be_always(request):
         confirm = Item("confirm", "Confirm: always allow", AnswerRequest(key, Permit(Verdict.ALWAYS), request))
         shown = _text_items("pattern", patterns, "\n".join(request.always))
         allow.append(Item("always", "Always allow", children=(*shown, Separator("confirm"), confirm)))
@@ -88,7 +98,7 @@ def _questions_readable(request: Request) -> bool:
     fits = all(len(wrap(text, COLUMNS)) <= MAX_LINES for text in questions) and all(
         width(label) <= COLUMNS for label in labels
     )
-    return request.complete and fits and not any(map(hides, (*questions, *labels)))
+    return fits and is_readable(request)
 
 
 def _question_answers(request: Request, key: RequestKey) -> list[Entry]:

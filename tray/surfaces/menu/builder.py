@@ -7,12 +7,14 @@ from functools import partial
 
 import msgspec
 
-from tray.core.commands import InstallPlugin, OpenNextSession, OpenSettings, Quit, RunDoctor
+from tray.core.agent_setup import AgentSetup
+from tray.core.commands import InstallPlugin, OpenDashboard, OpenNextSession, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
-from tray.core.model import Source
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import counted, shorten
+from tray.surfaces.menu.agent_menu import agent_entries
 from tray.surfaces.menu.all_sessions import AllSessions
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, Separator, lazy_submenu, next_page
 from tray.surfaces.menu.sections import PAGE_SIZE, EntryCache, MenuContext, Sections
@@ -31,6 +33,7 @@ class Setup(msgspec.Struct, frozen=True):
 
     plugin_installed: bool | None = None
     opencode_found: bool | None = None
+    agents: tuple[AgentSetup, ...] = ()  # the agents that are found
 
 
 class ViewSettings(msgspec.Struct, frozen=True):
@@ -43,6 +46,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     started: frozenset[str] = frozenset()  # addresses of the servers that the tray started
     today: str = ""  # today's usage, in one line
     setup: Setup = Setup()
+    has_page: bool = True  # whether the local page is turned on
 
 
 class ViewBuilder:
@@ -67,7 +71,7 @@ class ViewBuilder:
         icon = IconView(summary.status, min(summary.waiting, MAX_COUNT), settings.monochrome, settings.show_count)
         if with_menu or self._last is None:
             self._cache.start_view()
-            menu = self._menu(settings, summary, MenuContext(at, open_submenus, settings.columns))
+            menu = self._menu(settings, summary, MenuContext(at, open_submenus, settings.columns, self._names_agents()))
             self._last = TrayView(icon, summary.tooltip, menu, open_submenus)
         else:
             self._last = TrayView(icon, summary.tooltip, self._last.menu, self._last.open_submenus)
@@ -96,11 +100,19 @@ class ViewBuilder:
             return (*self._setup(settings.setup), Separator("header"))
         return (*self._setup(settings.setup), first, Item("summary", summary.tooltip), Separator("header"))
 
+    def _names_agents(self) -> bool:
+        """Return whether more than one kind of agents is known."""
+        return len({server.agent_kind for server in self._fleet.servers.values()}) > 1
+
+    def _opencode_servers(self) -> list[Server]:
+        return [server for server in self._fleet.servers.values() if server.agent_kind is AgentKind.OPENCODE]
+
     def _setup(self, setup: Setup) -> tuple[Entry, ...]:
         """Return the next step of the setup, as long as sessions do not appear or cannot be answered."""
-        servers = self._fleet.servers.values()
+        servers = self._opencode_servers()
+        uses_opencode = setup.opencode_found is not False or servers or not (self._index.total or setup.agents)
         has_plugin = any(server.connected and server.source is Source.PLUGIN for server in servers)
-        if setup.plugin_installed is False and not has_plugin:
+        if setup.plugin_installed is False and not has_plugin and uses_opencode:
             return (Item("install", "Install the OpenCode plugin…", InstallPlugin()),)
         read_only = sum(server.connected and server.source is Source.LOCAL for server in servers)
         if read_only:
@@ -108,6 +120,8 @@ class ViewBuilder:
             return (Item("read-only", f"{which}: run Doctor…", RunDoctor()),)
         if self._index.total:
             return ()
+        if setup.opencode_found is False and setup.agents:
+            return (Item("start", "No sessions yet: start an agent in a terminal"),)
         if setup.opencode_found is False:
             return (Item("opencode", "No sessions yet: OpenCode not found in PATH", RunDoctor()),)
         return (Item("start", "No sessions yet: start opencode in a terminal"),)
@@ -144,13 +158,19 @@ class ViewBuilder:
         return (
             *([Item("today", settings.today)] if self._index.total and settings.today else []),
             lazy_submenu("servers", "Servers", ("servers", "0"), build, context.open_submenus),
+            *self._agents(settings.setup, context),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
+            *([Item("dashboard", "Open dashboard", OpenDashboard())] if settings.has_page else []),
             Item("settings", "Settings…", OpenSettings()),
             Item("doctor", "Doctor", RunDoctor()),
         )
 
+    def _agents(self, setup: Setup, context: MenuContext) -> tuple[Item, ...]:
+        build = partial(agent_entries, setup.agents)
+        return (lazy_submenu("agents", "Agents", ("agents",), build, context.open_submenus),) if setup.agents else ()
+
     def _servers(self, settings: ViewSettings, start: int, context: MenuContext) -> tuple[Entry, ...]:
-        servers = self._fleet.servers.values()
+        servers = self._opencode_servers()
         ordered = sorted(servers, key=lambda server: (not server.connected, server.name, server.id))
         entries: list[Entry] = []
         for server in ordered[start : start + PAGE_SIZE]:

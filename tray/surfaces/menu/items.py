@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from tray.core.commands import Command
-from tray.core.model import Status
+from tray.core.sessions import Status
 
 SubmenuId = tuple[str, ...]  # identifies a submenu whose entries are built only while it is open
 ROOT_MENU: SubmenuId = ()  # the menu itself

@@ -9,11 +9,11 @@ from functools import partial
 import msgspec
 
 from tray.core.commands import OpenSession
-from tray.core.model import Status
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.text import age, shorten
 from tray.surfaces.menu.answer_menu import answer_entry
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, lazy_submenu, next_page
+from tray.surfaces.section_rows import COLLAPSED, EXPANDED, NEEDS_YOU, Section, section_rows
 from tray.surfaces.session_text import PROJECT_COLUMNS, row_label, stall
 
 MAX_REQUESTS = 3  # shown below one row; the others are in a submenu
@@ -23,32 +23,13 @@ GROUPED_ABOVE = 8  # rows of a section above which projects get headings
 MIN_ROWS = 3  # rows that an expanded section needs room for; with less room it collapses to a submenu
 
 
-class Section(msgspec.Struct, frozen=True):
-    """One section and its states, the most urgent first."""
-
-    key: str
-    name: str
-    statuses: tuple[Status, ...]
-
-
-NEEDS_YOU = Section("needs", "Needs you", (Status.WAITING_FOR_PERMISSION, Status.WAITING_FOR_ANSWER))
-EXPANDED = (
-    Section("failed", "Failed", (Status.ERROR,)),
-    Section("working", "Working", (Status.RETRY, Status.BUSY)),
-    Section("finished", "Finished", (Status.COMPLETED,)),
-)
-COLLAPSED = (
-    Section("idle", "Idle", (Status.IDLE, Status.ABORTED)),
-    Section("disconnected", "Disconnected", (Status.DISCONNECTED,)),
-)
-
-
 class MenuContext(msgspec.Struct, frozen=True):
     """What all rows of one view depend on."""
 
     at: int  # ms since the epoch: the time of the view
     open_submenus: OpenSubmenus
     columns: int  # of a row
+    names_agents: bool = False  # whether rows name the agent: more than one kind runs
 
 
 class EntryCache:
@@ -148,12 +129,7 @@ class Sections:
         return sum(map(self._index.count, section.statuses))
 
     def _rows(self, section: Section, start: int, count: int) -> list[SessionRow]:
-        """Return rows of a section: longest in their state first, but idle sessions newest first."""
-        read = self._index.newest if section.key == "idle" else self._index.oldest
-        rows = [row for status in section.statuses for row in read(status, start + count)]
-        if section.key == "idle":
-            rows.sort(key=lambda row: -row.since)
-        return rows[start : start + count]
+        return section_rows(self._index, section, start + count)[start:]
 
     # ------------------------------------------------------------------ rows
 
@@ -178,15 +154,17 @@ class Sections:
 
     def _row(self, row: SessionRow, context: MenuContext, *, in_group: bool = False) -> tuple[Entry, ...]:
         project = "" if in_group else self._index.project(row)
-        inputs = (row, age(context.at - row.since), stall(row, context.at), project, context.columns)
+        agent = row.server.agent_kind.short_title if context.names_agents else ""
+        inputs = (row, age(context.at - row.since), stall(row, context.at), project, agent, context.columns)
         key = ("row", row.session.id, "in group" if in_group else "")
-        return self._cache.get(key, inputs, partial(row_entries, row, context.at, context.columns, project))
+        return self._cache.get(key, inputs, partial(row_entries, row, context, project, agent))
 
 
-def row_entries(row: SessionRow, at: int, columns: int, project: str) -> tuple[Entry, ...]:
+def row_entries(row: SessionRow, context: MenuContext, project: str, agent: str) -> tuple[Entry, ...]:
     """Return a session's row and, below it, an item with the answers to each of its pending requests."""
     waits = row.status.needs_user
-    label = row_label(row, at, columns, project=project, with_reason=not waits)
+    columns = context.columns
+    label = row_label(row, context.at, columns, project=project, agent=agent, with_reason=not waits)
     entries: list[Entry] = [Item(row.session.id, label, OpenSession(row.key), mark=row.status)]
     if waits:
         entries += [answer_entry(row, request, columns) for request in row.requests[:MAX_REQUESTS]]

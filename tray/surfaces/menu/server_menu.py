@@ -17,7 +17,7 @@ from tray.core.commands import (
     StopServer,
     StopServers,
 )
-from tray.core.model import Server, Service, Source
+from tray.core.servers import Server, Service, Source
 from tray.core.text import counted, shorten, shorten_path, wrap
 from tray.surfaces.menu.items import Entry, Item, Separator
 
@@ -29,6 +29,7 @@ _SERVICE_MARKS = {"connected": "●", "failed": "✕", "error": "✕", "disabled
 _SOURCE_NAMES = {
     Source.PLUGIN: "plugin",
     Source.HTTP: "HTTP",
+    Source.AGENT: "the agent's own interface",
     Source.DASHBOARD: "opencode-dashboard's plugin",
     Source.LOCAL: "local files",
 }
@@ -48,7 +49,7 @@ def server_entries(server: Server, *, started_here: bool) -> tuple[Entry, ...]:
     if failed:
         state += f" — {counted(failed, 'MCP/LSP server', 'MCP/LSP servers')} failed"
     port = f":{urlsplit(server.url).port}" if server.url else ""
-    kind = "local files" if server.source is Source.LOCAL else f"OpenCode {server.opencode or '?'}"
+    kind = "local files" if server.source is Source.LOCAL else f"OpenCode {server.version or '?'}"
     label = f"{server.name}{port}@{server.host} · {kind}"
     children = (*_details(server), *_services(server.services), *_actions(server, started_here=started_here))
     return (Item(server.id, shorten(label, 50) + state, children=children),)

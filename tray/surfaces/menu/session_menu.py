@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tray.core.commands import (
-    ArchiveSession,
-    CopyAttachCommand,
-    CopySessionID,
-    CopyText,
-    DeleteSession,
-    DismissSession,
-    ForkSession,
-    Mute,
-    MuteSpan,
-    OpenInBrowser,
-    OpenSession,
-    PromptSession,
-    RenameSession,
-    StopTurn,
-    Unmute,
-)
+from tray.core.commands import SESSION_COMMAND_RECORDS, CopyText, Mute, MuteSpan, Unmute
 from tray.core.fleet import Fleet
-from tray.core.model import Status
+from tray.core.session_commands import SESSION_COMMANDS, SessionCommandInfo
 from tray.core.session_index import SessionRow, project_scope, session_scope
-from tray.core.text import counted, shorten, wrap
+from tray.core.sessions import SessionKey, Status
+from tray.core.text import wrap
 from tray.surfaces.menu.items import Entry, Item, Separator
+from tray.surfaces.session_choices import agent_commands
 from tray.surfaces.session_text import details, title
 from tray.system.local_time import local_time
 
@@ -40,13 +26,8 @@ def session_entries(fleet: Fleet, row: SessionRow, at: int) -> tuple[Entry, ...]
         Item(f"title-{number}", line, CopyText(title(session)))
         for number, line in enumerate(wrap(title(session), TITLE_COLUMNS)[:TITLE_LINES])
     ]
-    navigation: list[Entry] = [Item("go", "Go to session", OpenSession(row.key))]
-    if row.server.url is not None:
-        navigation.append(Item("browser", "Open in browser", OpenInBrowser(row.key)))
-    navigation += [
-        Item("copy-command", "Copy attach command", CopyAttachCommand(row.key)),
-        Item("copy-id", "Copy session ID", CopySessionID(row.key)),
-    ]
+    browser = ("browser",) if row.server.url is not None else ()
+    navigation = [command_item(name, row.key) for name in ("attach", *browser, "copy-command", "copy-id")]
     notifications: list[Entry] = [
         Item("mute", mute_label(fleet.mutes, scope, "this session"), children=mute_menu(fleet.mutes, scope)),
         Item(
@@ -54,8 +35,8 @@ def session_entries(fleet: Fleet, row: SessionRow, at: int) -> tuple[Entry, ...]
         ),
     ]
     if row.status in (Status.ERROR, Status.COMPLETED):
-        notifications.append(Item("dismiss", "Dismiss", DismissSession(row.key)))
-    actions = _actions(fleet, row) if row.server.live and not row.server.read_only_reason else []
+        notifications.append(command_item("dismiss", row.key))
+    actions = _actions(fleet, row) if row.server.live else []
     detail_rows = [Item(key, text, CopyText(text)) for key, text in details(row, fleet, at)]
     return (
         *full_title,
@@ -70,22 +51,25 @@ def session_entries(fleet: Fleet, row: SessionRow, at: int) -> tuple[Entry, ...]
 
 
 def _actions(fleet: Fleet, row: SessionRow) -> list[Entry]:
-    """Return what OpenCode can do with the session. Stop and delete have to be confirmed in a submenu."""
-    key, name = row.key, shorten(title(row.session), 40)
-    subagents = len(fleet.tree(key)) - 1
-    also = f" and {counted(subagents, 'subagent session', 'subagent sessions')}" if subagents else ""
-    confirm_delete = Item("confirm", f"Confirm: permanently delete “{name}”{also}", DeleteSession(key))
-    actions: list[Entry] = [
-        Item("prompt", "Send a prompt…", PromptSession(key)),
-        Item("fork", "Fork", ForkSession(key)),
-        Item("rename", "Rename…", RenameSession(key)),
-        Item("archive", "Archive", ArchiveSession(key)),
-        Item("delete", "Delete", children=(confirm_delete,)),
+    """Return the commands that OpenCode runs on the session. Destructive ones have to be confirmed in a submenu."""
+    return [
+        Separator("actions"),
+        *(
+            _confirmed(info, row.key, confirmation) if confirmation else command_item(info.name, row.key)
+            for info, confirmation in agent_commands(fleet, row)
+        ),
     ]
-    if row.status.urgency <= Status.BUSY.urgency and row.status is not Status.ERROR:
-        confirm_stop = Item("confirm", f"Confirm: stop “{name}”", StopTurn(key))
-        actions.insert(0, Item("stop", "Stop", children=(confirm_stop,)))
-    return [Separator("actions"), *actions]
+
+
+def command_item(name: str, key: SessionKey) -> Item:
+    """Return the item of a session command, by its name in the command table."""
+    return Item(name, SESSION_COMMANDS[name].menu_label, SESSION_COMMAND_RECORDS[name](key))
+
+
+def _confirmed(info: SessionCommandInfo, key: SessionKey, confirmation: str) -> Item:
+    """Return the item of a destructive command, which runs from its submenu."""
+    label = f"Confirm: {confirmation[0].lower()}{confirmation[1:]}"
+    return Item(info.name, info.menu_label, children=(Item("confirm", label, SESSION_COMMAND_RECORDS[info.name](key)),))
 
 
 def mute_label(mutes: Mapping[str, int], scope: str, what: str = "notifications") -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from tray.core.text import amount, counted
-from tray.core.usage import Today
-from tray.system.local_time import local_time
+from tray.core.history import UsageToday
+from tray.core.text import amount, counted, money
 
 
-def today_line(today: Today, day_start: int) -> str:
-    """Return the usage of the day that began at `day_start` (ms); "" without any usage.
-
-    If counting began later than the day, the line says from when on.
-    """
-    if not (today.sessions or today.tokens or today.cost):
+def today_line(today: UsageToday) -> str:
+    """Return the usage since local midnight; "" without any usage. A cost that is not known is left out."""
+    if not today.sessions:
         return ""
-    counted_from = None if today.since <= day_start else local_time(today.since)
-    period = "Today" if counted_from is None else f"Since {counted_from:%H:%M}"
-    return (
-        f"{period}: {counted(today.sessions, 'session', 'sessions')} · {amount(today.tokens)} tokens"
-        f" · ${today.cost:.2f}"
-    )
+    is_known = today.reported or not (today.estimated or today.unpriced)
+    amounts = [money(today.reported)] if is_known else []
+    amounts += [f"{money(today.estimated)} estimated"] if today.estimated else []
+    sessions = counted(today.sessions, "session", "sessions")
+    parts = (f"Today: {sessions}", f"{amount(today.tokens)} tokens", " + ".join(amounts))
+    return " · ".join(part for part in parts if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tray.core.model import Status
+from tray.core.sessions import Status
 from tray.surfaces.menu.items import Entry, OpenSubmenus
 
 

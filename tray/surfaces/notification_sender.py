@@ -1,0 +1,145 @@
+"""Sends and withdraws single notifications through desktop-notifier, and reconnects when the bus was restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyField, Urgency
+
+from tray.surfaces.toasts import Toast
+from tray.system import notification_daemon, resources
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT = 5.0  # s; without it, a stopped daemon would block all later notifications
+NEVER_EXPIRES = 0  # Desktop Notifications Specification: 0 is never, -1 is the daemon's default
+ATTEMPTS = 2  # the second one uses a new connection, as the bus may have been restarted
+
+
+class NotificationHandlers(NamedTuple):
+    """What is called on the loop, with the notification's id, when the user or the desktop acts on a notification."""
+
+    clicked: Callable[[str], None]
+    button_pressed: Callable[[str, str], None]  # also with the index of the button, as text
+    replied: Callable[[str, str], None]  # also with the user's text
+    dismissed: Callable[[str], object]
+    any_closed: Callable[[], None]  # some notification was closed, possibly another program's
+
+
+class NotificationSender:
+    """A connection to the notification daemon, opened when the first notification is sent.
+
+    Clicks are handled by handlers with the notification's id, not by the notification's own handlers: those are
+    forgotten when the desktop puts a notification away, as Windows does after five seconds.
+    """
+
+    def __init__(
+        self,
+        app_name: str,
+        icon: Path | None,
+        handlers: NotificationHandlers,
+        connect: Callable[..., DesktopNotifier],
+    ) -> None:
+        self.problem = ""  # why the last notification was not accepted
+        self._app_name = app_name
+        self._icon = Icon(path=icon) if icon is not None else None
+        self._handlers = handlers
+        self._connect = connect
+        self._notifier: DesktopNotifier | None = None
+        self._closed_bus: Any = None  # the connection on which we listen for NotificationClosed
+
+    @property
+    def is_disconnected(self) -> bool:
+        """Whether the bus has closed the connection."""
+        return self._bus is not None and not self._bus.connected
+
+    async def send(self, toast: Toast, identifier: str, on_dispatched: Callable[[], None]) -> bool:
+        """Show a notification; return whether it was accepted. `on_dispatched` is called before any handler."""
+        for _ in range(ATTEMPTS):
+            if await self._send(toast, identifier, on_dispatched):
+                return True
+            await self.close()
+        return False
+
+    async def withdraw(self, identifier: str) -> None:
+        """Close a notification, if it is on the screen."""
+        if self._notifier is None:
+            return
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self._notifier.clear(identifier)
+        except KeyError:
+            pass  # closed by the user already
+        except Exception as error:  # noqa: BLE001  # the daemon has ended, and its notifications with it
+            log.debug("a notification could not be withdrawn: %s", error)
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; the next notification opens a new one."""
+        bus, self._notifier = self._bus, None
+        if bus is not None:
+            await notification_daemon.disconnect(bus)
+
+    async def _send(self, toast: Toast, identifier: str, on_dispatched: Callable[[], None]) -> bool:
+        notifier = self._open()
+        if notifier is None:
+            return False
+        self.problem = "the notification daemon does not accept notifications"
+        if sys.platform == "darwin" and not await notifier.has_authorisation():
+            return False
+        dispatched = asyncio.Event()
+
+        def dispatch() -> None:
+            dispatched.set()
+            on_dispatched()
+
+        notification = Notification(
+            toast.title,
+            toast.body,
+            urgency=Urgency.Critical if toast.urgent else Urgency.Normal,
+            icon=_state_icon(toast),
+            timeout=NEVER_EXPIRES if toast.persistent else -1,
+            on_dispatched=dispatch,
+            buttons=tuple(Button(button.label, identifier=str(index)) for index, button in enumerate(toast.buttons)),
+            reply_field=None if toast.field is None else ReplyField(),
+            identifier=identifier,
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await notifier.send_notification(notification)
+        if self._bus is not None and self._bus is not self._closed_bus:
+            self._closed_bus = self._bus
+            notification_daemon.on_notification_closed(self._bus, self._handlers.any_closed)
+        return dispatched.is_set()
+
+    def _open(self) -> DesktopNotifier | None:
+        """Return the DesktopNotifier; None if the desktop has no notification service."""
+        if self._notifier is None:
+            try:
+                notifier = self._connect(app_name=self._app_name, app_icon=self._icon)
+            except Exception as error:  # noqa: BLE001  # no such service, not registered, forbidden: by the platform
+                self.problem = f"notifications cannot be shown here: {error}"
+                return None
+            notifier.on_clicked = self._handlers.clicked
+            notifier.on_button_pressed = self._handlers.button_pressed
+            notifier.on_replied = self._handlers.replied
+            notifier.on_dismissed = self._handlers.dismissed
+            self._notifier = notifier
+        return self._notifier
+
+    @property
+    def _bus(self) -> Any:
+        """desktop-notifier's D-Bus connection, which it neither exposes nor closes; None if there is none."""
+        return getattr(getattr(self._notifier, "_backend", None), "bus", None)
+
+
+def _state_icon(toast: Toast) -> Icon | None:
+    """Return the icon for the notification's reason; None for the application's icon."""
+    path = resources.toast_image(toast.reason.value) if toast.reason is not None else None
+    return Icon(path=path) if path is not None else None
