@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import date
 from typing import TypeAlias
 
 from tray.core import durations
@@ -30,6 +31,14 @@ def integer(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def day(text: str) -> date:
+    """Return a date such as 2026-11-01: an argument type."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a date such as 2026-11-01, not {text!r}") from None
 
 
 def duration(text: str) -> str:

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tray.cli.client import RefusedError, call_tray
+from tray.core.errors import UserError
 from tray.core.text import clean
 
 VERDICTS = {"o": "once", "a": "always", "r": "reject", "m": "reject"}  # by the key that the user types
 MAX_LISTED = 5  # IDs in an error message
+
+
+class NoConfirmationError(UserError):
+    """A destructive command has to be confirmed, and there is no terminal to ask in."""
 
 
 def can_ask() -> bool:
@@ -24,6 +29,13 @@ def line(label: str) -> str:
         return input(f"{label}: ").strip()
     except EOFError:
         return ""
+
+
+def confirmed(question: str) -> bool:
+    """Ask the user to confirm a destructive command. Raises NoConfirmationError."""
+    if not sys.stdin.isatty():
+        raise NoConfirmationError("not a terminal; pass --yes to confirm")
+    return line(f"{question}? [y/N]").lower() in ("y", "yes")
 
 
 def answer(port: int | None, request_id: str) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ from tray.cli.client import Handshake, NotRunningError
 from tray.cli.exit_codes import OK
 from tray.cli.run import Program
 from tray.core.handshake import Side
-from tray.core.settings import ON_MACHINE, PORT
+from tray.core.servers import DEMO
+from tray.core.settings import ON_MACHINE, OTHER_AGENTS, PAGE_PORT, PORT
 from tray.storage.endpoint import tray_address
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
@@ -46,7 +47,7 @@ def demo(options: argparse.Namespace) -> int:
         own = Paths.inside(Path(folder))
         token = secrets.token_hex(32)
         write_privately(own.token, token)
-        flags = {PORT.key: options.port or 0, ON_MACHINE.key: False}
+        flags = {PORT.key: options.port or 0, PAGE_PORT.key: 0, ON_MACHINE.key: False, OTHER_AGENTS.key: False}
         program = Program(
             own,
             load_settings(own.settings, {}, flags),
@@ -79,7 +80,7 @@ async def simulate(address: str, token: str) -> None:
                 "branch": branch,
                 "hostname": "demo",
                 "opencode": "1.18.33",
-                "plugin": "demo",
+                "plugin": DEMO,
                 "place": {"terminal": "demo"},
             }
             await _authenticate(socket_, Handshake(token, address, Side.PLUGIN, **hello))

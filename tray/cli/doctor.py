@@ -12,7 +12,7 @@ from typing import Any
 
 from tray.actions.attach.opener import SessionOpener
 from tray.actions.doctor.finding import Finding, Level
-from tray.actions.doctor.runner import examine, mend
+from tray.actions.doctor.runner import apply_fixes, run_checks
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK
 from tray.core.errors import UserError
@@ -35,34 +35,34 @@ def doctor(options: argparse.Namespace) -> int:
         return asyncio.run(_test_notification())
     if options.test_attach:
         return asyncio.run(_test_attach(options))
-    findings = _examine(options)
-    fixed = mend(findings) if options.fix else []
-    if fixed:
-        findings = _examine(options)
+    findings = _run_checks(options)
+    lines = apply_fixes(findings) if options.fix else []
+    if lines:
+        findings = _run_checks(options)
     if options.json:
         print(json.dumps([finding.plain() for finding in findings], ensure_ascii=False))
     else:
-        _print(findings, fixed)
+        _print(findings, lines)
     if options.wait:
         with suppress(EOFError):
             input("\nPress Enter to close this window. ")
     return FAILED if any(finding.level is Level.BROKEN for finding in findings) else OK
 
 
-def _examine(options: argparse.Namespace) -> list[Finding]:
+def _run_checks(options: argparse.Namespace) -> list[Finding]:
     try:
-        report = call_tray(options.port, "status")
+        status = call_tray(options.port, "status")
     except UserError:
-        report = None  # the checks find out what is wrong with the tray
-    return asyncio.run(examine(Paths.of(os.environ), os.environ, report, options.port))
+        status = None  # the checks report why
+    return asyncio.run(run_checks(Paths.of(os.environ), os.environ, status, options.port))
 
 
-def _print(findings: list[Finding], fixed: list[str]) -> None:
-    for line in fixed:
-        print(f"fixed: {line}")
+def _print(findings: list[Finding], lines: list[str]) -> None:
+    for line in lines:
+        print(line)
     for finding in findings:
-        print(f"{MARKS[finding.level]} {finding.told}" + (f"\n     {finding.fix}" if finding.fix else ""))
-    fixable = sum(finding.mend is not None for finding in findings)
+        print(f"{MARKS[finding.level]} {finding.message}" + (f"\n     {finding.fix}" if finding.fix else ""))
+    fixable = sum(finding.apply_fix is not None for finding in findings)
     if fixable:
         number = counted(fixable, "finding", "findings")
         print(f"\n{number} can be fixed automatically; run: opencode-tray doctor --fix")

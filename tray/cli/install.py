@@ -8,33 +8,59 @@ import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tray.actions.autostart import install_autostart, uninstall_autostart
-from tray.actions.command_link import install_link, uninstall_link
-from tray.actions.plugin_file import install_plugin, uninstall_plugin
+from tray.actions.install import (
+    InstallError,
+    install_autostart,
+    install_link,
+    install_plugin,
+    uninstall_autostart,
+    uninstall_link,
+    uninstall_plugin,
+)
+from tray.cli import install_hooks as hooks
 from tray.cli.exit_codes import OK
 from tray.system.autostart import autostart
 from tray.system.paths import Paths, command_link, environment_folder
 
 
 def install(options: argparse.Namespace) -> int:
-    """Install the plugin and the autostart entry, and print what was done. Raises UserError."""
+    """Install the plugin, the autostart entry and the hooks of agents, and print what was done. Raises UserError."""
+    agents = hooks.chosen(options.agents)
+    if options.dry_run:
+        print(f"Would write {Paths.of(os.environ).plugin}")
+        print(f"Would {'remove' if options.no_autostart else 'write'} {autostart().place}")
+        hooks.show(agents)
+        return OK
     print(install_plugin(Paths.of(os.environ).plugin))
     if _program() == _installed_by_script():
         print(_link())
     print(uninstall_autostart(autostart()) if options.no_autostart else install_autostart(autostart()))
+    if options.agents is None:
+        hooks.offer()
+    else:
+        hooks.install(agents)
     return OK
 
 
 def uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
     """Remove what `install` wrote, and print which files are kept. Raises UserError."""
     paths = Paths.of(os.environ)
-    print(uninstall_autostart(autostart()))
-    print(uninstall_plugin(paths.plugin))
-    if removed := uninstall_link(command_link(), _installed_by_script()):
-        print(removed)
+    removals: tuple[Callable[[], str], ...] = (
+        lambda: uninstall_autostart(autostart()),
+        lambda: uninstall_plugin(paths.plugin),
+        lambda: uninstall_link(command_link(), _installed_by_script()),
+        *hooks.removals(),
+    )
+    errors: list[InstallError] = []
+    for remove in removals:
+        try:
+            if removed := remove():
+                print(removed)
+        except InstallError as error:  # remove the others nevertheless
+            errors.append(error)
     kept: dict[Path, list[str]] = {}
     contents = ((paths.settings, "settings"), (paths.token, "token"), (paths.cache, "state"), (paths.log, "logs"))
     for path, content in contents:
@@ -46,6 +72,8 @@ def uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
         print(f"  {folder}  ({', '.join(names)})")
     for line in _program_removal():
         print(line)
+    if errors:
+        raise InstallError("; ".join(map(str, errors)))
     return OK
 
 

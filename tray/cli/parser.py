@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tray import __version__
-from tray.cli.arguments import Commands, add_command, duration, integer
+from tray.cli.arguments import Commands, add_command, day, duration, integer
 from tray.cli.serve_parser import add_serve_commands
 from tray.core import durations
 from tray.core.session_commands import ATTACH, READ_COMMANDS, SESSION_SUBCOMMANDS
@@ -17,21 +17,29 @@ COMMANDS = {
     "watch": ("tray.cli.watch:watch", "show a live table of all sessions"),
     "next": ("tray.cli.session:open_next", "open the session that has waited longest for you"),
     "attach": ("tray.cli.session:attach", ATTACH.help),
+    "open": ("tray.cli.page:open_dashboard", "open the dashboard in the browser"),
+    "devices": ("tray.cli.page:devices", "list or revoke the browsers that may use the dashboard"),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
     "session": ("tray.cli.session:session", "control a session: stop, prompt, rename, archive, delete and more"),
     **{info.name: ("tray.cli.show:show", info.help) for info in READ_COMMANDS},
+    "usage": ("tray.cli.usage:show_usage", "show tokens and cost of today, a week, a month or any days"),
+    "history": ("", "import, export, back up or delete what is recorded"),
     "mute": ("tray.cli.session:mute", "mute notifications"),
     "unmute": ("tray.cli.session:unmute", "unmute notifications"),
+    "report": ("tray.cli.report:report", "show a session of any program"),
+    "run-with": ("tray.cli.report:run_with", "run a command, and show it as a session"),
     "serve": ("", "manage OpenCode servers in the background"),
     "demo": ("tray.cli.demo:demo", "simulate sessions; works without OpenCode"),
     "doctor": ("tray.cli.doctor:doctor", "check the installation"),
     "config": ("tray.cli.config:config", "show all settings, their values and their sources"),
     "token": ("tray.cli.token:token", "show or replace the token that the tray and its plugins share"),
-    "install": ("tray.cli.install:install", "install the OpenCode plugin, and start the tray at login"),
+    "install": ("tray.cli.install:install", "install the OpenCode plugin and hooks, and start the tray at login"),
     "uninstall": ("tray.cli.install:uninstall", "undo install, and list the files that are kept"),
     "install-command": ("tray.cli.install:install_command", "link the command into ~/.local/bin (only for run.py)"),
     "install-plugin": ("tray.cli.install:install_plugin_only", "install the OpenCode plugin only"),
     "uninstall-plugin": ("tray.cli.install:uninstall_plugin_only", "remove the OpenCode plugin only"),
+    "install-hooks": ("tray.cli.install_hooks:install_hooks", "install the hooks of other agents only"),
+    "uninstall-hooks": ("tray.cli.install_hooks:uninstall_hooks", "remove the hooks of other agents only"),
     "stop": ("tray.cli.status:stop", "stop the running tray"),
 }
 BARS = {"waybar": "Waybar", "polybar": "Polybar", "swiftbar": "SwiftBar"}
@@ -51,7 +59,10 @@ def make_parser() -> argparse.ArgumentParser:
     as_json.add_argument("--json", action="store_true", help="print JSON")
     _add_tray_commands(commands, port, as_json)
     _add_session_commands(commands, port, as_json)
+    _add_usage(commands, as_json)
+    _add_history(commands, as_json)
     _add_mute_commands(commands, port, as_json)
+    _add_reports(commands)
     add_serve_commands(_add(commands, "serve"), as_json)
     _add_setup_commands(commands, port, as_json)
     _add(commands, "stop", port)
@@ -82,6 +93,14 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     run.add_argument("--debug", action="store_true", help="write a detailed log")
     _add(commands, "status", port, as_json, bars)
     _add(commands, "watch", port, bars)
+    dashboard = _add(commands, "open", port, as_json)
+    dashboard.add_argument("--print", action="store_true", help="print its address, which works once, within a minute")
+    about = "what the browser may do: watch, answer requests, or act (default)"
+    dashboard.add_argument("--scope", choices=("watch", "answer", "act"), default="act", help=about)
+    devices = _add(commands, "devices", port, as_json)
+    devices.add_argument("action", nargs="?", choices=("list", "revoke"), default="list", help="list (default), revoke")
+    devices.add_argument("device", nargs="?", metavar="ID", help="with revoke: a device's ID, or the start of one")
+    devices.add_argument("--all", action="store_true", help="with revoke: all devices")
 
 
 def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) -> None:
@@ -105,6 +124,49 @@ def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) 
         if info.parameter == "limit":
             about = "maximum number of messages (default: 20)"
             parser.add_argument("--limit", type=integer(1, 1000), default=20, metavar="N", help=about)
+
+
+def _add_usage(commands: Commands, as_json: argparse.ArgumentParser) -> None:
+    usage = _add(commands, "usage", as_json)
+    about = "today, this week (from Monday) or this month (default: today)"
+    usage.add_argument("period", nargs="?", choices=("today", "week", "month"), default="today", help=about)
+    usage.add_argument("--from", dest="first", type=day, metavar="DAY", help="first day, such as 2026-11-01")
+    usage.add_argument("--to", dest="last", type=day, metavar="DAY", help="last day (default: today)")
+    groups = ("day", "model", "project", "agent", "program", "host")
+    usage.add_argument("--by", choices=groups, help=f"one line for each: {', '.join(groups)}")
+
+
+def _add_history(commands: Commands, as_json: argparse.ArgumentParser) -> None:
+    subcommands = _add(commands, "history").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    about = "import the sessions that agents have stored on this machine"
+    add_command(subcommands, "import", "tray.cli.history:import_history", about)
+    about = "print each recorded response as CSV, or with --json as one JSON object for each line"
+    export = add_command(subcommands, "export", "tray.cli.history:export_history", about, as_json)
+    export.add_argument("--from", dest="first", type=day, metavar="DAY", help="first day, such as 2026-11-01")
+    export.add_argument("--to", dest="last", type=day, metavar="DAY", help="last day")
+    about = "remove a session, or those of a project, with their subagents"
+    delete = add_command(subcommands, "delete", "tray.cli.history:delete_history", about)
+    delete.add_argument("session", nargs="?", metavar="SESSION", help="session ID, or the start of one")
+    delete.add_argument("--project", metavar="DIR", help="all sessions of this directory")
+    delete.add_argument("--numbers", action="store_true", help="take their usage out of all sums as well")
+    delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    about = "give the space of removed rows back"
+    add_command(subcommands, "vacuum", "tray.cli.history:compact_history", about)
+    backup = add_command(subcommands, "backup", "tray.cli.history:back_up_history", "copy the database to a file")
+    backup.add_argument("file", metavar="FILE", help="file that does not exist yet")
+
+
+def _add_reports(commands: Commands) -> None:
+    report = _add(commands, "report")
+    report.add_argument("--id", required=True, metavar="ID", help="any text; reports with the same ID are one session")
+    states = ("busy", "waiting", "completed", "error")
+    report.add_argument("--status", required=True, choices=states, help=f"its state: {', '.join(states)}")
+    report.add_argument("--title", metavar="TEXT", help="its title (default: the ID)")
+    report.add_argument("--detail", metavar="TEXT", help="what it does, waits for or failed with")
+    about = "process with which the session ends; 0: none (default: the program that runs this command)"
+    report.add_argument("--pid", type=integer(0, 2**31 - 1), metavar="N", help=about)
+    run_with = _add(commands, "run-with")
+    run_with.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="command and its arguments")
 
 
 def _add_reply(commands: Commands, *common: argparse.ArgumentParser) -> None:
@@ -151,5 +213,12 @@ def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_js
     install = _add(commands, "install")
     about = "do not start at login; remove an existing autostart entry"
     install.add_argument("--no-autostart", action="store_true", help=about)
+    about = "install the hooks of these agents: claude,codex,qwen,gemini; all (that are found); none (default: ask)"
+    install.add_argument("--agents", metavar="NAMES", help=about)
+    install.add_argument("--dry-run", action="store_true", help="only show what would be changed")
+    for name in ("install-hooks", "uninstall-hooks"):
+        hooks = _add(commands, name)
+        hooks.add_argument("names", nargs="*", metavar="AGENT", help="claude, codex, qwen, gemini (default: all)")
+        hooks.add_argument("--dry-run", action="store_true", help="only show what would be changed")
     for name in ("uninstall", "install-command", "install-plugin", "uninstall-plugin"):
         _add(commands, name)

@@ -11,12 +11,12 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
 from tray.app.application import App
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
+from tray.cli.log_file import log_to
 from tray.cli.status import describe
 from tray.core.errors import UserError
 from tray.core.loopback import connect_host, is_loopback
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOG_SIZE, LOG_BACKUPS = 1_000_000, 3  # bytes of a log file; number of rotated files that are kept
-
 
 def run(options: argparse.Namespace) -> int:
     """Run until stopped and return the exit code. Raises UserError."""
@@ -47,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     }
     settings = load_settings(paths.settings, os.environ, flags)
     token = Token.of(os.environ, paths.token)
-    _log_to(paths, debug=settings[DEBUG])
+    log_to(paths.log, debug=settings[DEBUG])
     for problem in settings.problems:
         log.warning("%s (ignored: an option or variable overrides it)", problem)
     return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
@@ -69,6 +67,7 @@ class Program:
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: OSError | None = None
+        self._has_crashed = False
         self._port_user = ""  # the program that has the default port, if another port is used because of it
         self._signals: StopSignals | None = None
 
@@ -90,7 +89,7 @@ class Program:
         if not self._headless:
             self._run_icon(worker)
         worker.join()
-        return OK
+        return FAILED if self._has_crashed else OK
 
     def wait_until_listening(self) -> int:
         """Return the port once plugins are accepted; 0 if that failed. Call it from any thread but the loop's."""
@@ -101,6 +100,9 @@ class Program:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+        except Exception:
+            self._has_crashed = True
+            log.exception("the tray has stopped because of an error")
         finally:
             self._started.set()
             self._loop.close()
@@ -118,8 +120,10 @@ class Program:
         self._app = app
         self._started.set()
         stopping = asyncio.create_task(self._stop_at_signal(app), name="signals")
-        await app.run_until_stopped()
-        stopping.cancel()
+        try:
+            await app.run_until_stopped()
+        finally:
+            stopping.cancel()
 
     async def _stop_at_signal(self, app: App) -> None:
         if self._signals is not None:
@@ -242,25 +246,3 @@ async def _view_of(app: App) -> TrayView:
 
 def _host_changed(shown: bool) -> None:  # noqa: FBT001  # the back end's signature
     log.info("a panel shows the icon" if shown else "no panel shows the icon")
-
-
-def _log_to(paths: Paths, *, debug: bool) -> None:
-    """Log to a rotating file, and warnings to stderr. Neither ever has message texts or the token."""
-    logging.raiseExceptions = False  # a full disk loses lines instead of printing tracebacks
-    root = logging.getLogger()
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
-    for noisy in ("watchdog", "asyncio", "aiohttp", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # Notifications logs its errors itself
-    warn = logging.StreamHandler()
-    warn.setLevel(logging.DEBUG if debug else logging.WARNING)
-    warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    root.addHandler(warn)
-    try:
-        paths.log.parent.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(paths.log, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
-    except OSError as error:
-        log.warning("cannot write the log file: %s", error)
-        return
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.addHandler(file)

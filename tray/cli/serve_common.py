@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tray.actions.serve.listing import FoundServer, find_servers, named
+from tray.actions.serve.listing import FoundServer, find_servers, select_server
 from tray.core.errors import UserError
 from tray.core.settings import SERVERS
 from tray.storage.settings_file import load_settings
@@ -26,4 +26,4 @@ async def servers() -> list[FoundServer]:
 
 async def server_with_id(server_id: str) -> FoundServer:
     """Return the server with this ID, URL or process ID. Raises ServeError if there is none."""
-    return named(await servers(), server_id)
+    return select_server(await servers(), server_id)

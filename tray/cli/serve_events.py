@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
+from tray.actions.serve.errors import ServeError
 from tray.actions.serve.prompt import LOCKED
-from tray.actions.serve.start import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import server_with_id
 from tray.core.source_calls import CallError

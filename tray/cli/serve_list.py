@@ -15,10 +15,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tray.actions.serve.listing import FoundServer, named
+from tray.actions.serve.listing import FoundServer, select_server
 from tray.cli.exit_codes import FAILED, OK
 from tray.cli.serve_common import servers
-from tray.core.model import Service
+from tray.core.servers import Service
 from tray.core.text import age, clean
 from tray.opencode.api import Api, LockedError
 from tray.opencode.services import read_services
@@ -33,7 +33,7 @@ async def list_all(options: argparse.Namespace) -> int:
     """Print all servers as a table, or as blocks of three lines if the terminal is too narrow. Raises UserError."""
     found = await servers()
     if options.json:
-        print(json.dumps([server.told() for server in found]))
+        print(json.dumps([server.plain() for server in found]))
         return OK
     if not found:
         print("No servers are running; start one with: opencode-tray serve start")
@@ -60,10 +60,10 @@ def _cells(server: FoundServer) -> tuple[str, ...]:
         server.version or "-",
         _uptime(server),
         f"{server.memory / 1e6:.0f} MB" if server.memory else "-",
-        str(server.connections) if server.runs else "-",
+        str(server.connections) if server.is_running else "-",
         "-" if server.sessions is None else str(server.sessions),
         clean(server.directory),
-        clean(server.by),
+        clean(server.started_by),
         clean(server.log) or "-",
     )
 
@@ -77,7 +77,7 @@ def _block(server: FoundServer) -> str:
 
 
 def _uptime(server: FoundServer) -> str:
-    if not server.runs or not server.started:
+    if not server.is_running or not server.started:
         return "-"
     seconds = round(time.time() - server.started)
     return f"{seconds}s" if seconds < 60 else age(seconds * 1000)
@@ -86,7 +86,7 @@ def _uptime(server: FoundServer) -> str:
 async def status(options: argparse.Namespace) -> int:
     """Print one or all servers with their MCP and LSP servers. Exit code 1 if one is not healthy. Raises UserError."""
     found = await servers()
-    chosen = [named(found, options.server)] if options.server else found
+    chosen = [select_server(found, options.server)] if options.server else found
     async with aiohttp.ClientSession() as http:
         services = await asyncio.gather(*(_services(server, http) for server in chosen))
     if options.json:
@@ -113,6 +113,6 @@ async def _services(server: FoundServer, http: aiohttp.ClientSession) -> tuple[S
 def _plain(server: FoundServer, services: tuple[Service, ...]) -> dict[str, Any]:
     """Return the JSON values of a server; `services` as in `status --json`."""
     return {
-        **server.told(),
+        **server.plain(),
         "services": [{"kind": s.kind, "name": s.name, "status": s.status, "error": s.why} for s in services],
     }

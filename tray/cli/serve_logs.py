@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from tray.actions.serve.start import ServeError
+from tray.actions.serve.errors import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import server_with_id
 from tray.core.text import clean

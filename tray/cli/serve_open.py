@@ -8,7 +8,7 @@ import os
 import sys
 import webbrowser
 
-from tray.actions.serve.start import ServeError
+from tray.actions.serve.errors import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import ServeUsageError, server_with_id
 from tray.opencode.executable import opencode_program

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tray.actions.serve.batch import Job, parse, run_jobs
-from tray.actions.serve.prompt import PromptError, Turn, TurnCallbacks, send
-from tray.actions.serve.start import ServeError
+from tray.actions.serve.batch import Job, parse_jobs, run_jobs
+from tray.actions.serve.errors import ServeError
+from tray.actions.serve.prompt import PromptError, send
+from tray.actions.serve.turn import Turn, TurnCallbacks
 from tray.cli.exit_codes import FAILED, OK
 from tray.cli.serve_common import ServeUsageError, server_with_id, servers
 from tray.core.text import clean, shorten
@@ -43,13 +44,13 @@ async def batch(options: argparse.Namespace) -> int:
         text = sys.stdin.read() if options.batch_file == "-" else Path(options.batch_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ServeUsageError(f"cannot read {options.batch_file}: {error}") from error
-    jobs = parse(text.splitlines(), [server for server in await servers() if server.is_server])
+    jobs = parse_jobs(text.splitlines(), [server for server in await servers() if server.is_server])
     return await _run(jobs, options.parallel, as_json=options.json)
 
 
 async def _send(server_id: str, prompt: str, options: argparse.Namespace) -> int:
     files, server = _files(options.file), await server_with_id(server_id)
-    if not server.runs:
+    if not server.is_running:
         raise ServeError(f"{server.name} has ended; start it with: opencode-tray serve restart {server.name}")
     printer = _AnswerPrinter()
     if options.json:

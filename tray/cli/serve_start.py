@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from tray.actions.serve.listing import clean_up, named
-from tray.actions.serve.start import ServeError, ServerOptions, start_many
+from tray.actions.serve.errors import ServeError
+from tray.actions.serve.listing import clean_up, select_server
+from tray.actions.serve.start import ServerOptions, start_many
 from tray.actions.serve.start import start as start_one
 from tray.actions.serve.stop import restart as restart_server
 from tray.actions.serve.stop import stop as stop_server
@@ -64,7 +65,7 @@ def _server_options(options: argparse.Namespace) -> ServerOptions:
         port=options.port or 0,
         hostname=hostname,
         password=password,
-        options=(
+        arguments=(
             *(word for origin in options.cors for word in ("--cors", origin)),
             *(["--mdns"] if options.mdns else []),
         ),
@@ -99,7 +100,7 @@ async def stop(options: argparse.Namespace) -> int:
     if options.all:
         chosen = [server for server in found if server.record is not None]
     else:
-        chosen = [named(found, server_id) for server_id in options.servers]
+        chosen = [select_server(found, server_id) for server_id in options.servers]
     results = await asyncio.gather(*(stop_server(server, paths) for server in chosen))
     for result in results:
         print(result.message, file=sys.stdout if result.ok else sys.stderr)

@@ -11,13 +11,8 @@ from typing import Any
 from tray.cli import ask_user
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK
-from tray.core.errors import UserError
 from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.text import clean, counted
-
-
-class NoConfirmationError(UserError):
-    """A destructive command has to be confirmed, and there is no terminal to ask in."""
 
 
 def reply(options: argparse.Namespace) -> int:
@@ -65,7 +60,11 @@ def session(options: argparse.Namespace) -> int:
             if not text:
                 return _cancelled()
         params[info.parameter] = text
-    if info.confirmation and not options.yes and not _confirmed(options, info.confirmation):
+    if (
+        info.confirmation
+        and not options.yes
+        and not ask_user.confirmed(info.confirmation.format(session=_described(options)))
+    ):
         return _cancelled()
     return _execute(options, info.name, params)
 
@@ -83,14 +82,6 @@ def _execute(options: argparse.Namespace, method: str, params: Mapping[str, Any]
 def _cancelled() -> int:
     print("Cancelled.", file=sys.stderr)
     return FAILED
-
-
-def _confirmed(options: argparse.Namespace, confirmation: str) -> bool:
-    """Ask the user to confirm a destructive command. Raises NoConfirmationError."""
-    if not sys.stdin.isatty():
-        raise NoConfirmationError("not a terminal; pass --yes to confirm")
-    question = confirmation.format(session=_described(options))
-    return ask_user.line(f"{question}? [y/N]").lower() in ("y", "yes")
 
 
 def _described(options: argparse.Namespace) -> str:

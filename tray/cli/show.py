@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from difflib import unified_diff
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.text import Text
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK
 from tray.core.text import clean
+from tray.surfaces.session_content import read_diff, read_messages, read_todos
 from tray.system.local_time import local_time
 
 _MARKS = {"completed": "✓", "in_progress": "◐", "cancelled": "✕"}
@@ -42,56 +42,27 @@ def show(options: argparse.Namespace) -> int:
     return OK
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _record(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _messages(messages: Any) -> Iterable[Text]:
-    for message in _dicts(messages):
-        info = _record(message.get("info"))
-        time = _local_time(_record(info.get("time")).get("created"))
-        author = "you" if info.get("role") == "user" else clean(str(info.get("agent") or info.get("role")))
-        yield Text(f"── {author} {time}".rstrip(), "bold")
-        for part in _dicts(message.get("parts")):
-            if part.get("type") == "text" and not part.get("synthetic"):
-                yield from (Text(clean(line)) for line in str(part.get("text")).splitlines())
-            elif part.get("type") == "tool":
-                state = _record(part.get("state"))
-                title = clean(str(state.get("title") or part.get("tool")))
-                yield Text(f"  {clean(str(part.get('tool')))}: {title} ({clean(str(state.get('status')))})", "dim")
-
-
-def _local_time(ms: Any) -> str:
-    time = local_time(ms) if isinstance(ms, (int, float)) else None
-    return "" if time is None else f"{time:%H:%M}"
+    for message in read_messages(messages):
+        time = local_time(message.at) if message.at else None
+        yield Text(f"── {message.author} {f'{time:%H:%M}' if time is not None else ''}".rstrip(), "bold")
+        for part in message.parts:
+            if isinstance(part, str):
+                yield from (Text(clean(line)) for line in part.splitlines())
+            else:
+                yield Text(f"  {part.tool}: {part.title} ({part.status})", "dim")
 
 
 def _todos(todos: Any) -> Iterable[Text]:
-    for todo in _dicts(todos):
-        yield Text(f"{_MARKS.get(str(todo.get('status')), '○')} {clean(str(todo.get('content')))}")
+    for content, status in read_todos(todos):
+        yield Text(f"{_MARKS.get(status, '○')} {content}")
 
 
 def _diff(files: Any) -> Iterable[Text]:
-    for file in _dicts(files):
-        name = clean(str(file.get("file")))
-        added, removed = (clean(str(file.get(count, 0))) for count in ("additions", "deletions"))
-        yield Text(f"{name}  +{added} -{removed}", "bold")
-        for line in _patch(file):
-            style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-            yield Text("".join(c if c.isprintable() else " " for c in line), style)
-
-
-def _patch(file: Mapping[str, Any]) -> Iterable[str]:
-    """Return the lines of the patch. OpenCode up to 1.2 sends the old and the new content of the file instead."""
-    if isinstance(file.get("patch"), str):
-        lines = str(file["patch"]).splitlines()
-        return [line for line in lines if not line.startswith(("Index: ", "=====", "--- ", "+++ "))]
-    before, after = (str(file.get(name) or "").splitlines() for name in ("before", "after"))
-    return list(unified_diff(before, after, lineterm="", n=3))[2:]
+    for file in read_diff(files):
+        yield Text(f"{file.file}  +{file.additions} -{file.deletions}", "bold")
+        for line in file.lines:
+            yield Text(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], ""))
 
 
 _VIEWS = {

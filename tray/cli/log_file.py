@@ -1,0 +1,33 @@
+"""The log file of the running tray."""
+
+from __future__ import annotations
+
+import logging
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+LOG_SIZE, LOG_BACKUPS = 1_000_000, 3  # bytes of a log file; number of rotated files that are kept
+
+
+def log_to(path: Path, *, debug: bool) -> None:
+    """Log to a rotating file, and warnings to stderr. Neither ever has message texts or the token."""
+    logging.raiseExceptions = False  # a full disk loses lines instead of printing tracebacks
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    for noisy in ("watchdog", "asyncio", "aiohttp", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # Notifications logs its errors itself
+    warn = logging.StreamHandler()
+    warn.setLevel(logging.DEBUG if debug else logging.WARNING)
+    warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    root.addHandler(warn)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
+    except OSError as error:
+        log.warning("cannot write the log file: %s", error)
+        return
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(file)
