@@ -1,3 +1,3 @@
-"""OpenCode Tray: one glance says whether a coding agent needs you, one click deals with it."""
+"""OpenCode Tray: show in the system tray which coding agents need the user, and answer their requests."""
 
 __version__ = "0.1.0"

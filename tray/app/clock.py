@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-JUMP = 5.0  # s by which the clocks may drift apart before that counts as sleep or as a clock that was set
+JUMP = 5.0  # s; a larger difference between the clocks means that the machine slept or its clock was set
 
 
 class Clock(Protocol):
@@ -35,7 +35,7 @@ class JumpDetector:
         self._monotonic, self._wall = clock.monotonic(), clock.time()
 
     def jump(self) -> float:
-        """Return by how many seconds the wall clock was ahead of the interval; 0 if it was as expected."""
+        """Return how many seconds more than the interval the wall clock advanced; 0 within the tolerance."""
         monotonic, wall = self._clock.monotonic(), self._clock.time()
         monotonic_passed, wall_passed = monotonic - self._monotonic, wall - self._wall
         self._monotonic, self._wall = monotonic, wall

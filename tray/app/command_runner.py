@@ -6,22 +6,30 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tray.actions.app_actions import OwnActions
-from tray.actions.dispatcher import Actions
-from tray.actions.titles import title_of
-from tray.core.commands import AppCommand, Command, CommandResult, InstallPlugin, Quit, ServerCommand, Surface
+from tray.actions.app_actions import AppActions
+from tray.actions.dispatcher import Dispatcher, title_of
+from tray.core.commands import (
+    AppCommand,
+    Command,
+    CommandResult,
+    InstallHooks,
+    InstallPlugin,
+    Quit,
+    ServerCommand,
+    Surface,
+)
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 
 class CommandRunner:
-    """Hands each command to the actions that carry it out. Lives on the loop's thread."""
+    """Hands each command to the part that executes it. Lives on the loop's thread."""
 
     def __init__(
         self,
-        actions: Actions,
-        app_actions: OwnActions,
+        dispatcher: Dispatcher,
+        app_actions: AppActions,
         tasks: TaskSet,
         *,
         stop: Callable[[], None],
@@ -31,7 +39,7 @@ class CommandRunner:
         log_file: Path,
     ) -> None:
         """`after_setup` and `after_servers` update what a command has changed; `show_message` takes title and text."""
-        self._actions = actions
+        self._dispatcher = dispatcher
         self._app_actions = app_actions
         self._tasks = tasks
         self._stop = stop
@@ -46,15 +54,15 @@ class CommandRunner:
             self._stop()
             return CommandResult("OpenCode Tray stops; agents continue")
         if isinstance(command, ServerCommand):
-            result = await self._app_actions.carry_out_on_servers(command)
+            result = await self._app_actions.execute_on_server(command)
             await self._after_servers()
             return result
         if isinstance(command, AppCommand):
-            result = await self._app_actions.carry_out(command)
-            if isinstance(command, InstallPlugin):
+            result = await self._app_actions.execute(command)
+            if isinstance(command, (InstallPlugin, InstallHooks)):
                 await self._after_setup()
             return result
-        return await self._actions.carry_out(command, surface)
+        return await self._dispatcher.execute(command, surface)
 
     def execute_soon(self, command: Command, surface: Surface) -> None:
         """Execute a command in the background. A notification shows what failed or was not done as requested."""

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from tray.app.clock import Clock
 from tray.app.problems import Problems
+from tray.app.state import AppState
 from tray.core.events import Restored
-from tray.core.fleet import Fleet
-from tray.core.usage import Usage
 from tray.storage.cache import encode_cache, read_cache, write_cache
 
 SAVE_INTERVAL = 60.0  # s
@@ -18,10 +17,9 @@ SAVE_INTERVAL = 60.0  # s
 class StateCache:
     """Reads the cache once, and writes it at most once per SAVE_INTERVAL while the state changes."""
 
-    def __init__(self, path: Path, fleet: Fleet, usage: Usage, problems: Problems, clock: Clock) -> None:
+    def __init__(self, path: Path, state: AppState, problems: Problems, clock: Clock) -> None:
         self._path = path
-        self._fleet = fleet
-        self._usage = usage
+        self._state = state
         self._problems = problems
         self._clock = clock
         self._is_changed = False
@@ -47,4 +45,4 @@ class StateCache:
 
     async def save(self) -> None:
         """Write the cache."""
-        await asyncio.to_thread(write_cache, self._path, encode_cache(self._fleet, self._usage.kept))
+        await asyncio.to_thread(write_cache, self._path, encode_cache(self._state.fleet))

@@ -1,0 +1,199 @@
+"""The history: records what happens, and knows what was used today."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tray.actions.reply import ANSWERED
+from tray.app.budget_watch import BudgetWatch
+from tray.app.history_gaps import HistoryGaps
+from tray.app.problems import Problems
+from tray.app.state import AppState
+from tray.core.budgets import Budget
+from tray.core.events import Change, Event, SourceEvent
+from tray.core.history import RequestRecord, StepsExpired, UsageToday
+from tray.core.ledger import Ledger
+from tray.core.settings import BUDGETS, HISTORY, HISTORY_DAYS, HISTORY_TEXT, ON_MACHINE, OTHER_AGENTS
+from tray.core.source_calls import SourceCall
+from tray.opencode.model_prices import ModelPrices
+from tray.storage import audit
+from tray.storage.history.usage import active_roots, usage
+from tray.storage.history.writer import HistoryWriter
+from tray.system.local_day import day_number
+from tray.system.paths import Paths
+from tray.system.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+TOPIC = "history"
+
+
+class History:
+    """Lives on the event loop's thread. Nothing is recorded while the setting `history.enabled` is off."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        state: AppState,
+        problems: Problems,
+        tasks: TaskSet,
+        call: SourceCall,
+        report: Callable[[SourceEvent], None],
+        show: Callable[[str, str], None],
+    ) -> None:
+        """`call` and `report` belong to the sources; `show` shows title and text in a notification."""
+        self.today = UsageToday()
+        self._path = paths.history
+        self._audit_log = paths.audit
+        self._settings = state.settings
+        self._now = state.now
+        self._problems = problems
+        self._tasks = tasks
+        self._ledger = Ledger(state.fleet, day_number)
+        self._gaps = HistoryGaps(paths.history, state.fleet, call, report, tasks)
+        self._prices = ModelPrices(os.environ, Path.home())
+        self._budgets = BudgetWatch(paths.history, show)
+        self._writer: HistoryWriter | None = None
+        self._on_change: Callable[[], None] = lambda: None
+        self._day = 0
+        self._importing: asyncio.Task[None] | None = None  # None: not begun
+        self._reading: asyncio.Task[None] | None = None
+        self._is_stale = False  # whether `today` has to be read again
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Record from now on. `on_change` is called when `today` has changed."""
+        self._on_change = on_change
+        self._apply_settings()
+        self._tasks.spawn(self.refresh(), "prices of models")
+
+    def record(self, event: Event, changes: Iterable[Change]) -> None:
+        """Record an event and the changes that it made in the fleet."""
+        if self._writer is None:
+            return
+        try:
+            records = self._ledger.records(event, changes, self._now())
+        except Exception:  # an error here must not end the source of the event
+            log.exception("cannot record an event")
+            return
+        if records:
+            self._writer.put(records)
+        self._gaps.on_event(event)
+
+    def record_answer(self, entry: Mapping[str, Any]) -> None:
+        """Write an entry to the audit log, and record where a request was answered."""
+        audit.append(self._audit_log, entry)
+        if self._writer is not None and entry["result"] == ANSWERED:
+            verdict, surface = entry.get("verdict", ""), entry["surface"]
+            self._writer.put([RequestRecord(entry["request"], entry["session"], verdict=verdict, surface=surface)])
+
+    async def refresh(self) -> None:
+        """Apply the settings, read new prices, begin a new day at midnight, and store what could not be stored."""
+        self._apply_settings()
+        if self._writer is not None:
+            prices = await asyncio.to_thread(self._prices.read)
+            if prices is not None:
+                self._ledger.prices = prices
+            self._import()
+
+    def _import(self) -> None:
+        """Import stored sessions once, if the user lets the tray look for agents on this machine."""
+        settings = self._settings()
+        if self._writer is not None and self._importing is None and settings[ON_MACHINE] and settings[OTHER_AGENTS]:
+            from tray.app.history_import import import_in_background  # noqa: PLC0415  # it imports all agents
+
+            work = import_in_background(self._path, self._writer, self._ledger.prices, self._ledger.keeps_text)
+            self._importing = self._tasks.spawn(work, "import of stored sessions")
+
+    def _apply_settings(self) -> None:
+        self._ledger.keeps_text = self._settings()[HISTORY_TEXT] == "lines"
+        if self._settings()[HISTORY] and self._writer is None:
+            self._writer = self._open()
+            self._day = 0  # today is read again
+        elif not self._settings()[HISTORY] and (writer := self._end()) is not None:
+            self._tasks.spawn(asyncio.to_thread(writer.stop), "close the history")
+            self._problems.clear(TOPIC)
+            self._show(UsageToday())
+        if self._writer is not None:
+            self._writer.retry()
+            if self._day != day_number(self._now()):
+                self._changed()
+
+    async def stop(self) -> None:
+        """Record nothing more, and store what is waiting."""
+        if (writer := self._end()) is not None:
+            await asyncio.to_thread(writer.stop)
+
+    def _end(self) -> HistoryWriter | None:
+        """Record and import nothing more; return the writer, which has to be stopped."""
+        if self._importing is not None:
+            self._importing.cancel()
+            self._importing = None
+        writer, self._writer = self._writer, None
+        return writer
+
+    def _open(self) -> HistoryWriter:
+        loop = asyncio.get_running_loop()
+
+        def on_loop(work: Callable[[], None]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(lambda: work() if self._writer is writer else None)
+
+        writer = HistoryWriter(
+            self._path, lambda text: on_loop(partial(self._report, text)), lambda: on_loop(self._changed)
+        )
+        writer.start()
+        return writer
+
+    def _report(self, problem: str) -> None:
+        if problem:
+            self._problems.report(TOPIC, problem, is_logged=True)
+        else:
+            self._problems.clear(TOPIC)
+        self._on_change()
+
+    def _changed(self) -> None:
+        """Read the usage of today again, once more if this is called while it is read."""
+        self._is_stale = True
+        if self._reading is None or self._reading.done():
+            self._reading = self._tasks.spawn(self._read_while_stale(), "usage of today")
+
+    async def _read_while_stale(self) -> None:
+        while self._is_stale:
+            self._is_stale = False
+            await self._read_today()
+
+    async def _read_today(self) -> None:
+        day = day_number(self._now())
+        try:
+            found = await asyncio.to_thread(_usage_of, self._path, day)
+            if self._writer is not None:
+                budgets: tuple[Budget, ...] = self._settings()[BUDGETS]
+                await self._budgets.check(budgets, day, self._writer.put)
+        except sqlite3.Error as error:
+            log.debug("cannot read the usage of today: %s", error)
+            return
+        if self._writer is None:  # the history was turned off meanwhile
+            return
+        if day != self._day:
+            self._writer.put([StepsExpired(day - self._settings()[HISTORY_DAYS])])
+        self._day = day
+        self._show(found)
+
+    def _show(self, today: UsageToday) -> None:
+        if today != self.today:
+            self.today = today
+            self._on_change()
+
+
+def _usage_of(path: Path, day: int) -> UsageToday:
+    sums = next(iter(usage(path, day, day)), None)
+    if sums is None:
+        return UsageToday()
+    return UsageToday(active_roots(path, day, day), sums.tokens, sums.reported, sums.estimated, sums.unpriced)

@@ -1,0 +1,115 @@
+"""The local page of the running tray: its devices, its server, and their start and end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from tray.app.problems import Problems
+from tray.app.state import AppState
+from tray.core.devices import Device, Scope
+from tray.core.errors import UserError
+from tray.core.settings import PAGE, PAGE_PORT
+from tray.surfaces.page.access import Access
+from tray.surfaces.page.answers import Execute
+from tray.surfaces.page.server import HOST, PageServer
+from tray.system.paths import Paths
+
+log = logging.getLogger(__name__)
+
+TOPIC, DEVICES_TOPIC = "page", "devices"
+
+
+class NoPageError(UserError):
+    """The page is not served; the text says why."""
+
+
+class Page:
+    """Serves the page if the settings say so. A port that is in use is a problem that the menu shows, not an error."""
+
+    def __init__(self, paths: Paths, state: AppState, token: Callable[[], str], problems: Problems) -> None:
+        self._paths = paths
+        self._state = state
+        self._problems = problems
+        self._access = Access(paths.devices, token, state.now)
+        self._server: PageServer | None = None
+        self._why_not = "the page is turned off (setting page.enabled)"
+
+    async def start(self, execute: Execute) -> str:
+        """Serve the page and return its address, or "". `execute` executes the commands that are given there."""
+        settings, port = self._state.settings(), self._state.settings()[PAGE_PORT]
+        if problem := await self._access.load():  # also without the page: devices can be listed and revoked
+            self._problems.report(DEVICES_TOPIC, problem)
+        if not settings[PAGE]:
+            return ""
+        state = self._state
+        server = PageServer(
+            state.fleet,
+            state.index,
+            self._access,
+            execute,
+            state.now,
+            lambda: self._problems.texts,
+            self._paths.audit,
+            self._paths.history,
+        )
+        try:
+            await server.start(port)
+        except OSError as error:
+            self._why_not = f"no page: port {port} cannot be used ({error.strerror or error}); set page.port"
+            self._problems.report(TOPIC, self._why_not)
+            return ""
+        self._server = server
+        log.info("the page is at %s", self.address)
+        return self.address
+
+    async def stop(self) -> None:
+        """Close all connections, within 2 s, and save when devices were last seen."""
+        if self._server is not None:
+            await self._server.stop()
+            await self.save()
+
+    async def save(self) -> None:
+        """Save the devices if they have changed."""
+        await self._access.save_if_changed()
+
+    # ------------------------------------------------------------------ changes in
+
+    def update(self, session_ids: Iterable[str]) -> None:
+        """Show that the rows of these root sessions may have changed."""
+        if self._server is not None:
+            self._server.live.changed(session_ids)
+
+    def refresh(self) -> None:
+        """Show that time has passed."""
+        if self._server is not None:
+            self._server.live.time_passed()
+
+    # ------------------------------------------------------------------ used by the commands
+
+    @property
+    def address(self) -> str:
+        """The page's address; "" if it is not served."""
+        return f"http://{HOST}:{self._server.port}/" if self._server is not None else ""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The paired devices, oldest first."""
+        return self._access.devices
+
+    def new_address(self, scope: Scope) -> str:
+        """Return the address with a code that pairs one browser with this scope. Raises NoPageError.
+
+        The code is in the fragment, which browsers do not send.
+        """
+        if self._server is None:
+            raise NoPageError(self._why_not)
+        return f"{self.address}#c={self._access.new_code(scope)}"
+
+    async def revoke(self, device_id: str) -> Device:
+        """Revoke a device. Raises UserError."""
+        return await self._access.revoke(device_id)
+
+    async def revoke_all(self) -> int:
+        """Revoke all devices; return their number."""
+        return await self._access.revoke_all()
