@@ -1,25 +1,55 @@
-"""Fixtures: a running app with a connected plugin, and fake programs on the PATH."""
+"""Fixtures: a running app with a connected plugin, fake programs on the PATH, and real agents."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from claude_code import ClaudeCode
+from codex import Codex
 from fake_programs import Programs
-from fakes import FakePlugin, connection, until
+from fakes import FakePlugin, connection
+from model_server import ModelServer
 from running_app import SNAPSHOT, RunningApp
 from tray.app.clock import Clock
+from waiting import until_async
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """Return a temporary folder with a short path: that of a unix socket in it may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tray-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def claude(tmp_path: Path, model: ModelServer) -> Iterator[ClaudeCode]:
+    with ClaudeCode(tmp_path / "home", model.port) as program:
+        yield program
+
+
+@pytest.fixture
+def codex(tmp_path: Path, model: ModelServer) -> Iterator[Codex]:
+    with Codex(tmp_path / "home", model.port) as program:
+        yield program
 
 
 @pytest.fixture
 def at_work(tmp_path: Path) -> Callable[..., Any]:
-    """Returns a context manager: an app that runs as long as the block, with frequent periodic jobs."""
+    """Return a context manager that runs an app with frequent periodic jobs, and connects a plugin to it."""
 
     @asynccontextmanager
     async def work(clock: Clock = time) -> AsyncIterator[tuple[RunningApp, FakePlugin]]:
@@ -31,7 +61,7 @@ def at_work(tmp_path: Path) -> Callable[..., Any]:
             async with connection(f"http://127.0.0.1:{port}/") as link:
                 await link.authenticate()
                 await link.send(SNAPSHOT)
-                await until(lambda: running.app.status()["sessions"])
+                await until_async(lambda: running.app.status()["sessions"])
                 yield running, link
         finally:
             running.app.stop()

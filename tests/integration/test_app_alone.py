@@ -1,9 +1,8 @@
-"""The app as a whole, with everything but the icon: what it does by itself as time goes on."""
+"""The whole app without its icon: its periodic jobs, alerts and settings."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable
@@ -13,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from fakes import FRAMES, until
-from running_app import ASK, SES, run
-from tray.app.clock import milliseconds
+from fakes import FRAMES
+from running_app import ASK, SES
 from tray.core.commands import DismissSession, Mute, MuteSpan, OpenNextSession, Unmute
-from tray.core.model import SessionKey
 from tray.core.session_index import EVERYTHING
+from tray.core.sessions import SessionKey
 from tray.storage.endpoint import Endpoint, read_endpoint, write_endpoint
 from tray.surfaces.menu.items import walk
 from tray.surfaces.menu.view import TrayView
 from tray.system import sound
+from waiting import run, until_async
 
 
 def test_after_sleep_every_plugin_is_asked_for_a_snapshot(at_work: Callable[..., Any]) -> None:
@@ -46,10 +45,10 @@ def test_a_request_is_announced_after_its_delay_and_withdrawn_when_closed(at_wor
     async def test() -> None:
         async with at_work() as (running, link):
             await link.event("permission.asked", **ASK)
-            await until(lambda: running.notifications.shown)
+            await until_async(lambda: running.notifications.shown)
             assert running.views[-1].tooltip == "1 needs you"
             await link.event("permission.replied", sessionID=SES, requestID="per_1")
-            await until(lambda: running.notifications.withdrawn == [SES])
+            await until_async(lambda: running.notifications.withdrawn == [SES])
             assert running.views[-1].tooltip == "1 idle"
 
     run(test())
@@ -62,11 +61,11 @@ def test_mute_all_keeps_the_icon_and_announces_pending_requests_later(
         async with at_work() as (running, link):
             await running.choose(Mute(EVERYTHING, MuteSpan.HALF_HOUR))
             await link.event("permission.asked", **ASK)
-            await until(lambda: running.waiting == 1)
-            await asyncio.sleep(1.3)  # longer than an ask is held back
+            await until_async(lambda: running.waiting == 1)
+            await asyncio.sleep(1.3)  # longer than the delay of an alert
             assert running.notifications.shown == []
             await running.choose(Unmute(EVERYTHING))
-            await until(lambda: running.notifications.shown)
+            await until_async(lambda: running.notifications.shown)
 
     run(test())
 
@@ -77,10 +76,10 @@ def test_settings_are_reloaded_and_quiet_hours_are_silent(at_work: Callable[[], 
             hour = time.localtime().tm_hour
             around_now = f"{(hour - 1) % 24:02}:00-{(hour + 2) % 24:02}:00"
             running.settings.write_text(f'[notifications]\nquiet_hours = "{around_now}"\n[icon]\ncount = false\n')
-            await until(lambda: not running.views[-1].icon.show_count)
+            await until_async(lambda: not running.views[-1].icon.show_count)
             await link.event("permission.asked", **ASK)
-            await until(lambda: running.waiting == 1)
-            await asyncio.sleep(1.3)  # longer than an ask is held back
+            await until_async(lambda: running.waiting == 1)
+            await asyncio.sleep(1.3)  # longer than the delay of an alert
             assert running.notifications.shown == []
 
     run(test())
@@ -95,12 +94,12 @@ def test_an_invalid_setting_is_shown_in_the_menu_until_it_is_fixed(
     async def test() -> None:
         async with at_work() as (running, _):
             running.settings.write_text('[icon]\nstyle = "monochrome"\n')
-            await until(lambda: running.views[-1].icon.monochrome)
+            await until_async(lambda: running.views[-1].icon.monochrome)
             running.settings.write_text('[icon]\nstyle = "rainbow"\n')
-            await until(lambda: problems(running.views[-1]))
+            await until_async(lambda: problems(running.views[-1]))
             assert running.views[-1].icon.monochrome
             running.settings.unlink()
-            await until(lambda: not problems(running.views[-1]))
+            await until_async(lambda: not problems(running.views[-1]))
             assert not running.views[-1].icon.monochrome
 
     run(test())
@@ -114,7 +113,7 @@ def test_a_removed_or_damaged_endpoint_file_is_written_again(at_work: Callable[[
             ours = read_endpoint(path)
             assert ours is not None
             path.unlink() if damage is None else path.write_text(damage, encoding="utf-8")
-            await until(lambda: read_endpoint(path) == ours)
+            await until_async(lambda: read_endpoint(path) == ours)
 
     run(test())
 
@@ -125,9 +124,9 @@ def test_the_endpoint_file_of_another_tray_stays(at_work: Callable[[], Any]) -> 
             another = Endpoint("127.0.0.1", 1, os.getppid())
             write_endpoint(running.paths.endpoint, another)
             running.settings.write_text('[icon]\nstyle = "monochrome"\n')
-            await until(lambda: running.views[-1].icon.monochrome)
+            await until_async(lambda: running.views[-1].icon.monochrome)
             running.settings.unlink()
-            await until(lambda: not running.views[-1].icon.monochrome)  # so a whole beat has passed in between
+            await until_async(lambda: not running.views[-1].icon.monochrome)  # so all periodic jobs have run in between
             assert read_endpoint(running.paths.endpoint) == another
 
     run(test())
@@ -142,29 +141,29 @@ def test_go_to_next_reports_how_it_opened_and_dismissing_clears_the_state(
             await link.event("session.status", sessionID=SES, status={"type": "busy"})
             await link.event("message.updated", info=done)
             await link.event("session.status", sessionID=SES, status={"type": "idle"})
-            await until(lambda: running.app.status()["attention"]["state"] == "completed")
-            went = await running.choose(OpenNextSession())
-            assert "ssh -t -- workstation 'opencode /home/dev/project --session" in went.message
-            assert "workstation is another machine" in went.message
-            assert not went.ok
-            assert running.app.status()["attention"]["state"] == "completed"  # nobody has looked at it yet
+            await until_async(lambda: running.app.status()["attention"]["state"] == "completed")
+            opened = await running.choose(OpenNextSession())
+            assert "ssh -t -- workstation 'opencode /home/dev/project --session" in opened.message
+            assert "workstation is another machine" in opened.message
+            assert not opened.ok
+            assert running.app.status()["attention"]["state"] == "completed"  # it has not been opened yet
             assert (await running.choose(DismissSession(SessionKey(FRAMES["hello"]["instance"], SES)))).ok
             assert running.app.status()["attention"]["state"] == "idle"
             assert (await running.choose(OpenNextSession())).message == "No session needs you"
-            assert not (await running.choose(DismissSession(SessionKey("nobody", "ses_9")))).ok
+            assert not (await running.choose(DismissSession(SessionKey("unknown", "ses_9")))).ok
 
     run(test())
 
 
 def test_sound_and_speech_follow_the_settings(at_work: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[str] = []
+    played: list[str] = []
 
     async def play(file: Path) -> bool:
-        heard.append(file.name)
+        played.append(file.name)
         return True
 
     async def speak(text: str) -> bool:
-        heard.append(text)
+        played.append(text)
         return True
 
     monkeypatch.setattr(sound, "play", play)
@@ -173,24 +172,9 @@ def test_sound_and_speech_follow_the_settings(at_work: Callable[[], Any], monkey
     async def test() -> None:
         async with at_work() as (running, link):
             running.settings.write_text('[notifications]\nsound = "soft"\nspeak = true\n[icon]\ncount = false\n')
-            await until(lambda: not running.views[-1].icon.show_count)
+            await until_async(lambda: not running.views[-1].icon.show_count)
             await link.event("permission.asked", **ASK)
-            await until(lambda: len(heard) == 2)
-            assert "permission.wav" in heard
+            await until_async(lambda: len(played) == 2)
+            assert "permission.wav" in played
 
     run(test())
-
-
-def test_usage_of_today_counts_from_the_first_event(at_work: Callable[[], Any]) -> None:
-    async def story() -> None:
-        async with at_work() as (running, link):
-            made = {"id": "ses_2", "time": {"created": milliseconds() + 1000}}
-            for cost in (0.5, 1.5):
-                info = {**made, "cost": cost, "tokens": {"input": 100}}
-                await link.event("session.updated", info=info)
-            await until(lambda: running.app.today.cost == 1.5)
-            assert (running.app.today.sessions, running.app.today.tokens) == (1, 100)
-        again = json.loads(running.paths.cache.read_text(encoding="utf-8"))["usage"]
-        assert again["sessions"]["ses_2"]["cost"] == 1.5
-
-    run(story())

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from opencode import until
 from tray.system.autostart import DesktopEntry, LaunchAgent, own_command
 from tray_process import Home
+from waiting import until
 
 RECORD = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps(sys.argv[2:]))"
 AWKWARD = ["plain", "two words", 'a "quote"', "$HOME", "`id`", "back\\slash", "100%", "%u", "ends\\", "é ⊘", "a'b", ";"]
@@ -46,6 +46,19 @@ def test_install_adds_plugin_and_autostart_and_uninstall_removes_both(home: Home
     assert not plugin.exists()
     assert list(entry.parent.iterdir()) == []
     assert "not started at login" in home.run("uninstall").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the entry of Linux")
+def test_uninstall_continues_after_a_file_that_it_may_not_remove(home: Home, entry: Path) -> None:
+    home.run("install")
+    plugin = home.path / "config/opencode/plugin/opencode-tray.js"
+    plugin.write_text("export const Mine = async () => ({})", encoding="utf-8")
+    folder = home.path / "data/opencode-tray"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = home.run("uninstall")
+    assert (done.returncode, plugin.exists(), entry.exists()) == (1, True, False)
+    assert f"{plugin} was not written by OpenCode Tray" in done.stderr
+    assert f"  {folder}  (" in done.stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the entry of Linux")
@@ -81,7 +94,7 @@ def test_the_desktop_runs_exactly_the_command_that_was_written(tmp_path: Path) -
     entry.write(command)
     assert entry.read() == command
     subprocess.run(["gio", "launch", entry.path], env={**os.environ, "DISPLAY": ""}, check=True, timeout=20)
-    assert json.loads(until(lambda: record.exists() and record.read_text(encoding="utf-8"), 10, "its start")) == AWKWARD
+    assert json.loads(until(lambda: record.exists() and record.read_text(encoding="utf-8"), "its start", 10)) == AWKWARD
 
 
 @pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-utils is not installed")

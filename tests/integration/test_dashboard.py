@@ -1,4 +1,4 @@
-"""opencode-dashboard's plugin posts here: what it tells is shown, what it does not tell is not made up."""
+"""The posts of opencode-dashboard's plugin, and the sessions that they show."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import aiohttp
 import pytest
 
 from fakes import TOKEN, RunningListener, running_listener
-from tray.core.events import SnapshotTaken
-from tray.core.model import Source
+from tray.core.events import SessionReported, SnapshotTaken, SourceEvent
+from tray.core.servers import Source
 from tray.core.source_calls import CallError
-from tray.sources.plugin.opencode_dashboard import INSTANCES, SILENT
+from tray.sources.plugin.opencode_dashboard import MAX_FILES, MAX_INSTANCES, SILENCE, Dashboard, Post
 
 HOST, WORK, SES = "build-box", "/srv/work", "ses_1"
 
 
 class Poster:
-    """That plugin, as its source at commit 0e1a6c3 posts."""
+    """Posts as the plugin does (its source at commit 0e1a6c3)."""
 
     def __init__(self, at: RunningListener, key: str = TOKEN) -> None:
         self.at = at
@@ -27,8 +27,8 @@ class Poster:
 
     async def post(self, kind: str, *, host: str = HOST, key: str | None = None, **fields: Any) -> int:
         self.clock += 1
-        told = {"type": kind, "sessionId": SES, **fields}
-        body = {**told, "instance": WORK, "hostname": host, "timestamp": fields.get("timestamp", self.clock)}
+        event = {"type": kind, "sessionId": SES, **fields}
+        body = {**event, "instance": WORK, "hostname": host, "timestamp": fields.get("timestamp", self.clock)}
         headers = {"X-API-Key": self.key if key is None else key}
         async with (
             aiohttp.ClientSession() as http,
@@ -48,7 +48,7 @@ def run(story: Any) -> None:
     asyncio.run(asyncio.wait_for(main(), 30))
 
 
-def test_a_turn_is_seen_from_prompt_to_end() -> None:
+def test_a_turn_is_reported_from_prompt_to_end() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         await poster.post("session.created", title="Work", parentSessionId=None)
         assert at.status(SES) == "idle"
@@ -85,11 +85,11 @@ def test_a_turn_is_seen_from_prompt_to_end() -> None:
     ("event", "summary", "state", "detail"),
     [
         ("permission", "Permission: bash", "waiting_for_permission", "bash"),
-        ("permission", "Permission: undefined", "waiting_for_permission", "what for is not told"),
+        ("permission", "Permission: undefined", "waiting_for_permission", "no details reported"),
         ("question", "Question: Which one?", "waiting_for_answer", "Which one?"),
     ],
 )
-def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
+def test_a_request_is_shown_until_the_next_activity_and_is_read_only(
     event: str, summary: str, state: str, detail: str
 ) -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
@@ -108,7 +108,7 @@ def test_who_waits_is_seen_until_work_goes_on_and_cannot_be_answered(
     run(story)
 
 
-def test_an_error_sticks_through_the_end_and_a_stop_is_no_error() -> None:
+def test_an_error_stays_after_the_turn_and_a_stop_is_not_an_error() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
         await poster.timeline("error", "no money")
@@ -123,7 +123,7 @@ def test_an_error_sticks_through_the_end_and_a_stop_is_no_error() -> None:
     run(story)
 
 
-def test_what_was_sent_before_the_end_and_comes_after_it_starts_nothing() -> None:
+def test_a_post_sent_before_the_end_of_the_turn_does_not_restart_it() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
         await poster.post("session.idle", timestamp=5_000)
@@ -133,7 +133,7 @@ def test_what_was_sent_before_the_end_and_comes_after_it_starts_nothing() -> Non
     run(story)
 
 
-def test_subagents_belong_to_their_root() -> None:
+def test_a_request_of_a_subagent_session_is_shown_at_its_root_session() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         await poster.post("session.created", title="Root")
         await poster.post("session.created", title="Sub", sessionId="ses_2", parentSessionId=SES)
@@ -143,10 +143,10 @@ def test_subagents_belong_to_their_root() -> None:
     run(story)
 
 
-def test_who_is_silent_for_long_is_greyed_and_comes_back_with_its_next_word() -> None:
+def test_an_instance_without_posts_is_disconnected_until_its_next_post() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         await poster.timeline("user", "do it")
-        at.at += SILENT + 1
+        at.at += SILENCE + 1
         at.listener.sweep()
         assert at.status(SES) == "disconnected"
         await poster.timeline("tool", "ls", tool="bash")
@@ -155,7 +155,7 @@ def test_who_is_silent_for_long_is_greyed_and_comes_back_with_its_next_word() ->
     run(story)
 
 
-def test_only_who_knows_the_token_may_post() -> None:
+def test_posts_without_the_token_or_from_web_pages_are_refused() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         for key in ("", "wrong", "\udcff"):
             headers = {"X-API-Key": key.encode("utf-8", "surrogateescape").decode("latin-1")}
@@ -179,21 +179,31 @@ def test_only_who_knows_the_token_may_post() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{broken", b'{"type": "timeline"}', b'{"sessionId": 7, "type": "x"}', b"\xff"]
 )
-def test_what_is_no_event_is_refused_and_said(body: bytes) -> None:
+def test_an_invalid_event_is_refused_with_400_and_a_reason(body: bytes) -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         key = {"X-API-Key": TOKEN}
         async with aiohttp.ClientSession() as http, http.post(f"{at.url}events", data=body, headers=key) as answer:
-            assert (answer.status, (await answer.text()).startswith("no event: ")) == (400, True)
-        assert await poster.post("a.type.of.tomorrow") == 200
+            assert (answer.status, (await answer.text()).startswith("invalid event: ")) == (400, True)
+        assert await poster.post("a.later.type") == 200
 
     run(story)
 
 
-def test_of_hosts_without_end_only_so_many_are_connected() -> None:
+def test_at_most_100_instances_are_connected() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
-        for number in range(INSTANCES + 20):
+        for number in range(MAX_INSTANCES + 20):
             await poster.post("session.created", host=f"host-{number}", title="x")
-        assert sum(server.connected for server in at.fleet.servers.values()) == INSTANCES
+        assert sum(server.connected for server in at.fleet.servers.values()) == MAX_INSTANCES
         assert not [event for event in at.events if isinstance(event, SnapshotTaken) and event.sessions is not None]
 
     run(story)
+
+
+def test_at_most_1000_edited_files_of_a_session_are_kept() -> None:
+    events: list[SourceEvent] = []
+    dashboard = Dashboard(events.append, lambda: 0)
+    for number in range(MAX_FILES + 1):
+        dashboard.take(Post("file.edit", session_id=SES, file_path=f"/srv/work/{number}", lines_added=1))
+    newest = events[-1]
+    assert isinstance(newest, SessionReported)
+    assert (newest.facts.files, newest.facts.additions) == (1000, 1001)

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 
 from fake_opencode import FakeOpenCode
-from fakes import until
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode import sse
 from tray.opencode.api import Api, ServerAddress
 from tray.opencode.event_stream import subscribe, subscribe_raw
+from waiting import until_async as until
 
 
 def test_invalid_events_are_skipped_and_an_endless_one_ends_the_subscription(monkeypatch: pytest.MonkeyPatch) -> None:

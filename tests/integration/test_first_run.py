@@ -1,4 +1,4 @@
-"""From a checkout with an empty home: what packaging/run.py writes, what it says, and how all of it goes again."""
+"""packaging/run.py in an empty home: what it writes, what it prints, and how everything is removed again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import tray
-from tray.actions.command_link import LinkError, install_link, uninstall_link
+from tray.actions.install import InstallError, install_link, uninstall_link
 from tray_process import Home
 
 RUN = Path(__file__).parent.parent.parent / "packaging" / "run.py"
@@ -97,7 +97,7 @@ def test_help_installs_and_writes_nothing(home: Home, flag: str) -> None:
     assert everything(home) == set()
 
 
-def test_the_first_run_says_what_is_next_and_the_second_does_not(home: Home) -> None:
+def test_only_the_first_run_prints_the_next_steps(home: Home) -> None:
     environment = prepared(home)
     said = "".join(set_up(home))
     for words in ("Start `opencode`", "restart it once", "Ctrl-C stops", "install` makes it start at login"):
@@ -108,17 +108,17 @@ def test_the_first_run_says_what_is_next_and_the_second_does_not(home: Home) -> 
     assert "Next steps" not in "".join(set_up(home))
 
 
-def test_whoever_ends_run_py_ends_the_tray(home: Home) -> None:
+def test_terminating_run_py_terminates_the_tray(home: Home) -> None:
     prepared(home)
     process, _ = listening(home)
     process.terminate()
     assert process.wait(10) == 0
     assert process.stdout is not None
-    assert process.stdout.read() == ""  # nobody holds its end any more: no tray is left
+    assert process.stdout.read() == ""  # no process has its end open, so no tray is left
     process.stdout.close()
 
 
-def test_uninstalling_takes_the_link_away_and_says_how_the_program_goes(home: Home) -> None:
+def test_uninstall_removes_the_link_and_prints_how_to_remove_the_program(home: Home) -> None:
     environment = prepared(home)
     set_up(home)
     link = home.path / ".local/bin/opencode-tray"
@@ -132,7 +132,7 @@ def test_uninstalling_takes_the_link_away_and_says_how_the_program_goes(home: Ho
     assert any("token, state" in line for line in kept)
 
 
-def test_what_pipx_and_uv_installed_is_removed_by_them(home: Home) -> None:
+def test_uninstall_prints_the_command_of_pipx_or_uv(home: Home) -> None:
     for mark, command in (("pipx_metadata.json", "pipx uninstall"), ("uv-receipt.toml", "uv tool uninstall")):
         folder = home.path / command.split()[0]
         venv.create(folder, symlinks=True)
@@ -149,24 +149,24 @@ def test_what_pipx_and_uv_installed_is_removed_by_them(home: Home) -> None:
         assert f"{command} opencode-tray" in done.stdout
 
 
-def test_a_foreign_file_is_neither_overwritten_nor_removed(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
     link, program = tmp_path / "bin/opencode-tray", tmp_path / "venv/bin/opencode-tray"
     for path in (link, program):
         path.parent.mkdir(parents=True)
         path.write_text("mine", encoding="utf-8")
-    assert "stays" in install_link(link, program, "")
+    assert "left in place" in install_link(link, program, "")
     assert uninstall_link(link, program) == ""
     assert link.read_text(encoding="utf-8") == "mine"
     link.unlink()
     link.symlink_to(tmp_path / "pipx/bin/opencode-tray")  # also one that leads nowhere
-    assert "stays" in install_link(link, program, "")
+    assert "left in place" in install_link(link, program, "")
     assert uninstall_link(link, program) == ""
     assert link.is_symlink()
 
 
-def test_the_link_is_made_once_and_needs_a_program(tmp_path: Path) -> None:
+def test_the_link_needs_an_existing_program_and_can_be_installed_twice(tmp_path: Path) -> None:
     link, program = tmp_path / "bin/opencode-tray", tmp_path / "venv/bin/opencode-tray"
-    with pytest.raises(LinkError):
+    with pytest.raises(InstallError):
         install_link(link, program, "")
     program.parent.mkdir(parents=True)
     program.touch()

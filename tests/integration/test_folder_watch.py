@@ -6,18 +6,12 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fakes import until
 from tray.system.folder_watch import CHANGE_EVENTS, OPEN_EVENTS, FolderWatch
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, 30))
+from waiting import run, until_async
 
 
 def test_a_change_is_reported_once_per_call_of_watch(tmp_path: Path) -> None:
@@ -31,7 +25,7 @@ def test_a_change_is_reported_once_per_call_of_watch(tmp_path: Path) -> None:
                 watch.watch([tmp_path])
                 for _ in range(50):
                     file.write_bytes(b"y")
-                await until(lambda expected=round_: len(reports) == expected)
+                await until_async(lambda expected=round_: len(reports) == expected)
                 watch.pause()
         finally:
             watch.stop()
@@ -54,7 +48,7 @@ def test_pausing_during_changes_logs_nothing(tmp_path: Path, caplog: pytest.LogC
         try:
             for round_ in range(1, 60):
                 watch.watch([tmp_path])
-                await until(lambda expected=round_: len(reports) >= expected)
+                await until_async(lambda expected=round_: len(reports) >= expected)
                 watch.pause()
         finally:
             watch.stop()
@@ -72,13 +66,13 @@ def test_a_folder_created_later_is_watched(tmp_path: Path) -> None:
         try:
             watch.watch([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode").mkdir()
-            await until(lambda: reports)
+            await until_async(lambda: reports)
             watch.watch([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode" / "log").mkdir()
-            await until(lambda: len(reports) == 2)
+            await until_async(lambda: len(reports) == 2)
             watch.watch([tmp_path / "opencode" / "log"])
             (tmp_path / "opencode" / "log" / "a.log").touch()
-            await until(lambda: len(reports) == 3)
+            await until_async(lambda: len(reports) == 3)
         finally:
             watch.stop()
 
@@ -95,7 +89,7 @@ def test_opening_a_file_is_reported_and_listing_the_folder_is_not(tmp_path: Path
             watch.watch([tmp_path])
             assert os.listdir(tmp_path) == ["opencode.log"]  # noqa: PTH208  # it opens the folder
             (tmp_path / "opencode.log").write_bytes(b"")  # opened, after the listing
-            await until(lambda: reports)
+            await until_async(lambda: reports)
             assert len(reports) == 1
         finally:
             watch.stop()

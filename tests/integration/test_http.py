@@ -1,24 +1,28 @@
-"""OpenCode's HTTP servers: followed through all that can happen to a connection, and asked for no more than is said."""
+"""HTTP servers: their sessions, the calls to them, refused and lost connections, and invalid data."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trustme
+from aiohttp import web
 
 from fake_opencode import ELSEWHERE, HERE, FakeOpenCode
-from fakes import until
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import ServerAddress
+from tray.opencode.services import MAX_SERVICES
 from tray.sources.http.servers import HttpServers
+from waiting import until_async as until
 
 AT = 1_795_237_290_000
 SES, OTHER = "ses_1", "ses_2"
@@ -31,7 +35,7 @@ def session(name: str = SES, directory: str = HERE, **more: Any) -> dict[str, An
 
 
 class Watch:
-    """A fleet, and the servers that it is told of."""
+    """A fleet that HTTP servers report to."""
 
     def __init__(self, silence: float) -> None:
         self.fleet = Fleet()
@@ -62,15 +66,15 @@ async def watching(silence: float = 30.0) -> AsyncIterator[Watch]:
         await watch.http.stop()
 
 
-def run(story: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(story, 30))
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, 30))
 
 
-# ---------------------------------------------------------------------- what is seen
+# ---------------------------------------------------------------------- sessions
 
 
-def test_what_waits_works_and_is_said_at_the_start_is_seen_and_then_what_happens() -> None:
-    async def story() -> None:
+def test_a_snapshot_and_later_events_are_reported() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session(), session(OTHER)]
             fake.statuses[HERE] = {SES: {"type": "busy"}}
@@ -79,7 +83,7 @@ def test_what_waits_works_and_is_said_at_the_start_is_seen_and_then_what_happens
             await until(lambda: watch.status() == "waiting_for_permission" and watch.status(OTHER) == "idle")
             row = watch.index.row(SES)
             assert row is not None
-            assert (row.server.url, row.server.opencode, row.server.branch) == (fake.url, "1.18.33", "main")
+            assert (row.server.url, row.server.version, row.server.branch) == (fake.url, "1.18.33", "main")
             assert [todo.content for todo in row.session.todos] == ["one"]
             await fake.emit("permission.replied", {"sessionID": SES, "requestID": "per_1", "reply": "once"})
             await until(lambda: watch.status() == "busy")
@@ -87,13 +91,13 @@ def test_what_waits_works_and_is_said_at_the_start_is_seen_and_then_what_happens
             await until(lambda: watch.status() == "idle")
             await until(lambda: watch.fleet.limits.get(row.server.id) == {"fake/fake-1": 8000})
 
-    run(story())
+    run(scenario())
 
 
-def test_a_directory_is_asked_for_only_once_something_happens_there() -> None:
-    """Asking would make OpenCode load it: language servers, MCP servers, plugins."""
+def test_another_directory_is_requested_only_after_its_first_event() -> None:
+    """A request would make OpenCode load the directory: language servers, MCP servers, plugins."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[ELSEWHERE] = [session(OTHER, ELSEWHERE)]
             fake.permissions[ELSEWHERE] = [{**ASK, "sessionID": OTHER}]
@@ -104,30 +108,43 @@ def test_a_directory_is_asked_for_only_once_something_happens_there() -> None:
             await until(lambda: watch.status(OTHER) == "waiting_for_permission")
             assert {server.directory for server in watch.fleet.servers.values()} == {HERE, ELSEWHERE}
 
-    run(story())
+    run(scenario())
 
 
-def test_mcp_servers_are_asked_for_only_once_a_session_works() -> None:
-    async def story() -> None:
+def test_mcp_servers_are_requested_only_after_a_session_works() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.mcp = {"files": {"status": "failed", "error": "no such program"}}
             watch.follow(fake)
             await until(lambda: any(server.live for server in watch.fleet.servers.values()))
             assert fake.requests["GET /mcp"] == 0
             await fake.emit("session.status", BUSY)
-            told = await until(lambda: [s.services for s in watch.fleet.servers.values() if s.services])
-            assert [(s.kind, s.name, s.status, s.why) for s in told[0]] == [
+            listed = await until(lambda: [s.services for s in watch.fleet.servers.values() if s.services])
+            assert [(s.kind, s.name, s.status, s.why) for s in listed[0]] == [
                 ("mcp", "files", "failed", "no such program"),
             ]
             fake.mcp = {"files": {"status": "connected"}}
             await fake.emit("mcp.tools.changed", {"server": "files"})
             await until(lambda: [s.services[0].status for s in watch.fleet.servers.values()] == ["connected"])
 
-    run(story())
+    run(scenario())
 
 
-def test_what_happens_while_the_snapshot_is_read_is_not_undone_by_it() -> None:
-    async def story() -> None:
+def test_the_number_of_reported_mcp_servers_is_limited() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.mcp = {f"server {number}": {"status": "connected"} for number in range(MAX_SERVICES + 1)}
+            watch.follow(fake, trusted=False)
+            await until(lambda: any(server.live for server in watch.fleet.servers.values()))
+            await fake.emit("session.status", BUSY)
+            listed = await until(lambda: [s.services for s in watch.fleet.servers.values() if s.services])
+            assert len(listed[0]) == MAX_SERVICES
+
+    run(scenario())
+
+
+def test_an_event_during_a_snapshot_is_not_overwritten_by_it() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             fake.statuses[HERE] = {SES: {"type": "busy"}}
@@ -138,11 +155,11 @@ def test_what_happens_while_the_snapshot_is_read_is_not_undone_by_it() -> None:
             fake.slow.set()
             await until(lambda: watch.status() == "idle")
 
-    run(story())
+    run(scenario())
 
 
-def test_what_is_being_written_is_told_line_by_line() -> None:
-    async def story() -> None:
+def test_streamed_text_is_reported_by_its_last_line() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
@@ -150,40 +167,90 @@ def test_what_is_being_written_is_told_line_by_line() -> None:
             part = {"id": "prt_1", "sessionID": SES, "messageID": "msg_2", "type": "text", "text": ""}
             await fake.emit("message.part.updated", {"part": part})
             for delta in ("first\n", "second"):
-                told = {"sessionID": SES, "messageID": "msg_2", "partID": "prt_1", "field": "text", "delta": delta}
-                await fake.emit("message.part.delta", told)
+                text = {"sessionID": SES, "messageID": "msg_2", "partID": "prt_1", "field": "text", "delta": delta}
+                await fake.emit("message.part.delta", text)
             await fake.emit("message.part.updated", {"part": {**part, "text": "first\nsecond"}})
             await until(
                 lambda: watch.fleet.sessions and next(iter(watch.fleet.sessions.values())).last_output == "second"
             )
 
-    run(story())
+    run(scenario())
 
 
-def test_the_command_that_1_1_leaves_out_of_a_permission_is_looked_up() -> None:
-    async def story() -> None:
+# OpenCode 1.1 asks without the command, which only the tool's part of the message contains.
+ASK_WITHOUT_COMMAND = {**ASK, "metadata": {}, "tool": {"messageID": "msg_1", "callID": "call_1"}}
+PART_OF_COMMAND = {"type": "tool", "callID": "call_1", "state": {"input": {"command": "rm -rf build"}}}
+
+
+def message_with(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"info": {"id": "msg_1", "role": "assistant"}, "parts": list(parts)}
+
+
+def test_a_permission_of_1_1_gets_its_command() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode("1.1.65") as fake, watching() as watch:
-            asked = {**ASK, "metadata": {}, "tool": {"messageID": "msg_1", "callID": "call_1"}}
-            part = {"type": "tool", "callID": "call_1", "state": {"input": {"command": "rm -rf build"}}}
-            fake.messages[SES] = [{"info": {"id": "msg_1", "role": "assistant"}, "parts": [part]}]
+            fake.messages[SES] = [message_with(PART_OF_COMMAND)]
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
             await until(lambda: watch.status() == "idle")
-            fake.permissions[HERE] = [asked]
-            await fake.emit("permission.asked", asked)
+            fake.permissions[HERE] = [ASK_WITHOUT_COMMAND]
+            await fake.emit("permission.asked", ASK_WITHOUT_COMMAND)
             row = await until(
                 lambda: (row := watch.index.row(SES)) and row.requests and row.requests[0].complete and row
             )
             assert row.requests[0].detail == "rm -rf build"
 
-    run(story())
+    run(scenario())
 
 
-# ---------------------------------------------------------------------- what is asked of it
+@pytest.mark.parametrize("is_in_snapshot", [True, False])
+def test_a_command_that_is_stored_after_the_permission_is_looked_up_again(*, is_in_snapshot: bool) -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode("1.1.65") as fake, watching() as watch:
+            fake.messages[SES] = [message_with()]
+            fake.sessions[HERE] = [session()]
+            if is_in_snapshot:
+                fake.permissions[HERE] = [ASK_WITHOUT_COMMAND]
+            watch.follow(fake)
+            await until(lambda: watch.status() == ("waiting_for_permission" if is_in_snapshot else "idle"))
+            if not is_in_snapshot:
+                fake.permissions[HERE] = [ASK_WITHOUT_COMMAND]
+                await fake.emit("permission.asked", ASK_WITHOUT_COMMAND)
+            looked_up = fake.requests[f"GET /session/{SES}/message/msg_1"]
+            await until(lambda: fake.requests[f"GET /session/{SES}/message/msg_1"] > looked_up)
+            fake.messages[SES] = [message_with(PART_OF_COMMAND)]
+            row = await until(
+                lambda: (row := watch.index.row(SES)) and row.requests and row.requests[0].complete and row
+            )
+            assert row.requests[0].detail == "rm -rf build"
+
+    run(scenario())
 
 
-def test_an_answer_goes_to_what_waits_and_to_nothing_else() -> None:
-    async def story() -> None:
+def test_a_command_looked_up_during_a_snapshot_is_not_lost() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode("1.1.65") as fake, watching() as watch:
+            fake.messages[SES] = [message_with(PART_OF_COMMAND)]
+            fake.sessions[HERE] = [session()]
+            fake.slow.clear()
+            watch.follow(fake)
+            await until(lambda: fake.requests["GET /permission"] == fake.requests["GET /question"] == 1)
+            fake.permissions[HERE] = [ASK_WITHOUT_COMMAND]  # after the snapshot's list of permissions was sent
+            await fake.emit("permission.asked", ASK_WITHOUT_COMMAND)
+            await until(lambda: fake.requests[f"GET /session/{SES}/message/msg_1"])
+            await asyncio.sleep(0.1)
+            fake.slow.set()
+            row = await until(lambda: (row := watch.index.row(SES)) and row.session.title and row.requests and row)
+            assert [(request.detail, request.complete) for request in row.requests] == [("rm -rf build", True)]
+
+    run(scenario())
+
+
+# ---------------------------------------------------------------------- calls
+
+
+def test_only_a_pending_request_is_answered() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE], fake.permissions[HERE] = [session()], [ASK]
             watch.follow(fake)
@@ -194,16 +261,16 @@ def test_an_answer_goes_to_what_waits_and_to_nothing_else() -> None:
             )
             assert fake.posted == [("POST /permission/per_1/reply", {"reply": "reject", "message": "no"})]
             fake.permissions[HERE] = []
-            with pytest.raises(CallError) as late:
+            with pytest.raises(CallError) as closed:
                 await watch.http.call(server, "permission.reply", {"requestID": "per_1", "reply": "once"})
-            assert (late.value.kind, len(fake.posted)) == (CallErrorKind.NOT_FOUND, 1)
+            assert (closed.value.kind, len(fake.posted)) == (CallErrorKind.NOT_FOUND, 1)
 
-    run(story())
+    run(scenario())
 
 
 @pytest.mark.parametrize("name", ["../config", "ses 1", "a/b", "", "é", None, "?x=1"])
-def test_what_is_no_id_never_becomes_part_of_a_path(name: Any) -> None:
-    async def story() -> None:
+def test_an_invalid_id_never_becomes_part_of_a_path(name: Any) -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             watch.follow(fake)
             server = await until(lambda: next((s.id for s in watch.fleet.servers.values() if s.live), None))
@@ -212,11 +279,11 @@ def test_what_is_no_id_never_becomes_part_of_a_path(name: Any) -> None:
                 await watch.http.call(server, "session.abort", {"sessionID": name})
             assert (fake.posted, fake.requests.total()) == ([], before)
 
-    run(story())
+    run(scenario())
 
 
-def test_a_session_is_stopped_before_it_is_deleted_and_only_if_it_is_there() -> None:
-    async def story() -> None:
+def test_an_existing_session_is_stopped_and_then_deleted() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
@@ -227,52 +294,64 @@ def test_a_session_is_stopped_before_it_is_deleted_and_only_if_it_is_there() -> 
                 await watch.http.call(server, "session.delete", {"sessionID": "ses_9"})
             assert unknown.value.kind is CallErrorKind.NOT_FOUND
 
-    run(story())
+    run(scenario())
 
 
-# ---------------------------------------------------------------------- who is let in
+def test_the_changes_of_the_newest_prompt_are_found_among_incomplete_messages() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode() as fake, watching() as watch:
+            fake.sessions[HERE] = [session()]
+            fake.messages[SES] = [{"info": {"id": "msg_1", "role": "user"}}, {"info": None}, {}]
+            watch.follow(fake)
+            server = await until(lambda: next((s.id for s in watch.fleet.servers.values() if s.live), None))
+            assert await watch.http.call(server, "session.diff", {"sessionID": SES}) == [{"messageID": "msg_1"}]
+
+    run(scenario())
 
 
-def test_a_wrong_password_is_said_and_not_tried_again_and_a_right_one_is_taken_up() -> None:
-    async def story() -> None:
+# ---------------------------------------------------------------------- passwords and trust
+
+
+def test_a_refused_password_is_not_sent_again_until_it_is_changed() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode(password="right") as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake, password="wrong")
-            await until(
-                lambda: watch.problems == ["the password is refused: correct it under [[servers]] in the settings"]
-            )
-            tries = fake.requests.total()
-            await asyncio.sleep(1.2)  # the first two tries of a connection that was lost come within this time
-            assert fake.requests.total() == tries
+            refused = "the server refused the password; correct it under [[servers]] in the settings"
+            await until(lambda: watch.problems == [refused])
+            requests = fake.requests.total()
+            await asyncio.sleep(1.2)  # the first two retries of a lost connection would come within this time
+            assert fake.requests.total() == requests
             watch.follow(fake, password="right")
             await until(lambda: watch.status() == "idle")
             assert watch.problems == []
 
-    run(story())
+    run(scenario())
 
 
-def test_without_a_password_where_one_is_wanted_the_step_to_take_is_said() -> None:
-    async def story() -> None:
+def test_a_missing_password_is_shown_as_a_problem_with_its_fix() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode(password="right") as fake, watching() as watch:
             watch.follow(fake)
-            await until(lambda: watch.problems == ["it wants a password: put it under [[servers]] in the settings"])
+            required = "the server requires a password; set it under [[servers]] in the settings"
+            await until(lambda: watch.problems == [required])
 
-    run(story())
+    run(scenario())
 
 
-def test_the_password_goes_to_no_other_address() -> None:
-    async def story() -> None:
+def test_the_password_is_not_sent_to_the_target_of_a_redirect() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as thief, FakeOpenCode() as fake, watching() as watch:
             fake.redirect = thief.url
             watch.follow(fake, password="secret")
             await until(lambda: watch.problems)
             assert thief.requests.total() == 0
 
-    run(story())
+    run(scenario())
 
 
-def test_a_server_that_anybody_may_be_is_only_watched() -> None:
-    async def story() -> None:
+def test_a_server_found_on_the_network_is_read_only() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE], fake.permissions[HERE] = [session()], [ASK]
             watch.follow(fake, trusted=False)
@@ -282,13 +361,13 @@ def test_a_server_that_anybody_may_be_is_only_watched() -> None:
             assert "[[servers]]" in row.server.read_only_reason
             with pytest.raises(CallError) as refused:
                 await watch.http.call(row.server.id, "permission.reply", {"requestID": "per_1", "reply": "once"})
-            assert (refused.value.kind, fake.posted) == (CallErrorKind.WATCH_ONLY, [])
+            assert (refused.value.kind, fake.posted) == (CallErrorKind.READ_ONLY, [])
 
-    run(story())
+    run(scenario())
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
-    async def story() -> None:
+def test_an_untrusted_certificate_is_refused() -> None:
+    async def scenario() -> None:
         fake = FakeOpenCode()
         fake.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trustme.CA().issue_cert("127.0.0.1").configure_cert(fake.tls)
@@ -297,44 +376,44 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
             await until(lambda: watch.problems == ["cannot connect: its certificate is not trusted"])
             assert fake.requests.total() == 0
 
-    run(story())
+    run(scenario())
 
 
-# ---------------------------------------------------------------------- what can happen to it
+# ---------------------------------------------------------------------- connections and invalid data
 
 
-def test_a_lost_connection_shows_at_once_and_comes_back_with_what_was_missed() -> None:
-    async def story() -> None:
+def test_a_lost_connection_is_shown_and_reopened_with_a_new_snapshot() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
             await until(lambda: watch.status() == "idle" and fake.subscribers)
-            fake.permissions[HERE] = [ASK]  # and nobody is told
+            fake.permissions[HERE] = [ASK]  # without an event
             await fake.drop_connections()
             await until(lambda: watch.status() == "disconnected")
             await until(lambda: watch.status() == "waiting_for_permission")
             assert len(watch.fleet.servers) == 1
 
-    run(story())
+    run(scenario())
 
 
-def test_who_is_not_there_is_said_and_found_when_it_comes() -> None:
-    async def story() -> None:
-        async with FakeOpenCode() as gone:
+def test_a_server_that_starts_late_replaces_its_connection_problem() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode() as stopped:
             pass
         async with watching() as watch:
-            watch.follow(gone)
+            watch.follow(stopped)
             await until(lambda: watch.problems and watch.problems[0].startswith("cannot connect"))
-            async with FakeOpenCode(port=gone.port) as fake:
+            async with FakeOpenCode(port=stopped.port) as fake:
                 fake.sessions[HERE] = [session()]
                 await until(lambda: watch.status() == "idle")
                 assert watch.problems == []
 
-    run(story())
+    run(scenario())
 
 
-def test_a_server_whose_heartbeat_stops_is_lost_though_the_connection_stands() -> None:
-    async def story() -> None:
+def test_a_server_whose_heartbeats_stop_is_disconnected() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching(silence=1) as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
@@ -344,11 +423,11 @@ def test_a_server_whose_heartbeat_stops_is_lost_though_the_connection_stands() -
             fake.hangs = True
             await until(lambda: watch.status() == "disconnected")
 
-    run(story())
+    run(scenario())
 
 
-def test_a_silent_server_without_heartbeats_is_kept_as_long_as_it_answers() -> None:
-    async def story() -> None:
+def test_a_silent_server_without_heartbeats_stays_while_it_answers() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode("1.1.65") as fake, watching(silence=0.1) as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
@@ -357,11 +436,28 @@ def test_a_silent_server_without_heartbeats_is_kept_as_long_as_it_answers() -> N
             await until(lambda: fake.requests["GET /global/health"] > asked + 3)
             assert (watch.status(), fake.requests["GET /global/event"]) == ("idle", 1)
 
-    run(story())
+    run(scenario())
 
 
-def test_two_snapshots_at_once_leave_the_truth() -> None:
-    async def story() -> None:
+def test_after_a_reconnect_to_a_version_without_heartbeats_silence_is_not_an_error() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode() as fake, watching(silence=0.2) as watch:
+            fake.sessions[HERE] = [session()]
+            watch.follow(fake)
+            await until(lambda: watch.status() == "idle" and fake.subscribers)
+            await fake.heartbeat()
+            await fake.drop_connections()
+            await until(lambda: watch.status() == "disconnected")
+            await until(lambda: watch.status() == "idle")
+            requested = fake.requests["GET /global/health"]
+            await until(lambda: fake.requests["GET /global/health"] > requested + 3)
+            assert (watch.status(), fake.requests["GET /global/event"]) == ("idle", 2)
+
+    run(scenario())
+
+
+def test_overlapping_snapshots_lead_to_the_right_state() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             fake.slow.clear()
@@ -376,11 +472,11 @@ def test_two_snapshots_at_once_leave_the_truth() -> None:
             await fake.emit("permission.replied", {"sessionID": SES, "requestID": "per_1", "reply": "once"})
             await until(lambda: watch.status() == "idle")
 
-    run(story())
+    run(scenario())
 
 
-def test_what_waits_in_another_directory_is_not_lost_with_the_connection() -> None:
-    async def story() -> None:
+def test_a_reconnect_reads_the_other_directories_again() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.permissions[ELSEWHERE] = [{**ASK, "sessionID": OTHER}]
             watch.follow(fake)
@@ -391,12 +487,12 @@ def test_what_waits_in_another_directory_is_not_lost_with_the_connection() -> No
             await until(lambda: watch.status(OTHER) == "disconnected")
             await until(lambda: watch.status(OTHER) == "waiting_for_permission")
 
-    run(story())
+    run(scenario())
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_proxy_that_has_a_bad_moment_is_no_reason_to_give_up(status: int) -> None:
-    async def story() -> None:
+def test_an_error_status_is_retried(status: int) -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             fake.fails = status
@@ -405,19 +501,48 @@ def test_a_proxy_that_has_a_bad_moment_is_no_reason_to_give_up(status: int) -> N
             fake.fails = 0
             await until(lambda: watch.status() == "idle")
 
-    run(story())
+    run(scenario())
+
+
+def test_a_compressed_response_is_refused_before_it_is_decompressed() -> None:
+    bomb = gzip.compress(b" " * 2**26)
+
+    async def respond(request: web.Request) -> web.Response:
+        assert request.headers["Accept-Encoding"] == "identity"
+        return web.Response(body=bomb, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+    async def scenario() -> None:
+        application = web.Application()
+        application.router.add_get("/global/health", respond)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            async with watching() as watch:
+                watch.http.follow([ServerAddress(f"http://127.0.0.1:{runner.addresses[0][1]}", trusted=False)])
+                await until(lambda: watch.problems)
+                assert watch.problems == ["the response is compressed: is this an OpenCode server?"]
+        finally:
+            await runner.cleanup()
+
+    tracemalloc.start()
+    try:
+        run(scenario())
+        assert tracemalloc.get_traced_memory()[1] < 2**25
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("url", ["http://a..b:4096", f"http://{'x' * 70}.example:1"])
-def test_an_address_that_is_none_is_said_and_harms_nobody(url: str) -> None:
-    async def story() -> None:
+def test_an_invalid_host_name_is_a_problem_of_that_server_only(url: str) -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.http.follow([ServerAddress(url), ServerAddress(fake.url)])
             await until(lambda: watch.status() == "idle")
             await until(lambda: watch.problems)
 
-    run(story())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -432,8 +557,8 @@ def test_an_address_that_is_none_is_said_and_harms_nobody(url: str) -> None:
         b"\xff\xfe\n\n: comment\n\ndata\n\n",
     ],
 )
-def test_what_cannot_be_understood_costs_that_event_alone(noise: bytes) -> None:
-    async def story() -> None:
+def test_an_invalid_event_is_skipped(noise: bytes) -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             fake.sessions[HERE] = [session()]
             watch.follow(fake)
@@ -443,11 +568,11 @@ def test_what_cannot_be_understood_costs_that_event_alone(noise: bytes) -> None:
             await until(lambda: watch.status() == "busy")
             assert fake.requests["GET /global/event"] == 1
 
-    run(story())
+    run(scenario())
 
 
-def test_of_directories_without_end_only_so_many_are_followed() -> None:
-    async def story() -> None:
+def test_at_most_50_directories_are_followed() -> None:
+    async def scenario() -> None:
         async with FakeOpenCode() as fake, watching() as watch:
             watch.follow(fake)
             await until(lambda: any(server.live for server in watch.fleet.servers.values()))
@@ -457,17 +582,17 @@ def test_of_directories_without_end_only_so_many_are_followed() -> None:
             await until(lambda: watch.status() == "busy")
             assert len(watch.fleet.servers) == 50
 
-    run(story())
+    run(scenario())
 
 
-def test_who_is_followed_no_more_is_greyed_or_gone_if_a_better_source_has_it() -> None:
-    async def story() -> None:
-        async with FakeOpenCode() as one, FakeOpenCode() as two, watching() as watch:
-            one.sessions[HERE], two.sessions[HERE] = [session()], [session(OTHER)]
-            watch.follow(one, two)
+def test_a_dropped_server_is_disconnected_or_removed_if_covered() -> None:
+    async def scenario() -> None:
+        async with FakeOpenCode() as dropped, FakeOpenCode() as covered, watching() as watch:
+            dropped.sessions[HERE], covered.sessions[HERE] = [session()], [session(OTHER)]
+            watch.follow(dropped, covered)
             await until(lambda: watch.status() == watch.status(OTHER) == "idle")
-            watch.http.follow([], elsewhere=[two.url])
+            watch.http.follow([], covered=[covered.url])
             assert (watch.status(), watch.status(OTHER)) == ("disconnected", None)
-            await until(lambda: one.subscribers == two.subscribers == 0)
+            await until(lambda: dropped.subscribers == covered.subscribers == 0)
 
-    run(story())
+    run(scenario())

@@ -1,4 +1,4 @@
-"""The listener over real sockets: who is let in, who is refused and how, and what a link's end means."""
+"""The listener over real sockets: connecting, refusals with their codes, frames, calls, and disconnecting."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes import FRAMES, TOKEN, FakePlugin, RunningListener, connection, plugin, running_listener, until
-from tray.core.events import ServerLost
+from fakes import FRAMES, TOKEN, FakePlugin, RunningListener, connection, plugin, running_listener
+from tray.core.events import ServerLost, SnapshotTaken
 from tray.core.handshake import Side, proof
-from tray.core.model import RequestKind
+from tray.core.sessions import RequestKind
 from tray.core.source_calls import CallError
-from tray.sources.plugin import listener, rate_limited_warnings
-from tray.sources.plugin.connection import Refused
+from tray.sources.plugin import authentication, listener, rate_limited_warnings
+from tray.sources.plugin import connection as plugin_connection
+from tray.sources.plugin.authentication import Authenticator
+from tray.sources.plugin.close_codes import RejectedError
 from tray.sources.plugin.handshake import decode_hello
+from waiting import until_async as until
 
-SEED = FRAMES["protocol1"]["hello"]
-WATCH_ONLY = {key: value for key, value in SEED.items() if key != "authToken"}
+HELLO_1 = FRAMES["protocol1"]["hello"]
+HELLO_WITHOUT_TOKEN = {key: value for key, value in HELLO_1.items() if key != "authToken"}
 SES = "ses_1"
 ASK = {"id": "per_1", "sessionID": SES, "permission": "bash", "patterns": ["ls"], "metadata": {"command": "ls -la"}}
 
@@ -32,59 +35,59 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 30))
 
 
-async def introduce(link: FakePlugin, **snapshot: Any) -> None:
-    await link.send({"type": "snapshot", "sessions": [{"id": SES, "title": "Work"}], "status": {}, **snapshot})
+async def introduce(peer: FakePlugin, **snapshot: Any) -> None:
+    await peer.send({"type": "snapshot", "sessions": [{"id": SES, "title": "Work"}], "status": {}, **snapshot})
 
 
-# ---------------------------------------------------------------------- let in
+# ---------------------------------------------------------------------- accepted connections
 
 
-def test_the_examples_of_the_protocol_page_prove_their_token() -> None:
+def test_the_proofs_of_the_example_frames_match_their_token() -> None:
     hello, challenge, token = FRAMES["hello"], FRAMES["challenge"], FRAMES["token"]
     nonces = (hello["instance"], hello["nonce"], challenge["nonce"])
     assert challenge["proof"] == proof(Side.TRAY, token, *nonces)
     assert FRAMES["auth"]["proof"] == proof(Side.PLUGIN, token, *nonces)
 
 
-def test_every_example_frame_is_taken() -> None:
+def test_every_example_frame_is_accepted() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await link.send(FRAMES["snapshot"], *FRAMES["events"])
-            await link.event("permission.asked", **ASK)
+        async with running_listener() as at, plugin(at) as peer:
+            await peer.send(FRAMES["snapshot"], *FRAMES["events"])
+            await peer.event("permission.asked", **ASK)
             row = await until(lambda: at.index.row(SES))
             assert row.server.verified
             assert row.server.place.tty == FRAMES["hello"]["place"].get("tty", "")
-            assert row.server.opencode == FRAMES["hello"]["opencode"]
+            assert row.server.version == FRAMES["hello"]["opencode"]
 
     run(test())
 
 
-def test_a_permission_arrives_and_its_answer_too() -> None:
+def test_a_permission_and_its_answer_are_reported() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await introduce(link)
-            await link.event("permission.asked", **ASK)
+        async with running_listener() as at, plugin(at) as peer:
+            await introduce(peer)
+            await peer.event("permission.asked", **ASK)
             await until(lambda: at.status(SES) == "waiting_for_permission")
-            await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            await peer.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
             await until(lambda: at.status(SES) == "idle")
 
     run(test())
 
 
-def test_two_instances_of_one_process_are_two_links() -> None:
+def test_two_instances_of_one_process_have_two_connections() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at, instance="one") as one, plugin(at, instance="two") as two:
-            await introduce(one)
-            await two.send({"type": "snapshot", "sessions": [{"id": "ses_2"}]})
+        async with running_listener() as at, plugin(at, instance="one") as first, plugin(at, instance="two") as second:
+            await introduce(first)
+            await second.send({"type": "snapshot", "sessions": [{"id": "ses_2"}]})
             await until(lambda: at.status(SES) and at.status("ses_2"))
-            await one.socket.close()
+            await first.socket.close()
             await until(lambda: at.status(SES) == "disconnected")
             assert at.status("ses_2") == "idle"
 
     run(test())
 
 
-def test_a_reconnect_replaces_the_old_link_and_the_old_ones_end_changes_nothing() -> None:
+def test_a_reconnect_replaces_the_old_connection_without_a_loss() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as old:
             await introduce(old)
@@ -99,26 +102,26 @@ def test_a_reconnect_replaces_the_old_link_and_the_old_ones_end_changes_nothing(
     run(test())
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_a_goodbye_is_told_from_a_silent_loss(said: bool) -> None:
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_a_loss_with_goodbye_differs_from_one_without(goodbye: bool) -> None:
     async def test() -> None:
         async with running_listener() as at:
-            async with plugin(at) as link:
-                await introduce(link)
-                if said:
-                    await link.send({"type": "goodbye"})
+            async with plugin(at) as peer:
+                await introduce(peer)
+                if goodbye:
+                    await peer.send({"type": "goodbye"})
             lost = await until(lambda: [event for event in at.events if isinstance(event, ServerLost)])
-            assert lost[0].goodbye is said
+            assert lost[0].goodbye is goodbye
 
     run(test())
 
 
-def test_a_process_killed_in_the_middle_of_a_frame_is_a_lost_link() -> None:
+def test_a_process_killed_in_the_middle_of_a_frame_is_disconnected() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await introduce(link)
+        async with running_listener() as at, plugin(at) as peer:
+            await introduce(peer)
             await until(lambda: at.status(SES))
-            transport = link.socket._response.connection.transport  # noqa: SLF001  # the socket under the socket
+            transport = peer.socket._response.connection.transport  # noqa: SLF001  # the socket under the socket
             transport.write(b"\x81\xfe\x7f")
             transport.abort()
             await until(lambda: at.status(SES) == "disconnected")
@@ -126,27 +129,27 @@ def test_a_process_killed_in_the_middle_of_a_frame_is_a_lost_link() -> None:
     run(test())
 
 
-def test_an_ipv6_listener_takes_plugins() -> None:
+def test_a_plugin_connects_over_ipv6() -> None:
     async def test() -> None:
-        async with running_listener(host="::1") as at, connection(f"http://[::1]:{at.port}/") as link:
-            await link.authenticate()
-            await introduce(link)
+        async with running_listener(host="::1") as at, connection(f"http://[::1]:{at.port}/") as peer:
+            await peer.authenticate()
+            await introduce(peer)
             await until(lambda: at.status(SES))
 
     run(test())
 
 
-# ---------------------------------------------------------------------- opencode-monitor's own plugin
+# ---------------------------------------------------------------------- the plugin of opencode-monitor
 
 
-async def answer_reads(link: FakePlugin, answers: dict[str, Any], asked: list[str]) -> None:
-    while (call := await link.receive()) is not None:
+async def answer_reads(peer: FakePlugin, answers: dict[str, Any], asked: list[str]) -> None:
+    while (call := await peer.receive()) is not None:
         name = call["method"] + call.get("params", {}).get("url", "")
         asked.append(name)
         if name in answers:
-            await link.send({"id": call["id"], "result": answers[name]})
+            await peer.send({"id": call["id"], "result": answers[name]})
         else:
-            await link.send({"id": call["id"], "error": {"code": -1, "message": "no such thing"}})
+            await peer.send({"id": call["id"], "error": {"code": -1, "message": "no such thing"}})
 
 
 READS = {
@@ -183,13 +186,13 @@ ALLOWED_READS = {
 }
 
 
-@pytest.mark.parametrize(("hello", "verified"), [({**SEED, "authToken": TOKEN}, True), (WATCH_ONLY, False)])
-def test_the_seeds_plugin_works_unchanged_and_only_reads_are_sent_to_it(hello: dict[str, Any], verified: bool) -> None:
+@pytest.mark.parametrize(("hello", "verified"), [({**HELLO_1, "authToken": TOKEN}, True), (HELLO_WITHOUT_TOKEN, False)])
+def test_only_reads_are_sent_to_the_plugin_of_opencode_monitor(hello: dict[str, Any], verified: bool) -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as peer:
             asked: list[str] = []
-            await link.send(hello)
-            answering = asyncio.create_task(answer_reads(link, READS, asked))
+            await peer.send(hello)
+            answering = asyncio.create_task(answer_reads(peer, READS, asked))
             row = await until(lambda: at.index.row(SES))
             await until(lambda: at.status(SES) == "waiting_for_permission")
             assert row.server.verified is verified
@@ -198,49 +201,68 @@ def test_the_seeds_plugin_works_unchanged_and_only_reads_are_sent_to_it(hello: d
             assert (session.messages, session.last_output, session.tool, session.cost) == (2, "two", "bash", 0.5)
             assert at.fleet.limits[row.server.id] == {"fake/fake-1": 8000}
             assert set(asked) == ALLOWED_READS
-            await link.event("permission.replied", sessionID=SES, permissionID="per_1", response="once")
+            await peer.event("permission.replied", sessionID=SES, permissionID="per_1", response="once")
             await until(lambda: at.status(SES) == "busy")
             answering.cancel()
 
     run(test())
 
 
-def test_an_event_during_the_reads_is_not_lost_to_them() -> None:
+def test_an_event_during_the_reads_is_newer_than_the_snapshot() -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await link.send(WATCH_ONLY)
-            first = await link.receive()
-            await link.event("permission.asked", **ASK)  # after the snapshot was begun, before it was taken
-            await link.send({"id": first["id"], "result": [{"id": SES, "time": {"updated": at.at}}]})
-            answering = asyncio.create_task(answer_reads(link, {"_client.get/permission": []}, []))
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send(HELLO_WITHOUT_TOKEN)
+            first = await peer.receive()
+            await peer.event("permission.asked", **ASK)  # after the snapshot was begun, before it was taken
+            await peer.send({"id": first["id"], "result": [{"id": SES, "time": {"updated": at.at}}]})
+            answering = asyncio.create_task(answer_reads(peer, {"_client.get/permission": []}, []))
             await until(lambda: at.status(SES) == "waiting_for_permission")
             answering.cancel()
 
     run(test())
 
 
-def test_two_seed_instances_of_one_process_send_the_same_id_and_are_two_links() -> None:
+def test_a_snapshot_is_read_again_if_too_many_events_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_connection, "MAX_HELD", 1)
+
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as one, connection(at.url) as two:
-            await one.send(WATCH_ONLY)
-            await until(lambda: len(at.listener.links) == 1)
-            await two.send(WATCH_ONLY)
-            await until(lambda: len(at.listener.links) == 2)
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send(HELLO_WITHOUT_TOKEN)
+            first = await peer.receive()
+            await peer.event("permission.asked", **ASK)
+            await peer.event("permission.replied", sessionID=SES, permissionID="per_1", response="once")  # not held
+            await peer.send({"id": first["id"], "result": [{"id": SES, "time": {"updated": at.at}}]})
+            reads = {"session.list": READS["session.list"], "session.status": {}, "_client.get/permission": []}
+            answering = asyncio.create_task(answer_reads(peer, reads, []))
+            await until(lambda: len([event for event in at.events if isinstance(event, SnapshotTaken)]) == 2)
+            assert at.status(SES) == "idle"
+            answering.cancel()
 
     run(test())
 
 
-def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
+def test_two_protocol_1_instances_with_the_same_id_have_two_connections() -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await link.send({**WATCH_ONLY, "serverUrl": "http://AUTO:4096"})
+        async with running_listener() as at, connection(at.url) as first, connection(at.url) as second:
+            await first.send(HELLO_WITHOUT_TOKEN)
+            await until(lambda: len(at.listener.connections) == 1)
+            await second.send(HELLO_WITHOUT_TOKEN)
+            await until(lambda: len(at.listener.connections) == 2)
+
+    run(test())
+
+
+def test_the_host_auto_in_a_url_is_replaced_by_the_remote_address() -> None:
+    async def test() -> None:
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send({**HELLO_WITHOUT_TOKEN, "serverUrl": "http://AUTO:4096"})
             server = await until(lambda: next(iter(at.fleet.servers.values()), None))
             assert server.url == "http://127.0.0.1:4096"
 
     run(test())
 
 
-# ---------------------------------------------------------------------- refused
+# ---------------------------------------------------------------------- refused connections and bad frames
 
 
 @pytest.mark.parametrize(
@@ -259,7 +281,7 @@ def test_an_url_with_the_host_auto_is_the_sockets_far_end() -> None:
         ({"Host": ""}, 421),
     ],
 )
-def test_a_web_page_gets_nothing(headers: dict[str, str], status: int) -> None:
+def test_requests_with_a_foreign_origin_or_host_are_refused(headers: dict[str, str], status: int) -> None:
     async def test() -> None:
         async with running_listener() as at:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -270,7 +292,7 @@ def test_a_web_page_gets_nothing(headers: dict[str, str], status: int) -> None:
     run(test())
 
 
-def test_a_request_that_does_not_say_whom_it_means_is_refused_and_asks_no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_without_a_host_is_refused_without_a_dns_query(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getfqdn", lambda: "localhost")
 
     async def test() -> None:
@@ -283,7 +305,7 @@ def test_a_request_that_does_not_say_whom_it_means_is_refused_and_asks_no_dns(mo
     run(test())
 
 
-def test_a_plain_request_is_told_what_lives_here() -> None:
+def test_a_plain_http_request_gets_426_and_the_programs_name() -> None:
     async def test() -> None:
         async with running_listener() as at, aiohttp.ClientSession() as session, session.get(at.url) as answer:
             assert answer.status == 426
@@ -292,70 +314,80 @@ def test_a_plain_request_is_told_what_lives_here() -> None:
     run(test())
 
 
-async def _wrong_proof(link: FakePlugin) -> None:
-    await link.send(FRAMES["hello"])
-    await link.receive()
-    await link.send({"type": "auth", "proof": "0" * 64})
+async def _wrong_proof(peer: FakePlugin) -> None:
+    await peer.send(FRAMES["hello"])
+    await peer.receive()
+    await peer.send({"type": "auth", "proof": "0" * 64})
 
 
-async def _replayed_proof(link: FakePlugin) -> None:
-    await link.send(FRAMES["hello"])
-    challenge = await link.receive()
-    await link.send({"type": "auth", "proof": challenge["proof"]})
+async def _replayed_proof(peer: FakePlugin) -> None:
+    await peer.send(FRAMES["hello"])
+    challenge = await peer.receive()
+    await peer.send({"type": "auth", "proof": challenge["proof"]})
 
 
-async def _hello_then_event(link: FakePlugin) -> None:
-    await link.send(FRAMES["hello"])
-    await link.receive()
-    await link.event("permission.asked", **ASK)
+async def _hello_then_event(peer: FakePlugin) -> None:
+    await peer.send(FRAMES["hello"])
+    await peer.receive()
+    await peer.event("permission.asked", **ASK)
 
 
-REFUSALS: list[tuple[str, Any, int]] = [
+FAILED_HANDSHAKES: list[tuple[str, Any, int]] = [
     ("an event before hello", {"type": "event", "event": {"type": "session.idle"}}, 4400),
     ("no JSON", "hello", 4400),
-    ("a protocol we do not speak", {**FRAMES["hello"], "protocol": 3}, 4400),
+    ("an unsupported protocol", {**FRAMES["hello"], "protocol": 3}, 4400),
     ("a hello without nonce", {key: value for key, value in FRAMES["hello"].items() if key != "nonce"}, 4400),
     ("a hello with a wrong instance", {**FRAMES["hello"], "instance": "../../x"}, 4400),
-    ("a wrong token of the seed", {**SEED, "authToken": "wrong"}, 1008),
+    ("a wrong token of opencode-monitor", {**HELLO_1, "authToken": "wrong"}, 1008),
     ("a wrong proof", _wrong_proof, 4401),
-    ("our own proof played back", _replayed_proof, 4401),
+    ("the tray's own proof sent back", _replayed_proof, 4401),
     ("an event before auth", _hello_then_event, 4400),
 ]
 
 
-@pytest.mark.parametrize(("what", "said", "code"), REFUSALS, ids=[what for what, _, _ in REFUSALS])
-def test_a_stranger_is_refused_with_its_own_code(what: str, said: Any, code: int) -> None:
+@pytest.mark.parametrize(("name", "sent", "code"), FAILED_HANDSHAKES, ids=[name for name, _, _ in FAILED_HANDSHAKES])
+def test_each_failed_handshake_has_its_close_code(name: str, sent: Any, code: int) -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await (said(link) if callable(said) else link.send(said))
-            assert await link.closed_with() == code
+        async with running_listener() as at, connection(at.url) as peer:
+            await (sent(peer) if callable(sent) else peer.send(sent))
+            assert await peer.closed_with() == code
             assert at.events == []
 
     run(test())
 
 
-def test_strangers_that_only_ping_are_ended_like_silent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "HELLO_TIMEOUT", 0.3)
+@pytest.mark.parametrize("start", ["", "x"])
+def test_the_reason_of_a_close_is_not_cut_within_a_character(start: str) -> None:
+    async def test() -> None:
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send({"type": start + "é" * 200})
+            assert await peer.closed_with() == 4400
+
+    run(test())
+
+
+def test_pings_do_not_extend_the_timeout_of_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "HELLO_TIMEOUT", 0.3)
 
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
+        async with running_listener() as at, connection(at.url) as peer:
 
             async def ping() -> None:
-                while not link.socket.closed:
-                    await link.socket.ping()
+                while not peer.socket.closed:
+                    await peer.socket.ping()
                     await asyncio.sleep(0.05)
 
             pinging = asyncio.create_task(ping())
-            assert await link.closed_with() == 4408
+            assert await peer.closed_with() == 4408
             pinging.cancel()
 
     run(test())
 
 
-def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
+def test_invalid_entries_of_a_snapshot_are_left_out_alone() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await link.send(
+        async with running_listener() as at, plugin(at) as peer:
+            await peer.send(
                 {
                     "type": "snapshot",
                     "sessions": [{"id": SES}, {"id": 5}, {"id": "ses_2"}, "?"],
@@ -376,13 +408,13 @@ def test_one_entry_that_is_not_understood_costs_itself_alone() -> None:
     run(test())
 
 
-def test_a_flood_in_one_frame_is_cut_and_a_cost_beyond_all_measure_is_none() -> None:
+def test_a_frame_with_too_many_sessions_is_cut_and_a_huge_cost_is_0() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             flood = [{"id": f"ses_{n}"} for n in range(20_000)]
-            await link.send({"type": "snapshot", "sessions": flood, "permissions": []})
-            await link.send('["session.updated",{"info":{"id":"ses_1","cost":1' + "0" * 400 + "}}]")
-            await link.event("permission.asked", **{**ASK, "sessionID": "ses_1"})
+            await peer.send({"type": "snapshot", "sessions": flood, "permissions": []})
+            await peer.send('["session.updated",{"info":{"id":"ses_1","cost":1' + "0" * 400 + "}}]")
+            await peer.event("permission.asked", **{**ASK, "sessionID": "ses_1"})
             await until(lambda: at.status("ses_1") == "waiting_for_permission")
             assert len(at.fleet.sessions) <= 1000
             row = at.index.row("ses_1")
@@ -392,38 +424,38 @@ def test_a_flood_in_one_frame_is_cut_and_a_cost_beyond_all_measure_is_none() -> 
     run(test())
 
 
-def test_a_watch_only_link_cannot_send_a_snapshot_and_there_are_not_many_of_them(
+def test_read_only_connections_are_few_and_cannot_send_a_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listener, "MAX_WATCH_ONLY", 1)
+    monkeypatch.setattr(authentication, "MAX_READ_ONLY", 1)
 
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await link.send(WATCH_ONLY, {"type": "snapshot", "sessions": [{"id": SES}]})
-            await until(lambda: at.listener.links)
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send(HELLO_WITHOUT_TOKEN, {"type": "snapshot", "sessions": [{"id": SES}]})
+            await until(lambda: at.listener.connections)
             async with connection(at.url) as second:
-                await second.send(WATCH_ONLY)
+                await second.send(HELLO_WITHOUT_TOKEN)
                 assert await second.closed_with() == 1008
             assert at.status(SES) is None
 
     run(test())
 
 
-def test_a_plugin_with_another_token_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_plugin_that_rejects_the_trays_proof_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await link.send({**FRAMES["hello"], "serverName": "far\naway"})
-            await link.receive()
-            await link.socket.close(code=4401)  # as our plugin does when the tray's proof is wrong
-            await until(lambda: "far away: its token is another one" in caplog.text)
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send({**FRAMES["hello"], "serverName": "far\naway"})
+            await peer.receive()
+            await peer.socket.close(code=4401)  # as our plugin does when the tray's proof is wrong
+            await until(lambda: "far away: its token differs from the tray's" in caplog.text)
 
     run(test())
 
 
-def test_a_crowd_that_is_refused_is_logged_once_a_second_with_its_number(
+def test_refusals_are_logged_once_a_second_with_their_number(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limited_warnings, "PACE", 0.2)
+    monkeypatch.setattr(rate_limited_warnings, "INTERVAL", 0.2)
 
     async def refused(at: RunningListener, session: aiohttp.ClientSession) -> None:
         async with session.get(at.url, headers={"Host": "evil.example"}) as answer:
@@ -444,20 +476,20 @@ def test_a_crowd_that_is_refused_is_logged_once_a_second_with_its_number(
 
 
 @pytest.mark.parametrize("remote", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "", "nonsense"])
-def test_without_a_token_only_this_machine_is_loopback(remote: str) -> None:
-    made = listener.Listener(lambda: TOKEN, lambda _: None, lambda: 0)
-    hello = decode_hello(json.dumps(WATCH_ONLY).encode())
-    with pytest.raises(Refused, match="only this machine"):
-        made._check_seed(hello, remote)  # noqa: SLF001  # no far address can be had in a test
-    made._check_seed(hello, "::ffff:127.0.0.1")  # noqa: SLF001
+def test_without_a_token_only_loopback_addresses_may_connect(remote: str) -> None:
+    authenticator = Authenticator(lambda: TOKEN, lambda: 0)
+    hello = decode_hello(json.dumps(HELLO_WITHOUT_TOKEN).encode())
+    with pytest.raises(RejectedError, match="only this machine"):
+        authenticator.check_opencode_monitor(hello, remote)
+    authenticator.check_opencode_monitor(hello, "::ffff:127.0.0.1")
 
 
-def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
+def test_lone_surrogates_in_titles_and_commands_are_replaced() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             half = "\ud83d..."  # sent as the escape that OpenCode sends
-            await link.send({"type": "snapshot", "sessions": [{"id": SES, "title": half}], "status": {}})
-            await link.event("permission.asked", **{**ASK, "metadata": {"command": half}})
+            await peer.send({"type": "snapshot", "sessions": [{"id": SES, "title": half}], "status": {}})
+            await peer.event("permission.asked", **{**ASK, "metadata": {"command": half}})
             await until(lambda: at.status(SES) == "waiting_for_permission")
             row = at.index.row(SES)
             assert row is not None
@@ -470,37 +502,37 @@ def test_half_an_emoji_costs_neither_a_permission_nor_a_title() -> None:
 def test_a_binary_frame_is_refused_before_and_after_hello() -> None:
     async def test() -> None:
         async with running_listener() as at:
-            async with connection(at.url) as link:
-                await link.socket.send_bytes(b"hello")
-                assert await link.closed_with() == 1003
-            async with plugin(at) as link:
-                await link.socket.send_bytes(b"event")
-                assert await link.closed_with() == 1003
+            async with connection(at.url) as peer:
+                await peer.socket.send_bytes(b"hello")
+                assert await peer.closed_with() == 1003
+            async with plugin(at) as peer:
+                await peer.socket.send_bytes(b"event")
+                assert await peer.closed_with() == 1003
 
     run(test())
 
 
 def test_a_frame_over_four_mebibytes_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             with contextlib.suppress(ConnectionError):  # it does not wait for the end of the frame
-                await link.send({"type": "event", "event": {"type": "x", "properties": {"text": "x" * (4 << 20)}}})
-            assert await link.closed_with() in (1009, 1006)  # 1006: the rest of our frame was still under way
-            await until(lambda: not at.listener.links)
+                await peer.send({"type": "event", "event": {"type": "x", "properties": {"text": "x" * (4 << 20)}}})
+            assert await peer.closed_with() in (1009, 1006)  # 1006: the rest of our frame was still under way
+            await until(lambda: not at.listener.connections)
             assert "exceeds limit" in caplog.text
 
     run(test())
 
 
-def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
+def test_a_peer_that_answers_no_ping_is_disconnected_and_not_refused(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listener, "SILENCE", 0.2)
 
     async def test() -> None:
-        async with running_listener() as at, connection(at.url, autoping=False) as link:
-            await link.authenticate()
-            await introduce(link)
+        async with running_listener() as at, connection(at.url, autoping=False) as peer:
+            await peer.authenticate()
+            await introduce(peer)
             await until(lambda: at.status(SES) == "disconnected")
             lost = [event for event in at.events if isinstance(event, ServerLost)]
             assert [event.goodbye for event in lost] == [False]
@@ -509,112 +541,112 @@ def test_a_peer_that_answers_no_ping_is_lost_and_not_refused(
     run(test())
 
 
-def test_pings_find_a_dead_peer_within_45_s() -> None:
+def test_a_dead_peer_is_detected_within_45_s() -> None:
     assert listener.SILENCE * 1.5 <= 45  # aiohttp closes when a pong takes longer than half of it
 
 
-def test_who_speaks_all_the_time_is_pinged_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our plugin leaves a tray that it has heard no ping of for 65 s."""
+def test_a_peer_that_sends_all_the_time_is_pinged_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin disconnects from a tray that has sent no ping for 65 s."""
     monkeypatch.setattr(listener, "PING_EVERY", 0.2)
     monkeypatch.setattr(listener, "SILENCE", 0.3)
 
     async def test() -> None:
-        async with running_listener() as at, connection(at.url, autoping=False) as link:
-            await link.authenticate()
-            await introduce(link)
+        async with running_listener() as at, connection(at.url, autoping=False) as peer:
+            await peer.authenticate()
+            await introduce(peer)
 
             async def speak() -> None:
                 while True:
-                    await link.event("session.status", sessionID=SES, status={"type": "busy"})
+                    await peer.event("session.status", sessionID=SES, status={"type": "busy"})
                     await asyncio.sleep(0.01)
 
             speaking = asyncio.create_task(speak())
             for _ in range(4):
-                while (await asyncio.wait_for(link.socket.receive(), 5)).type is not aiohttp.WSMsgType.PING:
+                while (await asyncio.wait_for(peer.socket.receive(), 5)).type is not aiohttp.WSMsgType.PING:
                     pass
-                await link.socket.pong()
+                await peer.socket.pong()
             speaking.cancel()
             assert at.status(SES) == "busy"
 
     run(test())
 
 
-def test_an_answer_that_comes_too_late_is_forgotten_and_the_link_stays() -> None:
+def test_the_late_answer_to_an_abandoned_call_is_ignored() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            (server,) = at.listener.links
+        async with running_listener() as at, plugin(at) as peer:
+            (server,) = at.listener.connections
             calling = asyncio.create_task(at.listener.call(server, "tui.select", {}))
-            call = await link.receive()
+            call = await peer.receive()
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
-            await link.send({"id": call["id"], "result": {}})
+            await peer.send({"id": call["id"], "result": {}})
             again = asyncio.create_task(at.listener.call(server, "session.todo", {}))
-            call = await link.receive()
-            await link.send({"id": call["id"], "result": [1]})
+            call = await peer.receive()
+            await peer.send({"id": call["id"], "result": [1]})
             assert await again == [1]
 
     run(test())
 
 
-def test_an_answer_that_cannot_be_read_is_a_failure() -> None:
+def test_an_invalid_answer_is_a_call_error() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            (server,) = at.listener.links
+        async with running_listener() as at, plugin(at) as peer:
+            (server,) = at.listener.connections
             calling = asyncio.create_task(at.listener.call(server, "session.todo", {}))
-            call = await link.receive()
-            await link.send(f'{{"id":{call["id"]},"result":1e999}}')
+            call = await peer.receive()
+            await peer.send(f'{{"id":{call["id"]},"result":1e999}}')
             with pytest.raises(CallError, match="could not be read"):
                 await calling
 
     run(test())
 
 
-def test_a_connection_that_never_asks_for_anything_is_ended() -> None:
+def test_a_tcp_connection_without_a_request_is_aborted() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
             end = asyncio.create_task(reader.read())
             await until(lambda: at.listener.sweep() or end.done())  # a moment until the listener has the connection
             assert await end == b""
             writer.close()
-            await link.send({"type": "snapshot", "sessions": [{"id": SES}]})
-            await link.event("session.status", sessionID=SES, status={"type": "busy"})
+            await peer.send({"type": "snapshot", "sessions": [{"id": SES}]})
+            await peer.event("session.status", sessionID=SES, status={"type": "busy"})
             await until(lambda: at.status(SES) == "busy")
 
     run(test())
 
 
-def test_an_answer_nobody_asked_for_is_refused() -> None:
+def test_an_answer_to_a_call_that_was_not_made_closes_with_4402() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await link.send({"id": 77, "result": {}})
-            assert await link.closed_with() == 4402
+        async with running_listener() as at, plugin(at) as peer:
+            await peer.send({"id": 77, "result": {}})
+            assert await peer.closed_with() == 4402
 
     run(test())
 
 
-def test_silence_instead_of_hello_is_ended() -> None:
+def test_a_socket_without_hello_is_closed_with_4408() -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            message = await asyncio.wait_for(link.socket.receive(), 8)
+        async with running_listener() as at, connection(at.url) as peer:
+            message = await asyncio.wait_for(peer.socket.receive(), 8)
             assert message.type is aiohttp.WSMsgType.CLOSE
-            assert link.socket.close_code == 4408
+            assert peer.socket.close_code == 4408
 
     run(test())
 
 
-def test_too_many_strangers_are_turned_away_and_the_next_is_let_in_when_they_left() -> None:
+def test_at_most_32_sockets_wait_for_authentication() -> None:
     async def test() -> None:
         async with running_listener() as at, aiohttp.ClientSession() as session:
-            strangers = [await session.ws_connect(at.url) for _ in range(32)]
+            sockets = [await session.ws_connect(at.url) for _ in range(32)]
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(at.url)
             assert refused.value.status == 503
-            for stranger in strangers:
-                await stranger.close()
-            async with plugin(at) as link:
-                await introduce(link)
+            for waiting in sockets:
+                await waiting.close()
+            async with plugin(at) as peer:
+                await introduce(peer)
                 await until(lambda: at.status(SES))
 
     run(test())
@@ -644,75 +676,75 @@ BAD_FRAMES = [
 
 
 @pytest.mark.parametrize("frame", BAD_FRAMES, ids=range(len(BAD_FRAMES)))
-def test_a_bad_frame_is_dropped_and_the_link_lives(frame: Any) -> None:
+def test_a_bad_frame_is_dropped_and_the_connection_stays(frame: Any) -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await introduce(link)
-            await link.send(frame)
-            await link.event("permission.asked", **ASK)
+        async with running_listener() as at, plugin(at) as peer:
+            await introduce(peer)
+            await peer.send(frame)
+            await peer.event("permission.asked", **ASK)
             await until(lambda: at.status(SES) == "waiting_for_permission")
 
     run(test())
 
 
-def test_a_hundred_bad_frames_in_a_minute_are_too_many() -> None:
+def test_the_101st_bad_frame_in_a_minute_closes_with_4429() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await link.send(*["{"] * 101)
-            assert await link.closed_with() == 4429
+        async with running_listener() as at, plugin(at) as peer:
+            await peer.send(*["{"] * 101)
+            assert await peer.closed_with() == 4429
 
     run(test())
 
 
-def test_an_event_type_nobody_knows_is_no_bad_frame() -> None:
+def test_an_unknown_event_type_is_not_a_bad_frame() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             for _ in range(150):
-                await link.event("something.new", anything=[1, 2, 3])
-            await introduce(link)
+                await peer.event("something.new", anything=[1, 2, 3])
+            await introduce(peer)
             await until(lambda: at.status(SES))
 
     run(test())
 
 
-def test_one_wrong_session_or_request_in_a_snapshot_costs_only_itself() -> None:
+def test_valid_sessions_and_requests_of_a_snapshot_stay() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
+        async with running_listener() as at, plugin(at) as peer:
             sessions = [{"id": SES}, {"title": "no id"}, 7, {"id": "ses_2"}]
-            await link.send({"type": "snapshot", "sessions": sessions, "permissions": [ASK, {"id": "p"}]})
+            await peer.send({"type": "snapshot", "sessions": sessions, "permissions": [ASK, {"id": "p"}]})
             await until(lambda: at.status(SES) == "waiting_for_permission" and at.status("ses_2") == "idle")
 
     run(test())
 
 
-# ---------------------------------------------------------------------- over time
+# ---------------------------------------------------------------------- rereading and stopping
 
 
-def test_after_sleep_every_link_is_read_again() -> None:
+def test_reread_all_requests_a_snapshot_from_every_plugin() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await introduce(link)
+        async with running_listener() as at, plugin(at) as peer:
+            await introduce(peer)
             await until(lambda: at.status(SES))
             at.listener.reread_all()
-            call = await link.receive()
+            call = await peer.receive()
             assert call["method"] == "snapshot"
-            await introduce(link, status={SES: {"type": "busy"}})
-            await link.send({"id": call["id"], "result": {}})
+            await introduce(peer, status={SES: {"type": "busy"}})
+            await peer.send({"id": call["id"], "result": {}})
             await until(lambda: at.status(SES) == "busy")
 
     run(test())
 
 
-def test_stopping_closes_everything_within_two_seconds() -> None:
+def test_stop_closes_all_connections_within_two_seconds() -> None:
     async def test() -> None:
         at = RunningListener()
         at.port = await at.listener.start("127.0.0.1", 0)
-        async with plugin(at, instance="one") as one, plugin(at, instance="two"), connection(at.url):
-            await introduce(one)
+        async with plugin(at, instance="one") as first, plugin(at, instance="two"), connection(at.url):
+            await introduce(first)
             await until(lambda: at.status(SES))
             begin = asyncio.get_running_loop().time()
             stopping = asyncio.create_task(at.listener.stop())
-            assert await one.closed_with() == 1001
+            assert await first.closed_with() == 1001
             await stopping
             assert asyncio.get_running_loop().time() - begin < 2
 
@@ -721,20 +753,20 @@ def test_stopping_closes_everything_within_two_seconds() -> None:
 
 def test_the_token_is_in_no_frame_that_the_listener_sends() -> None:
     async def test() -> None:
-        async with running_listener() as at, connection(at.url) as link:
-            await link.send(FRAMES["hello"])
-            assert TOKEN not in json.dumps(await link.receive())
+        async with running_listener() as at, connection(at.url) as peer:
+            await peer.send(FRAMES["hello"])
+            assert TOKEN not in json.dumps(await peer.receive())
 
     run(test())
 
 
-def test_questions_arrive_with_their_options() -> None:
+def test_a_question_is_reported_with_its_options() -> None:
     async def test() -> None:
-        async with running_listener() as at, plugin(at) as link:
-            await introduce(link)
+        async with running_listener() as at, plugin(at) as peer:
+            await introduce(peer)
             options = [{"label": "Red", "description": "warm"}, {"label": "Blue"}]
             questions = [{"question": "Which?", "header": "Colour", "options": options, "multiple": True}]
-            await link.event("question.asked", id="que_1", sessionID=SES, questions=questions)
+            await peer.event("question.asked", id="que_1", sessionID=SES, questions=questions)
             await until(lambda: at.status(SES) == "waiting_for_answer")
             row = at.index.row(SES)
             assert row is not None

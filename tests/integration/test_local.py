@@ -1,4 +1,4 @@
-"""Sessions seen from outside, through all that can lie in a data folder."""
+"""Sessions read from data folders, with all kinds of files in them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from fakes import until
 from stored_sessions import Database, assistant, user, write_json_storage
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
 from tray.opencode.processes import OpenCodeProcess
 from tray.sources.local.sessions import LocalSessions
+from waiting import until_async as until
 
 WORK = "/work"
 
@@ -32,7 +33,7 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-STARTED = now() - 60_000  # when the processes of these tests began
+STARTED = now() - 60_000  # when the processes of these tests started
 RUNNING = {
     "type": "tool",
     "tool": "bash",
@@ -58,7 +59,7 @@ class Watch:
         return row.status.value if row is not None else None
 
     async def shows(self, status: str | None, name: str = "ses_1") -> None:
-        await until(lambda: self.status(name) == status, 10)
+        await until(lambda: self.status(name) == status, deadline=10)
 
 
 @asynccontextmanager
@@ -74,13 +75,13 @@ async def watching(*processes: OpenCodeProcess) -> AsyncIterator[Watch]:
         await asyncio.wait([running])
 
 
-def run(story: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(story, 40))
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, 40))
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Database:
-    """A database with one session that works."""
+    """A database with one busy session."""
     database = Database(tmp_path / "opencode.db")
     database.session("ses_1", now())
     *_, last = database.messages("ses_1", [user(STARTED + 1), assistant(STARTED + 2)])
@@ -88,8 +89,8 @@ def made(tmp_path: Path) -> Database:
     return database
 
 
-def test_a_session_is_seen_to_work_wait_end_and_go(made: Database) -> None:
-    async def story() -> None:
+def test_a_session_becomes_busy_waiting_completed_and_removed(made: Database) -> None:
+    async def scenario() -> None:
         data = made.path.parent
         async with watching(process(data)) as watch:
             await watch.shows("busy")
@@ -101,28 +102,26 @@ def test_a_session_is_seen_to_work_wait_end_and_go(made: Database) -> None:
             )
             await watch.shows("completed")
             watch.local.follow([], ())
-            await watch.shows(None)  # it had nothing to do any more
+            await watch.shows(None)  # an idle session is not shown after the end of its process
 
-    run(story())
+    run(scenario())
 
 
-def test_a_process_that_died_at_work_is_shown_and_said_to_be_gone(made: Database) -> None:
-    async def story() -> None:
+def test_a_session_whose_process_ended_during_a_turn_is_disconnected(made: Database) -> None:
+    async def scenario() -> None:
         async with watching(process(made.path.parent)) as watch:
             await watch.shows("busy")
             watch.local.follow([], ())
             await watch.shows("disconnected")
 
-    run(story())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
     ("end", "shown"), [({"finish": "stop"}, "completed"), ({"error": {"name": "APIError"}}, "error")]
 )
-def test_how_an_opencode_run_ended_is_shown_though_its_last_words_were_not_read_before(
-    made: Database, end: dict[str, Any], shown: str
-) -> None:
-    async def story() -> None:
+def test_the_outcome_of_opencode_run_is_read_after_its_end(made: Database, end: dict[str, Any], shown: str) -> None:
+    async def scenario() -> None:
         one = process(made.path.parent)
         one = OpenCodeProcess(1, one.started, WORK, ("run", "hello"), one.data)
         async with watching(one) as watch:
@@ -130,14 +129,14 @@ def test_how_an_opencode_run_ended_is_shown_though_its_last_words_were_not_read_
             time = {"created": STARTED + 4, "completed": now()}
             made.messages("ses_1", [assistant(STARTED + 4, **end, time=time)])
             watch.local.follow([], ())
-            await until(lambda: not any(server.connected for server in watch.fleet.servers.values()), 10)
+            await until(lambda: not any(server.connected for server in watch.fleet.servers.values()), deadline=10)
             assert watch.status() == shown
 
-    run(story())
+    run(scenario())
 
 
-def test_who_a_better_source_tells_of_is_not_read(made: Database) -> None:
-    async def story() -> None:
+def test_a_process_of_a_better_source_is_not_read(made: Database) -> None:
+    async def scenario() -> None:
         one = process(made.path.parent)
         async with watching(one) as watch:
             await watch.shows("busy")
@@ -147,10 +146,10 @@ def test_who_a_better_source_tells_of_is_not_read(made: Database) -> None:
             watch.local.follow([one], ())
             await watch.shows("busy")
 
-    run(story())
+    run(scenario())
 
 
-def spoil_a_row(data: Path) -> None:
+def add_an_invalid_row(data: Path) -> None:
     with closing(sqlite3.connect(data / "opencode.db", isolation_level=None)) as connection:
         connection.execute(
             "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated)"
@@ -161,17 +160,22 @@ def spoil_a_row(data: Path) -> None:
         )
 
 
-def spoil_a_log(data: Path) -> None:
+def add_an_invalid_text(data: Path) -> None:
+    with closing(sqlite3.connect(data / "opencode.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE session SET title = CAST(x'f09f' AS TEXT)")  # half an emoji
+
+
+def add_an_invalid_log(data: Path) -> None:
     (data / "log").mkdir()
     (data / "log" / "2026-13-41T999999.log").write_text("INFO x\n", encoding="utf-8")
     (data / "log" / "opencode.log").write_bytes(b"\xff\x00 message=asking\n" * 100)
 
 
-def spoil_another_database(data: Path) -> None:
-    (data / "opencode-dev.db").write_bytes(b"this is no database" * 100)
+def add_an_invalid_database(data: Path) -> None:
+    (data / "opencode-dev.db").write_bytes(b"this is not a database" * 100)
 
 
-def leave_an_old_copy(data: Path) -> None:
+def add_an_old_copy(data: Path) -> None:
     copy = Database(data / "opencode_backup.db")
     copy.session("ses_1", STARTED + 1)
     copy.messages(
@@ -179,7 +183,7 @@ def leave_an_old_copy(data: Path) -> None:
     )
 
 
-def make_a_circle(data: Path) -> None:
+def add_a_circle_of_parents(data: Path) -> None:
     made = [("ses_a", "ses_b"), ("ses_b", "ses_a")]
     with closing(sqlite3.connect(data / "opencode.db", isolation_level=None)) as connection:
         for name, parent in made:
@@ -192,34 +196,40 @@ def make_a_circle(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    [spoil_a_row, spoil_a_log, spoil_another_database, leave_an_old_copy, make_a_circle],
+    "add",
+    [
+        add_an_invalid_row, add_an_invalid_text, add_an_invalid_log, add_an_invalid_database, add_an_old_copy,
+        add_a_circle_of_parents,
+    ],
     ids=lambda f: f.__name__,
-)
-def test_what_else_lies_in_the_folder_hides_no_session(made: Database, spoil: Callable[[Path], None]) -> None:
-    async def story() -> None:
-        spoil(made.path.parent)
+)  # fmt: skip
+def test_invalid_data_in_the_folder_hides_no_session(made: Database, add: Callable[[Path], None]) -> None:
+    async def scenario() -> None:
+        add(made.path.parent)
         async with watching(process(made.path.parent)) as watch:
             await watch.shows("busy")
 
-    run(story())
+    run(scenario())
 
 
-def test_half_a_character_costs_nothing(made: Database) -> None:
-    async def story() -> None:
+def test_a_command_with_a_lone_surrogate_is_shown(made: Database) -> None:
+    async def scenario() -> None:
         with closing(made.connect()) as connection:
-            told = json.dumps({**RUNNING, "state": {**RUNNING["state"], "input": {"command": "echo \ud83d"}}})  # type: ignore[dict-item]
+            data = json.dumps({**RUNNING, "state": {**RUNNING["state"], "input": {"command": "echo \ud83d"}}})  # type: ignore[dict-item]
             connection.execute(
-                "INSERT INTO part VALUES ('prt_zz', (SELECT max(id) FROM message), 'ses_1', 1, 1, ?)", (told,)
+                "INSERT INTO part VALUES ('prt_zz', (SELECT max(id) FROM message), 'ses_1', 1, 1, ?)", (data,)
             )
         async with watching(process(made.path.parent)) as watch:
             await watch.shows("waiting_for_permission")
+            row = watch.index.row("ses_1")
+            assert row is not None
+            assert row.requests[0].detail == "echo \ufffd"
 
-    run(story())
+    run(scenario())
 
 
-def test_two_versions_of_opencode_on_one_data_folder_are_both_seen(made: Database) -> None:
-    async def story() -> None:
+def test_two_versions_of_opencode_in_one_data_folder_are_both_read(made: Database) -> None:
+    async def scenario() -> None:
         data = made.path.parent
         older = {"id": "ses_2", "title": "Older", "directory": "/older", "time": {"created": STARTED, "updated": now()}}
         write_json_storage(data / "storage", older, [user(STARTED + 1), assistant(STARTED + 2)], [])
@@ -227,14 +237,14 @@ def test_two_versions_of_opencode_on_one_data_folder_are_both_seen(made: Databas
             await watch.shows("busy")
             await watch.shows("busy", "ses_2")
 
-    run(story())
+    run(scenario())
 
 
 @pytest.mark.parametrize("first", ["/asks", "/thinks"])
-def test_a_permission_is_seen_in_time_whoever_else_is_read_again_later(tmp_path: Path, first: str) -> None:
-    """One shows its permission by the passing of time alone; another's model may think for a minute yet."""
+def test_a_permission_is_found_in_time_though_another_session_is_due_later(tmp_path: Path, first: str) -> None:
+    """One session shows its permission by the passing of time alone; the other one may be thinking for a minute."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         database = Database(tmp_path / "opencode.db")
         for name, directory in (("ses_1", "/asks"), ("ses_2", "/thinks")):
             database.session(name, now(), directory=directory)
@@ -248,11 +258,11 @@ def test_a_permission_is_seen_in_time_whoever_else_is_read_again_later(tmp_path:
             await watch.shows("busy", "ses_2")
             await watch.shows("waiting_for_permission")
 
-    run(story())
+    run(scenario())
 
 
-def test_a_database_of_its_own_is_read_besides_the_usual_one(made: Database) -> None:
-    async def story() -> None:
+def test_the_database_of_opencode_db_is_read_besides_the_default_one(made: Database) -> None:
+    async def scenario() -> None:
         data = made.path.parent
         other = Database(data / "mine.sqlite")
         other.session("ses_2", now(), directory="/mine")
@@ -261,20 +271,18 @@ def test_a_database_of_its_own_is_read_besides_the_usual_one(made: Database) -> 
             await watch.shows("busy")
             await watch.shows("busy", "ses_2")
 
-    run(story())
+    run(scenario())
 
 
-def test_a_database_that_cannot_be_read_for_a_while_takes_no_session_with_it(
-    made: Database, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story() -> None:
+def test_the_sessions_of_a_locked_database_stay(made: Database, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
         async with watching(process(made.path.parent)) as watch:
             await watch.shows("busy")
             made.close()
             with closing(made.connect()) as alone:
                 alone.execute("PRAGMA locking_mode = EXCLUSIVE")
                 alone.execute("UPDATE session SET time_updated = time_updated + 1")
-                await until(lambda: "cannot be read: database is locked" in caplog.text, 10)
+                await until(lambda: "opencode.db: database is locked" in caplog.text, deadline=10)
                 assert watch.status() == "busy"
             made.messages(
                 "ses_1", [assistant(STARTED + 4, finish="stop", time={"created": STARTED + 4, "completed": now()})]
@@ -282,63 +290,81 @@ def test_a_database_that_cannot_be_read_for_a_while_takes_no_session_with_it(
             await watch.shows("completed")
 
     with caplog.at_level("DEBUG"):
-        run(story())
+        run(scenario())
 
 
-def test_a_database_that_was_locked_at_the_first_reading_is_read_again(
+def test_a_database_that_is_locked_at_the_first_reading_is_read_again(
     made: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         made.close()
         with closing(made.connect()) as alone:
-            alone.execute("SELECT count(*) FROM session").fetchone()  # makes the index, so that it can let go later
+            alone.execute("SELECT count(*) FROM session").fetchone()  # creates the index: releasable lock
             alone.execute("PRAGMA locking_mode = EXCLUSIVE")
             alone.execute("UPDATE session SET time_updated = time_updated + 1")
             async with watching(process(made.path.parent)) as watch:
-                await until(lambda: "cannot be read: database is locked" in caplog.text, 10)
+                await until(lambda: "opencode.db: database is locked" in caplog.text, deadline=10)
                 alone.execute("PRAGMA locking_mode = NORMAL")
-                alone.execute("SELECT count(*) FROM session").fetchone()  # lets go, and writes nothing
+                alone.execute("SELECT count(*) FROM session").fetchone()  # releases the lock without a write
                 await watch.shows("busy")
 
     with caplog.at_level("DEBUG"):
-        run(story())
+        run(scenario())
 
 
 UNPRIVILEGED = ("setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="its folders are not closed by a mode")
-def test_a_folder_that_we_may_not_enter_costs_no_other(
+@pytest.mark.skipif(sys.platform == "win32", reason="the mode does not restrict access to its folders")
+def test_an_inaccessible_folder_does_not_affect_others(
     made: Database, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     closed = tmp_path / "closed"
     (closed / "opencode").mkdir(parents=True)
     closed.chmod(0)
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with watching(process(closed / "opencode", 2, "/elsewhere"), process(made.path.parent)) as watch:
             await watch.shows("busy")
 
     try:
         if not os.access(closed / "opencode", os.F_OK):
-            run(story())
+            run(scenario())
             return
     finally:
         closed.chmod(0o700)
-    # Root may enter every folder: once more, as one that may not.
+    # Root may enter every folder: run the test again without that capability.
     if shutil.which(UNPRIVILEGED[0]) is None or subprocess.run([*UNPRIVILEGED, "true"], check=False).returncode != 0:
-        pytest.skip("root enters every folder, and nothing here takes that from it")
-    again = [*UNPRIVILEGED, sys.executable, "-m", "pytest", "-q", f"{__file__}::{request.node.name}"]
-    done = subprocess.run(again, cwd=request.config.rootpath, capture_output=True, text=True, timeout=60, check=False)
+        pytest.skip("root may enter every folder, and setpriv cannot change that here")
+    command = [*UNPRIVILEGED, sys.executable, "-m", "pytest", "-q", f"{__file__}::{request.node.name}"]
+    done = subprocess.run(command, cwd=request.config.rootpath, capture_output=True, text=True, timeout=60, check=False)
     assert "1 passed" in done.stdout, done.stdout
 
 
-def test_a_process_that_came_and_went_without_a_session_is_nothing_to_show(tmp_path: Path) -> None:
-    async def story() -> None:
+def test_the_logs_of_a_data_folder_are_closed_after_the_end_of_its_last_process(made: Database) -> None:
+    data = made.path.parent
+    (data / "log").mkdir()
+    log = data / "log" / "opencode.log"
+    log.write_text("timestamp=2026-11-21T19:05:24.564Z level=INFO run=1 message=x\n", encoding="utf-8")
+
+    def is_open() -> bool:
+        return str(log) in {file.path for file in psutil.Process().open_files()}
+
+    async def scenario() -> None:
+        async with watching(process(data)) as watch:
+            await until(is_open, deadline=10)
+            watch.local.follow([], ())
+            await until(lambda: not is_open(), deadline=10)
+
+    run(scenario())
+
+
+def test_a_process_that_ends_without_a_session_is_not_shown(tmp_path: Path) -> None:
+    async def scenario() -> None:
         Database(tmp_path / "opencode.db")
         async with watching(process(tmp_path)) as watch:
-            await until(lambda: any(server.live for server in watch.fleet.servers.values()), 10)
+            await until(lambda: any(server.live for server in watch.fleet.servers.values()), deadline=10)
             watch.local.follow([], ())
-            await until(lambda: watch.fleet.servers == {}, 10)
+            await until(lambda: watch.fleet.servers == {}, deadline=10)
 
-    run(story())
+    run(scenario())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -11,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fakes import until
 from tray.system import terminal_launcher, terminals
 from tray.system.terminals import open_terminal
+from waiting import run, until_async
 
 if sys.platform != "linux":
     pytest.skip("the terminals of Linux", allow_module_level=True)
@@ -60,10 +59,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(folder)
 
 
-def run(work: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 30))
-
-
 def recorder(tmp_path: Path) -> tuple[list[str], Path]:
     """Return a command that writes its arguments, folder and environment to a file, and that file."""
     record = tmp_path / "record"
@@ -78,7 +73,7 @@ async def wait_for(path: Path) -> Any:
     def read() -> Any:
         return json.loads(path.read_text()) if path.exists() else None
 
-    return await until(read)
+    return await until_async(read)
 
 
 @pytest.mark.parametrize(("name", "dash"), [("xterm", "-e"), ("gnome-terminal", "--"), ("foot", "")])

@@ -11,14 +11,15 @@ import pytest
 
 from model_server import ModelServer
 from npm_registry import NpmRegistry
-from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode, until
+from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode
 from tray_process import Home
+from waiting import until
 
 pytestmark = [pytest.mark.opencode, pytest.mark.timeout(180)]
 
 
-class Desk:
-    """A tray, and an OpenCode that installs packages from a registry of its own."""
+class TrayAndOpenCode:
+    """A tray, and an OpenCode that installs packages from a private registry."""
 
     def __init__(self, version: str, folder: Path, model: ModelServer, registry: NpmRegistry, *, file: bool) -> None:
         self.tray = Home(folder / "tray")
@@ -38,7 +39,7 @@ class Desk:
     def complete_a_turn(self) -> None:
         session = self.opencode.session()
         self.opencode.prompt(session, {"words": 3})
-        until(lambda: self.tray.session(session).get("status") == "completed", 30)
+        until(lambda: self.tray.session(session).get("status") == "completed", deadline=30)
 
 
 @pytest.fixture
@@ -48,12 +49,12 @@ def registry() -> Iterator[NpmRegistry]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, registry: NpmRegistry) -> Iterator[Callable[..., Desk]]:
-    made: list[Desk] = []
+def desk(tmp_path: Path, registry: NpmRegistry) -> Iterator[Callable[..., TrayAndOpenCode]]:
+    made: list[TrayAndOpenCode] = []
     with ModelServer() as model:
 
-        def make(version: str, *, file: bool) -> Desk:
-            made.append(Desk(version, tmp_path, model, registry, file=file))
+        def make(version: str, *, file: bool) -> TrayAndOpenCode:
+            made.append(TrayAndOpenCode(version, tmp_path, model, registry, file=file))
             made[-1].opencode.serve()
             return made[-1]
 
@@ -68,7 +69,7 @@ def has_tarball(registry: NpmRegistry) -> bool:
 
 @pytest.mark.parametrize("version", [NEWEST, LAST_YEAR, OLDEST])
 def test_opencode_installs_and_loads_the_npm_package(
-    desk: Callable[..., Desk], registry: NpmRegistry, version: str
+    desk: Callable[..., TrayAndOpenCode], registry: NpmRegistry, version: str
 ) -> None:
     made = desk(version, file=False)
     made.complete_a_turn()
@@ -78,10 +79,10 @@ def test_opencode_installs_and_loads_the_npm_package(
 
 @pytest.mark.parametrize("version", [NEWEST, LAST_YEAR, OLDEST])
 def test_with_the_file_and_the_npm_package_one_plugin_is_connected(
-    desk: Callable[..., Desk], registry: NpmRegistry, version: str
+    desk: Callable[..., TrayAndOpenCode], registry: NpmRegistry, version: str
 ) -> None:
     made = desk(version, file=True)
-    assert has_tarball(registry) or version == LAST_YEAR  # which prefers the file, as both have the same name
+    assert has_tarball(registry) == (version != LAST_YEAR)  # which prefers the file, as both have the same name
     made.complete_a_turn()
     end = time.monotonic() + 3
     while time.monotonic() < end:

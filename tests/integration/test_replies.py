@@ -1,4 +1,4 @@
-"""An answer's way: sent once and to the request it was given to, sending until OpenCode says so, and written down."""
+"""An answer is sent once, to its request, shown as sending until OpenCode confirms it, and logged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from fake_programs import Programs
-from fakes import FRAMES, FakePlugin, connection, until
-from running_app import ASK, SES, SNAPSHOT, RunningApp, run
+from fakes import FRAMES, FakePlugin, connection
+from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.actions import reply
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.click_guard import REFUSED
@@ -29,8 +29,10 @@ from tray.core.commands import (
     Surface,
     ToggleOption,
 )
-from tray.core.model import SessionKey
+from tray.core.sessions import SessionKey
 from tray.storage import audit
+from waiting import run
+from waiting import until_async as until
 
 SERVER = FRAMES["hello"]["instance"]
 KEY = RequestKey(SERVER, "per_1")
@@ -53,14 +55,14 @@ def written(running: RunningApp) -> list[str]:
     return [json.loads(line)["result"] for line in lines]
 
 
-def test_an_answer_is_sending_until_opencodes_own_event_says_so(at_work: AtWork) -> None:
+def test_an_answer_is_sending_until_opencode_confirms_it(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
             answering = asyncio.create_task(running.choose(AnswerRequest(KEY, ONCE)))
             call = await link.receive()
-            told = {"requestID": "per_1", "sessionID": SES, "reply": "once"}
-            assert (call["method"], call["params"]) == ("permission.reply", told)
+            params = {"requestID": "per_1", "sessionID": SES, "reply": "once"}
+            assert (call["method"], call["params"]) == ("permission.reply", params)
             await link.send({"id": call["id"], "result": {}})
             await until(lambda: requests(running)[0]["sending"])
             assert not answering.done()
@@ -72,7 +74,7 @@ def test_an_answer_is_sending_until_opencodes_own_event_says_so(at_work: AtWork)
     run(test())
 
 
-def test_a_doubled_click_sends_nothing_twice(at_work: AtWork) -> None:
+def test_a_double_click_sends_one_answer(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
@@ -90,8 +92,8 @@ def test_a_doubled_click_sends_nothing_twice(at_work: AtWork) -> None:
     run(test())
 
 
-def test_a_quick_second_click_answers_no_other_session(at_work: AtWork) -> None:
-    """The neighbour's button slid under the pointer when the first notification, or the first row, went away."""
+def test_a_quick_second_click_does_not_answer_another_request(at_work: AtWork) -> None:
+    """When a notification or row disappears, the next button moves under the pointer."""
 
     async def test() -> None:
         async with at_work() as (running, link):
@@ -111,13 +113,13 @@ def test_a_quick_second_click_answers_no_other_session(at_work: AtWork) -> None:
     run(test())
 
 
-def test_the_button_of_a_request_that_was_swapped_for_another_does_nothing(at_work: AtWork) -> None:
-    """Neither the next request of the session nor another text under the same id gets an answer meant for the old."""
+def test_an_answer_to_a_replaced_request_is_not_sent(at_work: AtWork) -> None:
+    """Neither the next request nor a changed request with the same ID gets an answer meant for the old one."""
 
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link, metadata={"command": "ls"})
-            seen = running.app.request(KEY)
+            seen = running.app.state.fleet.request(KEY)
             assert seen is not None
             old = AnswerRequest(KEY, ONCE, seen)
             await link.event("permission.replied", **REPLIED)
@@ -137,18 +139,18 @@ def test_the_button_of_a_request_that_was_swapped_for_another_does_nothing(at_wo
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reason"),
     [
-        ({"error": {"code": -32000, "message": "no"}}, "OpenCode said no: no"),
+        ({"error": {"code": -32000, "message": "no"}}, "OpenCode refused the request: no"),
         ({"error": {"code": -32002, "message": "x"}}, "cannot do that"),
-        ({"error": 7}, "OpenCode said no"),
+        ({"error": 7}, "OpenCode refused the request"),
         ({"result": {}}, "did not confirm"),
     ],
 )
-def test_an_answer_that_failed_waits_again_with_the_reason(
-    at_work: AtWork, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], told: str
+def test_after_a_failed_answer_the_request_is_pending_again_with_the_reason(
+    at_work: AtWork, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], reason: str
 ) -> None:
-    monkeypatch.setattr(reply, "CONFIRMED_WITHIN", 0.3)
+    monkeypatch.setattr(reply, "CONFIRMATION_TIMEOUT", 0.3)
 
     async def test() -> None:
         async with at_work() as (running, link):
@@ -158,17 +160,17 @@ def test_an_answer_that_failed_waits_again_with_the_reason(
             await link.send({"id": call["id"], **answer})
             done = await answering
             assert not done.ok
-            assert told in done.message
-            waiting = running.app.request(KEY)
+            assert reason in done.message
+            waiting = running.app.state.fleet.request(KEY)
             assert waiting is not None
-            assert (waiting.sending, told in waiting.refusal) == (False, True)
+            assert (waiting.sending, reason in waiting.refusal) == (False, True)
             assert written(running)[0] == "sending"
-            assert told in written(running)[1]
+            assert reason in written(running)[1]
 
     run(test())
 
 
-def test_not_found_is_answered_elsewhere_and_no_error(at_work: AtWork) -> None:
+def test_not_found_means_answered_elsewhere_and_is_not_an_error(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
@@ -182,7 +184,7 @@ def test_not_found_is_answered_elsewhere_and_no_error(at_work: AtWork) -> None:
     run(test())
 
 
-def test_an_answer_that_somebody_elses_overtook_is_not_told_as_ours(at_work: AtWork) -> None:
+def test_an_answer_given_elsewhere_first_is_not_reported_as_ours(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
@@ -196,7 +198,7 @@ def test_an_answer_that_somebody_elses_overtook_is_not_told_as_ours(at_work: AtW
     run(test())
 
 
-def test_the_draft_of_an_answer_to_something_else_is_gone(at_work: AtWork) -> None:
+def test_a_changed_question_discards_the_draft_answer(at_work: AtWork) -> None:
     def question(*labels: str) -> dict[str, Any]:
         return {"question": "Which?", "multiple": True, "options": [{"label": label} for label in labels]}
 
@@ -210,14 +212,14 @@ def test_the_draft_of_an_answer_to_something_else_is_gone(at_work: AtWork) -> No
             await until(lambda: len(requests(running)[0]["questions"]) == 1)
             running.app.view()
             await running.choose(ToggleOption(key, 0, "C"))
-            now = running.app.request(key)
+            now = running.app.state.fleet.request(key)
             assert now is not None
             assert now.draft == (("C",),)
 
     run(test())
 
 
-def test_a_link_that_is_lost_on_the_way_tells_the_truth_when_it_is_back(at_work: AtWork) -> None:
+def test_after_a_lost_connection_the_snapshot_decides_what_is_pending(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
@@ -236,14 +238,14 @@ def test_a_link_that_is_lost_on_the_way_tells_the_truth_when_it_is_back(at_work:
     run(test())
 
 
-def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: AtWork) -> None:
+def test_an_unverified_connection_receives_only_calls_that_read(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, _), connection(f"http://127.0.0.1:{running.app.port}/") as seed:
             await seed.send(FRAMES["protocol1"]["hello_without_token"])
-            asked_of_it = set()
+            methods = set()
             for _ in range(5):
                 call = await seed.receive()
-                asked_of_it.add(call["method"])
+                methods.add(call["method"])
                 await seed.send({"id": call["id"], "error": {"code": -1}})
             await seed.send(
                 {"type": "event", "event": {"type": "permission.asked", "properties": {**ASK, "sessionID": "ses_2"}}}
@@ -252,16 +254,16 @@ def test_nothing_is_answered_on_a_link_that_has_not_proven_the_token(at_work: At
             server = next(server["id"] for server in running.app.status()["servers"] if not server["verified"])
             done = await running.choose(AnswerRequest(RequestKey(server, "per_1"), ONCE))
             assert (done.ok, "read-only" in done.message) == (False, True)
-            for deed in (StopTurn, DeleteSession):
-                assert not (await running.choose(deed(SessionKey(server, "ses_2")))).ok
-            assert asked_of_it == {"session.list", "session.status", "_client.get", "config.providers"}
+            for command in (StopTurn, DeleteSession):
+                assert not (await running.choose(command(SessionKey(server, "ses_2")))).ok
+            assert methods == {"session.list", "session.status", "_client.get", "config.providers"}
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(seed.receive(), 0.2)
 
     run(test())
 
 
-def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
+def test_a_draft_answer_is_sent_in_one_call(at_work: AtWork) -> None:
     questions = [
         {"question": "Which?", "header": "W", "options": [{"label": "A"}, {"label": "B"}]},
         {"question": "How?", "header": "H", "multiple": True, "options": [{"label": "C"}, {"label": "D"}]},
@@ -274,7 +276,7 @@ def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
             key = RequestKey(SERVER, "que_1")
             for number, label in ((0, "A"), (0, "B"), (1, "C")):
                 await running.choose(ToggleOption(key, number, label))
-            seen = running.app.request(key)
+            seen = running.app.state.fleet.request(key)
             assert seen is not None
             answering = asyncio.create_task(running.choose(SendDraftAnswer(key, seen)))
             call = await link.receive()
@@ -287,7 +289,7 @@ def test_an_answer_is_put_together_and_sent_as_one(at_work: AtWork) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the dialog is a script")
-def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
+def test_a_rejection_message_is_asked_for_in_a_dialog_else_a_command_is_shown(
     at_work: AtWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = Programs(tmp_path / "bin")
@@ -298,15 +300,15 @@ def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link)
-            seen = running.app.request(KEY)
+            seen = running.app.state.fleet.request(KEY)
             assert seen is not None
             nothing = await running.choose(AskForAnswer(KEY, seen))
             assert (nothing.ok, "opencode-tray reply per_1" in nothing.message) == (False, True)
             programs.add("zenity", {"": "use a branch"})
             answering = asyncio.create_task(running.choose(AskForAnswer(KEY, seen)))
             call = await link.receive()
-            told = {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"}
-            assert call["params"] == told
+            params = {"requestID": "per_1", "sessionID": SES, "reply": "reject", "message": "use a branch"}
+            assert call["params"] == params
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", **{**REPLIED, "reply": "reject"})
             assert (await answering).message == "Rejected: bash"
@@ -314,7 +316,7 @@ def test_a_rejection_in_words_asks_for_them_and_says_how_where_nothing_can_ask(
     run(test())
 
 
-def test_the_audit_log_says_who_was_answered_what_from_where_and_is_the_owners_alone(at_work: AtWork) -> None:
+def test_the_audit_log_contains_each_answer_and_is_private(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             await asked(running, link, always=["ls *"])
@@ -338,7 +340,7 @@ def test_the_audit_log_says_who_was_answered_what_from_where_and_is_the_owners_a
     run(test())
 
 
-def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_there_were_some(at_work: AtWork) -> None:
+def test_the_audit_log_contains_labels_and_verdicts_but_no_typed_text(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):
             questions = [
@@ -347,9 +349,9 @@ def test_the_audit_log_keeps_labels_and_verdicts_and_of_own_words_only_that_ther
             ]
             await link.event("question.asked", id="que_1", sessionID=SES, questions=questions)
             await asked(running, link)
-            told = Reply((("Red", "Blue"), ("because of the SECRET",)))
+            labels_and_text = Reply((("Red", "Blue"), ("because of the SECRET",)))
             instead = Permit(Verdict.REJECT, "use the SECRET branch")
-            for key, answer in ((RequestKey(KEY.server, "que_1"), told), (KEY, instead)):
+            for key, answer in ((RequestKey(KEY.server, "que_1"), labels_and_text), (KEY, instead)):
                 answering = asyncio.create_task(running.choose(AnswerRequest(key, answer), Surface.COMMAND))
                 await link.send({"id": (await link.receive())["id"], "error": {"code": -32000, "message": "no"}})
                 await answering

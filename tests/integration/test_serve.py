@@ -1,4 +1,4 @@
-"""`opencode-tray serve` with the real OpenCode: many servers, each accident that can befall one, and nothing left."""
+"""`opencode-tray serve` with the real OpenCode: many servers, what can happen to them, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from model_server import ModelServer
-from opencode import LAST_YEAR, NEWEST, OpenCode, until
+from opencode import LAST_YEAR, NEWEST, OpenCode
 from tray.actions.serve.server_actions import ServerActions
 from tray.cli.main import main
 from tray.core.commands import (
@@ -38,10 +38,11 @@ from tray.storage.servers import StartedServer, write_server
 from tray.storage.settings_file import load_settings
 from tray.system.paths import Paths
 from tray_process import Home
+from waiting import until
 
 pytestmark = [
     pytest.mark.opencode,
-    pytest.mark.skipif(sys.platform == "win32", reason="its accidents are signals"),
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals"),
 ]
 
 
@@ -52,7 +53,7 @@ def model() -> Iterator[ModelServer]:
 
 
 class Shell:
-    """A person's shell in a home of its own, in which OpenCode is installed."""
+    """A shell with its own home folder, in which OpenCode is installed."""
 
     def __init__(self, version: str, folder: Path, model: ModelServer) -> None:
         opencode = OpenCode(version, folder / "home", model.port, {}, plugin=False)
@@ -77,22 +78,22 @@ class Shell:
         return done.stdout + done.stderr
 
     def listed(self) -> dict[str, dict[str, Any]]:
-        """The servers of this shell's project; the machine may run others."""
+        """Return the servers of this project; the machine may run others."""
         found = json.loads(self.serve("list", "--json"))
         return {server["id"]: server for server in found if server["directory"] == str(self.project)}
 
     def started(self, *words: str) -> list[dict[str, Any]]:
-        told = json.loads(self.serve("start", "--json", *words))
-        assert told["failed"] == []
-        return list(told["started"])
+        result = json.loads(self.serve("start", "--json", *words))
+        assert result["failed"] == []
+        return list(result["started"])
 
     def files(self) -> list[Path]:
-        """What there is of servers, their passwords and their logs."""
+        """Return the records and logs of servers."""
         folders = [self.opencode.home / "data/opencode-tray", self.opencode.home / "state/opencode-tray"]
         return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
     def processes(self) -> list[psutil.Process]:
-        """Every OpenCode that works in this shell's project."""
+        """Return every OpenCode process in this project."""
         found = []
         for process in psutil.process_iter(["name"]):
             try:
@@ -135,23 +136,21 @@ def is_taken(port: int) -> bool:
 
 @contextmanager
 def taken(port: int) -> Iterator[None]:
-    """Somebody else has the port, if nobody has it already."""
-    if is_taken(port):
-        yield
-        return
-    with socket.socket() as thief:
-        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        thief.bind(("127.0.0.1", port))
-        thief.listen()
+    """Listen on the port, unless another program does already."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
         yield
 
 
-def script(**told: Any) -> str:
-    """A prompt like no other: the model refuses each but once."""
-    return f"go {time.monotonic_ns()} ##{json.dumps(told)}"
+def script(**reply: Any) -> str:
+    """Return a unique prompt: the model server answers each prompt once."""
+    return f"go {time.monotonic_ns()} ##{json.dumps(reply)}"
 
 
-def test_the_life_of_a_server(shell: Shell) -> None:
+def test_a_server_is_started_prompted_restarted_and_stopped(shell: Shell) -> None:
     (server,) = shell.started()
     name = server["id"]
     listed = shell.listed()[name]
@@ -162,14 +161,14 @@ def test_the_life_of_a_server(shell: Shell) -> None:
     assert 0 <= listed["uptime"] < 60
     assert listed["sessions"] == 0
 
-    # The password is in its file, which is private, and nowhere that others could read.
+    # The password is in the private record, and nowhere that other users can read.
     password = shell.serve("password", name).strip()
     record = shell.opencode.home / f"data/opencode-tray/servers/{name}.json"
     assert (record.stat().st_mode & 0o777, password in record.read_text()) == (0o600, True)
     assert password not in " ".join(psutil.Process(server["pid"]).cmdline())
     assert password not in Path(server["log"]).read_text() + json.dumps(shell.listed())
 
-    # A prompt streams its answer; the exit code says how it ended.
+    # A prompt streams its answer; the exit code reports the outcome.
     assert shell.serve("send", name, script(words=3)) == "word0 word1 word2 \n"
     lines = [json.loads(line) for line in shell.serve("send", name, "--json", script(words=2)).splitlines()]
     assert [line["type"] for line in lines] == ["step_start", "text", "step_finish"]
@@ -190,7 +189,7 @@ def test_the_life_of_a_server(shell: Shell) -> None:
     assert shell.files() == []
 
 
-def test_the_first_of_all_opencodes_may_be_several_and_each_is_listed_at_any_width(
+def test_several_first_servers_start_and_are_listed_at_any_width(
     new_shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [server["id"] for server in new_shell.started("--count", "4")]
@@ -212,7 +211,7 @@ def test_the_first_of_all_opencodes_may_be_several_and_each_is_listed_at_any_wid
         assert re.search(rf"healthy +{NEWEST} +\d+s +\d+ MB +0 +0 +{new_shell.project} +opencode-tray +{log}$", line)
 
 
-def test_what_happens_in_a_server_is_told_until_its_end(shell: Shell) -> None:
+def test_events_are_printed_until_the_server_ends(shell: Shell) -> None:
     (server,) = shell.started()
     name = server["id"]
     words, lines = [sys.executable, "-m", "tray", "serve", "events", name], list[str]()
@@ -221,10 +220,10 @@ def test_what_happens_in_a_server_is_told_until_its_end(shell: Shell) -> None:
         for more, errors in (((), subprocess.STDOUT), (("--json",), subprocess.DEVNULL))
     ]
     try:
-        until(lambda: shell.listed()[name]["connections"] >= len(following), 20, "both to listen")
+        until(lambda: shell.listed()[name]["connections"] >= len(following), "both to listen", 20)
         shell.serve("send", name, script(words=2))
         os.kill(server["pid"], signal.SIGKILL)
-        lines, told = (process.communicate(timeout=20)[0].splitlines() for process in following)
+        lines, json_lines = (process.communicate(timeout=20)[0].splitlines() for process in following)
         assert [process.returncode for process in following] == [1, 1]
     finally:
         for process in following:
@@ -233,8 +232,8 @@ def test_what_happens_in_a_server_is_told_until_its_end(shell: Shell) -> None:
     assert lines.pop() == f"opencode-tray: {name}: the connection was lost"
     assert any(re.fullmatch(rf"\d\d:\d\d:\d\d {name} session\.idle \{{.*ses_.*\}}", line) for line in lines), lines
     assert not any("heartbeat" in line for line in lines)
-    assert json.loads(told.pop()) == {"ok": False, "message": f"{name}: the connection was lost"}
-    events = [json.loads(line) for line in told]
+    assert json.loads(json_lines.pop()) == {"ok": False, "message": f"{name}: the connection was lost"}
+    events = [json.loads(line) for line in json_lines]
     ended = [event for event in events if event["payload"]["type"] == "session.idle"]
     assert {event["directory"] for event in ended} == {str(shell.project)}
     assert {"session.created", "message.updated", "message.part.updated"} <= {
@@ -242,7 +241,7 @@ def test_what_happens_in_a_server_is_told_until_its_end(shell: Shell) -> None:
     }
 
 
-def test_twenty_servers_and_what_can_befall_them(old_shell: Shell) -> None:
+def test_twenty_servers_of_which_some_are_killed_hung_or_locked(old_shell: Shell) -> None:
     shell = old_shell
     names = [server["id"] for server in shell.started("--count", "20")]
     assert len(set(names)) == 20
@@ -255,74 +254,76 @@ def test_twenty_servers_and_what_can_befall_them(old_shell: Shell) -> None:
     record = shell.opencode.home / f"data/opencode-tray/servers/{locked}.json"
     wrong = json.loads(record.read_text()) | {"password": "wrong"}
     record.write_text(json.dumps(wrong))
-    until(lambda: not psutil.pid_exists(servers[killed]["pid"]), 10, "the end of the one that was killed")
+    until(lambda: not psutil.pid_exists(servers[killed]["pid"]), "the end of the killed server", 10)
     states = {name: server["state"] for name, server in shell.listed().items()}
     assert (states.pop(killed), states.pop(hung), states.pop(locked)) == ("ended", "silent", "locked")
     assert set(states.values()) == {"healthy"}
 
-    # The first of all sessions makes OpenCode set its storage up, which 1.1 cannot do many at a time.
+    # OpenCode sets up its storage for the first session, which 1.1 cannot do in parallel.
     well = [name for name in names if name in states]
     shell.serve("send", well[0], script(words=1))
 
-    told = [json.loads(line) for line in shell.serve("send", "--all", "--json", script(words=1)).splitlines()]
-    assert sorted((one["server"], one["output"].strip()) for one in told) == sorted((name, "word0") for name in well)
+    turns = [json.loads(line) for line in shell.serve("send", "--all", "--json", script(words=1)).splitlines()]
+    assert sorted((turn["server"], turn["output"].strip()) for turn in turns) == sorted(
+        (name, "word0") for name in well
+    )
 
-    # Each prompt of a batch goes to a server that can take it; the three others are said, and cost the rest nothing.
+    # A batch reports the servers that cannot take prompts; the other prompts still run.
     batch = shell.project / "batch"
     batch.write_text("# all of them\n\n" + "".join(f"{name}: {script(words=2)}\n" for name in well), encoding="utf-8")
-    told = [json.loads(line) for line in shell.serve("batch", str(batch), "--parallel", "6", "--json").splitlines()]
-    assert [one for one in told if not one["ok"]] == []
-    assert sorted(one["server"] for one in told) == sorted(well)
-    assert {(one["ok"], one["output"].strip()) for one in told} == {(True, "word0 word1")}
+    turns = [json.loads(line) for line in shell.serve("batch", str(batch), "--parallel", "6", "--json").splitlines()]
+    assert [turn for turn in turns if not turn["ok"]] == []
+    assert sorted(turn["server"] for turn in turns) == sorted(well)
+    assert {(turn["ok"], turn["output"].strip()) for turn in turns} == {(True, "word0 word1")}
     batch.write_text(f"{locked}: hello\n{killed}: hello\n{well[0]}: {script(words=1)}\n", encoding="utf-8")
     table = shell.serve("batch", str(batch), expected=1)
     assert re.search(rf"{locked} +✕.*password", table), table
-    assert re.search(rf"{killed} +✕.*it has ended", table), table
+    assert re.search(rf"{killed} +✕.*the server has ended", table), table
     assert re.search(rf"{well[0]} +✓.*word0", table), table
 
-    # A number that another process has by now is not its server any more.
-    stranger = subprocess.Popen(["sleep", "600"])
+    # A process that has reused the ID of an ended server is not stopped.
+    other_process = subprocess.Popen(["sleep", "600"])
     try:
-        other = json.loads((record.parent / f"{killed}.json").read_text()) | {"pid": stranger.pid}
+        other = json.loads((record.parent / f"{killed}.json").read_text()) | {"pid": other_process.pid}
         (record.parent / f"{killed}.json").write_text(json.dumps(other))
         shell.serve("stop", "--all")
-        assert stranger.poll() is None
+        assert other_process.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other_process.kill()
+        other_process.wait()
     assert (shell.processes(), shell.listed()) == ([], {})
     assert not any(is_taken(int(name)) for name in names)
     shell.serve("clean")
     assert [path for path in shell.files() if "servers" in path.parts] == []
 
 
-def test_a_port_that_somebody_else_has_is_passed_over_and_one_that_was_asked_for_is_said(old_shell: Shell) -> None:
+def test_a_port_in_use_is_skipped_or_reported_if_it_was_requested(old_shell: Shell) -> None:
     shell = old_shell
     first = int(shell.started()[0]["id"])
-    with taken(first + 1):  # nobody looks whether it is free: the server itself finds out
+    with taken(first + 1):
         (second,) = shell.started()
         assert int(second["id"]) not in (first, first + 1)
-        assert f"port {first + 1} is taken" in shell.serve("start", "--port", str(first + 1), expected=1)
+        assert f"port {first + 1} is in use" in shell.serve("start", "--port", str(first + 1), expected=1)
     logs = {path.stem for path in shell.files() if path.suffix == ".log"}
-    assert logs == {str(first), second["id"]}  # whom a port did not go to has nothing to tell
-    assert "needs a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is none
+    assert logs == {str(first), second["id"]}  # no log of a failed attempt
+    assert "needs a terminal" in shell.serve("attach", str(first), expected=2)  # a pipe is not a terminal
     shell.serve("stop", "--all")
     assert shell.processes() == []
 
 
-def test_a_server_that_does_not_start_says_why_and_leaves_nothing(old_shell: Shell) -> None:
+def test_a_failed_start_prints_the_reason_and_leaves_nothing_behind(old_shell: Shell) -> None:
     shell = old_shell
     config = shell.opencode.home / "config/opencode/opencode.json"
     config.write_text("{ this is no configuration", encoding="utf-8")
-    told = shell.serve("start", expected=1)
-    assert "opencode.json" in told, told
+    output = shell.serve("start", expected=1)
+    assert "opencode.json" in output, output
     assert (shell.processes(), shell.listed()) == ([], {})
     assert [path for path in shell.files() if path.suffix == ".json"] == []
-    assert "is no directory" in shell.serve("start", "--dir", "/nowhere", expected=1)
+    assert "not a directory: /nowhere" in shell.serve("start", "--dir", "/nowhere", expected=1)
     assert "was not found" in shell.serve("start", expected=1, OPENCODE_TRAY_ATTACH_OPENCODE="/no/opencode")
 
 
-def test_the_password_is_no_argument_and_a_server_for_others_has_one(old_shell: Shell) -> None:
+def test_passwords_are_not_arguments_and_required_for_open_servers(old_shell: Shell) -> None:
     shell = old_shell
     assert "--password must be auto" in shell.serve("start", "--password", "secret", expected=2)
     assert "needs a password" in shell.serve("start", "--hostname", "0.0.0.0", "--password", "none", expected=2)  # noqa: S104
@@ -357,7 +358,7 @@ def test_invalid_arguments_are_refused(words: tuple[str, ...], expected: str, tm
     assert (done.returncode, expected in done.stderr) == (2, True), done.stderr
 
 
-def test_a_log_is_followed_by_whole_lines_and_over_its_rotation(tmp_path: Path) -> None:
+def test_a_log_is_followed_in_whole_lines_and_after_its_rotation(tmp_path: Path) -> None:
     home, log = Home(tmp_path), tmp_path / "log"
     ended = StartedServer(name="1", url="http://127.0.0.1:1", directory="/work", pid=1, started=0, log=str(log))
     write_server(tmp_path / "data/opencode-tray/servers", ended)
@@ -370,13 +371,13 @@ def test_a_log_is_followed_by_whole_lines_and_over_its_rotation(tmp_path: Path) 
         with log.open("a") as stream:
             stream.write("and ended\nmore\n")
         assert [following.stdout.readline() for _ in range(2)] == ["begun and ended\n", "more\n"]
-        log.write_text("anew\n")  # as it is when it has become too long
+        log.write_text("anew\n")  # as a rotation does
         assert following.stdout.readline() == "anew\n"
     finally:
         home.stop()
 
 
-def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None:
+def test_ctrl_c_stops_the_turns_of_a_batch(old_shell: Shell) -> None:
     shell = old_shell
     (server,) = shell.started()
     batch = shell.project / "batch"
@@ -389,31 +390,31 @@ def test_ctrl_c_stops_the_turns_that_a_batch_has_begun(old_shell: Shell) -> None
     shell.opencode.environment["OPENCODE_SERVER_PASSWORD"] = shell.serve("password", server["id"]).strip()
     with begun:
         try:
-            until(lambda: len(shell.opencode.call("GET", "/session/status")) == 2, 20, "both turns")
+            until(lambda: len(shell.opencode.call("GET", "/session/status")) == 2, "both turns", 20)
         finally:
             begun.send_signal(signal.SIGINT)
         begun.communicate(timeout=20)
     assert begun.returncode == 130
-    until(lambda: shell.opencode.call("GET", "/session/status") == {}, 10, "the end of both turns")
+    until(lambda: shell.opencode.call("GET", "/session/status") == {}, "the end of both turns", 10)
 
 
-class Ways:
-    """The ways to a server, remembered instead of gone."""
+class FakeOpener:
+    """Records what would be opened."""
 
     def __init__(self) -> None:
-        self.gone: list[str] = []
+        self.opened: list[str] = []
 
     async def attach(self, url: str, directory: str) -> CommandResult:
-        self.gone.append(f"attach {url} {directory}")
-        return CommandResult("There")
+        self.opened.append(f"attach {url} {directory}")
+        return CommandResult("Opened")
 
     async def copy(self, text: str) -> CommandResult:
-        self.gone.append(f"copy {text}")
+        self.opened.append(f"copy {text}")
         return CommandResult("Copied")
 
 
-def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell, ways, prompt = old_shell, Ways(), script(words=2)
+def test_the_server_commands_of_the_menu(old_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell, opener, prompt = old_shell, FakeOpener(), script(words=2)
     typed = [str(shell.project), prompt]
     for name, value in shell.home.environment.items():
         monkeypatch.setenv(name, value)
@@ -421,33 +422,35 @@ def test_the_menu_does_with_servers_what_the_commands_do(old_shell: Shell, monke
     async def ask(title: str, question: str, first: str) -> str | None:
         return typed.pop(0) if typed else None
 
-    async def story() -> None:
-        deeds = ServerActions(Paths.of(os.environ), lambda: load_settings(shell.project / "none", {}, {}), ways, ask)
-        assert (await deeds.carry_out(StartServer())).ok  # the folder is asked for
+    async def test() -> None:
+        actions = ServerActions(
+            Paths.of(os.environ), lambda: load_settings(shell.project / "none", {}, {}), opener, ask
+        )
+        assert (await actions.execute(StartServer())).ok  # asks for the folder
         (server,) = shell.listed().values()
         url, pid = server["url"], server["pid"]
 
-        assert (await deeds.carry_out(PromptServer(url))).message == "Sent"
-        until(lambda: prompt in shell.prompts, 20, "the prompt")
-        assert (await deeds.carry_out(PromptServer(url))).message == "Nothing was sent"  # they thought better of it
-        await deeds.carry_out(AttachServer(url))
-        await deeds.carry_out(CopyServerAddress(url))
-        assert ways.gone == [f"attach {url} {shell.project}", f"copy {url}"]
+        assert (await actions.execute(PromptServer(url))).message == "Sent"
+        until(lambda: prompt in shell.prompts, "the prompt", 20)
+        assert (await actions.execute(PromptServer(url))).message == "Nothing was sent"  # cancelled
+        await actions.execute(AttachServer(url))
+        await actions.execute(CopyServerAddress(url))
+        assert opener.opened == [f"attach {url} {shell.project}", f"copy {url}"]
 
-        assert (await deeds.carry_out(RestartServer(url))).ok
+        assert (await actions.execute(RestartServer(url))).ok
         (again,) = shell.listed().values()
         assert (again["url"], again["state"], again["pid"] != pid) == (url, "healthy", True)
-        assert (await deeds.carry_out(StopServer(url))).message == f"Stopped {again['id']}"
-        assert not (await deeds.carry_out(StopServer(url))).ok  # a menu may show what has ended
-        assert (await deeds.carry_out(StopServers())).message == "Stopped 0"
-        assert (await deeds.carry_out(CleanServers())).message.startswith("Removed 1")  # its log
-        assert not (await deeds.carry_out(StartServer("/nowhere"))).ok
+        assert (await actions.execute(StopServer(url))).message == f"Stopped {again['id']}"
+        assert not (await actions.execute(StopServer(url))).ok  # a menu may still show it
+        assert (await actions.execute(StopServers())).message == "Stopped 0 servers"
+        assert (await actions.execute(CleanServers())).message.startswith("Removed 1")  # its log
+        assert not (await actions.execute(StartServer("/nowhere"))).ok
 
-    asyncio.run(story())
+    asyncio.run(test())
     assert shell.processes() == []
 
 
-def test_the_tray_shows_what_was_started_and_goes_without_it(old_shell: Shell) -> None:
+def test_the_tray_shows_started_servers_which_outlive_it(old_shell: Shell) -> None:
     shell = old_shell
     shell.home.environment["OPENCODE_TRAY_DISCOVERY_PROCESSES"] = "1"
     shell.home.tray("--no-notify")
@@ -456,12 +459,14 @@ def test_the_tray_shows_what_was_started_and_goes_without_it(old_shell: Shell) -
         mine = str(shell.project)
         until(
             lambda: [s for s in shell.home.status()["servers"] if s["directory"] == mine and s["source"] == "http"],
-            20,
             "the server in the tray",
+            20,
         )
         shell.serve("send", server["id"], script(words=2))
-        told = until(lambda: [s for s in shell.home.status()["sessions"] if s["directory"] == mine], 20, "its session")
-        assert told[0]["status"] in ("completed", "busy", "idle")
+        sessions = until(
+            lambda: [s for s in shell.home.status()["sessions"] if s["directory"] == mine], "its session", 20
+        )
+        assert sessions[0]["status"] in ("completed", "busy", "idle")
     finally:
         shell.home.stop()
     assert shell.listed()[server["id"]]["state"] == "healthy"

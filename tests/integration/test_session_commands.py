@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from fakes import FRAMES, FakePlugin, connection, until
+from fakes import FRAMES, FakePlugin, connection
 from tray_process import Home
+from waiting import run, until_async
 
 SES, OTHER = "ses_first", "ses_second"
 SNAPSHOT = {
@@ -78,15 +79,11 @@ async def desk(home: Home) -> AsyncIterator[Desk]:
         await plugin.authenticate(home.token, hostname=FRAMES["hello"]["hostname"])
         await plugin.send(SNAPSHOT)
         made = Desk(home, plugin)
-        await until(lambda: len(home.status()["sessions"]) == 2)
+        await until_async(lambda: len(home.status()["sessions"]) == 2)
         try:
             yield made
         finally:
             made.answering.cancel()
-
-
-def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test, 60))
 
 
 def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(home: Home) -> None:
@@ -97,13 +94,13 @@ def test_reply_answers_permissions_and_questions_and_refuses_what_does_not_fit(h
                 "opencode-tray: this is a permission: answer it with once, always or reject",
             )
             assert (await at.run("reply", "per_1"))[0] == 2
-            assert (await at.run("reply", "per_nobody", "once"))[0] == 1
+            assert (await at.run("reply", "per_unknown", "once"))[0] == 1
             assert at.calls == []
             assert await at.run("reply", "per_", "reject", "--message", "use a branch") == (0, "Rejected: bash")
             assert await at.run("reply", "per_1", "once") == (0, "Already answered")
             asking = {"id": "per_2", "sessionID": SES, "permission": "bash", "metadata": {"command": "rm -rf /"}}
             await at.event("permission.asked", **asking)
-            await until(lambda: home.status()["attention"]["waiting"] == 2)
+            await until_async(lambda: home.status()["attention"]["waiting"] == 2)
             code, output = await at.run("reply", "per_", "once")  # which meant per_1 a moment ago
             assert (code, "type the whole ID" in output) == (1, True)
             for words in (["once"], ["reject", "--message", "no"], ["reject", "--answer", "Red"]):
@@ -158,7 +155,7 @@ def test_destructive_commands_need_confirmation_and_ambiguous_ids_are_refused(ho
                 assert (code, "pass --yes" in text) == (1, True)
             code, output = await at.run("session", "fork", "ses_")
             assert (code, "2 sessions start with" in output) == (1, True)
-            assert (await at.run("session", "fork", "nobody"))[0] == 1
+            assert (await at.run("session", "fork", "unknown"))[0] == 1
             assert (await at.run("session", "rename", SES, "x" * 201))[0] == 1
             assert at.calls == []
 
@@ -209,7 +206,7 @@ def test_messages_todos_and_diff_are_printed_as_text_and_as_json(home: Home) -> 
     run(test())
 
 
-def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
+def test_a_mute_prints_its_end_and_persists_across_a_restart(home: Home) -> None:
     async def test() -> None:
         async with desk(home) as at:
             code, output = await at.run("mute", "2h", "--session", SES)
@@ -220,7 +217,7 @@ def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
             assert home.status()["muted"]
             assert await at.run("unmute") == (0, "Unmuted")
             assert all(session["muted"] for session in home.status()["sessions"])
-            assert (await at.run("mute", "--session", "nobody"))[0] == 1
+            assert (await at.run("mute", "--session", "unknown"))[0] == 1
             code, output = await at.run("mute", "90m")
             assert (code, output.startswith("Muted until")) == (0, True)
             code, output = await at.run("mute", "5x")
@@ -228,7 +225,7 @@ def test_a_mute_prints_its_end_and_survives_a_restart(home: Home) -> None:
             assert all(words in output for words in ("90m, 2h, 3d", "tomorrow", "forever", "not '5x'"))
             await at.run("unmute")
         await at.run("stop")
-        await until(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
+        await until_async(lambda: home.run("status", "--port", str(home.port)).returncode == 1)
         await asyncio.to_thread(home.tray, "--no-notify")
         assert all(session["muted"] for session in home.status()["sessions"])
         assert not home.status()["muted"]
@@ -300,7 +297,7 @@ def test_a_tray_killed_before_the_confirmation_shows_the_true_state_after_a_rest
         async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
             await plugin.authenticate(home.token)
             await plugin.send(SNAPSHOT)
-            await until(lambda: home.status()["attention"]["waiting"] == 2)
+            await until_async(lambda: home.status()["attention"]["waiting"] == 2)
             words = ("reply", "per_1", "once", "--port", str(home.port))
             answering = asyncio.create_task(asyncio.to_thread(home.run, *words))
             assert (await plugin.receive())["method"] == "permission.reply"
@@ -312,7 +309,7 @@ def test_a_tray_killed_before_the_confirmation_shows_the_true_state_after_a_rest
             async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
                 await plugin.authenticate(home.token)
                 await plugin.send({**SNAPSHOT, "permissions": asked})
-                await until(lambda count=1 + waits: home.status()["attention"]["waiting"] == count)
+                await until_async(lambda count=1 + waits: home.status()["attention"]["waiting"] == count)
                 requests = [request for session in home.status()["sessions"] for request in session["requests"]]
                 sending = [request["sending"] for request in requests if request["id"] == "per_1"]
                 assert sending == [False] * waits

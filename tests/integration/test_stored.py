@@ -1,4 +1,4 @@
-"""OpenCode's database and files: what is read of them, without a lock, a change or a word too much."""
+"""OpenCode's database and files are read without locks or changes, and only in part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stored_sessions import OUTPUT, Database, assistant, user, write_json_storage
-from tray.core.model import Tokens
+from tray.core.messages import Tokens
 from tray.opencode.session_count import count_sessions
 from tray.opencode.sqlite import databases
 from tray.sources.local import database, json_storage
@@ -40,18 +40,23 @@ def test_a_session_is_read_with_its_newest_messages_parts_and_todos(made: Databa
     with closing(made.connect()) as connection:
         connection.execute("INSERT INTO todo VALUES ('ses_1', 'second', 'pending', 'high', 1, 1, 1)")
         connection.execute("INSERT INTO todo VALUES ('ses_1', 'first', 'completed', 'high', 0, 1, 1)")
-    one = read(made)["ses_1"]
-    assert (one.info.title, one.info.directory, one.info.cost, one.count) == ("Title of ses_1", "/work", 1.5, 2)
-    assert one.info.tokens is not None
-    assert (one.info.tokens.input, one.info.summary.additions if one.info.summary else 0) == (100, 3)
-    assert [(m.role, m.sessionID) for m in one.messages] == [("user", "ses_1"), ("assistant", "ses_1")]
-    assert [part.tool or part.type for part in one.parts] == ["text", "bash", "bash"]
-    assert [(todo.content, todo.status) for todo in one.todos] == [("first", "completed"), ("second", "pending")]
-    assert b"ls" in bytes(one.parts[2].state.input) if one.parts[2].state else False
+    stored = read(made)["ses_1"]
+    assert (stored.info.title, stored.info.directory, stored.info.cost, stored.count) == (
+        "Title of ses_1",
+        "/work",
+        1.5,
+        2,
+    )
+    assert stored.info.tokens is not None
+    assert (stored.info.tokens.input, stored.info.summary.additions if stored.info.summary else 0) == (100, 3)
+    assert [(m.role, m.sessionID) for m in stored.messages] == [("user", "ses_1"), ("assistant", "ses_1")]
+    assert [part.tool or part.type for part in stored.parts] == ["text", "bash", "bash"]
+    assert [(todo.content, todo.status) for todo in stored.todos] == [("first", "completed"), ("second", "pending")]
+    assert b"ls" in bytes(stored.parts[2].state.input) if stored.parts[2].state else False
 
 
 @pytest.mark.parametrize("own", [2, 30])
-def test_what_was_copied_into_a_fork_is_in_no_sum_however_long_it_is(made: Database, own: int) -> None:
+def test_messages_copied_into_a_fork_count_in_no_sum(made: Database, own: int) -> None:
     def data(created: int) -> dict[str, object]:
         return assistant(created, finish="stop", time={"created": created, "completed": created + 5})
 
@@ -61,14 +66,14 @@ def test_what_was_copied_into_a_fork_is_in_no_sum_however_long_it_is(made: Datab
     made.session("ses_1", forked + 90_000, time_created=forked, **sums)
     copies = [(forked + n, data(forked - 100_000 + n)) for n in range(25)]
     made.messages_with_ids("ses_1", [*copies, *((at, data(at)) for at in range(forked + 500, forked + 500 + own))])
-    one = infer(read(made)["ses_1"], (), 0, forked + 90_000, tells_answers=False).facts
+    one = infer(read(made)["ses_1"], (), 0, forked + 90_000, logs_answers=False).facts
     assert one.cost == pytest.approx(0.5 * own)
     assert one.tokens == Tokens(1200 * own, 34 * own)
     assert one.digest is not None
     assert one.digest.cost == pytest.approx(0.5 * min(own, 20))
 
 
-def test_only_what_was_touched_in_these_directories_and_what_is_named_is_read(made: Database) -> None:
+def test_only_recent_sessions_of_the_directories_and_named_ones_are_read(made: Database) -> None:
     made.session("ses_new", 200)
     made.session("ses_old", 50)
     made.session("ses_elsewhere", 200, directory="/other")
@@ -79,7 +84,7 @@ def test_only_what_was_touched_in_these_directories_and_what_is_named_is_read(ma
     assert set(read(made, 100, "ses_named")) == {"ses_new", "ses_named", "ses_child", "ses_grandchild"}
 
 
-def test_a_database_of_1_2_which_counts_no_tokens_is_read_as_well(made: Database) -> None:
+def test_a_database_of_1_2_without_token_columns_is_read(made: Database) -> None:
     with closing(made.connect()) as connection:
         for column in (
             "agent",
@@ -92,22 +97,22 @@ def test_a_database_of_1_2_which_counts_no_tokens_is_read_as_well(made: Database
             "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, time_updated)"
             " VALUES ('ses_1', 'p', 's', '/work', 't', '1.2.27', 1, 200)"
         )
-    one = read(made)["ses_1"]
-    assert (one.info.cost, one.info.tokens) == (None, None)
+    stored = read(made)["ses_1"]
+    assert (stored.info.cost, stored.info.tokens) == (None, None)
 
 
-def test_what_cannot_be_understood_is_left_out_alone(made: Database) -> None:
+def test_only_unreadable_records_are_skipped(made: Database) -> None:
     made.session("ses_1", 200)
     made.messages("ses_1", [user(150)])
     with closing(made.connect()) as connection:
         connection.execute("INSERT INTO message VALUES ('msg_z', 'ses_1', 999, 1, '{broken')")
         connection.execute("INSERT INTO message VALUES ('msg_y', 'ses_1', 998, 1, '[]')")
         connection.execute("INSERT INTO part VALUES ('prt_z', 'msg_z', 'ses_1', 1, 1, '{\"type\": \"text\"}')")
-    one = read(made)["ses_1"]
-    assert [message.role for message in one.messages] == ["user"]
+    stored = read(made)["ses_1"]
+    assert [message.role for message in stored.messages] == ["user"]
 
 
-def test_which_database_is_meant(tmp_path: Path) -> None:
+def test_the_databases_are_all_of_opencodes_names_or_the_configured_one(tmp_path: Path) -> None:
     for name in ("opencode.db", "opencode-dev.db", "opencode-local.db", "mine.sqlite"):
         Database(tmp_path / name)
     names = [path.name for path in databases(tmp_path)]
@@ -129,12 +134,12 @@ while True:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("UPDATE session SET time_updated = time_updated + 1")
             connection.execute("COMMIT")
-    print("tidied up", flush=True)
+    print("closed", flush=True)
 """
 
 
-def test_a_writer_and_the_reader_never_meet(made: Database) -> None:
-    """An OpenCode that comes, commits as fast as it can, and goes; and that waits for nobody: a lock would end it."""
+def test_a_writer_and_a_reader_do_not_block_each_other(made: Database) -> None:
+    """The writer opens the database again and again, commits as fast as possible, and fails at any lock."""
     made.session("ses_1", 200)
     made.close()
     with subprocess.Popen([sys.executable, "-c", WRITER, str(made.path)], stdout=subprocess.PIPE) as writer:
@@ -143,23 +148,23 @@ def test_a_writer_and_the_reader_never_meet(made: Database) -> None:
             while len(set(stamps)) < 500 and time.monotonic() < end:
                 updated = read(made)["ses_1"].info.time
                 stamps.append(updated.updated if updated is not None else 0)
-            assert writer.poll() is None, "the writer was locked out"
+            assert writer.poll() is None, "the writer failed at a lock"
         finally:
             writer.kill()
-            tidied = writer.stdout.read() if writer.stdout is not None else b""
+            output = writer.stdout.read() if writer.stdout is not None else b""
     assert stamps == sorted(stamps)
-    assert len(set(stamps)) >= 500, f"the writer stood still: {stamps[-1]}"
-    assert tidied.count(b"tidied") > 2
+    assert len(set(stamps)) >= 500, f"the writer did not progress: {stamps[-1]}"
+    assert output.count(b"closed") > 2
 
 
-def test_a_database_that_nobody_has_open_is_read_and_nothing_is_put_beside_it(made: Database) -> None:
+def test_a_closed_database_is_read_without_creating_files(made: Database) -> None:
     made.session("ses_1", 200)
     made.close()
     assert set(read(made)) == {"ses_1"}
     assert [file.name for file in made.path.parent.iterdir()] == ["opencode.db"]
 
 
-def test_a_database_whose_opencode_was_killed_is_read_and_its_log_is_left_as_it_is(made: Database) -> None:
+def test_a_database_of_a_killed_opencode_is_read_and_its_wal_is_unchanged(made: Database) -> None:
     made.close()
     killed = (
         "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1], isolation_level=None);"
@@ -173,7 +178,7 @@ def test_a_database_whose_opencode_was_killed_is_read_and_its_log_is_left_as_it_
     assert {file.name: file.read_bytes() for file in made.path.parent.iterdir()} == before
 
 
-def test_reading_leaves_nothing_open_so_that_the_last_writer_tidies_up(made: Database) -> None:
+def test_reading_keeps_no_connection_so_the_last_writer_removes_the_wal(made: Database) -> None:
     connection = made.connect()
     made.close()
     connection.execute(
@@ -186,7 +191,7 @@ def test_reading_leaves_nothing_open_so_that_the_last_writer_tidies_up(made: Dat
     assert not made.path.with_name("opencode.db-wal").exists()
 
 
-def test_of_a_long_history_only_a_little_is_read(made: Database) -> None:
+def test_a_long_history_is_not_read_completely(made: Database) -> None:
     made.fill(sessions=50, messages=40, parts=2)
     made.session("ses_1", 100_000)
     made.messages("ses_1", [assistant(90_000 + n, finish="stop") for n in range(500)])
@@ -212,7 +217,7 @@ def test_the_sessions_of_a_directory_are_counted_in_all_databases_or_else_in_the
 # ---------------------------------------------------------------------- before 1.2
 
 
-def test_the_older_files_say_the_same(tmp_path: Path) -> None:
+def test_the_json_files_of_1_1_give_the_same_records(tmp_path: Path) -> None:
     session = {"id": "ses_1", "title": "Work", "directory": "/work", "time": {"created": 1, "updated": 200}}
     write_json_storage(tmp_path, session, [user(150), assistant(160)], [TEXT, RUNNING])
     write_json_storage(tmp_path, {"id": "ses_2", "title": "Sub", "directory": "/x", "parentID": "ses_1"}, [user(1)], [])
@@ -230,7 +235,7 @@ def test_the_older_files_say_the_same(tmp_path: Path) -> None:
     assert [todo.content for todo in one.todos] == ["one"]
 
 
-def test_an_old_file_and_a_half_written_one_are_left_out(tmp_path: Path) -> None:
+def test_old_and_truncated_files_are_skipped(tmp_path: Path) -> None:
     write_json_storage(tmp_path, {"id": "ses_old", "title": "Old", "directory": "/work"}, [], [])
     old = tmp_path / "session/project/ses_old.json"
     os.utime(old, (50, 50))

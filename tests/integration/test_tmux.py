@@ -1,4 +1,4 @@
-"""tmux, the real one: the very pane among several is shown to whoever looks, and nobody else's."""
+"""The real tmux: the pane of a session is shown in the client of its user, and only this pane."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 import pty
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from opencode import IN_CI
-from tray.actions.attach.terminal import Detached, Shown
+from agent_program import IN_CI
+from tray.actions.attach.terminal import Detached, ShownPane
 from tray.actions.attach.terminal_focus import has_focus
 from tray.actions.attach.tmux import Tmux
 from tray.system.terminal_processes import TerminalProcess, terminal_process_of
+from waiting import until
 
 if shutil.which("tmux") is None:
     if IN_CI:
@@ -26,7 +26,7 @@ if shutil.which("tmux") is None:
 
 
 class Server:
-    """A tmux server of our own, with clients in pseudo-terminals."""
+    """A private tmux server with clients in pseudo-terminals."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "tmux.sock"
@@ -37,7 +37,7 @@ class Server:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
 
     def attach(self, session: str) -> int:
-        """A client that looks at this session; its pid."""
+        """Attach a client to this session; return its pid."""
         before = len(self("list-clients").splitlines())
         pid, terminal = pty.fork()
         if pid == 0:
@@ -48,18 +48,18 @@ class Server:
         return pid
 
     def type(self, text: bytes) -> None:
-        """Send what a terminal sends, from that of the newest client."""
+        """Send input from the terminal of the newest client."""
         os.write(self._clients[-1][1], text)
 
-    def seat(self, pane: str) -> TerminalProcess:
-        """The program in this pane."""
+    def process(self, pane: str) -> TerminalProcess:
+        """Return the process in this pane."""
         pid = int(self("display-message", "-p", "-t", pane, "#{pane_pid}"))
-        found = until(lambda: (seat := terminal_process_of(pid)) and seat.variable("TMUX_PANE") and seat)
+        found = until(lambda: (process := terminal_process_of(pid)) and process.variable("TMUX_PANE") and process)
         assert isinstance(found, TerminalProcess)
         return found
 
-    def looks_at(self, pid: int) -> str:
-        """The pane that this client shows."""
+    def pane_of(self, pid: int) -> str:
+        """Return the pane that this client shows."""
         for line in self("list-clients", "-F", "#{client_pid} #{pane_id}").splitlines():
             if line.startswith(f"{pid} "):
                 return line.split(" ")[1]
@@ -70,14 +70,6 @@ class Server:
         for pid, terminal in self._clients:
             os.close(terminal)
             os.waitpid(pid, 0)
-
-
-def until(condition: Callable[[], object]) -> object:
-    end = time.monotonic() + 10
-    while not (value := condition()):
-        assert time.monotonic() < end, "the condition did not come true"
-        time.sleep(0.02)
-    return value
 
 
 @pytest.fixture
@@ -93,118 +85,124 @@ def tmux(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def go(seat: TerminalProcess) -> Shown | Detached | None:
-    assert Tmux().detect(seat)
-    return asyncio.run(Tmux().go(seat))
+def show(process: TerminalProcess) -> ShownPane | Detached | None:
+    assert Tmux().detect(process)
+    return asyncio.run(Tmux().show_pane(process))
 
 
-def test_the_very_pane_among_three_is_shown(tmux: Server) -> None:
+def test_the_pane_of_the_process_is_shown(tmux: Server) -> None:
     client = tmux.attach("one")
-    assert tmux.looks_at(client) == "%0"
+    assert tmux.pane_of(client) == "%0"
     for pane in ("%2", "%1", "%0"):
-        shown = go(tmux.seat(pane))
-        assert isinstance(shown, Shown)
+        shown = show(tmux.process(pane))
+        assert isinstance(shown, ShownPane)
         assert shown.client.pid == client
-        assert tmux.looks_at(client) == pane
+        assert tmux.pane_of(client) == pane
 
 
-def test_who_looks_at_the_session_already_is_preferred_to_who_typed_last(tmux: Server) -> None:
+def test_a_client_of_the_session_is_preferred_to_the_last_used_client(tmux: Server) -> None:
     here, there = tmux.attach("one"), tmux.attach("two")
-    assert isinstance(go(tmux.seat("%1")), Shown)
-    assert (tmux.looks_at(here), tmux.looks_at(there)) == ("%1", "%3")
+    assert isinstance(show(tmux.process("%1")), ShownPane)
+    assert (tmux.pane_of(here), tmux.pane_of(there)) == ("%1", "%3")
 
 
-def test_a_client_of_another_session_is_switched_when_nobody_looks_at_this_one(tmux: Server) -> None:
+def test_without_a_client_of_the_session_another_client_is_switched_to_it(tmux: Server) -> None:
     client = tmux.attach("two")
-    assert isinstance(go(tmux.seat("%2")), Shown)
-    assert tmux.looks_at(client) == "%2"
+    assert isinstance(show(tmux.process("%2")), ShownPane)
+    assert tmux.pane_of(client) == "%2"
 
 
-def test_a_client_that_looks_at_the_session_already_is_not_switched(tmux: Server) -> None:
+def test_a_client_of_the_session_is_not_switched(tmux: Server) -> None:
     """A switch closes the windows of an iTerm2 that shows the session's windows as its own (`tmux -CC`)."""
     client = tmux.attach("one")
     tmux("set-hook", "-g", "client-session-changed", "set-option -g @switched yes")
-    assert isinstance(go(tmux.seat("%2")), Shown)
-    assert tmux.looks_at(client) == "%2"
+    assert isinstance(show(tmux.process("%2")), ShownPane)
+    assert tmux.pane_of(client) == "%2"
     assert tmux("show-options", "-gqv", "@switched") == ""
-    tmux("switch-client", "-t", "two")  # what the hook would have told
+    tmux("switch-client", "-t", "two")  # the hook does work
     until(lambda: tmux("show-options", "-gqv", "@switched") == "yes")
 
 
-def test_with_nobody_looking_the_command_shows_the_pane_in_a_new_terminal(tmux: Server) -> None:
-    detached = go(tmux.seat("%1"))
+def test_without_clients_the_returned_command_shows_the_pane(tmux: Server) -> None:
+    detached = show(tmux.process("%1"))
     assert isinstance(detached, Detached)
     assert detached.command == ["tmux", "-S", str(tmux.socket), "attach-session", "-t", "$0"]
-    assert tmux.looks_at(tmux.attach("one")) == "%1"
+    assert tmux.pane_of(tmux.attach("one")) == "%1"
 
 
-def test_a_pane_of_a_server_that_is_gone_or_is_another_one_is_not_shown(tmux: Server) -> None:
-    seat = tmux.seat("%1")
-    assert go(TerminalProcess(seat.pid, "/dev/pts/9999", seat.environment)) is None  # the same number, another pane
-    assert go(TerminalProcess(seat.pid, "", {**seat.environment, "TMUX_PANE": "%77"})) is None
+def test_a_closed_pane_or_one_of_another_server_is_not_shown(tmux: Server) -> None:
+    process = tmux.process("%1")
+    assert (
+        show(TerminalProcess(process.pid, "/dev/pts/9999", process.environment)) is None
+    )  # another pane with the same ID
+    assert show(TerminalProcess(process.pid, "", {**process.environment, "TMUX_PANE": "%77"})) is None
     tmux("kill-server")
-    assert go(seat) is None
+    assert show(process) is None
 
 
 @pytest.mark.parametrize(
     "environment",
     [{}, {"TMUX": "relative,1,2", "TMUX_PANE": "%1"}, {"TMUX": "/tmp/x,1,2", "TMUX_PANE": "%1; kill-server"}],  # noqa: S108
 )
-def test_what_is_no_pane_is_not_tried(environment: dict[str, str]) -> None:
+def test_an_invalid_tmux_environment_is_not_detected(environment: dict[str, str]) -> None:
     assert not Tmux().detect(TerminalProcess(1, "", environment))
 
 
-def viewers(seat: TerminalProcess) -> list[tuple[int, bool | None]] | None:
-    shown = asyncio.run(Tmux().viewers(seat))
-    return None if shown is None else [(viewer.client.pid, viewer.focused) for viewer in shown]
+def clients(process: TerminalProcess) -> list[tuple[int, bool | None]] | None:
+    shown = asyncio.run(Tmux().clients_showing(process))
+    return None if shown is None else [(client.process.pid, client.focused) for client in shown]
 
 
-def test_the_clients_that_show_the_pane_are_told(tmux: Server) -> None:
-    assert viewers(tmux.seat("%0")) == []
+def test_the_clients_that_show_the_pane_are_listed(tmux: Server) -> None:
+    assert clients(tmux.process("%0")) == []
     first, second, third = tmux.attach("one"), tmux.attach("one"), tmux.attach("two")
-    assert sorted(viewers(tmux.seat("%0")) or []) == sorted([(first, None), (second, None)])
-    assert viewers(tmux.seat("%1")) == []  # its window is not shown
-    assert viewers(tmux.seat("%3")) == [(third, None)]
+    assert sorted(clients(tmux.process("%0")) or []) == sorted([(first, None), (second, None)])
+    assert clients(tmux.process("%1")) == []  # its window is not shown
+    assert clients(tmux.process("%3")) == [(third, None)]
     tmux("select-window", "-t", "one:1")
-    assert len(viewers(tmux.seat("%2")) or []) == 2
-    assert viewers(tmux.seat("%1")) == []  # not the active pane of its window
+    assert len(clients(tmux.process("%2")) or []) == 2
+    assert clients(tmux.process("%1")) == []  # not the active pane of its window
 
 
-def test_a_pane_of_another_server_at_the_same_socket_is_not_shown(tmux: Server) -> None:
+def test_a_pane_of_another_server_at_the_same_socket_has_no_clients(tmux: Server) -> None:
     tmux.attach("one")
-    seat = tmux.seat("%0")
-    assert viewers(TerminalProcess(seat.pid, "/dev/pts/9999", seat.environment)) == []
+    process = tmux.process("%0")
+    assert clients(TerminalProcess(process.pid, "/dev/pts/9999", process.environment)) == []
     tmux("kill-server")
-    assert viewers(seat) is None
+    assert clients(process) is None
 
 
-def test_tmux_knows_the_focus_where_the_terminal_tells_it(tmux: Server) -> None:
+def test_tmux_knows_the_focus_if_the_terminal_reports_it(tmux: Server) -> None:
     tmux("set-option", "-g", "focus-events", "on")
     client = tmux.attach("one")
-    assert viewers(tmux.seat("%0")) == [(client, True)]
+    assert clients(tmux.process("%0")) == [(client, True)]
     tmux.type(b"\x1b[O")
-    until(lambda: viewers(tmux.seat("%0")) == [(client, False)])
+    until(lambda: clients(tmux.process("%0")) == [(client, False)])
     tmux.type(b"\x1b[I")
-    until(lambda: viewers(tmux.seat("%0")) == [(client, True)])
+    until(lambda: clients(tmux.process("%0")) == [(client, True)])
 
 
-def test_of_a_pane_in_a_terminal_without_a_window_tmux_alone_knows_the_focus(
-    tmux: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def focus_is(process: TerminalProcess, expected: bool | None) -> None:
+    """Wait until tmux knows the focus of a pane: it takes a moment after each of its commands."""
+    until(lambda: asyncio.run(has_focus(process, ["Work"])) is expected, f"the focus: {expected}")
+
+
+def test_without_a_window_the_focus_that_tmux_knows_counts(tmux: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "SSH_CONNECTION"):
         monkeypatch.delenv(name, raising=False)
     tmux.attach("one")
-    seat = tmux.seat("%0")
-    assert asyncio.run(has_focus(seat, ["Work"])) is None
-    assert asyncio.run(has_focus(tmux.seat("%1"), ["Work"])) is False
+    process = tmux.process("%0")
+    focus_is(process, None)
+    focus_is(tmux.process("%1"), False)
     tmux("set-option", "-g", "focus-events", "on")
-    assert asyncio.run(has_focus(seat, ["Work"])) is True
+    focus_is(process, True)
     tmux("select-pane", "-t", "%0", "-T", "OC | Another session")
-    assert asyncio.run(has_focus(seat, ["Work"])) is False
+    focus_is(process, False)
     tmux("select-pane", "-t", "%0", "-T", "OC | Work")
-    assert asyncio.run(has_focus(seat, ["Work"])) is True
+    focus_is(process, True)
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 22 192.0.2.2 22")
     tmux("detach-client", "-a")
     tmux("detach-client", "-s", "one")
-    tmux.attach("one")  # from another desk
-    assert asyncio.run(has_focus(seat, ["Work"])) is None
+    until(lambda: not tmux("list-clients"), "the end of the first client")
+    tmux.attach("one")  # over SSH
+    focus_is(process, None)

@@ -1,4 +1,4 @@
-"""Who gets nothing: no token, somebody else's, a replayed handshake, a web page, another user; and rotation."""
+"""Connections without the right token are refused: a wrong proof, a replay, a web page, another user; and rotation."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes import FRAMES, TOKEN, connection, until
-from running_app import SES, SNAPSHOT, run
+from fakes import FRAMES, TOKEN, connection
+from running_app import SES, SNAPSHOT
 from tray.core.handshake import Side, proof
-from tray.sources.plugin.connection import Close
+from tray.sources.plugin.close_codes import CloseCode
 from tray_process import Home
-from tray_process import until as wait_until
+from waiting import run, until, until_async
 
 AtWork = Callable[[], Any]
 HELLO = {**FRAMES["hello"], "instance": "stranger"}
 
 
 async def greet(link: Any, side: Side, token: str) -> Any:
-    """Hello, and a proof by this token; what comes then."""
+    """Send hello and a proof made with this token; return the next frame."""
     await link.send(HELLO)
     challenge = await link.receive()
     nonces = (HELLO["instance"], HELLO["nonce"], challenge["nonce"])
@@ -36,17 +36,17 @@ async def greet(link: Any, side: Side, token: str) -> Any:
 
 @pytest.mark.parametrize("path", ["", "client"])
 @pytest.mark.parametrize("token", ["", "a guess", TOKEN[:-1]])
-def test_without_the_token_there_is_nothing(at_work: AtWork, path: str, token: str) -> None:
+def test_a_handshake_without_the_token_is_refused(at_work: AtWork, path: str, token: str) -> None:
     async def test() -> None:
         async with at_work() as (running, _), connection(f"http://127.0.0.1:{running.app.port}/{path}") as stranger:
             assert await greet(stranger, Side.CLIENT if path else Side.PLUGIN, token) is None
-            assert stranger.socket.close_code == Close.UNAUTHORIZED
+            assert stranger.socket.close_code == CloseCode.UNAUTHORIZED
 
     run(test())
 
 
-def test_a_handshake_that_was_overheard_opens_nothing_again(at_work: AtWork) -> None:
-    """Whatever was said on the wire, said again: the tray's nonce is another one each time."""
+def test_an_overheard_handshake_cannot_be_replayed(at_work: AtWork) -> None:
+    """The tray's nonce is a new one each time."""
 
     async def test() -> None:
         async with at_work() as (running, _):
@@ -61,17 +61,17 @@ def test_a_handshake_that_was_overheard_opens_nothing_again(at_work: AtWork) -> 
                 await replay.send(HELLO)
                 assert (await replay.receive())["nonce"] != challenge["nonce"]
                 await replay.send({"type": "auth", "proof": overheard})
-                assert await replay.closed_with() == Close.UNAUTHORIZED
-            async with connection(url) as mirror:  # the tray's own proof, sent back, is a proof of another side
+                assert await replay.closed_with() == CloseCode.UNAUTHORIZED
+            async with connection(url) as mirror:  # the tray's own proof, sent back, has the label of the tray
                 await mirror.send(HELLO)
-                told = await mirror.receive()
-                await mirror.send({"type": "auth", "proof": told["proof"]})
-                assert await mirror.closed_with() == Close.UNAUTHORIZED
+                challenge = await mirror.receive()
+                await mirror.send({"type": "auth", "proof": challenge["proof"]})
+                assert await mirror.closed_with() == CloseCode.UNAUTHORIZED
 
     run(test())
 
 
-def test_a_plugins_proof_does_not_make_a_command(at_work: AtWork) -> None:
+def test_the_proof_of_a_plugin_is_not_accepted_from_a_command(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, _), connection(f"http://127.0.0.1:{running.app.port}/client") as stranger:
             assert await greet(stranger, Side.PLUGIN, TOKEN) is None
@@ -84,7 +84,7 @@ def test_a_plugins_proof_does_not_make_a_command(at_work: AtWork) -> None:
     ("headers", "status"),
     [({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Host": "evil.example:41235"}, 421)],
 )
-def test_a_web_page_gets_nothing(at_work: AtWork, path: str, headers: dict[str, str], status: int) -> None:
+def test_requests_of_web_pages_are_refused(at_work: AtWork, path: str, headers: dict[str, str], status: int) -> None:
     async def test() -> None:
         async with at_work() as (running, _), aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{running.app.port}/{path}"
@@ -98,13 +98,13 @@ def test_a_web_page_gets_nothing(at_work: AtWork, path: str, headers: dict[str, 
     run(test())
 
 
-def test_rotation_closes_everybody_and_lets_in_who_knows_the_new_token(tmp_path: Path) -> None:
+def test_rotation_closes_all_connections_and_accepts_the_new_token(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.tray("--no-notify")
     old = home.token
 
     async def watching() -> int | None:
-        """A plugin that came with the old token; how it is closed."""
+        """Connect a plugin with the old token; return the code with which it is closed."""
         async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
             await plugin.authenticate(old)
             await plugin.send({**SNAPSHOT, "sessions": [{"id": SES, "title": "Before"}]})
@@ -117,7 +117,7 @@ def test_rotation_closes_everybody_and_lets_in_who_knows_the_new_token(tmp_path:
             return code
 
     try:
-        assert asyncio.run(watching()) == Close.UNAUTHORIZED
+        assert asyncio.run(watching()) == CloseCode.UNAUTHORIZED
         assert home.token != old
         assert home.run("status", "--port", str(home.port), OPENCODE_MONITOR_TOKEN=old).returncode == 1
         assert home.run("token", "show").stdout.strip() == home.token
@@ -126,7 +126,7 @@ def test_rotation_closes_everybody_and_lets_in_who_knows_the_new_token(tmp_path:
             async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
                 await plugin.authenticate(home.token)
                 await plugin.send({**SNAPSHOT, "sessions": [{"id": SES, "title": "After"}]})
-                await until(lambda: home.session(SES).get("title") == "After")
+                await until_async(lambda: home.session(SES).get("title") == "After")
 
         asyncio.run(back())
         log = (home.path / "state/opencode-tray/log/tray.log").read_text(encoding="utf-8")
@@ -136,7 +136,7 @@ def test_rotation_closes_everybody_and_lets_in_who_knows_the_new_token(tmp_path:
         home.stop()
 
 
-def test_a_token_that_was_rotated_without_the_tray_counts_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_another_process_rotated_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tray.storage.token import Token  # noqa: PLC0415
 
     token = Token.of({}, tmp_path / "token")
@@ -151,14 +151,13 @@ def test_a_token_that_was_rotated_without_the_tray_counts_soon(tmp_path: Path, m
     assert token() == other()
 
 
-def test_the_token_of_the_environment_is_not_the_trays_to_change(tmp_path: Path) -> None:
+def test_a_token_from_the_environment_cannot_be_rotated(tmp_path: Path) -> None:
     home = Home(tmp_path)
     done = home.run("token", "rotate", OPENCODE_MONITOR_TOKEN="given")
     assert done.returncode == 1
     assert "OPENCODE_MONITOR_TOKEN" in done.stderr
 
 
-NOBODY = 65534
 INTRUDER = """
 import asyncio, json, os, sys
 sys.path[:0] = json.loads(sys.argv[3])
@@ -182,13 +181,13 @@ print(json.dumps([found, asyncio.run(knock())]))
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root can become another user")
-def test_another_user_of_this_machine_gets_nothing(tmp_path: Path) -> None:
+def test_another_user_of_this_machine_has_no_access(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.tray("--no-notify")
     tmp_path.chmod(0o755)
     try:
         private = [home.path / "data/opencode-tray" / name for name in ("token", "cache.json", "audit.jsonl")]
-        wait_until(private[0].exists)
+        until(private[0].exists)
         for path in private[1:]:
             path.touch(mode=0o600, exist_ok=True)
         arguments = [f"http://127.0.0.1:{home.port}/client", json.dumps([str(path) for path in private])]
@@ -201,6 +200,6 @@ def test_another_user_of_this_machine_gets_nothing(tmp_path: Path) -> None:
         )
         found, (kind, code) = json.loads(done.stdout)
         assert set(found.values()) == {"PermissionError"}
-        assert (kind, code) == ("CLOSE", Close.UNAUTHORIZED)
+        assert (kind, code) == ("CLOSE", CloseCode.UNAUTHORIZED)
     finally:
         home.stop()

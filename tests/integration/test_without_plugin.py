@@ -1,4 +1,4 @@
-"""The real OpenCode without our plugin: its sessions are seen all the same, over HTTP, or from its files."""
+"""The real OpenCode without the plugin: its sessions are read over HTTP or from local files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from model_server import TITLE, ModelServer
-from opencode import LAST_YEAR, NEWEST, OpenCode, until
+from opencode import LAST_YEAR, NEWEST, OpenCode
 from tray.sources.local.database import read_sessions
 from tray_process import Home
+from waiting import until
 
 pytestmark = pytest.mark.opencode
 
@@ -34,8 +35,8 @@ def model() -> Iterator[ModelServer]:
         yield server
 
 
-class Desk:
-    """A tray that looks around, and an OpenCode that knows nothing of it."""
+class TrayAndOpenCode:
+    """A tray with discovery, and an OpenCode without the plugin."""
 
     def __init__(self, version: str, folder: Path, model: ModelServer, **environment: str) -> None:
         self.opencode = OpenCode(version, folder / "home", model.port, environment, plugin=False)
@@ -43,7 +44,7 @@ class Desk:
         self.home.path.mkdir()
         self.home.environment |= {
             "OPENCODE_TRAY_DISCOVERY_PROCESSES": "1",
-            "XDG_DATA_HOME": str(self.opencode.home / "data"),  # where a person's OpenCode and tray both look
+            "XDG_DATA_HOME": str(self.opencode.home / "data"),  # as for a user, shared by OpenCode and tray
         }
         self.home.tray("--no-notify")
 
@@ -52,16 +53,16 @@ class Desk:
         self.home.stop()
 
     def sessions(self) -> list[dict[str, Any]]:
-        """The rows of this OpenCode's: the machine may run others."""
+        """Return the sessions of this OpenCode: the machine may run others."""
         mine = str(self.opencode.project)
-        return [told for told in self.home.status()["sessions"] if told["directory"] == mine]
+        return [session for session in self.home.status()["sessions"] if session["directory"] == mine]
 
     def servers(self) -> list[dict[str, Any]]:
         mine = str(self.opencode.project)
-        return [told for told in self.home.status()["servers"] if told["directory"] == mine]
+        return [server for server in self.home.status()["servers"] if server["directory"] == mine]
 
-    def told(self, wanted: Callable[[dict[str, Any]], Any], deadline: float = 20) -> dict[str, Any]:
-        """The one session, as soon as it is what is wanted."""
+    def session(self, wanted: Callable[[dict[str, Any]], Any], deadline: float = 20) -> dict[str, Any]:
+        """Return the only session as soon as `wanted` is true for it."""
         last: list[Any] = []
 
         def look() -> Any:
@@ -70,187 +71,187 @@ class Desk:
             return last and wanted(last[0]) and last[0]
 
         try:
-            found: dict[str, Any] = until(look, deadline)
+            found: dict[str, Any] = until(look, deadline=deadline)
         except BaseException:
             print("the last report:", last)
             raise
         return found
 
     def status(self, *statuses: str) -> dict[str, Any]:
-        return self.told(lambda told: told["status"] in statuses)
+        return self.session(lambda session: session["status"] in statuses)
 
     def reply(self, request: str, *words: str) -> subprocess.CompletedProcess[str]:
         return self.home.run("reply", request, *words, "--port", str(self.home.port))
 
 
 @pytest.fixture(params=[NEWEST, LAST_YEAR])
-def desk(request: pytest.FixtureRequest, tmp_path: Path, model: ModelServer) -> Iterator[Desk]:
-    made = Desk(request.param, tmp_path, model)
+def setup(request: pytest.FixtureRequest, tmp_path: Path, model: ModelServer) -> Iterator[TrayAndOpenCode]:
+    made = TrayAndOpenCode(request.param, tmp_path, model)
     yield made
     made.close()
 
 
-def test_a_served_session_is_seen_answered_and_gone_with_its_server(desk: Desk) -> None:
-    desk.opencode.serve()
-    name = desk.opencode.session()
-    desk.status("idle")
-    desk.opencode.prompt(name, SCRIPT)
-    asked = desk.told(lambda told: told["requests"] and told["requests"][0]["complete"])  # 1.1 tells the command later
+def test_a_served_session_is_shown_answered_and_disconnected_with_its_server(setup: TrayAndOpenCode) -> None:
+    setup.opencode.serve()
+    name = setup.opencode.session()
+    setup.status("idle")
+    setup.opencode.prompt(name, SCRIPT)
+    asked = setup.session(lambda found: found["requests"] and found["requests"][0]["complete"])  # later in 1.1
     (permission,) = asked["requests"]
     assert (asked["status"], permission["detail"]) == ("waiting_for_permission", "echo hi")
-    done = desk.reply(permission["id"], "once")
+    done = setup.reply(permission["id"], "once")
     assert (done.returncode, done.stdout) == (0, "Allowed once: bash\n")
-    (question,) = desk.status("waiting_for_answer")["requests"]
-    done = desk.reply(question["id"], "--answer", "Blue")
+    (question,) = setup.status("waiting_for_answer")["requests"]
+    done = setup.reply(question["id"], "--answer", "Blue")
     assert (done.returncode, done.stdout) == (0, "Answered: Colour\n")
-    finished = desk.status("completed")
+    finished = setup.status("completed")
     assert (finished["title"], finished["last_output"], finished["cost"] > 0) == (TITLE, "word0 word1 word2", True)
     assert [todo["content"] for todo in finished["todos"]] == ["Write it"]
-    assert desk.servers()[0]["source"] == "http"
-    desk.opencode.kill()
-    desk.status("disconnected")
+    assert setup.servers()[0]["source"] == "http"
+    setup.opencode.kill()
+    setup.status("disconnected")
 
 
-def test_a_session_in_the_terminal_ui_is_seen_from_outside_and_says_how_to_answer_it(
-    desk: Desk, model: ModelServer
+def test_a_terminal_ui_without_the_plugin_is_read_only_and_explains_why(
+    setup: TrayAndOpenCode, model: ModelServer
 ) -> None:
     before = len(model.prompts)
-    desk.opencode.tui()
-    desk.opencode.type(f"go ##{json.dumps(SCRIPT)}", lambda: len(model.prompts) > before)
-    (permission,) = desk.status("waiting_for_permission")["requests"]
+    setup.opencode.tui()
+    setup.opencode.type(f"go ##{json.dumps(SCRIPT)}", lambda: len(model.prompts) > before)
+    (permission,) = setup.status("waiting_for_permission")["requests"]
     assert ("echo hi" in permission["detail"], permission["complete"]) == (True, False)
-    (server,) = desk.servers()
+    (server,) = setup.servers()
     assert (server["source"], server["verified"]) == ("local", True)
-    refused = desk.reply(permission["id"], "once")
+    refused = setup.reply(permission["id"], "once")
     assert (refused.returncode, "opencode-tray doctor" in refused.stderr) == (1, True)
-    desk.opencode.tmux("send-keys", "-t", "tui", "Enter")  # Allow once, in OpenCode itself
-    (question,) = desk.status("waiting_for_answer")["requests"]
+    setup.opencode.tmux("send-keys", "-t", "tui", "Enter")  # Allow once, in OpenCode itself
+    (question,) = setup.status("waiting_for_answer")["requests"]
     assert [option["label"] for option in question["questions"][0]["options"]] == ["Red", "Blue"]
-    desk.opencode.tmux("send-keys", "-t", "tui", "Enter")
-    finished = desk.status("completed")
+    setup.opencode.tmux("send-keys", "-t", "tui", "Enter")
+    finished = setup.status("completed")
     assert (finished["title"], finished["last_output"], finished["cost"] > 0) == (TITLE, "word0 word1 word2", True)
     assert [todo["content"] for todo in finished["todos"]] == ["Write it"]
-    desk.opencode.kill()
-    until(lambda: not desk.sessions(), 20, "the end of what had nothing to do any more")
+    setup.opencode.kill()
+    until(lambda: not setup.sessions(), "the removal of the idle session", 20)
 
 
 @pytest.mark.parametrize("plugin", [True, False], ids=["with plugin", "without"])
 @pytest.mark.parametrize(
     ("script", "ends"), [({"words": 60, "pause": 0.1}, "completed"), ({"http": 400, "times": 9}, "error")]
 )
-def test_how_an_opencode_run_ended_is_shown_when_its_process_is_gone(
+def test_the_outcome_of_opencode_run_is_shown_after_its_process_ended(
     tmp_path: Path, model: ModelServer, script: dict[str, Any], ends: str, *, plugin: bool
 ) -> None:
-    desk = Desk(NEWEST, tmp_path, model)
+    setup = TrayAndOpenCode(NEWEST, tmp_path, model)
     try:
         if plugin:
-            desk.opencode.install_plugin()
-            desk.opencode.environment |= {
-                "OPENCODE_MONITOR_PORT": str(desk.home.port),
-                "OPENCODE_TRAY_TOKEN_FILE": str(desk.opencode.home / "data/opencode-tray/token"),
+            setup.opencode.install_plugin()
+            setup.opencode.environment |= {
+                "OPENCODE_MONITOR_PORT": str(setup.home.port),
+                "OPENCODE_TRAY_TOKEN_FILE": str(setup.opencode.home / "data/opencode-tray/token"),
             }
-        process = desk.opencode.run(f"go##{json.dumps(script, separators=(',', ':'))}")
-        desk.told(lambda told: told["status"] in ("busy", ends), 60)  # the first start with a plugin installs things
+        process = setup.opencode.run(f"go##{json.dumps(script, separators=(',', ':'))}")
+        setup.session(lambda found: found["status"] in ("busy", ends), 60)  # the first start installs packages
         process.wait(60)
-        until(lambda: desk.servers() and not any(one["connected"] for one in desk.servers()), 20, "the end")
-        told = desk.status(ends)
-        assert (told["status"], told["requests"]) == (ends, [])
+        until(lambda: setup.servers() and not any(server["connected"] for server in setup.servers()), "the end", 20)
+        session = setup.status(ends)
+        assert (session["status"], session["requests"]) == (ends, [])
     finally:
-        desk.close()
+        setup.close()
 
 
-def test_an_opencode_run_that_is_killed_at_work_is_shown_as_gone(tmp_path: Path, model: ModelServer) -> None:
-    desk = Desk(NEWEST, tmp_path, model)
+def test_an_opencode_run_killed_during_a_turn_is_disconnected(tmp_path: Path, model: ModelServer) -> None:
+    setup = TrayAndOpenCode(NEWEST, tmp_path, model)
     try:
-        desk.opencode.run('go##{"words":600,"pause":0.1}')
-        desk.status("busy")
-        desk.opencode.kill()
-        desk.status("disconnected")
+        setup.opencode.run('go##{"words":600,"pause":0.1}')
+        setup.status("busy")
+        setup.opencode.kill()
+        setup.status("disconnected")
     finally:
-        desk.close()
+        setup.close()
 
 
-def test_what_a_kill_left_in_the_middle_of_a_turn_is_not_shown_as_work(desk: Desk, model: ModelServer) -> None:
+def test_a_turn_interrupted_by_a_kill_is_not_shown_as_busy(setup: TrayAndOpenCode, model: ModelServer) -> None:
     before = len(model.prompts)
-    desk.opencode.tui()
+    setup.opencode.tui()
     script = {"words": 400, "pause": 0.05}
-    desk.opencode.type(f"go ##{json.dumps(script)}", lambda: len(model.prompts) > before)
-    name = desk.status("busy")["id"]
-    desk.opencode.kill()
-    desk.status("disconnected")
-    desk.opencode.tui("--session", name)
-    assert desk.status("idle", "aborted")["id"] == name
+    setup.opencode.type(f"go ##{json.dumps(script)}", lambda: len(model.prompts) > before)
+    name = setup.status("busy")["id"]
+    setup.opencode.kill()
+    setup.status("disconnected")
+    setup.opencode.tui("--session", name)
+    assert setup.status("idle", "aborted")["id"] == name
 
 
-def test_with_the_plugin_it_is_still_one_row_and_the_plugin_has_it(desk: Desk) -> None:
-    desk.opencode.serve()
-    name = desk.opencode.session()
-    desk.status("idle")
-    desk.opencode.settle()
-    desk.opencode.kill(signal.SIGTERM)
-    desk.status("disconnected")
-    desk.opencode.install_plugin()
-    desk.opencode.environment |= {"OPENCODE_MONITOR_PORT": str(desk.home.port)}
-    desk.opencode.environment |= {"OPENCODE_TRAY_TOKEN_FILE": str(desk.opencode.home / "data/opencode-tray/token")}
-    desk.opencode.serve()
-    desk.status("idle")
-    until(lambda: [s["source"] for s in desk.servers() if s["connected"]] == ["plugin"], 20, "the plugin alone")
-    desk.opencode.prompt(name, {"calls": [BASH]})
-    (permission,) = desk.status("waiting_for_permission")["requests"]
-    assert desk.reply(permission["id"], "once").returncode == 0
-    desk.status("completed")
+def test_with_the_plugin_a_session_is_one_row_with_the_plugin_as_source(setup: TrayAndOpenCode) -> None:
+    setup.opencode.serve()
+    name = setup.opencode.session()
+    setup.status("idle")
+    setup.opencode.settle()
+    setup.opencode.kill(signal.SIGTERM)
+    setup.status("disconnected")
+    setup.opencode.install_plugin()
+    setup.opencode.environment |= {"OPENCODE_MONITOR_PORT": str(setup.home.port)}
+    setup.opencode.environment |= {"OPENCODE_TRAY_TOKEN_FILE": str(setup.opencode.home / "data/opencode-tray/token")}
+    setup.opencode.serve()
+    setup.status("idle")
+    until(lambda: [s["source"] for s in setup.servers() if s["connected"]] == ["plugin"], "the plugin alone", 20)
+    setup.opencode.prompt(name, {"calls": [BASH]})
+    (permission,) = setup.status("waiting_for_permission")["requests"]
+    assert setup.reply(permission["id"], "once").returncode == 0
+    setup.status("completed")
 
 
-@pytest.mark.parametrize("version", [NEWEST])  # older ones tell no cost over HTTP
-def test_a_fork_costs_what_was_done_in_it_over_http_and_seen_from_outside(
+@pytest.mark.parametrize("version", [NEWEST])  # older versions report no cost over HTTP
+def test_the_cost_of_a_fork_is_right_over_http_and_from_local_files(
     tmp_path: Path, model: ModelServer, version: str
 ) -> None:
-    desk = Desk(version, tmp_path, model)
+    setup = TrayAndOpenCode(version, tmp_path, model)
     try:
-        desk.opencode.serve()
-        name = desk.opencode.session()
-        desk.opencode.prompt(name, {"words": 3})
-        cost = desk.status("completed")["cost"]
-        untouched = desk.opencode.call("POST", f"/session/{name}/fork", {})["id"]
-        forked = desk.opencode.call("POST", f"/session/{name}/fork", {})["id"]
-        desk.opencode.prompt(forked, {"words": 4})
+        setup.opencode.serve()
+        name = setup.opencode.session()
+        setup.opencode.prompt(name, {"words": 3})
+        cost = setup.status("completed")["cost"]
+        untouched = setup.opencode.call("POST", f"/session/{name}/fork", {})["id"]
+        forked = setup.opencode.call("POST", f"/session/{name}/fork", {})["id"]
+        setup.opencode.prompt(forked, {"words": 4})
         right = {name: cost, untouched: 0, forked: cost}
 
-        def told(source: str) -> bool:
-            mine = {one["id"] for one in desk.servers() if one["source"] == source and one["connected"]}
-            costs = {one["id"]: one["cost"] for one in desk.sessions() if one["server"] in mine}
+        def costs_are_right(source: str) -> bool:
+            mine = {server["id"] for server in setup.servers() if server["source"] == source and server["connected"]}
+            costs = {session["id"]: session["cost"] for session in setup.sessions() if session["server"] in mine}
             return bool(mine) and {**dict.fromkeys(right), **costs} == pytest.approx(right)
 
-        until(lambda: told("http"), 20, "the right costs over HTTP")
-        desk.home.kill()
-        desk.home.tray("--no-notify")
-        until(lambda: told("http"), 20, "the right costs to a tray that starts later")
-        desk.opencode.kill(signal.SIGTERM)
-        desk.home.kill()
-        (desk.opencode.home / "data/opencode-tray/cache.json").unlink(missing_ok=True)
-        desk.home.tray("--no-notify")
-        desk.opencode.tui("--session", forked)
+        until(lambda: costs_are_right("http"), "the right costs over HTTP", 20)
+        setup.home.kill()
+        setup.home.tray("--no-notify")
+        until(lambda: costs_are_right("http"), "the right costs in a tray that starts later", 20)
+        setup.opencode.kill(signal.SIGTERM)
+        setup.home.kill()
+        (setup.opencode.home / "data/opencode-tray/cache.json").unlink(missing_ok=True)
+        setup.home.tray("--no-notify")
+        setup.opencode.tui("--session", forked)
         right = {forked: cost}
-        until(lambda: told("local"), 20, "the right costs seen from outside")
+        until(lambda: costs_are_right("local"), "the right costs from local files", 20)
     finally:
-        desk.close()
+        setup.close()
 
 
-def test_a_password_that_its_process_was_given_is_used(tmp_path: Path, model: ModelServer) -> None:
-    desk = Desk(LAST_YEAR, tmp_path, model, OPENCODE_SERVER_PASSWORD="secret-of-the-test")
+def test_the_password_of_the_opencode_process_is_used(tmp_path: Path, model: ModelServer) -> None:
+    setup = TrayAndOpenCode(LAST_YEAR, tmp_path, model, OPENCODE_SERVER_PASSWORD="secret-of-the-test")
     try:
-        desk.opencode.serve()
-        desk.opencode.session()
-        desk.status("idle")
-        log = desk.home.path / "state/opencode-tray/log/tray.log"
+        setup.opencode.serve()
+        setup.opencode.session()
+        setup.status("idle")
+        log = setup.home.path / "state/opencode-tray/log/tray.log"
         assert "secret-of-the-test" not in log.read_text(encoding="utf-8")
-        assert "secret-of-the-test" not in str(desk.home.status())
+        assert "secret-of-the-test" not in str(setup.home.status())
     finally:
-        desk.close()
+        setup.close()
 
 
-def test_the_database_is_read_under_load_without_an_error_on_either_side(tmp_path: Path, model: ModelServer) -> None:
-    """Four sessions stream and call tools while the database is read as fast as it can be."""
+def test_reading_the_database_under_load_causes_no_errors(tmp_path: Path, model: ModelServer) -> None:
+    """Four sessions stream and call tools while the database is read as fast as possible."""
     with OpenCode(NEWEST, tmp_path / "home", model.port, {}, plugin=False) as opencode:
         opencode.serve()
         todo = ["todowrite", {"todos": [{"id": "1", "content": "x", "status": "pending", "priority": "low"}]}]
@@ -270,8 +271,8 @@ def test_the_database_is_read_under_load_without_an_error_on_either_side(tmp_pat
         try:
             for name in names:
                 opencode.prompt(name, {"calls": [[todo]] * 10, "words": 40, "pause": 0.01})
-            until(lambda: len(opencode.call("GET", "/session/status")) == len(names), 20, "the begin of all turns")
-            until(lambda: opencode.call("GET", "/session/status") == {}, 60, "the end of all turns")
+            until(lambda: len(opencode.call("GET", "/session/status")) == len(names), "the start of all turns", 20)
+            until(lambda: opencode.call("GET", "/session/status") == {}, "the end of all turns", 60)
         finally:
             stop.set()
             reader.join()
