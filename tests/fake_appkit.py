@@ -174,7 +174,7 @@ class Mac:
 
     @property
     def titles(self) -> list[str]:
-        """The rows of the menu that the next click on the icon opens."""
+        """Return the rows of the menu that the next click on the icon opens."""
         return [row.title for row in self.item.menu.rows] if self.item.menu else []
 
     def turn(self) -> None:
@@ -202,7 +202,7 @@ class Mac:
         raise AssertionError(f"no target handles {row.sends}")
 
     def modules(self) -> dict[str, ModuleType]:
-        """The modules of pyobjc that provide it."""
+        """Return the modules of pyobjc that provide the menu bar."""
         mac = self
 
         class Application(NSObject):

@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from dbus_fast.aio import MessageBus
 
 from tray.surfaces.backends.dbus_introspection import BUS, BUS_PATH, ITEM, MENU
 from tray.system.tray_host import PROPERTIES, WATCHER, WATCHER_PATH
+from waiting import DEADLINE
 
 NOTIFICATIONS, NOTIFICATIONS_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 NOTIFICATIONS_XML = f"""<node><interface name="{NOTIFICATIONS}">
@@ -33,7 +33,6 @@ NOTIFICATIONS_XML = f"""<node><interface name="{NOTIFICATIONS}">
 <signal name="NotificationClosed"><arg type="u"/><arg type="u"/></signal>
 <signal name="ActionInvoked"><arg type="u"/><arg type="s"/></signal>
 </interface></node>"""
-PATIENCE = 10.0  # s for a condition to become true, on a busy machine as well
 
 T = TypeVar("T")
 
@@ -138,7 +137,7 @@ class FakeDesktop:
         self.notes: dict[int, list[Any]] = {}  # open notifications
         self.noted = 0  # number of the newest notification
         self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
-        self.deaf = False  # receives calls and never replies, as a stopped process
+        self.unresponsive = False  # receives calls and never replies, as a stopped process
         self.unanswered = 0
         self._address = address
         self._capabilities = list(capabilities)
@@ -154,7 +153,7 @@ class FakeDesktop:
     async def start(self, *, panel: bool = True, notifications: bool = True) -> FakeDesktop:
         """Connect and take the names on the bus."""
         self._bus = await MessageBus(bus_address=self._address).connect()
-        self.bus.add_message_handler(self._heard)
+        self.bus.add_message_handler(self._received)
         for interface in (ITEM, MENU):
             await self._ask(BUS, BUS_PATH, BUS, "AddMatch", "s", f"type='signal',interface='{interface}'")
         if panel:
@@ -171,7 +170,7 @@ class FakeDesktop:
         """Show the panel and hide it as soon as it has reported that it shows icons."""
         self._asked.clear()
         await self.start_panel()
-        await asyncio.wait_for(self._asked.wait(), PATIENCE)
+        await asyncio.wait_for(self._asked.wait(), DEADLINE)
         await self.bus.release_name(WATCHER)
 
     async def stop_panel(self) -> None:
@@ -204,13 +203,13 @@ class FakeDesktop:
         """Send AboutToShowGroup as GTK panels do; return which menus must be read again."""
         return list((await self._ask_menu("AboutToShowGroup", "ai", list(numbers)))[0])
 
-    async def tell_menu(self, number: int, event: str) -> None:
+    async def send_menu_event(self, number: int, event: str) -> None:
         """Send an event of a row: "clicked", or "opened" and "closed" for 0, the menu itself."""
         await self._ask_menu("Event", "isvu", number, event, Variant("i", 0), 0)
 
     async def click(self, label: str) -> None:
         """Click the row with this label."""
-        await self.tell_menu((await self.menu()).find(label).number, "clicked")
+        await self.send_menu_event((await self.menu()).find(label).number, "clicked")
 
     async def call_item(self, member: str) -> None:
         """Click the icon itself: Activate, SecondaryActivate."""
@@ -233,21 +232,21 @@ class FakeDesktop:
         return await self._ask(self.items[-1], "/MenuBar", MENU, member, signature, *body)
 
     async def _ask(self, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> list[Any]:
-        question = Message(name, path, interface, member, signature=signature, body=list(body))
-        reply = await asyncio.wait_for(self.bus.call(question), PATIENCE)
+        call = Message(name, path, interface, member, signature=signature, body=list(body))
+        reply = await asyncio.wait_for(self.bus.call(call), DEADLINE)
         assert reply is not None
         if reply.message_type is MessageType.ERROR:
             raise RuntimeError(f"{member}: {reply.error_name} {reply.body}")
         return list(unpack_variants(reply.body))
 
-    def _heard(self, message: Message) -> Message | None:
+    def _received(self, message: Message) -> Message | None:
         if message.message_type is MessageType.SIGNAL and message.interface in (ITEM, MENU):
             self.signals.append((message.member or "", list(unpack_variants(message.body))))
         if message.message_type is not MessageType.METHOD_CALL:
             return None
-        if self.deaf:
+        if self.unresponsive:
             self.unanswered += 1
-            return Message.new_signal("/nowhere", "nobody.Hears", "This")  # instead of a reply
+            return Message.new_signal("/nowhere", "not.a", "Reply")  # instead of a reply
         return self._answer(message)
 
     def _answer(self, message: Message) -> Message | None:
@@ -258,9 +257,8 @@ class FakeDesktop:
                 self.bus.send(signal)
                 return Message.new_method_return(message)
             case "org.freedesktop.DBus.Properties", "Get", [_, "IsStatusNotifierHostRegistered"]:
-                there = True
                 self._asked.set()
-                return Message.new_method_return(message, "v", [Variant("b", there)])
+                return Message.new_method_return(message, "v", [Variant("b", True)])
             case _, "Introspect", _ if message.path == NOTIFICATIONS_PATH:
                 return Message.new_method_return(message, "s", [NOTIFICATIONS_XML])
             case _, "GetCapabilities", _:
@@ -286,19 +284,6 @@ def _row(layout: list[Any]) -> Row:
     return Row(number, label, properties, [_row(child) for child in children])
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], what: str = "") -> T:
-    """Wait until the condition is true and return its value."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        value = condition()
-        if isinstance(value, Awaitable):
-            value = await value
-        if value:
-            return value
-        await asyncio.sleep(0.005)
-    raise TimeoutError(what or "it never became true")
-
-
 @contextmanager
 def running(icon: Any) -> Iterator[threading.Thread]:
     """Run an icon as the main thread does."""
@@ -316,6 +301,6 @@ def running(icon: Any) -> Iterator[threading.Thread]:
         yield thread
     finally:
         icon.stop()
-        thread.join(PATIENCE)
+        thread.join(DEADLINE)
     assert not thread.is_alive()
     assert not failures, failures

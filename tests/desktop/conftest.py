@@ -1,4 +1,4 @@
-"""A private bus for every test that wants one."""
+"""Fixtures: a private session bus, a private desktop, and the program running on it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desk import PROGRAMS, Desk, until
-from person import Person
-from place import Place
+from desk import PROGRAMS, Desk
+from tray_with_icon import TrayWithIcon
+from workspace import Workspace
 
 from fake_desktop import PrivateBus, environment, need
 from model_server import ModelServer
+from waiting import until
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]  # D-Bus and X are Linux's
@@ -20,7 +21,7 @@ if sys.platform != "linux":
 
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[PrivateBus]:
-    """A session bus that the code under test finds, and nobody else's."""
+    """Start a session bus that the code under test connects to."""
     need("dbus-daemon")
     private = PrivateBus(tmp_path)
     private.start()
@@ -41,23 +42,23 @@ def desk(tmp_path: Path, bus: PrivateBus) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def person(desk: Desk, tmp_path: Path) -> Iterator[Person]:
+def tray(desk: Desk, tmp_path: Path) -> Iterator[TrayWithIcon]:
     desk.environment["GTK_THEME"] = "Adwaita"
-    folder = tmp_path / "person"
+    folder = tmp_path / "tray"
     folder.mkdir()
     desk.start_panel(dark=True)
-    made = Person(desk, folder)
+    made = TrayWithIcon(desk, folder)
     yield made
     made.home.stop()
 
 
 @pytest.fixture
-def place(desk: Desk, tmp_path: Path) -> Iterator[Place]:
+def workspace(desk: Desk, tmp_path: Path) -> Iterator[Workspace]:
     need("openbox", "xterm", "tmux", "xclip")
     desk.spawn("openbox", ["openbox", "--sm-disable"])
     until(lambda: "_NET_SUPPORTING_WM_CHECK" in desk.run("xprop", "-root"), "the window manager")
     with ModelServer() as model:
-        made = Place(desk, tmp_path, model)
+        made = Workspace(desk, tmp_path, model)
         yield made
         made.opencode.kill()
         made.home.stop()

@@ -1,7 +1,7 @@
-"""A real desktop of its own: an X server, a session bus, a panel, a notification daemon, a mouse.
+"""A private desktop: an X server, a session bus, a panel, a notification daemon and a mouse.
 
-Everything is private (home, XDG folders, display, bus) and only what was started here is ended. What is on the screen
-is read from its pixels: the icon by its colour, a menu's rows as bands of ink.
+Home, XDG folders, display and bus are private, and only processes that were started here are ended. The content of the
+screen is read from its pixels: the icon by its colour, the rows of a menu as horizontal bands of text.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from PIL import Image, ImageGrab
+from PIL import Image, ImageChops, ImageGrab
 
-from fake_desktop import PATIENCE, PrivateBus
+from fake_desktop import PrivateBus
+from waiting import until
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 LIBRARIES = f"/usr/lib/{platform.machine()}-linux-gnu/xfce4"
@@ -42,7 +41,8 @@ DUNST_RULES = """[global]
 """
 
 Colour = tuple[int, int, int]
-T = TypeVar("T")
+
+GTK_MENU_SHELL_TIMEOUT = 0.5  # s after a menu has opened; GTK 3 ignores the first click on a row in this time
 
 XFCE_PANEL = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
@@ -69,17 +69,6 @@ XFCE_PANEL = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def until(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
-    """Wait for a condition; returns its value once that is true."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.03)
-    raise TimeoutError(what)
-
-
 @dataclass(frozen=True)
 class Window:
     """A window on the screen, in pixels from the top left."""
@@ -96,7 +85,7 @@ class Window:
 
 
 class Desk:
-    """The desktop. `environment` is what a program needs to be on it."""
+    """The desktop. Programs need the variables in `environment` to run on it."""
 
     def __init__(self, folder: Path, bus: PrivateBus) -> None:
         self.bus = bus
@@ -104,6 +93,7 @@ class Desk:
         self.scale = 1
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._menu_opened = 0.0  # time.monotonic()
         for name in ("home", "run", "tmp"):
             (folder / name).mkdir(mode=0o700)
         home = folder / "home"
@@ -124,7 +114,7 @@ class Desk:
         }
 
     def start(self, scale: int = 1) -> None:
-        """A screen of 1280 by 800 on a display number that is free; each of its points is `scale` pixels wide."""
+        """Start a screen of 1280 by 800 points on a free display number; a point is `scale` pixels wide."""
         self.scale = scale
         if scale != 1:
             self.environment["GDK_SCALE"] = str(scale)
@@ -139,12 +129,12 @@ class Desk:
         self.run("xsetroot", "-solid", "#405070")
 
     def stop(self) -> None:
-        """End what was started, the newest first."""
+        """End all started programs, the newest first."""
         for name in reversed(list(self._processes)):
             self.end(name)
 
     def spawn(self, name: str, command: list[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-        """Start a program on this desktop, or again; its output goes to a file of its name."""
+        """Start or restart a program on this desktop; its output goes to the file `<name>.log`."""
         if name in self._processes:
             self.end(name)
         with (self._folder / f"{name}.log").open("ab") as output:
@@ -161,7 +151,7 @@ class Desk:
         return process
 
     def end(self, name: str, how: int = signal.SIGTERM) -> None:
-        """End a program that was started here, and what it started itself."""
+        """End a program that was started here, and its child processes."""
         process = self._processes.pop(name)
         if process.poll() is None:
             os.killpg(process.pid, how)
@@ -171,17 +161,17 @@ class Desk:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def written(self, name: str) -> str:
-        """What a program wrote so far."""
+    def output(self, name: str) -> str:
+        """Return the output of a program so far."""
         return (self._folder / f"{name}.log").read_text()
 
     def run(self, *command: str) -> str:
-        """Run a program to its end; returns what it wrote."""
+        """Run a program to its end and return its output."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
         return done.stdout
 
     def start_panel(self, *, dark: bool = False) -> None:
-        """An Xfce panel at the bottom with a tray in its right corner."""
+        """Start an Xfce panel at the bottom with a tray in its right corner."""
         self.environment["GTK_THEME"] = "Adwaita:dark" if dark else "Adwaita"
         folder = Path(self.environment["XDG_CONFIG_HOME"]) / "xfce4/xfconf/xfce-perchannel-xml"
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,16 +179,17 @@ class Desk:
         if not self.on_bus(SETTINGS):  # the bus starts nothing by itself
             self.spawn("xfconfd", [XFCONFD])
             until(lambda: self.on_bus(SETTINGS), "the panel's settings")
+        until(lambda: not self.on_bus(WATCHER), "the end of the previous panel")
         self.spawn("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
         until(lambda: self.on_bus(WATCHER), "the panel", 20)
 
     def start_xembed_tray(self) -> None:
-        """A tray of the older kind: X windows, no D-Bus."""
+        """Start an XEmbed tray, which has no D-Bus interface."""
         place = ["--edge", "bottom", "--align", "right", "--height", "32", "--widthtype", "pixel", "--width", "200"]
         self.spawn("trayer", ["trayer", *place])
 
     def start_notifications(self, daemon: str = "xfce4-notifyd") -> None:
-        """Xfce's notification daemon; dunst, whose notifications can be clicked and read back; or another one."""
+        """Start a notification daemon. The notifications of dunst can be read back with `shown_notifications`."""
         rules = self._folder / "dunstrc"
         rules.write_text(DUNST_RULES)
         commands = {"dunst": ["dunst", "-conf", str(rules)], "lxqt-notificationd": ["lxqt-notificationd"]}
@@ -206,7 +197,7 @@ class Desk:
         until(lambda: self.on_bus(NOTIFICATIONS), "the notification daemon")
 
     def toast(self, what: str = "a notification") -> Window:
-        """The window of the notification that is shown, once it stands still. Only while no menu is open."""
+        """Return the window of the visible notification once it has stopped moving. No menu may be open."""
         seen: list[Window | None] = [None]
 
         def steady() -> Window | None:
@@ -215,26 +206,26 @@ class Desk:
 
         return until(steady, what)
 
-    def told(self) -> list[str]:
-        """All that dunst shows, or has shown: title and text, the newest first."""
+    def shown_notifications(self) -> list[str]:
+        """Close all notifications of dunst; return title and text of each one in its history, the newest first."""
         self.run("dunstctl", "close-all")
         shown = json.loads(self.run("dunstctl", "history"))["data"][0]
         return [f"{toast['summary']['data']}\n{toast['body']['data']}" for toast in shown]
 
     def on_bus(self, name: str) -> bool:
-        """Whether somebody owns the name."""
+        """Return whether the name has an owner."""
         bus = "org.freedesktop.DBus"
-        question = ["-d", bus, "-o", "/org/freedesktop/DBus", "-m", f"{bus}.NameHasOwner", name]
-        return "true" in self.run("gdbus", "call", "--session", *question)
+        call = ["-d", bus, "-o", "/org/freedesktop/DBus", "-m", f"{bus}.NameHasOwner", name]
+        return "true" in self.run("gdbus", "call", "--session", *call)
 
-    # ------------------------------------------------------------------ eyes
+    # ------------------------------------------------------------------ the screen
 
     def grab(self, box: tuple[int, int, int, int] | None = None) -> Image.Image:
-        """What is on the screen now."""
+        """Return a picture of the screen, or of a part of it."""
         return ImageGrab.grab(bbox=box, xdisplay=self.display).convert("RGB")
 
     def find(self, colour: Colour, pixels: int = 20) -> tuple[int, int] | None:
-        """The middle of what has this colour, if at least so many pixels of the panel's strip have it."""
+        """Return the centre of the pixels of this colour in the panel, or None if there are fewer than `pixels`."""
         strip = (0, 760 * self.scale, 1280 * self.scale, 800 * self.scale)
         picture = self.grab(strip)
         seen = picture.tobytes()
@@ -249,7 +240,7 @@ class Desk:
         return sum(columns) // len(hits), strip[1] + sum(lines) // len(hits)
 
     def wait_for_icon(self, colour: Colour) -> tuple[int, int]:
-        """Where the icon with this colour is, as soon as it is there and stands still."""
+        """Wait until an icon of this colour has stopped moving; return its position."""
         found: list[tuple[int, int] | None] = [None]
 
         def steady() -> tuple[int, int] | None:
@@ -259,7 +250,7 @@ class Desk:
         return until(steady, f"an icon of the colour {colour}")
 
     def windows(self) -> dict[str, Window]:
-        """All windows big enough for a menu that can be seen."""
+        """Return the visible windows by ID, without those that are too small for a menu."""
         line = r'^\s+(0x[0-9a-f]+) (?:".*?"|\(has no name\)): \(.*?\)\s+(\d+)x(\d+)\+-?\d+\+-?\d+\s+\+(-?\d+)\+(-?\d+)'
         windows = {}
         for id_, *numbers in re.findall(line, self.run("xwininfo", "-root", "-tree"), re.MULTILINE):
@@ -269,48 +260,51 @@ class Desk:
         return windows
 
     def is_open(self, window: Window) -> bool:
-        """Whether it can still be seen."""
+        """Return whether the window is visible."""
         return "IsViewable" in self.run("xwininfo", "-id", window.id)
 
     def rows(self, window: Window) -> list[int]:
-        """The height on the screen of each row of text in a menu, from the top."""
+        """Return the y coordinate on the screen of each row of text in a menu, from the top."""
         picture = self.grab(window.box)
         colours = picture.getcolors(1 << 20)
         assert colours is not None
-        paper = max(colours)[1]
-        inked = [
-            any(
-                sum(abs(a - b) for a, b in zip(picture.getpixel((x, y)), paper, strict=True)) > 90
-                for x in range(14, picture.width - 14)
-            )
-            for y in range(picture.height)
-        ]
-        bands = re.finditer("1{5,}", "".join("01"[ink] for ink in inked))
+        background = Image.new("RGB", picture.size, max(colours)[1])
+        red, green, blue = ImageChops.difference(picture, background).split()
+        text = ImageChops.add(ImageChops.add(red, green), blue).point(lambda difference: 255 * (difference > 90))
+        _, lines = text.crop((14, 0, text.width - 14, text.height)).getprojection()
+        bands = re.finditer("1{5,}", "".join("01"[bool(line)] for line in lines))
         return [window.y + (band.start() + band.end()) // 2 for band in bands]
 
     def screenshot(self, name: str) -> None:
-        """Keep what is on the screen, for people."""
+        """Save a picture of the screen as an artifact of the test run."""
         ARTIFACTS.mkdir(exist_ok=True)
         self.run("import", "-window", "root", str(ARTIFACTS / f"{name}.png"))
 
-    # ------------------------------------------------------------------ hands
+    # ------------------------------------------------------------------ mouse and keyboard
 
-    def click(self, x: int, y: int, button: int = 1) -> None:
-        """Move there and click."""
-        self.run("xdotool", "mousemove", str(x), str(y), "sleep", "0.15", "click", str(button))
+    def click(self, x: int, y: int, button: int = 1, *options: str) -> None:
+        """Move the pointer and click; if a menu has just opened, wait until GTK accepts the click."""
+        pause = max(0.15, self._menu_opened + GTK_MENU_SHELL_TIMEOUT + 0.1 - time.monotonic())
+        self.run("xdotool", "mousemove", str(x), str(y), "sleep", f"{pause:.2f}", "click", *options, str(button))
 
     def open_menu(self, x: int, y: int, button: int = 3) -> Window:
-        """Click; returns the window that opens, once it stands still."""
+        """Click, wait until the menu that opens has its final size and is drawn, and return its window."""
         before = self.windows()
         self.click(x, y, button)
+        self._menu_opened = time.monotonic()
         seen: list[Window | None] = [None]
 
         def steady() -> Window | None:
-            new = [window for id_, window in self.windows().items() if id_ not in before]
+            new = [window for id_, window in self.windows().items() if id_ not in before and not self._is_tooltip(id_)]
             seen.append(max(new, key=lambda window: window.height, default=None))
             return seen[-1] if seen[-1] == seen[-2] else None
 
-        return until(steady, "a menu")
+        menu = until(steady, "a menu")
+        until(lambda: self.rows(menu) or not self.is_open(menu), "the rows of the menu")
+        return menu
+
+    def _is_tooltip(self, window: str) -> bool:
+        return "TOOLTIP" in self.run("xprop", "-id", window, "_NET_WM_WINDOW_TYPE")
 
     def press(self, key: str) -> None:
         """Press a key."""

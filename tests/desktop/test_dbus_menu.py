@@ -1,4 +1,4 @@
-"""The D-Bus menu in the hands of panels that differ in what they ask, in what order, and what they make of answers."""
+"""The D-Bus menu with fake panels that differ in their calls, the order of them, and their use of replies."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from dbus_fast import Message, MessageType, Variant
 
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Command, OpenSession
-from tray.core.model import SessionKey
+from tray.core.sessions import SessionKey
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
 from tray.surfaces.backends.dbus_menu import DBusMenu
 from tray.surfaces.backends.dbus_menu_clicks import CLICK_AFTER_CLOSED
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus
 
-NAMES = count(1)  # the bus gives none twice
+NAMES = count(1)  # unique names of the bus
 ALL, ONE, MORE = ("all", "0"), ("session", "one"), ("more",)
 MATE = ["accessible-desc", "children-display", "disposition", "enabled", "icon-data", "icon-name", "label"]
 
 
-def go(name: str) -> Item:
+def session_row(name: str) -> Item:
     return Item(name, name, OpenSession(SessionKey("server", name)))
 
 
-def ask(name: str) -> Item:
+def answer_row(name: str) -> Item:
     return Item(name, name, AnswerRequest(RequestKey("server", name), Permit(Verdict.ONCE)))
 
 
 class App:
-    """The menu, and the app that makes its rows a moment after something was opened."""
+    """The menu, and the app that builds its rows after a submenu was opened."""
 
     def __init__(self) -> None:
-        self.choices: list[Command] = []
+        self.commands: list[Command] = []
         self.now = 100.0  # s
         self.opened = OpenSubmenus()
         self.views = 0
-        self.sessions: tuple[Entry, ...] = (go("first"),)
-        self.answers: tuple[Entry, ...] = (ask("allow"),)
-        self.last = go("two")
-        self.menu = DBusMenu(self._entries(), self.choices.append, self._on_opened, lambda: self.now)
+        self.sessions: tuple[Entry, ...] = (session_row("first"),)
+        self.answers: tuple[Entry, ...] = (answer_row("allow"),)
+        self.last = session_row("two")
+        self.menu = DBusMenu(self._entries(), self.commands.append, self._on_opened, lambda: self.now)
 
     def _on_opened(self, opened: OpenSubmenus) -> None:
         self.opened = opened
         self.views += 1
 
     def _entries(self) -> tuple[Entry, ...]:
-        deeds = (go("deed"),) if ONE in self.opened else ()
-        rows = (Item("one", "one", children=deeds, submenu_id=ONE), self.last) if ALL in self.opened else ()
+        stop = (session_row("stop"),) if ONE in self.opened else ()
+        rows = (Item("one", "one", children=stop, submenu_id=ONE), self.last) if ALL in self.opened else ()
         return (
             *self.sessions,
             Item("answer", "Answer", children=self.answers),
             Item("all", "All sessions", children=rows, submenu_id=ALL),
-            Item("more", "More", children=(go("doctor"),) if MORE in self.opened else (), submenu_id=MORE),
+            Item("more", "More", children=(session_row("doctor"),) if MORE in self.opened else (), submenu_id=MORE),
         )
 
     def show(self) -> None:
@@ -70,17 +70,17 @@ class Panel:
         self.app = app
         self.rows: dict[int, list[int]] = {}
         self.labels: dict[int, str] = {}
-        self.signals: list[int] = []  # the rows below which others came or went, as told
+        self.signals: list[int] = []  # IDs in LayoutUpdated: rows whose children changed
         self._name = f":1.{next(NAMES)}"
         self._serials = count(1)
         self._waiting: dict[int, int] = {}  # number of a row by the call about it
         self.read(0)
         self.listen()
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ calls of the panel
 
     def call(self, member: str, signature: str, *body: Any) -> Message | None:
-        """One call, as the bus brings it."""
+        """Send a call and process its reply."""
         serial = next(self._serials)
         call = Message(
             "x.y", MENU_PATH, MENU, member, signature=signature, body=list(body), sender=self._name, serial=serial
@@ -89,7 +89,7 @@ class Panel:
             self._waiting[serial] = body[0]
         reply = self.app.menu.answer(call)
         if reply is not None:
-            self._heard(reply)
+            self._received(reply)
         return reply
 
     def event(self, number: int, kind: str) -> None:
@@ -99,12 +99,12 @@ class Panel:
         self.call("AboutToShow", "i", number)
 
     def open(self, number: int = 0) -> None:
-        """Ask, and as Plasma does, say so before there is an answer."""
+        """Send AboutToShow and, as Plasma does, "opened" before the reply."""
         self.about_to_show(number)
         self.event(number, "opened")
         self.app.show()
         self.listen()
-        self.app.show()  # what was filled ahead
+        self.app.show()  # the prefilled submenus
         self.listen()
 
     def close(self) -> None:
@@ -118,23 +118,23 @@ class Panel:
         self._take(reply.body[1], self.depth)
 
     def listen(self) -> None:
-        """Take what the menu has to say until it has nothing more to say."""
+        """Process the signals and delayed replies of the menu until there are no more."""
         while messages := self.app.menu.take_messages():
             for message in messages:
-                self._heard(message)
+                self._received(message)
 
     def number(self, label: str) -> int:
-        """Of the row that it shows with this label."""
+        """Return the ID of the visible row with this label."""
         return next(number for number, found in self.labels.items() if found == label and self._is_shown(number))
 
     def shown(self, label: str = "") -> list[str]:
-        """The labels below the row with this label; of the menu itself without one."""
+        """Return the labels of a submenu, by default of the root menu."""
         return [self.labels[number] for number in self.rows.get(self.number(label) if label else 0, [])]
 
     def _is_shown(self, number: int) -> bool:
         return any(number in below for below in self.rows.values())
 
-    # ------------------------------------------------------------------ what it hears
+    # ------------------------------------------------------------------ messages to the panel
 
     def _take(self, layout: list[Any], depth: int) -> None:
         number, properties, children = layout
@@ -144,7 +144,7 @@ class Panel:
         for child in children:
             self._take(child.value, depth - 1)
 
-    def _heard(self, message: Message) -> None:
+    def _received(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL and message.member == "LayoutUpdated":
             self.signals.append(message.body[1])
             self.layout_updated(message.body[1])
@@ -160,36 +160,36 @@ class Panel:
 
 
 class QtPanel(Panel):
-    """As libdbusmenu-qt and Plasma's copy of it do it: one level at a time, and what was just told is not news."""
+    """As libdbusmenu-qt and Plasma's copy of it: reads one level at a time; ignores one LayoutUpdated after reading."""
 
     depth = 1
 
     def __init__(self, app: App) -> None:
-        self._told: set[int] = set()
+        self._just_read: set[int] = set()
         super().__init__(app)
 
     def layout_updated(self, number: int) -> None:
-        if number in self._told:
-            self._told.remove(number)
+        if number in self._just_read:
+            self._just_read.remove(number)
         elif number == 0 or self._is_shown(number):
             self.read(number)
 
     def answered(self, number: int, *, changed: bool) -> None:
         if changed or not self.rows.get(number):
-            self._told.add(number)
+            self._just_read.add(number)
             self.read(number)
 
 
 class LazyQtPanel(QtPanel):
-    """As libdbusmenu-lxqt does it: what is announced is read 2 s later."""
+    """As libdbusmenu-lxqt: reads the rows 2 s after LayoutUpdated."""
 
     def __init__(self, app: App) -> None:
         self.announced: list[int] = []
         super().__init__(app)
 
     def layout_updated(self, number: int) -> None:
-        if number in self._told:
-            self._told.remove(number)
+        if number in self._just_read:
+            self._just_read.remove(number)
         else:
             self.announced.append(number)
 
@@ -200,7 +200,7 @@ class LazyQtPanel(QtPanel):
 
 
 class MatePanel(Panel):
-    """MATE's and GNOME Flashback's: the menu is on the screen before it asks, and of submenus it says nothing."""
+    """As in MATE and GNOME Flashback: shows the menu before AboutToShow, and sends nothing for submenus."""
 
     names = tuple(MATE)
 
@@ -211,40 +211,40 @@ class MatePanel(Panel):
         self.listen()
 
 
-def test_a_qt_panel_hears_of_new_rows_after_it_was_told_to_read_the_menu_again():
+def test_a_qt_panel_gets_new_rows_after_it_had_to_read_the_menu_again():
     app = App()
     panel = QtPanel(app)
     panel.about_to_show(0)
-    app.sessions = (go("second"),)
+    app.sessions = (session_row("second"),)
     app.show()
     panel.listen()
     panel.event(0, "opened")
     panel.close()
-    app.sessions = (go("third"),)
+    app.sessions = (session_row("third"),)
     app.show()
     panel.listen()
     assert panel.shown()[0] == "third"
 
 
-def test_a_qt_panel_hears_of_new_rows_of_a_submenu_after_it_was_told_to_read_it_again():
+def test_a_qt_panel_gets_new_rows_of_a_submenu_after_it_had_to_read_it_again():
     app = App()
     panel = QtPanel(app)
-    app.answers = (ask("allow"), ask("reject"))
-    app.sessions = (go("second"),)
+    app.answers = (answer_row("allow"), answer_row("reject"))
+    app.sessions = (session_row("second"),)
     app.show()
     panel.about_to_show(panel.number("Answer"))
     panel.listen()
-    app.answers = (ask("reject"),)
+    app.answers = (answer_row("reject"),)
     app.show()
     panel.listen()
     assert panel.shown("Answer") == ["reject"]
 
 
-def test_a_qt_panel_reads_a_submenu_again_that_changed_together_with_the_menu():
+def test_a_qt_panel_reads_a_submenu_that_changed_together_with_the_menu():
     app = App()
     panel = QtPanel(app)
     assert panel.shown("Answer") == ["allow"]
-    app.sessions, app.answers = (go("second"),), (ask("allow"), ask("reject"))
+    app.sessions, app.answers = (session_row("second"),), (answer_row("allow"), answer_row("reject"))
     app.show()
     panel.listen()
     assert panel.shown("Answer") == ["allow", "reject"]
@@ -252,25 +252,25 @@ def test_a_qt_panel_reads_a_submenu_again_that_changed_together_with_the_menu():
 
 
 @pytest.mark.parametrize("kind", [Panel, QtPanel])
-def test_a_panel_has_the_rows_of_every_submenu_that_can_be_opened_next(kind: type[Panel]):
-    """It places a submenu by the rows that it knows: those that come later grow off Plasma's screen, or stay unseen."""
+def test_an_open_menu_has_the_rows_of_all_submenus_one_level_below(kind: type[Panel]):
+    """A panel positions a submenu by its known rows; on Plasma, rows added later are off the screen or invisible."""
     app = App()
     panel = kind(app)
     panel.open()
     assert panel.shown("All sessions") == ["one", "two"]
     assert panel.shown("one") == ["…"]
     panel.open(panel.number("All sessions"))
-    assert panel.shown("one") == ["deed"]
+    assert panel.shown("one") == ["stop"]
     panel.close()
     assert panel.shown("All sessions") == ["…"]
 
 
-def test_a_panel_that_reads_late_what_is_announced_reads_at_once_what_it_opens():
+def test_a_panel_that_delays_updates_shows_current_rows_when_it_opens_a_menu():
     app = App()
     panel = LazyQtPanel(app)
     panel.two_seconds_later()
     for session in ("second", "third"):
-        app.sessions = (go(session),)
+        app.sessions = (session_row(session),)
         panel.open()
         assert panel.shown()[0] == session
         panel.open(panel.number("All sessions"))
@@ -280,18 +280,18 @@ def test_a_panel_that_reads_late_what_is_announced_reads_at_once_what_it_opens()
         assert panel.shown("All sessions") == ["…"]
 
 
-def test_a_submenu_that_was_filled_ahead_gets_new_rows_when_it_is_opened_and_then_no_more():
+def test_the_rows_of_a_prefilled_submenu_are_updated_only_when_it_is_opened():
     app = App()
     panel = QtPanel(app)
     panel.open()
     panel.signals.clear()
-    app.last = go("three")
+    app.last = session_row("three")
     app.show()
     panel.listen()
     assert panel.signals == []
     panel.open(panel.number("All sessions"))
     assert panel.shown("All sessions") == ["one", "three"]
-    app.last = go("four")
+    app.last = session_row("four")
     app.show()
     panel.about_to_show(panel.number("All sessions"))
     app.show()
@@ -299,24 +299,24 @@ def test_a_submenu_that_was_filled_ahead_gets_new_rows_when_it_is_opened_and_the
     assert panel.shown("All sessions") == ["one", "three"]
 
 
-def test_a_panel_that_starts_again_reads_the_submenus_as_the_first_one_did():
+def test_a_restarted_panel_reads_all_submenus():
     app = App()
     QtPanel(app)
     panel = QtPanel(app)
     assert panel.shown("Answer") == ["allow"]
 
 
-def test_what_plasma_shows_is_true_when_it_opens_the_menu():
+def test_plasma_shows_the_current_rows_when_it_opens_the_menu():
     app = App()
     panel = QtPanel(app)
     panel.open()
     panel.close()
-    app.sessions = (go("second"),)
+    app.sessions = (session_row("second"),)
     panel.open()
     assert panel.shown()[0] == "second"
 
 
-def test_an_opening_that_is_told_twice_makes_one_view():
+def test_a_submenu_reported_as_open_twice_builds_one_view():
     app = App()
     panel = Panel(app)
     number = panel.number("All sessions")
@@ -325,31 +325,31 @@ def test_an_opening_that_is_told_twice_makes_one_view():
     assert app.views == 1
 
 
-def test_a_panel_that_tells_nothing_of_submenus_has_them_all_filled_while_its_menu_is_open():
+def test_all_submenus_are_filled_for_a_panel_that_reports_only_the_root_menu():
     app = App()
     panel = MatePanel(app)
     assert panel.shown("All sessions") == ["…"]
     panel.open()
     assert panel.shown("All sessions") == ["one", "two"]
-    assert panel.shown("one") == ["deed"]
+    assert panel.shown("one") == ["stop"]
     panel.event(0, "closed")
     app.show()
     panel.listen()
     assert panel.shown("All sessions") == ["…"]
 
 
-def test_a_panel_that_builds_its_menu_anew_each_time_is_told_of_a_change_once():
+def test_mates_panel_gets_one_update_per_change_when_it_opens_the_menu():
     app = App()
     panel = MatePanel(app)
-    told: list[bool] = []
-    panel.answered = lambda number, *, changed: told.append(changed)  # type: ignore[method-assign]
+    replies: list[bool] = []
+    panel.answered = lambda number, *, changed: replies.append(changed)  # type: ignore[method-assign]
     panel.open()
-    assert told == [False]
+    assert replies == [False]
     assert panel.signals == [0]
 
 
 def test_a_click_on_a_submenu_opens_it():
-    """COSMIC's panel says nothing else of it."""
+    """COSMIC's panel sends no other event for submenus."""
     app = App()
     panel = Panel(app)
     panel.event(0, "opened")
@@ -357,14 +357,14 @@ def test_a_click_on_a_submenu_opens_it():
     app.show()
     panel.listen()
     assert panel.shown("All sessions") == ["one", "two"]
-    app.sessions = (go("second"),)
+    app.sessions = (session_row("second"),)
     app.show()
     panel.listen()
     assert panel.shown()[0] == "first"  # the menu is still open
 
 
 def fill_and_close(app: App, panel: Panel) -> None:
-    """A menu with a filled submenu is closed, and its rows are gone."""
+    """Open a menu with a submenu, and close both, so that the submenu is emptied."""
     number = panel.number("All sessions")
     panel.event(0, "opened")
     panel.about_to_show(number)
@@ -375,34 +375,34 @@ def fill_and_close(app: App, panel: Panel) -> None:
     app.show()
 
 
-def test_a_click_is_carried_out_though_the_panel_first_says_that_its_menu_is_closed():
-    """Qt's panels hide the menu and then tell of the click that hid it."""
+def test_a_click_reported_just_after_the_menu_closed_is_executed():
+    """Qt's panels hide the menu before they report the click."""
     app = App()
     panel = Panel(app)
     fill_and_close(app, panel)
     panel.event(panel.number("two"), "clicked")
-    assert app.choices == [go("two").command]
+    assert app.commands == [session_row("two").command]
 
 
-def test_a_click_long_after_the_menu_was_closed_hits_nothing():
+def test_a_click_reported_long_after_the_menu_closed_is_ignored():
     app = App()
     panel = Panel(app)
     fill_and_close(app, panel)
     app.now += CLICK_AFTER_CLOSED
     panel.event(panel.number("two"), "clicked")
-    assert app.choices == []
+    assert app.commands == []
 
 
 @pytest.mark.parametrize("later", [0.0, 0.2])
-def test_an_answer_is_taken_from_an_open_menu_though_rows_move_as_it_closes(later: float):
+def test_an_answer_from_an_open_menu_is_accepted_if_rows_move_as_it_closes(later: float):
     app = App()
     panel = Panel(app)
     panel.event(0, "opened")
-    app.sessions = (go("second"),)
+    app.sessions = (session_row("second"),)
     app.show()
     panel.event(panel.number("Answer"), "closed")
     panel.event(0, "closed")
     panel.listen()
     app.now += later
     panel.event(panel.number("allow"), "clicked")
-    assert app.choices == [ask("allow").command]
+    assert app.commands == [answer_row("allow").command]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dbus_fast import Message, MessageType
@@ -17,9 +15,10 @@ from dbus_fast.aio import MessageBus
 from fake_desktop import PrivateBus
 from fake_programs import Programs
 from tray.actions.attach.konsole import Konsole
-from tray.actions.attach.terminal import Focus, Raised
+from tray.actions.attach.terminal import Focused, FocusState
 from tray.actions.attach.window import Window
 from tray.system.terminal_processes import TerminalProcess
+from waiting import run
 
 pytestmark = pytest.mark.desktop
 
@@ -71,31 +70,29 @@ def in_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     return programs
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 20))
-
-
 @pytest.mark.usefixtures("in_front")
-def test_the_tab_is_chosen_if_the_window_has_it(bus: PrivateBus) -> None:
+def test_the_tab_is_selected_if_the_window_contains_it(bus: PrivateBus) -> None:
     async def test() -> None:
         async with konsole(bus) as fake:
-            rung = Konsole(Window())
-            assert rung.detect(fake.seat(2))
-            assert await rung.go(fake.seat(2)) == Raised("Focused its Konsole tab")
+            terminal = Konsole(Window())
+            assert terminal.detect(fake.seat(2))
+            assert await terminal.bring_to_front(fake.seat(2)) == Focused("Focused the Konsole tab")
             assert fake.current == 2
-            assert await rung.go(fake.seat(3)) is None
+            assert await terminal.bring_to_front(fake.seat(3)) is None
             assert fake.current == 2
 
     run(test())
 
 
 @pytest.mark.usefixtures("in_front")
-def test_the_chosen_tab_of_the_window_in_front_has_the_keyboard(bus: PrivateBus) -> None:
+def test_the_current_tab_of_the_active_window_has_the_focus(bus: PrivateBus) -> None:
     async def test() -> None:
         async with konsole(bus) as fake:
-            rung = Konsole(Window())
-            assert await rung.focus(fake.seat(1)) == Focus(has_it=True, title="~ : OC | Work — Konsole")
-            assert await rung.focus(fake.seat(2)) == Focus(has_it=False)
-        assert await rung.focus(fake.seat(1)) is None  # it has ended
+            terminal = Konsole(Window())
+            assert await terminal.focus_state(fake.seat(1)) == FocusState(
+                has_focus=True, title="~ : OC | Work — Konsole"
+            )
+            assert await terminal.focus_state(fake.seat(2)) == FocusState(has_focus=False)
+        assert await terminal.focus_state(fake.seat(1)) is None  # it has ended
 
     run(test())

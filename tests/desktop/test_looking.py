@@ -1,4 +1,4 @@
-"""Nothing pops up over what the person looks at: real windows, real panes, the real OpenCode."""
+"""No notification is shown for a focused session: real windows, tmux panes and the real OpenCode."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import Desk, until
-from place import Place
+from desk import Desk
+from workspace import Workspace
 
 from fake_desktop import need
 from tray.actions.attach.session_focus import is_looked_at
-from tray.actions.attach.terminal import Raised
+from tray.actions.attach.terminal import Focused
 from tray.actions.attach.window import Window
-from tray.core.model import Server
+from tray.core.servers import Server
 from tray.system import x11_windows
 from tray.system.terminal_processes import terminal_process_of
+from waiting import until
 
 pytestmark = pytest.mark.desktop
 
-WATCHED = 3.0  # s; a notification comes 1 s after its ask
+OBSERVED = 3.0  # s; a notification is shown 1 s after its request
 
 
 class Screen:
-    """Windows with a program in them that is called opencode."""
+    """A desktop with a window manager, and a fake program named opencode that runs in its windows."""
 
     def __init__(self, desk: Desk, folder: Path) -> None:
         self.desk = desk
@@ -57,7 +58,7 @@ def screen(desk: Desk, tmp_path: Path) -> Screen:
     return Screen(desk, folder)
 
 
-def test_the_window_with_the_keyboard_is_the_one_that_is_looked_at(screen: Screen) -> None:
+def test_the_session_in_the_active_window_is_focused(screen: Screen) -> None:
     desk = screen.desk
     windows = {}
     for name in ("one", "two"):
@@ -71,11 +72,11 @@ def test_the_window_with_the_keyboard_is_the_one_that_is_looked_at(screen: Scree
     until(lambda: looks_at(one, "Other work") is False, "the window's new name")
     assert looks_at(one, "Some work") is True
     desk.run("xdotool", "windowminimize", "--sync", windows["one"])
-    until(lambda: looks_at(one) is False, "the window's end in the dock")
+    until(lambda: looks_at(one) is False, "the minimized window")
 
 
-def test_the_terminal_is_the_nearest_window_whatever_windowid_was_inherited(screen: Screen) -> None:
-    """As in an editor's terminal, when the editor was started from an xterm."""
+def test_the_terminal_is_the_nearest_ancestor_window_not_the_inherited_windowid(screen: Screen) -> None:
+    """As in the terminal of an editor that was started from an xterm."""
     desk = screen.desk
     inner = f"WINDOWID=$OUTER exec {screen.program} one"
     script = f"OUTER=$WINDOWID exec xterm -T inner -e sh -c '{inner}'"
@@ -88,16 +89,16 @@ def test_the_terminal_is_the_nearest_window_whatever_windowid_was_inherited(scre
     seat = terminal_process_of(one.pid)
     assert seat is not None
     assert seat.variable("WINDOWID") == outside
-    assert asyncio.run(Window().go(seat)) == Raised("Brought its window to the front")
+    assert asyncio.run(Window().bring_to_front(seat)) == Focused("Brought the window to the front")
     assert looks_at(one) is True
 
 
-def test_without_a_window_manager_nobody_knows_which_window_has_the_keyboard(desk: Desk) -> None:
+def test_without_a_window_manager_the_window_list_is_unknown(desk: Desk) -> None:
     assert desk.display
     assert x11_windows.list_windows() is None
 
 
-def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(
+def test_the_tmux_pane_shown_in_the_active_window_is_focused(
     screen: Screen, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     desk, socket = screen.desk, str(tmp_path / "tmux.sock")
@@ -109,7 +110,7 @@ def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(
     tmux("new-session", "-d", "-s", "work", f"{screen.program} left")
     tmux("split-window", "-t", "work", f"{screen.program} right")
     left, right = screen.server("left"), screen.server("right")
-    assert (looks_at(left), looks_at(right)) == (False, False)  # nobody is attached
+    assert (looks_at(left), looks_at(right)) == (False, False)  # no client is attached
     desk.spawn("seat", ["xterm", "-T", "seat", "-xrm", "*allowTitleOps: false", "-e", "tmux", "-S", socket, "attach"])
     until(lambda: looks_at(right), "the pane in the window")
     assert looks_at(left) is False
@@ -120,29 +121,29 @@ def test_the_pane_that_the_window_shows_is_the_one_that_is_looked_at(
 
 
 @pytest.mark.opencode
-def test_an_ask_that_the_person_looks_at_pops_up_once_they_look_away(place: Place) -> None:
+def test_a_request_in_a_focused_session_is_announced_when_the_focus_is_lost(workspace: Workspace) -> None:
     need("dunst", "dunstctl")
-    desk, opencode = place.desk, place.opencode
+    desk, opencode = workspace.desk, workspace.opencode
     desk.start_notifications("dunst")
-    place.start_tray('[notifications]\nwhen_looking = "never"\n', notify=True)
+    workspace.start_tray('[notifications]\nwhen_looking = "never"\n', notify=True)
     opencode.tui()
-    place.terminal("other", "sleep", "600")
-    place.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
+    workspace.terminal("other", "sleep", "600")
+    workspace.terminal("seat", "tmux", "-S", f"{opencode.home}/tmux.sock", "attach")
     until(lambda: opencode.tmux("list-clients"), "tmux's client")
     prompt = f"first ##{json.dumps({'calls': [[['bash', {'command': 'make release'}]]]})}"
-    opencode.type(prompt, lambda: any("first" in one for one in place.model.prompts))
-    until(lambda: place.home.status()["attention"]["waiting"], "the ask", 20)
+    opencode.type(prompt, lambda: any("first" in prompt for prompt in workspace.model.prompts))
+    until(lambda: workspace.home.status()["attention"]["waiting"], "the request", 20)
 
     def shown() -> int:
         return int(desk.run("dunstctl", "count", "displayed"))
 
-    end = time.monotonic() + WATCHED
+    end = time.monotonic() + OBSERVED
     while time.monotonic() < end:
         assert shown() == 0
         time.sleep(0.05)
     desk.screenshot("looking-nothing")
-    place.look_at("other")
+    workspace.look_at("other")
     until(shown, "the notification")
     desk.screenshot("looked-away")
-    (told,) = desk.told()
-    assert "make release" in told
+    (text,) = desk.shown_notifications()
+    assert "make release" in text

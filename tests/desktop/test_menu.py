@@ -1,4 +1,4 @@
-"""The whole program's menu on a real panel: few, many and very many sessions, and what a submenu shows when opened."""
+"""The menu of the whole program on a real panel, with 3 to 200 sessions, and its submenus."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk, Window, until
-from person import Person
+from desk import Desk, Window
 from test_panel import colour
+from tray_with_icon import TrayWithIcon
 
-from tray.core.model import Status
+from tray.core.sessions import Status
+from waiting import until
 
 pytestmark = pytest.mark.desktop
 
@@ -29,7 +30,7 @@ TITLES = (
 
 
 def fleet(number: int) -> dict[str, Any]:
-    """A snapshot of so many sessions over six projects."""
+    """Return a snapshot of this number of sessions in six projects."""
     at = int(time.time() * 1000)
     names = [f"ses_{index:03}" for index in range(number)]
     sessions = [
@@ -42,8 +43,8 @@ def fleet(number: int) -> dict[str, Any]:
         for index, name in enumerate(names)
     ]
     busy = {name: {"type": "busy"} for index, name in enumerate(names) if index % 3 == 1}
-    waits = names[: max(1, min(4, number // 7))]
-    asks = [
+    waiting = names[: max(1, min(4, number // 7))]
+    requests = [
         {
             "id": f"per_{name}",
             "sessionID": name,
@@ -52,13 +53,13 @@ def fleet(number: int) -> dict[str, Any]:
             "metadata": {"command": "kubectl drain ip-10-0-3-17.eu-west-1.compute.internal --ignore-daemonsets"},
             "always": [],
         }
-        for name in waits
+        for name in waiting
     ]
-    return {"type": "snapshot", "sessions": sessions, "status": busy, "permissions": asks, "questions": []}
+    return {"type": "snapshot", "sessions": sessions, "status": busy, "permissions": requests, "questions": []}
 
 
-class Sitting:
-    """A person whose panel looks like this, with one plugin that reports a fleet."""
+class TrayWithSessions:
+    """A tray on a panel of this look, with one plugin that reports this number of sessions."""
 
     def __init__(self, desk: Desk, folder: Path, look: str, number: int) -> None:
         folder.mkdir()
@@ -66,64 +67,69 @@ class Sitting:
             desk.end("Xvfb")
             desk.start(scale=2)
         desk.start_panel(dark=look == "dark")
-        self.person = Person(desk, folder)
-        self.plugin = self.person.plugin()
+        self.tray = TrayWithIcon(desk, folder)
+        self.plugin = self.tray.plugin()
         self.plugin.__enter__()
         self.plugin.send(fleet(number))
-        told = {"name": "APIError", "data": {"message": "Credit balance too low"}}
-        self.plugin.event("session.error", sessionID="ses_002", error=told)
+        error = {"name": "APIError", "data": {"message": "Credit balance too low"}}
+        self.plugin.event("session.error", sessionID="ses_002", error=error)
 
     def menu(self) -> Window:
-        return self.person.desk.open_menu(*self.person.icon(colour(Status.WAITING_FOR_PERMISSION)))
+        return self.tray.desk.open_menu(*self.tray.icon(colour(Status.WAITING_FOR_PERMISSION)))
 
     def close(self) -> None:
         self.plugin.__exit__(None, None, None)
-        self.person.home.stop()
+        self.tray.home.stop()
+
+
+Start = Callable[[str, int], TrayWithSessions]  # (look of the panel, number of sessions)
 
 
 @pytest.fixture
-def sit(desk: Desk, tmp_path: Path) -> Iterator[Callable[[str, int], Sitting]]:
-    made: list[Sitting] = []
+def start(desk: Desk, tmp_path: Path) -> Iterator[Start]:
+    made: list[TrayWithSessions] = []
 
-    def begin(look: str, number: int) -> Sitting:
-        made.append(Sitting(desk, tmp_path / "person", look, number))
+    def begin(look: str, number: int) -> TrayWithSessions:
+        made.append(TrayWithSessions(desk, tmp_path / "tray", look, number))
         return made[-1]
 
     yield begin
-    for one in made:
-        one.close()
+    for tray in made:
+        tray.close()
 
 
 @pytest.mark.parametrize("number", [3, 30, 200])
 @pytest.mark.parametrize("look", ["light", "dark", "2x"])
-def test_the_menu_fits_on_the_screen(desk: Desk, sit: Callable[[str, int], Sitting], number: int, look: str):
-    menu = sit(look, number).menu()
+def test_the_menu_fits_on_the_screen(desk: Desk, start: Start, number: int, look: str):
+    menu = start(look, number).menu()
     desk.screenshot(f"fleet-{number}-{look}")
     assert menu.height < (SCREEN_HEIGHT - PANEL_HEIGHT) * desk.scale
 
 
-def test_every_session_is_reached_by_opening_submenus(desk: Desk, sit: Callable[[str, int], Sitting]):
-    menu = sit("light", 30).menu()
+def test_every_session_is_reachable_through_submenus(desk: Desk, start: Start):
+    menu = start("light", 30).menu()
     everything = desk.open_menu(menu.x + 60, desk.rows(menu)[-3], button=1)
     assert len(until(lambda: _rows(desk, everything, 6), "the projects")) == 6
     right = everything.x + everything.width - 30  # not where the next menu appears
     project = desk.open_menu(right, desk.rows(everything)[0], button=1)
     assert len(until(lambda: _rows(desk, project, 5), "its sessions")) == 5
     session = desk.open_menu(project.x + 60, desk.rows(project)[2], button=1)
-    assert until(lambda: len(desk.rows(session)) > 8, "what can be done with it")
+    assert until(lambda: len(desk.rows(session)) > 8, "the commands of the session")
     desk.screenshot("fleet-30-session")
 
 
-def test_a_submenu_that_is_clicked_as_the_pointer_reaches_it_has_its_rows(
-    desk: Desk, sit: Callable[[str, int], Sitting]
-):
-    """GTK shows it at once then, and never makes room for rows that come later."""
-    menu = sit("light", 30).menu()
+def test_a_submenu_clicked_as_the_pointer_arrives_has_its_rows(desk: Desk, start: Start):
+    """GTK shows the submenu at once in this case, and never resizes it for rows that are added later."""
+    menu = start("light", 30).menu()
     idle = desk.rows(menu)[-4]
     desk.run("xdotool", "mousemove", str(menu.x + 60), str(menu.y + 20))
     before = desk.windows()
     desk.run("xdotool", "mousemove", str(menu.x + 60), str(idle), "click", "1")
-    submenu = until(lambda: next((one for id_, one in desk.windows().items() if id_ not in before), None), "a submenu")
+
+    def opened() -> Window | None:
+        return next((window for id_, window in desk.windows().items() if id_ not in before), None)
+
+    submenu = until(opened, "a submenu")
     assert len(until(lambda: _rows(desk, submenu, 17), "its rows")) >= 17
 
 
@@ -132,33 +138,31 @@ def _rows(desk: Desk, menu: Window, number: int) -> list[int] | None:
     return rows if len(rows) >= number else None
 
 
-def test_an_opened_menu_shows_what_is_true_then(desk: Desk, sit: Callable[[str, int], Sitting]):
-    """While nobody looks a busy fleet's menu is announced seldom; whoever opens it must not see an old one."""
-    sitting = sit("light", 3)
-    place = sitting.person.icon(colour(Status.WAITING_FOR_PERMISSION))
+def test_a_menu_shows_the_current_state_when_it_is_opened(desk: Desk, start: Start):
+    """A closed menu is updated at a limited rate, so opening it must update it first."""
+    tray = start("light", 3)
+    icon = tray.tray.icon(colour(Status.WAITING_FOR_PERMISSION))
     for _ in range(20):
         for kind in ("busy", "idle"):
-            sitting.plugin.event("session.status", sessionID="ses_001", status={"type": kind})
-    told = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
-    sitting.plugin.event("session.error", sessionID="ses_001", error=told)
-    until(lambda: sitting.person.home.session("ses_001")["status"] == "error", "the last event")
-    menu = desk.open_menu(*place)
+            tray.plugin.event("session.status", sessionID="ses_001", status={"type": kind})
+    error = {"name": "APIError", "data": {"message": "The provider is overloaded"}}
+    tray.plugin.event("session.error", sessionID="ses_001", error=error)
+    until(lambda: tray.tray.home.session("ses_001")["status"] == "error", "the last event")
+    menu = desk.open_menu(*icon)
     desk.run("xdotool", "mousemove", "10", "10")
-    opened = until(lambda: desk.grab(menu.box), "a picture")
-    desk.screenshot("opened-after-a-storm")
+    opened = desk.grab(menu.box)
+    desk.screenshot("opened-after-a-burst")
     desk.press("Escape")
     until(lambda: not desk.is_open(menu), "a closed menu")
-    again = desk.open_menu(*place)
+    again = desk.open_menu(*icon)
     desk.run("xdotool", "mousemove", "10", "10")
     assert (again.width, again.height) == (menu.width, menu.height)
     assert until(lambda: desk.grab(again.box).tobytes() == opened.tobytes(), "the same menu")
 
 
-def test_the_doctor_opens_where_its_findings_can_be_read_and_copied(
-    desk: Desk, sit: Callable[[str, int], Sitting], monkeypatch: pytest.MonkeyPatch
-):
+def test_the_doctor_row_opens_a_terminal_with_the_findings(desk: Desk, start: Start, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(desk.environment, "TERMINAL", "xterm")
-    menu = sit("light", 3).menu()
+    menu = start("light", 3).menu()
     before = desk.windows()
     desk.click(menu.x + 60, desk.rows(menu)[-2])
 

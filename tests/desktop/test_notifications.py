@@ -1,9 +1,9 @@
-"""The notification lane against a notification server on a real bus: order, replacement, and a server that fails."""
+"""The queue of notifications with a fake daemon on a real bus: order, replacement, clicks, and failing daemons."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,19 @@ import pytest
 from desktop_notifier import DesktopNotifier, Notification
 from msgspec.structs import replace
 
-from fake_desktop import FakeDesktop, PrivateBus, until
+from fake_desktop import FakeDesktop, PrivateBus
 from tray.core.alerts import Alert, Reason
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Command, OpenSession
-from tray.core.model import Request, RequestKind, SessionKey
-from tray.surfaces import notifications
+from tray.core.sessions import Request, RequestKind, SessionKey
+from tray.surfaces import notification_sender
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
+from waiting import run, until_async
 
 pytestmark = pytest.mark.desktop
 
-AWHILE = 5.0  # s that a person takes who reads first
+READING_TIME = 5.0  # s after which a click counts as intended
 ONE, TWO = SessionKey("server", "ses_1"), SessionKey("server", "ses_2")
 
 
@@ -31,18 +32,18 @@ def alert(session: SessionKey = ONE, body: str = "bash: ls", title: str = "proje
     return Alert(session, Reason.PERMISSION, f"request {body}", title, body, 0)
 
 
-class Lane:
-    """Notifications at work, and the clicks that came back."""
+class RunningNotifications:
+    """Running notifications, and the commands of the clicks on them."""
 
     def __init__(self, connect: Callable[..., Any]) -> None:
-        self.chosen: list[Command] = []
+        self.commands: list[Command] = []
         self.unshown: list[tuple[str, str]] = []
         self.now = 0.0  # s
         self.notifications = Notifications(
             "OpenCode Tray",
             None,
-            self.chosen.append,
-            on_not_shown=lambda *words: self.unshown.append(words),
+            self.commands.append,
+            on_not_shown=lambda *texts: self.unshown.append(texts),
             connect=connect,
             clock=lambda: self.now,
         )
@@ -54,18 +55,14 @@ class Lane:
 
 
 @asynccontextmanager
-async def lane(connect: Callable[..., Any] = DesktopNotifier) -> AsyncIterator[Lane]:
-    made = Lane(connect)
-    yield made
-    await made.end()
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
+async def running_notifications(connect: Callable[..., Any] = DesktopNotifier) -> AsyncIterator[RunningNotifications]:
+    running = RunningNotifications(connect)
+    yield running
+    await running.end()
 
 
 def shown(desktop: FakeDesktop) -> list[tuple[str, str]]:
-    """Title without the reason, and body."""
+    """Return title without the reason, and body, of each open notification."""
     return [(note[3].removeprefix("Permission · "), note[4]) for note in desktop.notes.values()]
 
 
@@ -77,66 +74,66 @@ def shown(desktop: FakeDesktop) -> list[tuple[str, str]]:
         (("body",), "a <b> & c"),
     ],
 )
-def test_the_body_is_escaped_for_a_server_that_reads_markup(
+def test_the_body_is_escaped_for_daemons_that_interpret_markup(
     bus: PrivateBus, capabilities: tuple[str, ...], body: str
 ) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address, capabilities=capabilities).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(alert(body="a <b> & c", title="T <i>&"))
-            await until(lambda: desktop.notes)
+        async with running_notifications() as running:
+            running.notifications.show(alert(body="a <b> & c", title="T <i>&"))
+            await until_async(lambda: desktop.notes)
             assert shown(desktop) == [("T <i>&", body)]
         await desktop.stop()
 
     run(test())
 
 
-def test_one_toast_a_session_replaced_and_withdrawn_in_order(bus: PrivateBus) -> None:
+def test_each_session_has_one_notification_replaced_and_withdrawn_in_order(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
+        async with running_notifications() as running:
             for number in range(5):
-                made.notifications.show(alert(body=f"ask {number}"))
-            made.notifications.show(alert(TWO, "other"))
-            await until(lambda: shown(desktop) == [("project — Work", "ask 4"), ("project — Work", "other")])
-            made.notifications.show(alert(body="ask 5"))
-            made.notifications.withdraw("ses_2")
-            await until(lambda: shown(desktop) == [("project — Work", "ask 5")])
-            made.notifications.show(alert(body="ask 6"))
-            made.notifications.withdraw("ses_1")
-            await until(lambda: not desktop.notes)
+                running.notifications.show(alert(body=f"request {number}"))
+            running.notifications.show(alert(TWO, "other"))
+            await until_async(lambda: shown(desktop) == [("project — Work", "request 4"), ("project — Work", "other")])
+            running.notifications.show(alert(body="request 5"))
+            running.notifications.withdraw("ses_2")
+            await until_async(lambda: shown(desktop) == [("project — Work", "request 5")])
+            running.notifications.show(alert(body="request 6"))
+            running.notifications.withdraw("ses_1")
+            await until_async(lambda: not desktop.notes)
         await desktop.stop()
 
     run(test())
 
 
-def test_a_click_goes_to_the_session_and_to_no_other(bus: PrivateBus) -> None:
+def test_a_click_on_one_of_two_notifications_opens_its_session_only(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(alert(ONE, "one"))
-            made.notifications.show(alert(TWO, "two"))
-            await until(lambda: made.notifications.count == 2)
+        async with running_notifications() as running:
+            running.notifications.show(alert(ONE, "one"))
+            running.notifications.show(alert(TWO, "two"))
+            await until_async(lambda: running.notifications.count == 2)
             _, second = desktop.notes
             await desktop.press(second, "default")
-            await until(lambda: made.chosen)
-            assert made.chosen == [OpenSession(TWO)]
+            await until_async(lambda: running.commands)
+            assert running.commands == [OpenSession(TWO)]
         await desktop.stop()
 
     run(test())
 
 
-def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: PrivateBus) -> None:
+def test_each_reason_has_its_icon_urgency_and_timeout(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
+        async with running_notifications() as running:
             for number, reason in enumerate(Reason):
                 session = SessionKey("server", f"ses_{number}")
-                made.notifications.show(Alert(session, reason, reason.value, "project — Work", "words", 0))
-            made.notifications.show_text("Copy", "Copied")
-            await until(lambda: len(desktop.notes) == 5)
-            told = [(note[3], Path(note[2]).name, note[6]["urgency"], note[7]) for note in desktop.notes.values()]
-            assert told == [
+                running.notifications.show(Alert(session, reason, reason.value, "project — Work", "text", 0))
+            running.notifications.show_text("Copy", "Copied")
+            await until_async(lambda: len(desktop.notes) == 5)
+            details = [(note[3], Path(note[2]).name, note[6]["urgency"], note[7]) for note in desktop.notes.values()]
+            assert details == [
                 ("Permission · project — Work", "permission.png", 2, 0),
                 ("Question · project — Work", "question.png", 1, 0),
                 ("Failed · project — Work", "error.png", 1, -1),
@@ -148,118 +145,118 @@ def test_the_picture_says_why_and_only_what_waits_stays_and_is_urgent(bus: Priva
     run(test())
 
 
-def asked(name: str, session: SessionKey = ONE) -> Request:
+def permission_request(name: str, session: SessionKey = ONE) -> Request:
     return Request(name, session.session, RequestKind.PERMISSION, "bash", f"echo {name}", asked_at=1)
 
 
-def permission(name: str, session: SessionKey = ONE) -> Alert:
-    request = asked(name, session)
+def permission_alert(name: str, session: SessionKey = ONE) -> Alert:
+    request = permission_request(name, session)
     body = f"bash: {request.detail}"
     return Alert(session, Reason.PERMISSION, f"request {name}", "project — Work", body, 0, request, answerable=True)
 
 
-def test_a_button_answers_its_own_request_and_that_of_a_toast_that_was_replaced_nothing(bus: PrivateBus) -> None:
+def test_a_button_answers_its_request_unless_its_notification_was_replaced(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1"))
-            await until(lambda: made.notifications.count == 1)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1"))
+            await until_async(lambda: running.notifications.count == 1)
             ((old, _),) = desktop.notes.items()
             before = buttons(desktop, old)
-            made.notifications.show(permission("per_2"))
-            await until(lambda: old not in desktop.notes and made.notifications.count == 1)
+            running.notifications.show(permission_alert("per_2"))
+            await until_async(lambda: old not in desktop.notes and running.notifications.count == 1)
             await desktop.press(old, before["Allow once"])
-            made.now += AWHILE
+            running.now += READING_TIME
             ((new, _),) = desktop.notes.items()
             await desktop.press(new, buttons(desktop, new)["Reject"])
-            await until(lambda: made.chosen)
-            reject = AnswerRequest(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), asked("per_2"))
-            assert made.chosen == [reject]
+            await until_async(lambda: running.commands)
+            reject = AnswerRequest(RequestKey(ONE.server, "per_2"), Permit(Verdict.REJECT), permission_request("per_2"))
+            assert running.commands == [reject]
         await desktop.stop()
 
     run(test())
 
 
 def buttons(desktop: FakeDesktop, note: int) -> dict[str, str]:
-    """Label -> the key that is sent back."""
+    """Return the action key of each button by its label."""
     return dict(zip(desktop.notes[note][5][1::2], desktop.notes[note][5][::2], strict=True))
 
 
-def once(name: str, session: SessionKey) -> AnswerRequest:
-    return AnswerRequest(RequestKey(session.server, name), Permit(Verdict.ONCE), asked(name, session))
+def allow_once(name: str, session: SessionKey) -> AnswerRequest:
+    return AnswerRequest(RequestKey(session.server, name), Permit(Verdict.ONCE), permission_request(name, session))
 
 
-def test_a_hasty_second_click_that_hits_another_toast_answers_nothing_and_says_so(bus: PrivateBus) -> None:
+def test_a_quick_second_click_on_another_notification_is_refused_with_a_note(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1", ONE))
-            made.notifications.show(permission("per_2", TWO))
-            await until(lambda: made.notifications.count == 2)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1", ONE))
+            running.notifications.show(permission_alert("per_2", TWO))
+            await until_async(lambda: running.notifications.count == 2)
             first, second = desktop.notes
-            made.now += AWHILE
+            running.now += READING_TIME
             await desktop.press(first, buttons(desktop, first)["Allow once"])
-            await until(lambda: made.chosen)
-            made.now += 0.45
+            await until_async(lambda: running.commands)
+            running.now += 0.45
             await desktop.press(second, buttons(desktop, second)["Allow once"])
-            again = await until(lambda: next((note for note in desktop.notes if note > second), None))
+            again = await until_async(lambda: next((note for note in desktop.notes if note > second), None))
             assert desktop.notes[again][4] == "bash: echo per_2\nNot sent: moved just now. Click again."
-            made.now += 1.1
+            running.now += 1.1
             await desktop.press(again, buttons(desktop, again)["Allow once"])
-            await until(lambda: len(made.chosen) == 2)
-            assert made.chosen == [once("per_1", ONE), once("per_2", TWO)]
+            await until_async(lambda: len(running.commands) == 2)
+            assert running.commands == [allow_once("per_1", ONE), allow_once("per_2", TWO)]
         await desktop.stop()
 
     run(test())
 
 
-def test_a_toast_that_comes_under_a_resting_pointer_answers_nothing_but_shows_its_session(bus: PrivateBus) -> None:
+def test_a_new_notification_ignores_its_buttons_but_opens_its_session(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1"))
-            await until(lambda: made.notifications.count == 1)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1"))
+            await until_async(lambda: running.notifications.count == 1)
             ((first, _),) = desktop.notes.items()
-            made.now += 0.5
+            running.now += 0.5
             await desktop.press(first, buttons(desktop, first)["Allow once"])
-            again = await until(lambda: next((note for note in desktop.notes if note > first), None))
-            assert made.chosen == []
+            again = await until_async(lambda: next((note for note in desktop.notes if note > first), None))
+            assert running.commands == []
             assert desktop.notes[again][4] == "bash: echo per_1\nNot sent: shown just now. Click again."
-            await until(lambda: made.notifications.count == 1)
+            await until_async(lambda: running.notifications.count == 1)
             await desktop.press(again, "default")
-            await until(lambda: made.chosen)
-            assert made.chosen == [OpenSession(ONE)]
+            await until_async(lambda: running.commands)
+            assert running.commands == [OpenSession(ONE)]
         await desktop.stop()
 
     run(test())
 
 
-@pytest.mark.parametrize("how", ["withdrawn", "closed by the person", "of another program"])
-def test_whatever_toast_goes_the_others_may_have_moved(bus: PrivateBus, how: str) -> None:
+@pytest.mark.parametrize("how", ["withdrawn", "closed by the user", "of another program"])
+def test_after_any_notification_closed_quick_clicks_on_others_are_refused(bus: PrivateBus, how: str) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1", ONE))
-            made.notifications.show(permission("per_2", TWO))
-            await until(lambda: made.notifications.count == 2)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1", ONE))
+            running.notifications.show(permission_alert("per_2", TWO))
+            await until_async(lambda: running.notifications.count == 2)
             first, second = desktop.notes
-            made.now += AWHILE
+            running.now += READING_TIME
             if how == "withdrawn":
-                made.notifications.withdraw(ONE.session)
-                await until(lambda: first not in desktop.notes)
+                running.notifications.withdraw(ONE.session)
+                await until_async(lambda: first not in desktop.notes)
             else:
                 await desktop.close(999 if how == "of another program" else first)
-            made.now += 0.45
+            running.now += 0.45
             await desktop.press(second, buttons(desktop, second)["Allow once"])
-            await until(lambda: any(note > second for note in desktop.notes))
-            assert made.chosen == []
+            await until_async(lambda: any(note > second for note in desktop.notes))
+            assert running.commands == []
         await desktop.stop()
 
     run(test())
 
 
 class ForgetfulNotifier:
-    """What is used of desktop-notifier on Windows: of a toast that it has put away it keeps the id alone."""
+    """The used part of desktop-notifier on Windows, which keeps only the ID of a notification that it has hidden."""
 
     def __init__(self, **_: object) -> None:
         self.sent: list[Notification] = []
@@ -276,25 +273,25 @@ class ForgetfulNotifier:
         pass
 
 
-def test_a_button_answers_though_the_desktop_has_put_the_toast_away(bus: PrivateBus) -> None:
+def test_a_button_answers_if_the_desktop_has_already_hidden_the_notification(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
         notifier = ForgetfulNotifier()
-        async with lane(lambda **_: notifier) as made:
-            made.notifications.show(permission("per_1"))
-            await until(lambda: made.notifications.count == 1)
+        async with running_notifications(lambda **_: notifier) as running:
+            running.notifications.show(permission_alert("per_1"))
+            await until_async(lambda: running.notifications.count == 1)
             (toast,) = notifier.sent
-            made.now += AWHILE
+            running.now += READING_TIME
             notifier.on_button_pressed("of another program", "0")
             for _ in range(2):
                 notifier.on_button_pressed(toast.identifier, toast.buttons[0].identifier)
-            assert made.chosen == [once("per_1", ONE)]
+            assert running.commands == [allow_once("per_1", ONE)]
         await desktop.stop()
 
     run(test())
 
 
-def test_where_notifications_cannot_be_shown_it_is_said_once_and_their_words_are_handed_on(
+def test_if_notifications_fail_it_is_logged_once_and_their_texts_are_passed_on(
     bus: PrivateBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(**_: object) -> None:
@@ -302,11 +299,11 @@ def test_where_notifications_cannot_be_shown_it_is_said_once_and_their_words_are
 
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane(refuse) as made:
+        async with running_notifications(refuse) as running:
             for number in range(3):
-                made.notifications.show(alert(body=f"ask {number}"))
-                await until(lambda: len(made.unshown) == number + 1)  # noqa: B023  # waited for at once
-        assert made.unshown[0] == ("Permission · project — Work", "ask 0")
+                running.notifications.show(alert(body=f"request {number}"))
+                await until_async(lambda: len(running.unshown) == number + 1)  # noqa: B023  # called before the next round
+        assert running.unshown[0] == ("Permission · project — Work", "request 0")
         assert [record.getMessage() for record in caplog.records] == [
             "notifications cannot be shown here: Class not registered"
         ]
@@ -315,27 +312,27 @@ def test_where_notifications_cannot_be_shown_it_is_said_once_and_their_words_are
     run(test())
 
 
-def test_the_end_takes_every_toast_away(bus: PrivateBus) -> None:
+def test_all_notifications_are_withdrawn_at_exit(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(alert())
-            await until(lambda: desktop.notes)
-        await until(lambda: not desktop.notes)
+        async with running_notifications() as running:
+            running.notifications.show(alert())
+            await until_async(lambda: desktop.notes)
+        await until_async(lambda: not desktop.notes)
         await desktop.stop()
 
     run(test())
 
 
-def test_the_end_takes_a_toast_away_that_is_on_its_way(bus: PrivateBus) -> None:
-    """The server shows it before it says so; whoever leaves in between leaves it on the screen."""
+def test_a_notification_being_sent_at_exit_is_withdrawn(bus: PrivateBus) -> None:
+    """The daemon shows a notification before it replies; exiting in between must not leave it on the screen."""
 
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            desktop.on_note = made.notifications.end
-            made.notifications.show(alert())
-            await made.task
+        async with running_notifications() as running:
+            desktop.on_note = running.notifications.end
+            running.notifications.show(alert())
+            await running.task
         assert desktop.noted == 1
         assert not desktop.notes
         await desktop.stop()
@@ -343,123 +340,123 @@ def test_the_end_takes_a_toast_away_that_is_on_its_way(bus: PrivateBus) -> None:
     run(test())
 
 
-def test_without_a_server_it_is_said_once_and_later_ones_are_shown(
+def test_a_missing_daemon_is_logged_once_and_later_alerts_are_shown(
     bus: PrivateBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
-        async with lane() as made:
+        async with running_notifications() as running:
             for number in range(3):
-                made.notifications.show(alert(body=f"lost {number}"))
-                await until(lambda: "no notification daemon" in caplog.text)
+                running.notifications.show(alert(body=f"lost {number}"))
+                await until_async(lambda: "no notification daemon" in caplog.text)
             desktop = await FakeDesktop(bus.address).start(panel=False)
-            made.notifications.show(alert(body="here"))
-            await until(lambda: shown(desktop) == [("project — Work", "here")])
+            running.notifications.show(alert(body="here"))
+            await until_async(lambda: shown(desktop) == [("project — Work", "here")])
             assert caplog.text.count("no notification daemon") == 1
             await desktop.stop()
 
     run(test())
 
 
-def test_a_server_that_stopped_answering_does_not_stop_the_lane(
+def test_an_unresponsive_daemon_does_not_block_later_notifications(
     bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notification_daemon, "PROBE_TIMEOUT", 0.2)
-    monkeypatch.setattr(notifications, "SEND_TIMEOUT", 0.2)
+    monkeypatch.setattr(notification_sender, "SEND_TIMEOUT", 0.2)
 
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(alert(body="before"))
-            await until(lambda: desktop.notes)
-            desktop.deaf = True
-            made.notifications.show(alert(body="while it is stopped"))
-            made.notifications.show(alert(TWO, "this one too"))
-            await until(lambda: desktop.unanswered >= 2)
-            desktop.deaf = False
-            made.notifications.show(alert(TWO, "after"))
-            await until(lambda: ("project — Work", "after") in shown(desktop))
+        async with running_notifications() as running:
+            running.notifications.show(alert(body="before"))
+            await until_async(lambda: desktop.notes)
+            desktop.unresponsive = True
+            running.notifications.show(alert(body="while unresponsive"))
+            running.notifications.show(alert(TWO, "another while unresponsive"))
+            await until_async(lambda: desktop.unanswered >= 2)
+            desktop.unresponsive = False
+            running.notifications.show(alert(TWO, "after"))
+            await until_async(lambda: ("project — Work", "after") in shown(desktop))
         await desktop.stop()
 
     run(test())
 
 
-def test_after_the_bus_was_restarted_the_next_one_is_shown(bus: PrivateBus) -> None:
+def test_after_a_bus_restart_the_next_notification_is_shown(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(alert(body="before"))
-            await until(lambda: desktop.notes)
+        async with running_notifications() as running:
+            running.notifications.show(alert(body="before"))
+            await until_async(lambda: desktop.notes)
             bus.stop()
             with suppress(EOFError, OSError):
                 await desktop.bus.wait_for_disconnect()
-            made.notifications.show(alert(body="lost"))
+            running.notifications.show(alert(body="lost"))
             bus.start()
             again = await FakeDesktop(bus.address).start(panel=False)
-            made.notifications.show(alert(body="after"))
-            await until(lambda: shown(again) == [("project — Work", "after")])
+            running.notifications.show(alert(body="after"))
+            await until_async(lambda: shown(again) == [("project — Work", "after")])
             await again.stop()
 
     run(test())
 
 
-def test_another_daemon_shows_what_waits_for_an_answer_and_as_well_as_it_can(bus: PrivateBus) -> None:
-    """The first one has no default action, the second one has, and clicks on it count."""
+def test_a_replacing_daemon_shows_pending_requests_with_its_own_capabilities(bus: PrivateBus) -> None:
+    """The first daemon has no default action; the second one has one, and clicks on it count."""
 
     async def test() -> None:
         first = await FakeDesktop(bus.address, name="Xfce Notify Daemon").start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1", ONE))
-            made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
-            made.notifications.show_text("Copy", "Copied")
-            await until(lambda: made.notifications.count == 3)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1", ONE))
+            running.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
+            running.notifications.show_text("Copy", "Copied")
+            await until_async(lambda: running.notifications.count == 3)
             assert "default" not in next(iter(first.notes.values()))[5]
             await first.stop()
             second = await FakeDesktop(bus.address).start(panel=False)
-            await until(lambda: made.notifications.count == 1)
+            await until_async(lambda: running.notifications.count == 1)
             assert shown(second) == [("project — Work", "bash: echo per_1")]
             ((note, _),) = second.notes.items()
             await second.press(note, "default")
-            await until(lambda: made.chosen)
-            assert made.chosen == [OpenSession(ONE)]
+            await until_async(lambda: running.commands)
+            assert running.commands == [OpenSession(ONE)]
             await second.stop()
             third = await FakeDesktop(bus.address).start(panel=False)
-            made.notifications.show(alert(TWO, "new"))
-            await until(lambda: third.notes)
-            assert shown(third) == [("project — Work", "new")]  # what was clicked is not shown once more
+            running.notifications.show(alert(TWO, "new"))
+            await until_async(lambda: third.notes)
+            assert shown(third) == [("project — Work", "new")]  # the clicked notification is not shown again
             await third.stop()
 
     run(test())
 
 
-def test_what_was_asked_before_there_was_a_daemon_is_shown_when_one_comes(bus: PrivateBus) -> None:
+def test_pending_requests_are_shown_once_a_daemon_starts(bus: PrivateBus) -> None:
     async def test() -> None:
-        async with lane() as made:
-            made.notifications.show(permission("per_1", ONE))
-            made.notifications.show(permission("per_2", TWO))
-            await until(lambda: len(made.unshown) == 2)
-            made.notifications.withdraw(ONE.session)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1", ONE))
+            running.notifications.show(permission_alert("per_2", TWO))
+            await until_async(lambda: len(running.unshown) == 2)
+            running.notifications.withdraw(ONE.session)
             desktop = await FakeDesktop(bus.address).start(panel=False)
-            await until(lambda: shown(desktop) == [("project — Work", "bash: echo per_2")])
+            await until_async(lambda: shown(desktop) == [("project — Work", "bash: echo per_2")])
         await desktop.stop()
 
     run(test())
 
 
-def test_a_toast_of_a_daemon_that_went_is_not_withdrawn_from_the_next_where_its_number_is_anothers(
+def test_an_id_of_an_ended_daemon_is_not_withdrawn_from_its_successor(
     bus: PrivateBus,
 ) -> None:
     async def test() -> None:
         first = await FakeDesktop(bus.address).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1", ONE))
-            await until(lambda: made.notifications.count == 1)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1", ONE))
+            await until_async(lambda: running.notifications.count == 1)
             await first.stop()
             second = FakeDesktop(bus.address)
             second.notes[1], second.noted = ["of another program"], 1
             await second.start(panel=False)
-            made.notifications.withdraw(ONE.session)
-            made.notifications.show(permission("per_2", TWO))
-            await until(lambda: 2 in second.notes)
+            running.notifications.withdraw(ONE.session)
+            running.notifications.show(permission_alert("per_2", TWO))
+            await until_async(lambda: 2 in second.notes)
             assert second.notes[1] == ["of another program"]
             await second.stop()
 
@@ -467,15 +464,15 @@ def test_a_toast_of_a_daemon_that_went_is_not_withdrawn_from_the_next_where_its_
 
 
 @pytest.mark.parametrize(("name", "capabilities"), [("mako", ("body", "actions")), ("plain", ("body",))])
-def test_where_there_are_no_buttons_the_toast_says_how_to_answer(
+def test_without_buttons_a_notification_shows_how_to_answer(
     bus: PrivateBus, name: str, capabilities: tuple[str, ...]
 ) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address, name=name, capabilities=capabilities).start(panel=False)
-        async with lane() as made:
-            made.notifications.show(permission("per_1"))
-            made.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
-            await until(lambda: made.notifications.count == 2)
+        async with running_notifications() as running:
+            running.notifications.show(permission_alert("per_1"))
+            running.notifications.show(replace(alert(TWO, "done"), reason=Reason.FINISHED))
+            await until_async(lambda: running.notifications.count == 2)
             assert [note[4] for note in desktop.notes.values()] == [
                 "bash: echo per_1\nAnswer in the tray menu or with: opencode-tray reply",
                 "done",

@@ -1,4 +1,4 @@
-"""The whole program on the panels of LXQt and MATE: what their users find in the submenus."""
+"""The whole program on the panels of LXQt and MATE: the rows of its submenus."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desk import WATCHER, Desk, Window, until
-from person import Person
+from desk import WATCHER, Desk, Window
 from test_menu import fleet
 from test_panel import colour
+from tray_with_icon import TrayWithIcon
 
 from fake_desktop import need
-from tray.core.model import Status
+from tray.core.sessions import Status
+from waiting import until
 
 pytestmark = pytest.mark.desktop
 
 SCREEN = (1280, 800)
-ANSWER, IDLE, ALL_SESSIONS, MORE = 4, -4, -3, -2  # their rows in the menu
-ALLOW_ONCE = 3  # in the submenu, after what is asked, in three lines
+ANSWER, IDLE, ALL_SESSIONS, MORE = 4, -4, -3, -2  # rows in the menu
+ALLOW_ONCE = 3  # row in the submenu, after the request's text in three lines
 MATE_APPLET = "/usr/lib/mate-panel/notification-area-applet"
 
 LXQT_PANEL = """[General]
@@ -77,9 +78,9 @@ def write(desk: Desk, name: str, text: str) -> None:
 
 
 def submenu(desk: Desk, menu: Window, row: int, least: int) -> Window:
-    """The submenu of a row, once it has so many rows; all of it is on the screen.
+    """Open the submenu of a row and wait until it has at least `least` rows; check that it is on the screen.
 
-    MATE's panel builds its menu anew just after it has shown it, and closes what was opened by then.
+    MATE's panel rebuilds its menu just after it has shown it, and closes any submenu that is open at that time.
     """
 
     def opened() -> Window | None:
@@ -94,20 +95,20 @@ def submenu(desk: Desk, menu: Window, row: int, least: int) -> Window:
 
 
 @pytest.fixture(params=[start_lxqt_panel, start_mate_panel], ids=["lxqt", "mate"])
-def someone(request: pytest.FixtureRequest, desk: Desk, tmp_path: Path) -> Iterator[Person]:
+def tray(request: pytest.FixtureRequest, desk: Desk, tmp_path: Path) -> Iterator[TrayWithIcon]:
     request.param(desk)
     until(lambda: desk.on_bus(WATCHER), "the panel", 20)
-    (tmp_path / "person").mkdir()
-    made = Person(desk, tmp_path / "person")
+    (tmp_path / "tray").mkdir()
+    made = TrayWithIcon(desk, tmp_path / "tray")
     yield made
     made.home.stop()
 
 
-def test_every_submenu_has_its_rows_when_it_is_opened(someone: Person):
-    desk = someone.desk
-    with someone.plugin() as plugin:
+def test_every_submenu_has_its_rows_when_it_is_opened(tray: TrayWithIcon):
+    desk = tray.desk
+    with tray.plugin() as plugin:
         plugin.send(fleet(30))
-        icon = someone.icon(colour(Status.WAITING_FOR_PERMISSION))
+        icon = tray.icon(colour(Status.WAITING_FOR_PERMISSION))
         for row, rows in ((IDLE, 17), (MORE, 4), (ALL_SESSIONS, 6)):
             menu = desk.open_menu(*icon)
             opened = submenu(desk, menu, row, rows)
@@ -118,12 +119,12 @@ def test_every_submenu_has_its_rows_when_it_is_opened(someone: Person):
                 desk.press("Escape")
 
 
-def test_an_answer_in_a_submenu_is_sent(someone: Person):
-    """LXQt's panel says that the menu is closed before it says what was clicked."""
-    desk = someone.desk
-    with someone.plugin() as plugin:
+def test_an_answer_in_a_submenu_of_lxqt_or_mate_is_sent(tray: TrayWithIcon):
+    """LXQt's panel reports that the menu is closed before it reports the click."""
+    desk = tray.desk
+    with tray.plugin() as plugin:
         plugin.send(fleet(30))
-        menu = desk.open_menu(*someone.icon(colour(Status.WAITING_FOR_PERMISSION)))
+        menu = desk.open_menu(*tray.icon(colour(Status.WAITING_FOR_PERMISSION)))
         answers = submenu(desk, menu, ANSWER, 7)
         desk.click(answers.x + 20, desk.rows(answers)[ALLOW_ONCE])
-        until(lambda: someone.home.session("ses_000")["requests"][0]["sending"], "the answer")
+        until(lambda: tray.home.session("ses_000")["requests"][0]["sending"], "the answer")

@@ -1,7 +1,7 @@
-"""A program with a tray icon of the kind named on its command line. It writes down what was chosen.
+"""Show a pystray icon and print the commands of clicked rows. Usage: tray_program.py KIND [FILE_DESCRIPTOR].
 
-A left click turns the icon red; SIGTERM ends the program, through Python's own handler. What comes down the pipe that
-is named behind the kind puts another row on top of the menu, and turns the icon green.
+A left click turns the icon red; SIGTERM ends the program through Python's own handler. A byte from the pipe with this
+descriptor adds a row on top of the menu and turns the icon green.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 
 from tray.core.commands import Command, OpenNextSession, OpenSession
-from tray.core.model import SessionKey, Status
+from tray.core.sessions import SessionKey, Status
 from tray.surfaces.backends.pystray_icon import PystrayIcon
 from tray.surfaces.menu.items import Item
 from tray.surfaces.menu.view import IconView, TrayView
@@ -30,12 +30,12 @@ NEWER = TrayView(
 
 
 def main(kind: str, pipe: str = "") -> None:
-    def chosen(choice: Command) -> None:
-        print(choice, flush=True)
-        if choice == OpenNextSession():
+    def execute(command: Command) -> None:
+        print(command, flush=True)
+        if command == OpenNextSession():
             icon.show(ALARM)
 
-    icon = PystrayIcon(kind, "opencode-tray", CALM, chosen)
+    icon = PystrayIcon(kind, "opencode-tray", CALM, execute)
     signal.signal(signal.SIGTERM, lambda *_: icon.stop())
     if pipe:
         threading.Thread(target=lambda: os.read(int(pipe), 1) and icon.show(NEWER), daemon=True).start()
