@@ -1,7 +1,7 @@
-"""All benchmarks, one after the other. Exit code 1 where a cost grows faster than the fleet.
+"""Run all benchmarks. Exit code 1 if a cost grows faster than the number of sessions.
 
-Run: `python tests/benchmarks`, with the project and pytest installed; about six minutes. Each prints its own table,
-ours beside the floor or beside an empty program of the same run. Without a desktop its benchmark is left out.
+Run: `python tests/benchmarks`, with the project and pytest installed; about six minutes. Each prints its own table
+with a baseline of the same run. Without a desktop, desktop.py is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DESKTOP = ("Xvfb", "xfce4-panel", "dbus-daemon")
 
 
 def main() -> int:
-    programs = ["bench.py", "client.py", "local.py", "growth.py"]
+    programs = ["bench.py", "client.py", "local.py", "agents.py", "growth.py"]
     if all(map(shutil.which, DESKTOP)):
         programs.insert(1, "desktop.py")
     else:

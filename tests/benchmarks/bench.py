@@ -1,7 +1,7 @@
-"""What the tray costs, each figure beside the floor that was measured in the same run. Prints a table; judges nothing.
+"""Measure the costs of the tray beside a baseline of the same run, and print them as a table with their budgets.
 
 Run: `python tests/benchmarks/bench.py [--seconds 60]`, with the project installed. On Linux with Xvfb and an Xfce panel
-the tray with its icon is measured too; with Node, the plugin.
+the tray with its icon is measured as well; with Node, the plugin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fake_desktop import PrivateBus  # noqa: E402
 from fakes import FakePlugin, connection  # noqa: E402
 from tray.app.application import App  # noqa: E402
 from tray.cli.run import tune_garbage_collector  # noqa: E402
-from tray.core.settings import ON_MACHINE, PORT, Settings  # noqa: E402
+from tray.core.settings import ON_MACHINE, OTHER_AGENTS, PORT, Settings  # noqa: E402
 from tray.storage.settings_file import load_settings  # noqa: E402
 from tray.storage.token import Token  # noqa: E402
 from tray.surfaces.menu.view import TrayView  # noqa: E402
@@ -58,7 +58,7 @@ class Line:
 
 def table(lines: list[Line]) -> str:
     rows = [
-        ("", "measured", "budget", "floor"),
+        ("", "measured", "budget", "baseline"),
         *((line.what, line.measured, line.budget, line.floor) for line in lines),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -72,11 +72,12 @@ def table(lines: list[Line]) -> str:
 
 @contextmanager
 def tray(folder: Path, environment: dict[str, str], *, headless: bool) -> Iterator[tuple[Home, psutil.Process]]:
-    """A tray of its own."""
+    """Start a tray with a private home folder."""
     folder.mkdir()
     home = Home(folder)
     home.environment = {**environment, **home.environment, "OPENCODE_MONITOR_TOKEN": TOKEN}
-    home.environment["OPENCODE_TRAY_DISCOVERY_PROCESSES"] = "1"  # looking around is part of being at rest
+    for name in ("PROCESSES", "AGENTS"):  # discovery is part of the load at rest
+        home.environment[f"OPENCODE_TRAY_DISCOVERY_{name}"] = "1"
     try:
         yield home, psutil.Process(home.tray("--no-notify", headless=headless).pid)
     finally:
@@ -85,7 +86,7 @@ def tray(folder: Path, environment: dict[str, str], *, headless: bool) -> Iterat
 
 @contextmanager
 def floor() -> Iterator[tuple[int, psutil.Process]]:
-    """The floor's server."""
+    """Start the server of the baseline."""
     port = free_port()
     command = [sys.executable, str(HERE / "floor.py"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -98,13 +99,13 @@ def floor() -> Iterator[tuple[int, psutil.Process]]:
 
 
 def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU so far."""
+    """Return the seconds of CPU that the process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def ready(command: list[str], port: int, environment: dict[str, str] | None = None) -> float:
-    """Seconds from the start of a process until it accepts connections."""
+    """Return the seconds from the start of a process until it accepts connections."""
     begun = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not _accepts(port):
@@ -123,7 +124,7 @@ def _accepts(port: int) -> bool:
 
 
 def fleet_snapshot(server: int, sessions: int) -> dict[str, Any]:
-    """The snapshot of one server, everything idle."""
+    """Return the snapshot of a server with idle sessions."""
     return {
         "type": "snapshot",
         "sessions": [
@@ -146,7 +147,7 @@ def fleet_snapshot(server: int, sessions: int) -> dict[str, Any]:
 async def connect_fleet(
     stack: AsyncExitStack, port: int, servers: int, sessions: int, *, shake: bool
 ) -> list[FakePlugin]:
-    """So many plugins, each with its snapshot sent. Without `shake` they speak to the floor."""
+    """Connect plugins that have sent their snapshot; without `shake`, to the baseline, which has no handshake."""
     links = []
     for number in range(servers):
         link = await stack.enter_async_context(connection(f"http://127.0.0.1:{port}/"))
@@ -161,12 +162,12 @@ async def connect_fleet(
     return links
 
 
-SETTLED = 30.0  # s: the first beat does more than those that follow
+SETTLED = 30.0  # s; the first periodic job does more than later ones
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What a process costs that has nothing to do."""
+    """The costs of an idle process."""
 
     share: float  # of one core
     wakeups: float  # a second
@@ -174,7 +175,7 @@ class Rest:
 
 
 async def rest(port: int, process: psutil.Process, seconds: float, *, shake: bool) -> Rest:
-    """20 servers of 10 sessions, of which nothing is heard."""
+    """Measure a process with 20 connected servers of 10 sessions that send nothing."""
     async with AsyncExitStack() as stack:
         await connect_fleet(stack, port, 20, 10, shake=shake)
         await asyncio.sleep(SETTLED)
@@ -185,7 +186,7 @@ async def rest(port: int, process: psutil.Process, seconds: float, *, shake: boo
 
 
 def _switches(process: psutil.Process) -> list[int]:
-    """Voluntary context switches, thread by thread."""
+    """Return the voluntary context switches of each thread."""
     found = []
     for thread in process.threads():
         status = Path(f"/proc/{process.pid}/task/{thread.id}/status").read_text(encoding="utf-8")
@@ -197,7 +198,7 @@ def _switches(process: psutil.Process) -> list[int]:
 
 
 def recorded_frames(count: int) -> list[str]:
-    """What opencode-monitor's plugin sends: every recorded event, whole; session ids of their own in each round."""
+    """Return every recorded event as opencode-monitor's plugin sends it, with other session IDs in each round."""
     lines = [
         json.dumps({"type": "event", "event": json.loads(line)["event"]})
         for path in sorted(RECORDINGS.glob("*.jsonl"))
@@ -211,7 +212,7 @@ def recorded_frames(count: int) -> list[str]:
 
 
 async def burst(port: int, process: psutil.Process, *, seed: bool) -> float:
-    """µs of CPU that one event costs the process."""
+    """Return the µs of CPU that one event costs the process."""
     frames = recorded_frames(EVENTS)
     hello = {"type": "hello", "serverId": "bench-1", "serverName": "bench", "directory": "/bench", "authToken": TOKEN}
     async with connection(f"http://127.0.0.1:{port}/") as link:
@@ -235,7 +236,7 @@ async def _answer_calls(link: FakePlugin) -> None:
 
 
 async def _settled(process: psutil.Process) -> None:
-    """Return when the process has nothing more to do."""
+    """Wait until the process is idle."""
     before = -1.0
     while cpu(process) != before:
         before = cpu(process)
@@ -246,17 +247,17 @@ async def _settled(process: psutil.Process) -> None:
 
 
 async def latency(folder: Path) -> tuple[list[float], int, int]:
-    """Seconds from sending each event to the view that shows it, with 100 servers of 50 sessions; what is held then.
+    """Return the seconds from each event to the view that shows it, and the numbers of busy and of all sessions.
 
-    The events: one session after the other begins to work, 500 a second, told by a process of its own.
+    Another process sends the events: 500 times per second a session of 100 servers with 50 sessions becomes busy.
     """
     paths = Paths.inside(folder)
-    flags = {PORT.key: free_port(), ON_MACHINE.key: False}
+    flags = {PORT.key: free_port(), ON_MACHINE.key: False, OTHER_AGENTS.key: False}
     settings: Settings = load_settings(paths.settings, {}, flags)
     tune_garbage_collector()
     app = App(paths, settings, flags, Token(TOKEN), notify=False)
     port = await app.start()
-    shown: list[tuple[float, int]] = []  # when, and how many work
+    shown: list[tuple[float, int]] = []  # time, number of busy sessions
 
     def show(view: TrayView) -> None:
         words = view.tooltip.split(" working")[0].rpartition(" ")[2]
@@ -268,7 +269,7 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
     sender = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1 << 20)
     assert sender.stdout is not None
     sent = json.loads(await sender.stdout.readline())
-    working = app.status()["attention"]["busy"]
+    busy = app.status()["attention"]["busy"]
     held = len(app.status()["sessions"])
     await sender.communicate(b"")  # the end of its input
     app.stop()
@@ -280,14 +281,14 @@ async def latency(folder: Path) -> tuple[list[float], int, int]:
         while count < number:
             at, count = next(views)
         delays.append(at - when)
-    return delays, working, held
+    return delays, busy, held
 
 
 def percentile(values: list[float], part: float) -> float:
     return sorted(values)[int(part * (len(values) - 1))]
 
 
-# ---------------------------------------------------------------------- all of it
+# ---------------------------------------------------------------------- all measurements
 
 
 def measure(seconds: float) -> list[Line]:
@@ -313,7 +314,7 @@ def measure(seconds: float) -> list[Line]:
         with floor() as (port, process):
             below = run(lambda: rest(port, process, seconds, shake=False))
             floor_event = run(lambda: burst(port, process, seed=False))
-        delays, working, held = run(lambda: latency(folder))
+        delays, busy, held = run(lambda: latency(folder))
         kinds: list[tuple[str, dict[str, str], bool, int]] = [("headless", {}, True, 65)]
         if sys.platform == "linux" and all(map(shutil.which, PROGRAMS)):
             (folder / "desk").mkdir()
@@ -340,7 +341,7 @@ def measure(seconds: float) -> list[Line]:
                 Line(f"{name}: memory at rest", f"{at_rest.memory:.0f} MB", f"{budget} MB", f"{below.memory:.0f} MB"),
                 Line(
                     f"{name}: CPU for one event",
-                    f"{event:.0f} µs = {event / floor_event:.1f} floors",
+                    f"{event:.0f} µs = {event / floor_event:.1f} baselines",
                     "60 µs",
                     f"{floor_event:.0f} µs",
                 ),
@@ -349,29 +350,31 @@ def measure(seconds: float) -> list[Line]:
         p50, p99 = (1000 * percentile(delays, part) for part in (0.5, 0.99))
         lines += [
             Line(f"event to view at {RATE}/s, 5,000 sessions", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms", "p99 5 ms"),
-            Line("lost of these", f"{5000 - held} sessions, {len(delays) - working} of {len(delays)} events", "0"),
+            Line("lost of these", f"{5000 - held} sessions, {len(delays) - busy} of {len(delays)} events", "0"),
         ]
     return lines
 
 
 def answer_lines(run: Callable[[Callable[[], Awaitable[Any]]], Any], folder: Path) -> list[Line]:
-    """From the click on an answer to whoever has it."""
+    """Return the lines for the time from a click on an answer to its recipient."""
     (folder / "answers").mkdir()
     (folder / "real").mkdir()
     called, below = run(lambda: answers.to_the_plugin(folder / "answers"))
     confirmed = run(lambda: answers.to_opencode(folder / "real"))
 
-    def told(delays: list[float]) -> str:
+    def percentiles(delays: list[float]) -> str:
         p50, p99 = (1000 * percentile(delays, part) for part in (0.5, 0.99))
         return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
-    lines = [Line("click to plugin", told(called), "", told(below))]
-    return [*lines, Line("click to OpenCode's own word", told(confirmed), "p99 50 ms")] if confirmed else lines
+    lines = [Line("click to plugin", percentiles(called), "", percentiles(below))]
+    return (
+        [*lines, Line("click to OpenCode's confirmation", percentiles(confirmed), "p99 50 ms")] if confirmed else lines
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="of rest (default 60)")
+    parser.add_argument("--seconds", type=float, default=60, help="duration of the measurement at rest (default 60)")
     print(table(measure(parser.parse_args().seconds)), flush=True)
     if node := shutil.which("node"):
         print("\nThe plugin, inside OpenCode:", flush=True)

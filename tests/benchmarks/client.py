@@ -1,8 +1,8 @@
-"""What a command costs: CPU (user and system) of `status` against an empty Python and `--help`, one after the other.
+"""Measure the CPU time (user and system) of commands, beside an empty Python program.
 
     python tests/benchmarks/client.py [ROUNDS]
 
-Prints medians, and the ratio to the empty Python of the same run; a tray is started for it, in a home of its own.
+Prints medians, and the ratio to the empty Python of the same run. The tray runs in a private home folder.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a fleet costs the whole desktop while the menu is closed: the tray, the panel and the session bus together.
+"""Measure the CPU use of tray, panel and session bus together while the menu is closed.
 
 Run on Linux with Xvfb and an Xfce panel: `python tests/benchmarks/desktop.py [--seconds 15] [--checkout NAME=FOLDER]
 [--peer COMMAND]`. COMMAND runs opencode-monitor, or another program that its plugin reports to, in a terminal of tmux;
-`{port}` in it is where that listens. It is told the same events, in the protocol of that plugin.
-Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn,
-load by load; without any, the installed program is.
+`{port}` in it is replaced by the port to listen on. It gets the same events in the protocol of that plugin.
+Four of five events are pieces of streamed text, as in OpenCode's own streams. Several checkouts are measured in turn
+with each load; without checkouts, the installed program is measured.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PARTS = ("tray", "panel", "bus")
 
 
 def events(server: int, sessions: int) -> Iterator[tuple[str, dict]]:
-    """A turn of one session after the other: it begins, runs a tool, writes, and ends."""
+    """Yield the events of one turn of each session in turn: start, a tool, output, end."""
     for turn in itertools.count():
         name = f"ses_{server}_{turn * 7 % sessions}"
         message = {"id": f"msg_{turn:08}", "sessionID": name, "role": "assistant", "providerID": "fake"}
@@ -60,8 +60,8 @@ def events(server: int, sessions: int) -> Iterator[tuple[str, dict]]:
         yield "session.status", {"sessionID": name, "status": {"type": "idle"}}
 
 
-async def speak(links: list[FakePlugin], sessions: int, rate: int, seconds: float, *, seed: bool = False) -> None:
-    """So many events a second over all links, for so long; `seed`: as opencode-monitor's plugin sends them."""
+async def send_events(links: list[FakePlugin], sessions: int, rate: int, seconds: float, *, seed: bool = False) -> None:
+    """Send `rate` events per second over all links; with `seed`, in the format of opencode-monitor's plugin."""
     streams = [events(number, sessions) for number in range(len(links))]
     loop = asyncio.get_running_loop()
     begun, sent = loop.time(), 0
@@ -78,7 +78,7 @@ async def speak(links: list[FakePlugin], sessions: int, rate: int, seconds: floa
 
 
 class Desktop:
-    """A panel, and one checkout's tray on it."""
+    """A panel with the tray of one checkout."""
 
     def __init__(self, folder: Path, checkout: str) -> None:
         self.bus = PrivateBus(folder)
@@ -106,7 +106,7 @@ class Desktop:
         return process.info["name"] == "dbus-daemon" and any(str(folder) in word for word in words)
 
     def used(self) -> dict[str, float]:
-        """Seconds of CPU of each part so far."""
+        """Return the seconds of CPU that each part has used."""
         return {part: sum(_cpu(process) for process in self.parts[part]) for part in PARTS}
 
     def stop(self) -> None:
@@ -140,16 +140,16 @@ class Peer:
         environment = {**os.environ, "HOME": str(folder), "OPENCODE_MONITOR_TOKEN": TOKEN}
         starting = [*self._tmux, "-f", "/dev/null", "new-session", "-d", "-x", "140", "-y", "45", words]
         subprocess.run(starting, env=environment, check=True)
-        told = subprocess.run(
+        panes = subprocess.run(
             [*self._tmux, "list-panes", "-F", "#{pid} #{pane_pid}"], capture_output=True, text=True, check=True
         )
-        tmux, program = map(psutil.Process, map(int, told.stdout.split()))
+        tmux, program = map(psutil.Process, map(int, panes.stdout.split()))
         while not _listens(self.port):
             time.sleep(0.05)
         self._processes = {"tray": [program, *program.children(recursive=True)], "panel": [tmux], "bus": []}
 
     def used(self) -> dict[str, float]:
-        """Seconds of CPU so far: of the program as "tray", of tmux as "panel"."""
+        """Return the used seconds of CPU: of the program as "tray", of tmux as "panel"."""
         return {part: sum(map(_cpu, self._processes[part])) for part in PARTS}
 
     def stop(self) -> None:
@@ -162,7 +162,7 @@ def _listens(port: int) -> bool:
 
 
 async def link_to_peer(link: FakePlugin, number: int, sessions: int) -> None:
-    """Say hello as opencode-monitor's plugin does, and answer what is asked, as OpenCode would."""
+    """Send the hello of opencode-monitor's plugin, and answer calls as OpenCode does."""
     known = fleet_snapshot(number, sessions)["sessions"]
     answers = {"session.list": known, "session.status": {}, "session.messages": []}
     hello = {"type": "hello", "serverId": f"bench-{number}", "serverName": f"p{number}", "serverUrl": "disabled"}
@@ -174,13 +174,13 @@ async def link_to_peer(link: FakePlugin, number: int, sessions: int) -> None:
 
 
 async def measure_peer(at: Peer, servers: int, sessions: int, rate: int, seconds: float) -> dict[str, float]:
-    """The same as `measure`, of the peer."""
+    """Return the same as `measure` for the peer."""
     async with AsyncExitStack() as stack:
         links = [await stack.enter_async_context(connection(f"http://127.0.0.1:{at.port}/")) for _ in range(servers)]
         talking = [asyncio.create_task(link_to_peer(link, n, sessions)) for n, link in enumerate(links)]
-        await speak(links, sessions, rate, WARM_UP, seed=True)
+        await send_events(links, sessions, rate, WARM_UP, seed=True)
         before = at.used()
-        await speak(links, sessions, rate, seconds, seed=True)
+        await send_events(links, sessions, rate, seconds, seed=True)
         after = at.used()
         for task in talking:
             task.cancel()
@@ -188,7 +188,7 @@ async def measure_peer(at: Peer, servers: int, sessions: int, rate: int, seconds
 
 
 async def measure(at: Desktop, servers: int, sessions: int, rate: int, seconds: float) -> dict[str, float]:
-    """Share of a core that each part uses under this load."""
+    """Return the share of a core that each part uses under this load."""
     async with AsyncExitStack() as stack:
         links = []
         for number in range(servers):
@@ -198,9 +198,9 @@ async def measure(at: Desktop, servers: int, sessions: int, rate: int, seconds: 
             await link.send(fleet_snapshot(number, sessions))
             link.answer_pings()
             links.append(link)
-        await speak(links, sessions, rate, WARM_UP)
+        await send_events(links, sessions, rate, WARM_UP)
         before = at.used()
-        await speak(links, sessions, rate, seconds)
+        await send_events(links, sessions, rate, seconds)
         after = at.used()
         return {part: (after[part] - before[part]) / seconds for part in PARTS}
 

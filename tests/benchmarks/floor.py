@@ -1,4 +1,4 @@
-"""The floor of every measurement: what aiohttp and JSON alone cost. Receives frames, decodes them, keeps nothing."""
+"""The baseline of the benchmarks: a WebSocket server of aiohttp that decodes JSON frames and discards them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from aiohttp import WSMsgType, web
 
-PING_EVERY = 20.0  # s, as the tray's
+PING_EVERY = 20.0  # s, as in the tray
 
 
 async def _receive(request: web.Request) -> web.WebSocketResponse:

@@ -1,7 +1,7 @@
-"""How the cost of each step grows with the number of sessions. Exit code 1 where a curve is worse than linear.
+"""Measure how the cost of each step grows with the number of sessions. Exit code 1 if it grows faster than linearly.
 
-Run: `python tests/benchmarks/growth.py`, with the project installed; about half a minute, no desktop needed. Each step
-is measured in this process, as its CPU time.
+Run: `python tests/benchmarks/growth.py`, with the project installed; about half a minute, no desktop needed. The
+CPU time of each step is measured in this process.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from tray.core.events import (  # noqa: E402
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet  # noqa: E402
-from tray.core.model import Activity, Request, RequestKind, Server, SessionKey  # noqa: E402
+from tray.core.servers import Server  # noqa: E402
 from tray.core.session_index import SessionIndex  # noqa: E402
+from tray.core.sessions import Activity, Request, RequestKind, SessionKey  # noqa: E402
 from tray.surfaces.control.status_report import status_report  # noqa: E402
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings  # noqa: E402
 
@@ -43,12 +44,12 @@ FLEETS = (
     (20, 1000),
 )  # servers, sessions
 REPEATS = 200
-ALLOWED = 3.0  # times the cost of the smallest fleet that a step of one event may take at the largest
-ALLOWED_EACH = 3.0  # the same for a step that touches every session, for one session
+ALLOWED = 3.0  # allowed ratio between the largest and the smallest fleet, for a step of one event
+ALLOWED_EACH = 3.0  # the same per session, for a step that changes every session
 
 
 class Growth:
-    """One fleet, and what its steps cost."""
+    """A fleet and the costs of its steps."""
 
     def __init__(self, servers: int, sessions: int) -> None:
         self.servers, self.sessions = servers, sessions
@@ -71,7 +72,7 @@ class Growth:
         self.cost[name] = (time.process_time() - begun) / REPEATS * 1e6
 
     def measure_all(self, name: str, step: Callable[[int], None]) -> None:
-        """`step` is called once for each server."""
+        """Measure `step`, which is called once for each server, per session."""
         gc.collect()
         begun = time.process_time()
         for number in range(self.servers):

@@ -1,7 +1,7 @@
-"""What it costs to read sessions from outside: ten processes, 100,000 messages, at rest and under load.
+"""Measure the cost of reading sessions from local files: ten processes, 100,000 messages, at rest and under load.
 
-`python tests/benchmarks/local.py [--seconds 30]`, in an environment with the project and pytest installed. The floor is
-a plain SELECT of one session in the same run.
+`python tests/benchmarks/local.py [--seconds 30]`, in an environment with the project and pytest installed. The
+baseline is a plain SELECT of one session in the same run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tray.core.events import SnapshotTaken, SourceEvent
 from tray.opencode.processes import OpenCodeProcess
 from tray.sources.local.sessions import LocalSessions
 
-PROCESSES, SESSIONS, MESSAGES = 10, 100, 1_000  # the last two: of long ago
+PROCESSES, SESSIONS, MESSAGES = 10, 100, 1_000  # sessions and messages: old history
 WRITES = 20  # transactions a second, of all processes together
 WRITER = """
 import sqlite3, sys, time
@@ -43,7 +43,7 @@ def now() -> int:
 
 
 def made(data: Path) -> list[OpenCodeProcess]:
-    """The database, and ten processes that each work on a session of it."""
+    """Create the database and return ten processes that each work on one of its sessions."""
     database = Database(data / "opencode.db")
     database.fill(SESSIONS, MESSAGES, 1)
     started = now() - 60_000
@@ -53,7 +53,7 @@ def made(data: Path) -> list[OpenCodeProcess]:
         *_, last = database.messages(name, [user(started + 1), *(assistant(started + 2 + n) for n in range(20))])
         running = {"type": "tool", "tool": "bash", "state": {"status": "running", "input": {}, "metadata": {}}}
         database.parts(name, last, [{"type": "text", "text": "x " * 500}, running])
-    database.close()  # who writes to it is a process of its own
+    database.close()  # the writer is another process
     (data / "log").mkdir()
     return [OpenCodeProcess(n + 1, started / 1000, f"/srv/{n}", (), data) for n in range(PROCESSES)]
 
@@ -81,8 +81,8 @@ async def measure(data: Path, seconds: float) -> None:
     begun = time.perf_counter()
     with closing(sqlite3.connect(f"file:{data}/opencode.db?mode=ro", uri=True)) as connection:
         connection.execute("SELECT * FROM session WHERE id = 'ses_1'").fetchall()
-    floor = time.perf_counter() - begun
-    print(f"first reading {took * 1000:.0f} ms; opening and one SELECT {floor * 1000:.1f} ms")
+    baseline = time.perf_counter() - begun
+    print(f"first reading {took * 1000:.0f} ms; opening and one SELECT {baseline * 1000:.1f} ms")
     await asyncio.sleep(3)
     for name in ("at rest", f"{WRITES} writes a second"):
         writer = None
@@ -92,8 +92,8 @@ async def measure(data: Path, seconds: float) -> None:
         cpu, before = time.process_time(), snapshots
         await asyncio.sleep(seconds)
         used = (time.process_time() - cpu) / seconds
-        told = (snapshots - before) / PROCESSES / seconds
-        print(f"{name}: {100 * used:.2f} % of a core, {told:.2f} readings told a second")
+        rate = (snapshots - before) / PROCESSES / seconds
+        print(f"{name}: {100 * used:.2f} % of a core, {rate:.2f} snapshots per second")
         if writer is not None:
             writer.kill()
             writer.wait()

@@ -1,4 +1,4 @@
-"""Sends events at a steady rate from a process of its own, and prints when it sent each (s of the monotonic clock).
+"""Send events at a constant rate, and print the time of each one (s of the monotonic clock).
 
 Stays connected until its input ends.
 """
@@ -20,7 +20,7 @@ EVENTS = 2_500
 async def main(port: int) -> None:
     async with AsyncExitStack() as stack:
         links = await connect_fleet(stack, port, SERVERS, SESSIONS, shake=True)
-        await asyncio.sleep(2)  # until the snapshots are taken in
+        await asyncio.sleep(2)  # until the tray has read the snapshots
         sent = []
         begun = time.monotonic()
         for number in range(EVENTS):
@@ -28,7 +28,7 @@ async def main(port: int) -> None:
             server, session = number % SERVERS, number // SERVERS
             sent.append(time.monotonic())
             await links[server].event("session.status", sessionID=f"ses_{server}_{session}", status={"type": "busy"})
-        await asyncio.sleep(1)  # until the last view
+        await asyncio.sleep(1)  # until the last view is shown
         print(json.dumps(sent), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
