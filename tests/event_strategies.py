@@ -30,8 +30,9 @@ from tray.core.events import (
     TimePassed,
     ToolReported,
 )
-from tray.core.model import Activity, Failure, Message, Question, Request, RequestKind, SessionKey
+from tray.core.messages import Message
 from tray.core.session_index import EVERYTHING, project_scope, session_scope
+from tray.core.sessions import Activity, Failure, Question, Request, RequestKind, SessionKey
 
 OTHER = replace(SERVER, id="other", name="other")
 names = st.sampled_from(["a", "b", "c"])

@@ -145,6 +145,8 @@ class FakeOpenCode:
                 return self.messages[name]
             case ["session", name, "message", message]:
                 return next(info for info in self.messages[name] if info["info"]["id"] == message)
+            case ["session", _, "diff"]:
+                return [{"messageID": request.query["messageID"]}] if "messageID" in request.query else []
             case ["session", _, "todo"]:
                 return [{"content": "one", "status": "pending"}]
         raise web.HTTPNotFound

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from tray.system.terminal_processes import TerminalProcess
 
@@ -48,11 +46,6 @@ class Programs:
         if not self._log.exists():
             return []
         return [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
-
-
-def run(work: Any) -> Any:
-    """Run a coroutine for at most 20 s and return its result."""
-    return asyncio.run(asyncio.wait_for(work, 20))
 
 
 def terminal_process(**environment: str) -> TerminalProcess:

@@ -1,11 +1,12 @@
-"""Fake plugins of both protocols, and a running listener with a fleet behind it."""
+"""Fake plugins of both protocols, and a running listener with a fleet."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -23,16 +24,6 @@ FRAMES: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "plugin" / "examples" / "frames.json").read_text(encoding="utf-8")
 )
 DEADLINE = 5.0  # s
-
-
-async def until(condition: Callable[[], Any], deadline: float = DEADLINE) -> Any:
-    """Wait for a true value of the condition and return it; fail after `deadline` seconds."""
-    end = asyncio.get_running_loop().time() + deadline
-    while not (value := condition()):
-        if asyncio.get_running_loop().time() > end:
-            raise AssertionError(f"not within {deadline:g} s: {condition}")
-        await asyncio.sleep(0.005)
-    return value
 
 
 class RunningListener:
@@ -105,7 +96,7 @@ class FakePlugin:
 
     async def authenticate(self, token: str = TOKEN, **hello: Any) -> None:
         """Perform the handshake of protocol 2 up to `welcome`."""
-        first = {**FRAMES["hello"], **hello}
+        first = {**FRAMES["hello"], "time": time.time_ns() // 1_000_000, **hello}
         await self.send(first)
         challenge = await self.receive()
         nonces = (first["instance"], first["nonce"], challenge["nonce"])
@@ -129,7 +120,7 @@ class PluginThread:
         self._token = token
         self._hello = hello
         self._loop = asyncio.new_event_loop()
-        self._link: FakePlugin | None = None
+        self._plugin: FakePlugin | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="plugin", daemon=True)
         self._open = AsyncExitStack()
 
@@ -145,15 +136,15 @@ class PluginThread:
         self._loop.close()
 
     def send(self, *frames: Any) -> None:
-        assert self._link is not None
-        self._do(self._link.send(*frames))
+        assert self._plugin is not None
+        self._do(self._plugin.send(*frames))
 
     def event(self, kind: str, **properties: Any) -> None:
         self.send([kind, properties])
 
     async def _connect(self) -> None:
-        self._link = await self._open.enter_async_context(connection(f"http://127.0.0.1:{self._port}/"))
-        await self._link.authenticate(self._token, **self._hello)
+        self._plugin = await self._open.enter_async_context(connection(f"http://127.0.0.1:{self._port}/"))
+        await self._plugin.authenticate(self._token, **self._hello)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)

@@ -26,9 +26,9 @@ NUMBERS = [0, 1, -1, 2**31, 2**53, 2**63, 2**64 + 1, -(2**63), 1e308, -1e308, 0.
 
 @lru_cache
 def _fields(shape: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
-    told = inspect.type_info(shape)
-    assert isinstance(told, inspect.StructType)
-    return told.fields
+    info = inspect.type_info(shape)
+    assert isinstance(info, inspect.StructType)
+    return info.fields
 
 
 class Fuzz:
@@ -107,11 +107,13 @@ class Fuzz:
             return [self.record(shape) for _ in range(self.random.randint(0, 4))]
 
         sections = {
-            "sessions": [one.get("info") for one in some(session)],
-            "status": {self.random.choice(IDS): one.get("status") for one in some(status)},
+            "sessions": [properties.get("info") for properties in some(session)],
+            "status": {self.random.choice(IDS): properties.get("status") for properties in some(status)},
             "permissions": some(EVENTS["permission.asked"].shape),
             "questions": some(EVENTS["question.asked"].shape),
-            "todos": {self.random.choice(IDS): one.get("todos") for one in some(EVENTS["todo.updated"].shape)},
+            "todos": {
+                self.random.choice(IDS): properties.get("todos") for properties in some(EVENTS["todo.updated"].shape)
+            },
             "limits": {self.random.choice(WORDS): self.random.choice(NUMBERS)},
             "branch": self.text(),
         }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -16,81 +15,59 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import pytest
+from agent_program import AgentProgram, installation_folder, make_repository, required
+from waiting import until
 
 NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
 PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"
-IN_CI = os.environ.get("CI") == "true"
 
 
-def _folder() -> str:
-    return os.environ.get("OPENCODE_TEST_DIR") or str(Path.home() / ".cache/opencode-tray-tests/opencode")
+def _folder() -> Path:
+    return installation_folder("OPENCODE_TEST_DIR", "opencode")
 
 
 def installed(version: str) -> Path | None:
     """Return the executable that packaging/check.py installed, or None."""
-    found = sorted(Path(_folder(), version, "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
+    found = sorted((_folder() / version / "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
     return next((path for path in found if path.parts[-3] != "opencode-ai"), None)
 
 
 def binary(version: str) -> Path:
     """Return the executable; skip the test if it is not installed."""
     found = installed(version)
-    if found is None:
-        reason = f"OpenCode {version} is not in {_folder()}; run packaging/check.py"
-    elif version == OLDEST and shutil.which("rg") is None:
-        reason = f"OpenCode {version} would fetch ripgrep by itself; install it"
-    else:
-        return found
-    if IN_CI:
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if version == OLDEST and shutil.which("rg") is None:
+        return required(None, f"OpenCode {version} would fetch ripgrep by itself; install it")
+    return required(found, f"OpenCode {version} is not in {_folder()}; run packaging/check.py")
 
 
-def until(condition: Callable[[], Any], deadline: float = 20, what: str = "the condition") -> Any:
-    """Wait for a true value of the condition and return it; fail after the deadline."""
-    end = time.monotonic() + deadline
-    while not (value := condition()):
-        if time.monotonic() > end:
-            pytest.fail(f"{what} did not come true within {deadline:g} s")
-        time.sleep(0.05)
-    return value
-
-
-class OpenCode:
+class OpenCode(AgentProgram):
     """A version of OpenCode in its own home. The plugin, if installed, sees `environment`."""
 
     def __init__(
         self, version: str, home: Path, model_port: int, environment: dict[str, str], *, plugin: bool = True
     ) -> None:
         self.version = version
-        self.binary = binary(version)
-        self.home = home
-        self.project = home / "project"
         self.url = ""
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._tmux: Path | None = None
+        folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
+        super().__init__(
+            binary(version),
+            home,
+            {
+                **folders,
+                "OPENCODE_DISABLE_AUTOUPDATE": "1",
+                "OPENCODE_DISABLE_MODELS_FETCH": "1",
+                "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+                **environment,
+            },
+        )
         self._make_home(model_port)
         if plugin:
             self.install_plugin()
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "TERM": "xterm-256color",
-            "LANG": "C.UTF-8",
-            "HOME": str(home),
-            **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")},
-            "TMPDIR": str(home / "tmp"),
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            **environment,
-        }
 
     def _make_home(self, model_port: int) -> None:
-        for folder in ("config/opencode/plugin", "tmp", "project"):
-            (self.home / folder).mkdir(parents=True)
+        (self.home / "config/opencode/plugin").mkdir(parents=True)
         model = {
             "name": "Fake One",
             "limit": {"context": 8000, "output": 1000},
@@ -111,33 +88,29 @@ class OpenCode:
             "permission": {"bash": "ask"},
         }
         (self.home / "config/opencode/opencode.json").write_text(json.dumps(config), encoding="utf-8")
-        for words in (
-            ("init", "-q"),
-            ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"),
-        ):
-            subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)
+        make_repository(self.project)
 
     def install_plugin(self) -> None:
         """Install the plugin, for processes started from now on."""
         shutil.copy(PLUGIN, self.home / "config/opencode/plugin")
 
     def install_npm_plugin(self, registry: str) -> None:
-        """Name the plugin's npm package in opencode.json; what starts after that installs it from this registry."""
+        """Name the plugin's npm package in opencode.json, to be installed from this registry at the next start."""
         path = self.home / "config/opencode/opencode.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps({**config, "plugin": ["opencode-tray"]}), encoding="utf-8")
         self.environment |= {
             "NPM_CONFIG_REGISTRY": registry,
-            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0 has some that it would install as well
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",  # 1.0 would install them as well
         }
 
     def settle(self) -> None:
-        """Wait until it has installed what it wants in its configuration.
+        """Wait until OpenCode has installed packages in its configuration folder.
 
-        1.18 keeps a lock while it does; killed then, it leaves the lock, and the next one with a plugin waits for it.
+        1.18 holds a lock meanwhile. If it is killed, the lock stays, and the next OpenCode with a plugin waits for it.
         """
         locks = self.home / "state" / "opencode" / "locks"
-        until(lambda: not list(locks.glob("*.lock")), 60, "the end of OpenCode's own installation")
+        until(lambda: not list(locks.glob("*.lock")), "the end of OpenCode's own installation", 60)
 
     # ------------------------------------------------------------------ as a server
 
@@ -153,25 +126,19 @@ class OpenCode:
 
     def serve(self) -> None:
         """Start `opencode serve` and wait until it answers."""
-        log = (self.home / "serve.log").open("wb")
-        command = [str(self.binary), "serve", "--port", "0", "--hostname", "127.0.0.1"]
-        process = subprocess.Popen(
-            command, cwd=self.project, env=self.environment, stdout=log, stderr=log, start_new_session=True
-        )
-        log.close()
-        self._processes.append(process)
+        self.start("serve", "--port", "0", "--hostname", "127.0.0.1", log="serve.log")
         text = self.home / "serve.log"
         self.url = until(
             lambda: (found := re.search(r"listening on (http://\S+)", text.read_text())) and found[1],
-            30,
             "opencode serve",
+            30,
         )
         if self.version != OLDEST:
-            until(self._answers, 20, "opencode serve's first answer")
+            until(self._answers, "opencode serve's first answer", 20)
         self.call("GET", "/config")  # makes it load the directory and the plugin
 
     def _answers(self) -> bool:
-        """OpenCode 1.18 loses a request in its first moments; if it was for a directory, that directory hangs."""
+        """OpenCode 1.18 may lose a request just after its start; if that was for a directory, the directory hangs."""
         try:
             return bool(self.call("GET", "/global/health", patience=0.3))
         except (TimeoutError, urllib.error.URLError):
@@ -224,69 +191,58 @@ class OpenCode:
 
     def run(self, prompt: str) -> subprocess.Popen[bytes]:
         """Start `opencode run`, which ends with its turn. The model receives a prompt with a space in quotes."""
-        process = subprocess.Popen(
-            [str(self.binary), "run", prompt],
-            cwd=self.project, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        self._processes.append(process)
-        return process
+        return self.start("run", prompt)
 
     # ------------------------------------------------------------------ in its terminal UI
 
     def tui(self, *arguments: str) -> None:
-        """Start the terminal UI in a private tmux server and wait until it accepts input."""
-        self._tmux = self.home / "tmux.sock"
-        pane = ["new-session", "-d", "-s", "tui", "-x", "120", "-y", "40", str(self.binary), *arguments]
-        self.tmux(*pane)
-        until(lambda: "Ask anything" in self.screen() or "ctrl+" in self.screen().lower(), 40, "the terminal UI")
+        """Start the terminal UI in a private tmux server and wait until it has loaded the model and the project."""
+        self.open_terminal(*arguments)
+        until(self._tui_is_ready, "the terminal UI", 90)  # 50 s on a busy machine
+
+    def _tui_is_ready(self) -> bool:
+        """Without a model, Enter opens a dialog instead. The start screen shows the branch once its server answers."""
+        screen = self.screen()
+        return "Fake One" in screen and ("Ask anything" not in screen or "project:" in screen)
 
     def tmux(self, *words: str) -> str:
         """Run a command of the private tmux server and return its output."""
-        command = ["tmux", "-f", "/dev/null", "-S", str(self._tmux), *words]
-        done = subprocess.run(
-            command, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=20, check=False
-        )
-        return done.stdout
+        return self.terminal.run(*words)
 
     def screen(self) -> str:
         """Return the content of the terminal."""
-        return self.tmux("capture-pane", "-p", "-t", "tui")
+        return self.terminal.screen()
 
     def type(self, text: str, sent: Callable[[], bool]) -> None:
-        """Type a prompt and press Enter until `sent` returns true."""
-        self.tmux("send-keys", "-t", "tui", "-l", text)
-        until(lambda: text[:20] in self.screen(), 20, "the typed prompt")
-        end = time.monotonic() + 20
-        while not sent():
-            assert time.monotonic() < end, f"Enter did not send the prompt:\n{self.screen()}"
-            self.tmux("send-keys", "-t", "tui", "Enter")
-            pause = time.monotonic() + 3  # a late second Enter could answer a request
-            while time.monotonic() < pause and not sent():
-                time.sleep(0.05)
+        """Type a prompt, submit it, and wait until `sent` returns true: OpenCode's first turn takes 10 s to begin.
 
-    # ------------------------------------------------------------------ the end
+        Enter is pressed again only while the text is still in the input box after 10 s: a second Enter could submit
+        the prompt twice, or answer a request.
+        """
+        end = "".join(text.split())[-20:]  # a long text scrolls out of the input box at the top
+        self.terminal.type(text)
+        until(lambda: end in self._input_box(), "the typed prompt", 60)
+        pressed = 0.0
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill every process that was started."""
-        if self._tmux is not None:
-            pids = self.tmux("list-panes", "-a", "-F", "#{pane_pid}").split()
-            for pid in pids:
-                os.kill(int(pid), number)
-            self.tmux("kill-server")
-            self._tmux = None
-        for process in self._processes:
-            if process.poll() is None:
-                os.killpg(process.pid, number)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
-        self._processes.clear()
+        def is_submitted() -> bool:
+            nonlocal pressed
+            if end not in self._input_box():
+                return True
+            if time.monotonic() > pressed + 10:
+                self.terminal.press("Enter")
+                pressed = time.monotonic()
+            return False
 
-    def __enter__(self) -> Self:
-        return self
+        try:
+            until(lambda: is_submitted() or sent(), "the submitted prompt", 60)
+            until(sent, "the prompt's request to the model", 60)
+        except AssertionError:
+            print(self.screen())
+            raise
 
-    def __exit__(self, *_: object) -> None:
-        self.kill()
+    def _input_box(self) -> str:
+        """Return the text of the input box without white space; the box ends with a line that begins with a corner."""
+        above, corner, _ = self.screen().rpartition("╹")
+        lines = above.splitlines()[:-1] if corner else []
+        box = list(itertools.takewhile(lambda line: line.strip().startswith("┃"), reversed(lines)))
+        return "".join("".join(reversed(box)).replace("┃", "").split())

@@ -11,7 +11,7 @@ from typing import Any
 from tray.core.alerts import AlertRules, Alerts, Notify, WhenLooking
 from tray.core.events import Change, Event, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.core.model import Server
+from tray.core.servers import Server
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.sources.protocol.events import decode_event
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 from fakes import TOKEN
 from tray.app.application import App
 from tray.app.clock import Clock
 from tray.core.alerts import Alert
 from tray.core.commands import Command, CommandResult, Surface
-from tray.core.settings import ON_MACHINE, PORT
+from tray.core.settings import ON_MACHINE, OTHER_AGENTS, PAGE_PORT, PORT
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
@@ -56,12 +54,12 @@ class FakeNotifications:
 class RunningApp:
     """An app whose files are in a folder of the test."""
 
-    def __init__(self, folder: Path, clock: Clock = time) -> None:
+    def __init__(self, folder: Path, clock: Clock = time, page_port: int = 0) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths.inside(folder)
         self.notifications = FakeNotifications()
         self.views: list[TrayView] = []
-        flags = {PORT.key: free_port(), ON_MACHINE.key: False}
+        flags = {PORT.key: free_port(), PAGE_PORT.key: page_port, ON_MACHINE.key: False, OTHER_AGENTS.key: False}
         settings = load_settings(self.settings, {}, flags)
         self.app = App(
             self.paths, settings, flags, Token(TOKEN), notifications=self.notifications, interval=INTERVAL, clock=clock
@@ -73,7 +71,3 @@ class RunningApp:
 
     async def choose(self, choice: Command, surface: Surface = Surface.MENU) -> CommandResult:
         return await self.app.execute(choice, surface)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))

@@ -150,7 +150,7 @@ def _insert(connection: sqlite3.Connection, table: str, rows: list[dict[str, Any
     if rows:
         names = list(rows[0])
         marks = ", ".join(f":{name}" for name in names)
-        connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)  # noqa: S608
+        connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
 
 
 def write_json_storage(

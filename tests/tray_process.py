@@ -7,8 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,9 @@ class Home:
             "XDG_DATA_HOME": str(path / "data"),
             "XDG_STATE_HOME": str(path / "state"),
             "XDG_CACHE_HOME": str(path / "cache"),
-            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "0",  # ignore other OpenCode processes on the machine
+            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "0",  # ignore the other agents that run on the machine
+            "OPENCODE_TRAY_DISCOVERY_AGENTS": "0",
+            "OPENCODE_TRAY_PAGE_PORT": "0",  # other trays may run on the machine
         }
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -99,11 +99,3 @@ class Home:
     @property
     def token(self) -> str:
         return (self.path / "data/opencode-tray/token").read_text(encoding="utf-8").strip()
-
-
-def until(condition: Callable[[], Any], deadline: float = 10) -> Any:
-    end = time.monotonic() + deadline
-    while not (value := condition()):
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.05)
-    return value

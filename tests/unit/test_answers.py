@@ -1,4 +1,4 @@
-"""What fits as an answer to what was asked, and what becomes of a request that is being answered."""
+"""Which answers fit a request, and the states of a request while its answer is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tray.core.events import (
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Option, Question, Request, RequestKind
+from tray.core.sessions import Option, Question, Request, RequestKind
 
 S = SERVER.id
 COLOUR = Question("Which colour?", "Colour", (Option("Red"), Option("Blue")), custom=False)
@@ -64,7 +64,7 @@ def test_a_fitting_answer_is_accepted(request_: Request, answer: Answer) -> None
 
 
 @pytest.mark.parametrize(
-    ("request_", "answer", "told"),
+    ("request_", "answer", "reason"),
     [
         (PERMISSION, Reply((("Red",),)), "once, always or reject"),
         (PERMISSION, Decline(), "once, always or reject"),
@@ -78,8 +78,8 @@ def test_a_fitting_answer_is_accepted(request_: Request, answer: Answer) -> None
         (QUESTIONS, Reply((("Red",), ("  ",))), "one of"),
     ],
 )
-def test_an_answer_that_does_not_fit_is_refused_with_the_reason(request_: Request, answer: Answer, told: str) -> None:
-    with pytest.raises(AnswerError, match=told):
+def test_an_answer_that_does_not_fit_is_refused_with_the_reason(request_: Request, answer: Answer, reason: str) -> None:
+    with pytest.raises(AnswerError, match=reason):
         check(request_, answer)
 
 

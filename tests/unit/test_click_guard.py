@@ -46,3 +46,10 @@ def test_a_double_click_on_the_icon_opens_one_session():
     assert guard.may_go(Surface.MENU, AT + 300 + SETTLE)
     assert guard.may_go(Surface.COMMAND, AT)
     assert guard.may_go(Surface.COMMAND, AT)
+
+
+def test_each_device_of_the_page_has_a_pointer_of_its_own():
+    guard = ClickGuard()
+    assert guard.may_answer(Surface.PAGE, ONE, AT, "desk")
+    assert guard.may_answer(Surface.PAGE, OTHER, AT + 100, "phone")
+    assert not guard.may_answer(Surface.PAGE, OTHER, AT + 200, "desk")

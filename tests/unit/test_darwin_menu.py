@@ -1,4 +1,4 @@
-"""macOS: a click carries out what stands on the row that was clicked, whatever has been shown since."""
+"""macOS: a click runs the command of the clicked row, even if the menu was updated since."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from fake_appkit import Mac, menu_bar
 from tray.core.commands import Command, OpenSession
-from tray.core.model import SessionKey, Status
+from tray.core.sessions import SessionKey, Status
 from tray.surfaces.menu.items import Entry, Item, Separator
 from tray.surfaces.menu.view import IconView, TrayView
 
@@ -27,7 +27,7 @@ def view(*menu: Entry) -> TrayView:
 
 
 class Shown:
-    """An icon in the menu bar, and what was chosen in its menu."""
+    """An icon in the menu bar, and the commands of the clicked rows."""
 
     def __init__(self, mac: Mac, module: Any) -> None:
         self.mac = mac
@@ -47,7 +47,7 @@ def shown() -> Iterator[Shown]:
         yield Shown(mac, module)
 
 
-def test_a_click_chooses_the_row_that_was_seen_whatever_came_while_the_menu_was_open(shown: Shown) -> None:
+def test_a_click_selects_the_row_shown_although_the_menu_was_updated(shown: Shown) -> None:
     seen = shown.mac.open_menu()
     shown.show(row("rm -rf ~"), row("ls"), row("pwd"))
     shown.mac.close_menu()
@@ -55,7 +55,7 @@ def test_a_click_chooses_the_row_that_was_seen_whatever_came_while_the_menu_was_
     assert shown.chosen == [go_to("ls")]
 
 
-def test_a_click_whose_action_comes_after_the_menu_was_replaced_chooses_the_row_that_was_seen(shown: Shown) -> None:
+def test_a_delayed_action_selects_the_row_that_was_shown(shown: Shown) -> None:
     seen = shown.mac.open_menu()
     shown.show(row("rm -rf ~"), row("ls"), row("pwd"))
     shown.mac.close_menu()
@@ -65,7 +65,7 @@ def test_a_click_whose_action_comes_after_the_menu_was_replaced_chooses_the_row_
     assert shown.chosen == [go_to("ls")]
 
 
-def test_a_row_of_a_submenu_carries_its_own_choice(shown: Shown) -> None:
+def test_a_row_of_a_submenu_runs_its_own_command(shown: Shown) -> None:
     shown.show(Item("more", "more", children=(row("inner"), row("other"))), row("ls"))
     inner = shown.mac.open_menu()[0].menu
     assert inner is not None
@@ -75,7 +75,7 @@ def test_a_row_of_a_submenu_carries_its_own_choice(shown: Shown) -> None:
     assert shown.chosen == [go_to("inner")]
 
 
-def test_an_open_menu_is_not_replaced_and_the_newest_follows_when_it_has_closed(shown: Shown) -> None:
+def test_an_open_menu_is_replaced_by_the_newest_one_after_it_has_closed(shown: Shown) -> None:
     shown.mac.open_menu()
     opened = shown.mac.item.menu
     for label in ("one", "two", "three"):

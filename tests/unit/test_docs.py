@@ -1,4 +1,4 @@
-"""The documentation is complete, and names nothing that does not exist. As datasette does it."""
+"""The documentation is complete and names only existing settings, commands and files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ READS = (
 
 
 def rows(page: str) -> Iterator[list[str]]:
-    """The cells of each row of the page's tables, without headings."""
+    """Return the cells of each row of the page's tables, without headings."""
     for line in PAGES[page].splitlines():
         if line.startswith("| `") or (line.startswith("| ") and "`" in line):
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def commands(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, set[str]]]:
-    """Each command and its long options; what is hidden from `--help` is left out."""
+    """Return each command with its long options, without those that `--help` does not show."""
     actions = parser._actions  # noqa: SLF001  # argparse offers no other way
     subcommands = [action for action in actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
     if not subcommands:
@@ -66,7 +66,7 @@ DOCUMENTED = {
 
 
 def variables() -> set[str]:
-    """Every environment variable that the program or the plugin reads."""
+    """Return every environment variable that the program or the plugin reads."""
     files = [*(ROOT / "tray").rglob("*.py"), *(ROOT / "plugin").glob("*.js"), *(ROOT / "plugin").glob("src/**/*.js")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     return {name for pattern in READS for name in pattern.findall(text)}

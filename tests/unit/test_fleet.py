@@ -1,4 +1,4 @@
-"""The model: whatever the order of events, only what is pending is shown, and a snapshot is the truth."""
+"""The model: in any order of events only pending requests are shown, and a snapshot replaces the state."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tray.core.events import (
     RequestClosed,
     Restored,
     ServerConnected,
+    ServerForgotten,
     ServerLost,
     SessionChanged,
     SessionDeleted,
@@ -39,20 +40,10 @@ from tray.core.fleet import (
     Fleet,
 )
 from tray.core.fleet_state import MAX_SESSIONS, MAX_UNPROVEN_SESSIONS
-from tray.core.model import (
-    Activity,
-    Failure,
-    Message,
-    Request,
-    RequestKind,
-    Retry,
-    Server,
-    Session,
-    SessionKey,
-    Status,
-    Tokens,
-)
+from tray.core.messages import Message, Tokens
+from tray.core.servers import AgentKind, Server
 from tray.core.session_index import SessionIndex, session_scope
+from tray.core.sessions import Activity, Failure, Request, RequestKind, Retry, Session, SessionKey, Status
 from tray.core.summary import next_waiting, summarize
 
 S = SERVER.id
@@ -136,7 +127,7 @@ def test_a_stop_before_the_model_answers_is_read_from_the_message() -> None:
     index.update(fleet.apply(ActivityReported(S, "a", Activity.BUSY), 2000))
     index.update(fleet.apply(ActivityReported(S, "a", Activity.IDLE), 3000))
     assert status_of(index, "a") is Status.IDLE
-    index.update(fleet.apply(stopped, 4000))  # the message of old, told again
+    index.update(fleet.apply(stopped, 4000))  # an old message, reported again
     assert status_of(index, "a") is Status.IDLE
 
 
@@ -151,17 +142,17 @@ def test_a_stopped_turn_does_not_inherit_the_completion_before_it() -> None:
 
 
 def test_an_error_during_a_lost_connection_is_shown_for_a_known_message() -> None:
-    def told(error: str) -> SnapshotTaken:
+    def snapshot(error: str) -> SnapshotTaken:
         digest = Digest(1, 0.0, Tokens(), Message("msg_1", error=error))
         activities = {} if error else {"a": (BUSY, None)}
         return SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities=activities)
 
-    fleet, index = fleet_with(told(""))
-    for event in (ServerLost(S), ServerConnected(SERVER), told("APIError")):
+    fleet, index = fleet_with(snapshot(""))
+    for event in (ServerLost(S), ServerConnected(SERVER), snapshot("APIError")):
         index.update(fleet.apply(event, 2000))
     assert status_of(index, "a") is Status.ERROR
     index.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 3000))
-    index.update(fleet.apply(told("APIError"), 4000))
+    index.update(fleet.apply(snapshot("APIError"), 4000))
     assert status_of(index, "a") is Status.IDLE
 
 
@@ -496,11 +487,11 @@ def test_a_row_whose_project_name_changes_is_reported_as_changed() -> None:
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(event_sequences)
-def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[Event, int]]) -> None:
+def test_closed_requests_are_never_shown_and_no_event_raises(events: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     closed: set[tuple[str, str]] = set()  # a request's id is its server's own
-    for event, at in story:
+    for event, at in events:
         index.update(fleet.apply(event, at))
         if isinstance(event, RequestClosed) and event.server_id in fleet.servers:
             closed.add((event.server_id, event.request_id))
@@ -524,9 +515,9 @@ def test_closed_requests_are_never_shown_and_no_event_raises(story: list[tuple[E
 
 @settings(max_examples=200, deadline=None)
 @given(event_sequences, st.lists(requests, max_size=3))
-def test_a_complete_snapshot_replaces_any_state(story: list[tuple[Event, int]], pending: list[Request]) -> None:
+def test_a_complete_snapshot_replaces_any_state(events: list[tuple[Event, int]], pending: list[Request]) -> None:
     fleet = Fleet()
-    for event, at in story:
+    for event, at in events:
         fleet.apply(event, at)
     truth = {request.id: request for request in pending}
     asked = tuple(r for r in truth.values() if r.kind is RequestKind.PERMISSION)
@@ -591,3 +582,23 @@ def test_of_two_equal_servers_the_same_one_is_shown_whatever_the_order() -> None
         for session in order:
             index.update([SessionChanged(None, session)])
         assert [row.server.id for row in index.rows()] == ["a"]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(AgentKind.CLAUDE, None), (AgentKind.OPENCODE, Status.DISCONNECTED)])
+def test_a_session_that_was_resumed_after_a_crash_does_not_come_back_as_disconnected(
+    kind: AgentKind, expected: Status | None
+):
+    crashed, next_one = (replace(SERVER, id=name, agent_kind=kind) for name in ("crashed", "next"))
+    fleet, index = fleet_with()
+    for event in (
+        ServerConnected(crashed),
+        SnapshotTaken(crashed.id, (SessionFacts("a"),), {"a": (Activity.BUSY, None)}),
+        ServerLost(crashed.id),
+        ServerConnected(next_one),
+        SnapshotTaken(next_one.id, (SessionFacts("a"),)),
+    ):
+        index.update(fleet.apply(event, 1000))
+    assert status_of(index, "a") is Status.IDLE
+    index.update(fleet.apply(ServerForgotten(next_one.id), 1000))
+    row = index.row("a")
+    assert (row.status if row is not None else None) is expected

@@ -1,4 +1,4 @@
-"""Recorded events as they come over a wire that doubles, reorders, cuts and corrupts them."""
+"""Recorded events that are repeated, reordered, cut and corrupted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from replay import RECORDINGS, SERVER
 from tray.core.events import RequestAsked, RequestClosed, ServerConnected, SnapshotTaken
 from tray.core.fleet import Fleet
+from tray.core.lenient_json import replace_lone_surrogates
 from tray.core.session_index import SessionIndex
-from tray.opencode.lenient_json import replace_lone_surrogates
 from tray.sources.protocol.events import FrameError, decode_event
 
 SCENARIOS = ("07_two_permissions_parallel", "08_question_reply", "11_subagent_task_with_child_permission")
@@ -25,18 +25,18 @@ EVENTS = sorted(
 )
 
 
-def spoiled(raw: bytes, at: int, by: bytes) -> bytes:
-    """The frame with something else from some place on, or in that place."""
+def corrupted(raw: bytes, at: int, by: bytes) -> bytes:
+    """Replace the end of the frame from this position, or some of its bytes."""
     place = at % len(raw)
     return raw[:place] + by if at % 2 else raw[:place] + by + raw[place + len(by) :]
 
 
-whole = st.sampled_from(EVENTS)
+valid = st.sampled_from(EVENTS)
 frames = st.one_of(
-    whole,
-    whole,
+    valid,
+    valid,
     st.builds(
-        spoiled, whole, st.integers(0, 10_000), st.sampled_from([b"", b"null", b'"x"', b"[]", b"9", b"\xff", b"\\"])
+        corrupted, valid, st.integers(0, 10_000), st.sampled_from([b"", b"null", b'"x"', b"[]", b"9", b"\xff", b"\\"])
     ),
     st.just(b'{"type":"something.new","properties":{"sessionID":"ses_1"}}'),
     st.binary(max_size=8),
@@ -45,14 +45,14 @@ frames = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(frames, max_size=80))
-def test_no_frame_breaks_anything_and_only_what_is_pending_is_shown(story: list[bytes]) -> None:
+def test_no_frame_raises_and_only_pending_requests_are_shown(raw_frames: list[bytes]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id)):
         index.update(fleet.apply(event, 1000))
     asked: set[str] = set()
     closed: set[str] = set()
-    for raw in story:
+    for raw in raw_frames:
         try:
             events = decode_event(SERVER.id, replace_lone_surrogates(raw), 1000)
         except FrameError:

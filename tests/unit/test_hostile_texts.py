@@ -1,4 +1,4 @@
-"""10,000 texts that were drawn to harm: where people read them they are one line of plain text that fits."""
+"""10,000 random and hostile texts, which the user sees as single lines of plain text of limited width."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from replay import SERVER
 from tray.core.alerts import AlertRules, wanted_alert
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.core.model import Option, Question, Request, RequestKind
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Option, Question, Request, RequestKind
 from tray.core.text import width
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import walk
@@ -22,11 +22,11 @@ from tray.system.notification_daemon import NotificationDaemon
 TEXTS = 10_000
 EACH = 8  # texts in one menu
 FORBIDDEN = ("Cc", "Cs", "Zl", "Zp")
-OVERRIDES = "\u202a\u202b\u202d\u202e\u2066\u2067"  # what could reorder the text around; an isolate of ours is balanced
+OVERRIDES = "\u202a\u202b\u202d\u202e\u2066\u2067"  # they reorder surrounding text; our isolates are balanced
 COLUMNS = 100
 
 
-def plain(text: str, columns: int) -> None:
+def check_plain(text: str, columns: int) -> None:
     assert width(text) <= columns
     assert not any(unicodedata.category(character) in FORBIDDEN for character in text)
     assert not any(character in OVERRIDES for character in text)
@@ -34,7 +34,7 @@ def plain(text: str, columns: int) -> None:
 
 
 @pytest.mark.slow
-def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
+def test_every_text_in_menus_and_notifications_is_plain_and_short_enough() -> None:
     fuzz = Fuzz(20261121)
     for round_ in range(TEXTS // EACH):
         title, directory, tool, detail, pattern, question, label, about = (fuzz.text() for _ in range(EACH))
@@ -56,9 +56,9 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
         ):
             index.update(fleet.apply(event, 1))
         view = views.build(ViewSettings(problems=(detail,)), 2)
-        plain(view.tooltip, COLUMNS)
+        check_plain(view.tooltip, COLUMNS)
         for item in walk(view.menu):
-            plain(item.label, COLUMNS)
+            check_plain(item.label, COLUMNS)
         row = index.row("a")
         assert row is not None
         alert = wanted_alert(row, AlertRules(), "project")
@@ -68,7 +68,7 @@ def test_in_menus_and_notifications_every_text_is_plain_and_fits() -> None:
             lines = shown.body.split("\n")
             assert len(lines) <= BODY_LINES + 1
             for line in (*shown.title.split("\n"), *lines):
-                plain(line, most)
+                check_plain(line, most)
             assert width(shown.title) <= TITLE_COLUMNS
             for button in shown.buttons:
-                plain(button.label, COLUMNS)
+                check_plain(button.label, COLUMNS)

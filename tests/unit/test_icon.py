@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from PIL import Image, ImageChops
 
-from tray.core.model import Status
+from tray.core.sessions import Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
 

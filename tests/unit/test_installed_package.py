@@ -21,7 +21,7 @@ def test_ci_tests_the_wheel_and_a_checkout_tests_itself() -> None:
 
 
 def test_plugin_icon_pictures_and_sounds_are_found() -> None:
-    files = [resources.plugin_source(), resources.app_icon()]
+    files = [resources.plugin_source(), resources.app_icon(), resources.app_drawing()]
     for reason in ("permission", "question", "error", "finished"):
         files += [resources.toast_image(reason), resources.sound_file(reason)]
     home = PACKAGE if IS_WHEEL else ROOT

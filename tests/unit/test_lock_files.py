@@ -1,4 +1,4 @@
-"""The lock files hold what pyproject.toml asks for. Renew them with packaging/lock.py."""
+"""The lock files satisfy pyproject.toml. Renew them with packaging/lock.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-lowest.lock
 
 
 def group(name: str) -> list[Requirement]:
-    """The requirements of a dependency group, without those of the groups that it includes."""
+    """Return the requirements of a dependency group, without those of the groups that it includes."""
     return [Requirement(item) for item in GROUPS[name] if isinstance(item, str)]
 
 
@@ -30,7 +30,7 @@ def entries(lock: str) -> list[str]:
 
 
 def versions(lock: str) -> dict[str, list[Version]]:
-    """Name -> locked versions; more than one where platforms or Pythons differ."""
+    """Return the locked versions by name; several if they differ between platforms or Python versions."""
     found: dict[str, list[Version]] = {}
     for entry in entries(lock):
         requirement = Requirement(entry.split(" --hash")[0])

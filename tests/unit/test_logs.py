@@ -1,11 +1,14 @@
-"""OpenCode's logs, as each version writes them: which run works on what, and what it asks for."""
+"""OpenCode's logs in the format of each version: the sessions of each run, and its permission requests."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tray.sources.local.logs import Logs
+import pytest
+
+from tray.sources.local.logs import MAX_ASKS, Logs
 
 A, B = "ses_e00803722ffeA1bpbM63CLAQeg", "ses_e0069d3ecffezELidlTKGaEqaW"
 SHARED = f"""\
@@ -44,27 +47,27 @@ def logs(folder: Path, name: str, text: str) -> Logs:
     return read
 
 
-def test_in_the_shared_log_each_run_has_its_sessions_and_its_asks(tmp_path: Path) -> None:
+def test_in_a_shared_log_each_run_has_its_own_sessions_and_permissions(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED)
     runs = read.runs_of({7: at("19:05:24"), 8: at("19:06:24")})
     one, two = runs[7], runs[8]
     assert (one.sessions, two.sessions) == ({A}, {B})
     assert [(ask.at, ask.kind) for ask in one.asks] == [(round(at("19:05:28.793000") * 1000), "bash")]
     assert two.asks == []  # a question is in the database
-    assert not one.tells_answers
+    assert not one.logs_answers
     read.close()
 
 
-def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path: Path) -> None:
+def test_up_to_1_14_each_run_has_a_log_file_and_answers_close_permissions(tmp_path: Path) -> None:
     read = logs(tmp_path, "2026-11-21T190523.log", OWN_1_1)
     run = read.runs_of({7: at("19:05:22.6")}).get(7)
     assert run is not None
-    assert run.tells_answers
+    assert run.logs_answers
     assert (run.sessions, [ask.kind for ask in run.asks]) == ({A}, ["bash"])
     with (tmp_path / "2026-11-21T190523.log").open("a") as log:
         log.write("INFO  2026-11-21T19:05:26 +2ms service=bus type=permission.replied publ")
     read.read(0)
-    assert len(run.asks) == 1  # half a line is none yet
+    assert len(run.asks) == 1  # an incomplete line is not read
     with (tmp_path / "2026-11-21T190523.log").open("a") as log:
         log.write("ishing\n")
     read.read(0)
@@ -72,7 +75,7 @@ def test_up_to_1_14_a_run_has_a_file_and_what_is_answered_waits_no_more(tmp_path
     read.close()
 
 
-def test_1_14_names_the_permission_that_is_asked_for(tmp_path: Path) -> None:
+def test_logs_of_1_14_name_the_permission(tmp_path: Path) -> None:
     text = OWN_1_14.rpartition("INFO")[0]
     read = logs(tmp_path, "2026-11-21T190755.log", text)
     run = read.runs_of({7: at("19:07:54.8")}).get(7)
@@ -86,7 +89,7 @@ def test_1_14_names_the_permission_that_is_asked_for(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_log_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_a_truncated_log_is_read_from_its_beginning(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED * 3)
     (tmp_path / "opencode.log").write_text(SHARED.replace("996ff285", "99999999"), encoding="utf-8")
     read.read(0)
@@ -94,7 +97,24 @@ def test_a_log_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) ->
     read.close()
 
 
-def test_nothing_that_is_no_log_does_harm(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="cannot replace an open file")
+def test_a_replaced_log_is_read_from_its_start(tmp_path: Path) -> None:
+    read = logs(tmp_path, "opencode.log", SHARED)
+    (tmp_path / "new").write_text(SHARED.replace("996ff285", "99999999") * 2, encoding="utf-8")
+    (tmp_path / "new").replace(tmp_path / "opencode.log")
+    read.read(0)
+    assert "99999999" in read.runs
+    assert read.runs["99999999"].sessions == {A}
+    read.close()
+
+
+def test_the_requests_of_a_run_without_logged_answers_are_limited(tmp_path: Path) -> None:
+    read = logs(tmp_path, "2026-11-21T190523.log", OWN_1_1.splitlines(keepends=True)[-1] * (MAX_ASKS + 50))
+    assert [len(run.asks) for run in read.runs.values()] == [MAX_ASKS]
+    read.close()
+
+
+def test_a_file_that_is_not_a_log_causes_no_error(tmp_path: Path) -> None:
     (tmp_path / "a.log").mkdir()
     read = logs(
         tmp_path, "opencode.log", "\x00\xff" * 1000 + "\n" + "timestamp=x level=y run=z message=asking id=per_1\n"
@@ -103,7 +123,7 @@ def test_nothing_that_is_no_log_does_harm(tmp_path: Path) -> None:
     read.close()
 
 
-def test_two_that_started_one_after_the_other_have_a_run_each(tmp_path: Path) -> None:
+def test_processes_started_in_succession_have_one_run_each(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED.replace("19:06:2", "19:05:2"))
     runs = read.runs_of({8: at("19:05:24"), 7: at("19:05:22.5")})
     assert runs[7].sessions == {A}
@@ -111,7 +131,7 @@ def test_two_that_started_one_after_the_other_have_a_run_each(tmp_path: Path) ->
     read.close()
 
 
-def test_logs_that_are_gone_are_let_go(tmp_path: Path) -> None:
+def test_deleted_logs_are_forgotten(tmp_path: Path) -> None:
     for number in range(10, 40):
         (tmp_path / f"2026-11-21T1905{number}.log").write_text(OWN_1_1, encoding="utf-8")
     (tmp_path / "2026-13-41T999999.log").write_text(OWN_1_1, encoding="utf-8")
@@ -125,7 +145,7 @@ def test_logs_that_are_gone_are_let_go(tmp_path: Path) -> None:
     read.close()
 
 
-def test_two_processes_of_one_start_have_a_run_each(tmp_path: Path) -> None:
+def test_two_processes_started_together_have_one_run_each(tmp_path: Path) -> None:
     read = logs(tmp_path, "opencode.log", SHARED.replace("19:06:24.564", "19:05:24.564"))
     runs = read.runs_of({7: at("19:05:24"), 8: at("19:05:24")})
     assert [runs[7].sessions, runs[8].sessions] == [{A}, {B}]

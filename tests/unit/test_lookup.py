@@ -9,8 +9,8 @@ from tray.core.answers import RequestKey
 from tray.core.events import Event, RequestAsked, RequestClosed, ServerConnected, SessionFacts, SessionReported
 from tray.core.fleet import Fleet
 from tray.core.id_lookup import NotFoundError, find_request, find_session
-from tray.core.model import Request, RequestKind
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Request, RequestKind
 
 S = SERVER.id
 AT = 1_795_237_290_000

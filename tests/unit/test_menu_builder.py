@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from event_strategies import event_sequences
 from replay import SERVER
+from tray.core.agent_setup import AgentSetup, HookState, HookUse
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import (
     FOREVER,
@@ -45,21 +46,10 @@ from tray.core.events import (
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import (
-    Activity,
-    Failure,
-    Message,
-    Option,
-    Question,
-    Request,
-    RequestKind,
-    Server,
-    SessionKey,
-    Source,
-    Status,
-    Tokens,
-)
+from tray.core.messages import Message, Tokens
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Activity, Failure, Option, Question, Request, RequestKind, SessionKey, Status
 from tray.core.text import GOES_ON, width
 from tray.surfaces.menu.builder import MENU_LINES, Setup, ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, default_command, walk
@@ -155,7 +145,7 @@ def test_a_requests_full_text_is_shown_above_its_answers() -> None:
     assert lines[0] == "bash:"
     assert all(line.startswith(GOES_ON) for line in lines[2:])
     assert "".join(line.removeprefix(GOES_ON) for line in lines[1:]) == command.strip()
-    assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Go to session"]
+    assert labels(answers(view))[len(lines) :] == ["Allow once", "Reject", "Reject with a message…", "Open session"]
 
 
 def test_every_request_has_its_own_answers() -> None:
@@ -191,7 +181,7 @@ def test_always_allow_shows_the_patterns_and_has_to_be_confirmed() -> None:
 def test_a_request_that_is_not_shown_in_full_can_be_rejected_but_not_allowed(hidden: dict[str, Any]) -> None:
     request = Request("per_waits", "waits", RequestKind.PERMISSION, "bash", always=("ls *",), **hidden)
     view = shown(session("waits"), RequestAsked(S, request))
-    assert offered(answers(view)) == ["reject", "reject-with-message", "go"]
+    assert offered(answers(view)) == ["reject", "reject-with-message", "attach"]
 
 
 @pytest.mark.parametrize(
@@ -204,16 +194,16 @@ def test_a_request_that_is_not_shown_in_full_can_be_rejected_but_not_allowed(hid
 def test_an_answer_that_this_opencode_does_not_support_is_announced(
     version: str, url: None, key: str, label: str
 ) -> None:
-    connected = ServerConnected(replace(SERVER, opencode=version, url=url))
+    connected = ServerConnected(replace(SERVER, version=version, url=url))
     view = shown(connected, SnapshotTaken(S), session("waits"), asks("waits"))
     item_ = next(entry for entry in walk(answers(view)) if entry.key == key)
     assert (item_.label, item_.enabled) == (label, False)
-    assert "Go to session" in labels(answers(view))
+    assert "Open session" in labels(answers(view))
 
 
 def test_a_request_of_an_unverified_server_cannot_be_answered() -> None:
     view = shown(ServerConnected(replace(SERVER, verified=False)), SnapshotTaken(S), session("waits"), asks("waits"))
-    assert offered(answers(view)) == ["go"]
+    assert offered(answers(view)) == ["attach"]
     assert item(view, "waits:per_waits").label.strip().startswith("Read-only: bash")
 
 
@@ -221,7 +211,7 @@ def test_a_request_has_no_answers_while_one_is_sent_and_shows_its_failure() -> N
     key = RequestKey(S, "per_waits")
     sending = shown(session("waits"), asks("waits"), AnswerSent(key))
     assert "(sending…)" in item(sending, "waits:per_waits").label
-    assert offered(answers(sending)) == ["go"]
+    assert offered(answers(sending)) == ["attach"]
     failed = shown(session("waits"), asks("waits"), AnswerSent(key), AnswerFailed(key, "no answer in 10 s"))
     assert "⚠ no answer in 10 s" in labels(answers(failed))
     assert "Allow once" in labels(answers(failed))
@@ -240,7 +230,7 @@ def question(*questions: Question) -> RequestAsked:
 def test_a_single_choice_question_is_answered_with_one_click() -> None:
     view = shown(session("waits"), question(COLOUR))
     choices = answers(view, "waits:que_1")
-    assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Go to session"]
+    assert labels(choices) == ["Which colour?", "Red — warm", "Blue", "Reject", "Open session"]
     red = next(entry for entry in walk(choices) if entry.key == "option-0")
     assert isinstance(red.command, AnswerRequest)
     assert red.command.answer == Reply((("Red",),))
@@ -335,7 +325,10 @@ def test_waiting_sessions_beyond_the_screen_are_in_a_submenu_with_their_answers(
     rest = item(view, "needs-next-page")
     outside = [entry.key for entry in view.menu if entry.key.startswith("w") and ":" not in entry.key]
     assert rest.label == f"… and {40 - len(outside)} more waiting for you"
-    assert any(entry.key.startswith("w39:") for entry in walk(rest.children)) or len(outside) + 25 < 40
+    inside = [entry.key for entry in rest.children if entry.key.startswith("w")]
+    first = f"w{len(outside):02}"
+    assert inside[:2] == [first, f"{first}:per_{first}"]
+    assert _reached(events) >= {f"w{n:02}:per_w{n:02}" for n in range(40)}
 
 
 def test_only_projects_with_three_or_more_rows_get_a_heading() -> None:
@@ -411,7 +404,7 @@ def test_a_closed_submenu_is_not_built() -> None:
 
 
 def test_the_next_step_of_the_setup_is_the_first_item() -> None:
-    def first(*events: Event, **setup: bool) -> Item:
+    def first(*events: Event, **setup: Any) -> Item:
         fleet = Fleet()
         index = SessionIndex(fleet)
         for event in events:
@@ -422,6 +415,9 @@ def test_the_next_step_of_the_setup_is_the_first_item() -> None:
 
     assert first(plugin_installed=False).command == InstallPlugin()
     assert first(plugin_installed=True, opencode_found=False).label.startswith("No sessions yet: OpenCode not found")
+    claude = (AgentSetup(AgentKind.CLAUDE, HookState.MISSING, HookUse.ANSWERS, "/settings.json"),)
+    others = first(plugin_installed=False, opencode_found=False, agents=claude)
+    assert others.label == "No sessions yet: start an agent in a terminal"
     assert first(plugin_installed=True, opencode_found=True).label == "No sessions yet: start opencode in a terminal"
     old = ServerConnected(replace(SERVER, source=Source.LOCAL))
     outside = first(old, SnapshotTaken(S), plugin_installed=True)  # installed, but not loaded
@@ -530,12 +526,12 @@ def test_the_same_events_give_an_equal_view() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(event_sequences)
-def test_cached_entries_equal_newly_built_ones(story: list[tuple[Event, int]]) -> None:
+def test_cached_entries_equal_newly_built_ones(events: list[tuple[Event, int]]) -> None:
     fleet = Fleet()
     index = SessionIndex(fleet)
     views = ViewBuilder(fleet, index)
     now = 0
-    for event, later in story:
+    for event, later in events:
         now += later
         index.update(fleet.apply(event, now))
         assert views.build(ViewSettings(), now, ALL_OPEN) == ViewBuilder(fleet, index).build(
@@ -548,7 +544,7 @@ def test_stop_and_delete_have_to_be_confirmed_and_name_the_sessions() -> None:
     stop, delete = item(view, "stop"), item(view, "delete")
     assert (stop.command, delete.command) == (None, None)
     assert [(e.label, e.command) for e in walk(stop.children)] == [
-        ("Confirm: stop “works”", StopTurn(SessionKey(S, "works")))
+        ("Confirm: stop the current turn of “works”", StopTurn(SessionKey(S, "works")))
     ]
     label = "Confirm: permanently delete “works” and 1 subagent session"
     assert [(e.label, e.command) for e in walk(delete.children)] == [(label, DeleteSession(SessionKey(S, "works")))]

@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from fakes import until
 from replay import SERVER
 from running_app import FakeNotifications
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.core.model import Request, RequestKind, Server
+from tray.core.servers import Server
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Request, RequestKind
 from tray.core.settings import Settings
 from tray.surfaces.notifier import IsLookedAt, Notifier
+from waiting import run, until_async
 
 
-class Desk:
+class NotifierSetup:
     """A notifier and what it has shown. Its session has a subagent session."""
 
     def __init__(self, is_looked_at: IsLookedAt, *, notify: bool = True) -> None:
@@ -56,10 +57,6 @@ class Desk:
         return time.time_ns() // 1_000_000
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
-
-
 def test_a_notification_waits_while_the_user_looks_at_the_session() -> None:
     looking = [True]
     asked: list[tuple[Server, list[str]]] = []
@@ -69,16 +66,16 @@ def test_a_notification_waits_while_the_user_looks_at_the_session() -> None:
         return looking[0]
 
     async def test() -> None:
-        desk = Desk(is_looked_at)
-        desk.ask()
-        await until(lambda: asked and not desk.tasks)
-        desk.poke("Work")
-        assert desk.notifications.shown == []
-        assert asked == [(desk.fleet.servers[SERVER.id], ["Part of it", "Work"])]
+        setup = NotifierSetup(is_looked_at)
+        setup.ask()
+        await until_async(lambda: asked and not setup.tasks)
+        setup.poke("Work")
+        assert setup.notifications.shown == []
+        assert asked == [(setup.fleet.servers[SERVER.id], ["Part of it", "Work"])]
         looking[0] = False
-        await until(lambda: desk.notifications.shown)
+        await until_async(lambda: setup.notifications.shown)
         assert len(asked) == 2
-        desk.notifier.close()
+        setup.notifier.close()
 
     run(test())
 
@@ -89,9 +86,9 @@ def test_a_focus_check_that_hangs_does_not_hold_a_notification_back() -> None:
         return True
 
     async def test() -> None:
-        desk = Desk(is_looked_at)
-        desk.ask()
-        await until(lambda: desk.notifications.shown)
+        setup = NotifierSetup(is_looked_at)
+        setup.ask()
+        await until_async(lambda: setup.notifications.shown)
 
     run(test())
 
@@ -101,9 +98,9 @@ def test_a_focus_check_that_fails_is_logged_and_holds_nothing_back(caplog: pytes
         raise RuntimeError("the desktop is odd")
 
     async def test() -> None:
-        desk = Desk(is_looked_at)
-        desk.ask()
-        await until(lambda: desk.notifications.shown)
+        setup = NotifierSetup(is_looked_at)
+        setup.ask()
+        await until_async(lambda: setup.notifications.shown)
         assert "the desktop is odd" in caplog.text
 
     run(test())
@@ -117,9 +114,9 @@ def test_without_notifications_the_focus_is_not_checked() -> None:
         return True
 
     async def test() -> None:
-        desk = Desk(is_looked_at, notify=False)
-        desk.ask()
-        await until(lambda: not desk.tasks)
+        setup = NotifierSetup(is_looked_at, notify=False)
+        setup.ask()
+        await until_async(lambda: not setup.tasks)
         assert asked == []
 
     run(test())

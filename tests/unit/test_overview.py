@@ -22,8 +22,8 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.id_lookup import find_session
-from tray.core.model import Activity, Failure, Request, RequestKind
 from tray.core.session_index import EVERYTHING, SessionIndex
+from tray.core.sessions import Activity, Failure, Request, RequestKind
 from tray.core.text import width
 from tray.surfaces.control.overview import overview
 

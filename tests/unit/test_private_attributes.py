@@ -31,9 +31,9 @@ PYSTRAY = {
         "_start_setup", "_stop", "_title", "_update_icon", "_update_menu", "_update_title", "_visible",
     },
     "_xorg": {
-        "_assert_icon_data", "_create_atoms", "_create_window", "_display", "_draw", "_events",
-        "_get_systray_manager", "_icon_data", "_message_handlers", "_net_system_tray_sx", "_on_destroy_notify",
-        "_systray_manager", "_thread", "_window",
+        "_SYSTEM_TRAY_REQUEST_DOCK", "_assert_icon_data", "_create_atoms", "_create_window", "_display", "_draw",
+        "_events", "_get_systray_manager", "_icon_data", "_message_handlers", "_net_system_tray_opcode",
+        "_net_system_tray_sx", "_on_destroy_notify", "_send_message", "_systray_manager", "_thread", "_window",
     },
     "_win32": {
         "_assert_icon_handle", "_hwnd", "_icon_handle", "_menu_handle", "_message", "_message_handlers",
@@ -62,7 +62,7 @@ def pystray_source(module: str) -> ast.Module:
 
 
 def names_set_in(tree: ast.AST) -> set[str]:
-    """Functions, classes, variables and attributes that a module defines, and what it imports."""
+    """Return the functions, classes, variables and attributes that a module defines, and its imports."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

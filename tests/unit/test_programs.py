@@ -32,7 +32,7 @@ HOSTILE = ("C:\\a&C:\\nodejs\\evil.cmd&rem", "C:\\100%PATH%", 'C:\\a"&calc', "C:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder where npm installs programs."""
+    """Return the folder where npm installs programs."""
     inside = tmp_path / "node_modules" / "opencode-ai" / "bin"
     inside.mkdir(parents=True)
     for name in ("opencode", "opencode.exe"):

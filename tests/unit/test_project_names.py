@@ -38,7 +38,7 @@ def test_a_linked_worktree_is_named_after_its_repository_and_branch():
     assert names(at("/w/8f2/tree", repository="/home/me/shop")) == ["shop:tree"]
 
 
-def test_a_name_is_short_again_when_the_other_folder_is_gone():
+def test_a_name_is_short_again_after_the_other_folder_was_removed():
     known = ProjectNames()
     a, b = at("/w/a/main"), at("/w/b/main")
     known.use(a)

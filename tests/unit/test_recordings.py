@@ -1,19 +1,19 @@
-"""Every recorded scenario of every OpenCode version ends in the state, and with the notifications, that are right."""
+"""Every recorded scenario of every OpenCode version ends in the right state with the right notifications."""
 
 from __future__ import annotations
 
 import pytest
 
 from replay import RECORDINGS, Play, played, recording
-from tray.core.model import Status
+from tray.core.sessions import Status
 
 # scenario -> (final state of the newest session, what was announced). Turns of any length are announced here.
 EXPECTED: dict[str, tuple[str | None, list[str]]] = {
     "00_startup": ("idle", []),
     "01_prompt_stream": ("completed", ["finished"]),
-    "02_bash_once": ("completed", ["finished"]),  # answered within the hold: never a person's business
+    "02_bash_once": ("completed", ["finished"]),  # answered within the delay
     "03_bash_always": ("completed", ["finished"]),
-    "04_bash_reject": ("idle", []),  # the person ended the turn: no news to them
+    "04_bash_reject": ("idle", []),  # the user ended the turn
     "05_bash_reject_message": ("completed", ["finished"]),
     "06_bash_deny_rule": ("completed", ["finished"]),
     "07_two_permissions_parallel": ("completed", ["permission", "permission", "withdrawn", "finished"]),
@@ -44,7 +44,7 @@ EXPECTED: dict[str, tuple[str | None, list[str]]] = {
     "32_doom_loop": ("error", ["error"]),
     "33_queued_prompt_while_busy": ("completed", ["finished"]),
     "34_slash_command": ("completed", ["finished"]),
-    "35_shell": ("idle", []),  # the person ran the command: nobody's turn ended
+    "35_shell": ("idle", []),  # a command of the user, not a turn
     "36_git_branch_change_and_external_file_edit": (None, []),
     "37_pty": (None, []),
     "38_toast": (None, []),
@@ -69,7 +69,7 @@ DIFFERENT: dict[tuple[str, str], tuple[str | None, list[str]]] = {
     ("1.18.33", "16_retry_abort"): ("idle", []),  # just idle, with no error
 }
 
-RECORDED = sorted((path.parent.name, path.stem) for path in RECORDINGS.glob("*/*.jsonl"))
+RECORDED = sorted((path.parent.name, path.stem) for path in RECORDINGS.glob("[0-9]*/*.jsonl"))
 
 
 @pytest.mark.parametrize(("version", "scenario"), RECORDED)
@@ -82,7 +82,7 @@ def test_a_recorded_scenario_ends_right(version: str, scenario: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.185", "1.1.65", "1.3.2", "1.18.33"])
-def test_a_subagents_ask_surfaces_at_the_root(version: str) -> None:
+def test_a_request_of_a_subagent_is_shown_at_the_root_session(version: str) -> None:
     lines = recording(version, "11_subagent_task_with_child_permission")
     play = Play()
     play.connect(lines[0]["t"])
@@ -99,7 +99,7 @@ def test_a_subagents_ask_surfaces_at_the_root(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.1.65", "1.3.2", "1.18.33"])
-def test_answering_one_of_two_leaves_it_waiting(version: str) -> None:
+def test_a_session_with_one_of_two_requests_answered_still_waits(version: str) -> None:
     lines = recording(version, "07_two_permissions_parallel")
     play = Play()
     play.connect(lines[0]["t"])
@@ -126,7 +126,7 @@ def test_tokens_cost_context_and_messages_add_up(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.185", "1.1.65", "1.3.2", "1.18.33"])
-def test_what_the_person_typed_is_never_output(version: str) -> None:
+def test_a_prompt_is_never_shown_as_output(version: str) -> None:
     row = played(version, "12_provider_error_400").row()
     assert row is not None
     assert row.session.last_output == ""
@@ -135,7 +135,7 @@ def test_what_the_person_typed_is_never_output(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.1.65", "1.3.2", "1.18.33"])
-def test_the_time_in_a_request_id_is_when_it_was_asked(version: str) -> None:
+def test_the_time_in_a_request_id_is_its_creation_time(version: str) -> None:
     lines = recording(version, "02_bash_once")
     play = Play()
     play.connect(lines[0]["t"])
@@ -152,12 +152,12 @@ def test_the_time_in_a_request_id_is_when_it_was_asked(version: str) -> None:
     ("scenario", "acted"),
     [
         ("33_queued_prompt_while_busy", True),
-        ("23_compaction_auto_overflow", False),  # OpenCode prompts twice, to have the messages summed up
+        ("23_compaction_auto_overflow", False),  # OpenCode prompts twice, to summarize the messages
         ("01_prompt_stream", False),  # the prompt that begins the turn
         ("11_subagent_task_with_child_permission", False),  # answered by the recorder within a second
     ],
 )
-def test_of_the_prompts_during_a_turn_those_of_the_person_alone_count(version: str, scenario: str, acted: bool) -> None:
+def test_only_prompts_of_the_user_count_during_a_turn(version: str, scenario: str, acted: bool) -> None:
     row = played(version, scenario).row()
     assert row is not None
     assert (row.user_acted_at > 0) == acted

@@ -16,6 +16,20 @@ from tray.system.background_process import ProcessIdentity
 from tray.system.paths import Paths
 
 
+def test_logs_are_rotated_whether_or_not_their_servers_are_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_process, "LOG_SIZE", 10)
+    monkeypatch.setattr(ProcessIdentity, "of", lambda _: pytest.fail("a process was looked up"))
+    log = tmp_path / "4097.log"
+    log.write_text("longer than ten bytes", encoding="utf-8")
+    ended = StartedServer(name="4097", url="http://127.0.0.1:1", directory="/work", pid=1, started=0, log=str(log))
+    write_server(tmp_path / "servers", ended)
+    rotate_logs(tmp_path / "servers")
+    assert log.read_text(encoding="utf-8") == ""
+    assert log.with_name("4097.log.1").read_text(encoding="utf-8") == "longer than ten bytes"
+
+
 def test_listing_servers_changes_no_file_and_the_periodic_job_rotates_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,11 +6,11 @@ from msgspec.structs import replace
 
 from replay import SERVER
 from tray.core.commands import CleanServers, OpenServer, RestartServer, StartServer, StopServer, StopServers
-from tray.core.model import Server, Service, Source
+from tray.core.servers import Server, Service, Source
 from tray.surfaces.menu.items import Entry, Item, walk
 from tray.surfaces.menu.server_menu import server_entries, starting_entries
 
-SERVED = replace(SERVER, source=Source.HTTP, url="http://127.0.0.1:4096", pid=7, opencode="1.18.33")
+SERVED = replace(SERVER, source=Source.HTTP, url="http://127.0.0.1:4096", pid=7, version="1.18.33")
 
 
 def items(entries: tuple[Entry, ...]) -> list[Item]:

@@ -3,8 +3,8 @@ from hypothesis import strategies as st
 
 from tray.core.answers import RequestKey
 from tray.core.closed_ids import MOST, ClosedIds
-from tray.core.model import Request, RequestKind, Session, SessionKey
 from tray.core.session_table import SessionTable
+from tray.core.sessions import Request, RequestKind, Session, SessionKey
 
 SERVERS, IDS, REQUESTS = ("s1", "s2"), ("a", "b", "c"), ("r1", "r2")
 

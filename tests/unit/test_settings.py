@@ -1,4 +1,4 @@
-"""Settings: flags before environment before file before defaults; what is not allowed is named, with what is."""
+"""Settings: precedence of flags, environment, file and defaults; errors name the allowed values."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_the_source_of_highest_precedence_wins_and_is_named() -> None:
         "OPENCODE_TRAY_LISTENER_PORT": (file, {**environment, "OPENCODE_TRAY_LISTENER_PORT": "3333"}, {}),
         "flag": (file, environment, {"listener.port": 4444}),
     }.items():
-        told, variables, flags = given
-        assert parse_settings(told, "f", variables, flags).source(PORT) == source
+        file, variables, flags = given
+        assert parse_settings(file, "f", variables, flags).source(PORT) == source
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def test_an_error_names_the_value_and_what_is_allowed(file: dict[str, object], k
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ({"listener": {"prot": 1}}, "unknown setting listener.prot; did you mean listener.port?"),
         ({"notifications": {"finish": 1}}, "did you mean notifications.finished?"),
         ({"terminal": "foot"}, "did you mean attach.terminal?"),
-        ({"colour": 1}, "unknown setting colour; allowed: attach.opencode, attach.terminal"),
+        ({"colour": 1}, "unknown setting colour; allowed: alerts.turn_cost, alerts.turn_minutes, attach.opencode"),
     ],
 )
-def test_an_unknown_setting_is_answered_with_the_nearest(file: dict[str, object], told: str) -> None:
+def test_an_unknown_setting_is_answered_with_the_nearest(file: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_settings(file, "settings.toml", {}, {})
     assert str(caught.value).startswith("settings.toml: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_an_overridden_invalid_value_is_a_problem_but_not_an_error() -> None:
@@ -106,7 +106,7 @@ def test_quiet_hours_may_span_midnight(hours: str, quiet: list[int], loud: list[
 
 
 @pytest.mark.parametrize("word", ["hold", "show", "never"])
-def test_when_looking_becomes_a_rule_of_the_alerts(word: str) -> None:
+def test_the_setting_when_looking_is_a_rule_of_the_alerts(word: str) -> None:
     settings = parse_settings({"notifications": {"when_looking": word}}, "f", {}, {})
     assert alert_rules(settings).when_looking is WhenLooking(word)
     assert alert_rules(parse_settings({}, "f", {}, {})).when_looking is WhenLooking.HOLD

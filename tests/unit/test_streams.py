@@ -1,4 +1,4 @@
-"""A title may hold any character; printing it raises nowhere."""
+"""Printing a title with any characters never raises."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_terminal_keeps_its_own_encoding() -> None:
     assert raw.getvalue().decode("cp1252") == "Größe ?? ? ? ?"
 
 
-def test_the_encoding_that_a_person_wants_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_encoding_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="cp1252")
@@ -51,9 +51,12 @@ def test_the_encoding_that_a_person_wants_is_kept(monkeypatch: pytest.MonkeyPatc
     assert raw.getvalue() == b"\xe9?"
 
 
-def test_without_a_stream_there_is_nothing_to_do() -> None:
+def test_missing_standard_streams_cause_no_error() -> None:
     take_any_text(None)
-    take_any_text(io.StringIO())
+    stream = io.StringIO()
+    take_any_text(stream)
+    stream.write(TITLE)
+    assert stream.getvalue() == TITLE
 
 
 def test_a_command_prints_any_path_to_a_pipe_of_windows(tmp_path: Path) -> None:

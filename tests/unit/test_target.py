@@ -1,4 +1,4 @@
-"""Where a click goes: whatever a server says of itself stays one argument of a known program, or is refused."""
+"""Each value that a server reports is one argument of a known program, or is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from replay import SERVER
 from tray.actions.attach.target import Target, TargetError, is_web_address
-from tray.core.model import Server, Session
+from tray.core.servers import Server
+from tray.core.sessions import Session
 
 ID = "ses_e0384e8b5ffe5JJE0hM1yBmZr8"
 
@@ -25,13 +26,13 @@ def server(url: str | None = None) -> Server:
     return replace(SERVER, url=url)
 
 
-def test_without_a_server_the_session_is_opened_in_its_directory() -> None:
+def test_without_an_http_server_the_session_is_opened_in_its_directory() -> None:
     target = Target.of(session(), server())
     assert target.command("opencode") == ["opencode", "/home/dev/project", "--session", ID]
     assert target.page() is None
 
 
-def test_with_a_server_it_is_attached_to_and_has_a_page() -> None:
+def test_with_an_http_server_the_session_is_attached_and_has_a_page() -> None:
     target = Target.of(session(), server("http://127.0.0.1:4096"))
     attach = ["opencode", "attach", "http://127.0.0.1:4096", "--session", ID, "--dir", "/home/dev/project"]
     assert target.command("opencode") == attach
@@ -42,13 +43,13 @@ def test_with_a_server_it_is_attached_to_and_has_a_page() -> None:
 @pytest.mark.parametrize(
     "name", ["", "-x", "--session", "ses_1;rm -rf ~", "$(id)", "a b", "a\nb", "../x", "é", "a" * 200]
 )
-def test_what_is_no_id_is_refused(name: str) -> None:
+def test_an_invalid_session_id_is_refused(name: str) -> None:
     with pytest.raises(TargetError):
         Target.of(session(name), server())
 
 
 @pytest.mark.parametrize("directory", ["relative", "-x", "--help", "~", "/a\nb", "/a\x1b[201~b", "/a\x00b", "$HOME"])
-def test_what_is_no_directory_is_refused(directory: str) -> None:
+def test_a_directory_that_is_not_absolute_is_refused(directory: str) -> None:
     with pytest.raises(TargetError):
         Target.of(session(directory=directory), server())
 
@@ -60,13 +61,13 @@ def test_what_is_no_directory_is_refused(directory: str) -> None:
         "http://a\nb", "http://-oProxyCommand=x", "http://host:99999", "http://hőst", "http://host/?a=b", "http://host/#a",
     ],
 )  # fmt: skip
-def test_what_is_no_web_address_is_not_gone_to(url: str) -> None:
+def test_an_invalid_url_is_ignored(url: str) -> None:
     assert not is_web_address(url)
     assert Target.of(session(), server(url)).url is None
 
 
 @given(st.text(max_size=60))
-def test_a_directory_of_any_name_is_one_argument_and_survives_a_shell(name: str) -> None:
+def test_any_directory_name_stays_one_argument_in_a_shell(name: str) -> None:
     try:
         target = Target.of(session(directory=f"/{name}"), server())
     except TargetError:
@@ -76,12 +77,12 @@ def test_a_directory_of_any_name_is_one_argument_and_survives_a_shell(name: str)
     assert shlex.split(shlex.join(command)) == command
 
 
-def test_a_loopback_address_of_another_machine_is_not_ours() -> None:
+def test_a_loopback_url_of_another_machine_is_dropped() -> None:
     for url in (
         "http://127.0.0.1:4096",
         "http://localhost:4096",
         "http://[::1]:4096",
         "http://[::ffff:127.0.0.1]:4096",
     ):
-        assert Target.of(session(), server(url)).from_afar().url is None
-    assert Target.of(session(), server("http://192.0.2.7:4096")).from_afar().url == "http://192.0.2.7:4096"
+        assert Target.of(session(), server(url)).for_remote().url is None
+    assert Target.of(session(), server("http://192.0.2.7:4096")).for_remote().url == "http://192.0.2.7:4096"

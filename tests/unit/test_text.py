@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tray.core.lenient_json import replace_lone_surrogates
 from tray.core.text import age, amount, clean, counted, last_line, shorten, shorten_path, width
-from tray.opencode.lenient_json import replace_lone_surrogates
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_amounts_are_short(number: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(0, "0 servers answer"), (1, "1 server answers"), (2, "2 servers answer")]
+    ("number", "text"), [(0, "0 servers answer"), (1, "1 server answers"), (2, "2 servers answer")]
 )
-def test_counted_uses_the_singular_for_one_only(number: int, told: str) -> None:
-    assert counted(number, "server answers", "servers answer") == told
+def test_counted_uses_the_singular_for_one_only(number: int, text: str) -> None:
+    assert counted(number, "server answers", "servers answer") == text
 
 
 def test_the_last_line_is_the_last_that_is_not_empty() -> None:

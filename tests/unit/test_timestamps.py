@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay import SERVER
-from tray.actions.mute import end_of, when
+from tray.actions.mute import mute_end, mute_end_text
 from tray.core.commands import FOREVER, MuteSpan
 from tray.core.events import (
     ActivityReported,
@@ -22,10 +22,11 @@ from tray.core.events import (
     SnapshotTaken,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Activity, Retry
 from tray.core.session_index import EVERYTHING, SessionIndex
+from tray.core.sessions import Activity, Retry
 from tray.core.timestamps import EARLIEST, LATEST
-from tray.sources.protocol.schema import MessageInfo, PermissionInfo, SessionInfo, StatusInfo
+from tray.sources.protocol.requests import PermissionInfo
+from tray.sources.protocol.schema import MessageInfo, SessionInfo, StatusInfo
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import walk
 from tray.system.local_time import local_time
@@ -56,30 +57,30 @@ def test_local_time_never_raises(number: float) -> None:
 @pytest.mark.parametrize("number", OUT_OF_RANGE[:-1])  # JSON has no NaN
 def test_times_out_of_range_from_opencode_are_unknown(number: float) -> None:
     session: Any = {"id": "ses_1", "time": {"created": number, "updated": number}}
-    facts = msgspec.convert(session, SessionInfo).known()
+    facts = msgspec.convert(session, SessionInfo).to_core()
     assert (facts.created, facts.updated) == (None, None)
     status: Any = {"type": "retry", "attempt": 2, "message": "Overloaded", "next": number}
-    activity, retry = msgspec.convert(status, StatusInfo).known()
+    activity, retry = msgspec.convert(status, StatusInfo).to_core()
     assert activity is Activity.RETRY
     assert retry is not None
     assert (retry.attempt, retry.next_at) == (2, 0)
     asked: Any = {"id": "per_1", "sessionID": "ses_1", "permission": "bash", "time": {"created": number}}
-    assert msgspec.convert(asked, PermissionInfo).known(NOW).asked_at == 0
+    assert msgspec.convert(asked, PermissionInfo).to_core(NOW).asked_at == 0
 
 
 def test_a_completed_message_stays_completed_with_a_wrong_clock() -> None:
     message: Any = {"id": "msg_1", "role": "assistant", "time": {"created": 4_000, "completed": 5_000}}
-    assert msgspec.convert(message, MessageInfo).known().completed == 5_000
+    assert msgspec.convert(message, MessageInfo).to_core().completed == 5_000
 
 
 @pytest.mark.parametrize("until", [1, 5_000, 32_536_850_400_000, FOREVER, 2**60])
 def test_a_mute_with_an_end_out_of_range_lasts_until_unmuted(until: int) -> None:
-    assert when(until, 1_790_000_000_000) == "until you unmute"
+    assert mute_end_text(until, 1_790_000_000_000) == "until you unmute"
 
 
 @pytest.mark.parametrize("at", [-1, 5_000, NOW // 1000])
 def test_until_tomorrow_is_a_day_when_the_clock_is_wrong(at: int) -> None:
-    assert end_of(MuteSpan.TOMORROW, at) == at + 24 * 3600_000
+    assert mute_end(MuteSpan.TOMORROW, at) == at + 24 * 3600_000
 
 
 @pytest.mark.parametrize("number", [1, 5_000, 86_399_999, 32_536_850_400_000, 2**53, -(2**60)])

@@ -14,8 +14,9 @@ from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, OpenSession
 from tray.core.events import RequestAsked, ServerConnected, SessionFacts, SessionFailed, SessionReported, SnapshotTaken
 from tray.core.fleet import Fleet
-from tray.core.model import Failure, Option, Question, Request, RequestKind, Server, SessionKey, Status
+from tray.core.servers import Server
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Failure, Option, Question, Request, RequestKind, SessionKey, Status
 from tray.core.text import width
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView

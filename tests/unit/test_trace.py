@@ -12,7 +12,8 @@ from tray.core.events import (
     SessionReported,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Activity, Request, RequestKind, Server, SessionKey, Status
+from tray.core.servers import Server
+from tray.core.sessions import Activity, Request, RequestKind, SessionKey, Status
 from tray.core.summary import Summary
 from tray.core.trace import change_lines, effect_line, event_line, view_line
 

@@ -30,8 +30,8 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.fleet import Fleet
-from tray.core.model import Activity, Request, RequestKind
 from tray.core.session_index import SessionIndex
+from tray.core.sessions import Activity, Request, RequestKind
 from tray.surfaces.control.status_report import summary_report
 from tray.surfaces.control.watchers import RowsWatcher, SummaryWatcher, Watcher
 

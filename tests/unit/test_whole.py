@@ -1,4 +1,4 @@
-"""What may be allowed from afar: only what is shown, all of it, and as it is."""
+"""A request can be allowed from menu and notification only if all of it is shown unchanged."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.text import GOES_ON, TAB, hides, is_shown_whole, width, wrap
-from tray.sources.protocol.schema import LONG, PermissionInfo
+from tray.sources.protocol.requests import MAX_OPTIONS, MAX_PATTERNS, PermissionInfo, QuestionInfo
+from tray.sources.protocol.schema import LONG
 
 
-def asked(**properties: Any) -> Any:
-    told = {"id": "per_1", "sessionID": "ses_1", **properties}
-    return msgspec.convert(told, PermissionInfo).known(0)
+def permission(**properties: Any) -> Any:
+    return msgspec.convert({"id": "per_1", "sessionID": "ses_1", **properties}, PermissionInfo).to_core(0)
+
+
+def question(**properties: Any) -> Any:
+    questions = [{"question": "Which?", "options": [{"label": "Red"}, {"label": "Blue"}], **properties}]
+    return msgspec.convert({"id": "que_1", "sessionID": "ses_1", "questions": questions}, QuestionInfo).to_core(0)
 
 
 @pytest.mark.parametrize(
@@ -41,26 +46,50 @@ def asked(**properties: Any) -> Any:
         ({"permission": "grep", "patterns": ["x"], "metadata": {"pattern": "x", "path": "/a"}}, "x\npath: /a"),
     ],
 )
-def test_opencodes_own_tools_tell_all_that_they_are_going_to_do(properties: dict[str, Any], detail: str) -> None:
-    request = asked(**properties)
+def test_permissions_of_opencodes_tools_are_complete(properties: dict[str, Any], detail: str) -> None:
+    request = permission(**properties)
     assert (request.detail, request.complete) == (detail, True)
 
 
 @pytest.mark.parametrize(
     "properties",
     [
-        {"permission": "bash", "patterns": ["ls -la", "rm -rf foo"], "metadata": {}},  # without what is redirected
-        {"permission": "github_delete_repo", "patterns": ["*"], "metadata": {}, "always": ["*"]},  # any tool of MCP's
+        {"permission": "bash", "patterns": ["ls -la", "rm -rf foo"], "metadata": {}},  # without redirections
+        {
+            "permission": "github_delete_repo",
+            "patterns": ["*"],
+            "metadata": {},
+            "always": ["*"],
+        },  # of an MCP server
         {"permission": "task", "patterns": ["general"], "metadata": {"description": "d", "subagent_type": "general"}},
         {"permission": "doom_loop", "patterns": ["glob"], "metadata": {"tool": "glob", "input": {"pattern": "*"}}},
         {"permission": "bash", "metadata": {"command": "ls"}, "more": True},
         {"permission": "bash", "metadata": {"command": "x" * (LONG + 1)}},
         {"permission": "edit", "metadata": {"filepath": "a, b", "diff": "", "files": [{"patch": "-x"}]}},
         {"permission": "read", "metadata": {}},
+        {"permission": "bash", "metadata": {"command": "ls"}, "always": ["ls *"] * (MAX_PATTERNS + 1)},
+        {"permission": "bash", "metadata": {"command": "ls"}, "always": ["x" * (LONG + 1)]},
     ],
 )
-def test_what_leaves_something_out_is_not_whole(properties: dict[str, Any]) -> None:
-    assert not asked(**properties).complete
+def test_a_permission_that_leaves_something_out_is_not_complete(properties: dict[str, Any]) -> None:
+    assert not permission(**properties).complete
+
+
+def test_a_question_with_all_options_is_complete() -> None:
+    assert question().complete
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"question": "x" * (LONG + 1)},
+        {"options": [{"label": str(number)} for number in range(MAX_OPTIONS + 1)]},
+        {"options": [{"label": "x" * (LONG + 1)}]},
+        {"options": [{"label": "x", "description": "x" * (LONG + 1)}]},
+    ],
+)
+def test_a_question_that_was_cut_is_not_complete(properties: dict[str, Any]) -> None:
+    assert not question(**properties).complete
 
 
 @pytest.mark.parametrize(
@@ -70,30 +99,30 @@ def test_what_leaves_something_out_is_not_whole(properties: dict[str, Any]) -> N
         "a\x1b[0m", "a\rb", "a\u2028b", "e" + "\u0301" * 5, "\ud800", "a\u00adb",
     ],
 )  # fmt: skip
-def test_what_cannot_be_seen_is_found(text: str) -> None:
+def test_invisible_characters_are_found(text: str) -> None:
     assert hides(text)
     assert not is_shown_whole(text)
 
 
 @pytest.mark.parametrize("text", ["git push", "日本語", "résumé", "e\u0301", "a  b", "\tx", "one\ntwo", "🙂"])
-def test_what_can_be_seen_is_let_through(text: str) -> None:
+def test_visible_characters_are_allowed(text: str) -> None:
     assert not hides(text)
 
 
-def test_where_spaces_are_folded_several_of_them_are_hidden() -> None:
+def test_text_with_folded_spaces_is_not_shown_whole() -> None:
     assert is_shown_whole("a b\nc")
     for text in ("a  b", "\tx", " a", "a "):
         assert not is_shown_whole(text)
 
 
-def test_a_line_that_goes_on_is_told_from_a_new_one() -> None:
+def test_a_continued_line_differs_from_a_new_line() -> None:
     assert wrap("ls # rm -rf ~/keep", 12) == ["ls # rm ", f"{GOES_ON}-rf ~/keep"]
     assert wrap("ls #\nrm -rf ~", 12) == ["ls #", "rm -rf ~"]
     assert wrap("a\tb", 12) == [f"a{TAB}b"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.integers(8, 60))
-def test_wrapped_lines_fit_and_hold_every_letter(text: str, columns: int) -> None:
+def test_wrapped_lines_fit_and_keep_every_letter(text: str, columns: int) -> None:
     lines = wrap(text, columns)
     assert all(width(line) <= columns for line in lines)
     if not hides(text) and TAB not in text and GOES_ON not in text and text.isascii():

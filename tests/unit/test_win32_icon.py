@@ -1,4 +1,4 @@
-"""Windows: what Explorer did not take is shown later, and a click carries out what stands on the row."""
+"""Windows: a view that Explorer refused is shown later, and a click runs the command of the clicked row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from fake_win32 import Windows, notification_area
 from tray.core.commands import Command, OpenSession
-from tray.core.model import SessionKey, Status
+from tray.core.sessions import SessionKey, Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Item, Separator
 from tray.surfaces.menu.view import IconView, TrayView
@@ -31,7 +31,7 @@ def view(*labels: str) -> TrayView:
 
 
 class Running:
-    """An icon in a thread of its own, and what was chosen in its menu."""
+    """An icon in its own thread, and the commands of the clicked rows."""
 
     def __init__(self, windows: Windows, module: Any) -> None:
         self.windows = windows
@@ -69,7 +69,7 @@ def running() -> Iterator[Running]:
         assert not windows.icons
 
 
-def test_what_explorer_refused_is_shown_when_it_takes_it(running: Running) -> None:
+def test_a_view_that_explorer_refused_is_shown_once_it_accepts(running: Running) -> None:
     running.start()
     running.assert_shows(CALM)
     running.windows.refuses = True
@@ -80,7 +80,7 @@ def test_what_explorer_refused_is_shown_when_it_takes_it(running: Running) -> No
     assert not running.windows.timers
 
 
-def test_a_tooltip_that_was_refused_is_shown_later_though_it_is_still_the_same(running: Running) -> None:
+def test_a_refused_tooltip_is_retried_although_it_is_unchanged(running: Running) -> None:
     running.start()
     running.windows.refuses = True
     running.show(view("ls"))
@@ -89,7 +89,7 @@ def test_a_tooltip_that_was_refused_is_shown_later_though_it_is_still_the_same(r
     running.assert_shows(view("ls"))
 
 
-def test_an_icon_that_explorer_refused_at_login_comes_later(running: Running) -> None:
+def test_an_icon_that_explorer_refused_at_login_is_added_later(running: Running) -> None:
     running.windows.refuses = True
     running.start()
     assert running.windows.icon is None
@@ -99,7 +99,7 @@ def test_an_icon_that_explorer_refused_at_login_comes_later(running: Running) ->
     running.assert_shows(view("ls"))
 
 
-def test_explorer_is_asked_ever_less_often(running: Running) -> None:
+def test_the_interval_between_retries_grows(running: Running) -> None:
     running.windows.refuses = True
     running.start()
     assert [running.windows.ring() for _ in range(7)] == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
@@ -111,7 +111,7 @@ def test_explorer_is_asked_ever_less_often(running: Running) -> None:
 
 
 @pytest.mark.parametrize("refused_at_login", [False, True])
-def test_an_explorer_that_begins_anew_is_shown_everything(running: Running, refused_at_login: bool) -> None:
+def test_after_an_explorer_restart_icon_and_tooltip_are_added_again(running: Running, refused_at_login: bool) -> None:
     running.windows.refuses = refused_at_login
     running.start()
     running.show(view("ls", "pwd"))
@@ -120,7 +120,7 @@ def test_an_explorer_that_begins_anew_is_shown_everything(running: Running, refu
     running.assert_shows(view("ls", "pwd"))
 
 
-def test_an_explorer_that_says_it_began_anew_but_kept_the_icon_shows_it_still(running: Running) -> None:
+def test_a_restart_message_of_an_explorer_that_kept_the_icon_is_harmless(running: Running) -> None:
     running.start()
     running.windows.PostMessageW(next(iter(running.windows.icons)), 0xC000, 0, 0)
     running.windows.settle()
@@ -128,7 +128,7 @@ def test_an_explorer_that_says_it_began_anew_but_kept_the_icon_shows_it_still(ru
     assert not running.windows.timers
 
 
-def test_a_click_chooses_the_row_that_was_seen_whatever_came_while_the_menu_was_open(running: Running) -> None:
+def test_a_click_selects_the_row_shown_although_the_menu_was_updated(running: Running) -> None:
     running.start()
     running.show(view("ls", "pwd"))
     assert [row.text for row in running.windows.click_right()] == ["ls", "", "pwd"]

@@ -1,4 +1,4 @@
-"""One word for one thing: code and documentation use none of the words in words.toml."""
+"""Code, tests and documentation contain none of the words in words.toml."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def findings() -> Iterator[str]:
                     yield f"{path.relative_to(ROOT)}:{number}: {word}: write {words[word.lower()]}"
 
 
-def test_no_file_has_a_word_of_the_list() -> None:
+def test_no_file_contains_a_listed_word() -> None:
     found = list(findings())
     assert not found, "\n" + "\n".join(found)
 
