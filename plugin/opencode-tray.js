@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 
 // src/instance.js
-import { hostname, platform as platform2 } from "node:os";
+import { hostname } from "node:os";
 import { basename as basename2 } from "node:path";
 
 // src/errors.js
@@ -672,7 +672,6 @@ var HANDLERS = {
   "session.deleted": sessionDeleted,
   "session.status": statusChanged,
   "session.error": (watcher, properties, type) => watcher.emit(type, trimError(properties)),
-  "session.compacted": (watcher, { sessionID }, type) => watcher.emit(type, isText(sessionID) && { sessionID }),
   "permission.asked": permissionAsked,
   "permission.updated": permissionAsked,
   "permission.replied": permissionClosed,
@@ -1514,9 +1513,7 @@ async function readPlace(env) {
     weztermPane: env.WEZTERM_PANE,
     weztermSocket: env.WEZTERM_UNIX_SOCKET,
     itermSession: env.ITERM_SESSION_ID,
-    windowId: env.WINDOWID,
-    ssh: env.SSH_CONNECTION,
-    user: env.USER || env.LOGNAME || env.USERNAME
+    windowId: env.WINDOWID
   };
   const isSet = (field) => isText(field[1]);
   const fields = Object.entries(place).filter(isSet);
@@ -1753,7 +1750,6 @@ var Instance = class {
       hostname: truncate(hostname(), MAX_NAME),
       ...pick({ opencode: openCodeVersion(), command: commandOf(process.argv) }, ["opencode", "command"]),
       plugin: VERSION,
-      platform: platform2(),
       time: Date.now(),
       place: this.#place
     };

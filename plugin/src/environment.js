@@ -21,7 +21,7 @@ const TERMINALS = [
 ]
 
 /**
- * Return `place` of the `hello` frame: the terminal, multiplexer, window and user of this OpenCode.
+ * Return `place` of the `hello` frame: the terminal, multiplexer and window of this OpenCode.
  * @param {NodeJS.ProcessEnv} env
  * @returns {Promise<Record<string, string>>}
  */
@@ -39,8 +39,6 @@ export async function readPlace(env) {
     weztermSocket: env.WEZTERM_UNIX_SOCKET,
     itermSession: env.ITERM_SESSION_ID,
     windowId: env.WINDOWID,
-    ssh: env.SSH_CONNECTION,
-    user: env.USER || env.LOGNAME || env.USERNAME,
   }
   const isSet = (/** @type {[string, string | undefined]} */ field) => isText(field[1])
   const fields = Object.entries(place).filter(isSet)

@@ -83,7 +83,6 @@ export const HANDLERS = {
   "session.deleted": sessionDeleted,
   "session.status": statusChanged,
   "session.error": (watcher, properties, type) => watcher.emit(type, trimError(properties)),
-  "session.compacted": (watcher, { sessionID }, type) => watcher.emit(type, isText(sessionID) && { sessionID }),
   "permission.asked": permissionAsked,
   "permission.updated": permissionAsked,
   "permission.replied": permissionClosed,

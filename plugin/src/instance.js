@@ -1,4 +1,4 @@
-import { hostname, platform } from "node:os"
+import { hostname } from "node:os"
 import { basename } from "node:path"
 import { Connection } from "./connection.js"
 import { commandOf, openCodeVersion, readPlace, repositoryOf } from "./environment.js"
@@ -96,7 +96,6 @@ export class Instance {
       hostname: truncate(hostname(), MAX_NAME),
       ...pick({ opencode: openCodeVersion(), command: commandOf(process.argv) }, ["opencode", "command"]),
       plugin: VERSION,
-      platform: platform(),
       time: Date.now(),
       place: this.#place,
     }

@@ -1,4 +1,4 @@
-/** Pending permissions and questions, as the events tell of them. */
+/** Pending permissions and questions, kept up to date from events. */
 import { trimRequest, withCommand } from "./trim.js"
 import { isText, pick } from "./values.js"
 /** @import { Requests } from "./types.d.ts" */

@@ -276,7 +276,7 @@ test("only the end of this directory's instance is a goodbye", () =>
 test("a tray that stops to ping is disconnected", () =>
   withPlugin({ env: given }, async ({ tray, network }) => {
     await until(() => tray.snapshots.length === 1)
-    tray.socket.heard.ping()
+    tray.socket.handlers.ping()
     await pass(60_000)
     assert.equal(network.attempts.length, 1)
     await pass(60_000)

@@ -31,7 +31,7 @@ export class Network {
     const network = this
     return class {
       bufferedAmount = 0 // as Bun's, whatever waits
-      heard = {}
+      handlers = {}
       constructor(url) {
         new URL(url) // as the real one: throws for a wrong URL
         network.attempts.push({ url, at: Date.now() })
@@ -47,14 +47,14 @@ export class Network {
         if (!this.isClosed) this.tray.receive(this, text)
       }
       ping() {
-        if (!this.tray.faults.readsNothing) queueMicrotask(() => this.heard.pong())
+        if (!this.tray.faults.readsNothing) queueMicrotask(() => this.handlers.pong())
       }
       close(code) {
         this.closedByPlugin ??= code
         this.isClosed = true
       }
       addEventListener(type, act) {
-        this.heard[type] = act
+        this.handlers[type] = act
       }
       closed(code) {
         this.isClosed = true

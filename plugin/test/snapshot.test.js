@@ -23,7 +23,7 @@ async function snapshotOf(options, prepare = () => {}) {
 async function passPinged(tray, seconds) {
   for (let passed = 0; passed < seconds; passed += 20) {
     await pass(20_000)
-    tray.socket.heard.ping()
+    tray.socket.handlers.ping()
   }
 }
 
@@ -257,7 +257,7 @@ test("a tray with 1 MiB unread gets a snapshot instead of the events", () => {
     await pass(5_000)
     assert.equal(tray.snapshots.length, 1)
     tray.faults.readsNothing = false
-    tray.socket.heard.pong()
+    tray.socket.handlers.pong()
     await until(() => tray.snapshots.length === 2)
     const before = tray.events.length
     await event("vcs.branch.updated", { branch: "z" })

@@ -3,9 +3,9 @@ import { test } from "node:test"
 import { commandOf, openCodeVersion, readPlace, terminalName } from "../../src/environment.js"
 
 test("the place has the fields that the environment sets, cut at 1,024 characters", async () => {
-  const env = { TMUX: "/tmp/tmux-1000/default,1,0", TMUX_PANE: "%7", USER: "x".repeat(2_000), WINDOWID: "" }
+  const env = { TMUX: "/tmp/tmux-1000/default,1,0", TMUX_PANE: "%7", ZELLIJ_PANE_ID: "x".repeat(2_000), WINDOWID: "" }
   const { tty, ...place } = await readPlace(env)
-  assert.deepEqual(place, { tmux: "/tmp/tmux-1000/default", tmuxPane: "%7", user: "x".repeat(1_024) })
+  assert.deepEqual(place, { tmux: "/tmp/tmux-1000/default", tmuxPane: "%7", zellijPane: "x".repeat(1_024) })
 })
 
 test("inside tmux the terminal is known by its own variable", () => {
