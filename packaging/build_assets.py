@@ -11,7 +11,7 @@ import struct
 import wave
 from pathlib import Path
 
-from tray.core.model import Status
+from tray.core.sessions import Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
 

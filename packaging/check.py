@@ -21,6 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opencode-tray-tests"
 OPENCODE_VERSIONS = ("1.18.33", "1.1.65", "1.0.185")  # the newest measured, last year's, and the oldest that is tested
+CLAUDE_CODE_VERSION = "2.1.332"
+CODEX_VERSION = "0.171.0"
+COPILOT_CLI_VERSION = "1.0.102"
+GEMINI_CLI_VERSION = "0.61.0"
+QWEN_CODE_VERSION = "0.15.10"  # the last one that runs with Node 20
+AXE_CORE_VERSION = "4.14.1"  # checks the accessibility of the page
 DESKTOP_PACKAGES = (
     "xvfb",
     "xdotool",
@@ -53,9 +59,12 @@ DESKTOP_PACKAGES = (
     "tmux",
     "git",
     "iproute2",
+    "chromium",
 )
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest")
+AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
+FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
 
 
@@ -98,26 +107,32 @@ def _is_installed(query: str, name: str) -> bool:
     return done.stdout == "installed"
 
 
-def opencode() -> bool:
-    """Install the tested OpenCode versions, each in its own folder."""
+def agents() -> bool:
+    """Install the tested versions of the agents, and axe-core, each in its own folder."""
     npm = shutil.which("npm")
     if npm is None:
-        print("No npm: tests with the real OpenCode are left out.")
+        print("No npm: tests with the real agents are left out.")
         return True
 
-    def install(version: str) -> bool:
-        folder = CACHE / "opencode" / version
+    def install(package: str, folder: Path) -> bool:
         if (folder / "complete").exists():
             return True
         folder.mkdir(parents=True, exist_ok=True)
-        command = (npm, "install", "--no-audit", "--no-fund", "--prefix", folder, f"opencode-ai@{version}")
-        done = quietly(f"npm install opencode-ai@{version}", *command) or quietly("the second try", *command)
+        command = (npm, "install", "--no-audit", "--no-fund", "--prefix", folder, package)
+        done = quietly(f"npm install {package}", *command) or quietly("the second try", *command)
         if done:
             (folder / "complete").touch()
         return done
 
+    packages = {f"opencode-ai@{version}": CACHE / "opencode" / version for version in OPENCODE_VERSIONS}
+    packages[f"@anthropic-ai/claude-code@{CLAUDE_CODE_VERSION}"] = CACHE / "claude-code" / CLAUDE_CODE_VERSION
+    packages[f"@openai/codex@{CODEX_VERSION}"] = CACHE / "codex" / CODEX_VERSION
+    packages[f"@github/copilot@{COPILOT_CLI_VERSION}"] = CACHE / "copilot-cli" / COPILOT_CLI_VERSION
+    packages[f"@google/gemini-cli@{GEMINI_CLI_VERSION}"] = CACHE / "gemini-cli" / GEMINI_CLI_VERSION
+    packages[f"@qwen-code/qwen-code@{QWEN_CODE_VERSION}"] = CACHE / "qwen-code" / QWEN_CODE_VERSION
+    packages[f"axe-core@{AXE_CORE_VERSION}"] = CACHE / "axe-core" / AXE_CORE_VERSION
     with ThreadPoolExecutor() as pool:
-        return all(pool.map(install, OPENCODE_VERSIONS))
+        return all(pool.map(install, packages.keys(), packages.values()))
 
 
 def environment(name: str, lock: str) -> Path | None:
@@ -141,7 +156,16 @@ def environment(name: str, lock: str) -> Path | None:
 
 def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[], bool]]:
     """Return what each step runs."""
-    versions = {"OPENCODE_TEST_DIR": str(CACHE / "opencode"), **WHEEL}
+    versions = {
+        "OPENCODE_TEST_DIR": str(CACHE / "opencode"),
+        "CLAUDE_CODE_TEST_DIR": str(CACHE / "claude-code" / CLAUDE_CODE_VERSION),
+        "CODEX_TEST_DIR": str(CACHE / "codex" / CODEX_VERSION),
+        "COPILOT_CLI_TEST_DIR": str(CACHE / "copilot-cli" / COPILOT_CLI_VERSION),
+        "GEMINI_CLI_TEST_DIR": str(CACHE / "gemini-cli" / GEMINI_CLI_VERSION),
+        "QWEN_CODE_TEST_DIR": str(CACHE / "qwen-code" / QWEN_CODE_VERSION),
+        "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
+        **WHEEL,
+    }
     return {
         "format": lambda: run(programs / "ruff", "format", "--check", "."),
         "lint": lambda: _lint(programs),
@@ -219,7 +243,7 @@ def main() -> int:
     """Set up, run the steps, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
-    parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and the real OpenCode")
+    parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and of real agents")
     parser.add_argument("--list-desktop-packages", action="store_true", help="print the Debian packages, and exit")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
@@ -232,7 +256,7 @@ def main() -> int:
     begun = time.monotonic()
     print("Setting up …", flush=True)
     needs_world = "tests" in wanted and not options.fast
-    if needs_world and not (desktop() and opencode()):
+    if needs_world and not (desktop() and agents()):
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:
@@ -244,7 +268,7 @@ def main() -> int:
         "--dist",
         "loadfile",
         "-m",
-        "not desktop and not opencode" if options.fast else "",  # with the slow ones, either way
+        FAST if options.fast else "",  # with the slow ones, either way
         *options.pytest,
     ]
     results: list[tuple[str, bool, float]] = []
