@@ -6,9 +6,12 @@ PYTHONPATH=.:tests:tests/desktop python docs/screenshots/make.py [NAME ...]
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,15 +19,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from desk import Desk, until
-from PIL import Image, ImageDraw, ImageFont
+from desk import ARTIFACTS, Desk
+from PIL import Image, ImageChops, ImageDraw, ImageFont
+from playwright.async_api import async_playwright
 
 from fake_desktop import PrivateBus
 from opencode import NEWEST, binary
-from tray.core.model import Status
+from page_client import new_address
+from running_app import RunningApp
+from sample_history import fill_history
+from sample_sessions import sample_sessions
+from tray.core.sessions import Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
 from tray_process import Home
+from waiting import until
 
 HERE = Path(__file__).parent
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
@@ -157,7 +166,7 @@ def command(name: str, lines: int, columns: int) -> Callable[[], None]:
     """The picture of one of our commands in a terminal."""
 
     def take() -> None:
-        with desktop() as (desk, home):
+        with desktop(notify=False) as (desk, home):
             desk.wait_for_icon(YELLOW)
             token = next(Path(home.environment["TMPDIR"]).glob("opencode-tray-demo-*/token"))
             desk.environment["OPENCODE_TRAY_TOKEN_FILE"] = str(token)
@@ -183,6 +192,44 @@ def doctor() -> None:
         show(desk, "doctor", script, text.count("\n") + 2, 88)
 
 
+def agents() -> None:
+    """The menu with the sessions of three kinds of agents: a test starts the real programs and takes the picture."""
+    test = HERE.parents[1] / "tests" / "desktop" / "test_all_agents.py"
+    subprocess.run([sys.executable, "-m", "pytest", "-q", "-n0", str(test)], check=True)
+    picture = Image.open(ARTIFACTS / "all-agents.png").convert("RGB")
+    desktop = Image.new("RGB", picture.size, picture.getpixel((0, 0)))
+    left, top, _, _ = ImageChops.difference(picture, desktop).crop((0, 0, picture.width, 760)).getbbox()
+    save(picture.crop((left - 12, top - 12, *picture.size)), "agents")
+
+
+async def page() -> None:
+    """The page with the list and a session, the usage, and the list on a narrow screen in dark colours."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = RunningApp(Path(folder))
+        await running.app.start()
+        fill_history(running.paths.history)
+        life = asyncio.create_task(running.app.run_until_stopped())
+        async with sample_sessions(running), async_playwright() as driver:
+            browser = await driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            for name, scheme, width, fragment, shown in (
+                ("page", "light", 1240, "#/s/ses_refund", ".messages"),
+                ("usage", "light", 1120, "#/usage", ".usage .chart svg"),
+                ("page-narrow", "dark", 390, "#/", ".row"),
+            ):
+                context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 820})
+                tab = await context.new_page()
+                await tab.goto(await new_address(running))
+                await tab.wait_for_selector(".card")
+                await tab.evaluate("hash => { location.hash = hash }", fragment)
+                await tab.wait_for_selector(shown)
+                picture = Image.open(io.BytesIO(await tab.screenshot())).convert("RGB")
+                picture = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+                save(picture, name)
+            await browser.close()
+        running.app.stop()
+        await life
+
+
 PICTURES: dict[str, Callable[[], None]] = {
     "icons": icons,
     "menu": menu,
@@ -193,6 +240,8 @@ PICTURES: dict[str, Callable[[], None]] = {
     "status": command("status", lines=11, columns=100),
     "watch": command("watch", lines=11, columns=124),
     "doctor": doctor,
+    "agents": agents,
+    "page": lambda: asyncio.run(page()),
 }
 
 if __name__ == "__main__":
