@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,4 +38,6 @@ class HookRecorder:
     def wait_for(self, *expected: Hook) -> None:
         """Wait until these were reported last, in this order."""
         wanted = list(expected)
-        until(lambda: self.reported()[-len(wanted) :] == wanted, str(wanted))
+        with suppress(AssertionError):  # the one below shows what was reported
+            until(lambda: self.reported()[-len(wanted) :] == wanted)
+        assert self.reported()[-len(wanted) :] == wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 SESSION = "tui"
@@ -42,5 +43,6 @@ class TmuxTerminal:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to the programs in the terminal, and end the tmux server."""
         for pid in self.run("list-panes", "-a", "-F", "#{pane_pid}").split():
-            os.kill(int(pid), number)
+            with suppress(ProcessLookupError):  # a program that has ended just now
+                os.kill(int(pid), number)
         self.run("kill-server")
