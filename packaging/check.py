@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -61,6 +62,8 @@ DESKTOP_PACKAGES = (
     "iproute2",
     "chromium",
 )
+FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
+MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest")
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
@@ -173,9 +176,23 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "imports": lambda: run(programs / "lint-imports", "--no-logo", PYTHONPATH=str(ROOT)),
         "docs": lambda: _docs(programs / "mkdocs"),
         "plugin": _plugin,
-        "tests": lambda: run(programs / "pytest", *pytest_arguments, **versions),
+        "tests": lambda: _tests(programs / "pytest", pytest_arguments, versions),
         "lowest": _lowest,
     }
+
+
+def _tests(pytest: Path, arguments: list[str], variables: dict[str, str]) -> bool:
+    """Run the tests, and the few that failed once more, alone: beside another test, a real program may be too slow."""
+    if run(pytest, *arguments, **variables):
+        return True
+    failed = sorted(json.loads(FAILED_TESTS.read_text(encoding="utf-8"))) if FAILED_TESTS.exists() else []
+    if not 0 < len(failed) <= MAX_RUN_AGAIN:
+        return False
+    print(f"\nRunning {len(failed)} again, alone.", flush=True)
+    if not run(pytest, "-m", "", *failed, **variables):
+        return False
+    print("UNSTABLE, failed beside other tests and passed alone:", *failed, sep="\n  ", flush=True)
+    return True
 
 
 def _lint(programs: Path) -> bool:
