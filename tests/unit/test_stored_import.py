@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 
 import msgspec
@@ -21,6 +22,7 @@ class Stored:
 
     def __init__(self) -> None:
         self.read: list[str] = []
+        self.unreadable = ""
         self.source = StoredSource("/store", self._find, self._read)
 
     def _find(self, since: int) -> list[ChangedSession]:
@@ -28,6 +30,8 @@ class Stored:
 
     def _read(self, name: str) -> ImportedSession | None:
         self.read.append(name)
+        if name == self.unreadable:
+            raise sqlite3.OperationalError("database is locked")
         if name == "gone":
             return None
         message = Message(f"msg_{name}", completed=NOW, cost=0.5)
@@ -56,6 +60,26 @@ def test_an_interrupted_import_continues_with_the_next_session() -> None:
     stored.read.clear()
     stored.steps({"/store": mark.until})
     assert stored.read == ["newer", "gone"]  # a session that is still written is read again
+
+
+def test_a_session_that_cannot_be_read_now_is_read_again_by_the_next_import() -> None:
+    stored, other = Stored(), Stored()
+    stored.unreadable = "newer"
+    steps = list(import_stored([stored.source, other.source._replace(name="/other")], {}, OPTIONS))
+    marks = [record for step in steps for record in step.records if isinstance(record, ImportRecord)]
+    assert [mark.until for mark in marks if mark.source == "/store"] == [CHANGED["old"]]
+    assert [mark.source for mark in marks].count("/other") == 4
+    assert stored.read == other.read == ["old", "newer", "gone"]
+
+
+def test_a_source_that_cannot_be_searched_stops_no_other() -> None:
+    def fail(_: int) -> list[ChangedSession]:
+        raise PermissionError("no permission")
+
+    stored = Stored()
+    (*_, last) = import_stored([stored.source._replace(name="/closed", find=fail), stored.source], {}, OPTIONS)
+    assert [record for record in last.records if isinstance(record, ImportRecord)][0].source == "/store"
+    assert stored.read == ["old", "newer", "gone"]
 
 
 def test_without_text_no_title_is_imported() -> None:

@@ -24,7 +24,7 @@ class ChangedSession(NamedTuple):
 
 
 class StoredSource(NamedTuple):
-    """A place with stored sessions."""
+    """A place with stored sessions. If it cannot be read, `find` and `read` raise OSError or sqlite3.Error."""
 
     name: str  # the path of its folder or database
     find: Callable[[int], Iterable[ChangedSession]]  # returns those that changed since a time (ms), the oldest first

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,10 +21,13 @@ from tray.core.prices import Prices
 from tray.core.servers import AgentKind
 from tray.core.stored_turns import stored_turns
 from tray.opencode.processes import data_folder
-from tray.sources.stored.imported_session import ImportedSession, StoredSource
+from tray.sources.stored.imported_session import ChangedSession, ImportedSession, StoredSource
 from tray.sources.stored.opencode import opencode_sources
 from tray.sources.stored.transcripts import claude_source, codex_source, copilot_source
 
+log = logging.getLogger(__name__)
+
+UNREADABLE = (OSError, sqlite3.Error)  # a source that is locked, damaged or not permitted now
 OVERLAP = 60_000  # ms before the end of the last import that are read again: a session may have been written meanwhile
 
 
@@ -56,19 +61,39 @@ def stored_sources(environment: Mapping[str, str], home: Path) -> list[StoredSou
 def import_stored(sources: list[StoredSource], until: Mapping[str, int], options: ImportOptions) -> Iterator[Step]:
     """Yield the records of all sessions that changed since the last import. Each step blocks for one session.
 
-    An import that is interrupted continues with the next session.
+    An import that is interrupted continues with the next session. After a session that could not be read, the others
+    of its source are imported as well, and all of them again by the next import.
     `until` is the time (ms) up to which each source was imported before.
     """
     began = time.time_ns() // 1_000_000
-    found = [(source, list(source.find(until.get(source.name, 0) - OVERLAP))) for source in sources]
+    found = [(source, sessions) for source in sources if (sessions := _find(source, until)) is not None]
     total, done = sum(len(sessions) for _, sessions in found), 0
     for source, sessions in found:
+        is_complete = True
         for session in sessions:
-            stored = source.read(session.name)
             done += 1
-            records = _records(stored, options) if stored is not None else []
-            yield Step([*records, ImportRecord(source.name, min(session.changed, began))], done, total)
-        yield Step([ImportRecord(source.name, began)], done, total)
+            records: list[HistoryRecord] = []
+            try:
+                stored = source.read(session.name)
+            except UNREADABLE as error:
+                log.warning("cannot import %s of %s: %s", session.name, source.name, error)
+                is_complete = False
+            else:
+                records = _records(stored, options) if stored is not None else []
+            if is_complete:
+                records.append(ImportRecord(source.name, min(session.changed, began)))
+            yield Step(records, done, total)
+        if is_complete:
+            yield Step([ImportRecord(source.name, began)], done, total)
+
+
+def _find(source: StoredSource, until: Mapping[str, int]) -> list[ChangedSession] | None:
+    """Return the sessions of a source that changed; None if it cannot be read now."""
+    try:
+        return list(source.find(until.get(source.name, 0) - OVERLAP))
+    except UNREADABLE as error:
+        log.warning("cannot import the sessions of %s: %s", source.name, error)
+        return None
 
 
 def _records(stored: ImportedSession, options: ImportOptions) -> list[HistoryRecord]:

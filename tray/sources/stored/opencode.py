@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,16 +32,17 @@ def _find(database: Path, since: int) -> list[ChangedSession]:
     def work(connection: sqlite3.Connection) -> list[ChangedSession]:
         return [ChangedSession(str(row[0]), int(row[1])) for row in connection.execute(query, (since,))]
 
-    with suppress(sqlite3.Error):  # it has no tables yet
+    try:
         return sqlite.read(database, work)
-    return []
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # OpenCode has just begun it
+            return []
+        raise
 
 
 def _read(database: Path, host: str, session_id: str) -> ImportedSession | None:
-    with suppress(sqlite3.Error):
-        stored = stored_database.read_whole_session(database, session_id)
-        return _session(host, *stored) if stored is not None else None
-    return None
+    stored = stored_database.read_whole_session(database, session_id)
+    return _session(host, *stored) if stored is not None else None
 
 
 def _find_files(storage: Path, since: int) -> list[ChangedSession]:

@@ -69,7 +69,7 @@ def _read_claude(host: str, path: Path) -> ImportedSession | None:
 
 
 def _directories(path: Path) -> Iterator[str]:
-    with suppress(OSError), path.open("rb") as lines:
+    with suppress(FileNotFoundError), path.open("rb") as lines:
         for raw in islice(lines, MAX_LINES):
             line = decode_or(raw, _Line, _Line())
             if line.cwd:
@@ -78,7 +78,7 @@ def _directories(path: Path) -> Iterator[str]:
 
 def _read_codex(home: CodexHome, host: str, path: Path) -> ImportedSession | None:
     file = RolloutFile(path)
-    with suppress(OSError):
+    with suppress(FileNotFoundError):
         file.read()
     rollout = file.content
     if not rollout.thread_id or not is_session(rollout.purpose):
@@ -97,7 +97,7 @@ def _read_codex(home: CodexHome, host: str, path: Path) -> ImportedSession | Non
 
 def _read_copilot(host: str, path: Path) -> ImportedSession | None:
     file = EventsFile(path)
-    with suppress(OSError):
+    with suppress(FileNotFoundError):
         file.read()
     events = file.content
     record = SessionRecord(
