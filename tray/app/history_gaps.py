@@ -56,6 +56,8 @@ class HistoryGaps:
         self._waiting.discard(server_id)
         sessions = [self._fleet.sessions[key] for key in self._fleet.keys(server_id)]
         used = {session.id: session for session in sessions if session.tokens.total > self._read.get(session.id, 0)}
+        if not used:
+            return
         try:
             stored = await asyncio.to_thread(stored_tokens, self._path, list(used))
         except sqlite3.Error as error:
@@ -66,12 +68,13 @@ class HistoryGaps:
                 await self._read_messages(session)
 
     async def _read_messages(self, session: Session) -> None:
-        self._read[session.id] = session.tokens.total
+        tokens = session.tokens.total
         try:
             answer = await self._call(session.server, "session.messages", {"sessionID": session.id, "limit": MESSAGES})
             messages = messages_of(answer)
         except (CallError, FrameError) as error:
             log.debug("cannot read the messages of a session: %s", error)
             return
+        self._read[session.id] = tokens
         if messages:
             self._report(StepsReported(session.server, session.id, messages))
