@@ -50,10 +50,7 @@ def import_history(options: argparse.Namespace) -> int:  # noqa: ARG001  # it ha
     prices = ModelPrices(os.environ, Path.home()).read() or {}
     chosen = ImportOptions(day_number, prices, settings[HISTORY_TEXT] == "lines")
     with _errors(paths.history):
-        connection, problem = open_history(paths.history)
-        if problem:
-            print(problem, file=sys.stderr)
-        with closing(connection):
+        with _history(paths.history) as connection:
             sessions = _import(Recorder(connection), imported_until(paths.history), chosen)
     print(f"Imported {counted(sessions, 'session', 'sessions')} that changed since the last import")
     return OK
@@ -89,8 +86,7 @@ def delete_history(options: argparse.Namespace) -> int:
         raise NothingChosenError("name a session, or a project with --project DIR")
     path = Paths.of(os.environ).history
     with _errors(path):
-        connection, _ = open_history(path)
-        with closing(connection):
+        with _history(path) as connection:
             chosen = in_directory(connection, options.project) if options.project else _one(connection, options.session)
             what = counted(len(chosen), "session", "sessions")
             numbers = "and its numbers in all sums" if options.numbers else "but not its numbers"
@@ -117,8 +113,7 @@ def compact_history(options: argparse.Namespace) -> int:  # noqa: ARG001  # it h
     path = Paths.of(os.environ).history
     with _errors(path):
         before = path.stat().st_size
-        connection, _ = open_history(path)
-        with closing(connection):
+        with _history(path) as connection:
             Recorder(connection).compact()
     print(f"{path}: {before / 1e6:.1f} MB before, {path.stat().st_size / 1e6:.1f} MB now")
     return OK
@@ -137,6 +132,16 @@ def back_up_history(options: argparse.Namespace) -> int:
             backup(connection, target)
     print(f"Copied the history to {target}")
     return OK
+
+
+@contextmanager
+def _history(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the history for writing; print it if a damaged one was replaced."""
+    connection, problem = open_history(path)
+    if problem:
+        print(problem, file=sys.stderr)
+    with closing(connection):
+        yield connection
 
 
 @contextmanager
