@@ -31,10 +31,10 @@ def stored_turns(session_id: str, messages: Iterable[Message], day_of: Callable[
 
 def _continues(last: Message, prompt: Message) -> bool:
     """Whether a prompt was sent before the turn of the last response had ended."""
-    ended = last.completed or created_at(last.id, last.completed)
     if last.error:
         return False
-    return last.summary or last.finish == FINISH_TOOL_CALLS or 0 < created_at(prompt.id, ended + 1) < ended
+    is_earlier = 0 < created_at(prompt.id, last.completed + 1) < last.completed
+    return last.summary or last.finish == FINISH_TOOL_CALLS or is_earlier
 
 
 def _turn(session_id: str, prompt: str, last: Message, day_of: Callable[[int], int]) -> Iterator[TurnRecord]:
