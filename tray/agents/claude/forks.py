@@ -84,4 +84,5 @@ def _usage_of(file: Path) -> FileUsage:
     growing = GrowingFile(file, FileUsage)
     with suppress(OSError):  # removed meanwhile
         growing.read()
+    growing.content.steps.take()  # they belong to other sessions
     return growing.content

@@ -36,8 +36,8 @@ class SessionFiles:
     def take_steps(self) -> tuple[Message, ...]:
         """Return the responses that were read since the last call, without those that the session inherited."""
         own = self._transcript.content.usage
-        parents = [file for file in self._related or () if own.inherits_from(file)]
         steps = (*own.steps.take(), *self._used_by_subagents.steps.take())
+        parents = [file for file in self._related or () if own.inherits_from(file)] if steps else []
         return tuple(step for step in steps if not any(step.id in parent.messages for parent in parents))
 
     def read(self) -> Transcript:
