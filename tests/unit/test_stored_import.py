@@ -78,7 +78,7 @@ def test_a_source_that_cannot_be_searched_stops_no_other() -> None:
 
     stored = Stored()
     (*_, last) = import_stored([stored.source._replace(name="/closed", find=fail), stored.source], {}, OPTIONS)
-    assert [record for record in last.records if isinstance(record, ImportRecord)][0].source == "/store"
+    assert next(record for record in last.records if isinstance(record, ImportRecord)).source == "/store"
     assert stored.read == ["old", "newer", "gone"]
 
 

@@ -49,9 +49,8 @@ def import_history(options: argparse.Namespace) -> int:  # noqa: ARG001  # it ha
         raise HistoryFailedError("the history is off; set history.enabled to true")
     prices = ModelPrices(os.environ, Path.home()).read() or {}
     chosen = ImportOptions(day_number, prices, settings[HISTORY_TEXT] == "lines")
-    with _errors(paths.history):
-        with _history(paths.history) as connection:
-            sessions = _import(Recorder(connection), imported_until(paths.history), chosen)
+    with _errors(paths.history), _history(paths.history) as connection:
+        sessions = _import(Recorder(connection), imported_until(paths.history), chosen)
     print(f"Imported {counted(sessions, 'session', 'sessions')} that changed since the last import")
     return OK
 
@@ -85,14 +84,13 @@ def delete_history(options: argparse.Namespace) -> int:
     if bool(options.session) == bool(options.project):
         raise NothingChosenError("name a session, or a project with --project DIR")
     path = Paths.of(os.environ).history
-    with _errors(path):
-        with _history(path) as connection:
-            chosen = in_directory(connection, options.project) if options.project else _one(connection, options.session)
-            what = counted(len(chosen), "session", "sessions")
-            numbers = "and its numbers in all sums" if options.numbers else "but not its numbers"
-            if not options.yes and not confirmed(f"Remove {what} from the history, {numbers}"):
-                return FAILED
-            removed = Recorder(connection).remove(chosen, with_steps=options.numbers)
+    with _errors(path), _history(path) as connection:
+        chosen = in_directory(connection, options.project) if options.project else _one(connection, options.session)
+        what = counted(len(chosen), "session", "sessions")
+        numbers = "and its numbers in all sums" if options.numbers else "but not its numbers"
+        if not options.yes and not confirmed(f"Remove {what} from the history, {numbers}"):
+            return FAILED
+        removed = Recorder(connection).remove(chosen, with_steps=options.numbers)
     print(f"Removed {counted(removed, 'session', 'sessions')} with subagents")
     return OK
 
