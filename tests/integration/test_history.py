@@ -177,7 +177,8 @@ def test_where_a_request_was_answered_is_recorded(at_work: Callable[..., Any]) -
             await link.send({"id": asked["id"], "result": True})
             await link.event("permission.replied", sessionID=SES, requestID=ASK["id"], reply="once")
             assert (await answering).ok
-            query = "SELECT kind, title, detail, asked > 0, closed >= asked, verdict, surface FROM request"
+            query = """SELECT request.kind, title, text, asked > 0, closed >= asked, verdict, surface FROM request
+                JOIN text ON text.session = request.session AND text.kind = 'request' AND text.item = request.id"""
             expected = [("permission", "bash", "ls", 1, 1, "once", "notification")]
             await until_async(lambda: rows(running, query) == expected, "the answer")
 

@@ -34,7 +34,8 @@ SUMS = ("steps", "input", "output", "reasoning", "cache_read", "cache_write", "r
 
 # Every table as names, without the ids that depend on the order of storing.
 LOGICAL = (
-    """SELECT session.uid, parent.uid, host, directory, session.kind, session.title, session.created, session.deleted
+    """SELECT session.uid, parent.uid, host, directory, session.kind, session.title, session.created, session.deleted,
+    session.touched, session.pinned
     FROM session JOIN place ON place.id = session.place LEFT JOIN session parent ON parent.id = session.parent""",
     """SELECT step.id, session.uid, model.name, agent.name, day, step.created, ended, input, output, reasoning,
     cache_read, cache_write, reported, estimated, failed, inherited FROM step JOIN session ON session.id = step.session
@@ -44,8 +45,9 @@ LOGICAL = (
     f"SELECT uid, {', '.join(SUMS)} FROM total JOIN session ON session.id = total.session",
     "SELECT day, model.name, bucket, steps FROM latency JOIN model ON model.id = latency.model",
     "SELECT uid, turn.id, started, ended, day, outcome FROM turn JOIN session ON session.id = turn.session",
-    """SELECT uid, request.id, request.kind, request.title, detail, asked, closed, verdict, surface
+    """SELECT uid, request.id, request.kind, request.title, asked, closed, verdict, surface
     FROM request JOIN session ON session.id = request.session""",
+    "SELECT uid, text.kind, item, at, text FROM text JOIN session ON session.id = text.session",
 )  # fmt: skip
 
 
@@ -80,7 +82,8 @@ RECORDS: tuple[HistoryRecord, ...] = (
     step(4, "child", failed=True),
     step(5, inherited=True, reported=9_000_000),
     step(6, "claude", model="anthropic/m", estimated=7),
-    TurnRecord("root", 100, 900, DAY, TurnOutcome.COMPLETED),
+    TurnRecord("root", 100, 900, DAY, TurnOutcome.COMPLETED, prompt="Fix the tests", reply="Fixed"),
+    TurnRecord("root", 100, 900, DAY, TurnOutcome.ABORTED, reply="Fixed two"),
     RequestRecord("per_1", "root", "permission", "bash", "make test", asked=300),
     RequestRecord("per_1", "root", closed=700, verdict="once"),
     RequestRecord("per_1", "root", closed=701),

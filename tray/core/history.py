@@ -74,6 +74,8 @@ class TurnRecord(msgspec.Struct, frozen=True):
     day: int  # local date of its end, in days since 1970-01-01
     outcome: TurnOutcome = TurnOutcome.COMPLETED
     id: str = ""  # of its first prompt; "": the agent has no ids, and `started` identifies the turn
+    prompt: str = ""  # the beginning of the first prompt; "": not known, or `history.text` is "off"
+    reply: str = ""  # the last line of the reply; the same
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
@@ -88,6 +90,23 @@ class RequestRecord(msgspec.Struct, frozen=True):
     closed: int = 0  # 0: it is open
     verdict: str = ""  # the agent's value of the answer, if it reports one
     surface: str = ""  # where it was answered in the tray; "": elsewhere, or not answered
+
+
+class Annotation(msgspec.Struct, frozen=True):
+    """What the user has added to a session in the history. None: not changed."""
+
+    session: str
+    at: int  # ms since the Unix epoch
+    note: str | None = None  # Markdown; "": none
+    pinned: bool | None = None
+    tags: tuple[str, ...] | None = None
+
+
+class SessionsRemoved(msgspec.Struct, frozen=True):
+    """The user has removed the texts of sessions and of their subagents, with or without their steps."""
+
+    sessions: tuple[str, ...]
+    with_steps: bool
 
 
 class ImportRecord(msgspec.Struct, frozen=True):
@@ -111,4 +130,14 @@ class StepsExpired(msgspec.Struct, frozen=True):
     day: int  # days since 1970-01-01
 
 
-HistoryRecord = SessionRecord | StepRecord | TurnRecord | RequestRecord | ImportRecord | BudgetNotice | StepsExpired
+HistoryRecord = (
+    SessionRecord
+    | StepRecord
+    | TurnRecord
+    | RequestRecord
+    | Annotation
+    | SessionsRemoved
+    | ImportRecord
+    | BudgetNotice
+    | StepsExpired
+)

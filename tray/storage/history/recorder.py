@@ -8,11 +8,13 @@ from contextlib import contextmanager, suppress
 from typing import assert_never
 
 from tray.core.history import (
+    Annotation,
     BudgetNotice,
     HistoryRecord,
     ImportRecord,
     RequestRecord,
     SessionRecord,
+    SessionsRemoved,
     StepRecord,
     StepsExpired,
     TurnRecord,
@@ -20,6 +22,8 @@ from tray.core.history import (
 from tray.storage.history.schema import IN_AGENT, REMOVED, REMOVED_WITH_STEPS
 from tray.storage.history.stored_rows import StoredSession, StoredStep, completed
 from tray.storage.history.sum_tables import SumTables
+from tray.storage.history.text_table import NOTE, TITLE, TextTable
+from tray.storage.history.turn_tables import TurnTables
 
 
 class Recorder:
@@ -29,6 +33,8 @@ class Recorder:
         self._connection = connection
         self._ids: dict[tuple[str, ...], int] = {}  # of places, models and agents
         self._sums = SumTables(connection)
+        self._texts = TextTable(connection)
+        self._turns = TurnTables(connection, self._texts)
         (self._oldest_day,) = connection.execute("SELECT day FROM retention").fetchone()
 
     def store(self, records: Iterable[HistoryRecord]) -> None:
@@ -42,10 +48,7 @@ class Recorder:
         Their steps stay, or are taken out of all sums. Raises sqlite3.Error.
         """
         with self._transaction():
-            trees = {each.id: each for session_id in session_ids for each in self._tree(session_id)}
-            for session in trees.values():
-                self._remove(session, REMOVED_WITH_STEPS if with_steps else REMOVED)
-        return len(trees)
+            return self._remove_all(session_ids, REMOVED_WITH_STEPS if with_steps else REMOVED)
 
     def compact(self) -> None:
         """Give free space back to the file system. Raises sqlite3.Error."""
@@ -83,9 +86,15 @@ class Recorder:
                 case StepRecord():
                     self._store_step(record)
                 case TurnRecord():
-                    self._store_turn(record)
+                    if (session := self._touched(record.session, record.ended)).deleted < REMOVED:
+                        self._turns.add_turn(session.id, record)
                 case RequestRecord():
-                    self._store_request(record)
+                    if (session := self._session(record.session)).deleted < REMOVED:
+                        self._turns.add_request(session.id, record)
+                case Annotation():
+                    self._annotate(record)
+                case SessionsRemoved(sessions, with_steps):
+                    self._remove_all(sessions, REMOVED_WITH_STEPS if with_steps else REMOVED)
                 case ImportRecord(source, until):
                     self._connection.execute(
                         "INSERT INTO import VALUES (?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
@@ -110,14 +119,18 @@ class Recorder:
             title="" if before.deleted >= REMOVED else record.title or before.title,
             created=record.created or before.created,
             deleted=max(before.deleted, IN_AGENT if record.is_deleted else 0),
+            touched=max(before.touched, record.created),
         )
         if after == before:
             return
+        if after.title != before.title:
+            self._texts.replace(after.id, TITLE, after.title, 0)
         moved = (before.place, before.kind, before.parent is None) != (after.place, after.kind, after.parent is None)
         if moved:
             self._move(before, -1)
         self._connection.execute(
-            "UPDATE session SET parent = ?, place = ?, kind = ?, title = ?, created = ?, deleted = ? WHERE id = ?",
+            """UPDATE session SET parent = ?, place = ?, kind = ?, title = ?, created = ?, deleted = ?, touched = ?
+            WHERE id = ?""",
             (*after[1:], after.id),
         )
         if moved:
@@ -125,13 +138,33 @@ class Recorder:
 
     def _session(self, uid: str) -> StoredSession:
         """Return a session, which is added if it is new."""
-        query = "SELECT id, parent, place, kind, title, created, deleted FROM session WHERE uid = ?"
+        query = f"{_SELECT_SESSION} WHERE uid = ?"
         row = self._connection.execute(query, (uid,)).fetchone()
         if row is None:
             place = self._place("", "")
             self._connection.execute("INSERT INTO session (uid, place) VALUES (?, ?)", (uid, place))
             row = self._connection.execute(query, (uid,)).fetchone()
         return StoredSession(*row)
+
+    def _touched(self, uid: str, at: int) -> StoredSession:
+        """Return a session in which something happened at a time."""
+        session = self._session(uid)
+        if at > session.touched:
+            self._connection.execute("UPDATE session SET touched = ? WHERE id = ?", (at, session.id))
+        return session
+
+    def _annotate(self, record: Annotation) -> None:
+        session = self._session(record.session)
+        if session.deleted >= REMOVED:
+            return
+        if record.note is not None:
+            self._texts.replace(session.id, NOTE, record.note, record.at)
+        if record.pinned is not None:
+            self._connection.execute("UPDATE session SET pinned = ? WHERE id = ?", (record.pinned, session.id))
+        if record.tags is not None:
+            self._connection.execute("DELETE FROM tag WHERE session = ?", (session.id,))
+            rows = [(session.id, name) for name in record.tags]
+            self._connection.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?)", rows)
 
     def _move(self, session: StoredSession, sign: int) -> None:
         """Add the steps of a session to the daily sums, or take them away."""
@@ -147,21 +180,27 @@ class Recorder:
             ) SELECT id FROM tree"""
         return [self._session_by_id(row[0]) for row in self._connection.execute(query, (uid,)).fetchall()]
 
+    def _remove_all(self, session_ids: Iterable[str], level: int) -> int:
+        trees = {each.id: each for session_id in session_ids for each in self._tree(session_id)}
+        for session in trees.values():
+            self._remove(session, level)
+        return len(trees)
+
     def _remove(self, session: StoredSession, level: int) -> None:
-        for table in ("turn", "request"):
-            self._connection.execute(f"DELETE FROM {table} WHERE session = ?", (session.id,))
+        self._turns.remove(session.id)
+        self._connection.execute("DELETE FROM tag WHERE session = ?", (session.id,))
         if level == REMOVED_WITH_STEPS:
             for row in self._connection.execute(f"{_SELECT_STEP} WHERE session = ?", (session.id,)).fetchall():
                 step = StoredStep(*row)
                 self._sums.add(session, step, step.sums.negated())
             self._connection.execute("DELETE FROM step WHERE session = ?", (session.id,))
-        update = "UPDATE session SET title = '', deleted = max(deleted, ?) WHERE id = ?"
+        update = "UPDATE session SET title = '', pinned = 0, deleted = max(deleted, ?) WHERE id = ?"
         self._connection.execute(update, (level, session.id))
 
     # ------------------------------------------------------------------ steps
 
     def _store_step(self, record: StepRecord) -> None:
-        session = self._session(record.session)
+        session = self._touched(record.session, record.ended)
         if session.deleted == REMOVED_WITH_STEPS or record.day < self._oldest_day:
             return
         row = self._connection.execute(f"{_SELECT_STEP} WHERE id = ?", (record.id,)).fetchone()
@@ -181,8 +220,7 @@ class Recorder:
         self._sums.add(session, after, after.sums)
 
     def _session_by_id(self, session_id: int) -> StoredSession:
-        query = "SELECT id, parent, place, kind, title, created, deleted FROM session WHERE id = ?"
-        return StoredSession(*self._connection.execute(query, (session_id,)).fetchone())
+        return StoredSession(*self._connection.execute(f"{_SELECT_SESSION} WHERE id = ?", (session_id,)).fetchone())
 
     def _step(self, record: StepRecord, session: int) -> StoredStep:
         tokens = record.tokens
@@ -204,44 +242,6 @@ class Recorder:
             record.inherited,
         )
 
-    # ------------------------------------------------------------------ turns and requests
-
-    def _store_turn(self, record: TurnRecord) -> None:
-        session = self._session(record.session)
-        if session.deleted >= REMOVED:
-            return
-        self._connection.execute(
-            """INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-            SET ended = max(ended, excluded.ended), day = max(day, excluded.day), outcome = CASE
-                WHEN outcome = 'completed' THEN excluded.outcome
-                WHEN excluded.outcome = 'completed' THEN outcome ELSE min(outcome, excluded.outcome) END""",
-            (
-                session.id,
-                record.id or str(record.started),
-                record.started,
-                record.ended,
-                record.day,
-                record.outcome.value,
-            ),
-        )
-
-    def _store_request(self, record: RequestRecord) -> None:
-        """Add what the record says. The earliest time of closing counts."""
-        session = self._session(record.session)
-        if session.deleted >= REMOVED:
-            return
-        self._connection.execute(
-            """INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-            kind = CASE kind WHEN '' THEN excluded.kind ELSE kind END,
-            title = CASE title WHEN '' THEN excluded.title ELSE title END,
-            detail = max(detail, excluded.detail), asked = max(asked, excluded.asked),
-            closed = CASE WHEN closed = 0 OR excluded.closed = 0 THEN max(closed, excluded.closed)
-                ELSE min(closed, excluded.closed) END,
-            verdict = max(verdict, excluded.verdict), surface = max(surface, excluded.surface)""",
-            (session.id, record.id, record.kind, record.title, record.detail, record.asked,
-             record.closed, record.verdict, record.surface),
-        )  # fmt: skip
-
     # ------------------------------------------------------------------ names
 
     def _place(self, host: str, directory: str) -> int:
@@ -261,4 +261,5 @@ class Recorder:
         return int(known)
 
 
+_SELECT_SESSION = f"SELECT {', '.join(StoredSession._fields)} FROM session"
 _SELECT_STEP = f"SELECT {', '.join(StoredStep._fields)} FROM step"

@@ -4,6 +4,9 @@
 the transaction that adds the step. Money is in micro-dollars, times are in ms since the Unix epoch, days are local
 dates in days since 1970-01-01, fixed when the step was stored. Steps that a fork inherited are in no sum. Steps of days
 before that in `retention` were removed after they had been summed: they are not stored again.
+
+`text` has every text that can be searched, one row for each kind and item: the title and the note of a session (no
+item), prompt and reply of a turn (its id), and what a request asks for (its id). `search` is its index.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,
         parent INTEGER REFERENCES session ON DELETE SET NULL,
         place INTEGER NOT NULL REFERENCES place, kind TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',
-        created INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0) STRICT;
+        created INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0,
+        touched INTEGER NOT NULL DEFAULT 0, pinned INTEGER NOT NULL DEFAULT 0) STRICT;
+    CREATE INDEX session_touched ON session (touched) WHERE parent IS NULL;
     CREATE INDEX session_parent ON session (parent) WHERE parent IS NOT NULL;
     CREATE INDEX session_place ON session (place);
     CREATE TABLE step (
@@ -56,8 +61,14 @@ MIGRATIONS = (
     CREATE INDEX turn_day ON turn (day);
     CREATE TABLE request (
         session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, id TEXT NOT NULL, kind TEXT NOT NULL,
-        title TEXT NOT NULL, detail TEXT NOT NULL, asked INTEGER NOT NULL, closed INTEGER NOT NULL,
+        title TEXT NOT NULL, asked INTEGER NOT NULL, closed INTEGER NOT NULL,
         verdict TEXT NOT NULL, surface TEXT NOT NULL, PRIMARY KEY (session, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE tag (session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, name TEXT NOT NULL,
+        PRIMARY KEY (session, name)) STRICT, WITHOUT ROWID;
+    CREATE TABLE text (
+        id INTEGER PRIMARY KEY, session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, kind TEXT NOT NULL,
+        item TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (session, kind, item)) STRICT;
+    CREATE VIRTUAL TABLE search USING fts5 (text, content='text', content_rowid='id', tokenize='trigram');
     CREATE TABLE budget_notice (budget TEXT NOT NULL, start INTEGER NOT NULL, threshold INTEGER NOT NULL,
         PRIMARY KEY (budget, start, threshold)) STRICT, WITHOUT ROWID;
     CREATE TABLE retention (day INTEGER NOT NULL) STRICT;

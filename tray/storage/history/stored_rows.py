@@ -36,6 +36,7 @@ class StoredSession(NamedTuple):
     title: str
     created: int
     deleted: int
+    touched: int  # the latest time that is known of it
 
 
 class StoredStep(NamedTuple):
