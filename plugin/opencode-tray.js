@@ -377,56 +377,6 @@ function failureOf(id, error) {
 // src/close-codes.js
 var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
 
-// src/flow-control.js
-var MAX_UNREAD = 1024 * 1024;
-var PING_AFTER = MAX_UNREAD / 4;
-var FlowControl = class {
-  #socket;
-  #unread = 0;
-  #beforePing = 0;
-  // bytes sent before the ping that has no pong yet; 0: there is no such ping
-  /** @param {Socket} socket */
-  constructor(socket) {
-    this.#socket = socket;
-  }
-  get unread() {
-    return Math.max(this.#socket.bufferedAmount, this.#unread);
-  }
-  /** @param {number} bytes */
-  sent(bytes) {
-    if (!this.#socket.ping) return;
-    this.#unread += bytes;
-    this.#pingIfNeeded();
-  }
-  ponged() {
-    this.#unread -= this.#beforePing;
-    this.#beforePing = 0;
-    this.#pingIfNeeded();
-  }
-  #pingIfNeeded() {
-    if (this.#unread < PING_AFTER || this.#beforePing) return;
-    this.#beforePing = this.#unread;
-    this.#socket.ping?.();
-  }
-};
-
-// src/frames.js
-var MAX_FRAME = 4 * 1024 * 1024;
-var HALF_CHARACTER = /\\ud[89a-f]/;
-function encode(frame) {
-  const repair = (_, value) => isText(value) ? value.toWellFormed() : value;
-  let text = JSON.stringify(frame);
-  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, repair);
-  if (text.length > MAX_FRAME) return void 0;
-  return text.length > MAX_FRAME / 4 && Buffer.byteLength(text) > MAX_FRAME ? void 0 : text;
-}
-function shrink(snapshot2) {
-  const fits = () => Buffer.byteLength(JSON.stringify(snapshot2)) <= MAX_FRAME;
-  if (!fits()) delete snapshot2.todos;
-  if (!fits()) for (const session of snapshot2.sessions ?? []) delete session.digest;
-  return snapshot2;
-}
-
 // src/trim.js
 var MAX_METADATA = 20;
 var MAX_SERVICES = 100;
@@ -535,6 +485,7 @@ function addCommand(watcher, sessionID, call, command) {
 }
 
 // src/activity.js
+var PROMPT_WRITTEN = "prompt";
 var ACTIVITY_INTERVAL = SECOND;
 var TEXT_INTERVAL = 5 * SECOND;
 var MAX_TOOLS = 50;
@@ -543,6 +494,7 @@ function handlePart(watcher, part) {
   if (part.type === "tool" && isText(part.tool)) return handleTool(watcher, watcher.trace(part.sessionID), part);
   if (part.type !== "text" || typeof part.text !== "string" || part.synthetic) return;
   const trace = watcher.trace(part.sessionID);
+  if (part.messageID === trace.userMessage) return reportPrompt(watcher, trace, part);
   if (part.messageID !== trace.assistantMessage) return;
   if (trace.text?.part !== part.id) {
     reportText(watcher, trace);
@@ -550,6 +502,12 @@ function handlePart(watcher, part) {
   }
   if (trace.text) trace.text.tail = tailOf(part.text);
   reportSoon(watcher, trace);
+}
+function reportPrompt(watcher, trace, { messageID, text }) {
+  if (messageID === trace.reportedPrompt || !watcher.hasListener || !text.trim()) return;
+  trace.reportedPrompt = messageID;
+  const part = { sessionID: trace.id, messageID, type: "text", text: text.trim().slice(0, MAX_LINE) };
+  watcher.emit(PROMPT_WRITTEN, { part });
 }
 function handleDelta(watcher, { sessionID, partID, delta }) {
   const trace = watcher.traces.get(sessionID);
@@ -615,6 +573,56 @@ function takeNewLine(watcher, trace) {
   if (line === trace.reportedText) return "";
   trace.reportedText = line;
   return line;
+}
+
+// src/flow-control.js
+var MAX_UNREAD = 1024 * 1024;
+var PING_AFTER = MAX_UNREAD / 4;
+var FlowControl = class {
+  #socket;
+  #unread = 0;
+  #beforePing = 0;
+  // bytes sent before the ping that has no pong yet; 0: there is no such ping
+  /** @param {Socket} socket */
+  constructor(socket) {
+    this.#socket = socket;
+  }
+  get unread() {
+    return Math.max(this.#socket.bufferedAmount, this.#unread);
+  }
+  /** @param {number} bytes */
+  sent(bytes) {
+    if (!this.#socket.ping) return;
+    this.#unread += bytes;
+    this.#pingIfNeeded();
+  }
+  ponged() {
+    this.#unread -= this.#beforePing;
+    this.#beforePing = 0;
+    this.#pingIfNeeded();
+  }
+  #pingIfNeeded() {
+    if (this.#unread < PING_AFTER || this.#beforePing) return;
+    this.#beforePing = this.#unread;
+    this.#socket.ping?.();
+  }
+};
+
+// src/frames.js
+var MAX_FRAME = 4 * 1024 * 1024;
+var HALF_CHARACTER = /\\ud[89a-f]/;
+function encode(frame) {
+  const repair = (_, value) => isText(value) ? value.toWellFormed() : value;
+  let text = JSON.stringify(frame);
+  if (HALF_CHARACTER.test(text)) text = JSON.stringify(frame, repair);
+  if (text.length > MAX_FRAME) return void 0;
+  return text.length > MAX_FRAME / 4 && Buffer.byteLength(text) > MAX_FRAME ? void 0 : text;
+}
+function shrink(snapshot2) {
+  const fits = () => Buffer.byteLength(JSON.stringify(snapshot2)) <= MAX_FRAME;
+  if (!fits()) delete snapshot2.todos;
+  if (!fits()) for (const session of snapshot2.sessions ?? []) delete session.digest;
+  return snapshot2;
 }
 
 // src/handlers.js
@@ -986,6 +994,10 @@ var Feed = class {
   event(event) {
     if (this.#isClosed) return;
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon();
+    if (event.type === PROMPT_WRITTEN) {
+      if (!this.#output.wantsPrompts) return;
+      event = { ...event, type: "message.part.updated" };
+    }
     if (this.#queue) return this.#enqueue(this.#queue, event);
     if (this.#isBehind) return;
     if (this.#output.unread() > MAX_UNREAD) return this.#fallBehind();
@@ -1102,11 +1114,11 @@ var Handshake = class {
   /**
    * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
    * @param {any} frame
-   * @returns {{ send: object } | { close: number } | { welcomed: true }}
+   * @returns {{ send: object } | { close: number } | { welcomed: true, wantsPrompts: boolean }}
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
-    if (frame.type === "welcome") return { welcomed: true };
+    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true };
     const { nonce, proof } = frame;
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
     if (!isTrusted) return { close: CLOSE.untrusted };
@@ -1294,16 +1306,18 @@ var Channel = class {
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected };
     if ("send" in next) this.#transport.send(next.send);
     else if ("close" in next) this.#transport.drop(next.close);
-    else this.#welcomed();
+    else this.#welcomed(next.wantsPrompts);
   }
-  #welcomed() {
+  /** @param {boolean} wantsPrompts */
+  #welcomed(wantsPrompts) {
     this.#timeout.cancel();
     const transport = this.#transport;
     const { opencode, watcher } = this.#instance;
     const feed = new Feed(this.#instance, {
       send: (frame) => transport.send(frame),
       unread: () => transport.unread,
-      onStuck: () => transport.drop(CLOSE.silent)
+      onStuck: () => transport.drop(CLOSE.silent),
+      wantsPrompts
     });
     const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
     this.#services = { feed, calls };
@@ -1666,6 +1680,7 @@ function newTrace(sessionID) {
     reportedTool: "",
     text: void 0,
     reportedText: "",
+    reportedPrompt: "",
     reportedAt: 0,
     timer: void 0
   };

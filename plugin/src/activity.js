@@ -1,16 +1,19 @@
 /** What a session is doing: the tool that runs and the text that is written, reported at a limited rate. */
 import { addCommand } from "./requests.js"
 import { after } from "./timers.js"
-import { isText, lastLine, MAX_TEXT, SECOND, tailOf, truncate } from "./values.js"
+import { isText, lastLine, MAX_LINE, MAX_TEXT, SECOND, tailOf, truncate } from "./values.js"
 /** @import { Trace } from "./types.d.ts" */
 /** @import { Watcher } from "./watcher.js" */
+
+/** The event type for the beginning of a prompt. A tray that asked for prompts gets it as `message.part.updated`. */
+export const PROMPT_WRITTEN = "prompt"
 
 const ACTIVITY_INTERVAL = SECOND // between two reports of one session
 const TEXT_INTERVAL = 5 * SECOND
 const MAX_TOOLS = 50 // that run at once in one session
 
 /**
- * Take a part of a message. Only the assistant's text is reported: the user's prompt is a text part as well.
+ * Take a part of a message. Of the assistant's text, the last line is reported; of a prompt, the beginning, once.
  * @param {Watcher} watcher
  * @param {any} part
  */
@@ -19,6 +22,7 @@ export function handlePart(watcher, part) {
   if (part.type === "tool" && isText(part.tool)) return handleTool(watcher, watcher.trace(part.sessionID), part)
   if (part.type !== "text" || typeof part.text !== "string" || part.synthetic) return
   const trace = watcher.trace(part.sessionID)
+  if (part.messageID === trace.userMessage) return reportPrompt(watcher, trace, part)
   if (part.messageID !== trace.assistantMessage) return
   if (trace.text?.part !== part.id) {
     reportText(watcher, trace)
@@ -26,6 +30,18 @@ export function handlePart(watcher, part) {
   }
   if (trace.text) trace.text.tail = tailOf(part.text)
   reportSoon(watcher, trace)
+}
+
+/**
+ * @param {Watcher} watcher
+ * @param {Trace} trace
+ * @param {any} part
+ */
+function reportPrompt(watcher, trace, { messageID, text }) {
+  if (messageID === trace.reportedPrompt || !watcher.hasListener || !text.trim()) return
+  trace.reportedPrompt = messageID
+  const part = { sessionID: trace.id, messageID, type: "text", text: text.trim().slice(0, MAX_LINE) }
+  watcher.emit(PROMPT_WRITTEN, { part })
 }
 
 /**

@@ -77,10 +77,11 @@ export class Channel {
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected }
     if ("send" in next) this.#transport.send(next.send)
     else if ("close" in next) this.#transport.drop(next.close)
-    else this.#welcomed()
+    else this.#welcomed(next.wantsPrompts)
   }
 
-  #welcomed() {
+  /** @param {boolean} wantsPrompts */
+  #welcomed(wantsPrompts) {
     this.#timeout.cancel()
     const transport = this.#transport
     const { opencode, watcher } = this.#instance
@@ -88,6 +89,7 @@ export class Channel {
       send: (frame) => transport.send(frame),
       unread: () => transport.unread,
       onStuck: () => transport.drop(CLOSE.silent),
+      wantsPrompts,
     })
     const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() })
     this.#services = { feed, calls }

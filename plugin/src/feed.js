@@ -1,3 +1,4 @@
+import { PROMPT_WRITTEN } from "./activity.js"
 import { MAX_UNREAD } from "./flow-control.js"
 import { shrink } from "./frames.js"
 import { SERVICES_CHANGED } from "./handlers.js"
@@ -22,6 +23,7 @@ const MAX_RETRIES = 5
  * @property {(frame: any) => boolean} send returns whether the frame was small enough
  * @property {() => number} unread bytes that the tray has not read
  * @property {() => void} onStuck called if the tray has not read anything for a minute
+ * @property {boolean} wantsPrompts whether the tray has asked for the beginning of prompts
  */
 
 /** Sends the state of an instance to one tray: a snapshot, then events. */
@@ -61,6 +63,10 @@ export class Feed {
   event(event) {
     if (this.#isClosed) return
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon()
+    if (event.type === PROMPT_WRITTEN) {
+      if (!this.#output.wantsPrompts) return
+      event = { ...event, type: "message.part.updated" }
+    }
     if (this.#queue) return this.#enqueue(this.#queue, event)
     if (this.#isBehind) return
     if (this.#output.unread() > MAX_UNREAD) return this.#fallBehind()

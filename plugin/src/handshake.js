@@ -25,11 +25,11 @@ export class Handshake {
   /**
    * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
    * @param {any} frame
-   * @returns {{ send: object } | { close: number } | { welcomed: true }}
+   * @returns {{ send: object } | { close: number } | { welcomed: true, wantsPrompts: boolean }}
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected }
-    if (frame.type === "welcome") return { welcomed: true }
+    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true }
     const { nonce, proof } = frame
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof))
     if (!isTrusted) return { close: CLOSE.untrusted }

@@ -41,6 +41,7 @@ export interface Trace {
   reportedTool: string // the tool that the tray believes to run; "": none
   text: { part: string; tail: string; since: number } | undefined // the text that is being written
   reportedText: string
+  reportedPrompt: string // id of the message whose text was reported
   reportedAt: number
   timer: Timer | undefined
 }

@@ -109,6 +109,7 @@ function newTrace(sessionID) {
     reportedTool: "",
     text: undefined,
     reportedText: "",
+    reportedPrompt: "",
     reportedAt: 0,
     timer: undefined,
   }

@@ -12,8 +12,10 @@ const assistant = (more = {}) => ({ info: { id: asst, sessionID: ses, role: "ass
 const textPart = (text, more = {}) => ({ part: { id: "prt_t", sessionID: ses, messageID: asst, type: "text", text, ...more } })
 
 /** Return the events that are sent for `steps`: [type, properties], or milliseconds that pass. */
-async function eventsFor(...steps) {
-  const tray = new Tray()
+const eventsFor = (...steps) => eventsOf(new Tray(), steps)
+
+/** The same for a tray. */
+async function eventsOf(tray, steps) {
   await withPlugin({ tray }, async ({ event }) => {
     await until(() => tray.snapshots.length === 1)
     await pass(10)
@@ -140,6 +142,23 @@ test("a user's message is sent once without text, an assistant's once at its end
   assert.deepEqual(events.map(({ properties }) => properties.info), [
     { id: "msg_1", sessionID: ses, role: "user" },
     { id: asst, sessionID: ses, role: "assistant", finish: "stop", time: { completed: 2 } },
+  ])
+})
+
+test("the beginning of a prompt is sent once to a tray that asks for prompts", async () => {
+  const prompt = (text, more = {}) => ["message.part.updated", textPart(text, { messageID: "msg_1", ...more })]
+  const events = await eventsOf(new Tray({ welcome: { prompts: true } }), [
+    ["message.updated", { info: { id: "msg_1", sessionID: ses, role: "user" } }],
+    prompt("The file says …", { synthetic: true }),
+    prompt("  Fix it.\n" + "x".repeat(500)),
+    prompt("Fix it."),
+    ["message.updated", assistant()],
+  ])
+  assert.deepEqual(events.slice(1), [
+    {
+      type: "message.part.updated",
+      properties: { part: { sessionID: ses, messageID: "msg_1", type: "text", text: "Fix it.\n" + "x".repeat(192) } },
+    },
   ])
 })
 

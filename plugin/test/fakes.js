@@ -75,8 +75,9 @@ export class Tray {
 
   token = token
 
-  constructor({ url = "ws://127.0.0.1:41235/", faults = {} } = {}) {
+  constructor({ url = "ws://127.0.0.1:41235/", faults = {}, welcome = {} } = {}) {
     this.url = url
+    this.welcome = welcome
     this.faults = faults
   }
 
@@ -91,7 +92,7 @@ export class Tray {
     }
     if (frame.type === "auth") {
       assert.equal(frame.proof, proof(this.token, "plugin", socket.hello, trayNonce))
-      socket.say({ type: "welcome", version: "0.1.0" })
+      socket.say({ type: "welcome", version: "0.1.0", ...this.welcome })
     }
   }
 

@@ -15,19 +15,22 @@ from msgspec.structs import replace
 
 from replay import RECORDINGS, SERVER, recording
 from tray.core.events import (
+    ActivityReported,
     Digest,
     Event,
     MessageReported,
+    OutputReported,
     Restored,
     ServerConnected,
     SessionDeleted,
     SessionFacts,
+    SessionReported,
     SnapshotTaken,
     StepsReported,
 )
 from tray.core.fleet import Fleet
 from tray.core.history import HistoryRecord, RequestRecord, SessionRecord, StepRecord, TurnOutcome, TurnRecord
-from tray.core.ledger import Ledger
+from tray.core.ledger import MAX_TOKENS, Ledger, step_of
 from tray.core.messages import Message, Tokens
 from tray.core.prices import Price
 from tray.core.servers import Server
@@ -165,6 +168,41 @@ def test_a_server_without_the_token_and_a_simulated_one_are_not_recorded(changes
 )
 def test_a_turn_is_recorded_once_with_its_outcome(scenario: str, outcome: TurnOutcome) -> None:
     assert Story().play("1.18.33", scenario).turns == [outcome]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_turn_has_the_beginning_of_its_prompt_and_the_last_line_of_its_reply(version: str) -> None:
+    story = Story().play(version, "01_prompt_stream")
+    (turn,) = [record for record in story.records if isinstance(record, TurnRecord)]
+    assert turn.prompt == 'hello ##{"reason": "let me think about it", "slow": 8}'
+    assert turn.reply == "word0 word1 word2 word3 word4 word5 word6 word7"
+    silent = Story()
+    silent.ledger.keeps_text = False
+    silent.play(version, "01_prompt_stream")
+    (turn,) = [record for record in silent.records if isinstance(record, TurnRecord)]
+    assert (turn.prompt, turn.reply) == ("", "")
+
+
+def test_of_several_prompts_in_a_turn_the_first_one_is_kept() -> None:
+    story = Story()
+    story.apply(SessionReported(SERVER.id, SessionFacts("ses")))
+    busy, idle = (ActivityReported(SERVER.id, "ses", activity) for activity in (Activity.BUSY, Activity.IDLE))
+    first, second = (f"msg_{(NOW * 4096 + number) % 2**48:012x}{'0' * 14}" for number in (0, 1))
+    for prompt in (first, second):
+        message = MessageReported(SERVER.id, "ses", Message(prompt, role="user"))
+        text = OutputReported(SERVER.id, "ses", prompt, "last line", f"text of {prompt}")
+        story.apply(message, text, busy, at=NOW)
+    answer = Message(f"msg_{(NOW * 4096 + 2) % 2**48:012x}{'0' * 14}", completed=NOW + 5, tokens=Tokens(1, 1))
+    story.apply(MessageReported(SERVER.id, "ses", answer), idle, at=NOW + 9)
+    (turn,) = [record for record in story.records if isinstance(record, TurnRecord)]
+    assert (turn.id, turn.prompt, turn.reply) == (first, f"text of {first}", "")
+
+
+@pytest.mark.parametrize("tokens", [Tokens(MAX_TOKENS + 1, 5), Tokens(-1, 5)])
+def test_a_count_that_cannot_be_right_counts_as_0_and_such_a_cost_is_unknown(tokens: Tokens) -> None:
+    step = step_of("ses", Message("msg_1", completed=NOW, tokens=tokens, cost=1e30), lambda at: at // DAY, {})
+    assert step is not None
+    assert (step.tokens, step.reported) == (Tokens(0, 5), None)
 
 
 @pytest.mark.parametrize(("version", "scenario"), list(whole_recordings()))

@@ -21,7 +21,7 @@ from tray.agents.transcripts import ABORTED, MAX_OUTPUT
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.messages import Message, Tokens
 from tray.core.sessions import Activity, Request, RequestKind
-from tray.core.text import last_line
+from tray.core.text import beginning, last_line
 
 FINISHED = "stop"  # OpenCode's name for a turn that ended by itself
 FAILED = "Error"
@@ -48,6 +48,7 @@ class HookSession:
         self._read_only_reason = read_only_reason
         self._directory = ""
         self._title = ""
+        self._prompt = ""
         self._turn = 0  # its number; 0: none was seen
         self._is_busy = False
         self._tool, self._tool_since = "", 0
@@ -108,6 +109,7 @@ class HookSession:
 
     def _begin(self, prompt: str, at: int) -> None:
         self._turn += 1
+        self._prompt = beginning(prompt, MAX_OUTPUT)
         self._title = self._title or last_line(prompt, MAX_OUTPUT)
         self._is_busy, self._end, self._requests, self._tool = True, None, [], ""
         self.prompted_at = at
@@ -153,6 +155,7 @@ class HookSession:
             tokens=tokens,
             last=replace(last, id=f"{self._turn:06}") if self._turn else None,
             output=output,
+            prompt=self._prompt,
             tool=self._tool,
             tool_since=self._tool_since if self._tool else 0,
         )

@@ -24,6 +24,7 @@ class Digest(msgspec.Struct, frozen=True):
     tokens: Tokens
     last: Message | None = None
     output: str = ""
+    prompt: str = ""  # the beginning of the newest prompt; "": not known
     tool: str = ""
     tool_since: int = 0  # 0: not known
     partial: bool = False  # there are more messages than were read
@@ -153,12 +154,13 @@ class StepsReported(msgspec.Struct, frozen=True):
 
 
 class OutputReported(msgspec.Struct, frozen=True):
-    """Text was written; `line` is its last line. The message id tells whether the agent or the user wrote it."""
+    """Text was written. The message id tells whether the agent or the user wrote it."""
 
     server_id: str
     session_id: str
     message_id: str
-    line: str
+    line: str  # its last line
+    beginning: str = ""  # of the text, if the event contains it
 
 
 class ToolReported(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
 from msgspec.structs import astuple, replace
 
 from tray.core.events import (
@@ -25,10 +26,17 @@ from tray.core.servers import DEMO, AgentKind, Server
 from tray.core.sessions import Outcome, Request, Session, SessionKey
 from tray.core.timestamps import is_timestamp
 
-MAX_TITLE, MAX_DETAIL = 200, 500  # characters kept
+MAX_TITLE, MAX_LINE, MAX_DETAIL = 200, 200, 500  # characters kept
 MAX_TOKENS = 10**12  # of one kind in one response; a larger count is an error of the agent, and counts as 0
 MAX_COST = 10**12  # micro-dollars of one response; a larger cost is not known
 MIN_CLOCK_SKEW = 2_000  # ms; less may be the delay of the connection
+
+
+class _Prompt(msgspec.Struct):
+    """A prompt of the user."""
+
+    id: str
+    text: str = ""
 
 
 class Ledger:
@@ -38,7 +46,8 @@ class Ledger:
         """`day_of` returns the local date of a time (ms), in days since 1970-01-01."""
         self._fleet = fleet
         self._day_of = day_of
-        self._prompts: dict[SessionKey, str] = {}  # the first prompt of each running turn, by id
+        self._prompts: dict[SessionKey, _Prompt] = {}  # the first prompt of each running turn
+        self._outputs: dict[SessionKey, str] = {}  # the last line before each running turn
         self._turns: dict[SessionKey, TurnRecord] = {}  # the last turn of each session
         self.prices: Prices = {}
         self.keeps_text = True
@@ -50,8 +59,8 @@ class Ledger:
             self._note_prompt(SessionKey(event.server_id, event.session_id), event.message)
         for change in changes:
             if isinstance(change, SessionRemoved):
-                self._prompts.pop(change.before.key, None)
-                self._turns.pop(change.before.key, None)
+                for known in (self._prompts, self._outputs, self._turns):
+                    known.pop(change.before.key, None)
             if isinstance(change, SessionChanged) and (server := self._recorded(change.after.server)) is not None:
                 found += self._changed(change.before, change.after, server, at)
         if isinstance(event, MessageReported | StepsReported):
@@ -100,9 +109,12 @@ class Ledger:
             return
         if before.requests is not after.requests:
             yield from self._requests(before, after, at)
-        if before.turn_started and not after.turn_started:
-            prompt = self._prompts.pop(after.key, after.prompt)
-            turn = self._turn(before, after, prompt, _clock_skew(server), at)
+        if before.prompt_text != after.prompt_text:
+            self._note_prompt_text(after)
+        if after.turn_started and not before.turn_started:
+            self._outputs[after.key] = before.last_output
+        elif before.turn_started and not after.turn_started:
+            turn = self._turn(before, after, _clock_skew(server), at)
             if self._is_root(after) and (turn.id or server.agent_kind is not AgentKind.OPENCODE):
                 self._turns[after.key] = turn
                 if _has_response(after, server):
@@ -114,14 +126,27 @@ class Ledger:
         """Keep the first prompt of a turn. OpenCode may report an older one again after the turn."""
         session = self._fleet.sessions.get(key)
         if message.role == "user" and session is not None and message.id == session.last_message:
-            self._prompts.setdefault(key, message.id)
+            self._prompts.setdefault(key, _Prompt(message.id))
 
-    def _turn(self, before: Session, after: Session, prompt: str, clock_skew: int, at: int) -> TurnRecord:
+    def _note_prompt_text(self, session: Session) -> None:
+        prompt = self._prompts.get(session.key)
+        if prompt is not None and prompt.id == session.prompt:
+            prompt.text = session.prompt_text
+
+    def _turn(self, before: Session, after: Session, clock_skew: int, at: int) -> TurnRecord:
+        prompt = self._prompts.pop(after.key, None) or _Prompt(after.prompt, after.prompt_text)
+        output = self._outputs.pop(after.key, after.last_output)
         ended = after.turn_ended if is_timestamp(after.turn_ended) else at
-        started = created_at(prompt, ended + clock_skew) - clock_skew if prompt else 0
-        known = prompt if started > 0 else ""
+        started = created_at(prompt.id, ended + clock_skew) - clock_skew if prompt.id else 0
         return TurnRecord(
-            after.id, started if known else before.turn_started, ended, self._day_of(ended), _outcome(after), known
+            after.id,
+            started if started > 0 else before.turn_started,
+            ended,
+            self._day_of(ended),
+            _outcome(after),
+            prompt.id if started > 0 else "",
+            prompt=prompt.text[:MAX_LINE] if self.keeps_text else "",
+            reply=after.last_output[:MAX_LINE] if self.keeps_text and after.last_output != output else "",
         )
 
     def _is_root(self, session: Session) -> bool:

@@ -64,8 +64,8 @@ def report_detail(state: FleetState, event: OutputReported | ToolReported | Todo
     if session is None:
         return
     match event:
-        case OutputReported(_, _, message_id, line):
-            state.put_session(messages.with_output(session, message_id, line), at)
+        case OutputReported(_, _, message_id, line, beginning):
+            state.put_session(messages.with_output(session, message_id, line, beginning), at)
         case ToolReported(_, _, tool, running):
             current = tool if running else ("" if session.tool == tool else session.tool)
             state.put_session(replace(session, tool=current), at)

@@ -170,6 +170,7 @@ class Session(msgspec.Struct, frozen=True):
     context_tokens: int = 0  # in the model's context after the last assistant message with output
     last: Message | None = None
     prompt: str = ""  # id of the newest message of the user
+    prompt_text: str = ""  # its beginning; "": not known
     last_message: str = ""  # id of the newest message; OpenCode's ids ascend
     messages: int = 0
     last_output: str = ""

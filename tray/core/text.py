@@ -32,6 +32,11 @@ def money(micro_dollars: int) -> str:
     return f"${micro_dollars / 1_000_000:.2f}"
 
 
+def beginning(text: str, limit: int) -> str:
+    """Return at most `limit` characters of the beginning of a text, in one line."""
+    return " ".join(text[: 4 * limit].split())[:limit]
+
+
 def width(text: str) -> int:
     """Return the columns of the text in a fixed-width font: 2 for East Asian wide, 0 for combining characters."""
     return len(text) if text.isascii() else sum(map(_columns, text))

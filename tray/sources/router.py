@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tray.core.events import SourceEvent
 from tray.core.remote_hosts import HttpServer
 from tray.core.servers import Server, Source
-from tray.core.settings import ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
+from tray.core.settings import HISTORY, HISTORY_TEXT, ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.plugin.listener import Listener, ServeClient
 
@@ -43,7 +43,7 @@ class SourceRouter:
 
         `hook_socket` is the path of the socket for the hooks of other agents.
         """
-        self._listener = Listener(token, report, now)
+        self._listener = Listener(token, report, now, self._wants_prompts)
         self._report = report
         self._now = now
         self._servers = servers
@@ -63,6 +63,10 @@ class SourceRouter:
     def host(self) -> str:
         """The address that the listener is bound to."""
         return self._listener.host
+
+    def _wants_prompts(self) -> bool:
+        settings = self._settings()
+        return bool(settings[HISTORY]) and settings[HISTORY_TEXT] == "lines"
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:
         """Hand authenticated sockets of the user's commands on `path` to `serve`. Call it before `start`."""

@@ -14,7 +14,7 @@ from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
 from tray.core.messages import Message, Tokens
 from tray.core.plan_limits import PlanLimit
 from tray.core.sessions import Retry
-from tray.core.text import last_line
+from tray.core.text import beginning, last_line
 
 INTERRUPTION = "[Request interrupted by user"
 FINISH_REASONS = {"tool_use": "tool-calls", "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
@@ -65,6 +65,7 @@ class Transcript:
         self.branch = ""
         self.last: Message | None = None  # the newest message of the agent, or the interruption of a turn
         self.output = ""  # the last line that the agent wrote
+        self.prompt = ""  # the beginning of the newest prompt
         self.prompted_at = 0  # when the last prompt was sent, in ms since the Unix epoch
         self.refused: PlanLimit | None = None  # the limit that the last request has reached
         self.retry: Retry | None = None
@@ -145,7 +146,8 @@ class Transcript:
             self._prompts += 1
             self.running.clear()
             self.prompted_at = at
-            self._first_prompt = self._first_prompt or " ".join(text[:MAX_TEXT].split())
+            self.prompt = beginning(text, MAX_OUTPUT)
+            self._first_prompt = self._first_prompt or beginning(text, MAX_TEXT)
 
 
 class TranscriptFile(GrowingFile[Transcript]):

@@ -12,7 +12,7 @@ from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, 
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
 from tray.core.plan_limits import PlanLimit, window_name
-from tray.core.text import last_line
+from tray.core.text import beginning, last_line
 
 FINISHED = "stop"  # OpenCode's name for a turn that ended by itself
 MAX_CALL = 200_000  # bytes kept of the arguments of a tool call
@@ -121,6 +121,7 @@ class Rollout:
         self.turn_id = ""  # of the newest turn; ids ascend
         self.turn_started = 0  # ms since the Unix epoch; 0: no turn is running
         self.first_prompt = ""
+        self.prompt = ""  # the beginning of the newest one
         self.last: Message | None = None  # the newest response of the model, or the end of the newest turn
         self.messages = 0
         self.output = ""  # the last line that the agent wrote
@@ -209,7 +210,8 @@ class Rollout:
         text = "\n".join(part.text for part in item.content or [])
         if item.type == "UserMessage":
             self.messages += 1
-            self.first_prompt = self.first_prompt or " ".join(text[:MAX_TEXT].split())
+            self.prompt = beginning(text, MAX_OUTPUT)
+            self.first_prompt = self.first_prompt or beginning(text, MAX_TEXT)
         elif item.type == "AgentMessage":
             self.messages += 1
             self.output = last_line(text, MAX_OUTPUT) or self.output

@@ -11,7 +11,7 @@ from tray.agents.tool_call import MAX_TEXT
 from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, milliseconds
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
-from tray.core.text import last_line
+from tray.core.text import beginning, last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
 
 SUBAGENT = "subagent"  # the agent of its steps
@@ -113,6 +113,7 @@ class Events:
         self.branch = ""
         self.created = 0  # ms since the Unix epoch
         self.first_prompt = ""
+        self.prompt = ""  # the beginning of the newest one
         self.prompted_at = 0  # when the last prompt was sent, in ms since the Unix epoch
         self.is_turn_running = False  # of the agent itself, not of a subagent
         self.subagents: set[str] = set()  # that are running
@@ -217,7 +218,8 @@ class Events:
         self.messages += 1
         self.prompted_at = at
         self.is_turn_running = True
-        self.first_prompt = self.first_prompt or " ".join(message.content[:MAX_TEXT].split())
+        self.prompt = beginning(message.content, MAX_OUTPUT)
+        self.first_prompt = self.first_prompt or beginning(message.content, MAX_TEXT)
 
     def _take_answer(self, message: _AssistantMessage, at: int) -> None:
         self.messages += 1

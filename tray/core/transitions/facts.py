@@ -39,7 +39,8 @@ def with_digest(session: Session, digest: Digest) -> Session:
     last = digest.last
     before = session.last
     is_known = before is not None and last is not None and (before.id, before.error) == (last.id, last.error)
-    after = replace(session, last_output=digest.output or session.last_output, tool=digest.tool)
+    output, prompt = digest.output or session.last_output, digest.prompt or session.prompt_text
+    after = replace(session, last_output=output, prompt_text=prompt, tool=digest.tool)
     if digest.tool and digest.tool_since:
         after = replace(after, tool_since=digest.tool_since)
     if not digest.partial or digest.messages > session.messages:

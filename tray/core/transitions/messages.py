@@ -16,11 +16,13 @@ def with_message(session: Session, message: Message) -> Session:
     The cost of an inherited message was paid in the session that it was copied from.
     """
     is_new = message.id > session.last_message
+    is_prompt = message.role == "user" and message.id > session.prompt
     after = replace(
         session,
         messages=session.messages + 1 if is_new else session.messages,
         last_message=message.id if is_new else session.last_message,
-        prompt=max(message.id, session.prompt) if message.role == "user" else session.prompt,
+        prompt=message.id if is_prompt else session.prompt,
+        prompt_text="" if is_prompt else session.prompt_text,
         agent=message.agent or session.agent,
         model=message.model or session.model,
     )
@@ -44,13 +46,15 @@ def with_message(session: Session, message: Message) -> Session:
     return after
 
 
-def with_output(session: Session, message_id: str, line: str) -> Session:
-    """Set the last line that the agent wrote. Text of the user's own messages is not output.
+def with_output(session: Session, message_id: str, line: str, beginning: str) -> Session:
+    """Set the last line that the agent wrote, or the beginning of the newest prompt, which may have several texts.
 
-    Without a message id the line is the agent's: our plugin sends nothing else.
+    Without a message id the line is the agent's.
     """
-    is_prompt = message_id and message_id <= session.prompt
-    return session if is_prompt else replace(session, last_output=line)
+    if not message_id or message_id > session.prompt:
+        return replace(session, last_output=line)
+    is_missing = message_id == session.prompt and not session.prompt_text
+    return replace(session, prompt_text=beginning) if is_missing else session
 
 
 def context_tokens(message: Message, before: int) -> int:

@@ -34,8 +34,11 @@ class Authenticator:
     `token` returns the current token, `count_read_only` the number of connections without a token.
     """
 
-    def __init__(self, token: Callable[[], str], count_read_only: Callable[[], int]) -> None:
+    def __init__(
+        self, token: Callable[[], str], count_read_only: Callable[[], int], wants_prompts: Callable[[], bool]
+    ) -> None:
         self._token = token
+        self._wants_prompts = wants_prompts
         self._count_read_only = count_read_only
         self._pending = 0
         self._warnings = RateLimitedWarnings(log)
@@ -147,7 +150,7 @@ class Authenticator:
             raise RejectedError(CloseCode.OUT_OF_ORDER, f"invalid auth: {error}") from error
         if not same(auth.proof, proof(side, token, hello.instance, hello.nonce or "", nonce)):
             raise RejectedError(CloseCode.UNAUTHORIZED, "wrong token")
-        await ws.send_json({"type": "welcome", "version": __version__})
+        await ws.send_json({"type": "welcome", "version": __version__, "prompts": self._wants_prompts()})
         return True
 
 

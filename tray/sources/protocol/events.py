@@ -24,7 +24,7 @@ from tray.core.events import (
 )
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.sessions import Activity
-from tray.core.text import last_line
+from tray.core.text import beginning, last_line
 from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
 from tray.sources.protocol.schema import (
     OUTPUT,
@@ -150,7 +150,8 @@ def _part_updated(server_id: str, data: _Part, at: int) -> SourceEvent | None:  
     if part.type == "tool":
         return ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
     if part.type == "text" and not part.synthetic and (line := last_line(part.text, OUTPUT)):
-        return OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line)
+        begins_with = beginning(part.text, OUTPUT)
+        return OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line, begins_with)
     return None
 
 
