@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
-from fakes import FRAMES, FakePlugin
+from fakes import FRAMES, TOKEN, FakePlugin
 from page_client import PageClient, new_address
 from running_app import ASK, SES, RunningApp
 from tray.core.commands import ListDevices, RevokeDevice
 from tray.core.devices import Scope
+from tray.core.fleet import Fleet
+from tray.core.history import HistoryRecord
+from tray.core.session_index import SessionIndex
 from tray.surfaces.menu.items import walk
-from tray.surfaces.page.answers import CHANGED
-from tray.surfaces.page.server import ANSWERS, FAILURES
+from tray.surfaces.page.access import Access
+from tray.surfaces.page.answers import CHANGED, Execute
+from tray.surfaces.page.history_routes import HistoryStore
+from tray.surfaces.page.server import ANSWERS, FAILURES, PageServer
 from tray.surfaces.page.sockets import MAX_OF_DEVICE, MAX_PENDING, PageClose
 from waiting import run, until_async
 
@@ -68,14 +74,6 @@ def test_everything_but_the_files_needs_a_token(with_page: AtWork) -> None:
     async def test() -> None:
         async with with_page() as (_, __, client):
             stranger = PageClient(client.session, client.address)
-            calls = [
-                ("GET", "/api/me"),
-                ("GET", "/api/audit"),
-                ("GET", f"/api/sessions/{SES}"),
-                ("GET", "/api/devices"),
-            ]
-            calls += [("POST", "/api/requests/per_1/reply"), ("DELETE", f"/api/sessions/{SES}")]
-            assert {(await stranger.call(*call, body={}))[0] for call in calls} == {401}
             assert await stranger.call("GET", "/health") == (200, {"ok": True})
             assert (await stranger.call("GET", "/"))[0] == 200
             assert (await stranger.call("GET", "/app/../server.py"))[0] == 404
@@ -87,6 +85,106 @@ def test_everything_but_the_files_needs_a_token(with_page: AtWork) -> None:
                 assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             async with client.session.get(f"{client.address}/api/me") as answer:
                 assert (answer.status, answer.headers["Cache-Control"]) == (401, "no-store")
+
+    run(test())
+
+
+def page_server(access: Access) -> PageServer:
+    fleet = Fleet()
+
+    async def write(_: list[HistoryRecord]) -> None:
+        raise AssertionError
+
+    nothing = Path("/nowhere")
+    now = time.time_ns() // 1_000_000
+    execute = cast("Execute", None)
+    history = HistoryStore(nothing, write)
+    return PageServer(fleet, SessionIndex(fleet), access, execute, lambda: now, tuple, nothing, history)
+
+
+def test_every_call_needs_a_device_with_its_scope(tmp_path: Path) -> None:
+    async def test() -> None:
+        access = Access(tmp_path / "devices.json", lambda: TOKEN, lambda: time.time_ns() // 1_000_000)
+        server = page_server(access)
+        port = await server.start(0)
+        async with aiohttp.ClientSession() as session:
+            stranger = PageClient(session, f"http://127.0.0.1:{port}")
+            calls = [(method, path.format(id="x", command="stop"), scope) for method, path, scope, _ in server.routes]
+            assert len(calls) > 20
+            for method, path, _ in calls:
+                assert (await stranger.call(method, path, {}))[0] in (401, 429), (method, path)
+            for own in (Scope.WATCH, Scope.ANSWER):
+                _, token = await access.pair(access.new_code(own), own.value, "127.0.0.1")
+                client = PageClient(session, stranger.address, token)
+                for method, path, needed in calls:
+                    if not own.allows(needed):
+                        status, answer = await client.call(method, path, {})
+                        assert (status, answer) == (403, {"error": f"this device may only {own.value}"})
+        await server.stop()
+
+    run(test())
+
+
+def test_a_session_in_the_history_is_found_annotated_and_removed(with_page: AtWork) -> None:
+    message = {
+        "info": {"role": "assistant", "time": {"created": 5}, "error": {"name": "APIError", "data": {"message": "no"}}},
+        "parts": [{"type": "tool", "tool": "bash", "state": {"status": "error", "time": {"start": 6, "end": 9}}}],
+    }
+
+    async def test() -> None:
+        async with with_page() as (_, link, client):
+
+            async def found(query: str = "") -> list[str]:
+                status, answer = await client.call("GET", f"/api/history{query}")
+                assert status == 200, answer
+                return [session["id"] for session in answer["sessions"]]
+
+            async def change(body: Any) -> Any:
+                return await client.call("PUT", f"/api/sessions/{SES}/annotation", body)
+
+            await until_async(lambda: found("?q=work"), "the session")
+            body = {"note": "Ask **Kim**", "pinned": True, "tags": ["#Later", "later", " ui "]}
+            status, stored = await change(body)
+            assert (status, stored["session"]["tags"], stored["session"]["is_pinned"]) == (200, ["later", "ui"], True)
+            assert stored["note"] == [["p", {}, "Ask ", ["strong", {}, "Kim"]]]
+            assert [await found(query) for query in ("?q=kim", "?pinned=1", "?tag=ui")] == [[SES]] * 3
+            assert await found("?tag=x") == []
+
+            async def answer() -> None:
+                call = await link.receive()
+                assert call["method"] == "session.messages"
+                await link.send({"id": call["id"], "result": [message]})
+
+            (_, shown), _ = await asyncio.gather(client.call("GET", f"/api/sessions/{SES}/timeline"), answer())
+            assert shown["session"]["title"] == "Work"
+            assert shown["tools"] == [
+                {"tool": "bash", "title": "bash", "status": "error", "at": 6, "took": 3}, {"at": 5, "error": "no"},
+            ]  # fmt: skip
+            status, gone = await client.call("DELETE", f"/api/history/{SES}", {})
+            assert (status, gone) == (200, {"message": "Removed from the history"})
+            assert await found() == []
+            assert (await change({"note": "x"}))[0] == 404
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/history?q=" + "x" * 201, None),
+        ("/api/history?after=x", None),
+        ("/api/history?after=1-" + "9" * 30, None),
+        (f"/api/sessions/{SES}/annotation", {"note": "x" * 10_001}),
+        (f"/api/sessions/{SES}/annotation", {"tags": ["x" * 41]}),
+        (f"/api/sessions/{SES}/annotation", {"tags": [str(number) for number in range(21)]}),
+        (f"/api/sessions/{SES}/annotation", {"colour": "red"}),
+    ],
+)
+def test_invalid_parameters_of_the_history_are_bad_requests(with_page: AtWork, path: str, body: Any) -> None:
+    async def test() -> None:
+        async with with_page() as (_, __, client):
+            status, answer = await client.call("GET" if body is None else "PUT", path, body)
+            assert status == 400, answer
 
     run(test())
 
@@ -443,7 +541,7 @@ def test_messages_todos_and_changes_are_read_from_opencode(with_page: AtWork) ->
             shown = (await read("messages?limit=5", [message]))["messages"][0]
             assert (shown["author"], shown["at"]) == ("build", 5)
             assert shown["parts"][0]["nodes"] == [["p", {}, ["strong", {}, "done"], " <script>"]]
-            assert shown["parts"][1] == {"tool": "bash", "title": "ls", "status": "completed"}
+            assert shown["parts"][1] == {"tool": "bash", "title": "ls", "status": "completed", "at": 0, "took": 0}
             files = [{"file": "a.py", "additions": 1, "deletions": 0, "patch": "@@ -0 +1 @@\n+x"}]
             assert (await read("diff", files))["files"][0]["lines"] == ["@@ -0 +1 @@", "+x"]
             todos = [{"content": "write", "status": "pending"}]

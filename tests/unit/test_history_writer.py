@@ -11,6 +11,7 @@ import pytest
 
 from tray.core.history import HistoryRecord, SessionRecord, StepRecord, TurnRecord
 from tray.core.messages import Tokens
+from tray.storage.history.database import HistoryError
 from tray.storage.history.usage import usage
 from tray.storage.history.writer import HistoryWriter
 from waiting import until
@@ -59,6 +60,25 @@ def test_records_that_follow_soon_are_stored_together(written: Written) -> None:
 def test_the_last_records_are_stored_when_it_stops(written: Written) -> None:
     written.writer.put(steps(1))
     written.writer.stop()
+    assert written.count == 1
+
+
+def test_a_flush_ends_when_everything_before_is_stored(written: Written) -> None:
+    for number in range(3):
+        written.writer.put(steps(number))
+        written.writer.flush().result(5)
+        assert written.count == number + 1
+
+
+def test_a_flush_fails_while_the_history_cannot_be_written_and_the_records_are_kept(written: Written) -> None:
+    written.writer.flush().result(5)
+    other = sqlite3.connect(written.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    written.writer.put(steps(1))
+    with pytest.raises(HistoryError, match="cannot be written now: database is locked"):
+        written.writer.flush().result(10)
+    other.close()
+    written.writer.flush().result(5)
     assert written.count == 1
 
 

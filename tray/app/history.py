@@ -17,13 +17,15 @@ from tray.app.history_gaps import HistoryGaps
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.budgets import Budget
+from tray.core.errors import UserError
 from tray.core.events import Change, Event, SourceEvent
-from tray.core.history import RequestRecord, StepsExpired, UsageToday
+from tray.core.history import HistoryRecord, RequestRecord, StepsExpired, UsageToday
 from tray.core.ledger import Ledger
 from tray.core.settings import BUDGETS, HISTORY, HISTORY_DAYS, HISTORY_TEXT, ON_MACHINE, OTHER_AGENTS
 from tray.core.source_calls import SourceCall
 from tray.opencode.model_prices import ModelPrices
 from tray.storage import audit
+from tray.storage.history.database import HistoryError
 from tray.storage.history.usage import active_roots, usage
 from tray.storage.history.writer import HistoryWriter
 from tray.system.local_day import day_number
@@ -33,6 +35,11 @@ from tray.system.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 TOPIC = "history"
+WRITE_TIMEOUT = 5.0  # s
+
+
+class HistoryNotWrittenError(UserError):
+    """A change of the history was not stored; the text says why."""
 
 
 class History:
@@ -92,6 +99,19 @@ class History:
         if self._writer is not None and entry["result"] == ANSWERED:
             verdict, surface = entry.get("verdict", ""), entry["surface"]
             self._writer.put([RequestRecord(entry["request"], entry["session"], verdict=verdict, surface=surface)])
+
+    async def write(self, records: list[HistoryRecord]) -> None:
+        """Store what the user has changed. Raises HistoryNotWrittenError; the records are then kept for another try."""
+        if self._writer is None:
+            raise HistoryNotWrittenError("the history is off; set history.enabled to true")
+        self._writer.put(records)
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT):
+                await asyncio.wrap_future(self._writer.flush())
+        except HistoryError as error:
+            raise HistoryNotWrittenError(f"{error}; it will be tried again") from error
+        except TimeoutError as error:
+            raise HistoryNotWrittenError("the history is busy; the change will be stored later") from error
 
     async def refresh(self) -> None:
         """Apply the settings, read new prices, begin a new day at midnight, and store what could not be stored."""

@@ -12,6 +12,7 @@ from tray.core.errors import UserError
 from tray.core.settings import PAGE, PAGE_PORT
 from tray.surfaces.page.access import Access
 from tray.surfaces.page.answers import Execute
+from tray.surfaces.page.history_routes import HistoryStore, Write
 from tray.surfaces.page.server import HOST, PageServer
 from tray.system.paths import Paths
 
@@ -27,10 +28,14 @@ class NoPageError(UserError):
 class Page:
     """Serves the page if the settings say so. A port that is in use is a problem that the menu shows, not an error."""
 
-    def __init__(self, paths: Paths, state: AppState, token: Callable[[], str], problems: Problems) -> None:
+    def __init__(
+        self, paths: Paths, state: AppState, token: Callable[[], str], problems: Problems, write: Write
+    ) -> None:
+        """`write` stores records in the history."""
         self._paths = paths
         self._state = state
         self._problems = problems
+        self._write = write
         self._access = Access(paths.devices, token, state.now)
         self._server: PageServer | None = None
         self._why_not = "the page is turned off (setting page.enabled)"
@@ -51,7 +56,7 @@ class Page:
             state.now,
             lambda: self._problems.texts,
             self._paths.audit,
-            self._paths.history,
+            HistoryStore(self._paths.history, self._write),
         )
         try:
             await server.start(port)

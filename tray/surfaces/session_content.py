@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from typing import Any
@@ -10,6 +11,8 @@ import msgspec
 
 from tray.core.text import clean
 
+MAX_ERROR = 300  # characters
+
 
 class ToolUse(msgspec.Struct, frozen=True):
     """A tool that the agent used."""
@@ -17,6 +20,8 @@ class ToolUse(msgspec.Struct, frozen=True):
     tool: str
     title: str
     status: str
+    at: int = 0  # when it started, in ms since the Unix epoch; 0: unknown
+    took: int = 0  # ms; 0: unknown
 
 
 class ShownMessage(msgspec.Struct, frozen=True):
@@ -24,6 +29,7 @@ class ShownMessage(msgspec.Struct, frozen=True):
 
     author: str  # "you", or the agent's name
     at: int  # ms since the Unix epoch; 0: unknown
+    error: str  # why the agent's message ended early; "": it did not
     parts: tuple[str | ToolUse, ...]
 
 
@@ -40,10 +46,20 @@ def read_messages(messages: Any) -> Iterator[ShownMessage]:
     """Yield the messages of `session.messages`."""
     for message in _dicts(messages):
         info = _record(message.get("info"))
-        created = _record(info.get("time")).get("created")
         author = "you" if info.get("role") == "user" else clean(str(info.get("agent") or info.get("role")))
-        at = int(created) if isinstance(created, (int, float)) else 0
-        yield ShownMessage(author, at, tuple(_parts(message.get("parts"))))
+        at = _time(info, "created")
+        yield ShownMessage(author, at, _error(info.get("error")), tuple(_parts(message.get("parts"))))
+
+
+def _time(record: dict[str, Any], name: str) -> int:
+    """Return one of the times of a record in ms since the Unix epoch; 0 if it is unknown."""
+    value = _record(record.get("time")).get(name)
+    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
+
+
+def _error(error: Any) -> str:
+    name, message = _record(error).get("name"), _record(_record(error).get("data")).get("message")
+    return clean(str(message or name or ""))[:MAX_ERROR]
 
 
 def _parts(parts: Any) -> Iterator[str | ToolUse]:
@@ -53,7 +69,9 @@ def _parts(parts: Any) -> Iterator[str | ToolUse]:
         elif part.get("type") == "tool":
             state = _record(part.get("state"))
             title, status = str(state.get("title") or part.get("tool")), str(state.get("status"))
-            yield ToolUse(clean(str(part.get("tool"))), clean(title), clean(status))
+            started, ended = _time(state, "start"), _time(state, "end")
+            took = max(0, ended - started) if started and ended else 0
+            yield ToolUse(clean(str(part.get("tool"))), clean(title), clean(status), started, took)
 
 
 def read_diff(files: Any) -> Iterator[FileDiff]:

@@ -119,7 +119,7 @@ def choices(path: Path) -> Choices:
     with closing(connection):
         projects = connection.execute(
             f"""SELECT directory FROM session JOIN place ON place.id = session.place
-            WHERE parent IS NULL AND deleted < {REMOVED} AND touched > 0
+            WHERE parent IS NULL AND deleted < {REMOVED} AND directory != ''
             GROUP BY directory ORDER BY MAX(touched) DESC LIMIT {MAX_CHOICES}"""
         )
         tags = connection.execute(f"SELECT DISTINCT name FROM tag ORDER BY name COLLATE NOCASE LIMIT {MAX_CHOICES}")
@@ -132,7 +132,7 @@ _SELECT = """SELECT session.id, uid, title, directory, session.kind, host, creat
 
 def _rows(connection: sqlite3.Connection, query: SessionQuery, hits: dict[int, list[Hit]] | None) -> list[Any]:
     parameters: dict[str, Any] = msgspec.structs.asdict(query)
-    conditions = ["parent IS NULL", f"deleted < {REMOVED}", "touched > 0"]
+    conditions = ["parent IS NULL", f"deleted < {REMOVED}", "(touched > 0 OR title != '')"]
     conditions += [condition for name, condition in _FILTERS.items() if parameters[name] is not None]
     if query.pinned:
         conditions.append("pinned")

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from tray.core.history import HistoryRecord
@@ -29,7 +30,8 @@ class HistoryWriter:
         self._path = path
         self._report = report
         self._on_stored = on_stored
-        self._queue: queue.SimpleQueue[list[HistoryRecord] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[HistoryRecord] | Future[None] | None] = queue.SimpleQueue()
+        self._flushes: list[Future[None]] = []
         self._waiting: list[HistoryRecord] = []
         self._recorder: Recorder | None = None
         self._problem = ""
@@ -43,6 +45,12 @@ class HistoryWriter:
     def put(self, records: list[HistoryRecord]) -> None:
         """Store records soon."""
         self._queue.put(records)
+
+    def flush(self) -> Future[None]:
+        """Store at once what was put before. The future fails with HistoryError if that is not possible now."""
+        done: Future[None] = Future()
+        self._queue.put(done)
+        return done
 
     def retry(self) -> None:
         """Try again what could not be stored."""
@@ -59,20 +67,36 @@ class HistoryWriter:
         is_stopping = False
         while not is_stopping:
             is_stopping = not self._collect()
+            problem: Exception | None = None
             try:
                 self._store_waiting()
             except Exception as error:  # the thread has to go on
+                problem = error
                 if _is_about_the_file(error):
                     self._failed(error)
                 else:
                     log.exception("cannot store the history")
+            self._answer(problem)
         self._close()
+
+    def _answer(self, problem: Exception | None) -> None:
+        flushes, self._flushes = self._flushes, []
+        for flush in flushes:
+            if not flush.set_running_or_notify_cancel():
+                continue
+            if problem is None:
+                flush.set_result(None)
+            else:
+                flush.set_exception(HistoryError(f"the history cannot be written now: {problem}"))
 
     def _collect(self) -> bool:
         """Wait for records, and for those that follow soon. Return False once the writer has to stop."""
         records = self._queue.get()
         latest = time.monotonic() + BATCH_TIME
         while records is not None:
+            if isinstance(records, Future):
+                self._flushes.append(records)
+                return True
             self._waiting += records
             left = latest - time.monotonic()
             if len(self._waiting) >= BATCH_SIZE or left <= 0:

@@ -18,6 +18,7 @@ from tray.storage import audit
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.page.access import Access, AccessError
 from tray.surfaces.page.answers import AnswerBody, Execute, PageAnswers
+from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, HistoryStore, RemovalBody
 from tray.surfaces.page.live import LiveView
 from tray.surfaces.page.rates import Rate
 from tray.surfaces.page.security import MAX_BODY, add_headers, checks
@@ -56,7 +57,7 @@ class PageServer:
         now: Callable[[], int],
         problems: Callable[[], tuple[str, ...]],
         log: Path,
-        history: Path,
+        history: HistoryStore,
     ) -> None:
         """`execute` executes a command; `now` returns ms since the Unix epoch; `log` is the audit log.
 
@@ -69,7 +70,8 @@ class PageServer:
         self._audit = log
         self._answers = PageAnswers(fleet, execute)
         self._sessions = SessionRoutes(fleet, index, ControlMethods(fleet, index, execute), execute)
-        self._usage = UsageRoutes(history, lambda: day_number(now()))
+        self._usage = UsageRoutes(history.path, lambda: day_number(now()))
+        self._history = HistoryRoutes(history, now)
         self._sockets = Sockets(self.live, self._authenticate)
         self._failures = Rate(FAILURES)
         self._answered = Rate(ANSWERS)
@@ -101,20 +103,21 @@ class PageServer:
         await self._sockets.close_all()
         await self._runner.cleanup()
 
-    def _add_routes(self, router: web.UrlDispatcher) -> None:
-        for path in ("/", "/favicon.svg", "/app/{name:.+}"):
-            router.add_get(path, serve_file)
-        router.add_get("/health", _health)
-        router.add_get("/ws", self._sockets.serve)
-        router.add_post("/api/pair", self._pair)
+    @property
+    def routes(self) -> tuple[tuple[str, str, Scope, Work], ...]:
+        """The calls that need a device, each with the scope that it needs."""
         session, request = "/api/sessions/{id}", "/api/requests/{id}/reply"
-        routes: tuple[tuple[str, str, Scope, Work], ...] = (
+        return (
             ("GET", "/api/me", Scope.WATCH, self._me),
             ("GET", "/api/audit", Scope.WATCH, self._read_audit),
             ("GET", session, Scope.WATCH, self._details),
             ("GET", f"{session}/messages", Scope.WATCH, self._messages),
             ("GET", f"{session}/diff", Scope.WATCH, lambda r, _: self._sessions.diff(r.match_info["id"])),
             ("GET", f"{session}/todos", Scope.WATCH, lambda r, _: self._sessions.todos(r.match_info["id"])),
+            ("GET", "/api/history", Scope.WATCH, lambda r, _: self._history.find(r)),
+            ("DELETE", "/api/history/{id}", Scope.ACT, self._remove),
+            ("GET", f"{session}/timeline", Scope.WATCH, self._timeline),
+            ("PUT", f"{session}/annotation", Scope.ANSWER, self._annotate),
             ("POST", request, Scope.ANSWER, self._answer),
             ("POST", f"{session}/{{command}}", Scope.ACT, self._command),
             ("DELETE", session, Scope.ACT, self._delete),
@@ -123,7 +126,14 @@ class PageServer:
             ("DELETE", "/api/me", Scope.WATCH, self._revoke_own),
             *(("GET", path, Scope.WATCH, work) for path, work in self._usage.calls.items()),
         )
-        for method, path, scope, work in routes:
+
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        for path in ("/", "/favicon.svg", "/app/{name:.+}"):
+            router.add_get(path, serve_file)
+        router.add_get("/health", _health)
+        router.add_get("/ws", self._sockets.serve)
+        router.add_post("/api/pair", self._pair)
+        for method, path, scope, work in self.routes:
             router.add_route(method, path, self._guarded(scope, work))
 
     # ------------------------------------------------------------------ access
@@ -190,6 +200,18 @@ class PageServer:
     async def _messages(self, request: web.Request, _: Device) -> Any:
         limit = request.query.get("limit", "20")
         return await self._sessions.messages(request.match_info["id"], int(limit) if limit.isdecimal() else 20)
+
+    async def _timeline(self, request: web.Request, _: Device) -> Any:
+        """Return what the history knows of a session and, while its agent can be asked, the tools of its messages."""
+        session_id = request.match_info["id"]
+        stored = await self._history.timeline(session_id)
+        return {**stored, "tools": await self._sessions.tools(session_id)}
+
+    async def _annotate(self, request: web.Request, _: Device) -> Any:
+        return await self._history.annotate(request.match_info["id"], await _body(request, AnnotationBody))
+
+    async def _remove(self, request: web.Request, _: Device) -> Any:
+        return await self._history.remove(request.match_info["id"], await _body(request, RemovalBody))
 
     async def _answer(self, request: web.Request, device: Device) -> Any:
         self._answered.add(device.id)

@@ -81,6 +81,18 @@ class SessionRoutes:
         read = list(read_messages(_read(result)))
         return {"messages": await asyncio.to_thread(_rendered, read)}
 
+    async def tools(self, session_id: str) -> list[dict[str, Any]]:
+        """Return the tools and errors of the newest messages; nothing if the session or its agent has gone."""
+        try:
+            _, session = self._find(session_id)
+            result = await self._execute(ShowMessages(session.key, MAX_MESSAGES), Surface.PAGE)
+            messages = list(read_messages(_read(result)))
+        except (web.HTTPNotFound, web.HTTPBadGateway):
+            return []
+        found = [msgspec.to_builtins(part) for each in messages for part in each.parts if isinstance(part, ToolUse)]
+        errors = [{"at": each.at, "error": each.error} for each in messages if each.error]
+        return [*found, *errors]
+
     async def diff(self, session_id: str) -> dict[str, Any]:
         """Return the changed files with their patches."""
         _, session = self._find(session_id)
@@ -144,6 +156,7 @@ def _rendered(messages: Iterable[ShownMessage]) -> list[dict[str, Any]]:
         {
             "author": message.author,
             "at": message.at,
+            "error": message.error,
             "parts": [
                 msgspec.to_builtins(part) if isinstance(part, ToolUse) else {"nodes": render(part)}
                 for part in message.parts

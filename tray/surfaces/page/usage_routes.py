@@ -17,6 +17,7 @@ from tray.core.text import clean
 from tray.storage.history import activity, analytics
 from tray.storage.history.selection import Selection
 from tray.storage.history.usage import plain
+from tray.surfaces.page.history_routes import read_in_thread, unreadable
 from tray.surfaces.page.usage_export import send_steps
 from tray.system.local_day import date_of, number_of, period_of
 
@@ -53,17 +54,17 @@ class UsageRoutes:
 
         async def work(request: web.Request, _: Device) -> Any:
             chosen = selection(request, self._today())
-            return await _in_thread(lambda: {**_period(chosen), **read(self._path, chosen, request)})
+            return await read_in_thread(lambda: {**_period(chosen), **read(self._path, chosen, request)})
 
         return work
 
     async def _summary(self, request: web.Request, _: Device) -> Any:
         chosen, path = selection(request, self._today()), self._path
         sums, sessions, turns, waits = await asyncio.gather(
-            _in_thread(lambda: analytics.sums_of(path, chosen)),
-            _in_thread(lambda: activity.active_sessions(path, chosen)),
-            _in_thread(lambda: activity.outcomes(path, chosen)),
-            _in_thread(lambda: activity.waits(path, chosen)),
+            read_in_thread(lambda: analytics.sums_of(path, chosen)),
+            read_in_thread(lambda: activity.active_sessions(path, chosen)),
+            read_in_thread(lambda: activity.outcomes(path, chosen)),
+            read_in_thread(lambda: activity.waits(path, chosen)),
         )
         return {**_period(chosen), "sessions": sessions, "total": plain(sums), "turns": turns, "waits": waits}
 
@@ -72,7 +73,7 @@ class UsageRoutes:
         today = self._today()
         first, last = period_of("month", today)
         chosen = msgspec.structs.replace(selection(request, today), first=first, last=last)
-        found = await _in_thread(lambda: analytics.forecasts(self._path, chosen, today))
+        found = await read_in_thread(lambda: analytics.forecasts(self._path, chosen, today))
         money = {kind: {"spent": one.spent / 1e6, "expected": one.expected / 1e6} for kind, one in found.items()}
         return {**_period(chosen), "today": date_of(today).isoformat(), **money}
 
@@ -85,18 +86,7 @@ class UsageRoutes:
             async with self._exporting:
                 return await send_steps(request, self._path, chosen, as_csv=request.path.endswith(".csv"))
         except sqlite3.Error as error:
-            raise _unreadable(error) from error
-
-
-async def _in_thread(read: Callable[[], Any]) -> Any:
-    try:
-        return await asyncio.to_thread(read)
-    except sqlite3.Error as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: sqlite3.Error) -> web.HTTPException:
-    return web.HTTPServiceUnavailable(text=f"cannot read the history: {error}")
+            raise unreadable(error) from error
 
 
 # ---------------------------------------------------------------------- parameters
