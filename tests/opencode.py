@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from agent_program import AgentProgram, installation_folder, make_repository, required
-from waiting import until
+from waiting import at_most_every, until
 
 NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
+ALLOW = "Allow once"  # in the dialog of a permission
 PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"
 
 
@@ -212,6 +213,17 @@ class OpenCode(AgentProgram):
     def screen(self) -> str:
         """Return the content of the terminal."""
         return self.terminal.screen()
+
+    def allow_in_dialog(self) -> None:
+        """Allow a permission once in the terminal UI. The tray may know of it before its dialog is drawn."""
+        until(lambda: ALLOW in self.screen(), "the dialog of the permission")
+        press = at_most_every(2, lambda: self.terminal.press("Enter"))  # "Allow once" is selected
+        until(lambda: ALLOW not in self.screen() or press(), "the end of the dialog")
+
+    def answer_in_dialog(self, option: str) -> None:
+        """Choose the first option of a question in the terminal UI, once it is drawn."""
+        until(lambda: f"1. {option}" in self.screen(), "the dialog of the question")
+        self.terminal.press("Enter")
 
     def type(self, text: str, sent: Callable[[], bool]) -> None:
         """Type a prompt, submit it, and wait until `sent` returns true: OpenCode's first turn takes 10 s to begin.

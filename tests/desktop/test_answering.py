@@ -117,13 +117,13 @@ def test_an_answer_in_the_terminal_ui_closes_notification_and_request(app: OpenC
     opencode, home = app.opencode, app.tray.home
     opencode.kill()
     opencode.tui()
-    # The error 429 delays the request by some seconds, so a second Enter cannot answer it.
+    # The error 429 delays the request by some seconds, so the Enter that submits the prompt cannot answer it.
     script = {"http": 429, "times": 1, "calls": [BASH], "words": 3}
     opencode.type(f"hello ##{json.dumps(script)}", lambda: any("hello" in prompt for prompt in app.model.prompts))
     app.tray.icon(WAITING)
     toast = app.desk.toast()
     session = next(session for session in home.status()["sessions"] if session["requests"])
-    opencode.tmux("send-keys", "-t", "tui", "Enter")  # its dialog has "Allow once" selected
+    opencode.allow_in_dialog()
     until(lambda: not app.desk.is_open(toast), "the end of the notification")
     app.tray.icon(DONE)
     late = home.run("reply", session["requests"][0]["id"], "reject", "--port", str(home.port))

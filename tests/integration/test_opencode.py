@@ -520,7 +520,7 @@ def test_the_terminal_ui_without_an_http_server_reports_all_states(
     prompt(calls=[BASH])
     waiting = setup.status(session, "waiting_for_permission")
     assert "echo hi" in waiting["requests"][0]["detail"]
-    opencode.tmux("send-keys", "-t", "tui", "Enter")  # the dialog has "Allow once" selected
+    opencode.allow_in_dialog()
     setup.status(session, "completed")
 
     prompt(calls=[BASH])
@@ -535,7 +535,7 @@ def test_the_terminal_ui_without_an_http_server_reports_all_states(
 
     prompt(calls=[[["question", {"questions": [QUESTION]}]]])
     assert setup.status(session, "waiting_for_answer")["requests"][0]["detail"] == "Which colour?"
-    opencode.tmux("send-keys", "-t", "tui", "Enter")  # the first answer
+    opencode.answer_in_dialog(QUESTION["options"][0]["label"])
     setup.status(session, "completed")
 
     prompt(calls=[[["question", {"questions": [QUESTION]}]]])

@@ -124,10 +124,10 @@ def test_a_terminal_ui_without_the_plugin_is_read_only_and_explains_why(
     assert (server["source"], server["verified"]) == ("local", True)
     refused = setup.reply(permission["id"], "once")
     assert (refused.returncode, "opencode-tray doctor" in refused.stderr) == (1, True)
-    setup.opencode.tmux("send-keys", "-t", "tui", "Enter")  # Allow once, in OpenCode itself
+    setup.opencode.allow_in_dialog()
     (question,) = setup.status("waiting_for_answer")["requests"]
     assert [option["label"] for option in question["questions"][0]["options"]] == ["Red", "Blue"]
-    setup.opencode.tmux("send-keys", "-t", "tui", "Enter")
+    setup.opencode.answer_in_dialog("Red")
     finished = setup.status("completed")
     assert (finished["title"], finished["last_output"], finished["cost"] > 0) == (TITLE, "word0 word1 word2", True)
     assert [todo["content"] for todo in finished["todos"]] == ["Write it"]
