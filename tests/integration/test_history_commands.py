@@ -57,6 +57,15 @@ def refused(home: Home, *words: str) -> str:
     return done.stderr
 
 
+def test_sessions_are_found_by_the_words_of_their_texts(home: Home) -> None:
+    assert [line.split()[0] for line in printed(home, "history", "search", "LOOK").splitlines()] == ["ID", "ses_root"]
+    (found,) = json.loads(printed(home, "history", "search", "fix,", "it", "--json"))
+    assert (found["id"], found["agent_kind"], found["reported_cost"]) == ("ses_root", "opencode", 1.75)
+    assert found["hits"] == [{"kind": "title", "at": 0, "text": "Fix, it"}]
+    assert "ses_other" in printed(home, "history", "search", "--project", "/p/lib")
+    assert printed(home, "history", "search", "--pinned") == "No session in the history matches\n"
+
+
 def test_usage_shows_the_groups_and_their_sum(home: Home) -> None:
     lines = printed(home, "usage", "--by", "model").splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["a/large", "a/small"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sqlite3
 import sys
@@ -12,23 +13,32 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
 
+from tray.cli import wide_console
 from tray.cli.ask_user import confirmed
 from tray.cli.exit_codes import FAILED, OK
 from tray.core.errors import UserError
+from tray.core.paths import base_name
 from tray.core.settings import HISTORY, HISTORY_TEXT
-from tray.core.text import counted
+from tray.core.text import clean, counted, shorten
 from tray.opencode.model_prices import ModelPrices
 from tray.sources.stored.importer import ImportOptions, import_stored, stored_sources
 from tray.storage.history.database import HistoryError, backup, open_history
 from tray.storage.history.export import csv_texts, exported_steps, json_texts
 from tray.storage.history.recorder import Recorder
+from tray.storage.history.search import FoundSession, SessionQuery, find_sessions
 from tray.storage.history.selection import FIRST_DAY, LAST_DAY, Selection
 from tray.storage.history.sessions import in_directory, with_prefix
+from tray.storage.history.text_table import TITLE
 from tray.storage.history.usage import imported_until, open_for_reading
 from tray.storage.settings_file import load_settings
 from tray.system.local_day import day_number, number_of
+from tray.system.local_time import local_time
 from tray.system.paths import Paths
+
+MAX_HIT = 100  # columns of a text that was found
 
 
 class HistoryFailedError(UserError):
@@ -65,6 +75,54 @@ def _import(recorder: Recorder, until: dict[str, int], chosen: ImportOptions) ->
             sessions = step.done
             progress.update(bar, completed=step.done, total=step.total)
     return sessions
+
+
+def search_history(options: argparse.Namespace) -> int:
+    """Print the sessions that match, the most recent first: at most search.PAGE. Raises UserError."""
+    query = SessionQuery(" ".join(options.words), options.project, tag=options.tag, pinned=options.pinned)
+    path = Paths.of(os.environ).history
+    with _errors(path):
+        found = find_sessions(path, query)
+    if options.json:
+        print(json.dumps([_plain(session) for session in found]))
+        return OK
+    table = Table(box=None, pad_edge=False)
+    for name in ("ID", "LAST", "PROJECT", "TITLE"):
+        table.add_column(name, no_wrap=name != "TITLE")
+    for session in found:
+        lines = [shorten(hit.text, MAX_HIT) for hit in session.hits if hit.kind != TITLE]
+        title = "\n".join([clean(session.title) or "(untitled)", *(f"  {line}" for line in lines)])
+        project = clean(base_name(session.project))
+        table.add_row(*map(Text, (session.id, _date(session.touched), project, title)))
+    if found:
+        wide_console.console().print(table)
+    else:
+        print("No session in the history matches")
+    return OK
+
+
+def _date(at: int) -> str:
+    found = local_time(at)
+    return f"{found:%Y-%m-%d %H:%M}" if found is not None else ""
+
+
+def _plain(session: FoundSession) -> dict[str, object]:
+    return {
+        "id": session.id,
+        "title": session.title,
+        "project": session.project,
+        "agent_kind": session.program,
+        "host": session.host,
+        "created": session.created,
+        "last": session.touched,
+        "tokens": session.tokens,
+        "reported_cost": session.reported / 1_000_000,
+        "estimated_cost": session.estimated / 1_000_000,
+        "note": session.note,
+        "tags": list(session.tags),
+        "pinned": bool(session.is_pinned),
+        "hits": [{"kind": hit.kind, "at": hit.at, "text": hit.text} for hit in session.hits],
+    }
 
 
 def export_history(options: argparse.Namespace) -> int:

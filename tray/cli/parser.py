@@ -140,6 +140,14 @@ def _add_history(commands: Commands, as_json: argparse.ArgumentParser) -> None:
     subcommands = _add(commands, "history").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     about = "import the sessions that agents have stored on this machine"
     add_command(subcommands, "import", "tray.cli.history:import_history", about)
+    about = "list the sessions with these words in a title, prompt, reply, request or note, the most recent first"
+    find = add_command(subcommands, "search", "tray.cli.history:search_history", about, as_json)
+    find.add_argument(
+        "words", nargs="*", metavar="WORD", help="words that all occur in one text (default: all sessions)"
+    )
+    find.add_argument("--project", metavar="DIR", help="only sessions of this directory")
+    find.add_argument("--tag", metavar="TAG", help="only sessions with this tag, which you set on the page")
+    find.add_argument("--pinned", action="store_true", help="only sessions that are pinned on the page")
     about = "print each recorded response as CSV, or with --json as one JSON object for each line"
     export = add_command(subcommands, "export", "tray.cli.history:export_history", about, as_json)
     export.add_argument("--from", dest="first", type=day, metavar="DAY", help="first day, such as 2026-11-01")

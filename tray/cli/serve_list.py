@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import time
 from typing import Any
 
 import aiohttp
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from tray.actions.serve.listing import FoundServer, select_server
+from tray.cli import wide_console
 from tray.cli.exit_codes import FAILED, OK
 from tray.cli.serve_common import servers
 from tray.core.servers import Service
@@ -26,7 +25,6 @@ from tray.opencode.services import read_services
 COLUMNS = ("ID", "STATE", "VERSION", "UP", "MEMORY", "CONN", "SESSIONS", "DIRECTORY", "STARTED BY", "LOG")
 NUMBERS = ("UP", "MEMORY", "CONN", "SESSIONS")  # columns that are aligned to the right
 STYLES = {"ended": "bright_black", "silent": "red", "locked": "yellow", "starting": "blue"}  # by state
-UNLIMITED = 1000  # columns: no line is wrapped or cut
 
 
 async def list_all(options: argparse.Namespace) -> int:
@@ -43,8 +41,11 @@ async def list_all(options: argparse.Namespace) -> int:
         table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
     for server in found:
         table.add_row(*map(Text, _cells(server)), style=STYLES.get(server.state, ""))
-    console = Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False)
-    if Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum <= console.width:
+    console = wide_console.console()
+    if (
+        Measurement.get(console, console.options.update(max_width=wide_console.UNLIMITED), table).maximum
+        <= console.width
+    ):
         console.print(table)
     else:
         for server in found:

@@ -6,14 +6,13 @@ import argparse
 import json
 import os
 import sqlite3
-import sys
 from datetime import date
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tray.cli import wide_console
 from tray.cli.exit_codes import OK
 from tray.core.errors import UserError
 from tray.core.text import amount, clean, counted, money
@@ -22,7 +21,6 @@ from tray.system.local_day import date_of, number_of, period_of
 from tray.system.paths import Paths
 
 COLUMNS = ("STEPS", "TOKENS", "CACHE READ", "CACHE HIT", "REPORTED", "ESTIMATED")
-UNLIMITED = 1000  # columns: no line is wrapped or cut
 UNKNOWN = "(unknown)"
 
 
@@ -91,7 +89,7 @@ def _print(by: str | None, days: tuple[int, int], sessions: int, groups: list[Us
         table.add_row(*map(Text, (_name(sums, by or ""), *_cells(sums))))
     label = f"{period_name}, {counted(sessions, 'session', 'sessions')}"
     table.add_row(*map(Text, (label, *_cells(total))))
-    Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False).print(table)
+    wide_console.console().print(table)
     if total.unpriced:
         print(f"The cost of {total.unpriced} of {total.steps} steps is not known: their models have no price")
 
