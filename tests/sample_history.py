@@ -18,6 +18,7 @@ from tray.system.local_day import date_of, day_number
 
 DAYS = 365
 HOUR = 3_600_000
+YESTERDAY = "ses_yesterday"  # the id of a session of that day
 PROJECTS = (("shop-api", 10), ("shop-web", 6), ("infra", 3), ("notes", 1))
 MODELS = (  # name, weight, ms for a token of output, micro-dollars for a token (0: the agent reports no cost)
     ("anthropic/claude-demo", 8, 14, 11),
@@ -30,6 +31,15 @@ TITLES = (
     "Upgrade the cluster to 1.33", "Rotate the audit logs", "Keyboard access in the date picker",
     "Where did last month's bill come from?", "Document the webhook signatures",
 )  # fmt: skip
+PROMPTS = (  # with the last line of the reply
+    (
+        "A refund may never be more than what was captured. Write the test first.",
+        "12 tests pass; the migration is left.",
+    ),
+    ("Why does the checkout test fail every tenth run?", "Two workers share the port; each gets its own now."),
+    ("Use the colour tokens, and follow the system's setting", "All 41 snapshots are updated."),
+    ("Rotate at 100 MB, keep seven files, compress the old ones", "Done; the log of today is untouched."),
+)
 OUTCOMES = ([TurnOutcome.COMPLETED] * 17) + ([TurnOutcome.ABORTED] * 2) + [TurnOutcome.FAILED]
 
 
@@ -48,6 +58,12 @@ def _records(rng: random.Random) -> Iterator[HistoryRecord]:
         is_free = date_of(day).weekday() >= 5 or 118 < ago < 131
         for number in range(rng.randrange(2) if is_free else 1 + rng.randrange(2 + (DAYS - ago) // 70)):
             yield from _session(rng, f"ses_past_{ago}_{number}", day, now)
+    yield from _session(rng, YESTERDAY, today - 1, now)
+
+
+def hash_of(session: str, turn: int) -> int:
+    """Return the same number in each process."""
+    return sum(session.encode()) + turn
 
 
 def _session(rng: random.Random, session: str, day: int, now: int) -> Iterator[HistoryRecord]:
@@ -74,5 +90,6 @@ def _session(rng: random.Random, session: str, day: int, now: int) -> Iterator[H
         if rng.random() < 0.4:
             asked, at = at, at + round(rng.expovariate(1 / 40_000))
             yield RequestRecord(f"per_{session}_{turn}", session, "permission", "bash", "make", asked, at, "once")
-        yield TurnRecord(session, started, at, day, rng.choice(OUTCOMES))
+        prompt, reply = PROMPTS[hash_of(session, turn) % len(PROMPTS)]
+        yield TurnRecord(session, started, at, day, rng.choice(OUTCOMES), prompt=prompt, reply=reply)
         at += rng.randrange(HOUR)

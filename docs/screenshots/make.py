@@ -27,7 +27,7 @@ from fake_desktop import PrivateBus
 from opencode import NEWEST, binary
 from page_client import new_address
 from running_app import RunningApp
-from sample_history import fill_history
+from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
 from tray.core.sessions import Status
 from tray.surfaces.icon import draw
@@ -203,7 +203,7 @@ def agents() -> None:
 
 
 async def page() -> None:
-    """The page with the list and a session, the usage, and the list on a narrow screen in dark colours."""
+    """The page with a session, the usage, a past session, and the list on a narrow screen in dark colours."""
     with tempfile.TemporaryDirectory() as folder:
         running = RunningApp(Path(folder))
         await running.app.start()
@@ -214,6 +214,7 @@ async def page() -> None:
             for name, scheme, width, fragment, shown in (
                 ("page", "light", 1240, "#/s/ses_refund", ".messages"),
                 ("usage", "light", 1120, "#/usage", ".usage .chart svg"),
+                ("history", "light", 1240, f"#/s/{YESTERDAY}", ".timeline .asked"),
                 ("page-narrow", "dark", 390, "#/", ".row"),
             ):
                 context = await browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 820})

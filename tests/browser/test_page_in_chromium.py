@@ -15,10 +15,11 @@ from aiohttp import web
 
 from page_client import new_address
 from running_app import RunningApp
-from sample_history import fill_history
+from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
 from tray.core.commands import RevokeDevices
 from tray.core.devices import Scope
+from tray.storage.history.search import SessionQuery, find_sessions
 from tray.storage.history.usage import usage
 from tray.system.local_day import number_of
 from waiting import run, until_async
@@ -29,6 +30,7 @@ WIDTHS = (390, 1280)
 PAGES = {
     "#/": ".card",
     "#/s/ses_refund": ".messages",
+    "#/history": ".records .rows",
     "#/usage": ".usage .tiles, .usage .empty",
     "#/answers": ".records .empty",
     "#/devices": ".devices li",
@@ -67,7 +69,9 @@ def with_sessions(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], A
         life = asyncio.create_task(running.app.run_until_stopped())
         try:
             async with sample_sessions(running), chromium() as browser:
-                yield OpenPage(running, browser)
+                opened = OpenPage(running, browser)
+                yield opened
+                assert opened.errors == []
         finally:
             running.app.stop()
             await asyncio.wait_for(life, 5)
@@ -93,7 +97,6 @@ def test_a_browser_pairs_shows_the_requests_and_loads_only_own_files(with_sessio
                 await page.wait_for_selector(selector)
             origin = page.url.split("#")[0]
             assert all(url.startswith((origin, origin.replace("http", "ws"))) for url in opened.loaded)
-            assert opened.errors == []
             assert await page.context.cookies() == []
             await page.reload()  # the token is kept
             await page.wait_for_selector(".devices li")
@@ -241,7 +244,7 @@ def test_there_are_no_accessibility_violations(with_sessions: Callable[[], Any],
             await page.evaluate(axe)
             for width in WIDTHS:
                 await page.set_viewport_size({"width": width, "height": 844})
-                for fragment, selector in PAGES.items():
+                for fragment, selector in {**PAGES, f"#/s/{YESTERDAY}": ".timeline"}.items():
                     await page.evaluate("hash => { location.hash = hash }", fragment)
                     await page.wait_for_selector(selector)
                     result = await page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
@@ -249,6 +252,56 @@ def test_there_are_no_accessibility_violations(with_sessions: Callable[[], Any],
                         found[f"{width} {fragment} {violation['id']}"] = [n["html"] for n in violation["nodes"]][:3]
                     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, fragment)
             assert not found, json.dumps(found, indent=1)
+
+    run(test())
+
+
+def test_a_past_session_is_found_read_annotated_and_removed(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            path = opened.running.paths.history
+            fill_history(path)
+            page = await opened.open()
+            await page.keyboard.press("g")
+            await page.keyboard.press("h")
+            await page.get_by_label("Search titles").fill("never be more than")
+            await page.wait_for_selector(".hit:has-text('A refund may never be more than')")
+            await page.evaluate("hash => { location.hash = hash }", f"#/s/{YESTERDAY}")
+            await page.wait_for_selector(".timeline .asked")
+            await page.get_by_role("button", name="Add a note").click()
+            await page.get_by_role("dialog").locator("textarea").fill("Ask **Kim** about *rounding*")
+            await page.keyboard.press("Control+Enter")
+            await page.wait_for_selector(".remark strong:has-text('Kim')")
+            await page.get_by_role("button", name="Tags").click()
+            await page.get_by_role("dialog").locator("textarea").fill("money, later")
+            await page.keyboard.press("Enter")
+            await page.get_by_role("button", name="Pin").click()
+            await page.wait_for_selector(".tags:has-text('pinned')")
+            await page.locator(".tags a", has_text="later").click()
+            await page.wait_for_selector(".rows .tags:has-text('later')")
+            assert await page.locator("[data-item]").count() == 1
+            (found,) = find_sessions(path, SessionQuery("rounding"))
+            assert (found.id, found.is_pinned, found.tags) == (YESTERDAY, 1, ("later", "money"))
+            await page.locator("[data-item]").click()
+            await page.get_by_role("button", name="Remove").click()
+            await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+            await page.wait_for_selector(".notices:has-text('Removed from the history')")
+            assert find_sessions(path, SessionQuery("rounding")) == []
+
+    run(test())
+
+
+def test_a_session_has_its_turns_in_the_timeline(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.evaluate("location.hash = '#/s/ses_refund'")
+            await page.get_by_role("tab", name="Timeline").click()
+            await page.wait_for_selector(".timeline .request:has-text('pnpm prisma migrate deploy')")
+            card = page.locator("[data-request=per_migrate]").first
+            await page.wait_for_timeout(800)  # the pause after which clicks count
+            await card.get_by_role("button", name="Allow once").click()
+            await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
 
     run(test())
 
@@ -278,7 +331,6 @@ def test_each_mark_of_the_usage_leads_to_what_is_behind_it(with_sessions: Callab
                 await page.get_by_role("button", name="Export CSV").click()
             saved = await (await saving.value).path()
             assert len((await asyncio.to_thread(saved.read_text, encoding="utf-8")).splitlines()) == 1 + sums.steps
-            assert opened.errors == []
 
     run(test())
 

@@ -225,7 +225,7 @@ HISTORY_TEXT = Setting(
     "history.text",
     "lines",
     '"lines" or "off"',
-    "record titles and commands, or no text at all",
+    "record titles, commands, and a line of each prompt and reply, or no text at all",
     _one_of("lines", "off"),
 )
 HISTORY_DAYS = Setting(

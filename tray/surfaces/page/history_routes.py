@@ -171,4 +171,7 @@ def _turn(turn: Turn) -> dict[str, Any]:
 
 
 def _request(request: AskedRequest) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(request), "title": clean(request.title), "text": clean(request.text)}
+    return {
+        **msgspec.structs.asdict(request),
+        "title": clean(request.title),
+    }  # the page shows hidden characters of the text

@@ -116,7 +116,7 @@ class PageServer:
             ("GET", f"{session}/todos", Scope.WATCH, lambda r, _: self._sessions.todos(r.match_info["id"])),
             ("GET", "/api/history", Scope.WATCH, lambda r, _: self._history.find(r)),
             ("DELETE", "/api/history/{id}", Scope.ACT, self._remove),
-            ("GET", f"{session}/timeline", Scope.WATCH, self._timeline),
+            ("GET", f"{session}/timeline", Scope.WATCH, lambda r, _: self._history.timeline(r.match_info["id"])),
             ("PUT", f"{session}/annotation", Scope.ANSWER, self._annotate),
             ("POST", request, Scope.ANSWER, self._answer),
             ("POST", f"{session}/{{command}}", Scope.ACT, self._command),
@@ -200,12 +200,6 @@ class PageServer:
     async def _messages(self, request: web.Request, _: Device) -> Any:
         limit = request.query.get("limit", "20")
         return await self._sessions.messages(request.match_info["id"], int(limit) if limit.isdecimal() else 20)
-
-    async def _timeline(self, request: web.Request, _: Device) -> Any:
-        """Return what the history knows of a session and, while its agent can be asked, the tools of its messages."""
-        session_id = request.match_info["id"]
-        stored = await self._history.timeline(session_id)
-        return {**stored, "tools": await self._sessions.tools(session_id)}
 
     async def _annotate(self, request: web.Request, _: Device) -> Any:
         return await self._history.annotate(request.match_info["id"], await _body(request, AnnotationBody))

@@ -44,7 +44,7 @@ class CommandBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ConfirmBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a deletion: the sentence that the user confirmed, which names what goes."""
+    """The body of a deletion: the sentence that the user confirmed, which lists what will be deleted."""
 
     confirm: str
 
@@ -80,18 +80,6 @@ class SessionRoutes:
         result = await self._execute(ShowMessages(key, max(1, min(limit, MAX_MESSAGES))), Surface.PAGE)
         read = list(read_messages(_read(result)))
         return {"messages": await asyncio.to_thread(_rendered, read)}
-
-    async def tools(self, session_id: str) -> list[dict[str, Any]]:
-        """Return the tools and errors of the newest messages; nothing if the session or its agent has gone."""
-        try:
-            _, session = self._find(session_id)
-            result = await self._execute(ShowMessages(session.key, MAX_MESSAGES), Surface.PAGE)
-            messages = list(read_messages(_read(result)))
-        except (web.HTTPNotFound, web.HTTPBadGateway):
-            return []
-        found = [msgspec.to_builtins(part) for each in messages for part in each.parts if isinstance(part, ToolUse)]
-        errors = [{"at": each.at, "error": each.error} for each in messages if each.error]
-        return [*found, *errors]
 
     async def diff(self, session_id: str) -> dict[str, Any]:
         """Return the changed files with their patches."""

@@ -34,6 +34,7 @@ export function Messages({ messages }) {
           ${part.title === part.tool ? "" : part.title}</span> <small>
           ${part.status === "completed" ? "" : part.status}</small></p>`,
     )}
+    ${message.error && html`<p class="warning">${message.error}</p>`}
   </li>`,
   )}</ol>`;
 }

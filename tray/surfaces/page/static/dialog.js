@@ -2,7 +2,7 @@
 
 import { html, signal, useLayoutEffect, useRef, useState } from "/app/vendor/ui.js";
 
-const asked = signal(null); // {title, text, action, isDanger, input, resolve}
+const asked = signal(null); // {title, text, action, isDanger, input, rows, initial, mayBeEmpty, resolve}
 
 /** Ask the user. Returns true, or the text if `input` names one; false or null if the user cancelled. */
 export const ask = (question) => new Promise((resolve) => (asked.value = { ...question, resolve }));
@@ -32,7 +32,7 @@ function Form({ question, finish, cancel }) {
   const submit = (event) => {
     event.preventDefault();
     if (!question.input) finish(true);
-    else if (text.trim()) finish(text);
+    else if (text.trim() || question.mayBeEmpty) finish(text);
   };
   const isEnd = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey || !question.rows);
   return html`<form onSubmit=${submit}>

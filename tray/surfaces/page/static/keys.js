@@ -1,11 +1,11 @@
 // The keyboard: one key for each thing that is done often. Keys do nothing while the user types.
 
 import { isAsking } from "/app/dialog.js";
+import { pages } from "/app/pages.js";
 import { isPaletteOpen, openPalette } from "/app/palette.js";
 import { goTo, route } from "/app/store.js";
 import { html, signal, useLayoutEffect, useRef } from "/app/vendor/ui.js";
 
-const PAGES = { l: "#/", u: "#/usage", a: "#/answers", d: "#/devices" };
 const KEYS = [
   ["j, k", "next, previous request or session"],
   ["Enter", "open the session"],
@@ -14,9 +14,9 @@ const KEYS = [
   ["r", "reject"],
   ["m", "reject with a message"],
   ["1 … 9", "choose an option of a question, then Enter sends"],
-  ["/", "filter the sessions"],
+  ["/", "filter or search the sessions"],
   ["Ctrl K", "search sessions and commands"],
-  ["g l, g u, g a, g d", "live, usage, answers, devices"],
+  ["g l, g h, g u, g a, g d", "live, history, usage, answers, devices"],
   ["Esc", "back to the list"],
   ["?", "this help"],
 ];
@@ -69,7 +69,8 @@ function onKey(event) {
   if (isTyping) return;
   if (isGoing) {
     isGoing = false;
-    if (PAGES[event.key]) goTo(PAGES[event.key]);
+    const page = pages.value.find(({ key }) => key === event.key);
+    if (page) goTo(page.hash);
     return;
   }
   const isDone =

@@ -2,6 +2,7 @@
 
 import { html, signal } from "/app/vendor/ui.js";
 import { Mark } from "/app/icons.js";
+import { addressOf } from "/app/pages.js";
 import { RequestCard } from "/app/requests.js";
 import { connection, entries, filter, now, route, sessions, summary, waiting } from "/app/store.js";
 import { age, amount, counted, money } from "/app/text.js";
@@ -68,7 +69,7 @@ function Row({ row }) {
   const isSelected = route.value.name === "s" && route.value.id === row.id;
   const working = row.children.filter((child) => !["idle", "completed", "aborted"].includes(child.status));
   return html`<li>
-    <a class=${`row ${row.status}`} href=${`#/s/${encodeURIComponent(row.id)}`} data-item
+    <a class=${`row ${row.status}`} href=${addressOf(row.id)} data-item
       aria-current=${isSelected ? "true" : undefined}>
       <${Mark} status=${row.status} name=${row.status_name} />
       <span class="names"><span class="title">${row.title}</span>
@@ -93,7 +94,7 @@ function activity(row) {
 
 export function Child({ child }) {
   return html`<li class=${`child depth-${Math.min(child.depth, 4)}`}>
-    <a href=${`#/s/${encodeURIComponent(child.id)}`}><${Mark} status=${child.status} name=${child.status_name} />
+    <a href=${addressOf(child.id)}><${Mark} status=${child.status} name=${child.status_name} />
       <span class="title">${child.title}</span><span class="activity">
         ${[child.agent, child.activity].filter(Boolean).join(" · ")}</span>
       <span class="cost">${money(child.cost)}</span></a></li>`;

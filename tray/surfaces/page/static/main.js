@@ -3,9 +3,11 @@
 import { html, render, useEffect } from "/app/vendor/ui.js";
 import { call, loadToken, pair } from "/app/access.js";
 import { Dialog } from "/app/dialog.js";
+import { History } from "/app/history.js";
 import { Icon } from "/app/icons.js";
 import { Help, listenToKeys, showHelp } from "/app/keys.js";
 import { Live, Overview } from "/app/live.js";
+import { pages } from "/app/pages.js";
 import { openPalette, Palette } from "/app/palette.js";
 import { Answers, Devices, lostFor } from "/app/records.js";
 import { Session } from "/app/session.js";
@@ -25,14 +27,6 @@ import {
 } from "/app/store.js";
 
 const isMac = navigator.userAgent.includes("Mac OS");
-const PAGES = [
-  ["", "#/", "Live", "live"],
-  ["usage", "#/usage", "Usage", "chart"],
-  ["answers", "#/answers", "Answers", "list"],
-  ["devices", "#/devices", "Devices", "device"],
-];
-
-const isAllowed = ([page]) => page !== "devices" || scope.value === "act";
 
 function Bar() {
   const name = route.value.name === "s" ? "" : route.value.name;
@@ -40,8 +34,8 @@ function Bar() {
     <a class="brand" href="#/" aria-label="OpenCode Tray: all sessions"><img src="/favicon.svg" alt="" width="20"
       height="20" /><b>OpenCode Tray</b></a>
     <p class="summary" role="status">${summary.value?.tooltip ?? ""}${summary.value?.muted ? " · muted" : ""}</p>
-    <nav aria-label="Pages">${PAGES.filter(isAllowed).map(
-      ([page, hash, label, icon]) => html`<a href=${hash}
+    <nav aria-label="Pages">${pages.value.map(
+      ({ name: page, hash, label, icon }) => html`<a href=${hash}
       aria-current=${page === name ? "page" : undefined}><${Icon} name=${icon} /><span>${label}</span></a>`,
     )}</nav>
     <button class="search" onClick=${openPalette}><${Icon} name="search" /><span
@@ -76,6 +70,7 @@ function Panes() {
   if (name === "answers" || name === "devices")
     return html`<main class="single">${name === "answers" ? html`<${Answers} />` : html`<${Devices} />`}</main>`;
   if (name === "usage") return html`<${Usage} />`;
+  if (name === "history") return html`<${History} />`;
   const isSession = name === "s" && id;
   return html`<main class=${isSession ? "panes with-session" : "panes"}>
     <h1 class="unseen">Sessions</h1>

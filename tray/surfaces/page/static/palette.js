@@ -1,6 +1,7 @@
 // The palette: every session and every command by a few letters of its name.
 
 import { html, signal, useLayoutEffect, useRef, useState } from "/app/vendor/ui.js";
+import { addressOf, pages } from "/app/pages.js";
 import { commands, opened, run } from "/app/session.js";
 import { goTo, route, sessions } from "/app/store.js";
 
@@ -29,20 +30,14 @@ function entriesOf() {
         act: () => run(found.session, command),
       }))
     : [];
-  const pages = [
-    ["Live", "#/"],
-    ["Usage", "#/usage"],
-    ["Answers", "#/answers"],
-    ["Devices", "#/devices"],
-  ];
   return [
     ...own,
     ...sessions.value.map((row) => ({
       name: row.title,
       about: `${row.project} · ${row.status_name}`,
-      act: () => goTo(`#/s/${encodeURIComponent(row.id)}`),
+      act: () => goTo(addressOf(row.id)),
     })),
-    ...pages.map(([name, hash]) => ({ name, about: "page", act: () => goTo(hash) })),
+    ...pages.value.map(({ label, hash }) => ({ name: label, about: "page", act: () => goTo(hash) })),
     ...THEMES.map(([theme, name]) => ({ name, about: "appearance", act: () => setTheme(theme) })),
   ];
 }

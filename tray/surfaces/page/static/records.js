@@ -3,8 +3,9 @@
 import { html, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
 import { ask } from "/app/dialog.js";
+import { addressOf } from "/app/pages.js";
 import { lastUpdate, notify, now, unpair, waiting } from "/app/store.js";
-import { age, dateTime, dayOf, revealed, timeOfDay } from "/app/text.js";
+import { age, baseName, dateTime, dayOf, revealed, timeOfDay } from "/app/text.js";
 
 const SCOPES = { watch: "may watch", answer: "may answer", act: "may do everything" };
 
@@ -60,8 +61,8 @@ function Answer({ entry }) {
       <code>${revealed(entry.asked ?? "")}</code>
       ${entry.always && html`<p class="note">Always: ${entry.always.join(", ")}</p>`}
       ${failed && html`<p class="warning">${entry.result}</p>`}
-      <p class="note">${(entry.directory ?? "").split(/[\\/]/).pop()} · <a
-        href=${`#/s/${encodeURIComponent(entry.session)}`}>session</a></p></div></li>`;
+      <p class="note">${baseName(entry.directory ?? "")} · <a
+        href=${addressOf(entry.session)}>session</a></p></div></li>`;
 }
 
 export function Devices() {

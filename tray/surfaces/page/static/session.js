@@ -1,28 +1,34 @@
 // One session: what it does, its requests, its commands, and its contents.
 
-import { html, signal, useEffect, useRef, useState } from "/app/vendor/ui.js";
+import { html, signal, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
+import { annotate, annotated, Annotations, annotations } from "/app/annotations.js";
 import { Changes, Messages, Todos } from "/app/content.js";
 import { ask } from "/app/dialog.js";
 import { Icon, Mark } from "/app/icons.js";
 import { Child, Context } from "/app/live.js";
+import { addressOf } from "/app/pages.js";
+import { PastSession } from "/app/past_session.js";
+import { pathOf, useRead } from "/app/reading.js";
 import { RequestCard } from "/app/requests.js";
 import { entries, goTo, isOpen, notify, now, scope } from "/app/store.js";
 import { age, amount, counted, money } from "/app/text.js";
+import { Timeline } from "/app/timeline.js";
 
-const PAUSE = 1500; // ms between two reads of a session that keeps changing
 const TABS = [
   ["messages", "Messages"],
+  ["timeline", "Timeline"],
   ["diff", "Changes"],
   ["facts", "Details"],
 ];
 
-export const opened = signal(null); // the details of the session that is shown, for the palette
+const ANNOTATIONS = new Set(["pin", "note", "tags"]);
 
-const path = (id, rest = "") => `/api/sessions/${encodeURIComponent(id)}${rest}`;
+export const opened = signal(null); // the details of the session that is shown, for the palette
 
 /** Run a command on a session; ask for its text, or for a confirmation of one that destroys something. */
 export async function run(session, command) {
+  if (ANNOTATIONS.has(command.name)) return annotate(command.name);
   let body = {};
   if (command.name === "prompt" || command.name === "rename") {
     const isPrompt = command.name === "prompt";
@@ -40,11 +46,11 @@ export async function run(session, command) {
   try {
     const isDelete = command.name === "delete";
     const result = isDelete
-      ? await call("DELETE", path(session.id), { confirm: command.confirm })
-      : await call("POST", path(session.id, `/${command.name}`), { ...body, ...command.body });
+      ? await call("DELETE", pathOf(session.id), { confirm: command.confirm })
+      : await call("POST", pathOf(session.id, `/${command.name}`), { ...body, ...command.body });
     notify(result.message, !result.ok);
     if (isDelete && result.ok) goTo("#/");
-    if (command.name === "fork" && result.id) goTo(`#/s/${result.id}`);
+    if (command.name === "fork" && result.id) goTo(addressOf(result.id));
   } catch (error) {
     notify(error.message, true);
   }
@@ -52,7 +58,7 @@ export async function run(session, command) {
 
 /** Return all commands of the session that is shown. */
 export function commands(found) {
-  if (scope.value !== "act") return [];
+  if (scope.value !== "act") return annotations();
   return [
     { name: "attach", label: "Open in its terminal" },
     ...found.commands,
@@ -60,31 +66,8 @@ export function commands(found) {
       ? { name: "unmute", label: "Unmute" }
       : { name: "mute", label: "Mute for 2 hours", body: { duration: "2h" } },
     ...(["error", "completed"].includes(found.session.status) ? [{ name: "dismiss", label: "Dismiss" }] : []),
+    ...annotations(),
   ];
-}
-
-/** Read something of a session again whenever `change` differs, at most every PAUSE. */
-function useRead(id, rest, change) {
-  const [state, setState] = useState({ id: "", value: null, problem: "" });
-  const readAt = useRef(0);
-  useEffect(() => {
-    let isCurrent = true;
-    const wait = state.id === id + rest ? Math.max(0, readAt.current + PAUSE - Date.now()) : 0;
-    const timer = setTimeout(async () => {
-      readAt.current = Date.now();
-      try {
-        const value = await call("GET", path(id, rest));
-        if (isCurrent) setState({ id: id + rest, value, problem: "" });
-      } catch (error) {
-        if (isCurrent) setState({ id: id + rest, value: null, problem: error.message });
-      }
-    }, wait);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [id, rest, change]);
-  return state.id === id + rest ? state : { value: null, problem: "" };
 }
 
 export function Session({ id }) {
@@ -102,20 +85,23 @@ export function Session({ id }) {
       live.files,
       live.title,
       live.children.length,
+      live.requests.length,
     ]);
-  const { value: found, problem } = useRead(id, "", change);
+  const isPast = !live && entries.value.size > 0;
+  const { value: found, problem } = useRead(isPast ? "" : id, "", change);
+  const { value: stored, problem: unreadable } = useRead(id, "/timeline", live?.status);
   useEffect(() => {
     opened.value = found;
-    return () => (opened.value = null);
-  }, [found]);
-  if (problem)
-    return html`<div class="empty"><h2>
-      ${problem === "no such session" ? "This session is gone" : "It cannot be read"}</h2>
-    <p>${problem === "no such session" ? "It was deleted or archived, or its server has ended." : problem}</p><a
+    annotated.value = stored;
+    return () => (opened.value = annotated.value = null);
+  }, [found, stored]);
+  if (isPast && stored?.session) return html`<${PastSession} session=${stored.session} />`;
+  if (isPast ? stored || unreadable : problem)
+    return html`<div class="empty"><h2>${isPast && stored ? "This session is gone" : "It cannot be read"}</h2>
+    <p>${isPast ? unreadable || "It was deleted, or its server has ended, and the history does not have it." : problem}</p><a
       class="button" href="#/">All sessions</a></div>`;
   if (!found || !live)
-    return html`<div class="loading" role="status" aria-label="Loading the session"><div class="ghost"></div><div
-      class="ghost tall"></div></div>`;
+    return html`<${Loading} />`;
   const isRoot = live.id === id;
   const shown = isRoot ? live : { ...live, ...live.children.find((child) => child.id === id) };
   const requests = live.requests.filter((request) => isRoot || request.session === id);
@@ -154,6 +140,11 @@ export function Session({ id }) {
   </article>`;
 }
 
+function Loading() {
+  return html`<div class="loading" role="status" aria-label="Loading the session"><div class="ghost"></div><div
+    class="ghost tall"></div></div>`;
+}
+
 function Head({ session, root, isRoot, found }) {
   const numbers = [
     session.tokens && isRoot && `${amount(session.tokens)} tokens`,
@@ -161,7 +152,7 @@ function Head({ session, root, isRoot, found }) {
     session.messages && isRoot && counted(session.messages, "message", "messages"),
   ];
   return html`<header class="head">
-    <a class="back" href=${isRoot ? "#/" : `#/s/${encodeURIComponent(root.id)}`}><${Icon} name="back" />
+    <a class="back" href=${isRoot ? "#/" : addressOf(root.id)}><${Icon} name="back" />
       ${isRoot ? "All sessions" : root.title}</a>
     <h2>${session.title}</h2>
     <p class="state"><${Mark} status=${session.status} name="" /><b>
@@ -177,6 +168,7 @@ function Head({ session, root, isRoot, found }) {
     }
       ${numbers.filter(Boolean).map((text) => html`<span>${text}</span>`)}</p>
     ${isRoot && root.read_only && html`<p class="note">Read-only: ${root.read_only}.</p>`}
+    ${isRoot && html`<${Annotations} />`}
     ${
       isRoot &&
       html`<div class="buttons">${commands(found)
@@ -191,6 +183,11 @@ function Head({ session, root, isRoot, found }) {
 }
 
 function Contents({ id, kind, change }) {
+  if (kind === "timeline") return html`<${Timeline} id=${id} change=${change} />`;
+  return html`<${Read} id=${id} kind=${kind} change=${change} />`;
+}
+
+function Read({ id, kind, change }) {
   const { value, problem } = useRead(id, kind === "diff" ? "/diff" : "/messages?limit=30", change);
   if (problem) return html`<p class="note">${problem}</p>`;
   if (!value)
@@ -214,7 +211,7 @@ function Prompt({ session }) {
     if (!text.trim() || !isOpen.value) return;
     setText("");
     try {
-      const result = await call("POST", path(session.id, "/prompt"), { text });
+      const result = await call("POST", pathOf(session.id, "/prompt"), { text });
       notify(result.message, !result.ok);
       if (!result.ok) setText(text);
     } catch (error) {

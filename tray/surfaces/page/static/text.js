@@ -21,6 +21,24 @@ export function amount(number) {
     : `${(number / 1e6).toFixed(1).replace(".0", "")}M`;
 }
 
+export const dollars = (value) => {
+  if (value >= 10_000) return `$${amount(value)}`;
+  return value && value < 0.005 ? "< $0.01" : `$${value.toFixed(2)}`;
+};
+
+/** Return a time in its two largest units: "0.8 s", "4 min 10 s", "3 h 5 min". */
+export function duration(ms) {
+  const seconds = ms / 1000;
+  if (!ms) return "0\u00a0s";
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return `${minutes}\u00a0min\u00a0${Math.floor(seconds % 60)}\u00a0s`;
+  return minutes < 60 ? `${minutes}\u00a0min` : `${Math.floor(minutes / 60)}\u00a0h\u00a0${minutes % 60}\u00a0min`;
+}
+
+/** Return the last component of a path, with "/" or "\\" as separators. */
+export const baseName = (path) => path.split(/[\\/]/).filter(Boolean).pop() || path;
+
 export const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });

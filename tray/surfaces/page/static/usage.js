@@ -4,8 +4,9 @@ import { html } from "/app/vendor/ui.js";
 import { CallError, download } from "/app/access.js";
 import { HeatMap, Hours, spanName, StackedDays, Times } from "/app/charts.js";
 import { goTo, notify } from "/app/store.js";
+import { duration } from "/app/text.js";
 import { BY, dayNumber, FILTERS, isoDay, linkTo, linkToDays, METRICS, parameters, PERIODS, query, useUsage } from "/app/usage_query.js";
-import { duration, FORMATS, Groups, Sessions, shortName, Tiles } from "/app/usage_parts.js";
+import { FORMATS, Groups, Sessions, shortName, Tiles } from "/app/usage_parts.js";
 
 const TITLES = { ...METRICS, reported: "Reported cost", estimated: "Estimated cost" };
 const OTHER = 8; // the colour of the groups that are shown as one

@@ -2,29 +2,15 @@
 
 import { html, useState } from "/app/vendor/ui.js";
 import { WEEKDAY_NAMES } from "/app/charts.js";
-import { entries } from "/app/store.js";
-import { amount, counted, timeOfDay } from "/app/text.js";
+import { addressOf } from "/app/pages.js";
+import { amount, baseName, counted, dollars, duration, timeOfDay } from "/app/text.js";
 import { BY, FILTERS, linkTo } from "/app/usage_query.js";
 
 const KINDS = ["reported", "estimated"];
 const SHOWN = 12; // sessions that are listed at first
 const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-export const dollars = (value) => {
-  if (value >= 10_000) return `$${amount(value)}`;
-  return value && value < 0.005 ? "< $0.01" : `$${value.toFixed(2)}`;
-};
 export const percent = (share) => `${Math.round(share * 100)} %`;
 export const FORMATS = { tokens: amount, steps: amount, turns: String, reported: dollars, estimated: dollars };
-
-/** Return a time in its two largest units: "0.8 s", "4 min 10 s", "3 h 5 min". */
-export function duration(ms) {
-  const seconds = ms / 1000;
-  if (!ms) return "0\u00a0s";
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)}\u00a0s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 10) return `${minutes}\u00a0min\u00a0${Math.floor(seconds % 60)}\u00a0s`;
-  return minutes < 60 ? `${minutes}\u00a0min` : `${Math.floor(minutes / 60)}\u00a0h\u00a0${minutes % 60}\u00a0min`;
-}
 
 function Change({ value, before }) {
   if (!before || !value) return null;
@@ -103,7 +89,7 @@ export function Groups({ asked, groups }) {
 }
 
 /** Return a name without the folders above a project. */
-export const shortName = (by, name) => (by === "project" ? name.split(/[\\/]/).filter(Boolean).pop() || name : name) || "(unknown)";
+export const shortName = (by, name) => (by === "project" ? baseName(name) : name) || "(unknown)";
 
 function hourName(hour) {
   const [weekday, at] = hour.split("-").map(Number);
@@ -130,13 +116,12 @@ export function Sessions({ asked, sessions }) {
 }
 
 function Row({ session, asked }) {
-  const isKnown = entries.value.has(`session:${session.id}`);
   const title = session.title || (session.is_removed ? "Removed from the history" : session.id);
   const money = KINDS.filter((kind) => session[kind]).map((kind) => `${dollars(session[kind])}${kind === "estimated" ? " est." : ""}`);
   const when = session.last ? `${shortDay.format(session.last)}, ${timeOfDay(session.last)}` : "";
   const about = [shortName("project", session.project), session.program, when];
-  const href = isKnown ? `#/s/${encodeURIComponent(session.id)}` : linkTo(asked, { project: session.project, hour: null });
-  return html`<a class="row" href=${href} data-item title=${isKnown ? "Open the session" : "It has ended: show its project"}>
+  const href = session.is_removed ? linkTo(asked, { project: session.project, hour: null }) : addressOf(session.id);
+  return html`<a class="row" href=${href} data-item >
     <span class="names"><span class="title">${title}</span><span class="activity">${about.filter(Boolean).join(" · ")}</span></span>
     <span class="numbers"><span>${amount(session.tokens)}</span><span class="cost">${money[0] ?? "–"}${money[1] && html`<span class="wide"> · ${money[1]}</span>`}</span></span></a>`;
 }
