@@ -40,6 +40,11 @@ def test_opencode_runs_the_command_that_was_allowed_on_the_page(tmp_path: Path, 
             await card.wait_for(state="detached")
             await page.locator(".row").first.click()
             await page.wait_for_selector(".messages .tool:has-text('echo allowed')")
+            await page.get_by_role("tab", name="Timeline").click()
+            await page.wait_for_selector(".timeline .tool:has-text('bash')")
+            await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
+            await page.wait_for_selector(".timeline .asked:has-text('echo allowed')")
+            await page.wait_for_selector(".timeline .reply:has-text('word0 word1')")
 
     try:
         with ModelServer() as model:
