@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from fakes import FakePlugin
 from page_client import new_address
 from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
@@ -40,8 +41,9 @@ PAGES = {
 class OpenPage:
     """A browser with the page of a running app, and everything that it loaded or complained about."""
 
-    def __init__(self, running: RunningApp, browser: Any) -> None:
+    def __init__(self, running: RunningApp, browser: Any, plugins: dict[str, FakePlugin]) -> None:
         self.running = running
+        self.plugins = plugins  # by project
         self.browser = browser
         self.loaded: list[str] = []
         self.errors: list[str] = []
@@ -68,8 +70,8 @@ def with_sessions(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], A
         await running.app.start()
         life = asyncio.create_task(running.app.run_until_stopped())
         try:
-            async with sample_sessions(running), chromium() as browser:
-                opened = OpenPage(running, browser)
+            async with sample_sessions(running) as plugins, chromium() as browser:
+                opened = OpenPage(running, browser, plugins)
                 yield opened
                 assert opened.errors == []
         finally:
@@ -302,6 +304,57 @@ def test_a_session_has_its_turns_in_the_timeline(with_sessions: Callable[[], Any
             await page.wait_for_timeout(800)  # the pause after which clicks count
             await card.get_by_role("button", name="Allow once").click()
             await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
+
+    run(test())
+
+
+def test_sounds_are_played_for_what_is_new_once_they_are_turned_on(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open()
+            await page.evaluate(
+                """() => {
+                    window.tones = [];
+                    const start = OscillatorNode.prototype.start;
+                    OscillatorNode.prototype.start = function (at) {
+                        window.tones.push(this.frequency.value);
+                        start.call(this, at);
+                    };
+                    window.spoken = [];
+                    const voice = { localService: true, lang: "en" };
+                    speechSynthesis.getVoices = () => [{ ...voice, localService: false }, voice];
+                    window.SpeechSynthesisUtterance = function (text) { this.text = text; };
+                    speechSynthesis.speak = ({ text, voice }) => window.spoken.push([text, voice.localService]);
+                }"""
+            )
+
+            async def choose(words: str) -> None:
+                await page.keyboard.press("Control+k")
+                await page.wait_for_selector(".palette[open] input:focus")
+                await page.keyboard.type(words)
+                await page.wait_for_selector(f".palette li:first-child:has-text('{words}')")
+                await page.keyboard.press("Enter")
+                await page.wait_for_selector(".palette", state="hidden")
+
+            async def ask(name: str) -> None:
+                ask = {"id": name, "sessionID": "ses_docs", "permission": "bash", "metadata": {"command": name}}
+                await opened.plugins["shop-api"].event("permission.asked", **ask)
+                await page.wait_for_selector(f"[data-request={name}]")
+
+            await ask("per_silent")
+            assert await page.evaluate("[tones, spoken]") == [[], []]
+            await choose("turn on sounds")
+            await choose("turn on spoken")
+            assert await page.evaluate("tones.splice(0).length * spoken.splice(0).length") > 0  # an example of each
+            asking = {"sessionID": "ses_docs", "requestID": "per_silent", "reply": "once"}
+            await opened.plugins["shop-api"].event("permission.replied", **asking)
+            await page.wait_for_selector("[data-request=per_silent]", state="detached")
+            await ask("per_loud")
+            await until_async(lambda: page.evaluate("spoken.length === 1 && tones.length === 2"))
+            assert await page.evaluate("spoken") == [["Document the webhook signatures needs you", True]]
+            await choose("turn off sounds")
+            await choose("turn off spoken")
+            assert await page.evaluate("({ ...localStorage })") == {"sounds": "off", "speech": "off"}
 
     run(test())
 

@@ -31,9 +31,10 @@ def test_claude_code_runs_the_command_that_was_allowed_on_the_page(chromium: Cal
             await allow.wait_for()  # it is read-only until its hook has reported it
             written = claude.project / "answer.txt"
             assert not written.exists()
-            await page.wait_for_timeout(800)  # clicks on a card that has just appeared do not count
-            await allow.click()
-            await until_async(written.exists, "the file that the command creates")
+            while not written.exists():  # a click on a card that has just appeared or changed does not count
+                await page.wait_for_timeout(1200)
+                if await allow.is_visible():
+                    await allow.click()
             await until_async(lambda: DIALOG not in claude.terminal.screen(), "the end of its own dialog")
             await card.wait_for(state="detached")
             await page.locator(".row").first.click()

@@ -70,6 +70,16 @@ def test_scripts_and_styles_are_small() -> None:
     assert sum(len(file.compressed) for path, file in files().items() if path.endswith((".js", ".css"))) <= LARGEST
 
 
+def test_the_browser_gets_the_modules_without_comment_lines_at_the_same_line_numbers() -> None:
+    for path, file in files().items():
+        if path.endswith(".js"):
+            source = (FOLDER / path.removeprefix("/app/")).read_text(encoding="utf-8").splitlines()
+            served = file.content.decode().splitlines()
+            assert len(served) == len(source)
+            changed = [line.strip() for line, sent in zip(source, served, strict=True) if line != sent]
+            assert all(line.startswith(("//", "/**", "* ", "*/")) for line in changed), path
+
+
 def test_modules_are_short() -> None:
     assert {name for name, text in OWN.items() if name.endswith(".js") and len(text.splitlines()) > LINES} == set()
 

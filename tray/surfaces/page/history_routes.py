@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from tray.core.errors import UserError
 from tray.core.history import Annotation, HistoryRecord, SessionsRemoved
 from tray.core.text import clean
 from tray.storage.history import search
@@ -30,7 +32,7 @@ class HistoryStore(NamedTuple):
     """Where the history is, and how records are stored in it."""
 
     path: Path
-    write: Write  # raises UserError
+    write: Write  # stores all records that were put before as well; raises UserError
 
 
 class AnnotationBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +73,8 @@ class HistoryRoutes:
     async def timeline(self, session_id: str) -> dict[str, Any]:
         """Return what the history knows of a session: itself (None: nothing), its note, turns and requests."""
         path = self._path
+        with suppress(UserError):  # it cannot be written now, or is off: then what is stored is all there is
+            await self._write([])  # what has just happened is stored before it is read
         session = await read_in_thread(lambda: search.find_session(path, session_id))
         found = await read_in_thread(lambda: timeline(path, session_id))
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,9 @@ TYPES = {
 }
 
 
+COMMENT_LINE = re.compile(rb"^ *(//|/\*\*|\*).*$", re.MULTILINE)  # of a script; the browser gets an empty line for it
+
+
 class StaticFile(msgspec.Struct, frozen=True):
     """One file, also compressed."""
 
@@ -34,6 +38,8 @@ class StaticFile(msgspec.Struct, frozen=True):
     def read(cls, path: Path) -> StaticFile:
         """Read a file. Raises OSError."""
         content = path.read_bytes()
+        if path.suffix == ".js":
+            content = COMMENT_LINE.sub(b"", content)
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         return cls(content, gzip.compress(content, mtime=0), TYPES[path.suffix], tag)
 

@@ -3,6 +3,7 @@
 import { html, signal, useLayoutEffect, useRef, useState } from "/app/vendor/ui.js";
 import { addressOf, pages } from "/app/pages.js";
 import { commands, opened, run } from "/app/session.js";
+import { hasSounds, isSpoken, toggle } from "/app/sounds.js";
 import { goTo, route, sessions } from "/app/store.js";
 
 const SHOWN = 12;
@@ -38,6 +39,14 @@ function entriesOf() {
       act: () => goTo(addressOf(row.id)),
     })),
     ...pages.value.map(({ label, hash }) => ({ name: label, about: "page", act: () => goTo(hash) })),
+    ...[
+      ["sounds", "sounds", hasSounds],
+      ["speech", "spoken summaries", isSpoken],
+    ].map(([name, label, chosen]) => ({
+      name: `Turn ${chosen.value ? "off" : "on"} ${label}`,
+      about: "sound",
+      act: () => toggle(name),
+    })),
     ...THEMES.map(([theme, name]) => ({ name, about: "appearance", act: () => setTheme(theme) })),
   ];
 }
