@@ -31,8 +31,10 @@ from tray.core.messages import Message, Tokens  # noqa: E402
 from tray.storage.history import activity, analytics  # noqa: E402
 from tray.storage.history.database import open_history  # noqa: E402
 from tray.storage.history.recorder import Recorder  # noqa: E402
+from tray.storage.history.search import SessionQuery, choices, find_sessions  # noqa: E402
 from tray.storage.history.selection import Selection  # noqa: E402
 from tray.storage.history.spending import spent  # noqa: E402
+from tray.storage.history.timeline import timeline  # noqa: E402
 from tray.storage.history.usage import GROUPS, active_roots, usage  # noqa: E402
 from tray.system.local_day import day_number  # noqa: E402
 
@@ -60,7 +62,8 @@ def records(turns: int) -> Iterator[list[HistoryRecord]]:
         if turn % 3 == 0:
             asked = ended - rng.randrange(50_000)
             found.append(RequestRecord(f"per_{turn}", session, "permission", "bash", "make", asked, ended, "once"))
-        yield [*found, TurnRecord(session, ended - 60_000, ended, day)]
+        prompt, reply = f"Fix the partial refund, case number-{turn}", f"All {turn % 90} tests pass now"
+        yield [*found, TurnRecord(session, ended - 60_000, ended, day, prompt=prompt, reply=reply)]
 
 
 def loop() -> list[Line]:
@@ -154,12 +157,26 @@ def questions(path: Path, today: int) -> Iterator[tuple[str, Callable[[], object
         yield f"sessions of an hour, {name}", lambda part=part: activity.top_sessions(path, part, hour=(2, 14))
         yield f"heat map, {name}", lambda part=part: analytics.heat_map(path, part)
         yield f"times, {name}", lambda part=part: analytics.model_times(path, part)
+        yield (
+            f"times of weeks, {name}",
+            lambda part=part: analytics.times_of_days(path, part, lambda day: (day // 7,) * 2),
+        )
+        yield f"kinds of tokens, {name}", lambda part=part: analytics.token_kinds(path, part)
         yield f"forecast, {name}", lambda part=part: analytics.forecasts(path, part, today)
         for group in analytics.SERIES:
             yield (
                 f"days by {group}, {name}",
                 lambda part=part, group=group: analytics.series(path, part, group, "tokens"),
             )
+
+    yield "hours of today by model", lambda: analytics.series(path, Selection(today, today), "model", "tokens", 24)
+    yield "newest sessions", lambda: find_sessions(path, SessionQuery())
+    yield "sessions of a project", lambda: find_sessions(path, SessionQuery(project="/p/1"))
+    yield "search of a word in each prompt", lambda: find_sessions(path, SessionQuery("refund"))
+    yield "search of a word in one prompt", lambda: find_sessions(path, SessionQuery("number-77"))
+    yield "search of two letters", lambda: find_sessions(path, SessionQuery("zq"))
+    yield "what can be chosen from", lambda: choices(path)
+    yield "a timeline", lambda: timeline(path, "ses_1")
 
 
 def milliseconds(run: Callable[[], object], times: int = 20) -> str:

@@ -13,7 +13,7 @@ from tray.core.messages import Tokens
 from tray.core.servers import AgentKind
 from tray.storage.history import activity, analytics
 from tray.storage.history.activity import Waits
-from tray.storage.history.analytics import Forecast, HeatDay, ModelTime
+from tray.storage.history.analytics import Forecast, HeatDay, ModelTime, TimeSpan
 from tray.storage.history.database import open_history
 from tray.storage.history.recorder import Recorder
 from tray.storage.history.selection import Selection, midnight
@@ -115,6 +115,37 @@ def test_a_series_has_a_value_for_each_day_and_the_largest_group_first(path: Pat
     tokens = {each.sums.group: each.values for each in analytics.series(path, BOTH, "project", "tokens")}
     assert tokens == {"/p": [66, 0], "/q": [0, 22]}
     assert [each.sums.group for each in analytics.series(path, BOTH, "program", "steps")] == ["opencode", "claude"]
+
+
+def test_the_time_of_models_is_summed_by_group(path: Path) -> None:
+    assert analytics.sums_of(path, BOTH).duration == 3 * 1000 + 10_000
+    times = {each.sums.group: each.values for each in analytics.series(path, BOTH, "model", "time")}
+    assert times == {"p/large": [1000, 10_000], "p/m": [2000, 0]}
+
+
+def test_a_series_of_one_day_has_a_value_for_each_hour(path: Path) -> None:
+    found = {each.sums.group: each for each in analytics.series(path, Selection(DAY, DAY), "model", "steps", 24)}
+    hours = {group: {hour: n for hour, n in enumerate(each.values) if n} for group, each in found.items()}
+    assert hours == {"p/m": {9: 2}, "p/large": {14: 1}}
+    assert sum(each.sums.tokens for each in found.values()) == analytics.sums_of(path, Selection(DAY, DAY)).tokens
+    of_project = analytics.series(path, Selection(DAY, DAY, project="/q"), "program", "tokens", 24)
+    assert of_project == []
+    (of_model,) = analytics.series(path, Selection(DAY, DAY, model="p/large"), "host", "estimated", 24)
+    assert (of_model.sums.group, sum(of_model.values)) == ("desk", 2_000)
+
+
+def test_tokens_are_counted_by_kind(path: Path) -> None:
+    assert analytics.token_kinds(path, BOTH) == {
+        "input": [30, 10], "output": [15, 5], "reasoning": [3, 1], "cache_read": [252, 84], "cache_write": [18, 6],
+    }  # fmt: skip
+
+
+def test_times_are_known_by_day_or_by_spans_of_days(path: Path) -> None:
+    days = analytics.times_of_days(path, BOTH, lambda day: (day, day))
+    assert days == [TimeSpan(DAY, DAY, 3, 1000, 1000), TimeSpan(DAY + 1, DAY + 1, 1, 10_000, 10_000)]
+    both = analytics.times_of_days(path, BOTH, lambda _: (DAY, DAY + 1))
+    assert both == [TimeSpan(DAY, DAY + 1, 4, 1000, 10_000)]
+    assert analytics.times_of_days(path, Selection(DAY, DAY, project="/p"), lambda day: (day, day)) is None
 
 
 def test_groups_after_the_eighth_are_one(tmp_path: Path) -> None:

@@ -30,7 +30,18 @@ from tray.storage.history.recorder import Recorder
 from tray.storage.history.usage import active_roots, usage
 
 DAY = 20_000  # days since 1970-01-01
-SUMS = ("steps", "input", "output", "reasoning", "cache_read", "cache_write", "reported", "estimated", "unpriced")
+SUMS = (
+    "steps",
+    "input",
+    "output",
+    "reasoning",
+    "cache_read",
+    "cache_write",
+    "reported",
+    "estimated",
+    "unpriced",
+    "duration",
+)
 
 # Every table as names, without the ids that depend on the order of storing.
 LOGICAL = (

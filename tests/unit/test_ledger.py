@@ -37,7 +37,7 @@ from tray.core.servers import Server
 from tray.core.sessions import Activity, Outcome
 from tray.core.stored_turns import stored_turns
 from tray.sources.protocol.events import decode_event
-from tray.system.local_day import day_number
+from tray.system.local_day import day_number, hours_of
 
 DAY = 24 * 3600_000
 NOW = 1_795_237_290_000
@@ -282,6 +282,8 @@ def test_a_day_with_a_change_of_the_clock_has_all_its_hours(
         assert days.count(days[1]) == 25
         assert days[0] + 1 == days[1] == days[-1] - 1
         assert datetime.fromordinal(719_163 + days[1]).timetuple()[:3] == night
+        hours = hours_of(days[1])
+        assert (len(hours), len(set(hours)), hours_of(days[1] - 1)) == (25, 24, list(range(24)))
     finally:
         monkeypatch.undo()
         os.environ.setdefault("TZ", "")

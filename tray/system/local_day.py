@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 EPOCH = date(1970, 1, 1)
 
@@ -20,6 +20,16 @@ def date_of(day: int) -> date:
 def number_of(day: date) -> int:
     """Return a date in days since 1970-01-01."""
     return (day - EPOCH).days
+
+
+def hours_of(day: int) -> list[int]:
+    """Return the local hour of each hour of a day: 0 to 23, or without one and with one twice if the clock changes."""
+    begin, end = (datetime.combine(date_of(each), time()) for each in (day, day + 1))
+    try:
+        first, last = begin.timestamp(), end.timestamp()
+        return [datetime.fromtimestamp(at).hour for at in range(int(first), int(last), 3600)]  # noqa: DTZ006
+    except (OSError, OverflowError, ValueError):  # Windows knows no local times before 1970
+        return list(range(24))
 
 
 def period_of(period: str, day: int) -> tuple[int, int]:

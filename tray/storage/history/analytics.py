@@ -5,8 +5,8 @@ All functions raise sqlite3.Error. A history that does not exist is empty.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,18 @@ from tray.storage.history.usage import GROUPS, UsageSums, open_for_reading
 MAX_GROUPS = 8  # of a series; the rest is summed
 HEAT_DAYS = 365
 TOKENS = "input + output + reasoning + cache_write"
-METRICS = {"tokens": TOKENS, "steps": "steps", "reported": "reported", "estimated": "estimated"}
+METRICS = {
+    "tokens": TOKENS, "reported": "reported", "estimated": "estimated", "steps": "steps", "time": "duration",
+}  # fmt: skip
+TOKEN_KINDS = ("input", "output", "reasoning", "cache_read", "cache_write")
+HOUR = 3_600_000  # ms
 SERIES = ("model", "project", "agent", "program", "host")
 
 _SUMS = ", ".join(f"SUM(daily.{name})" for name in UsageSums.__struct_fields__[1:])
 
 
 class Series(msgspec.Struct, frozen=True):
-    """The usage of a group, and its metric on each day of the selection."""
+    """The usage of a group, and its metric on each day of the selection, or in each hour."""
 
     sums: UsageSums
     values: list[int]
@@ -50,6 +54,16 @@ class ModelTime(msgspec.Struct, frozen=True):
     """How long responses of a model took, in ms, within 12 %."""
 
     model: str
+    steps: int
+    p50: int
+    p90: int
+
+
+class TimeSpan(msgspec.Struct, frozen=True):
+    """How long responses took in some days, in ms, within 12 %."""
+
+    first: int
+    last: int
     steps: int
     p50: int
     p90: int
@@ -77,18 +91,23 @@ def sums_of(path: Path, selection: Selection) -> UsageSums:
     return next((UsageSums(*row) for row in rows(path, query, selection.parameters)), UsageSums(""))
 
 
-def series(path: Path, selection: Selection, group: str, metric: str) -> list[Series]:
-    """Return the groups with the most of a metric, largest first; those after MAX_GROUPS as one."""
+def series(path: Path, selection: Selection, group: str, metric: str, hours: int = 0) -> list[Series]:
+    """Return the groups with the most of a metric, largest first; those after MAX_GROUPS as one.
+
+    `hours` is the number of hours of the day that the selection is: the values are then those of its hours, as far as
+    its steps have not been removed. 0: the values are those of the days.
+    """
     column, join = GROUPS[group]
-    name = column if group == "program" else f"daily.{'place' if join.startswith('JOIN place') else group}"
+    name = "place" if group in ("project", "host") else "kind" if group == "program" else group
+    source = _hours_of(selection, hours) if hours else f"daily WHERE {selection.daily}"
     sums = ", ".join(f"SUM({field}) AS {field}" for field in UsageSums.__struct_fields__[1:])
     query = f"""SELECT {column}, {", ".join(f"daily.{field}" for field in UsageSums.__struct_fields__[1:])}, daily.day,
-        {METRICS[metric]} FROM (SELECT day, {name}, {sums} FROM daily WHERE {selection.daily} GROUP BY day, {name})
-        AS daily {join}"""
+        {METRICS[metric]} FROM (SELECT day, {name}, {sums} FROM {source} GROUP BY day, {name}) AS daily {join}"""
     found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows(path, query, selection.parameters):
         found[row[0]].append(row)
-    groups = [_series(name, of_group, selection) for name, of_group in found.items()]
+    first, length = (0, hours) if hours else (selection.first, selection.last - selection.first + 1)
+    groups = [_series(name, of_group, first, length) for name, of_group in found.items()]
     groups.sort(key=lambda each: (-sum(each.values), -each.sums.tokens, str(each.sums.group)))
     if len(groups) <= MAX_GROUPS + 1:
         return groups
@@ -97,10 +116,32 @@ def series(path: Path, selection: Selection, group: str, metric: str) -> list[Se
     return [*groups[:MAX_GROUPS], Series(_added("", (_numbers(each.sums) for each in rest)), values, len(rest))]
 
 
-def _series(name: str, of_group: Sequence[tuple[Any, ...]], selection: Selection) -> Series:
-    values = [0] * (selection.last - selection.first + 1)
+def _hours_of(selection: Selection, hours: int) -> str:
+    """Return a query of the steps of a day in the form of `daily`, with the hour as the day."""
+    return f"""(SELECT min(max((ended - :begin) / {HOUR}, 0), {hours - 1}) AS day, session.place AS place,
+        session.kind AS kind, step.model AS model, step.agent AS agent, 1 AS steps, {", ".join(TOKEN_KINDS)},
+        IFNULL(reported, 0) AS reported, IFNULL(estimated, 0) AS estimated,
+        reported IS NULL AND estimated IS NULL AS unpriced,
+        CASE step.created WHEN 0 THEN 0 ELSE max(0, ended - step.created) END AS duration
+        FROM step JOIN session ON session.id = step.session JOIN model ON model.id = step.model
+        WHERE {selection.steps})"""
+
+
+def token_kinds(path: Path, selection: Selection) -> dict[str, list[int]]:
+    """Return the number of tokens of each kind on each day of a selection."""
+    found = {kind: [0] * (selection.last - selection.first + 1) for kind in TOKEN_KINDS}
+    sums = ", ".join(f"SUM({kind})" for kind in TOKEN_KINDS)
+    query = f"SELECT day, {sums} FROM daily WHERE {selection.daily} GROUP BY day"
+    for day, *counts in rows(path, query, selection.parameters):
+        for kind, count in zip(TOKEN_KINDS, counts, strict=True):
+            found[kind][day - selection.first] = count
+    return found
+
+
+def _series(name: str, of_group: Sequence[tuple[Any, ...]], first: int, length: int) -> Series:
+    values = [0] * length
     for row in of_group:
-        values[row[-2] - selection.first] += row[-1]
+        values[row[-2] - first] += row[-1]
     return Series(_added(name, (row[1:-2] for row in of_group)), values)
 
 
@@ -140,6 +181,25 @@ def model_times(path: Path, selection: Selection) -> list[ModelTime] | None:
         for name, counts in buckets.items()
     ]
     return sorted(found, key=lambda each: (-each.steps, each.model))
+
+
+def times_of_days(path: Path, selection: Selection, span: Callable[[int], tuple[int, int]]) -> list[TimeSpan] | None:
+    """Return the times of all steps in the spans of days that `span` returns for a day, the oldest first.
+
+    Days without steps are left out. None for a part of which the times are not known.
+    """
+    if selection.is_of_place:
+        return None
+    query = """SELECT day, bucket, SUM(steps) FROM latency JOIN model ON model.id = latency.model
+        WHERE day BETWEEN :first AND :last AND (:model IS NULL OR name = :model) GROUP BY day, bucket"""
+    buckets: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+    for day, bucket, steps in rows(path, query, selection.parameters):
+        buckets[span(day)][bucket] += steps
+    found = []
+    for (first, last), counted in sorted(buckets.items()):
+        counts = sorted(counted.items())
+        found.append(TimeSpan(first, last, counted.total(), _percentile(counts, 0.5), _percentile(counts, 0.9)))
+    return found
 
 
 def _percentile(counts: Sequence[tuple[int, int]], share: float) -> int:

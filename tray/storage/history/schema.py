@@ -20,7 +20,8 @@ _SUMS = """
     steps INTEGER NOT NULL DEFAULT 0, input INTEGER NOT NULL DEFAULT 0, output INTEGER NOT NULL DEFAULT 0,
     reasoning INTEGER NOT NULL DEFAULT 0, cache_read INTEGER NOT NULL DEFAULT 0,
     cache_write INTEGER NOT NULL DEFAULT 0, reported INTEGER NOT NULL DEFAULT 0,
-    estimated INTEGER NOT NULL DEFAULT 0, unpriced INTEGER NOT NULL DEFAULT 0"""  # `unpriced` is a number of steps
+    estimated INTEGER NOT NULL DEFAULT 0, unpriced INTEGER NOT NULL DEFAULT 0,
+    duration INTEGER NOT NULL DEFAULT 0"""  # `unpriced` is a number of steps, `duration` the time that models worked
 
 MIGRATIONS = (
     f"""

@@ -20,9 +20,10 @@ class Sums(NamedTuple):
     reported: int  # micro-dollars
     estimated: int  # micro-dollars
     unpriced: int  # steps whose cost is not known
+    duration: int  # ms, of the steps whose begin is known
 
     def negated(self) -> Sums:
-        """Return what takes it away again."""
+        """Return the sums with the opposite sign."""
         return Sums(*(-value for value in self))
 
 
@@ -63,7 +64,8 @@ class StoredStep(NamedTuple):
         """What the step adds to each sum."""
         tokens = self.input, self.output, self.reasoning, self.cache_read, self.cache_write
         is_unpriced = self.reported is None and self.estimated is None
-        return Sums(1, *tokens, self.reported or 0, self.estimated or 0, is_unpriced)
+        duration = max(0, self.ended - self.created) if self.created else 0
+        return Sums(1, *tokens, self.reported or 0, self.estimated or 0, is_unpriced, duration)
 
 
 def bucket_of(duration: int) -> int:

@@ -36,6 +36,7 @@ class UsageSums(msgspec.Struct, frozen=True):
     reported: int = 0
     estimated: int = 0
     unpriced: int = 0  # steps whose cost is not known
+    duration: int = 0  # ms in which models worked, as far as it is known
 
     @property
     def tokens(self) -> int:
@@ -50,7 +51,7 @@ class UsageSums(msgspec.Struct, frozen=True):
 
 
 def plain(sums: UsageSums) -> dict[str, int | float]:
-    """Return the numbers of a group as JSON values. Money is in US dollars, exact to the micro-dollar."""
+    """Return the numbers of a group as JSON values: money in US dollars, exact to the micro-dollar; the time in s."""
     return {
         "steps": sums.steps,
         "tokens": sums.tokens,
@@ -63,6 +64,7 @@ def plain(sums: UsageSums) -> dict[str, int | float]:
         "reported_cost": sums.reported / 1_000_000,
         "estimated_cost": sums.estimated / 1_000_000,
         "unpriced_steps": sums.unpriced,
+        "model_time": sums.duration / 1000,
     }
 
 

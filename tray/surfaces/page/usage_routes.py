@@ -19,11 +19,18 @@ from tray.storage.history.selection import Selection
 from tray.storage.history.usage import plain
 from tray.surfaces.page.history_routes import read_in_thread, unreadable
 from tray.surfaces.page.usage_export import send_steps
-from tray.system.local_day import date_of, number_of, period_of
+from tray.system.local_day import date_of, hours_of, number_of, period_of
 
 MAX_DAYS = 3660  # of a period
 FILTERS = ("project", "model", "program", "host")
 UNKNOWN = "(unknown)"
+KIND = "kind"
+KIND_NAMES = {
+    "input": "Input", "output": "Output", "reasoning": "Reasoning", "cache_read": "From the cache",
+    "cache_write": "To the cache",
+}  # fmt: skip
+SCALES = {"reported": 1_000_000, "estimated": 1_000_000, "time": 1000}  # of a metric: what is sent for 1
+MAX_SINGLE_DAYS = 62  # in the times of responses; more are put together
 
 Work = Callable[[web.Request, Device], Awaitable[Any]]
 Read = Callable[[Path, Selection, web.Request], Any]
@@ -137,9 +144,12 @@ def _period(chosen: Selection) -> dict[str, str]:
 
 
 def _series(path: Path, chosen: Selection, request: web.Request) -> dict[str, Any]:
-    by = _one_of(request, "by", analytics.SERIES)
+    by = _one_of(request, "by", (*analytics.SERIES, KIND))
     metric = _one_of(request, "metric", analytics.METRICS)
-    scale = 1_000_000 if metric in ("reported", "estimated") else 1
+    if by == KIND:
+        return {"by": by, "metric": "tokens", "hours": None, "groups": _token_kinds(path, chosen)}
+    scale = SCALES.get(metric, 1)
+    hours = hours_of(chosen.first) if chosen.first == chosen.last else []
     groups = [
         {
             by: None if each.merged else each.sums.group,
@@ -147,9 +157,16 @@ def _series(path: Path, chosen: Selection, request: web.Request) -> dict[str, An
             **plain(each.sums),
             "values": [value / scale if scale > 1 else value for value in each.values],
         }
-        for each in analytics.series(path, chosen, by, metric)
+        for each in analytics.series(path, chosen, by, metric, len(hours))
     ]
-    return {"by": by, "metric": metric, "groups": groups}
+    return {"by": by, "metric": metric, "hours": hours or None, "groups": groups}
+
+
+def _token_kinds(path: Path, chosen: Selection) -> list[dict[str, Any]]:
+    """Return the kinds of tokens as groups."""
+    kinds = analytics.token_kinds(path, chosen)
+    groups = [{KIND: kind, "name": KIND_NAMES[kind], "tokens": sum(v), "values": v} for kind, v in kinds.items()]
+    return [group for group in groups if group["tokens"]]
 
 
 def _heat_map(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
@@ -173,9 +190,27 @@ def _hours(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
 
 def _times(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
     found = analytics.model_times(path, chosen)
-    if found is None:
-        return {"models": None}
-    return {"models": [{**msgspec.structs.asdict(each), "name": clean(each.model) or UNKNOWN} for each in found]}
+    spans = analytics.times_of_days(path, chosen, _span(chosen))
+    if found is None or spans is None:
+        return {"models": None, "spans": None}
+    models = [{**msgspec.structs.asdict(each), "name": clean(each.model) or UNKNOWN} for each in found]
+    days = [{"from": date_of(each.first).isoformat(), "to": date_of(each.last).isoformat()} for each in spans]
+    numbers = [{"steps": each.steps, "p50": each.p50, "p90": each.p90} for each in spans]
+    return {"models": models, "spans": [{**day, **number} for day, number in zip(days, numbers, strict=True)]}
+
+
+def _span(chosen: Selection) -> Callable[[int], tuple[int, int]]:
+    """Return which days of a selection are put together: single days, weeks from Monday, or months."""
+    length = chosen.last - chosen.first + 1
+    period = "week" if length <= MAX_SINGLE_DAYS * 7 else "month"
+
+    def span(day: int) -> tuple[int, int]:
+        if length <= MAX_SINGLE_DAYS:
+            return day, day
+        first, last = period_of(period, day)
+        return max(first, chosen.first), min(last, chosen.last)
+
+    return span
 
 
 def _sessions(path: Path, chosen: Selection, request: web.Request) -> dict[str, Any]:

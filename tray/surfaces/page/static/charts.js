@@ -60,11 +60,14 @@ export function bins(from, to, room) {
   return found;
 }
 
-/** Stacked bars of each day, or of weeks or months if there are many. */
-export function StackedDays({ from, to, groups, format, link, label }) {
+/** Stacked bars of each day, or of weeks or months if there are many; of the hours of one day if `hours` has them. */
+export function StackedDays({ from, to, hours, groups, format, link, label }) {
   const [frame, width] = useWidth();
   const [left, top, bottom, height] = [46, 8, 22, 208];
-  const shown = bins(from, to, Math.max(7, Math.floor((width - left) / 6)));
+  const shown = hours
+    ? hours.map((hour, number) => ({ from: hour, to: hour, first: number, until: number + 1 }))
+    : bins(from, to, Math.max(7, Math.floor((width - left) / 6)));
+  const nameOf = (bin) => (hours ? `${bin.from}:00 to ${bin.from + 1}:00` : spanName(bin.from, bin.to));
   const sum = (values, bin) => values.slice(bin.first, bin.until).reduce((total, value) => total + value, 0);
   const bars = shown.map((bin) => ({ bin, values: groups.map((group) => sum(group.values, bin)) }));
   const total = (bar) => bar.values.reduce((all, value) => all + value, 0);
@@ -83,10 +86,10 @@ export function StackedDays({ from, to, groups, format, link, label }) {
       <g class="axis" aria-hidden="true">${marks.map((mark) => html`<line x1=${left} x2=${width} y1=${y(mark)} y2=${y(mark)} />
         <text x=${left - 8} y=${y(mark) + 4} text-anchor="end">${format(mark)}</text>`)}
         ${bars.map(({ bin }, number) => number % apart === 0 && number * each < width - left - 40 && html`<text x=${left + (number + 0.5) * each - (number ? 0 : wide / 2)}
-          y=${height - 5} text-anchor=${number ? "middle" : "start"}>${short.format(bin.from)}</text>`)}</g>
+          y=${height - 5} text-anchor=${number ? "middle" : "start"}>${hours ? `${bin.from}:00` : short.format(bin.from)}</text>`)}</g>
       ${bars.map((bar, number) => {
         let reached = 0;
-        const name = `${spanName(bar.bin.from, bar.bin.to)}: ${format(total(bar))}`;
+        const name = `${nameOf(bar.bin)}: ${format(total(bar))}`;
         const x = left + (number + 0.5) * each;
         return html`<a href=${link(bar.bin.from, bar.bin.to)} aria-label=${name} tabindex=${number === bars.length - 1 ? 0 : -1}>
           <title>${[name, ...groups.map((group, at) => bar.values[at] && `${group.name}: ${format(bar.values[at])}`).filter(Boolean)].join("\n")}</title>
@@ -163,6 +166,34 @@ export function Hours({ hours, link, chosen, label }) {
               width=${cell - 2} height=${Math.min(cell, 20) - 2} rx="2" /></a>`;
         }),
       )}
+    </svg>`
+  }</div>`;
+}
+
+/** The median and the ninth decile of the times of days, weeks or months. */
+export function TimeSpans({ spans, format, link, label }) {
+  const [frame, width] = useWidth();
+  const [left, top, bottom, height] = [46, 8, 22, 120];
+  const largest = Math.max(1, ...spans.map((span) => span.p90));
+  const y = (value) => top + (height - top - bottom) * (1 - value / largest);
+  const each = (width - left) / spans.length;
+  const wide = Math.max(1, Math.min(24, each * 0.72));
+  return html`<div class="chart" ref=${frame}>${
+    width > 0 &&
+    html`<svg width=${width} height=${height} role="group" aria-label=${label}
+      onKeyDown=${(event) => moveFocus(event, { ArrowRight: 1, ArrowLeft: -1 })}>
+      <g class="axis" aria-hidden="true">${[largest / 2, largest].map((mark) => html`<line x1=${left} x2=${width}
+        y1=${y(mark)} y2=${y(mark)} /><text x=${left - 8} y=${y(mark) + 4} text-anchor="end">${format(mark)}</text>`)}
+        <text x=${left} y=${height - 5}>${short.format(Date.parse(spans[0].from))}</text></g>
+      ${spans.map((span, number) => {
+        const name = `${spanName(Date.parse(span.from), Date.parse(span.to))}: median ${format(span.p50)}, 90 % ${format(span.p90)}`;
+        const x = left + (number + 0.5) * each;
+        const bar = (level, value) => html`<rect class=${`level-${level}`} x=${x - wide / 2} width=${wide} y=${y(value)}
+          height=${Math.max(0.5, y(0) - y(value))} />`;
+        return html`<a href=${link(Date.parse(span.from), Date.parse(span.to))} aria-label=${name}
+          tabindex=${number === spans.length - 1 ? 0 : -1}><title>${name}</title><rect class="reach" x=${x - each / 2} y=${top}
+          width=${each} height=${height - top - bottom} />${bar(2, span.p90)}${bar(4, span.p50)}</a>`;
+      })}
     </svg>`
   }</div>`;
 }

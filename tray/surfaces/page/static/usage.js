@@ -2,13 +2,13 @@
 
 import { html } from "/app/vendor/ui.js";
 import { CallError, download } from "/app/access.js";
-import { HeatMap, Hours, spanName, StackedDays, Times } from "/app/charts.js";
+import { HeatMap, Hours, spanName, StackedDays, Times, TimeSpans } from "/app/charts.js";
 import { goTo, notify } from "/app/store.js";
 import { duration } from "/app/text.js";
 import { BY, dayNumber, FILTERS, isoDay, linkTo, linkToDays, METRICS, parameters, PERIODS, query, useUsage } from "/app/usage_query.js";
 import { FORMATS, Groups, Sessions, shortName, Tiles } from "/app/usage_parts.js";
 
-const TITLES = { ...METRICS, reported: "Reported cost", estimated: "Estimated cost" };
+const TITLES = { ...METRICS, time: "Model time", reported: "Reported cost", estimated: "Estimated cost" };
 const OTHER = 8; // the colour of the groups that are shown as one
 
 export function Usage() {
@@ -73,14 +73,17 @@ function Parts({ asked, found }) {
   const heats = { activity: heatmap.activity === "turns" ? "Turns" : "Steps", tokens: "Tokens", reported: "Reported", estimated: "Estimated" };
   const shown = found.asked; // what the answers are about
   const toDays = (from, to) => linkToDays(asked, from, to);
+  const { series } = found;
+  const weekday = (new Date(shown.from).getUTCDay() + 6) % 7; // 0: Monday
+  const toHour = (hour) => linkTo(asked, { hour: `${weekday}-${hour}` });
   return html`
     <${Tiles} asked=${asked} found=${found} />
-    <section class="panel" aria-labelledby="days-title"><header><h2 id="days-title">${TITLES[shown.metric]}</h2>
+    <section class="panel" aria-labelledby="days-title"><header><h2 id="days-title">${TITLES[series.metric]}</h2>
       <${Segments} name="Measure" values=${METRICS} chosen=${asked.metric} link=${(metric) => linkTo(asked, { metric })} />
       <${Segments} name="Group by" values=${BY} chosen=${asked.by} link=${(by) => linkTo(asked, { by })} /></header>
       ${none ? html`<p class="note">Nothing was used in these days.</p>` : html`
-      <${StackedDays} from=${shown.from} to=${shown.to} groups=${groups} format=${FORMATS[shown.metric]} link=${toDays}
-        label=${`${METRICS[shown.metric]} by day and ${shown.by}`} />
+      <${StackedDays} from=${shown.from} to=${shown.to} hours=${series.hours} groups=${groups} format=${FORMATS[series.metric]}
+        link=${series.hours ? toHour : toDays} label=${`${METRICS[series.metric]} by ${series.hours ? "hour" : "day"} and ${BY[shown.by].toLowerCase()}`} />
       <${Groups} asked=${shown} groups=${groups} />`}</section>
     <section class="panel" aria-labelledby="year-title"><header><h2 id="year-title">The last 365 days</h2>
       <${Segments} name="Measure of the year" values=${heats} chosen=${asked.heat} link=${(value) => linkTo(asked, { heat: value })} /></header>
@@ -93,7 +96,8 @@ function Parts({ asked, found }) {
           label="Turns by weekday and hour" />` : html`<p class="note">Turns are not recorded by model.</p>`}</section>
       <section class="panel" aria-labelledby="times-title"><header><h2 id="times-title">Response time, median · 90 %</h2></header>
         ${times.models?.length ? html`<${Times} models=${times.models.slice(0, 8)} format=${duration} label="Response times of models"
-          link=${(model) => linkTo(asked, { model, hour: null })} />` : html`<p class="note">${times.models ? "No times were recorded." : "Times are recorded by model only."}</p>`}</section>
+          link=${(model) => linkTo(asked, { model, hour: null })} />` : html`<p class="note">${times.models ? "No times were recorded." : "Times are recorded by model only."}</p>`}
+        ${times.spans?.length > 1 && html`<${TimeSpans} spans=${times.spans} format=${duration} link=${toDays} label="Response times by day" />`}</section>
     </div>
     <${Sessions} asked=${asked} sessions=${found.sessions.sessions} />`;
 }

@@ -10,7 +10,8 @@ const KINDS = ["reported", "estimated"];
 const SHOWN = 12; // sessions that are listed at first
 const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 export const percent = (share) => `${Math.round(share * 100)} %`;
-export const FORMATS = { tokens: amount, steps: amount, turns: String, reported: dollars, estimated: dollars };
+const seconds = (value) => duration(value * 1000);
+export const FORMATS = { tokens: amount, steps: amount, turns: String, reported: dollars, estimated: dollars, time: seconds };
 
 function Change({ value, before }) {
   if (!before || !value) return null;
@@ -65,7 +66,8 @@ export function Tiles({ asked, found }) {
 
 /** The groups with their shares of what is shown. A name sets the filter. */
 export function Groups({ asked, groups }) {
-  const value = (group) => group[KINDS.includes(asked.metric) ? `${asked.metric}_cost` : asked.metric];
+  if (asked.by === "kind") return html`<${TokenKinds} groups=${groups} />`;
+  const value = (group) => group[KINDS.includes(asked.metric) ? `${asked.metric}_cost` : asked.metric === "time" ? "model_time" : asked.metric];
   const all = groups.reduce((sum, group) => sum + value(group), 0);
   const largest = Math.max(1e-9, ...groups.map(value));
   const name = (group) =>
@@ -86,6 +88,12 @@ export function Groups({ asked, groups }) {
       <td>${group.estimated_cost ? dollars(group.estimated_cost) : "–"}</td>
       <td class="wide">${amount(group.steps)}</td></tr>`)}</tbody>
   </table></div>`;
+}
+
+function TokenKinds({ groups }) {
+  const all = groups.reduce((sum, group) => sum + group.tokens, 0);
+  return html`<ul class="kinds">${groups.map((group) => html`<li><i class=${`group-${group.colour}`}></i>${group.name}
+    <b>${amount(group.tokens)}</b> <small>${percent(group.tokens / all)}</small></li>`)}</ul>`;
 }
 
 /** Return a name without the folders above a project. */

@@ -6,8 +6,8 @@ import { connection, now, route } from "/app/store.js";
 
 const DAY = 86_400_000;
 export const PERIODS = { today: "Today", week: "Week", month: "Month", quarter: "90 days", year: "Year", custom: "Custom" };
-export const BY = { model: "Model", project: "Project", agent: "Agent", program: "Program", host: "Host" };
-export const METRICS = { tokens: "Tokens", reported: "Reported", estimated: "Estimated", steps: "Steps" };
+export const BY = { model: "Model", project: "Project", agent: "Agent", program: "Program", host: "Host", kind: "Token kind" };
+export const METRICS = { tokens: "Tokens", reported: "Reported", estimated: "Estimated", steps: "Steps", time: "Time" };
 export const FILTERS = ["project", "model", "program", "host"];
 const DEFAULTS = { period: "month", by: "model", metric: "tokens", order: "newest", heat: "activity" };
 
