@@ -5,6 +5,7 @@ All functions raise sqlite3.Error. A history that does not exist is empty.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,12 @@ import msgspec
 from tray.core.history import TurnOutcome
 from tray.storage.history.analytics import TOKENS, rows
 from tray.storage.history.schema import REMOVED
-from tray.storage.history.selection import Selection
+from tray.storage.history.selection import Selection, midnight
 
 MAX_SESSIONS = 50
 ORDERS = {"newest": "last DESC, root.uid", "cost": "max(reported, estimated) DESC, tokens DESC, root.uid"}
+THURSDAY = 3  # the weekday of 1970-01-01; Monday is 0
+MAX_CHANGE = 8  # quarters of an hour by which a clock is changed at most
 QUARTER = 900_000  # ms: the offset of each time zone is a multiple of it
 
 _ROOTS = """up(id, parent) AS ({active} UNION SELECT session.id, session.parent
@@ -71,24 +74,27 @@ def waits(path: Path, selection: Selection) -> Waits | None:
         return None
     found = rows(path, _requests(selection), selection.parameters)
     times = [time for _, _, _, time, is_answered in found if is_answered]
-    waited = _covered(row[:3] for row in found if row[0] is not None)
+    waited = _covered(row[:3] for row in found if row[1] is not None)
     return Waits(len(times), round(median(times)) if times else None, waited)
 
 
 def _requests(selection: Selection) -> str:
-    """Return a query of closed requests, each with the turn of the root session that it was closed in, or after."""
+    """Return a query of closed requests, each with its part of the root session's turn that it was closed in, or after.
+
+    Turns of a session follow each other, so that the latest begin and the latest end are those of one turn.
+    """
     join = "JOIN session ON session.id = request.session" if selection.is_of_place else ""
+    last_turn = "SELECT MAX({}) FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed"
     return f"""WITH RECURSIVE up(id, ancestor) AS (
             SELECT id, parent FROM session WHERE parent IS NOT NULL
             UNION SELECT up.id, session.parent FROM up JOIN session ON session.id = up.ancestor
             WHERE session.parent IS NOT NULL
         ), subagent(id, root) AS MATERIALIZED (
             SELECT up.id, ancestor FROM up JOIN session ON session.id = ancestor WHERE session.parent IS NULL
-        ) SELECT turn.session, max(asked, started), min(closed, ended), closed - asked, verdict != '' OR surface != ''
+        ) SELECT IFNULL(root, request.session), max(asked, ({last_turn.format("started")})),
+        min(closed, ({last_turn.format("ended")})), closed - asked, verdict != '' OR surface != ''
         FROM request {join} LEFT JOIN subagent ON subagent.id = request.session
-        LEFT JOIN turn ON turn.session = IFNULL(root, request.session) AND turn.started = (
-            SELECT MAX(started) FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed
-        ) WHERE closed >= :begin AND closed < :end AND asked > 0 AND closed >= asked AND {selection.of("session")}"""
+        WHERE closed >= :begin AND closed < :end AND asked > 0 AND closed >= asked AND {selection.of("session")}"""
 
 
 def _covered(spans: Iterable[tuple[int, int, int]]) -> int:
@@ -120,6 +126,18 @@ def _hour_of(quarter: int) -> tuple[int, int]:
     return at.weekday(), at.hour
 
 
+def _quarters(selection: Selection, hour: tuple[int, int]) -> list[int]:
+    """Return the quarters of an hour of a weekday. A turn that ended in the selection began at most a week before it."""
+    quarters = []
+    for day in range(selection.first - 7, selection.last + 1):
+        if (day + THURSDAY) % 7 != hour[0]:
+            continue
+        first = midnight(day) // QUARTER + hour[1] * 4
+        near = range(first - MAX_CHANGE, first + 4 + MAX_CHANGE)  # the clock may be changed on that day
+        quarters += [quarter for quarter in near if _hour_of(quarter) == hour]
+    return quarters
+
+
 def top_sessions(
     path: Path, selection: Selection, order: str = "newest", hour: tuple[int, int] | None = None
 ) -> list[TopSession]:
@@ -129,9 +147,7 @@ def top_sessions(
     """
     parameters, started = selection.parameters, ""
     if hour is not None:
-        quarters = f"SELECT DISTINCT started / {QUARTER} FROM {selection.turns}"
-        chosen = [quarter for (quarter,) in rows(path, quarters, parameters) if _hour_of(quarter) == hour]
-        parameters["quarters"] = msgspec.json.encode(chosen).decode()
+        parameters["quarters"] = json.dumps(_quarters(selection, hour))
         started = f"""AND id IN (SELECT turn.session FROM {selection.turns}
             AND started / {QUARTER} IN (SELECT value FROM json_each(:quarters)))"""
     query = f"""WITH RECURSIVE {_ROOTS.format(active=selection.active)}, tree(root, id) AS (
