@@ -127,7 +127,7 @@ def _hour_of(quarter: int) -> tuple[int, int]:
 
 
 def _quarters(selection: Selection, hour: tuple[int, int]) -> list[int]:
-    """Return the quarters of an hour of a weekday. A turn that ended in the selection began at most a week before it."""
+    """Return the quarters of an hour of a weekday. A turn of the selection began at most a week before it."""
     quarters = []
     for day in range(selection.first - 7, selection.last + 1):
         if (day + THURSDAY) % 7 != hour[0]:
