@@ -61,6 +61,7 @@ DESKTOP_PACKAGES = (
     "git",
     "iproute2",
     "chromium",
+    "firefox-esr",
 )
 FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause

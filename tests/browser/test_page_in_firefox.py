@@ -1,0 +1,59 @@
+"""The page in a real Firefox: pairing, live view, answers by keyboard, history and usage."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from firefox import run_firefox
+
+from agent_program import required
+from page_client import new_address
+from running_app import RunningApp
+from sample_history import YESTERDAY, fill_history
+from sample_sessions import sample_sessions
+from waiting import run
+
+pytestmark = pytest.mark.browser
+
+FIREFOX = Path("/usr/bin/firefox-esr")
+
+
+def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) -> None:
+    program = required(FIREFOX, "Firefox is not installed; run packaging/check.py as root")
+
+    async def test() -> None:
+        running = RunningApp(tmp_path / "tray")
+        fill_history(running.paths.history)
+        await running.app.start()
+        life = asyncio.create_task(running.app.run_until_stopped())
+        (tmp_path / "profile").mkdir()
+        async with sample_sessions(running), run_firefox(program, tmp_path / "profile") as firefox:
+            await firefox.open(await new_address(running))
+            await firefox.shows(".card", "pnpm prisma migrate deploy")
+            assert "c=" not in await firefox.evaluate("location.href")
+            assert await firefox.evaluate("document.title") == "(2) OpenCode Tray"
+            await firefox.press("j")
+            await firefox.press("a")
+            await firefox.shows(".notices", "Allowed once: bash")
+            sessions = running.app.status()["sessions"]
+            assert {request["id"] for each in sessions for request in each["requests"]} == {"per_edit", "que_nodes"}
+            for page, selector in {
+                "#/s/ses_refund": ".messages .prose",
+                "#/history/q=never+more": ".hit mark",
+                f"#/s/{YESTERDAY}": ".timeline .asked",
+                "#/usage": ".usage .chart svg a",
+                "#/answers": ".answers li",
+                "#/devices": ".devices li",
+            }.items():
+                await firefox.evaluate(f"(location.hash = '{page}')")
+                await firefox.shows(selector)
+                assert await firefox.evaluate("document.documentElement.scrollWidth <= innerWidth"), page
+            await firefox.reload()  # the token is kept
+            await firefox.shows(".devices li", "Firefox on Linux")
+            assert firefox.errors == []
+        running.app.stop()
+        await asyncio.wait_for(life, 5)
+
+    run(test(), 110)
