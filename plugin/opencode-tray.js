@@ -139,6 +139,9 @@ var OpenCode = class {
   sessions(limit) {
     return this.#client.session.list(this.#bind({ query: { limit } }));
   }
+  createSession() {
+    return this.#client.session.create(this.#bind({ body: {} }));
+  }
   statuses() {
     return this.#client.session.status(this.#bind({}));
   }
@@ -290,6 +293,14 @@ async function promptSession(context, params) {
   await call("promptAsync", { body: { parts: [{ type: "text", text }] } });
   return {};
 }
+async function createSession(context, params) {
+  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
+  await existingSession(context, params);
+  const created = await ask(() => context.opencode.createSession());
+  if (!isId(created?.id)) throw new UnsupportedError("this OpenCode created no session");
+  await ask(() => context.opencode.session("promptAsync", created.id, { body: { parts: [{ type: "text", text }] } }));
+  return pick(created, ["id", "title"]);
+}
 async function selectSession({ opencode }, params) {
   const { sessionID } = checkParameters(params, { sessionID: isId });
   if (opencode.isOld) throw new UnsupportedError("this OpenCode cannot switch its terminal UI");
@@ -317,6 +328,7 @@ var METHODS = {
   "session.delete": deleteSession,
   "session.fork": forkSession,
   "session.update": updateSession,
+  "session.create": createSession,
   "session.prompt": promptSession,
   "tui.select": selectSession
 };

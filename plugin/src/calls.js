@@ -35,6 +35,7 @@ const METHODS = {
   "session.delete": session.deleteSession,
   "session.fork": session.forkSession,
   "session.update": session.updateSession,
+  "session.create": session.createSession,
   "session.prompt": session.promptSession,
   "tui.select": session.selectSession,
 }

@@ -75,6 +75,10 @@ export class OpenCode {
     return this.#client.session.list(this.#bind({ query: { limit } }))
   }
 
+  createSession() {
+    return this.#client.session.create(this.#bind({ body: {} }))
+  }
+
   statuses() {
     return this.#client.session.status(this.#bind({}))
   }

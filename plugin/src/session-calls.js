@@ -100,6 +100,19 @@ export async function promptSession(context, params) {
 }
 
 /**
+ * Start a session with a prompt, beside an existing one; return before its turn ends.
+ * @type {Method}
+ */
+export async function createSession(context, params) {
+  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) })
+  await existingSession(context, params)
+  const created = await ask(() => context.opencode.createSession())
+  if (!isId(created?.id)) throw new UnsupportedError("this OpenCode created no session")
+  await ask(() => context.opencode.session("promptAsync", created.id, { body: { parts: [{ type: "text", text }] } }))
+  return pick(created, ["id", "title"])
+}
+
+/**
  * Show the session in the terminal UIs of this OpenCode.
  * @type {Method}
  */

@@ -137,6 +137,7 @@ for (const [method, params] of [
   ["session.update", { sessionID: ses }],
   ["session.update", { sessionID: ses, title: "x".repeat(201) }],
   ["session.prompt", { sessionID: ses, text: "" }],
+  ["session.create", { sessionID: ses }],
   ["session.fork", { sessionID: ses, messageID: "-x" }],
   ["tui.select", {}],
 ])
@@ -169,6 +170,16 @@ for (const [method, params, name, options, result] of [
     assert.deepEqual(answer.result, result)
     assert.deepEqual(answer.asked.at(-1), [name, { path, query, ...options }])
   })
+
+test("session.create starts a session and its first turn", async () => {
+  const answers = { ...found, "session.create": { id: "ses_3", title: "New", version: "1" } }
+  const answer = await answerAfter([], { id: 1, method: "session.create", params: { sessionID: ses, text: "begin" } }, { answers })
+  assert.deepEqual(answer.result, { id: "ses_3", title: "New" })
+  assert.deepEqual(answer.asked.slice(-2), [
+    ["session.create", { query, body: {} }],
+    ["session.promptAsync", { path: { id: "ses_3" }, query, body: { parts: [{ type: "text", text: "begin" }] } }],
+  ])
+})
 
 test("session.diff falls back to the newest prompt's diff", async () => {
   const prompt = frames.events.find(([type, { info }]) => type === "message.updated" && info.role === "user")

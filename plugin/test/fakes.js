@@ -123,7 +123,7 @@ export function fakeClient(answers = {}) {
     if (data instanceof Error) throw data
     return data?.error ? data : { data, response: { status: 200 } }
   }
-  const session = Object.fromEntries(["list", "get", "status", "messages", "todo", "diff", "abort", "delete", "fork", "update", "promptAsync"].map((name) => [name, call(`session.${name}`)]))
+  const session = Object.fromEntries(["list", "get", "status", "messages", "todo", "diff", "abort", "delete", "fork", "update", "create", "promptAsync"].map((name) => [name, call(`session.${name}`)]))
   const get = (options) => call(options.url)(options)
   const post = (options) => call(`POST ${options.url}`)(options)
   return { asked, session, config: { providers: call("config.providers") }, _client: { get, post } }

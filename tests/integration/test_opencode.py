@@ -286,6 +286,9 @@ def test_session_commands_rename_fork_prompt_stop_archive_and_delete(setup: Tray
     session = setup.opencode.session()
     setup.opencode.prompt(session, {"words": 3})
     setup.status(session, "completed")
+    code, output = setup.run("session", "new", session, 'begin ##{"words": 2}')
+    assert (code, output.startswith("Started: ses_")) == (0, True)
+    assert setup.status(output.removeprefix("Started: "), "completed")["last_output"] == "word0 word1"
     assert setup.run("session", "rename", session, "From", "here") == (0, "Renamed")
     setup.session(session, lambda found: found["title"] == "From here")
     code, output = setup.run("session", "fork", session)

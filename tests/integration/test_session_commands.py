@@ -133,6 +133,7 @@ def test_reject_works_for_a_question(home: Home) -> None:
         (["prompt", "ses_f", "run", "all", "tests"], ("session.prompt", {"text": "run all tests"}), "Sent"),
         (["rename", SES, "A", "title"], ("session.update", {"title": "A title"}), "Renamed"),
         (["fork", SES], ("session.fork", {}), "Forked: ses_new"),
+        (["new", SES, "begin"], ("session.create", {"text": "begin"}), "Started: ses_new"),
         (["stop", SES, "--yes"], ("session.abort", {}), "Stopped"),
         (["delete", SES, "--yes"], ("session.delete", {}), "Deleted"),
     ],
@@ -140,7 +141,7 @@ def test_reject_works_for_a_question(home: Home) -> None:
 def test_session_subcommands_call_opencode(home: Home, words: list[str], call: Any, output: str) -> None:
     async def test() -> None:
         async with desk(home) as at:
-            at.results["session.fork"] = {"id": "ses_new"}
+            at.results["session.fork"] = at.results["session.create"] = {"id": "ses_new"}
             assert await at.run("session", *words) == (0, output)
             assert at.calls == [(call[0], {"sessionID": SES, **call[1]})]
 

@@ -108,6 +108,12 @@ def test_a_served_session_is_shown_answered_and_disconnected_with_its_server(set
     assert (finished["title"], finished["last_output"], finished["cost"] > 0) == (TITLE, "word0 word1 word2", True)
     assert [todo["content"] for todo in finished["todos"]] == ["Write it"]
     assert setup.servers()[0]["source"] == "http"
+    done = setup.home.run("session", "new", name, 'go ##{"words": 2}', "--port", str(setup.home.port))
+    started = done.stdout.strip().removeprefix("Started: ")
+    assert done.returncode == 0, done.stderr
+    until(lambda: {each["id"]: each["last_output"] for each in setup.sessions()}.get(started) == "word0 word1")
+    assert setup.home.run("session", "delete", started, "--yes", "--port", str(setup.home.port)).returncode == 0
+    until(lambda: len(setup.sessions()) == 1, "the end of the new session")
     setup.opencode.kill()
     setup.status("disconnected")
 

@@ -25,6 +25,7 @@ from tray.core.commands import (
     InstallHooks,
     InstallPlugin,
     Mute,
+    NewSession,
     OpenDashboard,
     OpenInBrowser,
     OpenNextSession,
@@ -111,7 +112,7 @@ class Dispatcher:
         try:
             return await self._execute(command, surface)
         except NoDialogError:
-            if not isinstance(command, (AskForAnswer, RenameSession, PromptSession)):
+            if not isinstance(command, (AskForAnswer, RenameSession, PromptSession, NewSession)):
                 raise  # no other command asks for a text
             words, argument = _in_terminal(command)
             opened = await self._opener.run_in_terminal(words, argument)
@@ -220,6 +221,11 @@ class Dispatcher:
                 if not text:
                     return NOT_SENT
                 return await run_session_command(self._call, PromptSession(key, text), self._now())
+            case NewSession(key, None):
+                text = await self._ask("New session", "Its first prompt:", "")
+                if not text:
+                    return NOT_SENT
+                return await run_session_command(self._call, NewSession(key, text), self._now())
             case _:
                 return await run_session_command(self._call, command, self._now())
 
@@ -227,7 +233,7 @@ class Dispatcher:
         return self._fleet.sessions.get(key), self._fleet.servers.get(key.server)
 
 
-def _in_terminal(command: AskForAnswer | RenameSession | PromptSession) -> tuple[list[str], str]:
+def _in_terminal(command: AskForAnswer | RenameSession | PromptSession | NewSession) -> tuple[list[str], str]:
     """Return the `opencode-tray` subcommand that asks for the text in a terminal, and the ID that it takes."""
     match command:
         case AskForAnswer(key):
@@ -236,5 +242,7 @@ def _in_terminal(command: AskForAnswer | RenameSession | PromptSession) -> tuple
             return ["session", "rename"], key.session
         case PromptSession(key):
             return ["session", "prompt"], key.session
+        case NewSession(key):
+            return ["session", "new"], key.session
         case _:
             assert_never(command)

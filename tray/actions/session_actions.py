@@ -8,6 +8,7 @@ from tray.core.commands import (
     SESSION_COMMAND_RECORDS,
     ArchiveSession,
     CommandResult,
+    NewSession,
     OpenCodeCommand,
     PromptSession,
     RenameSession,
@@ -46,7 +47,7 @@ def _params(command: OpenCodeCommand, now: int) -> dict[str, Any]:
     match command:
         case RenameSession(_, title):
             return {"title": _check_length(clean(title or ""), "title", MAX_TITLE)}
-        case PromptSession(_, text):
+        case PromptSession(_, text) | NewSession(_, text):
             return {"text": _check_length((text or "").strip(), "prompt", MAX_PROMPT)}
         case ArchiveSession():
             return {"archived": now}

@@ -166,6 +166,13 @@ class PromptSession(msgspec.Struct, frozen=True):
     text: str | None = None  # None: ask the user for it
 
 
+class NewSession(msgspec.Struct, frozen=True):
+    """Start a new session with a prompt, on the server and in the project of the session."""
+
+    session: SessionKey
+    text: str | None = None  # None: ask the user for it
+
+
 class ShowMessages(msgspec.Struct, frozen=True):
     """Return the session's newest messages."""
 
@@ -304,6 +311,7 @@ OpenCodeCommand = (  # on a session, carried out by OpenCode
     | ArchiveSession
     | DeleteSession
     | PromptSession
+    | NewSession
     | ShowMessages
     | ShowTodos
     | ShowDiff
@@ -321,6 +329,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "archive": ArchiveSession,
     "delete": DeleteSession,
     "prompt": PromptSession,
+    "new": NewSession,
     "messages": ShowMessages,
     "todos": ShowTodos,
     "diff": ShowDiff,

@@ -45,6 +45,16 @@ SESSION_SUBCOMMANDS = (  # opencode-tray session NAME SESSION
         failed="Could not send the prompt",
     ),
     SessionCommandInfo(
+        "new",
+        "start a new session with a prompt, in the OpenCode and the project of this one",
+        "New session…",
+        parameter="text",
+        input_label="Prompt",
+        method="session.create",
+        done="Started: {id}",
+        failed="Could not start a session",
+    ),
+    SessionCommandInfo(
         "rename",
         "change the title of the session",
         "Rename…",

@@ -97,6 +97,15 @@ class DirectoryCalls:
         await self._api.patch(await self._session_path(params), self._directory, body)
         return {}
 
+    async def create(self, params: Params) -> Any:
+        """Start a session with a prompt, beside an existing session; return its id and title."""
+        await self._session_path(params)
+        created = await self._api.post("/session", self._directory, {})
+        if not isinstance(created, dict) or not isinstance(created.get("id"), str):
+            raise CallError("the server created no session")
+        await self.prompt({"sessionID": created["id"], "text": params["text"]})
+        return {name: created[name] for name in ("id", "title") if name in created}
+
     async def prompt(self, params: Params) -> Any:
         """Send a prompt, without waiting for the end of the turn."""
         parts = [{"type": "text", "text": params["text"]}]
@@ -136,6 +145,7 @@ _METHODS: Mapping[str, Callable[[DirectoryCalls, Params], Awaitable[Any]]] = {
     "session.delete": DirectoryCalls.delete,
     "session.fork": DirectoryCalls.fork,
     "session.update": DirectoryCalls.update,
+    "session.create": DirectoryCalls.create,
     "session.prompt": DirectoryCalls.prompt,
     "session.messages": DirectoryCalls.messages,
     "session.todo": DirectoryCalls.todos,

@@ -31,7 +31,7 @@ from tray.surfaces.session_content import ShownMessage, ToolUse, read_diff, read
 from tray.surfaces.session_text import details
 
 MAX_MESSAGES = 100
-COMMANDS = ("attach", "prompt", "stop", "fork", "rename", "archive", "dismiss", "mute", "unmute")
+COMMANDS = ("attach", "prompt", "new", "stop", "fork", "rename", "archive", "dismiss", "mute", "unmute")
 
 
 class CommandBody(msgspec.Struct, forbid_unknown_fields=True):

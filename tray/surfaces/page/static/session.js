@@ -30,14 +30,14 @@ export const opened = signal(null); // the details of the session that is shown,
 export async function run(session, command) {
   if (ANNOTATIONS.has(command.name)) return annotate(command.name);
   let body = {};
-  if (command.name === "prompt" || command.name === "rename") {
-    const isPrompt = command.name === "prompt";
+  if (["prompt", "new", "rename"].includes(command.name)) {
+    const isPrompt = command.name !== "rename";
     const text = await ask({
       title: command.label.replace("…", ""),
       input: isPrompt ? "Prompt" : "Title",
       rows: isPrompt ? 4 : undefined,
       initial: isPrompt ? "" : session.title,
-      action: isPrompt ? "Send" : "Rename",
+      action: isPrompt ? (command.name === "new" ? "Start" : "Send") : "Rename",
     });
     if (text === null) return;
     body = isPrompt ? { text } : { title: text };
@@ -50,7 +50,7 @@ export async function run(session, command) {
       : await call("POST", pathOf(session.id, `/${command.name}`), { ...body, ...command.body });
     notify(result.message, !result.ok);
     if (isDelete && result.ok) goTo("#/");
-    if (command.name === "fork" && result.id) goTo(addressOf(result.id));
+    if (["fork", "new"].includes(command.name) && result.id) goTo(addressOf(result.id));
   } catch (error) {
     notify(error.message, true);
   }
