@@ -1192,7 +1192,7 @@ var Transport = class {
   get unread() {
     return this.#flow.unread;
   }
-  /** Close the connection if the tray stops to ping from now on, where its pings can be seen. */
+  /** Close the connection when the tray stops pinging, if the runtime shows pings. */
   watchPings() {
     if (this.#socket.ping) this.#heartbeat.pinged();
   }

@@ -5,7 +5,7 @@ import { SECOND } from "./values.js"
 /** The tray pings every 20 s: after three missing pings the connection is lost. */
 export const MAX_SILENCE = 65 * SECOND
 
-/** Calls `onSilence` when the tray has stopped to ping. A tray whose pings cannot be seen is not watched. */
+/** Calls `onSilence` when the tray has stopped pinging. Does nothing if the runtime does not show pings. */
 export class Heartbeat {
   #onSilence
   #lastPing = 0

@@ -29,7 +29,7 @@ STOP_TIME = 1_000  # ms after the end of a turn within which the transcript tell
 
 
 class HookTranscript(Protocol):
-    """What the transcript of a session tells besides the hooks."""
+    """Data of a session that only its transcript contains."""
 
     last: Message | None  # the newest message; with an error, it ended a turn
     output: str

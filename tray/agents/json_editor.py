@@ -23,7 +23,7 @@ Token = tuple[int, str]  # its place in the text
 
 
 class InvalidJsonError(ValueError):
-    """The text is not the JSON that it should be."""
+    """The text is not valid JSON, or does not have the expected structure."""
 
 
 class Node(msgspec.Struct):

@@ -91,7 +91,7 @@ def _print(by: str | None, days: tuple[int, int], sessions: int, groups: list[Us
     table.add_row(*map(Text, (label, *_cells(total))))
     wide_console.console().print(table)
     if total.unpriced:
-        print(f"The cost of {total.unpriced} of {total.steps} steps is not known: their models have no price")
+        print(f"The cost of {total.unpriced} of {counted(total.steps, 'step', 'steps')} is not known: no price")
 
 
 def _cells(sums: UsageSums) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from tray.core.text import counted
+
 MINUTES_OF_HOUR, MINUTES_OF_DAY = 60, 24 * 60
 
 
@@ -23,6 +25,5 @@ def window_name(minutes: int) -> str:
     """Return the name of a limit that is reset after this time: "5 hours", "7 days"."""
     for length, singular in ((MINUTES_OF_DAY, "day"), (MINUTES_OF_HOUR, "hour")):
         if minutes >= length and minutes % length == 0:
-            number = minutes // length
-            return f"{number} {singular}" if number == 1 else f"{number} {singular}s"
+            return counted(minutes // length, singular, f"{singular}s")
     return f"{minutes} minutes"

@@ -22,7 +22,7 @@ SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
 
 
 class UsageMessage(msgspec.Struct):
-    """The message of a line, as far as usage is concerned."""
+    """The usage fields of a line's message."""
 
     id: str = ""
     model: str = ""
@@ -30,7 +30,7 @@ class UsageMessage(msgspec.Struct):
 
 
 class UsageLine(msgspec.Struct, rename="camel"):
-    """A line, as far as usage is concerned."""
+    """The usage fields of a line of a transcript."""
 
     type: str = ""
     uuid: str = ""

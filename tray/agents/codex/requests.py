@@ -103,7 +103,7 @@ def asked(frame: Frame, rollout: Rollout | None, now: int) -> Asked | None:
 
 
 def unknown_request(thread_id: str, now: int) -> Asked:
-    """Return a request whose content the daemon does not tell."""
+    """Return a request whose content the daemon does not report."""
     request = _permission(_Asking(thread_id), "", "Codex", "waits for you", now)
     return Asked("", "", replace(request, id=f"{thread_id}-{now}", complete=False, read_only_reason=TERMINAL_ONLY))
 

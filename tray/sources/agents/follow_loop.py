@@ -21,7 +21,7 @@ Entry = TypeVar("Entry")
 
 
 class Followed(Protocol[Entry]):
-    """What is particular to an agent. An entry is one session of a running process, with what its files say."""
+    """The interface of an agent that is followed. An entry is a session of a running process, with its files."""
 
     @property
     def server_ids(self) -> Collection[str]:

@@ -131,7 +131,7 @@ class HookSessions:
         return [server_id for server_id, process in self._processes.items() if process.shown is not None]
 
     def list_folders(self) -> Collection[Path]:
-        """Return no folder: the hooks tell about all processes."""
+        """Return an empty list: hooks report every process."""
         return ()
 
     def transcript_folders(self) -> Collection[Path]:

@@ -45,7 +45,7 @@ class Recorder:
     def remove(self, session_ids: Iterable[str], *, with_steps: bool) -> int:
         """Remove the text of sessions and of their subagents, and their turns and requests; return how many.
 
-        Their steps stay, or are taken out of all sums. Raises sqlite3.Error.
+        Their steps stay, or are subtracted from all sums. Raises sqlite3.Error.
         """
         with self._transaction():
             return self._remove_all(session_ids, REMOVED_WITH_STEPS if with_steps else REMOVED)
@@ -167,7 +167,7 @@ class Recorder:
             self._connection.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?)", rows)
 
     def _move(self, session: StoredSession, sign: int) -> None:
-        """Add the steps of a session to the daily sums, or take them away."""
+        """Add the steps of a session to the daily sums, or subtract them."""
         steps = self._connection.execute(f"{_SELECT_STEP} WHERE session = ? AND NOT inherited", (session.id,))
         for step in [StoredStep(*row) for row in steps]:
             self._sums.add_daily(session, step, step.sums if sign > 0 else step.sums.negated())

@@ -9,13 +9,13 @@ from tray.storage.history.stored_rows import StoredSession, StoredStep, Sums, bu
 
 
 class SumTables:
-    """Adds steps to sums with one connection, or takes them away."""
+    """Adds steps to sums, or subtracts them, with one connection."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def add(self, session: StoredSession, step: StoredStep, sums: Sums) -> None:
-        """Add a step to all sums, or take it away."""
+        """Add a step to all sums, or subtract it."""
         if step.inherited:
             return
         self.add_daily(session, step, sums)
@@ -25,7 +25,7 @@ class SumTables:
             self._add_row("latency", ("day", "model", "bucket"), (step.day, step.model, bucket), (sums.steps,))
 
     def add_daily(self, session: StoredSession, step: StoredStep, sums: Sums) -> None:
-        """Add a step to the sums by day, or take it away."""
+        """Add a step to the sums by day, or subtract it."""
         key = step.day, session.place, session.kind, step.model, step.agent, session.parent is not None
         self._add_row("daily", ("day", "place", "kind", "model", "agent", "sub"), key, sums)
 

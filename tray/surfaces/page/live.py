@@ -126,7 +126,7 @@ class LiveView:
         return viewer
 
     def unwatch(self, viewer: asyncio.Event) -> None:
-        """Set the event no more."""
+        """Stop setting the event."""
         self._viewers.discard(viewer)
         if not self._viewers:
             self.close()

@@ -1,4 +1,4 @@
-"""What the page asks of one session: details, messages, todos, file changes, and the commands on it."""
+"""HTTP routes for one session: details, messages, todos, file changes, and the commands on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page asks of the history: sums, series, maps, times, sessions, the forecast, and the export."""
+"""HTTP routes for usage data: sums, series, maps, times, sessions, the forecast, and the export."""
 
 from __future__ import annotations
 

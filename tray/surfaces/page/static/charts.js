@@ -1,6 +1,7 @@
 // The charts of the usage: drawn in SVG at the width that they have, so that no text is scaled. Every mark is a link.
 
 import { html, useEffect, useRef, useState } from "/app/vendor/ui.js";
+import { counted } from "/app/text.js";
 import { isoDay } from "/app/usage_query.js";
 
 const DAY = 86_400_000;
@@ -159,7 +160,7 @@ export function Hours({ hours, link, chosen, label }) {
       ${hours.map((counts, weekday) =>
         counts.map((count, hour) => {
           const key = `${weekday}-${hour}`;
-          const name = `${WEEKDAY_NAMES[weekday]}, ${hour}:00 to ${hour + 1}:00: ${count} ${count === 1 ? "turn" : "turns"}`;
+          const name = `${WEEKDAY_NAMES[weekday]}, ${hour}:00 to ${hour + 1}:00: ${counted(count, "turn", "turns")}`;
           return html`<a href=${link(key)} aria-label=${name} tabindex=${key === (chosen ?? "0-9") ? 0 : -1}
             aria-current=${key === chosen ? "true" : undefined}><title>${name}</title>
             <rect class=${`level-${level(count)}`} x=${34 + hour * cell} y=${18 + weekday * Math.min(cell, 20)}
