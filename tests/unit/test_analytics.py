@@ -190,7 +190,13 @@ def test_a_session_has_the_sums_of_its_tree(path: Path) -> None:
     assert [each.id for each in newest] == ["claude", "root"]
     root = newest[1]
     assert (root.title, root.project, root.program, root.is_removed) == ("Fix it", "/p", "opencode", False)
-    assert (root.last, root.steps, root.tokens, root.reported, root.estimated) == (at(14.2), 3, 66, 4_570, 2_000)
+    assert (root.last, root.steps, root.tokens, root.reported, root.estimated) == (
+        at(15),
+        3,
+        66,
+        4_570,
+        2_000,
+    )  # its last turn ended at 15
     assert [each.id for each in activity.top_sessions(path, BOTH, "cost")] == ["root", "claude"]
     assert [each.id for each in activity.top_sessions(path, Selection(DAY, DAY))] == ["root"]
     assert [each.id for each in activity.top_sessions(path, BOTH, hour=(1, 8))] == ["claude"]

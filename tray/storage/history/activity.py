@@ -45,7 +45,7 @@ class TopSession(msgspec.Struct, frozen=True):
     program: str
     host: str
     is_removed: int  # 1: the user removed its text from the history
-    last: int  # end of its last step, in ms since the Unix epoch
+    last: int  # the latest time that is known of it, in ms since the Unix epoch
     steps: int
     tokens: int
     reported: int
@@ -79,12 +79,10 @@ def waits(path: Path, selection: Selection) -> Waits | None:
 
 
 def _requests(selection: Selection) -> str:
-    """Return a query of closed requests, each with its part of the root session's turn that it was closed in, or after.
-
-    Turns of a session follow each other, so that the latest begin and the latest end are those of one turn.
-    """
+    """Return a query of closed requests, each with its part of the turn that it was closed in or after."""
     join = "JOIN session ON session.id = request.session" if selection.is_of_place else ""
-    last_turn = "SELECT MAX({}) FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed"
+    last_turn = """SELECT {} FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed
+        ORDER BY started DESC LIMIT 1"""
     return f"""WITH RECURSIVE up(id, ancestor) AS (
             SELECT id, parent FROM session WHERE parent IS NOT NULL
             UNION SELECT up.id, session.parent FROM up JOIN session ON session.id = up.ancestor
@@ -154,9 +152,9 @@ def top_sessions(
             SELECT id, id FROM up WHERE parent IS NULL {started}
             UNION ALL SELECT tree.root, session.id FROM tree JOIN session ON session.parent = tree.id
         ), sums(root, last, steps, tokens, reported, estimated) AS (
-            SELECT root, IFNULL(MAX((SELECT MAX(ended) FROM step WHERE step.session = tree.id)), 0),
+            SELECT root, MAX(touched),
             IFNULL(SUM(steps), 0), IFNULL(SUM({TOKENS}), 0), IFNULL(SUM(reported), 0), IFNULL(SUM(estimated), 0)
-            FROM tree LEFT JOIN total ON total.session = tree.id GROUP BY root
+            FROM tree JOIN session ON session.id = tree.id LEFT JOIN total ON total.session = tree.id GROUP BY root
         ) SELECT root.uid, title, directory, root.kind, host, deleted >= {REMOVED}, last, steps, tokens, reported,
         estimated FROM sums JOIN session root ON root.id = sums.root JOIN place ON place.id = root.place
         ORDER BY {ORDERS[order]} LIMIT {MAX_SESSIONS}"""

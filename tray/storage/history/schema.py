@@ -59,7 +59,8 @@ MIGRATIONS = (
         session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, id TEXT NOT NULL, started INTEGER NOT NULL,
         ended INTEGER NOT NULL, day INTEGER NOT NULL, outcome TEXT NOT NULL,
         PRIMARY KEY (session, id)) STRICT, WITHOUT ROWID;
-    CREATE INDEX turn_day ON turn (day);
+    CREATE INDEX turn_day ON turn (day, started, outcome);
+    CREATE INDEX turn_session ON turn (session, started, ended);
     CREATE TABLE request (
         session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, id TEXT NOT NULL, kind TEXT NOT NULL,
         title TEXT NOT NULL, asked INTEGER NOT NULL, closed INTEGER NOT NULL,

@@ -8,7 +8,6 @@ import msgspec
 
 EPOCH = date(1970, 1, 1).toordinal()
 DAY = 86_400_000  # ms
-LONG = 45  # days from which a scan of the table `turn` is faster than its index
 
 FIRST_DAY, LAST_DAY = 3, 370_000  # in the year 2983; Windows knows no local times before 1970 and after 3000
 
@@ -44,9 +43,8 @@ class Selection(msgspec.Struct, frozen=True):
     @property
     def turns(self) -> str:
         """The table `turn` with the condition on its days, joined with its sessions."""
-        scan = "NOT INDEXED" if self.last - self.first >= LONG else ""
         join = "JOIN session ON session.id = turn.session" if self.is_of_place else ""
-        return f"turn {scan} {join} WHERE turn.day BETWEEN :first AND :last AND {self.of('session')}"
+        return f"turn {join} WHERE turn.day BETWEEN :first AND :last AND {self.of('session')}"
 
     @property
     def steps(self) -> str:
