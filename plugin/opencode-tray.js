@@ -232,163 +232,6 @@ async function rejectQuestion({ opencode, watcher }, params) {
   return expectTrue(() => opencode.post("/question/{requestID}/reject", { requestID }, {}));
 }
 
-// src/session-calls.js
-var MAX_PROMPT = 5e4;
-var MAX_TITLE = 200;
-var DEFAULT_MESSAGES = 50;
-async function existingSession({ opencode }, params) {
-  const { sessionID } = checkParameters(params, { sessionID: isId });
-  const found = await ask(() => opencode.session("get", sessionID));
-  if (found?.id !== sessionID) throw new NotFoundError("no such session");
-  return (name, options = {}) => ask(() => opencode.session(name, sessionID, options));
-}
-async function readMessages(context, params) {
-  const isLimit = (count) => Number.isInteger(count) && count >= 1 && count <= MAX_LIST;
-  const { limit = DEFAULT_MESSAGES } = checkParameters(params, { "limit?": isLimit });
-  const call = await existingSession(context, params);
-  const messages = listOrNothing(await call("messages", { query: { limit } })) ?? [];
-  return truncateDeep(messages.slice(-limit));
-}
-async function readTodos(context, params) {
-  const call = await existingSession(context, params);
-  return truncateDeep(listOrNothing(await call("todo")) ?? []);
-}
-async function readDiff(context, params) {
-  const call = await existingSession(context, params);
-  const whole = listOrNothing(await call("diff"));
-  const newest = context.watcher.traces.get(params.sessionID)?.userMessage;
-  if (whole?.length || !newest) return truncateDeep(whole ?? []);
-  return truncateDeep(listOrNothing(await call("diff", { query: { messageID: newest } })) ?? []);
-}
-async function abortSession(context, params) {
-  const call = await existingSession(context, params);
-  await call("abort");
-  return {};
-}
-async function deleteSession(context, params) {
-  const call = await existingSession(context, params);
-  await call("abort");
-  await call("delete");
-  return {};
-}
-async function forkSession(context, params) {
-  const { messageID } = checkParameters(params, { "messageID?": isId });
-  const call = await existingSession(context, params);
-  const forked = await call("fork", { body: messageID ? { messageID } : {} });
-  return pick(forked ?? {}, ["id", "title"]);
-}
-async function updateSession(context, params) {
-  const { title, archived } = checkParameters(params, {
-    "title?": (text) => isMessage(text, MAX_TITLE),
-    "archived?": (time) => Number.isInteger(time) && time >= 0
-  });
-  if (title === void 0 && archived === void 0) throw new ParameterError("needs title or archived");
-  const call = await existingSession(context, params);
-  await call("update", { body: { ...title && { title }, ...archived !== void 0 && { time: { archived } } } });
-  return {};
-}
-async function promptSession(context, params) {
-  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
-  const call = await existingSession(context, params);
-  await call("promptAsync", { body: { parts: [{ type: "text", text }] } });
-  return {};
-}
-async function createSession(context, params) {
-  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
-  await existingSession(context, params);
-  const created = await ask(() => context.opencode.createSession());
-  if (!isId(created?.id)) throw new UnsupportedError("this OpenCode created no session");
-  await ask(() => context.opencode.session("promptAsync", created.id, { body: { parts: [{ type: "text", text }] } }));
-  return pick(created, ["id", "title"]);
-}
-async function selectSession({ opencode }, params) {
-  const { sessionID } = checkParameters(params, { sessionID: isId });
-  if (opencode.isOld) throw new UnsupportedError("this OpenCode cannot switch its terminal UI");
-  return expectTrue(() => opencode.post("/tui/select-session", {}, { sessionID }));
-}
-
-// src/calls.js
-var MAX_CALLS = 4;
-var CODES = { noMethod: -32601, badParameters: -32602, refused: -32e3, notFound: -32001, unsupported: -32002 };
-async function snapshot({ sendSnapshot }) {
-  await sendSnapshot();
-  return {};
-}
-var METHODS = {
-  // @ts-expect-error: no inherited keys such as "constructor"
-  __proto__: null,
-  snapshot,
-  "permission.reply": replyToPermission,
-  "question.reply": replyToQuestion,
-  "question.reject": rejectQuestion,
-  "session.messages": readMessages,
-  "session.todo": readTodos,
-  "session.diff": readDiff,
-  "session.abort": abortSession,
-  "session.delete": deleteSession,
-  "session.fork": forkSession,
-  "session.update": updateSession,
-  "session.create": createSession,
-  "session.prompt": promptSession,
-  "tui.select": selectSession
-};
-var CallServer = class {
-  #context;
-  #running = 0;
-  /** @param {Context} context */
-  constructor(context) {
-    this.#context = context;
-  }
-  /**
-   * Return the answer to a call; undefined if the frame is not a call.
-   * @param {any} frame
-   */
-  async answer(frame) {
-    if (!isRecord(frame) || !Number.isInteger(frame.id) || typeof frame.method !== "string") return void 0;
-    if (this.#running >= MAX_CALLS) return failure(frame.id, CODES.refused, "too many calls at once");
-    this.#running += 1;
-    try {
-      return await this.#call(frame.id, frame.method, frame.params);
-    } finally {
-      this.#running -= 1;
-    }
-  }
-  /**
-   * Return what is sent instead of an answer that does not fit into a frame.
-   * @param {{ id: number }} answer
-   */
-  tooLarge({ id }) {
-    return failure(id, CODES.refused, "the answer is larger than 4 MiB");
-  }
-  /**
-   * @param {number} id
-   * @param {string} name
-   * @param {any} params
-   */
-  async #call(id, name, params) {
-    const method = METHODS[name];
-    if (!method) return failure(id, CODES.noMethod, "no such method");
-    try {
-      return { id, result: await method(this.#context, params) };
-    } catch (error) {
-      return failureOf(id, error);
-    }
-  }
-};
-function failure(id, code, message, status) {
-  return { id, error: { code, message: truncate(message, MAX_LINE), ...status && { status } } };
-}
-function failureOf(id, error) {
-  const message = String(error?.message);
-  if (error instanceof ParameterError) return failure(id, CODES.badParameters, message);
-  if (error instanceof UnsupportedError) return failure(id, CODES.unsupported, message);
-  if (error instanceof NotFoundError || error?.status === 404) return failure(id, CODES.notFound, message);
-  return failure(id, CODES.refused, message, error?.status);
-}
-
-// src/close-codes.js
-var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
-
 // src/trim.js
 var MAX_METADATA = 20;
 var MAX_SERVICES = 100;
@@ -501,6 +344,8 @@ var PROMPT_WRITTEN = "prompt";
 var ACTIVITY_INTERVAL = SECOND;
 var TEXT_INTERVAL = 5 * SECOND;
 var MAX_TOOLS = 50;
+var DRAFT_TIME = 5 * SECOND;
+var MAX_DRAFT = 8e3;
 function handlePart(watcher, part) {
   if (!isText(part?.sessionID)) return;
   if (part.type === "tool" && isText(part.tool)) return handleTool(watcher, watcher.trace(part.sessionID), part);
@@ -510,9 +355,12 @@ function handlePart(watcher, part) {
   if (part.messageID !== trace.assistantMessage) return;
   if (trace.text?.part !== part.id) {
     reportText(watcher, trace);
-    trace.text = { part: part.id, tail: "", since: Date.now() };
+    trace.text = { part: part.id, tail: "", since: Date.now(), hasEnded: false };
   }
-  if (trace.text) trace.text.tail = tailOf(part.text);
+  if (trace.text) {
+    trace.text.tail = endOf(trace, part.text);
+    trace.text.hasEnded = part.time?.end > 0;
+  }
   reportSoon(watcher, trace);
 }
 function reportPrompt(watcher, trace, { messageID, text }) {
@@ -524,8 +372,14 @@ function reportPrompt(watcher, trace, { messageID, text }) {
 function handleDelta(watcher, { sessionID, partID, delta }) {
   const trace = watcher.traces.get(sessionID);
   if (!trace?.text || trace.text.part !== partID || typeof delta !== "string") return;
-  trace.text.tail = tailOf(trace.text.tail + delta);
+  trace.text.tail = endOf(trace, trace.text.tail + delta);
   if (Date.now() - trace.text.since >= TEXT_INTERVAL) reportSoon(watcher, trace);
+}
+var endOf = (trace, text) => Date.now() < trace.draftUntil ? text.slice(-MAX_DRAFT) : tailOf(text);
+function readDraft(trace) {
+  if (!trace) return "";
+  trace.draftUntil = Date.now() + DRAFT_TIME;
+  return trace.isIdle || !trace.text || trace.text.hasEnded ? "" : trace.text.tail;
 }
 function handleTool(watcher, trace, part) {
   const call = part.callID ?? part.id;
@@ -586,6 +440,168 @@ function takeNewLine(watcher, trace) {
   trace.reportedText = line;
   return line;
 }
+
+// src/session-calls.js
+var MAX_PROMPT = 5e4;
+var MAX_TITLE = 200;
+var DEFAULT_MESSAGES = 50;
+async function existingSession({ opencode }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId });
+  const found = await ask(() => opencode.session("get", sessionID));
+  if (found?.id !== sessionID) throw new NotFoundError("no such session");
+  return (name, options = {}) => ask(() => opencode.session(name, sessionID, options));
+}
+async function readMessages(context, params) {
+  const isLimit = (count) => Number.isInteger(count) && count >= 1 && count <= MAX_LIST;
+  const { limit = DEFAULT_MESSAGES } = checkParameters(params, { "limit?": isLimit });
+  const call = await existingSession(context, params);
+  const messages = listOrNothing(await call("messages", { query: { limit } })) ?? [];
+  return truncateDeep(messages.slice(-limit));
+}
+async function readTodos(context, params) {
+  const call = await existingSession(context, params);
+  return truncateDeep(listOrNothing(await call("todo")) ?? []);
+}
+async function readDiff(context, params) {
+  const call = await existingSession(context, params);
+  const whole = listOrNothing(await call("diff"));
+  const newest = context.watcher.traces.get(params.sessionID)?.userMessage;
+  if (whole?.length || !newest) return truncateDeep(whole ?? []);
+  return truncateDeep(listOrNothing(await call("diff", { query: { messageID: newest } })) ?? []);
+}
+async function abortSession(context, params) {
+  const call = await existingSession(context, params);
+  await call("abort");
+  return {};
+}
+async function deleteSession(context, params) {
+  const call = await existingSession(context, params);
+  await call("abort");
+  await call("delete");
+  return {};
+}
+async function forkSession(context, params) {
+  const { messageID } = checkParameters(params, { "messageID?": isId });
+  const call = await existingSession(context, params);
+  const forked = await call("fork", { body: messageID ? { messageID } : {} });
+  return pick(forked ?? {}, ["id", "title"]);
+}
+async function updateSession(context, params) {
+  const { title, archived } = checkParameters(params, {
+    "title?": (text) => isMessage(text, MAX_TITLE),
+    "archived?": (time) => Number.isInteger(time) && time >= 0
+  });
+  if (title === void 0 && archived === void 0) throw new ParameterError("needs title or archived");
+  const call = await existingSession(context, params);
+  await call("update", { body: { ...title && { title }, ...archived !== void 0 && { time: { archived } } } });
+  return {};
+}
+async function promptSession(context, params) {
+  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
+  const call = await existingSession(context, params);
+  await call("promptAsync", { body: { parts: [{ type: "text", text }] } });
+  return {};
+}
+async function readDraftOf({ watcher }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId });
+  return { text: readDraft(watcher.traces.get(sessionID)) };
+}
+async function createSession(context, params) {
+  const { text } = checkParameters(params, { text: (value) => isMessage(value, MAX_PROMPT) });
+  await existingSession(context, params);
+  const created = await ask(() => context.opencode.createSession());
+  if (!isId(created?.id)) throw new UnsupportedError("this OpenCode created no session");
+  await ask(() => context.opencode.session("promptAsync", created.id, { body: { parts: [{ type: "text", text }] } }));
+  return pick(created, ["id", "title"]);
+}
+async function selectSession({ opencode }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId });
+  if (opencode.isOld) throw new UnsupportedError("this OpenCode cannot switch its terminal UI");
+  return expectTrue(() => opencode.post("/tui/select-session", {}, { sessionID }));
+}
+
+// src/calls.js
+var MAX_CALLS = 4;
+var CODES = { noMethod: -32601, badParameters: -32602, refused: -32e3, notFound: -32001, unsupported: -32002 };
+async function snapshot({ sendSnapshot }) {
+  await sendSnapshot();
+  return {};
+}
+var METHODS = {
+  // @ts-expect-error: no inherited keys such as "constructor"
+  __proto__: null,
+  snapshot,
+  "permission.reply": replyToPermission,
+  "question.reply": replyToQuestion,
+  "question.reject": rejectQuestion,
+  "session.messages": readMessages,
+  "session.draft": readDraftOf,
+  "session.todo": readTodos,
+  "session.diff": readDiff,
+  "session.abort": abortSession,
+  "session.delete": deleteSession,
+  "session.fork": forkSession,
+  "session.update": updateSession,
+  "session.create": createSession,
+  "session.prompt": promptSession,
+  "tui.select": selectSession
+};
+var CallServer = class {
+  #context;
+  #running = 0;
+  /** @param {Context} context */
+  constructor(context) {
+    this.#context = context;
+  }
+  /**
+   * Return the answer to a call; undefined if the frame is not a call.
+   * @param {any} frame
+   */
+  async answer(frame) {
+    if (!isRecord(frame) || !Number.isInteger(frame.id) || typeof frame.method !== "string") return void 0;
+    if (this.#running >= MAX_CALLS) return failure(frame.id, CODES.refused, "too many calls at once");
+    this.#running += 1;
+    try {
+      return await this.#call(frame.id, frame.method, frame.params);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+  /**
+   * Return what is sent instead of an answer that does not fit into a frame.
+   * @param {{ id: number }} answer
+   */
+  tooLarge({ id }) {
+    return failure(id, CODES.refused, "the answer is larger than 4 MiB");
+  }
+  /**
+   * @param {number} id
+   * @param {string} name
+   * @param {any} params
+   */
+  async #call(id, name, params) {
+    const method = METHODS[name];
+    if (!method) return failure(id, CODES.noMethod, "no such method");
+    try {
+      return { id, result: await method(this.#context, params) };
+    } catch (error) {
+      return failureOf(id, error);
+    }
+  }
+};
+function failure(id, code, message, status) {
+  return { id, error: { code, message: truncate(message, MAX_LINE), ...status && { status } } };
+}
+function failureOf(id, error) {
+  const message = String(error?.message);
+  if (error instanceof ParameterError) return failure(id, CODES.badParameters, message);
+  if (error instanceof UnsupportedError) return failure(id, CODES.unsupported, message);
+  if (error instanceof NotFoundError || error?.status === 404) return failure(id, CODES.notFound, message);
+  return failure(id, CODES.refused, message, error?.status);
+}
+
+// src/close-codes.js
+var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
 
 // src/flow-control.js
 var MAX_UNREAD = 1024 * 1024;
@@ -1693,6 +1709,7 @@ function newTrace(sessionID) {
     text: void 0,
     reportedText: "",
     reportedPrompt: "",
+    draftUntil: 0,
     reportedAt: 0,
     timer: void 0
   };

@@ -11,6 +11,8 @@ export const PROMPT_WRITTEN = "prompt"
 const ACTIVITY_INTERVAL = SECOND // between two reports of one session
 const TEXT_INTERVAL = 5 * SECOND
 const MAX_TOOLS = 50 // that run at once in one session
+const DRAFT_TIME = 5 * SECOND // after a tray has read the text that is being written, during which more of it is kept
+const MAX_DRAFT = 8_000 // characters of it
 
 /**
  * Take a part of a message. Of the assistant's text, the last line is reported; of a prompt, the beginning, once.
@@ -26,9 +28,12 @@ export function handlePart(watcher, part) {
   if (part.messageID !== trace.assistantMessage) return
   if (trace.text?.part !== part.id) {
     reportText(watcher, trace)
-    trace.text = { part: part.id, tail: "", since: Date.now() }
+    trace.text = { part: part.id, tail: "", since: Date.now(), hasEnded: false }
   }
-  if (trace.text) trace.text.tail = tailOf(part.text)
+  if (trace.text) {
+    trace.text.tail = endOf(trace, part.text)
+    trace.text.hasEnded = part.time?.end > 0
+  }
   reportSoon(watcher, trace)
 }
 
@@ -52,8 +57,25 @@ function reportPrompt(watcher, trace, { messageID, text }) {
 export function handleDelta(watcher, { sessionID, partID, delta }) {
   const trace = watcher.traces.get(sessionID)
   if (!trace?.text || trace.text.part !== partID || typeof delta !== "string") return
-  trace.text.tail = tailOf(trace.text.tail + delta)
+  trace.text.tail = endOf(trace, trace.text.tail + delta)
   if (Date.now() - trace.text.since >= TEXT_INTERVAL) reportSoon(watcher, trace)
+}
+
+/**
+ * Return the end of a text that is being written: more of it while a tray reads it.
+ * @param {Trace} trace
+ * @param {string} text
+ */
+const endOf = (trace, text) => (Date.now() < trace.draftUntil ? text.slice(-MAX_DRAFT) : tailOf(text))
+
+/**
+ * Return the end of the text that the assistant is writing; "" if it writes none.
+ * @param {Trace | undefined} trace
+ */
+export function readDraft(trace) {
+  if (!trace) return ""
+  trace.draftUntil = Date.now() + DRAFT_TIME
+  return trace.isIdle || !trace.text || trace.text.hasEnded ? "" : trace.text.tail
 }
 
 /**

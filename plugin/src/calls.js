@@ -29,6 +29,7 @@ const METHODS = {
   "question.reply": replyToQuestion,
   "question.reject": rejectQuestion,
   "session.messages": session.readMessages,
+  "session.draft": session.readDraftOf,
   "session.todo": session.readTodos,
   "session.diff": session.readDiff,
   "session.abort": session.abortSession,

@@ -1,4 +1,5 @@
 /** Calls that read or change one session. */
+import { readDraft } from "./activity.js"
 import { NotFoundError, ParameterError, UnsupportedError } from "./errors.js"
 import { ask } from "./opencode.js"
 import { checkParameters, isId, isMessage } from "./parameters.js"
@@ -97,6 +98,15 @@ export async function promptSession(context, params) {
   const call = await existingSession(context, params)
   await call("promptAsync", { body: { parts: [{ type: "text", text }] } })
   return {}
+}
+
+/**
+ * Return the text that is being written, without a call to OpenCode.
+ * @type {Method}
+ */
+export async function readDraftOf({ watcher }, params) {
+  const { sessionID } = checkParameters(params, { sessionID: isId })
+  return { text: readDraft(watcher.traces.get(sessionID)) }
 }
 
 /**

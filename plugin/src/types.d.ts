@@ -39,8 +39,9 @@ export interface Trace {
   tools: Map<string, ToolCall> // running calls by id, oldest first
   tool: { tool: string; status: "running" | "completed" } | undefined // to be reported
   reportedTool: string // the tool that the tray believes to run; "": none
-  text: { part: string; tail: string; since: number } | undefined // the text that is being written
+  text: { part: string; tail: string; since: number; hasEnded: boolean } | undefined // the text that is being written
   reportedText: string
+  draftUntil: number // ms since the Unix epoch until which more of the text is kept, for a tray that reads it
   reportedPrompt: string // id of the message whose text was reported
   reportedAt: number
   timer: Timer | undefined

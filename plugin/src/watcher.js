@@ -110,6 +110,7 @@ function newTrace(sessionID) {
     text: undefined,
     reportedText: "",
     reportedPrompt: "",
+    draftUntil: 0,
     reportedAt: 0,
     timer: undefined,
   }

@@ -171,6 +171,22 @@ for (const [method, params, name, options, result] of [
     assert.deepEqual(answer.asked.at(-1), [name, { path, query, ...options }])
   })
 
+test("session.draft returns the text that is being written until it has ended", async () => {
+  const draft = { id: 1, method: "session.draft", params: { sessionID: ses } }
+  const part = (text, more) => ["message.part.updated", { part: { id: "p", sessionID: ses, messageID: "msg_2", type: "text", text, ...more } }]
+  const begun = [
+    ["session.status", { sessionID: ses, status: { type: "busy" } }],
+    ["message.updated", { info: { id: "msg_2", sessionID: ses, role: "assistant", time: { created: 1 } } }],
+    part("One line\nand an"),
+    ["message.part.delta", { sessionID: ses, messageID: "msg_2", partID: "p", field: "text", delta: "other" }],
+  ]
+  const text = async (...steps) => (await answerAfter(steps, draft)).result.text
+  assert.equal(await text(), "")
+  assert.equal(await text(...begun), "One line\nand another")
+  assert.equal(await text(...begun, part("One line\nand another", { time: { start: 1, end: 2 } })), "")
+  assert.equal(await text(...begun, ["session.status", { sessionID: ses, status: { type: "idle" } }]), "")
+})
+
 test("session.create starts a session and its first turn", async () => {
   const answers = { ...found, "session.create": { id: "ses_3", title: "New", version: "1" } }
   const answer = await answerAfter([], { id: 1, method: "session.create", params: { sessionID: ses, text: "begin" } }, { answers })

@@ -45,6 +45,14 @@ def test_opencode_runs_the_command_that_was_allowed_on_the_page(tmp_path: Path, 
             await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
             await page.wait_for_selector(".timeline .asked:has-text('echo allowed')")
             await page.wait_for_selector(".timeline .reply:has-text('word0 word1')")
+            await page.get_by_role("tab", name="Messages").click()
+            await asyncio.to_thread(opencode.prompt, session, {"words": 400, "pause": 0.05})
+            await page.wait_for_selector(".draft:has-text('word3')")
+            before = await page.locator(".draft").inner_text()
+            await page.wait_for_selector(f".draft:has-text('word{len(before.split()) + 5}')")
+            await page.get_by_role("button", name="Stop").click()
+            await page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+            await page.wait_for_selector(".draft", state="detached")
 
     try:
         with ModelServer() as model:
@@ -53,7 +61,7 @@ def test_opencode_runs_the_command_that_was_allowed_on_the_page(tmp_path: Path, 
             opencode = OpenCode(NEWEST, tmp_path / "home", model.port, environment)
             try:
                 opencode.serve()
-                run(answer(opencode), 90)
+                run(answer(opencode), 110)
             finally:
                 opencode.kill()
     finally:

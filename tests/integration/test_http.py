@@ -169,7 +169,19 @@ def test_streamed_text_is_reported_by_its_last_line() -> None:
             for delta in ("first\n", "second"):
                 text = {"sessionID": SES, "messageID": "msg_2", "partID": "prt_1", "field": "text", "delta": delta}
                 await fake.emit("message.part.delta", text)
-            await fake.emit("message.part.updated", {"part": {**part, "text": "first\nsecond"}})
+            (server,) = watch.fleet.servers
+
+            async def draft(session_id: str) -> str:
+                return str((await watch.http.call(server, "session.draft", {"sessionID": session_id}))["text"])
+
+            async def is_draft(text: str) -> bool:
+                return await draft(SES) == text
+
+            await until(lambda: is_draft("first\nsecond"))
+            assert await draft("ses_9") == ""
+            whole = {**part, "text": "first\nsecond", "time": {"start": 1, "end": 2}}
+            await fake.emit("message.part.updated", {"part": whole})
+            await until(lambda: is_draft(""))
             await until(
                 lambda: watch.fleet.sessions and next(iter(watch.fleet.sessions.values())).last_output == "second"
             )

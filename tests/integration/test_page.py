@@ -24,9 +24,9 @@ from tray.core.history import HistoryRecord
 from tray.core.session_index import SessionIndex
 from tray.surfaces.menu.items import walk
 from tray.surfaces.page.access import Access
-from tray.surfaces.page.answers import CHANGED, Execute
-from tray.surfaces.page.history_routes import HistoryStore
+from tray.surfaces.page.answers import CHANGED
 from tray.surfaces.page.server import ANSWERS, FAILURES, PageServer
+from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.sockets import MAX_OF_DEVICE, MAX_PENDING, PageClose
 from waiting import run, until_async
 
@@ -95,11 +95,9 @@ def page_server(access: Access) -> PageServer:
     async def write(_: list[HistoryRecord]) -> None:
         raise AssertionError
 
-    nothing = Path("/nowhere")
-    now = time.time_ns() // 1_000_000
-    execute = cast("Execute", None)
-    history = HistoryStore(nothing, write)
-    return PageServer(fleet, SessionIndex(fleet), access, execute, lambda: now, tuple, nothing, history)
+    now, nothing, none = time.time_ns() // 1_000_000, Path("/nowhere"), cast("Any", None)
+    services = PageServices(lambda: now, tuple, none, none, nothing, nothing, write)
+    return PageServer(fleet, SessionIndex(fleet), access, services)
 
 
 def test_every_call_needs_a_device_with_its_scope(tmp_path: Path) -> None:

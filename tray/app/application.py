@@ -83,7 +83,7 @@ class App:
         self._history = History(
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
-        self._page = Page(paths, self.state, token, self._problems, self._history.write)
+        self._page = Page(paths, self.state, token, self._problems, self._sources.call, self._history.write)
         self._build_actions(running)
         self._view = CurrentView(self.state, self._sources, self._problems, self._setup, self._history)
         self._surfaces = Surfaces(

@@ -10,10 +10,10 @@ from tray.app.state import AppState
 from tray.core.devices import Device, Scope
 from tray.core.errors import UserError
 from tray.core.settings import PAGE, PAGE_PORT
+from tray.core.source_calls import SourceCall
 from tray.surfaces.page.access import Access
-from tray.surfaces.page.answers import Execute
-from tray.surfaces.page.history_routes import HistoryStore, Write
 from tray.surfaces.page.server import HOST, PageServer
+from tray.surfaces.page.services import Execute, PageServices, Write
 from tray.system.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -29,12 +29,19 @@ class Page:
     """Serves the page if the settings say so. A port that is in use is a problem that the menu shows, not an error."""
 
     def __init__(
-        self, paths: Paths, state: AppState, token: Callable[[], str], problems: Problems, write: Write
+        self,
+        paths: Paths,
+        state: AppState,
+        token: Callable[[], str],
+        problems: Problems,
+        call: SourceCall,
+        write: Write,
     ) -> None:
-        """`write` stores records in the history."""
+        """`call` belongs to the sources; `write` stores records in the history."""
         self._paths = paths
         self._state = state
         self._problems = problems
+        self._call = call
         self._write = write
         self._access = Access(paths.devices, token, state.now)
         self._server: PageServer | None = None
@@ -48,16 +55,16 @@ class Page:
         if not settings[PAGE]:
             return ""
         state = self._state
-        server = PageServer(
-            state.fleet,
-            state.index,
-            self._access,
-            execute,
+        services = PageServices(
             state.now,
             lambda: self._problems.texts,
+            execute,
+            self._call,
             self._paths.audit,
-            HistoryStore(self._paths.history, self._write),
+            self._paths.history,
+            self._write,
         )
+        server = PageServer(state.fleet, state.index, self._access, services)
         try:
             await server.start(port)
         except OSError as error:

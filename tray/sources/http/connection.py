@@ -125,6 +125,8 @@ class HttpConnection:
         follower = next((f for f in self._followers.values() if f.server.id == server_id), None)
         if follower is None:
             raise CallError("the server is not connected", CallErrorKind.GONE)
+        if method == "session.draft":
+            return {"text": follower.draft(params["sessionID"])}
         try:
             return await DirectoryCalls(self._api, follower.server.directory).call(method, params)
         except LockedError:

@@ -96,6 +96,10 @@ class DirectoryFollower:
             self._has_limits = True
             self._report(await read_limits(self.server.id, self._read))  # the first time, OpenCode needs a second
 
+    def draft(self, session_id: str) -> str:
+        """Return the end of the text that is being written in a session; "" if there is none."""
+        return self._output.draft(session_id, self._now())
+
     async def _read(self, what: str, session: str = "", limit: int = 0) -> Any:
         """Return a section of a snapshot, or None if it cannot be read. Raises CallError if there is no response."""
         try:

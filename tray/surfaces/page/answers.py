@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -20,17 +19,16 @@ from tray.core.answers import (
     is_readable,
     may_be_always,
 )
-from tray.core.commands import AnswerRequest, Command, CommandResult, Surface
+from tray.core.commands import AnswerRequest, CommandResult, Surface
 from tray.core.devices import Device, Scope
 from tray.core.fleet import Fleet
 from tray.core.request_digest import digest
 from tray.core.sessions import Request, RequestKind
 from tray.core.text import clean
+from tray.surfaces.page.services import Execute
 
 MAX_GIVEN = 256  # answers that are kept to say who gave them; a new one replaces the oldest
 CHANGED = "It has changed, look again"
-
-Execute = Callable[[Command, Surface], Awaitable[CommandResult]]
 
 
 class AnswerBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from tray.core.errors import UserError
-from tray.core.history import Annotation, HistoryRecord, SessionsRemoved
+from tray.core.history import Annotation, SessionsRemoved
 from tray.core.text import clean
 from tray.storage.history import search
 from tray.storage.history.timeline import AskedRequest, Turn, timeline
 from tray.surfaces.page.markdown import render
+from tray.surfaces.page.services import PageServices
 
 MAX_QUERY = 200  # characters
 MAX_NOTE = 10_000  # characters
 MAX_TAGS, MAX_TAG = 20, 40  # tags of a session, and characters of one
 FILTERS = ("project", "host", "program", "tag")
 
-Write = Callable[[list[HistoryRecord]], Awaitable[None]]
 T = TypeVar("T")
-
-
-class HistoryStore(NamedTuple):
-    """Where the history is, and how records are stored in it."""
-
-    path: Path
-    write: Write  # stores all records that were put before as well; raises UserError
 
 
 class AnnotationBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,11 +44,10 @@ class RemovalBody(msgspec.Struct, forbid_unknown_fields=True):
 class HistoryRoutes:
     """Reads the history in threads, and writes to it. Invalid parameters raise HTTPBadRequest."""
 
-    def __init__(self, history: HistoryStore, now: Callable[[], int]) -> None:
-        """`now` returns ms since the Unix epoch."""
-        self._path = history.path
-        self._write = history.write
-        self._now = now
+    def __init__(self, services: PageServices) -> None:
+        self._path = services.history
+        self._write = services.write
+        self._now = services.now
 
     async def find(self, request: web.Request) -> dict[str, Any]:
         """Return the sessions that match, the most recent first, and on the first page what can be chosen from."""

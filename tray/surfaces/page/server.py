@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,11 +16,12 @@ from tray.core.session_index import SessionIndex
 from tray.storage import audit
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.page.access import Access, AccessError
-from tray.surfaces.page.answers import AnswerBody, Execute, PageAnswers
-from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, HistoryStore, RemovalBody
+from tray.surfaces.page.answers import AnswerBody, PageAnswers
+from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, RemovalBody
 from tray.surfaces.page.live import LiveView
 from tray.surfaces.page.rates import Rate
 from tray.surfaces.page.security import MAX_BODY, add_headers, checks
+from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.session_routes import CommandBody, ConfirmBody, SessionRoutes
 from tray.surfaces.page.sockets import Sockets
 from tray.surfaces.page.static_files import serve_file
@@ -53,25 +53,18 @@ class PageServer:
         fleet: Fleet,
         index: SessionIndex,
         access: Access,
-        execute: Execute,
-        now: Callable[[], int],
-        problems: Callable[[], tuple[str, ...]],
-        log: Path,
-        history: HistoryStore,
+        services: PageServices,
     ) -> None:
-        """`execute` executes a command; `now` returns ms since the Unix epoch; `log` is the audit log.
-
-        `problems` returns the tray's own problems.
-        """
-        self.live = LiveView(fleet, index, now, problems)
+        execute, now = services.execute, services.now
+        self.live = LiveView(fleet, index, now, services.problems)
         self.port = 0
         self._access = access
         self._now = now
-        self._audit = log
+        self._audit = services.audit_log
         self._answers = PageAnswers(fleet, execute)
-        self._sessions = SessionRoutes(fleet, index, ControlMethods(fleet, index, execute), execute)
-        self._usage = UsageRoutes(history.path, lambda: day_number(now()))
-        self._history = HistoryRoutes(history, now)
+        self._sessions = SessionRoutes(fleet, index, ControlMethods(fleet, index, execute), services)
+        self._usage = UsageRoutes(services.history, lambda: day_number(now()))
+        self._history = HistoryRoutes(services)
         self._sockets = Sockets(self.live, self._authenticate)
         self._failures = Rate(FAILURES)
         self._answered = Rate(ANSWERS)
@@ -113,6 +106,7 @@ class PageServer:
             ("GET", session, Scope.WATCH, self._details),
             ("GET", f"{session}/messages", Scope.WATCH, self._messages),
             ("GET", f"{session}/diff", Scope.WATCH, lambda r, _: self._sessions.diff(r.match_info["id"])),
+            ("GET", f"{session}/draft", Scope.WATCH, lambda r, _: self._sessions.draft(r.match_info["id"])),
             ("GET", f"{session}/todos", Scope.WATCH, lambda r, _: self._sessions.todos(r.match_info["id"])),
             ("GET", "/api/history", Scope.WATCH, lambda r, _: self._history.find(r)),
             ("DELETE", "/api/history/{id}", Scope.ACT, self._remove),

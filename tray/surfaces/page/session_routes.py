@@ -22,9 +22,11 @@ from tray.core.fleet import Fleet
 from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.session_index import SessionIndex, SessionRow, session_scope
 from tray.core.sessions import Session, SessionKey
+from tray.core.source_calls import CallError
 from tray.surfaces.control.methods import ControlMethods, Params
-from tray.surfaces.page.answers import CHANGED, Execute
+from tray.surfaces.page.answers import CHANGED
 from tray.surfaces.page.markdown import render
+from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.view import session_entry
 from tray.surfaces.session_choices import agent_commands
 from tray.surfaces.session_content import ShownMessage, ToolUse, read_diff, read_messages, read_todos
@@ -52,11 +54,12 @@ class ConfirmBody(msgspec.Struct, forbid_unknown_fields=True):
 class SessionRoutes:
     """Answers the calls on one session. All methods raise HTTPNotFound for an unknown ID."""
 
-    def __init__(self, fleet: Fleet, index: SessionIndex, methods: ControlMethods, execute: Execute) -> None:
+    def __init__(self, fleet: Fleet, index: SessionIndex, methods: ControlMethods, services: PageServices) -> None:
         self._fleet = fleet
         self._index = index
         self._methods = methods
-        self._execute = execute
+        self._execute = services.execute
+        self._call = services.call
 
     def details(self, session_id: str, at: int) -> dict[str, Any]:
         """Return everything that is known of a root session or, less of it, of a subagent session."""
@@ -80,6 +83,16 @@ class SessionRoutes:
         result = await self._execute(ShowMessages(key, max(1, min(limit, MAX_MESSAGES))), Surface.PAGE)
         read = list(read_messages(_read(result)))
         return {"messages": await asyncio.to_thread(_rendered, read)}
+
+    async def draft(self, session_id: str) -> dict[str, Any]:
+        """Return the end of the text that the agent is writing; "" if it writes none, or if it is not known."""
+        _, session = self._find(session_id)
+        try:
+            answer = await self._call(session.server, "session.draft", {"sessionID": session.id})
+        except CallError as error:
+            raise web.HTTPBadGateway(text=str(error)) from error
+        text = answer.get("text") if isinstance(answer, dict) else None
+        return {"text": text if isinstance(text, str) else ""}
 
     async def diff(self, session_id: str) -> dict[str, Any]:
         """Return the changed files with their patches."""

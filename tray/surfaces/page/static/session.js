@@ -4,6 +4,7 @@ import { html, signal, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
 import { annotate, annotated, Annotations, annotations } from "/app/annotations.js";
 import { Changes, Messages, Todos } from "/app/content.js";
+import { Draft } from "/app/draft.js";
 import { ask } from "/app/dialog.js";
 import { Icon, Mark } from "/app/icons.js";
 import { Child, Context } from "/app/live.js";
@@ -134,7 +135,7 @@ export function Session({ id }) {
         tab === "facts"
           ? html`<${Facts} found=${found} />`
           : html`<${Contents} id=${id} kind=${tab}
-        change=${change} />`
+        change=${change} isWorking=${shown.status === "busy"} />`
       }</div>
     ${isRoot && commands(found).some((command) => command.name === "prompt") && html`<${Prompt} session=${live} />`}
   </article>`;
@@ -182,12 +183,12 @@ function Head({ session, root, isRoot, found }) {
   </header>`;
 }
 
-function Contents({ id, kind, change }) {
+function Contents({ id, kind, change, isWorking }) {
   if (kind === "timeline") return html`<${Timeline} id=${id} change=${change} />`;
-  return html`<${Read} id=${id} kind=${kind} change=${change} />`;
+  return html`<${Read} id=${id} kind=${kind} change=${change} isWorking=${isWorking} />`;
 }
 
-function Read({ id, kind, change }) {
+function Read({ id, kind, change, isWorking }) {
   const { value, problem } = useRead(id, kind === "diff" ? "/diff" : "/messages?limit=30", change);
   if (problem) return html`<p class="note">${problem}</p>`;
   if (!value)
@@ -195,8 +196,7 @@ function Read({ id, kind, change }) {
       class="ghost tall"></div></div>`;
   return kind === "diff"
     ? html`<${Changes} files=${value.files} />`
-    : html`<${Messages}
-    messages=${value.messages} />`;
+    : html`<${Messages} messages=${value.messages} />${isWorking && html`<${Draft} id=${id} />`}`;
 }
 
 function Facts({ found }) {

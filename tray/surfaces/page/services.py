@@ -1,0 +1,26 @@
+"""What the page's server uses of the rest of the tray."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tray.core.commands import Command, CommandResult, Surface
+from tray.core.history import HistoryRecord
+from tray.core.source_calls import SourceCall
+
+Execute = Callable[[Command, Surface], Awaitable[CommandResult]]
+Write = Callable[[list[HistoryRecord]], Awaitable[None]]
+
+
+class PageServices(NamedTuple):
+    """Files and functions. All functions are called on the loop's thread."""
+
+    now: Callable[[], int]  # returns ms since the Unix epoch
+    problems: Callable[[], tuple[str, ...]]  # returns the tray's own problems
+    execute: Execute  # executes a command
+    call: SourceCall  # calls the agent of a server
+    audit_log: Path
+    history: Path
+    write: Write  # stores records in the history, after all that were put before; raises UserError
