@@ -88,6 +88,7 @@ function pick(value, names) {
   }
   return picked;
 }
+var extensionOf = (path) => (/[^/\\](\.[A-Za-z0-9]{1,12})$/.exec(path)?.[1] ?? "").toLowerCase();
 var tailOf = (text) => text.slice(-4 * MAX_LINE);
 function lastLine(text) {
   const tail = tailOf(text).trimEnd();
@@ -341,6 +342,7 @@ function addCommand(watcher, sessionID, call, command) {
 
 // src/activity.js
 var PROMPT_WRITTEN = "prompt";
+var EDITED = "tray.edit";
 var ACTIVITY_INTERVAL = SECOND;
 var TEXT_INTERVAL = 5 * SECOND;
 var MAX_TOOLS = 50;
@@ -390,10 +392,25 @@ function handleTool(watcher, trace, part) {
     if (trace.tools.size < MAX_TOOLS)
       trace.tools.set(call, { tool: part.tool, command: isText(command) ? truncate(command, MAX_TEXT + 1) : void 0 });
     if (isText(command)) addCommand(watcher, trace.id, call, command);
-  } else trace.tools.delete(call);
+  } else {
+    if (status === "completed") reportEdit(watcher, trace.id, part);
+    trace.tools.delete(call);
+  }
   const running = [...trace.tools.values()].at(-1);
   trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" };
   reportSoon(watcher, trace);
+}
+function reportEdit(watcher, sessionID, { tool, callID, state }) {
+  if (!isText(callID) || !watcher.hasListener) return;
+  const { filediff: diff } = state.metadata ?? {};
+  const { filePath, content } = state.input ?? {};
+  const edit = { sessionID, callID: truncate(callID) };
+  if (tool === "edit" && isText(diff?.file))
+    watcher.emit(EDITED, { ...edit, extension: extensionOf(diff.file), added: diff.additions, removed: diff.deletions });
+  else if (tool === "write" && isText(filePath) && isText(content)) {
+    const added = content.split("\n").length - (content.endsWith("\n") ? 1 : 0);
+    watcher.emit(EDITED, { ...edit, extension: extensionOf(filePath), added });
+  }
 }
 function endTurn(trace) {
   trace.tools.clear();
@@ -855,6 +872,7 @@ function digestOf(messages) {
   const digest = { messages: messages.length, cost: 0 };
   if (messages.length === MAX_MESSAGES) digest.partial = true;
   for (const { info, parts } of messages.filter(isRecord)) {
+    if (info?.role === "user" && isText(info.id)) digest.prompt = info.id;
     if (info?.role !== "assistant") continue;
     addUsage(sums[isInherited(info) ? "inherited" : "own"], info);
     digest.last = lastMessage(info);
@@ -1022,6 +1040,7 @@ var Feed = class {
   event(event) {
     if (this.#isClosed) return;
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon();
+    if (event.type === EDITED && !this.#output.wantsEdits) return;
     if (event.type === PROMPT_WRITTEN) {
       if (!this.#output.wantsPrompts) return;
       event = { ...event, type: "message.part.updated" };
@@ -1142,11 +1161,11 @@ var Handshake = class {
   /**
    * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
    * @param {any} frame
-   * @returns {{ send: object } | { close: number } | { welcomed: true, wantsPrompts: boolean }}
+   * @returns {{ send: object } | { close: number } | Welcome}
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
-    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true };
+    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true, wantsEdits: frame.edits === true };
     const { nonce, proof } = frame;
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
     if (!isTrusted) return { close: CLOSE.untrusted };
@@ -1334,10 +1353,10 @@ var Channel = class {
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected };
     if ("send" in next) this.#transport.send(next.send);
     else if ("close" in next) this.#transport.drop(next.close);
-    else this.#welcomed(next.wantsPrompts);
+    else this.#welcomed(next);
   }
-  /** @param {boolean} wantsPrompts */
-  #welcomed(wantsPrompts) {
+  /** @param {import("./handshake.js").Welcome} welcome */
+  #welcomed({ wantsPrompts, wantsEdits }) {
     this.#timeout.cancel();
     const transport = this.#transport;
     const { opencode, watcher } = this.#instance;
@@ -1345,7 +1364,8 @@ var Channel = class {
       send: (frame) => transport.send(frame),
       unread: () => transport.unread,
       onStuck: () => transport.drop(CLOSE.silent),
-      wantsPrompts
+      wantsPrompts,
+      wantsEdits
     });
     const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
     this.#services = { feed, calls };

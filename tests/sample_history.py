@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tray.core.history import HistoryRecord, RequestRecord, SessionRecord, StepRecord, TurnOutcome, TurnRecord
+from tray.core.history import (
+    EditRecord,
+    HistoryRecord,
+    RequestRecord,
+    SessionRecord,
+    StepRecord,
+    TurnOutcome,
+    TurnRecord,
+)
 from tray.core.messages import Tokens
 from tray.core.servers import AgentKind
 from tray.storage.history.database import open_history
@@ -87,6 +95,9 @@ def _session(rng: random.Random, session: str, day: int, now: int) -> Iterator[H
                 f"msg_{session}_{turn}_{step}", session, at, day, begun, model,
                 rng.choice(("build", "build", "plan")), tokens, **money,
             )  # fmt: skip
+        if kind is AgentKind.OPENCODE and turn % 2:
+            extension = (".py", ".py", ".ts", ".md", ".yaml", "")[hash_of(session, turn) % 6]
+            yield EditRecord(f"call_{session}_{turn}", session, at, day, extension, 4 + turn * 3, turn)
         if rng.random() < 0.4:
             asked, at = at, at + round(rng.expovariate(1 / 40_000))
             yield RequestRecord(f"per_{session}_{turn}", session, "permission", "bash", "make", asked, at, "once")

@@ -1,12 +1,15 @@
 /** What a session is doing: the tool that runs and the text that is written, reported at a limited rate. */
 import { addCommand } from "./requests.js"
 import { after } from "./timers.js"
-import { isText, lastLine, MAX_LINE, MAX_TEXT, SECOND, tailOf, truncate } from "./values.js"
+import { extensionOf, isText, lastLine, MAX_LINE, MAX_TEXT, SECOND, tailOf, truncate } from "./values.js"
 /** @import { Trace } from "./types.d.ts" */
 /** @import { Watcher } from "./watcher.js" */
 
 /** The event type for the beginning of a prompt. A tray that asked for prompts gets it as `message.part.updated`. */
 export const PROMPT_WRITTEN = "prompt"
+
+/** The event type for a change of a file, sent to a tray that asked for them. */
+export const EDITED = "tray.edit"
 
 const ACTIVITY_INTERVAL = SECOND // between two reports of one session
 const TEXT_INTERVAL = 5 * SECOND
@@ -92,10 +95,32 @@ function handleTool(watcher, trace, part) {
     if (trace.tools.size < MAX_TOOLS)
       trace.tools.set(call, { tool: part.tool, command: isText(command) ? truncate(command, MAX_TEXT + 1) : undefined })
     if (isText(command)) addCommand(watcher, trace.id, call, command)
-  } else trace.tools.delete(call)
+  } else {
+    if (status === "completed") reportEdit(watcher, trace.id, part)
+    trace.tools.delete(call)
+  }
   const running = [...trace.tools.values()].at(-1)
   trace.tool = running ? { tool: running.tool, status: "running" } : { tool: part.tool, status: "completed" }
   reportSoon(watcher, trace)
+}
+
+/**
+ * Report what a completed `edit` has changed, or a `write`, of which OpenCode does not tell what it replaced.
+ * @param {Watcher} watcher
+ * @param {string} sessionID
+ * @param {any} part
+ */
+function reportEdit(watcher, sessionID, { tool, callID, state }) {
+  if (!isText(callID) || !watcher.hasListener) return
+  const { filediff: diff } = state.metadata ?? {}
+  const { filePath, content } = state.input ?? {}
+  const edit = { sessionID, callID: truncate(callID) }
+  if (tool === "edit" && isText(diff?.file))
+    watcher.emit(EDITED, { ...edit, extension: extensionOf(diff.file), added: diff.additions, removed: diff.deletions })
+  else if (tool === "write" && isText(filePath) && isText(content)) {
+    const added = content.split("\n").length - (content.endsWith("\n") ? 1 : 0)
+    watcher.emit(EDITED, { ...edit, extension: extensionOf(filePath), added })
+  }
 }
 
 /**

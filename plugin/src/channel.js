@@ -77,11 +77,11 @@ export class Channel {
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected }
     if ("send" in next) this.#transport.send(next.send)
     else if ("close" in next) this.#transport.drop(next.close)
-    else this.#welcomed(next.wantsPrompts)
+    else this.#welcomed(next)
   }
 
-  /** @param {boolean} wantsPrompts */
-  #welcomed(wantsPrompts) {
+  /** @param {import("./handshake.js").Welcome} welcome */
+  #welcomed({ wantsPrompts, wantsEdits }) {
     this.#timeout.cancel()
     const transport = this.#transport
     const { opencode, watcher } = this.#instance
@@ -90,6 +90,7 @@ export class Channel {
       unread: () => transport.unread,
       onStuck: () => transport.drop(CLOSE.silent),
       wantsPrompts,
+      wantsEdits,
     })
     const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() })
     this.#services = { feed, calls }

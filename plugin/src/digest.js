@@ -1,6 +1,6 @@
 /** A session's newest messages, summed up. */
 import { trimAssistant, trimError, trimTokens } from "./trim.js"
-import { isRecord, lastLine, pick, truncate } from "./values.js"
+import { isRecord, isText, lastLine, pick, truncate } from "./values.js"
 /** @import { Tokens } from "./types.d.ts" */
 
 /** Messages that are read. Reading 100 messages of 10 kB holds OpenCode's thread for 9 ms, reading 300 for 45 ms. */
@@ -39,6 +39,7 @@ export function digestOf(messages) {
   const digest = { messages: messages.length, cost: 0 }
   if (messages.length === MAX_MESSAGES) digest.partial = true
   for (const { info, parts } of messages.filter(isRecord)) {
+    if (info?.role === "user" && isText(info.id)) digest.prompt = info.id
     if (info?.role !== "assistant") continue
     addUsage(sums[isInherited(info) ? "inherited" : "own"], info)
     digest.last = lastMessage(info)

@@ -1,4 +1,4 @@
-import { PROMPT_WRITTEN } from "./activity.js"
+import { EDITED, PROMPT_WRITTEN } from "./activity.js"
 import { MAX_UNREAD } from "./flow-control.js"
 import { shrink } from "./frames.js"
 import { SERVICES_CHANGED } from "./handlers.js"
@@ -24,6 +24,7 @@ const MAX_RETRIES = 5
  * @property {() => number} unread bytes that the tray has not read
  * @property {() => void} onStuck called if the tray has not read anything for a minute
  * @property {boolean} wantsPrompts whether the tray has asked for the beginning of prompts
+ * @property {boolean} wantsEdits the same for changes of files
  */
 
 /** Sends the state of an instance to one tray: a snapshot, then events. */
@@ -63,6 +64,7 @@ export class Feed {
   event(event) {
     if (this.#isClosed) return
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon()
+    if (event.type === EDITED && !this.#output.wantsEdits) return
     if (event.type === PROMPT_WRITTEN) {
       if (!this.#output.wantsPrompts) return
       event = { ...event, type: "message.part.updated" }

@@ -3,6 +3,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { CLOSE } from "./close-codes.js"
 import { PROTOCOL } from "./version.js"
 
+/** @typedef {{ welcomed: true, wantsPrompts: boolean, wantsEdits: boolean }} Welcome what the tray asks for */
+
 /** The plugin's side of one handshake. */
 export class Handshake {
   #token
@@ -25,11 +27,11 @@ export class Handshake {
   /**
    * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
    * @param {any} frame
-   * @returns {{ send: object } | { close: number } | { welcomed: true, wantsPrompts: boolean }}
+   * @returns {{ send: object } | { close: number } | Welcome}
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected }
-    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true }
+    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true, wantsEdits: frame.edits === true }
     const { nonce, proof } = frame
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof))
     if (!isTrusted) return { close: CLOSE.untrusted }

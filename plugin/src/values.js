@@ -62,6 +62,12 @@ export function pick(value, names) {
 }
 
 /**
+ * Return the extension of a file in lower case, such as ".py"; "" if it has none, or a strange one.
+ * @param {string} path
+ */
+export const extensionOf = (path) => (/[^/\\](\.[A-Za-z0-9]{1,12})$/.exec(path)?.[1] ?? "").toLowerCase()
+
+/**
  * Return the end of a text that is long enough for `lastLine`.
  * @param {string} text
  */

@@ -162,6 +162,23 @@ test("the beginning of a prompt is sent once to a tray that asks for prompts", a
   ])
 })
 
+test("a change of a file is sent to a tray that asks for changes, without its name", async () => {
+  const done = (tool, callID, input, metadata) =>
+    ["message.part.updated", { part: { id: callID, callID, sessionID: ses, messageID: asst, type: "tool", tool, state: { status: "completed", input, metadata } } }]
+  const steps = [
+    done("edit", "call_1", {}, { filediff: { file: "/p/secret.PY", additions: 3, deletions: 1 } }),
+    done("write", "call_2", { filePath: "C:\\p\\.env", content: "a\nb\n" }, {}),
+    done("edit", "call_3", {}, {}),
+    done("bash", "call_4", { filePath: "a.txt", content: "x" }, {}),
+  ]
+  const edits = (events) => events.filter(({ type }) => type === "tray.edit").map(({ properties }) => properties)
+  assert.deepEqual(edits(await eventsOf(new Tray({ welcome: { edits: true } }), steps)), [
+    { sessionID: ses, callID: "call_1", extension: ".py", added: 3, removed: 1 },
+    { sessionID: ses, callID: "call_2", extension: "", added: 2 },
+  ])
+  assert.deepEqual(edits(await eventsFor(...steps)), [])
+})
+
 test("a message has agent and model if they differ from the session's", async () => {
   const model = { agent: "build", modelID: "fake-1", providerID: "fake" }
   const end = (id, more) => ["message.updated", { info: { id, sessionID: ses, role: "assistant", time: { completed: 2 }, ...model, ...more } }]

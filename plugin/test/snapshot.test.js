@@ -49,7 +49,7 @@ test("a snapshot has the sections of frames.json", async () => {
   assert.deepEqual(snapshot.todos, { [ses]: [{ content: "a", status: "pending", priority: "high" }] })
   const { digest } = snapshot.sessions[0]
   const { last } = digest
-  assert.deepEqual(digest, { messages: 2, cost: 0.5, tokens: { input: 400, output: 45, cache: { read: 800 } }, last, output: "Two.", tool: "bash" })
+  assert.deepEqual(digest, { messages: 2, cost: 0.5, tokens: { input: 400, output: 45, cache: { read: 800 } }, last, output: "Two.", prompt: "msg_1", tool: "bash" })
   assert.deepEqual(last, { id: "msg_2", role: "assistant", agent: "build", modelID: "fake-1", providerID: "fake", cost: 0.5, tokens: digest.tokens, created: 2 })
   assert.ok(!JSON.stringify(snapshot).includes("secret"))
 })

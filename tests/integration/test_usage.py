@@ -16,6 +16,9 @@ from claude_code import ClaudeCode
 from codex import Codex
 from model_server import ModelServer
 from opencode import NEWEST, OpenCode
+from tray.storage.history.activity import FileKind, file_kinds
+from tray.storage.history.selection import Selection
+from tray.storage.history.timeline import timeline
 from tray.storage.history.usage import usage as stored_usage
 from tray.system.local_day import day_number
 from tray_process import Home
@@ -110,6 +113,30 @@ def test_a_subagent_a_fork_and_a_killed_tray_count_once(folder: Path, model: Mod
         assert {step["root"] for step in steps(fresh)} == {session, forked}
         assert "Imported" in fresh.run("history", "import").stdout
         assert usage(fresh, "--by", "model") == usage(tray, "--by", "model")
+
+
+@pytest.mark.opencode
+def test_prompt_reply_and_changed_file_are_recorded(folder: Path, model: ModelServer, tray: Home) -> None:
+    tray.tray("--no-notify")
+    token = {"OPENCODE_TRAY_TOKEN_FILE": str(tray.path / "data/opencode-tray/token")}
+    with OpenCode(NEWEST, folder / "home", model.port, token) as opencode:
+        opencode.serve()
+        session = opencode.session()
+        opencode.prompt(session, {"words": 1})  # it may begin before the plugin is connected
+        until(lambda: tray.session(session).get("status") == "completed", "the end of the first turn")
+        written = opencode.project / "answer.PY"
+        opencode.prompt(session, {"calls": [[["write", {"filePath": str(written), "content": "1\n2\n"}]]], "words": 3})
+        until(written.exists, "the file")
+        until(lambda: tray.session(session).get("status") == "completed", "the end of the turn")
+        assert written.read_text(encoding="utf-8") == "1\n2\n"
+        path = tray.path / "data/opencode-tray/history.db"
+        until(lambda: len(timeline(path, session).turns) == 2, "both turns")
+        (_, turn) = timeline(path, session).turns
+        assert ("answer.PY" in turn.prompt, turn.reply, turn.steps) == (True, "word0 word1 word2", 2)
+        today = day_number(time.time_ns() // 1_000_000)
+        assert file_kinds(path, Selection(today - 1, today)) == [FileKind(".py", 1, 2, 0)]
+        (found,) = json.loads(tray.run("history", "search", "answer.py", "--json").stdout)
+        assert (found["id"], {hit["kind"] for hit in found["hits"]}) == (session, {"prompt"})
 
 
 @pytest.mark.claude_code

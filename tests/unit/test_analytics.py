@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tray.core.history import HistoryRecord, RequestRecord, SessionRecord, StepRecord, TurnOutcome, TurnRecord
+from tray.core.history import (
+    EditRecord,
+    HistoryRecord,
+    RequestRecord,
+    SessionRecord,
+    StepRecord,
+    TurnOutcome,
+    TurnRecord,
+)
 from tray.core.messages import Tokens
 from tray.core.servers import AgentKind
 from tray.storage.history import activity, analytics
-from tray.storage.history.activity import Waits
+from tray.storage.history.activity import FileKind, Waits
 from tray.storage.history.analytics import Forecast, HeatDay, ModelTime, TimeSpan
 from tray.storage.history.database import open_history
 from tray.storage.history.recorder import Recorder
@@ -146,6 +154,19 @@ def test_times_are_known_by_day_or_by_spans_of_days(path: Path) -> None:
     both = analytics.times_of_days(path, BOTH, lambda _: (DAY, DAY + 1))
     assert both == [TimeSpan(DAY, DAY + 1, 4, 1000, 10_000)]
     assert analytics.times_of_days(path, Selection(DAY, DAY, project="/p"), lambda day: (day, day)) is None
+
+
+def test_files_are_counted_by_extension(path: Path) -> None:
+    edits = [(".py", "root"), (".py", "child"), (".md", "claude"), ("", "root")]
+    records = [EditRecord(f"call_{n}", each[1], at(9), DAY, each[0], 3, n) for n, each in enumerate(edits)]
+    stored(path, [*records, EditRecord("call_9", "root", at(9), DAY - 1, ".py", 1, 1)])
+    assert activity.file_kinds(path, BOTH) == [
+        FileKind(".py", 2, 6, 1),
+        FileKind("", 1, 3, 3),
+        FileKind(".md", 1, 3, 2),
+    ]
+    assert activity.file_kinds(path, Selection(DAY, DAY, program="claude")) == [FileKind(".md", 1, 3, 2)]
+    assert activity.file_kinds(path, Selection(DAY, DAY, model="p/m")) is None
 
 
 def test_groups_after_the_eighth_are_one(tmp_path: Path) -> None:

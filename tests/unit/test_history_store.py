@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tray.core.history import (
+    EditRecord,
     HistoryRecord,
     RequestRecord,
     SessionRecord,
@@ -58,6 +59,7 @@ LOGICAL = (
     "SELECT uid, turn.id, started, ended, day, outcome FROM turn JOIN session ON session.id = turn.session",
     """SELECT uid, request.id, request.kind, request.title, asked, closed, verdict, surface
     FROM request JOIN session ON session.id = request.session""",
+    "SELECT uid, edit.id, ended, day, extension, added, removed FROM edit JOIN session ON session.id = edit.session",
     "SELECT uid, text.kind, item, at, text FROM text JOIN session ON session.id = text.session",
 )  # fmt: skip
 
@@ -98,6 +100,8 @@ RECORDS: tuple[HistoryRecord, ...] = (
     RequestRecord("per_1", "root", "permission", "bash", "make test", asked=300),
     RequestRecord("per_1", "root", closed=700, verdict="once"),
     RequestRecord("per_1", "root", closed=701),
+    EditRecord("call_1", "child", 800, DAY, ".py", 3, 1),
+    EditRecord("call_1", "child", 900, DAY + 1, ".py", 3, 1),
     SessionRecord("claude", AgentKind.CLAUDE, is_deleted=True),
 )  # fmt: skip
 
@@ -214,8 +218,8 @@ def test_a_removed_session_keeps_its_numbers_and_is_not_recorded_with_text_again
         assert recorder.remove(["root"], with_steps=False) == 2  # with its subagent
         recorder.store([*RECORDS, TurnRecord("root", 5_000, 6_000, DAY, TurnOutcome.COMPLETED)])
         assert usage(path, DAY, DAY + 1, "model") == before
-        sessions, *_, turns, requests = dump(connection)
-        assert ({row[5] for row in sessions}, turns, requests) == ({""}, [], [])
+        sessions, *_, turns, requests, edits, texts = dump(connection)
+        assert ({row[5] for row in sessions}, turns, requests, len(edits), texts) == ({""}, [], [], 1, [])
         recorder.store([step(9, reported=1)])
         assert sum(sums.steps for sums in usage(path, DAY, DAY)) == 5
 

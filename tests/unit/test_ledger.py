@@ -29,7 +29,15 @@ from tray.core.events import (
     StepsReported,
 )
 from tray.core.fleet import Fleet
-from tray.core.history import HistoryRecord, RequestRecord, SessionRecord, StepRecord, TurnOutcome, TurnRecord
+from tray.core.history import (
+    EditRecord,
+    HistoryRecord,
+    RequestRecord,
+    SessionRecord,
+    StepRecord,
+    TurnOutcome,
+    TurnRecord,
+)
 from tray.core.ledger import MAX_TOKENS, Ledger, step_of
 from tray.core.messages import Message, Tokens
 from tray.core.prices import Price
@@ -181,6 +189,18 @@ def test_a_turn_has_the_beginning_of_its_prompt_and_the_last_line_of_its_reply(v
     silent.play(version, "01_prompt_stream")
     (turn,) = [record for record in silent.records if isinstance(record, TurnRecord)]
     assert (turn.prompt, turn.reply) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "edits"),
+    [("29_edit_permission", {(".txt", 1, 1)}), ("28_revert_unrevert", {(".txt", 1, 0)}), ("02_bash_once", set())],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_change_of_a_file_is_recorded_with_its_extension_and_lines(
+    version: str, scenario: str, edits: set[tuple[str, int, int]]
+) -> None:
+    records = Story().play(version, scenario).records
+    assert {(e.extension, e.added, e.removed) for e in records if isinstance(e, EditRecord)} == edits
 
 
 def test_of_several_prompts_in_a_turn_the_first_one_is_kept() -> None:

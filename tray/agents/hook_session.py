@@ -155,7 +155,7 @@ class HookSession:
             tokens=tokens,
             last=replace(last, id=f"{self._turn:06}") if self._turn else None,
             output=output,
-            prompt=self._prompt,
+            prompt_text=self._prompt,
             tool=self._tool,
             tool_since=self._tool_since if self._tool else 0,
         )

@@ -24,7 +24,8 @@ class Digest(msgspec.Struct, frozen=True):
     tokens: Tokens
     last: Message | None = None
     output: str = ""
-    prompt: str = ""  # the beginning of the newest prompt; "": not known
+    prompt: str = ""  # id of the newest message of the user; "": not known
+    prompt_text: str = ""  # its beginning; "": not known
     tool: str = ""
     tool_since: int = 0  # 0: not known
     partial: bool = False  # there are more messages than were read
@@ -153,6 +154,17 @@ class StepsReported(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
+class FileEdited(msgspec.Struct, frozen=True):
+    """A tool has changed a file: what the history stores. Nothing else changes."""
+
+    server_id: str
+    session_id: str
+    call_id: str  # of the tool
+    extension: str  # of the file, in lower case, such as ".py"; "": it has none
+    added: int  # lines
+    removed: int
+
+
 class OutputReported(msgspec.Struct, frozen=True):
     """Text was written. The message id tells whether the agent or the user wrote it."""
 
@@ -258,6 +270,7 @@ SourceEvent = (
     | RequestClosed
     | MessageReported
     | StepsReported
+    | FileEdited
     | OutputReported
     | ToolReported
     | TodosReported

@@ -21,6 +21,7 @@ from tray.core.events import (
     BranchReported,
     Change,
     Event,
+    FileEdited,
     InstanceDisposed,
     MessageReported,
     MuteCleared,
@@ -149,7 +150,7 @@ class Fleet:
             case SessionSeen(key):
                 for known in self.keys_of(key.session):  # another server may report the same session
                     state.put_session(turns.marked_seen(self.sessions[known]), at)
-            case StepsReported():
+            case StepsReported() | FileEdited():
                 pass  # only the history needs them
             case AnswerSent(key):
                 state.change_request(key, lambda request: replace(request, sending=True, refusal=""), at)

@@ -92,6 +92,18 @@ class RequestRecord(msgspec.Struct, frozen=True):
     surface: str = ""  # where it was answered in the tray; "": elsewhere, or not answered
 
 
+class EditRecord(msgspec.Struct, frozen=True):
+    """A tool has changed a file. Its id is that of the call."""
+
+    id: str
+    session: str
+    ended: int
+    day: int  # local date, in days since 1970-01-01
+    extension: str
+    added: int  # lines
+    removed: int
+
+
 class Annotation(msgspec.Struct, frozen=True):
     """What the user has added to a session in the history. None: not changed."""
 
@@ -135,6 +147,7 @@ HistoryRecord = (
     | StepRecord
     | TurnRecord
     | RequestRecord
+    | EditRecord
     | Annotation
     | SessionsRemoved
     | ImportRecord

@@ -10,6 +10,7 @@ from msgspec.structs import astuple, replace
 from tray.core.events import (
     Change,
     Event,
+    FileEdited,
     MessageReported,
     RequestClosed,
     SessionChanged,
@@ -18,7 +19,15 @@ from tray.core.events import (
     StepsReported,
 )
 from tray.core.fleet import Fleet
-from tray.core.history import HistoryRecord, RequestRecord, SessionRecord, StepRecord, TurnOutcome, TurnRecord
+from tray.core.history import (
+    EditRecord,
+    HistoryRecord,
+    RequestRecord,
+    SessionRecord,
+    StepRecord,
+    TurnOutcome,
+    TurnRecord,
+)
 from tray.core.messages import Message, Tokens
 from tray.core.opencode_ids import created_at, is_inherited
 from tray.core.prices import Prices, estimate, micro_dollars, price_of
@@ -28,6 +37,7 @@ from tray.core.timestamps import is_timestamp
 
 MAX_TITLE, MAX_LINE, MAX_DETAIL = 200, 200, 500  # characters kept
 MAX_TOKENS = 10**12  # of one kind in one response; a larger count is an error of the agent, and counts as 0
+MAX_LINES = 10**7  # that one edit adds or removes; a larger count is an error of the agent, and counts as 0
 MAX_COST = 10**12  # micro-dollars of one response; a larger cost is not known
 MIN_CLOCK_SKEW = 2_000  # ms; less may be the delay of the connection
 
@@ -67,6 +77,10 @@ class Ledger:
             messages = event.messages if isinstance(event, StepsReported) else (event.message,)
             server = self._recorded(event.server_id)
             found += self._steps(event, messages, server) if server is not None else ()
+        elif isinstance(event, FileEdited) and self._recorded(event.server_id) is not None:
+            counts = (count if 0 <= count <= MAX_LINES else 0 for count in (event.added, event.removed))
+            edit = event.call_id, event.session_id, at, self._day_of(at), event.extension
+            found.append(EditRecord(*edit, *counts))
         elif isinstance(event, SessionDeleted) and (server := self._recorded(event.server_id)) is not None:
             found.append(SessionRecord(event.session_id, server.agent_kind, is_deleted=True))
         elif isinstance(event, RequestClosed) and event.verdict and self._recorded(event.server_id) is not None:

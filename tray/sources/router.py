@@ -43,7 +43,7 @@ class SourceRouter:
 
         `hook_socket` is the path of the socket for the hooks of other agents.
         """
-        self._listener = Listener(token, report, now, self._wants_prompts)
+        self._listener = Listener(token, report, now, self._wishes)
         self._report = report
         self._now = now
         self._servers = servers
@@ -64,9 +64,10 @@ class SourceRouter:
         """The address that the listener is bound to."""
         return self._listener.host
 
-    def _wants_prompts(self) -> bool:
+    def _wishes(self) -> dict[str, bool]:
+        """Return what plugins are asked for: what the history records."""
         settings = self._settings()
-        return bool(settings[HISTORY]) and settings[HISTORY_TEXT] == "lines"
+        return {"prompts": settings[HISTORY] and settings[HISTORY_TEXT] == "lines", "edits": settings[HISTORY]}
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:
         """Hand authenticated sockets of the user's commands on `path` to `serve`. Call it before `start`."""

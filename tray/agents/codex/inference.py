@@ -95,7 +95,7 @@ def _facts(thread: ThreadState) -> SessionFacts:
             tokens=rollout.tokens,
             last=_last_message(rollout, is_active=thread.is_active),
             output=rollout.output,
-            prompt=rollout.prompt,
+            prompt_text=rollout.prompt,
             tool=running[0].name if running else "",
             tool_since=running[0].called_at if running else 0,
         ),

@@ -60,7 +60,7 @@ def _facts(session: OpenSession, events: Events) -> SessionFacts:
             tokens=events.tokens,
             last=_last_message(events),
             output=events.output,
-            prompt=events.prompt,
+            prompt_text=events.prompt,
             tool=running[0].name if running else "",
             tool_since=running[0].called_at if running else 0,
         ),

@@ -39,8 +39,14 @@ def with_digest(session: Session, digest: Digest) -> Session:
     last = digest.last
     before = session.last
     is_known = before is not None and last is not None and (before.id, before.error) == (last.id, last.error)
-    output, prompt = digest.output or session.last_output, digest.prompt or session.prompt_text
-    after = replace(session, last_output=output, prompt_text=prompt, tool=digest.tool)
+    is_newer = digest.prompt > session.prompt
+    after = replace(
+        session,
+        last_output=digest.output or session.last_output,
+        prompt=max(digest.prompt, session.prompt),
+        prompt_text=digest.prompt_text or ("" if is_newer else session.prompt_text),
+        tool=digest.tool,
+    )
     if digest.tool and digest.tool_since:
         after = replace(after, tool_since=digest.tool_since)
     if not digest.partial or digest.messages > session.messages:

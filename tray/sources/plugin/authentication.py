@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectionError, WSMessage, WSMsgType, web
@@ -31,14 +31,15 @@ HELLO_TIMEOUT = 5.0  # s, for each frame of the handshake
 class Authenticator:
     """Checks requests and performs handshakes. Refusals are logged at most once a second.
 
-    `token` returns the current token, `count_read_only` the number of connections without a token.
+    `token` returns the current token, `count_read_only` the number of connections without a token, `wishes` what
+    plugins are asked for (`welcome` in plugin/PROTOCOL.md).
     """
 
     def __init__(
-        self, token: Callable[[], str], count_read_only: Callable[[], int], wants_prompts: Callable[[], bool]
+        self, token: Callable[[], str], count_read_only: Callable[[], int], wishes: Callable[[], Mapping[str, bool]]
     ) -> None:
         self._token = token
-        self._wants_prompts = wants_prompts
+        self._wishes = wishes
         self._count_read_only = count_read_only
         self._pending = 0
         self._warnings = RateLimitedWarnings(log)
@@ -150,7 +151,7 @@ class Authenticator:
             raise RejectedError(CloseCode.OUT_OF_ORDER, f"invalid auth: {error}") from error
         if not same(auth.proof, proof(side, token, hello.instance, hello.nonce or "", nonce)):
             raise RejectedError(CloseCode.UNAUTHORIZED, "wrong token")
-        await ws.send_json({"type": "welcome", "version": __version__, "prompts": self._wants_prompts()})
+        await ws.send_json({"type": "welcome", "version": __version__, **self._wishes()})
         return True
 
 

@@ -42,8 +42,7 @@ class Listener:
     """Accepts connections of plugins and commands on one address.
 
     `token` returns the current token, `now` the time in ms since the Unix epoch. `report` is called on the loop's
-    thread with each event, in the order of arrival. `wants_prompts` returns whether plugins are asked for the
-    beginning of prompts.
+    thread with each event, in the order of arrival. `wishes` returns what plugins are asked for.
     """
 
     def __init__(
@@ -51,14 +50,14 @@ class Listener:
         token: Callable[[], str],
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
-        wants_prompts: Callable[[], bool] = lambda: False,
+        wishes: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
         self.connections: dict[str, PluginConnection] = {}  # by server id
         self.host = ""  # the address that it is bound to
         self.page = ""  # the address of the page for browsers, if there is one
         self._report = report
         self._now = now
-        self._authenticator = Authenticator(token, self._count_read_only, wants_prompts)
+        self._authenticator = Authenticator(token, self._count_read_only, wishes)
         self._dashboard = Dashboard(report, now)
         self._sockets: set[web.WebSocketResponse] = set()
         self._used: set[web.RequestHandler] = set()  # TCP connections that have sent a request

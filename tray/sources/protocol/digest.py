@@ -66,6 +66,7 @@ class DigestInfo(msgspec.Struct, omit_defaults=True):
     inherited: _UsageInfo | None = None
     last: MessageInfo | None = None
     output: str = ""
+    prompt: str = ""
     tool: str = ""
     partial: bool = False
 
@@ -80,6 +81,7 @@ class DigestInfo(msgspec.Struct, omit_defaults=True):
             inherited_tokens=inherited.tokens.to_core() if inherited.tokens else Tokens(),
             last=self.last.to_core() if self.last else None,
             output=last_line(self.output, OUTPUT),
+            prompt=self.prompt[:SHORT],
             tool=self.tool[:SHORT],
             partial=self.partial,
         )
@@ -121,6 +123,7 @@ def digest_of(messages: msgspec.Raw, limit: int) -> dict[str, object]:
         inherited=_UsageInfo.from_core(sums.inherited) if sums.inherited else None,
         last=last.info if last is not None else None,
         output=next(filter(None, texts), ""),
+        prompt=next((message.info.id for message in reversed(listed) if message.info.role == "user"), ""),
         tool=next((part.tool for part in reversed(open_parts) if part.type == "tool" and part.running), ""),
         partial=len(listed) >= limit,
     )

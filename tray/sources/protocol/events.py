@@ -10,6 +10,7 @@ import msgspec
 from tray.core.events import (
     ActivityReported,
     BranchReported,
+    FileEdited,
     InstanceDisposed,
     MessageReported,
     OutputReported,
@@ -31,11 +32,14 @@ from tray.sources.protocol.schema import (
     SHORT,
     ErrorInfo,
     MessageInfo,
+    Number,
     PartInfo,
     SessionInfo,
     StatusInfo,
     TodoInfo,
+    extension_of,
     todos_to_core,
+    whole,
 )
 
 
@@ -97,6 +101,14 @@ class _Part(msgspec.Struct):
     part: PartInfo
 
 
+class _Edited(msgspec.Struct):
+    sessionID: str
+    callID: str
+    extension: str = ""
+    added: Number = 0
+    removed: Number = 0
+
+
 class _Branch(msgspec.Struct):
     branch: str = ""
 
@@ -120,13 +132,16 @@ class EventKind(msgspec.Struct, frozen=True):
 
 
 def _event_kind(shape: type[T], convert: Callable[[str, T, int], SourceEvent | None]) -> EventKind:
-    decoder = msgspec.json.Decoder(shape)
-
-    def decode(server_id: str, properties: msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
-        event = convert(server_id, decoder.decode(properties), at)
+    def events(server_id: str, data: T, at: int) -> tuple[SourceEvent, ...]:
+        event = convert(server_id, data, at)
         return () if event is None else (event,)
 
-    return EventKind(shape, decode)
+    return _events_kind(shape, events)
+
+
+def _events_kind(shape: type[T], convert: Callable[[str, T, int], tuple[SourceEvent, ...]]) -> EventKind:
+    decoder = msgspec.json.Decoder(shape)
+    return EventKind(shape, lambda server_id, properties, at: convert(server_id, decoder.decode(properties), at))
 
 
 def _session_deleted(server_id: str, data: _Deleted, at: int) -> SourceEvent | None:  # noqa: ARG001
@@ -145,14 +160,23 @@ def _request_closed(server_id: str, data: _Replied, at: int) -> SourceEvent:  # 
     return RequestClosed(server_id, data.sessionID[:SHORT], request_id[:SHORT], verdict[:SHORT])
 
 
-def _part_updated(server_id: str, data: _Part, at: int) -> SourceEvent | None:  # noqa: ARG001
+def _part_updated(server_id: str, data: _Part, at: int) -> tuple[SourceEvent, ...]:  # noqa: ARG001
     part = data.part
     if part.type == "tool":
-        return ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
+        tool = ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
+        edit = part.edit if part.callID else None
+        edited = FileEdited(server_id, part.sessionID[:SHORT], part.callID[:SHORT], *edit) if edit else None
+        return (tool, edited) if edited is not None else (tool,)
     if part.type == "text" and not part.synthetic and (line := last_line(part.text, OUTPUT)):
         begins_with = beginning(part.text, OUTPUT)
-        return OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line, begins_with)
-    return None
+        return (OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line, begins_with),)
+    return ()
+
+
+def _edited(server_id: str, data: _Edited, at: int) -> SourceEvent:  # noqa: ARG001
+    extension = extension_of(f"file{data.extension}")
+    counts = whole(data.added), whole(data.removed)
+    return FileEdited(server_id, data.sessionID[:SHORT], data.callID[:SHORT], extension, *counts)
 
 
 _SESSION_UPDATED = _event_kind(_Session, lambda server, data, _: SessionReported(server, data.info.to_core()))
@@ -182,7 +206,8 @@ EVENTS: Mapping[str, EventKind] = {
     "message.updated": _event_kind(
         _Message, lambda server, data, _: MessageReported(server, data.info.sessionID[:SHORT], data.info.to_core())
     ),
-    "message.part.updated": _event_kind(_Part, _part_updated),
+    "message.part.updated": _events_kind(_Part, _part_updated),
+    "tray.edit": _event_kind(_Edited, _edited),
     "vcs.branch.updated": _event_kind(_Branch, lambda server, data, _: BranchReported(server, data.branch[:SHORT])),
     "server.instance.disposed": _event_kind(_Disposed, lambda server, *_: InstanceDisposed(server)),
 }

@@ -6,17 +6,20 @@ other module has to handle a title of 10 MB.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from tray.core.events import SessionFacts
+from tray.core.lenient_json import decode_or
 from tray.core.messages import Message, Tokens
+from tray.core.paths import base_name
 from tray.core.sessions import Activity, Failure, Retry, Todo
 from tray.core.text import last_line
 from tray.core.timestamps import is_timestamp
 
 LONG = 2_000  # characters kept of a command, a question, an error
+MAX_EXTENSION = 12  # characters, without the dot
 SHORT = 500  # characters kept of a title, a name, an id
 OUTPUT = 200  # characters kept of the last line of output
 MAX_TODOS = 100  # of one session
@@ -208,8 +211,39 @@ def _model(provider: str, model: str) -> str:
     return f"{provider}/{model}"[:SHORT] if model else ""
 
 
+class _FileDiff(msgspec.Struct):
+    file: str = ""
+    additions: Number = 0
+    deletions: Number = 0
+
+
+class _ToolMetadata(msgspec.Struct):
+    filediff: _FileDiff | None = None
+
+
+class _ToolInput(msgspec.Struct):
+    filePath: str = ""
+    content: str | None = None
+
+
 class _ToolState(msgspec.Struct):
     status: str = ""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Edit(NamedTuple):
+    """A change of a file."""
+
+    extension: str
+    added: int  # lines
+    removed: int
+
+
+def extension_of(path: str) -> str:
+    """Return the extension of a file in lower case, such as ".py"; "" if it has none, or a strange one."""
+    _, dot, extension = base_name(path).lstrip(".").rpartition(".")
+    return f".{extension.lower()}" if dot and extension.isalnum() and len(extension) <= MAX_EXTENSION else ""
 
 
 class PartInfo(msgspec.Struct):
@@ -220,6 +254,7 @@ class PartInfo(msgspec.Struct):
     messageID: str = ""
     text: str = ""
     tool: str = ""
+    callID: str = ""
     state: _ToolState | None = None
     synthetic: bool = False
 
@@ -227,3 +262,14 @@ class PartInfo(msgspec.Struct):
     def running(self) -> bool:
         """Whether the tool has not ended."""
         return self.state is not None and self.state.status in ("pending", "running")
+
+    @property
+    def edit(self) -> Edit | None:
+        """The change that a completed tool has made: of `edit`, or of `write` without what it has replaced."""
+        if self.state is None or self.state.status != "completed" or self.tool not in ("edit", "write"):
+            return None
+        diff = decode_or(bytes(self.state.metadata), _ToolMetadata, _ToolMetadata()).filediff
+        if diff is not None:
+            return Edit(extension_of(diff.file), whole(diff.additions), whole(diff.deletions))
+        given = decode_or(bytes(self.state.input), _ToolInput, _ToolInput())
+        return Edit(extension_of(given.filePath), len(given.content.splitlines()), 0) if given.content else None

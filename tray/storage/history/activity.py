@@ -19,6 +19,7 @@ from tray.storage.history.schema import REMOVED
 from tray.storage.history.selection import Selection, midnight
 
 MAX_SESSIONS = 50
+MAX_KINDS = 15  # of files
 ORDERS = {"newest": "last DESC, root.uid", "cost": "max(reported, estimated) DESC, tokens DESC, root.uid"}
 THURSDAY = 3  # the weekday of 1970-01-01; Monday is 0
 MAX_CHANGE = 8  # quarters of an hour by which a clock is changed at most
@@ -34,6 +35,15 @@ class Waits(msgspec.Struct, frozen=True):
     answers: int = 0  # requests that the user has answered
     answer_time: int | None = None  # the median of their times
     waited: int = 0  # time in which a turn had an open request
+
+
+class FileKind(msgspec.Struct, frozen=True):
+    """How often files with an extension were changed, and by how many lines."""
+
+    extension: str
+    edits: int
+    added: int
+    removed: int
 
 
 class TopSession(msgspec.Struct, frozen=True):
@@ -134,6 +144,17 @@ def _quarters(selection: Selection, hour: tuple[int, int]) -> list[int]:
         near = range(first - MAX_CHANGE, first + 4 + MAX_CHANGE)  # the clock may be changed on that day
         quarters += [quarter for quarter in near if _hour_of(quarter) == hour]
     return quarters
+
+
+def file_kinds(path: Path, selection: Selection) -> list[FileKind] | None:
+    """Return the kinds of files that were changed most often, at most MAX_KINDS; None for a model: edits have none."""
+    if selection.model is not None:
+        return None
+    join = "JOIN session ON session.id = edit.session" if selection.is_of_place else ""
+    query = f"""SELECT extension, COUNT(*), SUM(added), SUM(removed) FROM edit {join}
+        WHERE edit.day BETWEEN :first AND :last AND {selection.of("session")}
+        GROUP BY extension ORDER BY 2 DESC, extension LIMIT {MAX_KINDS}"""
+    return [FileKind(*row) for row in rows(path, query, selection.parameters)]
 
 
 def top_sessions(

@@ -10,6 +10,7 @@ from typing import assert_never
 from tray.core.history import (
     Annotation,
     BudgetNotice,
+    EditRecord,
     HistoryRecord,
     ImportRecord,
     RequestRecord,
@@ -56,6 +57,7 @@ class Recorder:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _expire(self, day: int) -> None:
+        self._connection.execute("DELETE FROM edit WHERE day < ?", (day,))
         if not self._connection.execute("DELETE FROM step WHERE day < ?", (day,)).rowcount:
             return  # older steps that are imported later were not counted
         self._connection.execute("UPDATE retention SET day = max(day, ?)", (day,))
@@ -91,6 +93,9 @@ class Recorder:
                 case RequestRecord():
                     if (session := self._session(record.session)).deleted < REMOVED:
                         self._turns.add_request(session.id, record)
+                case EditRecord():
+                    if (session := self._touched(record.session, record.ended)).deleted < REMOVED_WITH_STEPS:
+                        self._turns.add_edit(session.id, record)
                 case Annotation():
                     self._annotate(record)
                 case SessionsRemoved(sessions, with_steps):
@@ -193,7 +198,8 @@ class Recorder:
             for row in self._connection.execute(f"{_SELECT_STEP} WHERE session = ?", (session.id,)).fetchall():
                 step = StoredStep(*row)
                 self._sums.add(session, step, step.sums.negated())
-            self._connection.execute("DELETE FROM step WHERE session = ?", (session.id,))
+            for table in ("step", "edit"):
+                self._connection.execute(f"DELETE FROM {table} WHERE session = ?", (session.id,))
         update = "UPDATE session SET title = '', pinned = 0, deleted = max(deleted, ?) WHERE id = ?"
         self._connection.execute(update, (level, session.id))
 

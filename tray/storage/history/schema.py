@@ -65,6 +65,11 @@ MIGRATIONS = (
         session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, id TEXT NOT NULL, kind TEXT NOT NULL,
         title TEXT NOT NULL, asked INTEGER NOT NULL, closed INTEGER NOT NULL,
         verdict TEXT NOT NULL, surface TEXT NOT NULL, PRIMARY KEY (session, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE edit (
+        id TEXT PRIMARY KEY, session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, ended INTEGER NOT NULL,
+        day INTEGER NOT NULL, extension TEXT NOT NULL, added INTEGER NOT NULL, removed INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+    CREATE INDEX edit_day ON edit (day, session, extension, added, removed);
     CREATE TABLE tag (session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, name TEXT NOT NULL,
         PRIMARY KEY (session, name)) STRICT, WITHOUT ROWID;
     CREATE TABLE text (

@@ -1,15 +1,15 @@
-"""Stores turns and requests, with their texts."""
+"""Stores turns, requests and changes of files."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from tray.core.history import RequestRecord, TurnRecord
+from tray.core.history import EditRecord, RequestRecord, TurnRecord
 from tray.storage.history.text_table import PROMPT, REPLY, REQUEST, TextTable
 
 
 class TurnTables:
-    """The tables `turn` and `request`. All methods raise sqlite3.Error."""
+    """The tables `turn`, `request` and `edit`. All methods raise sqlite3.Error."""
 
     def __init__(self, connection: sqlite3.Connection, texts: TextTable) -> None:
         self._connection = connection
@@ -49,6 +49,15 @@ class TurnTables:
             ),
         )
         self._texts.add(session, REQUEST, record.id, record.detail, record.asked)
+
+    def add_edit(self, session: int, record: EditRecord) -> None:
+        """Add a change of a file. Of two reports the first one counts: the time of a later one is that of a restart."""
+        self._connection.execute(
+            """INSERT INTO edit VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET day = min(day, excluded.day),
+            ended = min(ended, excluded.ended), added = max(added, excluded.added),
+            removed = max(removed, excluded.removed)""",
+            (record.id, session, record.ended, record.day, record.extension, record.added, record.removed),
+        )
 
     def remove(self, session: int) -> None:
         """Remove the turns, requests and texts of a session."""

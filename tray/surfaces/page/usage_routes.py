@@ -50,6 +50,7 @@ class UsageRoutes:
             "hours": _hours,
             "times": _times,
             "sessions": _sessions,
+            "files": _files,
         }
         self.calls: dict[str, Work] = {f"/api/usage/{name}": self._reading(read) for name, read in reads.items()}
         self.calls["/api/usage/summary"] = self._summary
@@ -186,6 +187,11 @@ def _heat_map(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
 
 def _hours(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
     return {"hours": activity.hours(path, chosen)}
+
+
+def _files(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:
+    found = activity.file_kinds(path, chosen)
+    return {"files": [msgspec.structs.asdict(each) for each in found] if found is not None else None}
 
 
 def _times(path: Path, chosen: Selection, _: web.Request) -> dict[str, Any]:

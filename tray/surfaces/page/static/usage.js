@@ -6,7 +6,7 @@ import { HeatMap, Hours, spanName, StackedDays, Times, TimeSpans } from "/app/ch
 import { goTo, notify } from "/app/store.js";
 import { duration } from "/app/text.js";
 import { BY, dayNumber, FILTERS, isoDay, linkTo, linkToDays, METRICS, parameters, PERIODS, query, useUsage } from "/app/usage_query.js";
-import { FORMATS, Groups, Sessions, shortName, Tiles } from "/app/usage_parts.js";
+import { Files, FORMATS, Groups, Sessions, shortName, Tiles } from "/app/usage_parts.js";
 
 const TITLES = { ...METRICS, time: "Model time", reported: "Reported cost", estimated: "Estimated cost" };
 const OTHER = 8; // the colour of the groups that are shown as one
@@ -99,6 +99,7 @@ function Parts({ asked, found }) {
           link=${(model) => linkTo(asked, { model, hour: null })} />` : html`<p class="note">${times.models ? "No times were recorded." : "Times are recorded by model only."}</p>`}
         ${times.spans?.length > 1 && html`<${TimeSpans} spans=${times.spans} format=${duration} link=${toDays} label="Response times by day" />`}</section>
     </div>
+    ${found.files.files?.length > 0 && html`<${Files} files=${found.files.files} />`}
     <${Sessions} asked=${asked} sessions=${found.sessions.sessions} />`;
 }
 

@@ -96,6 +96,18 @@ function TokenKinds({ groups }) {
     <b>${amount(group.tokens)}</b> <small>${percent(group.tokens / all)}</small></li>`)}</ul>`;
 }
 
+/** The kinds of files that were changed most often. */
+export function Files({ files }) {
+  const most = files[0].edits;
+  return html`<section class="panel" aria-labelledby="files-title"><header><h2 id="files-title">Changed files</h2></header>
+    <ul class="times files" aria-label="Changes by extension">${files.map((kind) => html`<li><span class="name">
+      ${kind.extension || "(no extension)"}</span>
+      <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="6" />
+        <rect class="level-4" width=${(kind.edits / most) * 100} height="6" /></svg>
+      <span class="value"><b>${counted(kind.edits, "change", "changes")}</b> · <span class="plus">+${kind.added}</span>${" "}
+      <span class="minus">−${kind.removed}</span></span></li>`)}</ul></section>`;
+}
+
 /** Return a name without the folders above a project. */
 export const shortName = (by, name) => (by === "project" ? baseName(name) : name) || "(unknown)";
 

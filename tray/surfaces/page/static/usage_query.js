@@ -94,6 +94,7 @@ export function useUsage(asked) {
     hours: parameters(asked),
     times: parameters(asked),
     sessions: parameters(asked, { order: asked.order, ...(asked.hour ? { hour: asked.hour } : {}) }),
+    files: parameters(asked),
     forecast: parameters(asked),
   };
   useEffect(() => {
