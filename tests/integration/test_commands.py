@@ -157,6 +157,7 @@ def test_the_endpoint_file_of_a_killed_tray_is_replaced(home: Home) -> None:
 
 def test_another_port_is_used_only_if_no_port_was_configured(home: Home) -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of another test
         with suppress(OSError):  # a tray of the user has it; for this home it is another program
             taken.bind(("127.0.0.1", DEFAULT_PORT))
             taken.listen()

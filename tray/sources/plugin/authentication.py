@@ -36,7 +36,10 @@ class Authenticator:
     """
 
     def __init__(
-        self, token: Callable[[], str], count_read_only: Callable[[], int], wishes: Callable[[], Mapping[str, bool]]
+        self,
+        token: Callable[[], str],
+        count_read_only: Callable[[], int],
+        wishes: Callable[[], Mapping[str, bool]] = dict,
     ) -> None:
         self._token = token
         self._wishes = wishes
