@@ -533,6 +533,8 @@ def test_messages_todos_and_changes_are_read_from_opencode(with_page: AtWork) ->
             assert shown["parts"][1] == {"tool": "bash", "title": "ls", "status": "error", "at": 6, "took": 3}
             files = [{"file": "a.py", "additions": 1, "deletions": 0, "patch": "@@ -0 +1 @@\n+x"}]
             assert (await read("diff", files))["files"][0]["lines"] == ["@@ -0 +1 @@", "+x"]
+            assert await read("draft", {"text": "begin" + "x" * 8_000}) == {"text": "x" * 8_000}
+            assert await read("draft", {"text": 5}) == {"text": ""}
             todos = [{"content": "write", "status": "pending"}]
             assert (await read("todos", todos))["todos"] == todos
 

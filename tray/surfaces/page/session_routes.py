@@ -33,6 +33,7 @@ from tray.surfaces.session_content import ShownMessage, ToolUse, read_diff, read
 from tray.surfaces.session_text import details
 
 MAX_MESSAGES = 100
+MAX_DRAFT = 8_000  # characters; an agent may send more
 COMMANDS = ("attach", "prompt", "new", "stop", "fork", "rename", "archive", "dismiss", "mute", "unmute")
 
 
@@ -92,7 +93,7 @@ class SessionRoutes:
         except CallError as error:
             raise web.HTTPBadGateway(text=str(error)) from error
         text = answer.get("text") if isinstance(answer, dict) else None
-        return {"text": text if isinstance(text, str) else ""}
+        return {"text": text[-MAX_DRAFT:] if isinstance(text, str) else ""}
 
     async def diff(self, session_id: str) -> dict[str, Any]:
         """Return the changed files with their patches."""
