@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from tray.core.history import HistoryRecord, SessionRecord, StepRecord, TurnRecord
 from tray.core.messages import Tokens
 from tray.storage.history.database import HistoryError
+from tray.storage.history.schema import VERSION
+from tray.storage.history.search import SessionQuery, find_sessions
 from tray.storage.history.usage import usage
 from tray.storage.history.writer import HistoryWriter
 from waiting import until
@@ -80,6 +82,43 @@ def test_a_flush_fails_while_the_history_cannot_be_written_and_the_records_are_k
     other.close()
     written.writer.flush().result(5)
     assert written.count == 1
+
+
+def damage_the_index(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE search_data SET block = zeroblob(50)")
+
+
+def damage_the_tables(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page,) = other.execute("PRAGMA page_size").fetchone()
+        with path.open("r+b") as file:  # all but the first page, which has the names of the tables
+            file.seek(page)
+            file.write(b"\xff" * (path.stat().st_size - page))
+        other.execute(f"PRAGMA user_version = {VERSION}")  # a change: the writer reads the pages again
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected", "count"),
+    [
+        (damage_the_index, "the search index of the history was damaged; it was built again", 3),
+        (damage_the_tables, "the history was damaged (", 2),
+    ],
+)
+def test_a_history_that_is_damaged_while_it_is_open_is_repaired_or_replaced(
+    written: Written, damage: Callable[[Path], None], expected: str, count: int
+) -> None:
+    written.writer.put([SessionRecord("ses", host="desk", title="Before"), *steps(1)])
+    written.writer.flush().result(5)
+    damage(written.path)
+    written.writer.put([SessionRecord("ses", host="desk", title="After"), *steps(2)])
+    until(lambda: written.problems, "the report")
+    assert written.problems[0].startswith(expected)
+    until(lambda: [each.title for each in find_sessions(written.path, SessionQuery("after"))] == ["After"], "the title")
+    written.writer.put(steps(3))
+    written.writer.flush().result(5)
+    assert (written.count, len(written.problems)) == (count, 1)
 
 
 def test_a_history_that_is_locked_is_written_later(written: Written) -> None:

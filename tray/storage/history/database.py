@@ -28,8 +28,8 @@ def open_history(path: Path) -> tuple[sqlite3.Connection, str]:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):  # no space, no permission, locked: it may be intact
             raise
-        renamed = _set_aside(path)
-        return _open(path), f"the history was damaged ({error}); it was renamed to {renamed}, and a new one begun"
+        problem = _begin_anew(path, error)
+        return _open(path), problem
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -89,6 +89,31 @@ def backup(connection: sqlite3.Connection, path: Path) -> None:
     path.touch(mode=0o600)
     with closing(sqlite3.connect(path)) as copy:
         connection.backup(copy)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that the database is damaged, and not that it is locked, full, or about a value."""
+    return type(error) is sqlite3.DatabaseError
+
+
+def recover(path: Path, error: Exception) -> str:
+    """Build the search index again if only that is damaged; else rename the database. Return what was done.
+
+    `error` is what a writer got; no connection may be open. Raises OSError or sqlite3.Error if nothing can be done.
+    """
+    try:
+        with closing(_open(path)) as connection:
+            connection.execute("INSERT INTO search (search) VALUES ('rebuild')")
+            is_intact = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.DatabaseError as other:
+        if not is_damage(other):
+            raise
+        is_intact = False
+    return "the search index of the history was damaged; it was built again" if is_intact else _begin_anew(path, error)
+
+
+def _begin_anew(path: Path, error: Exception) -> str:
+    return f"the history was damaged ({error}); it was renamed to {_set_aside(path)}, and a new one begun"
 
 
 def _set_aside(path: Path) -> Path:

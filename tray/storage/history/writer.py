@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from tray.core.history import HistoryRecord
-from tray.storage.history.database import HistoryError, open_history
+from tray.storage.history.database import HistoryError, is_damage, open_history, recover
 from tray.storage.history.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -142,11 +142,24 @@ class HistoryWriter:
         """Keep the records for another try; the database is opened again then."""
         del self._waiting[:-MAX_WAITING]
         self._close()
+        if is_damage(error) and self._recover(error):
+            return
         text = f"the history cannot be written: {error}"
         if text != self._problem:
             self._problem = text
             log.warning("%s (%s)", text, self._path)
             self._report(text)
+
+    def _recover(self, error: Exception) -> bool:
+        """Repair or replace a damaged database, and store the records soon. Return False if that is not possible."""
+        try:
+            problem = recover(self._path, error)
+        except (sqlite3.Error, OSError, HistoryError):
+            return False
+        log.warning("%s (%s)", problem, self._path)
+        self._report(problem)
+        self._queue.put([])
+        return True
 
     def _close(self) -> None:
         if self._recorder is not None:
