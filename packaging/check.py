@@ -184,6 +184,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
 
 def _tests(pytest: Path, arguments: list[str], variables: dict[str, str]) -> bool:
     """Run the tests, and the few that failed once more, alone: beside another test, a real program may be too slow."""
+    FAILED_TESTS.unlink(missing_ok=True)  # of earlier runs
     if run(pytest, *arguments, **variables):
         return True
     failed = sorted(json.loads(FAILED_TESTS.read_text(encoding="utf-8"))) if FAILED_TESTS.exists() else []
