@@ -165,6 +165,7 @@ def test_streamed_text_is_reported_by_its_last_line() -> None:
             watch.follow(fake)
             await until(lambda: watch.status() == "idle")
             part = {"id": "prt_1", "sessionID": SES, "messageID": "msg_2", "type": "text", "text": ""}
+            part["time"] = {"start": 1}
             await fake.emit("message.part.updated", {"part": part})
             for delta in ("first\n", "second"):
                 text = {"sessionID": SES, "messageID": "msg_2", "partID": "prt_1", "field": "text", "delta": delta}

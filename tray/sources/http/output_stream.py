@@ -16,6 +16,7 @@ MAX_SESSIONS = 200  # whose texts are kept
 
 
 class _Times(msgspec.Struct):
+    start: Number = 0  # of the agent's texts only: a prompt has no times
     end: Number = 0
 
 
@@ -41,7 +42,7 @@ class _Text(msgspec.Struct):
     message_id: str
     text: str
     reported_at: int  # ms since the Unix epoch
-    has_ended: bool
+    is_written: bool  # now, by the agent
 
 
 class OutputStream:
@@ -57,15 +58,16 @@ class OutputStream:
         if part.type == "text" and not part.synthetic:
             self._texts.pop(part.sessionID, None)
             text = part.text[-self._kept(part.sessionID, at) :]
-            self._texts[part.sessionID] = _Text(part.id, part.messageID, text, at, part.time.end > 0)
+            is_written = part.time.start > 0 and not part.time.end
+            self._texts[part.sessionID] = _Text(part.id, part.messageID, text, at, is_written)
             if len(self._texts) > MAX_SESSIONS:
                 del self._texts[next(iter(self._texts))]
 
     def draft(self, session_id: str, at: int) -> str:
         """Return the end of the text that is being written; "" if there is none."""
-        self._drafts = {session_id: at + DRAFT_TIME, **{s: until for s, until in self._drafts.items() if until > at}}
+        self._drafts = {s: until for s, until in self._drafts.items() if until > at} | {session_id: at + DRAFT_TIME}
         text = self._texts.get(session_id)
-        return text.text if text is not None and not text.has_ended else ""
+        return text.text if text is not None and text.is_written else ""
 
     def _kept(self, session_id: str, at: int) -> int:
         return MAX_DRAFT if self._drafts.get(session_id, 0) > at else MAX_TEXT
