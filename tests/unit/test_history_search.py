@@ -75,6 +75,8 @@ def found(path: Path, text: str = "", **fields: object) -> list[str]:
         ("%", []),
         ("_", []),
         ("!", []),
+        ("\0abc", []),
+        ("12 tests", ["shop"]),
     ],
 )
 def test_a_session_is_found_by_the_words_of_its_texts(history: Path, text: str, expected: list[str]) -> None:
@@ -111,6 +113,16 @@ def test_pages_follow_each_other_without_gaps(tmp_path: Path) -> None:
             after = page[-1].position
         assert sorted(seen, reverse=True) == sorted({f"ses_{n:03}" for n in range(count)}, reverse=True)
         assert len(seen) == count
+
+
+def test_no_session_is_lost_among_many_texts_with_the_same_words(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    sessions = [SessionRecord(f"ses_{n}", host="desk", directory=f"/p/{n}", title="T", created=9 - n) for n in range(3)]
+    turns = [TurnRecord("ses_2", n, n + 1, DAY, id=f"msg_{n}", prompt=f"the same {n}") for n in range(2_000)]
+    store(path, [*sessions, *(TurnRecord(f"ses_{n}", 1, 2, DAY, id="msg", prompt="the same") for n in (0, 1)), *turns])
+    assert sorted(found(path, "same the")) == ["ses_0", "ses_1", "ses_2"]
+    assert found(path, "same", project="/p/0") == ["ses_0"]
+    assert [len(session.hits) for session in find_sessions(path, SessionQuery("the same"))] == [3, 1, 1]
 
 
 def test_an_annotation_changes_only_what_it_names(history: Path) -> None:

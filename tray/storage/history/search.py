@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +19,6 @@ from tray.storage.history.text_table import NOTE
 from tray.storage.history.usage import open_for_reading
 
 PAGE = 50  # sessions that are returned at most
-MAX_HITS = 500  # the newest texts that are looked at
 HITS_SHOWN = 3  # of a session
 MAX_CHOICES = 200  # projects and tags that can be chosen from
 MIN_INDEXED = 3  # characters; shorter words are not in the index
@@ -31,9 +29,9 @@ _FILTERS = {
     "program": "session.kind = :program",
     "tag": "EXISTS (SELECT 1 FROM tag WHERE tag.session = session.id AND name = :tag)",
 }
-_UP = """up(start, id, parent) AS (
-        SELECT session.id, session.id, parent FROM session WHERE {start}
-        UNION SELECT up.start, session.id, session.parent FROM up JOIN session ON session.id = up.parent)"""
+_UP = """up(id, parent) AS (
+        SELECT id, parent FROM session WHERE id IN (SELECT session FROM text WHERE {matches})
+        UNION SELECT session.id, session.parent FROM up JOIN session ON session.id = up.parent)"""
 
 
 class SessionQuery(msgspec.Struct, frozen=True):
@@ -95,9 +93,9 @@ def find_sessions(path: Path, query: SessionQuery) -> list[FoundSession]:
     if connection is None:
         return []
     with closing(connection):
-        hits = _hits(connection, query.text) if query.text.split() else None
-        rows = _rows(connection, query, hits)
-        return _found(connection, rows, hits or {})
+        words = _words_of(query.text)
+        rows = _rows(connection, query, words)
+        return _found(connection, rows, _hits(connection, [row[0] for row in rows], words) if words else {})
 
 
 def find_session(path: Path, uid: str) -> FoundSession | None:
@@ -122,7 +120,10 @@ def choices(path: Path) -> Choices:
             WHERE parent IS NULL AND deleted < {REMOVED} AND directory != ''
             GROUP BY directory ORDER BY MAX(touched) DESC LIMIT {MAX_CHOICES}"""
         )
-        tags = connection.execute(f"SELECT DISTINCT name FROM tag ORDER BY name COLLATE NOCASE LIMIT {MAX_CHOICES}")
+        tags = connection.execute(
+            f"""SELECT DISTINCT name FROM tag JOIN session ON session.id = tag.session
+            WHERE parent IS NULL ORDER BY name COLLATE NOCASE LIMIT {MAX_CHOICES}"""
+        )
         return Choices(tuple(name for (name,) in projects), tuple(name for (name,) in tags))
 
 
@@ -130,7 +131,7 @@ _SELECT = """SELECT session.id, uid, title, directory, session.kind, host, creat
     FROM session JOIN place ON place.id = session.place"""
 
 
-def _rows(connection: sqlite3.Connection, query: SessionQuery, hits: dict[int, list[Hit]] | None) -> list[Any]:
+def _rows(connection: sqlite3.Connection, query: SessionQuery, words: _Words | None) -> list[Any]:
     parameters: dict[str, Any] = msgspec.structs.asdict(query)
     conditions = ["parent IS NULL", f"deleted < {REMOVED}", "(touched > 0 OR title != '')"]
     conditions += [condition for name, condition in _FILTERS.items() if parameters[name] is not None]
@@ -139,30 +140,48 @@ def _rows(connection: sqlite3.Connection, query: SessionQuery, hits: dict[int, l
     if query.after is not None:
         conditions.append("(touched, session.id) < (:touched, :last)")
         parameters["touched"], parameters["last"] = query.after
-    if hits is not None:
-        conditions.append("session.id IN (SELECT value FROM json_each(:hits))")
-        parameters["hits"] = json.dumps(list(hits))
-    del parameters["after"]
+    start = ""
+    if words is not None:
+        start = f"WITH RECURSIVE {_UP.format(matches=words.condition)}"
+        conditions.append("session.id IN (SELECT id FROM up WHERE parent IS NULL)")
+        parameters |= words.parameters
     order = f"ORDER BY touched DESC, session.id DESC LIMIT {PAGE}"
-    return connection.execute(f"{_SELECT} WHERE {' AND '.join(conditions)} {order}", parameters).fetchall()
+    return connection.execute(f"{start} {_SELECT} WHERE {' AND '.join(conditions)} {order}", parameters).fetchall()
 
 
-def _hits(connection: sqlite3.Connection, text: str) -> dict[int, list[Hit]]:
-    """Return the newest texts with all words, by root session."""
-    words = text.split()
-    if all(len(word) >= MIN_INDEXED for word in words):
-        condition, values = "search MATCH ?", [" ".join(_quoted(word) for word in words)]
-        source = "search JOIN text ON text.id = search.rowid"
-    else:
-        values = [f"%{_escaped(word)}%" for word in words]
-        condition, source = " AND ".join("text.text LIKE ? ESCAPE '!'" for _ in words), "text"
-    query = f"""SELECT text.session, text.kind, at, text.text FROM {source} WHERE {condition}
-        ORDER BY {source.split()[0]}.rowid DESC LIMIT {MAX_HITS}"""
+class _Words(NamedTuple):
+    """A condition on rows of `text`, in which all words occur, with its parameters."""
+
+    condition: str
+    parameters: dict[str, Any]
+
+
+def _words_of(text: str) -> _Words | None:
+    """Return the condition for the words of a text; None if it has none."""
+    words = text.replace("\0", " ").split()  # SQLite's patterns end at a NUL
+    indexed = [word for word in words if len(word) >= MIN_INDEXED]
+    conditions, parameters = [], {}
+    if indexed:
+        conditions.append("text.id IN (SELECT rowid FROM search WHERE search MATCH :words)")
+        parameters["words"] = " ".join(map(_quoted, indexed))
+    for number, word in enumerate(word for word in words if word not in indexed):
+        conditions.append(f"text.text LIKE :word{number} ESCAPE '!'")
+        parameters[f"word{number}"] = f"%{_escaped(word)}%"
+    return _Words(" AND ".join(conditions), parameters) if conditions else None
+
+
+def _hits(connection: sqlite3.Connection, roots: list[int], words: _Words) -> dict[int, list[Hit]]:
+    """Return the newest texts with all words of each session, or of its subagents."""
+    query = f"""WITH RECURSIVE tree(root, id) AS (
+            SELECT value, value FROM json_each(:roots)
+            UNION SELECT tree.root, session.id FROM tree JOIN session ON session.parent = tree.id
+        ), hit AS (
+            SELECT root, kind, at, text, row_number() OVER (PARTITION BY root ORDER BY at DESC, text.id DESC) AS number
+            FROM tree CROSS JOIN text ON text.session = tree.id WHERE {words.condition}
+        ) SELECT root, kind, at, text FROM hit WHERE number <= {HITS_SHOWN} ORDER BY number"""
     found: dict[int, list[Hit]] = {}
-    rows = connection.execute(query, values).fetchall()
-    roots = _roots(connection, {row[0] for row in rows})
-    for session, *hit in rows:
-        found.setdefault(roots[session], []).append(Hit(*hit))
+    for root, *hit in connection.execute(query, {**words.parameters, "roots": json.dumps(roots)}):
+        found.setdefault(root, []).append(Hit(*hit))
     return found
 
 
@@ -173,14 +192,6 @@ def _quoted(word: str) -> str:
 
 def _escaped(word: str) -> str:
     return word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-
-
-def _roots(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int, int]:
-    """Return the root of each session."""
-    start = "session.id IN (SELECT value FROM json_each(?))"
-    query = f"WITH RECURSIVE {_UP.format(start=start)} SELECT start, id FROM up WHERE parent IS NULL"
-    known = {each: each for each in sessions}
-    return known | dict(connection.execute(query, (json.dumps(list(known)),)))
 
 
 def _found(connection: sqlite3.Connection, rows: list[Any], hits: dict[int, list[Hit]]) -> list[FoundSession]:
@@ -194,7 +205,7 @@ def _found(connection: sqlite3.Connection, rows: list[Any], hits: dict[int, list
     found = []
     for row in rows:
         number: int = row[0]
-        texts = notes.get(number, ""), tuple(tags.get(number, ())), tuple(hits.get(number, ())[:HITS_SHOWN])
+        texts = notes.get(number, ""), tuple(tags.get(number, ())), tuple(hits.get(number, ()))
         values: tuple[Any, ...] = (*row, *sums[number], *texts)
         found.append(FoundSession(*values))
     return found
