@@ -89,6 +89,23 @@ def damage_the_index(path: Path) -> None:
         other.execute("UPDATE search_data SET block = zeroblob(50)")
 
 
+def damage_another_index(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX session_touched ON session (touched) WHERE id < 0'"
+            " WHERE name = 'session_touched'"
+        )
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE session SET touched = 7")  # not in the index
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute(
+            "UPDATE sqlite_schema SET sql = 'CREATE INDEX session_touched ON session (touched)"
+            " WHERE parent IS NULL' WHERE name = 'session_touched'"
+        )
+        other.execute("PRAGMA schema_version = 900")
+
+
 def damage_the_tables(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -102,7 +119,8 @@ def damage_the_tables(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected", "count"),
     [
-        (damage_the_index, "the search index of the history was damaged; it was built again", 3),
+        (damage_the_index, "an index of the history was damaged; it was built again", 3),
+        (damage_another_index, "an index of the history was damaged; it was built again", 3),
         (damage_the_tables, "the history was damaged (", 2),
     ],
 )

@@ -97,19 +97,20 @@ def is_damage(error: Exception) -> bool:
 
 
 def recover(path: Path, error: Exception) -> str:
-    """Build the search index again if only that is damaged; else rename the database. Return what was done.
+    """Build the indexes again if only they are damaged; else rename the database. Return what was done.
 
     `error` is what a writer got; no connection may be open. Raises OSError or sqlite3.Error if nothing can be done.
     """
     try:
         with closing(_open(path)) as connection:
             connection.execute("INSERT INTO search (search) VALUES ('rebuild')")
-            is_intact = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            connection.execute("REINDEX")
+            is_intact = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
     except sqlite3.DatabaseError as other:
         if not is_damage(other):
             raise
         is_intact = False
-    return "the search index of the history was damaged; it was built again" if is_intact else _begin_anew(path, error)
+    return "an index of the history was damaged; it was built again" if is_intact else _begin_anew(path, error)
 
 
 def _begin_anew(path: Path, error: Exception) -> str:

@@ -35,6 +35,8 @@ class HistoryWriter:
         self._waiting: list[HistoryRecord] = []
         self._recorder: Recorder | None = None
         self._problem = ""
+        self._stored = 0  # batches
+        self._recovered_at = -1  # the number of batches when the database was repaired last
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
@@ -122,6 +124,7 @@ class HistoryWriter:
                 if _is_about_the_file(error):
                     raise
                 self._store_each(self._recorder)
+            self._stored += 1
             self._on_stored()
         if self._problem:
             self._problem = ""
@@ -158,7 +161,9 @@ class HistoryWriter:
             return False
         log.warning("%s (%s)", problem, self._path)
         self._report(problem)
-        self._queue.put([])
+        if self._recovered_at != self._stored:  # else it did not help
+            self._recovered_at = self._stored
+            self._queue.put([])
         return True
 
     def _close(self) -> None:
