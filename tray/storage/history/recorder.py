@@ -53,7 +53,8 @@ class Recorder:
 
     def compact(self) -> None:
         """Give free space back to the file system. Raises sqlite3.Error."""
-        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        self._connection.execute("INSERT INTO search (search) VALUES ('optimize')")
+        self._connection.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _expire(self, day: int) -> None:
