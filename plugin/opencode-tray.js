@@ -413,6 +413,7 @@ function reportEdit(watcher, sessionID, { tool, callID, state }) {
   }
 }
 function endTurn(trace) {
+  if (trace.text) trace.text.hasEnded = true;
   trace.tools.clear();
   trace.tool = void 0;
   trace.reportedTool = "";

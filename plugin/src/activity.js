@@ -128,6 +128,7 @@ function reportEdit(watcher, sessionID, { tool, callID, state }) {
  * @param {Trace} trace
  */
 export function endTurn(trace) {
+  if (trace.text) trace.text.hasEnded = true // OpenCode before 1.18 does not end the text of a stopped turn
   trace.tools.clear()
   trace.tool = undefined
   trace.reportedTool = ""

@@ -184,7 +184,9 @@ test("session.draft returns the text that is being written until it has ended", 
   assert.equal(await text(), "")
   assert.equal(await text(...begun), "One line\nand another")
   assert.equal(await text(...begun, part("One line\nand another", { time: { start: 1, end: 2 } })), "")
-  assert.equal(await text(...begun, ["session.status", { sessionID: ses, status: { type: "idle" } }]), "")
+  const [idle, busy] = ["idle", "busy"].map((type) => ["session.status", { sessionID: ses, status: { type } }])
+  assert.equal(await text(...begun, idle), "")
+  assert.equal(await text(...begun, idle, busy), "") // nothing of the next turn yet
 })
 
 test("session.create starts a session and its first turn", async () => {
