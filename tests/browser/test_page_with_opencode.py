@@ -50,9 +50,19 @@ def test_opencode_runs_the_command_that_was_allowed_on_the_page(tmp_path: Path, 
             await page.wait_for_selector(".draft:has-text('word3')")
             before = await page.locator(".draft").inner_text()
             await page.wait_for_selector(f".draft:has-text('word{len(before.split()) + 5}')")
+
+            async def answer_late(route: Any) -> None:
+                await asyncio.sleep(0.4)
+                await route.continue_()
+
+            await page.route("**/draft", answer_late)  # so that a read is under way when the turn ends
             await page.get_by_role("button", name="Stop").click()
             await page.get_by_role("dialog").get_by_role("button", name="Stop").click()
             await page.wait_for_selector(".draft", state="detached")
+            reads: list[str] = []
+            page.on("request", lambda request: "/draft" in request.url and reads.append(request.url))
+            await page.wait_for_timeout(1_500)  # six pauses between two reads
+            assert reads == []
 
     try:
         with ModelServer() as model:

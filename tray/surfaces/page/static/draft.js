@@ -10,16 +10,20 @@ export function Draft({ id }) {
   const [text, setText] = useState("");
   useEffect(() => {
     let timer;
+    let isCurrent = true;
     const read = async () => {
       try {
         if (!document.hidden) setText((await call("GET", pathOf(id, "/draft"))).text);
-        timer = setTimeout(read, PAUSE);
+        if (isCurrent) timer = setTimeout(read, PAUSE);
       } catch {
         setText(""); // this agent does not show what it writes
       }
     };
     timer = setTimeout(read, PAUSE);
-    return () => clearTimeout(timer);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
   }, [id]);
   return text && html`<p class="draft" aria-label="Being written">${text}</p>`;
 }
