@@ -90,8 +90,11 @@ async def run_firefox(program: Path, profile: Path) -> AsyncIterator[Firefox]:
     assert process.stderr is not None
     try:
         async with asyncio.timeout(START_TIMEOUT):
-            while (found := re.search(rb"BiDi listening on (ws://\S+)", await process.stderr.readline())) is None:
-                assert process.returncode is None, "Firefox has ended"
+            found = None
+            while found is None:
+                line = await process.stderr.readline()
+                assert line, "Firefox has ended"
+                found = re.search(rb"BiDi listening on (ws://\S+)", line)
         reading = asyncio.create_task(process.stderr.read())  # else the pipe would fill up
         async with aiohttp.ClientSession() as session, session.ws_connect(f"{found[1].decode()}/session") as socket:
             firefox = Firefox(socket)
