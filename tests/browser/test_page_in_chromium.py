@@ -282,6 +282,12 @@ def test_a_past_session_is_found_read_annotated_and_removed(with_sessions: Calla
             await page.locator(".tags a", has_text="later").click()
             await page.wait_for_selector(".rows .tags:has-text('later')")
             assert await page.locator("[data-item]").count() == 1
+            await page.get_by_label("Search titles").type("fix ", delay=20)
+            await page.wait_for_timeout(500)  # what was typed is searched for after a pause
+            await page.get_by_label("Search titles").type("it")
+            assert await page.get_by_label("Search titles").input_value() == "fix it"
+            await page.get_by_label("Search titles").fill("")
+            await page.wait_for_selector(".rows .tags:has-text('later')")
             (found,) = find_sessions(path, SessionQuery("rounding"))
             assert (found.id, found.is_pinned, found.tags) == (YESTERDAY, 1, ("later", "money"))
             await page.locator("[data-item]").click()
@@ -304,6 +310,14 @@ def test_a_session_has_its_turns_in_the_timeline(with_sessions: Callable[[], Any
             await page.wait_for_timeout(800)  # the pause after which clicks count
             await card.get_by_role("button", name="Allow once").click()
             await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
+            await page.get_by_role("button", name="Add a note").click()
+            await page.get_by_role("dialog").locator("textarea").fill("Kept while it works")
+            await page.keyboard.press("Control+Enter")
+            await page.wait_for_selector(".remark")
+            todos = [{"content": "Another todo", "status": "pending"}]
+            await opened.plugins["shop-api"].event("todo.updated", sessionID="ses_refund", todos=todos)
+            await page.wait_for_selector(".todos:has-text('Another todo')")  # the details were read again
+            assert await page.locator(".remark").inner_text() == "Kept while it works"
 
     run(test())
 

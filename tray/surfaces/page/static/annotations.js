@@ -40,7 +40,8 @@ export async function annotate(name) {
     body = isNote ? { note: text.trim() } : { tags: text.split(",") };
   }
   try {
-    annotated.value = await call("PUT", pathOf(session.id, "/annotation"), body);
+    const answer = await call("PUT", pathOf(session.id, "/annotation"), body);
+    if (annotated.value?.session?.id === session.id) annotated.value = answer;
   } catch (error) {
     notify(error.message, true);
   }

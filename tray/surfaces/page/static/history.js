@@ -5,7 +5,7 @@ import { call } from "/app/access.js";
 import { tagHash } from "/app/annotations.js";
 import { Icon } from "/app/icons.js";
 import { addressOf } from "/app/pages.js";
-import { goTo, route } from "/app/store.js";
+import { goTo, isOpen, route } from "/app/store.js";
 import { amount, baseName, dayOf, dollars, timeOfDay } from "/app/text.js";
 
 const PAUSE = 200; // ms without a key after which what was typed is searched for
@@ -32,12 +32,16 @@ function useSearch(query) {
     try {
       const answer = await call("GET", `/api/history?${key}${after ? `&after=${after}` : ""}`);
       if (current.current !== key) return;
-      setState((before) => ({
-        sessions: after ? [...before.sessions, ...answer.sessions] : answer.sessions,
-        next: answer.next,
-        choices: answer.choices ?? before.choices,
-        problem: "",
-      }));
+      setState((before) =>
+        after && before.next !== after // it was read twice
+          ? before
+          : {
+              sessions: after ? [...before.sessions, ...answer.sessions] : answer.sessions,
+              next: answer.next,
+              choices: answer.choices ?? before.choices,
+              problem: "",
+            },
+      );
     } catch (error) {
       if (current.current === key) setState((before) => ({ ...before, problem: error.message }));
     }
@@ -45,7 +49,7 @@ function useSearch(query) {
   useEffect(() => {
     current.current = key;
     read();
-  }, [key]);
+  }, [key, isOpen.value]);
   return { ...state, more: () => read(state.next) };
 }
 
@@ -60,7 +64,7 @@ export function History() {
   }
   return html`<main class="single"><section class="records">
     <h1>History</h1>
-    <${Words} words=${query.q ?? ""} change=${(q) => location.replace(hashOf({ ...query, q }))} />
+    <${Words} words=${query.q ?? ""} change=${(q) => location.replace(hashOf({ ...asked(), q }))} />
     <div class="chooser">
       <${Choice} label="Project" value=${query.project} values=${choices.projects} name=${baseName}
         change=${(project) => change({ project })} />
@@ -84,14 +88,15 @@ export function History() {
 
 function Words({ words, change }) {
   const [typed, setTyped] = useState(words);
-  const timer = useRef();
-  useEffect(() => setTyped(words), [words]);
-  const onInput = ({ target }) => {
-    setTyped(target.value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => change(target.value.trim()), PAUSE);
-  };
-  return html`<input id="filter" type="search" value=${typed} onInput=${onInput} autocomplete="off"
+  const sent = useRef(words); // what the address has, or soon will
+  useEffect(() => {
+    if (words !== sent.current) setTyped((sent.current = words));
+  }, [words]);
+  useEffect(() => {
+    const timer = setTimeout(() => typed.trim() !== sent.current && change((sent.current = typed.trim())), PAUSE);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return html`<input id="filter" type="search" value=${typed} onInput=${(event) => setTyped(event.target.value)} autocomplete="off"
     placeholder="Search titles, prompts, replies, requests and notes"
     aria-label="Search titles, prompts, replies, requests and notes" />`;
 }

@@ -2,14 +2,15 @@
 
 import { html } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
-import { annotate, Annotations, annotations } from "/app/annotations.js";
+import { annotate, annotated, Annotations, annotations } from "/app/annotations.js";
 import { ask } from "/app/dialog.js";
 import { Icon } from "/app/icons.js";
 import { goTo, notify, scope } from "/app/store.js";
 import { amount, dateTime, dollars } from "/app/text.js";
 import { Timeline } from "/app/timeline.js";
 
-export function PastSession({ session }) {
+export function PastSession({ stored }) {
+  const session = annotated.value?.session ?? stored.session; // with what has just been changed
   const cost = session.reported || session.estimated;
   const facts = [
     session.created && `begun ${dateTime(session.created)}`,
@@ -39,6 +40,6 @@ export function PastSession({ session }) {
         ({ name, label }) => html`<button key=${name} class="quiet" onClick=${() => annotate(name)}>${label}</button>`,
       )}${scope.value === "act" && html`<button class="quiet-danger" onClick=${remove}>Remove</button>`}</div>
     </header>
-    <${Timeline} id=${session.id} />
+    <${Timeline} id=${session.id} stored=${stored} />
   </article>`;
 }

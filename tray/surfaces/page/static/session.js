@@ -90,13 +90,16 @@ export function Session({ id }) {
     ]);
   const isPast = !live && entries.value.size > 0;
   const { value: found, problem } = useRead(isPast ? "" : id, "", change);
-  const { value: stored, problem: unreadable } = useRead(id, "/timeline", live?.status);
+  const { value: stored, problem: unreadable } = useRead(id, "/timeline", tab === "timeline" ? change : live?.status);
   useEffect(() => {
     opened.value = found;
+    return () => (opened.value = null);
+  }, [found]);
+  useEffect(() => {
     annotated.value = stored;
-    return () => (opened.value = annotated.value = null);
-  }, [found, stored]);
-  if (isPast && stored?.session) return html`<${PastSession} session=${stored.session} />`;
+    return () => (annotated.value = null);
+  }, [stored]);
+  if (isPast && stored?.session) return html`<${PastSession} stored=${stored} />`;
   if (isPast ? stored || unreadable : problem)
     return html`<div class="empty"><h2>${isPast && stored ? "This session is gone" : "It cannot be read"}</h2>
     <p>${isPast ? unreadable || "It was deleted, or its server has ended, and the history does not have it." : problem}</p><a
@@ -135,7 +138,7 @@ export function Session({ id }) {
         tab === "facts"
           ? html`<${Facts} found=${found} />`
           : html`<${Contents} id=${id} kind=${tab}
-        change=${change} isWorking=${shown.status === "busy"} />`
+        change=${change} isWorking=${shown.status === "busy"} stored=${stored} problem=${unreadable} />`
       }</div>
     ${isRoot && commands(found).some((command) => command.name === "prompt") && html`<${Prompt} session=${live} />`}
   </article>`;
@@ -183,8 +186,9 @@ function Head({ session, root, isRoot, found }) {
   </header>`;
 }
 
-function Contents({ id, kind, change, isWorking }) {
-  if (kind === "timeline") return html`<${Timeline} id=${id} change=${change} />`;
+function Contents({ id, kind, change, isWorking, stored, problem }) {
+  if (kind === "timeline")
+    return html`<${Timeline} id=${id} stored=${stored} problem=${problem} change=${change} />`;
   return html`<${Read} id=${id} kind=${kind} change=${change} isWorking=${isWorking} />`;
 }
 

@@ -1,7 +1,7 @@
 // Sounds and spoken summaries, for a page that is open but not looked at. Both are off until the user turns them on.
 
 import { effect, signal } from "/app/vendor/ui.js";
-import { connection, sessions } from "/app/store.js";
+import { connection, sessions, summary } from "/app/store.js";
 
 const TONES = { waiting: [660, 880], error: [440, 330], completed: [880] }; // Hz, one after another
 const LENGTH = 0.16; // s of a tone
@@ -38,7 +38,7 @@ effect(() => {
   if (known)
     for (const row of rows) {
       const kind = kinds.get(row.id);
-      if (kind && known.get(row.id) !== kind && !row.muted) announce(kind, row.title);
+      if (kind && known.get(row.id) !== kind && !row.muted && !summary.value?.muted) announce(kind, row.title);
     }
   known = kinds;
 });

@@ -44,8 +44,9 @@ export const counted = (number, one, many) => `${number} ${number === 1 ? one : 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 export const timeOfDay = (at) => clock.format(at);
-export const dayOf = (at) => day.format(at);
-export const dateTime = (at) => `${day.format(at)}, ${clock.format(at)}`;
+const dayOfYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+export const dayOf = (at) => (new Date(at).getFullYear() === new Date().getFullYear() ? day : dayOfYear).format(at);
+export const dateTime = (at) => `${dayOf(at)}, ${clock.format(at)}`;
 
 // Characters that are invisible or change the direction of what follows; the server lists more and then allows nothing.
 const HIDDEN = /([\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\u00a0\u2000-\u200a\u202f\u205f\u3000\ufe00-\ufe0f])/u;

@@ -13,21 +13,21 @@ function turnsOf(stored, messages) {
   const requests = stored.requests.map((request) => ({ ...request, at: request.asked }));
   const happened = [...tools, ...errors, ...requests].sort((one, other) => one.at - other.at);
   const turns = stored.turns.map((turn) => ({ ...turn, happened: [] }));
-  const before = { happened: [] };
-  for (const each of happened) (turns.findLast((turn) => turn.started <= each.at) ?? before).happened.push(each);
-  return [...(before.happened.length ? [before] : []), ...turns].reverse();
+  const [before, running] = [{ happened: [] }, { happened: [] }]; // a turn is recorded when it ends
+  const turnOf = (at) => (at > turns.at(-1)?.ended ? running : (turns.findLast((turn) => turn.started <= at) ?? before));
+  for (const each of happened) turnOf(each.at).happened.push(each);
+  return [before, ...turns, running].filter((turn) => turn.started || turn.happened.length).reverse();
 }
 
-/** `change` differs whenever the session may have changed; undefined: it is not open, and has no messages to read. */
-export function Timeline({ id, change }) {
-  const stored = useRead(id, "/timeline", change);
+/** `stored` is what the history knows. `change` differs whenever the session may have changed; undefined: it is not open. */
+export function Timeline({ id, stored, problem, change }) {
   const { value } = useRead(change === undefined ? "" : id, `/messages?limit=${READ}`, change);
-  if (stored.problem) return html`<p class="note">${stored.problem}</p>`;
-  if (!stored.value)
+  if (problem) return html`<p class="note">${problem}</p>`;
+  if (!stored)
     return html`<div class="loading" role="status" aria-label="Loading"><div class="ghost tall"></div></div>`;
-  const turns = turnsOf(stored.value, value?.messages ?? []);
+  const turns = turnsOf(stored, value?.messages ?? []);
   if (!turns.length) return html`<p class="note">No turn has been recorded yet.</p>`;
-  return html`<ol class="timeline">${turns.map((turn) => html`<${Turn} key=${turn.started} turn=${turn} />`)}</ol>`;
+  return html`<ol class="timeline">${turns.map((turn) => html`<${Turn} key=${turn.started ?? turn.happened[0].at} turn=${turn} />`)}</ol>`;
 }
 
 const OUTCOMES = { completed: "", aborted: "stopped", failed: "failed" };
