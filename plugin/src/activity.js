@@ -114,7 +114,8 @@ function reportEdit(watcher, sessionID, { tool, callID, state }) {
   if (!isText(callID) || !watcher.hasListener) return
   const { filediff: diff } = state.metadata ?? {}
   const { filePath, content } = state.input ?? {}
-  const edit = { sessionID, callID: truncate(callID) }
+  // Models repeat the ids of calls in other sessions: the start makes them unique.
+  const edit = { sessionID, callID: `${truncate(callID)}@${state.time?.start ?? 0}` }
   if (tool === "edit" && isText(diff?.file))
     watcher.emit(EDITED, { ...edit, extension: extensionOf(diff.file), added: diff.additions, removed: diff.deletions })
   else if (tool === "write" && isText(filePath) && isText(content)) {

@@ -164,7 +164,7 @@ test("the beginning of a prompt is sent once to a tray that asks for prompts", a
 
 test("a change of a file is sent to a tray that asks for changes, without its name", async () => {
   const done = (tool, callID, input, metadata) =>
-    ["message.part.updated", { part: { id: callID, callID, sessionID: ses, messageID: asst, type: "tool", tool, state: { status: "completed", input, metadata } } }]
+    ["message.part.updated", { part: { id: callID, callID, sessionID: ses, messageID: asst, type: "tool", tool, state: { status: "completed", input, metadata, time: { start: 7, end: 9 } } } }]
   const steps = [
     done("edit", "call_1", {}, { filediff: { file: "/p/secret.PY", additions: 3, deletions: 1 } }),
     done("write", "call_2", { filePath: "C:\\p\\.env", content: "a\nb\n" }, {}),
@@ -173,8 +173,8 @@ test("a change of a file is sent to a tray that asks for changes, without its na
   ]
   const edits = (events) => events.filter(({ type }) => type === "tray.edit").map(({ properties }) => properties)
   assert.deepEqual(edits(await eventsOf(new Tray({ welcome: { edits: true } }), steps)), [
-    { sessionID: ses, callID: "call_1", extension: ".py", added: 3, removed: 1 },
-    { sessionID: ses, callID: "call_2", extension: "", added: 2 },
+    { sessionID: ses, callID: "call_1@7", extension: ".py", added: 3, removed: 1 },
+    { sessionID: ses, callID: "call_2@7", extension: "", added: 2 },
   ])
   assert.deepEqual(edits(await eventsFor(...steps)), [])
 })

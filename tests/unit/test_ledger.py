@@ -200,7 +200,20 @@ def test_a_change_of_a_file_is_recorded_with_its_extension_and_lines(
     version: str, scenario: str, edits: set[tuple[str, int, int]]
 ) -> None:
     records = Story().play(version, scenario).records
+    assert all(e.id.split("@")[1] > "1795" for e in records if isinstance(e, EditRecord))  # of the recording's time
     assert {(e.extension, e.added, e.removed) for e in records if isinstance(e, EditRecord)} == edits
+
+
+def test_a_reply_that_says_the_same_as_the_one_before_is_recorded_again() -> None:
+    story = Story()
+    story.apply(SessionReported(SERVER.id, SessionFacts("ses")))
+    busy, idle = (ActivityReported(SERVER.id, "ses", activity) for activity in (Activity.BUSY, Activity.IDLE))
+    for number in (0, 8):
+        prompt, answer = (f"msg_{((NOW + number) * 4096 + n) % 2**48:012x}{'0' * 14}" for n in (0, 1))
+        story.apply(MessageReported(SERVER.id, "ses", Message(prompt, role="user")), busy, at=NOW + number)
+        reply = Message(answer, completed=NOW + number + 2, tokens=Tokens(1, 1), finish="stop", output="Done.")
+        story.apply(MessageReported(SERVER.id, "ses", reply), idle, at=NOW + number + 3)
+    assert [record.reply for record in story.records if isinstance(record, TurnRecord)] == ["Done.", "Done."]
 
 
 def test_of_several_prompts_in_a_turn_the_first_one_is_kept() -> None:

@@ -150,6 +150,7 @@ class Ledger:
     def _turn(self, before: Session, after: Session, clock_skew: int, at: int) -> TurnRecord:
         prompt = self._prompts.pop(after.key, None) or _Prompt(after.prompt, after.prompt_text)
         output = self._outputs.pop(after.key, after.last_output)
+        has_reply = after.last_output != output or after.outcome is Outcome.COMPLETED  # it may say the same again
         ended = after.turn_ended if is_timestamp(after.turn_ended) else at
         started = created_at(prompt.id, ended + clock_skew) - clock_skew if prompt.id else 0
         return TurnRecord(
@@ -160,7 +161,7 @@ class Ledger:
             _outcome(after),
             prompt.id if started > 0 else "",
             prompt=prompt.text[:MAX_LINE] if self.keeps_text else "",
-            reply=after.last_output[:MAX_LINE] if self.keeps_text and after.last_output != output else "",
+            reply=after.last_output[:MAX_LINE] if self.keeps_text and has_reply else "",
         )
 
     def _is_root(self, session: Session) -> bool:

@@ -164,9 +164,9 @@ def _part_updated(server_id: str, data: _Part, at: int) -> tuple[SourceEvent, ..
     part = data.part
     if part.type == "tool":
         tool = ToolReported(server_id, part.sessionID[:SHORT], part.tool[:SHORT], part.running)
-        edit = part.edit if part.callID else None
-        edited = FileEdited(server_id, part.sessionID[:SHORT], part.callID[:SHORT], *edit) if edit else None
-        return (tool, edited) if edited is not None else (tool,)
+        if (edit := part.edit) is None or not part.callID:
+            return (tool,)
+        return tool, FileEdited(server_id, part.sessionID[:SHORT], part.unique_call, *edit)
     if part.type == "text" and not part.synthetic and (line := last_line(part.text, OUTPUT)):
         begins_with = beginning(part.text, OUTPUT)
         return (OutputReported(server_id, part.sessionID[:SHORT], part.messageID[:SHORT], line, begins_with),)

@@ -226,8 +226,13 @@ class _ToolInput(msgspec.Struct):
     content: str | None = None
 
 
+class _ToolTimes(msgspec.Struct):
+    start: Number = 0
+
+
 class _ToolState(msgspec.Struct):
     status: str = ""
+    time: _ToolTimes = msgspec.field(default_factory=_ToolTimes)
     input: msgspec.Raw = msgspec.Raw(b"{}")
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
 
@@ -262,6 +267,12 @@ class PartInfo(msgspec.Struct):
     def running(self) -> bool:
         """Whether the tool has not ended."""
         return self.state is not None and self.state.status in ("pending", "running")
+
+    @property
+    def unique_call(self) -> str:
+        """The id of the call with its start: models repeat the ids of calls in other sessions; "": there is no id."""
+        start = whole(self.state.time.start) if self.state is not None else 0
+        return f"{self.callID[:SHORT]}@{start}" if self.callID else ""
 
     @property
     def edit(self) -> Edit | None:
