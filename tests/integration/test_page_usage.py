@@ -150,7 +150,15 @@ def test_invalid_parameters_are_refused_with_a_text(with_history: Callable[[], A
     run(test())
 
 
-@pytest.mark.parametrize("days", ["from=0001-01-01&to=0001-01-02", "from=9999-12-30&to=9999-12-31"])
+@pytest.mark.parametrize(
+    "days",
+    [
+        "from=0001-01-01&to=0001-01-02",
+        "from=0001-01-01&to=0001-01-01",
+        "from=9999-12-30&to=9999-12-31",
+        "from=9999-12-31&to=9999-12-31",
+    ],
+)
 def test_days_at_the_ends_of_the_calendar_have_no_usage(with_history: Callable[[], Any], days: str) -> None:
     async def test() -> None:
         async with with_history() as (client, _):

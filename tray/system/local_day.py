@@ -24,9 +24,8 @@ def number_of(day: date) -> int:
 
 def hours_of(day: int) -> list[int]:
     """Return the local hour of each hour of a day: 0 to 23, or without one and with one twice if the clock changes."""
-    begin, end = (datetime.combine(date_of(each), time()) for each in (day, day + 1))
     try:
-        first, last = begin.timestamp(), end.timestamp()
+        first, last = (datetime.combine(date_of(each), time()).timestamp() for each in (day, day + 1))
         return [datetime.fromtimestamp(at).hour for at in range(int(first), int(last), 3600)]  # noqa: DTZ006
     except (OSError, OverflowError, ValueError):  # Windows knows no local times before 1970
         return list(range(24))
