@@ -253,6 +253,22 @@ def test_expired_steps_stay_in_the_sums_and_are_not_stored_again(tmp_path: Path)
         assert usage(path, DAY, DAY + 1, "day") == before
 
 
+def test_compacting_gives_back_what_removed_sessions_have_used(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    connection, _ = open_history(path)
+    with closing(connection):
+        recorder = Recorder(connection)
+        names = [f"ses_{number}" for number in range(300)]
+        recorder.store([SessionRecord(name, host="desk", title=f"{name} {'some words ' * 15}") for name in names])
+        recorder.store([TurnRecord(name, n, n + 1, DAY, prompt="x y z " * 30) for name in names for n in range(9)])
+        recorder.compact()
+        before = path.stat().st_size
+        recorder.remove(names, with_steps=True)
+        recorder.compact()
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert path.stat().st_size < before / 5
+
+
 def test_old_steps_that_are_imported_after_an_expiry_are_in_the_sums(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     connection, _ = open_history(path)
