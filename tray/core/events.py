@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tray.core.answers import RequestKey
+from tray.core.history import TranscriptTurn
 from tray.core.messages import Message, Tokens
 from tray.core.plan_limits import PlanLimit
 from tray.core.servers import Server, Service
@@ -154,6 +155,14 @@ class StepsReported(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
+class TurnsReported(msgspec.Struct, frozen=True):
+    """Turns have ended, as the transcript of an agent tells them: what the history stores. Nothing else changes."""
+
+    server_id: str
+    session_id: str
+    turns: tuple[TranscriptTurn, ...]
+
+
 class FileEdited(msgspec.Struct, frozen=True):
     """A tool has changed a file: what the history stores. Nothing else changes."""
 
@@ -270,6 +279,7 @@ SourceEvent = (
     | RequestClosed
     | MessageReported
     | StepsReported
+    | TurnsReported
     | FileEdited
     | OutputReported
     | ToolReported

@@ -42,6 +42,7 @@ from tray.core.events import (
     TimePassed,
     TodosReported,
     ToolReported,
+    TurnsReported,
 )
 from tray.core.fleet_state import FleetState
 from tray.core.servers import AgentKind, Server
@@ -150,7 +151,7 @@ class Fleet:
             case SessionSeen(key):
                 for known in self.keys_of(key.session):  # another server may report the same session
                     state.put_session(turns.marked_seen(self.sessions[known]), at)
-            case StepsReported() | FileEdited():
+            case StepsReported() | TurnsReported() | FileEdited():
                 pass  # only the history needs them
             case AnswerSent(key):
                 state.change_request(key, lambda request: replace(request, sending=True, refusal=""), at)

@@ -65,6 +65,17 @@ class TurnOutcome(Enum):
     FAILED = "failed"
 
 
+class TranscriptTurn(msgspec.Struct, frozen=True):
+    """A turn as the transcript of an agent tells it."""
+
+    started: int
+    ended: int
+    outcome: TurnOutcome
+    prompt: str = ""  # its beginning; "": the agent began by itself
+    reply: str = ""  # the last line of the reply
+    response: str = ""  # id of the response that ended it; "": another line did
+
+
 class TurnRecord(msgspec.Struct, frozen=True):
     """One turn of a root session, with the work of its subagents."""
 

@@ -17,6 +17,7 @@ from tray.core.events import (
     SessionDeleted,
     SessionRemoved,
     StepsReported,
+    TurnsReported,
 )
 from tray.core.fleet import Fleet
 from tray.core.history import (
@@ -25,6 +26,7 @@ from tray.core.history import (
     RequestRecord,
     SessionRecord,
     StepRecord,
+    TranscriptTurn,
     TurnOutcome,
     TurnRecord,
 )
@@ -77,6 +79,10 @@ class Ledger:
             messages = event.messages if isinstance(event, StepsReported) else (event.message,)
             server = self._recorded(event.server_id)
             found += self._steps(event, messages, server) if server is not None else ()
+        elif isinstance(event, TurnsReported) and (server := self._recorded(event.server_id)) is not None:
+            session = self._fleet.sessions.get(SessionKey(event.server_id, event.session_id))
+            if session is not None and not session.is_child:
+                found += transcript_turns(event.session_id, event.turns, self._day_of, keeps_text=self.keeps_text)
         elif isinstance(event, FileEdited) and self._recorded(event.server_id) is not None:
             counts = (count if 0 <= count <= MAX_LINES else 0 for count in (event.added, event.removed))
             edit = event.call_id, event.session_id, at, self._day_of(at), event.extension
@@ -125,6 +131,8 @@ class Ledger:
             yield from self._requests(before, after, at)
         if before.prompt_text != after.prompt_text:
             self._note_prompt_text(after)
+        if server.agent_kind.has_transcripts:
+            return  # they tell the turns
         if after.turn_started and not before.turn_started:
             self._outputs[after.key] = before.last_output
         elif before.turn_started and not after.turn_started:
@@ -208,6 +216,16 @@ def step_of(
         failed=bool(message.error),
         inherited=is_inherited(message),
     )
+
+
+def transcript_turns(
+    session_id: str, turns: Iterable[TranscriptTurn], day_of: Callable[[int], int], *, keeps_text: bool
+) -> Iterator[TurnRecord]:
+    """Yield the turns of a transcript, without those whose times are not possible."""
+    for turn in turns:
+        if is_timestamp(turn.started) and is_timestamp(turn.ended):
+            texts = (turn.prompt[:MAX_LINE], turn.reply[:MAX_LINE]) if keeps_text else ("", "")
+            yield TurnRecord(session_id, turn.started, turn.ended, day_of(turn.ended), turn.outcome, "", *texts)
 
 
 def _known(cost: int) -> int | None:

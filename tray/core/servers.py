@@ -52,6 +52,11 @@ class AgentKind(Enum):
         return _TITLES[self]
 
     @property
+    def has_transcripts(self) -> bool:
+        """Whether its files tell when each turn began and ended, also of sessions that nobody followed."""
+        return self in (AgentKind.CLAUDE, AgentKind.CODEX, AgentKind.COPILOT)
+
+    @property
     def short_title(self) -> str:
         """The name in the row of a session."""
         return self.title.partition(" ")[0]

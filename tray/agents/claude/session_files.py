@@ -12,6 +12,7 @@ from tray.agents.claude.forks import related_files
 from tray.agents.claude.transcript import Transcript, TranscriptFile
 from tray.agents.claude.usage import FileUsage, SessionUsage, session_usage
 from tray.agents.transcripts import GrowingFile
+from tray.core.history import TranscriptTurn
 from tray.core.messages import Message
 
 MAX_SUBAGENTS = 2000  # whose files are read; more are ignored
@@ -33,12 +34,28 @@ class SessionFiles:
         """The sums of what was read so far."""
         return session_usage(self._transcript.content.usage, self._used_by_subagents, self._related or ())
 
+    def take_turns(self, *, has_ended: bool = False) -> tuple[TranscriptTurn, ...]:
+        """Return the turns that ended since the last call, without those of the session of which this is a fork.
+
+        `has_ended`: the process has ended, and with it the turn that is running.
+        """
+        own = self._transcript.content
+        if has_ended:
+            own.turns.abandon()
+        turns = own.turns.take()
+        parents = self._parents() if turns else []
+        return tuple(turn for turn in turns if not any(turn.response in parent.messages for parent in parents))
+
     def take_steps(self) -> tuple[Message, ...]:
         """Return the responses that were read since the last call, without those that the session inherited."""
         own = self._transcript.content.usage
         steps = (*own.steps.take(), *self._used_by_subagents.steps.take())
-        parents = [file for file in self._related or () if own.inherits_from(file)] if steps else []
+        parents = self._parents() if steps else []
         return tuple(step for step in steps if not any(step.id in parent.messages for parent in parents))
+
+    def _parents(self) -> list[FileUsage]:
+        own = self._transcript.content.usage
+        return [file for file in self._related or () if own.inherits_from(file)]
 
     def read(self) -> Transcript:
         """Read what was added, and return the content of the transcript. Blocks."""

@@ -8,16 +8,19 @@ import msgspec
 
 from tray.agents.claude.limits import RefusedLimit
 from tray.agents.claude.usage import FileUsage, UsageLine, UsageMessage, model_name
+from tray.agents.new_turns import NewTurns
 from tray.agents.tool_call import MAX_TEXT
 from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, milliseconds
+from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
 from tray.core.messages import Message, Tokens
 from tray.core.plan_limits import PlanLimit
 from tray.core.sessions import Retry
 from tray.core.text import beginning, last_line
+from tray.core.transitions.turns import FINISH_TOOL_CALLS
 
 INTERRUPTION = "[Request interrupted by user"
-FINISH_REASONS = {"tool_use": "tool-calls", "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
+FINISH_REASONS = {"tool_use": FINISH_TOOL_CALLS, "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
 
 
 class _Block(msgspec.Struct):
@@ -71,6 +74,7 @@ class Transcript:
         self.retry: Retry | None = None
         self.running: dict[str, ToolCall] = {}  # the tool calls without a result, by id
         self.usage = FileUsage()
+        self.turns = NewTurns()
         self._custom_title = self._ai_title = self._first_prompt = ""
         self._prompts = 0
 
@@ -117,6 +121,7 @@ class Transcript:
         self.retry = None
         if line.is_api_error_message:
             self.last = Message(line.uuid, error="APIError", error_text=text[:MAX_TEXT], completed=at)
+            self.turns.end(at, TurnOutcome.FAILED)
             return
         self.refused = None
         message_id = message.id or line.uuid
@@ -131,6 +136,9 @@ class Transcript:
             tokens=self.usage.messages.get(message_id, Tokens()),
             completed=at if message.stop_reason else 0,
         )
+        self.turns.add_response(at, message_id, last_line(text, MAX_OUTPUT))
+        if self.last.finish not in ("", FINISH_TOOL_CALLS):
+            self.turns.end(at)
 
     def _take_user(self, line: _Line, message: _Message, at: int) -> None:
         blocks = _blocks(message.content)
@@ -142,11 +150,15 @@ class Transcript:
             self.running.clear()
             self.retry = None
             self.last = Message(line.uuid, error=ABORTED, completed=at)
-        elif not results and text and not text.startswith("<"):  # "<": a command, or a report of a subagent
+            self.turns.end(at, TurnOutcome.ABORTED)
+        elif not results and text.startswith("<"):  # a command, or a report of a subagent
+            self.turns.begin(at)
+        elif not results and text:
             self._prompts += 1
             self.running.clear()
             self.prompted_at = at
             self.prompt = beginning(text, MAX_OUTPUT)
+            self.turns.begin(at, self.prompt)
             self._first_prompt = self._first_prompt or beginning(text, MAX_TEXT)
 
 

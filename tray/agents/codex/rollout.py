@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 
 from tray.agents.new_steps import NewSteps
+from tray.agents.new_turns import NewTurns
 from tray.agents.tool_call import MAX_TEXT
 from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, milliseconds
+from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
 from tray.core.plan_limits import PlanLimit, window_name
@@ -127,6 +129,7 @@ class Rollout:
         self.output = ""  # the last line that the agent wrote
         self.tokens = Tokens()  # of all responses in this thread
         self.steps = NewSteps()
+        self.turns = NewTurns()
         self.context_size = 0  # tokens
         self.running: dict[str, ToolCall] = {}  # the tool calls without a result, by id
         self.is_reviewed_by_user = True  # whether the user decides about permissions in this turn
@@ -189,16 +192,18 @@ class Rollout:
                 self.turn_id = event.turn_id
                 self.turn_started = at
                 self.running.clear()
+                if event.turn_id >= self.thread_id:  # a fork contains the turns of its parent, whose ids are smaller
+                    self.turns.begin(at)
             case "token_count" if event.rate_limits is not None:
                 self._take_limits(event.rate_limits, at)
             case "item_completed":
-                self._take_item(decode(bytes(event.item), _Item))
+                self._take_item(decode(bytes(event.item), _Item), at)
             case "task_complete" if event.error is not None:
-                self._end_turn(event, at, "APIError", event.error.message[:MAX_TEXT])
+                self._end_turn(event, at, TurnOutcome.FAILED, "APIError", event.error.message[:MAX_TEXT])
             case "task_complete":
-                self._end_turn(event, at)
+                self._end_turn(event, at, TurnOutcome.COMPLETED)
             case "turn_aborted":
-                self._end_turn(event, at, ABORTED)
+                self._end_turn(event, at, TurnOutcome.ABORTED, ABORTED)
 
     def _take_limits(self, limits: _RateLimits, at: int) -> None:
         """Keep the limits. A report without any of them changes nothing."""
@@ -206,20 +211,23 @@ class Rollout:
         if found:
             self.plan_limits, self.limits_at = found, at
 
-    def _take_item(self, item: _Item) -> None:
+    def _take_item(self, item: _Item, at: int) -> None:
         text = "\n".join(part.text for part in item.content or [])
         if item.type == "UserMessage":
             self.messages += 1
             self.prompt = beginning(text, MAX_OUTPUT)
+            self.turns.add_prompt(at, self.prompt)
             self.first_prompt = self.first_prompt or beginning(text, MAX_TEXT)
         elif item.type == "AgentMessage":
             self.messages += 1
             self.output = last_line(text, MAX_OUTPUT) or self.output
+            self.turns.add_response(at, "", last_line(text, MAX_OUTPUT))
 
-    def _end_turn(self, event: _Event, at: int, error: str = "", error_text: str = "") -> None:
+    def _end_turn(self, event: _Event, at: int, outcome: TurnOutcome, error: str = "", error_text: str = "") -> None:
         before = self.last if self.last is not None and self.last.id == event.turn_id else None
         self.turn_started = 0
         self.running.clear()
+        self.turns.end(at, outcome)
         self.last = Message(
             event.turn_id,
             finish="" if error else FINISHED,

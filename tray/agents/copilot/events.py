@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 
 from tray.agents.new_steps import NewSteps
+from tray.agents.new_turns import NewTurns
 from tray.agents.tool_call import MAX_TEXT
 from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, milliseconds
+from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
 from tray.core.text import beginning, last_line
@@ -124,6 +126,7 @@ class Events:
         self.output = ""  # the last line that the agent wrote
         self.tokens = Tokens()  # of all messages, with those of subagents
         self.steps = NewSteps()
+        self.turns = NewTurns()
         self.running: dict[str, ToolCall] = {}  # the tool calls without a result, by id
         self.permissions: dict[str, Permission] = {}  # that wait for the user, by id
         self._usage = _Usage()  # of the newest message
@@ -192,11 +195,15 @@ class Events:
                 self._take_answer(decode(data, _AssistantMessage), at)
             case "assistant.turn_end":
                 self.is_turn_running = False
+                if self.last is not None and self.last.finish == FINISHED:
+                    self.turns.end(at)
             case "abort":
+                self.turns.end(at, TurnOutcome.ABORTED)
                 self._stop()
                 self.last = Message(str(at), error=ABORTED, completed=at)
             case "session.error":
                 self.is_turn_running = False
+                self.turns.end(at, TurnOutcome.FAILED)
                 error = decode(data, _Error).message[:MAX_TEXT]
                 self.last = Message(str(at), error="APIError", error_text=error, completed=at)
 
@@ -209,6 +216,7 @@ class Events:
 
     def _stop(self) -> None:
         """Forget what was running: a process that was killed did not write its end."""
+        self.turns.abandon()
         self.is_turn_running = False
         self.subagents.clear()
         self.running.clear()
@@ -219,11 +227,13 @@ class Events:
         self.prompted_at = at
         self.is_turn_running = True
         self.prompt = beginning(message.content, MAX_OUTPUT)
+        self.turns.begin(at, self.prompt)
         self.first_prompt = self.first_prompt or beginning(message.content, MAX_TEXT)
 
     def _take_answer(self, message: _AssistantMessage, at: int) -> None:
         self.messages += 1
         self.output = last_line(message.content, MAX_OUTPUT) or self.output
+        self.turns.add_response(at, "", last_line(message.content, MAX_OUTPUT))
         model = message.model or ""
         self.last = Message(
             message.message_id,

@@ -136,7 +136,7 @@ class ClaudeSessions:
             self._loop.update_in(SETTLE_INTERVAL)
         else:
             followed.shown.show(snapshot_of(followed, content, self._limits, self._now()))
-        followed.shown.add_steps(entry.session_id, followed.files.take_steps())
+        followed.report_history()
 
     def _connect(self, server_id: str, entry: RegistryEntry) -> FollowedProcess:
         """Return the followed process; report it if it is new, or if its requests can or cannot be answered now."""
@@ -162,7 +162,7 @@ class ClaudeSessions:
     async def _show_last(self, followed: FollowedProcess) -> None:
         content = await asyncio.to_thread(read_to_end, followed)
         followed.shown.show(snapshot_of(followed, content, self._limits, self._now(), has_ended=True))
-        followed.shown.add_steps(followed.entry.session_id, followed.files.take_steps())
+        followed.report_history(has_ended=True)
 
     def forget(self, server_id: str) -> None:
         """Stop following a process."""

@@ -37,6 +37,11 @@ class FollowedProcess(msgspec.Struct):
         """Return the request that was reported last; a session has one at a time."""
         return next(iter(self.shown.requests), None)
 
+    def report_history(self, *, has_ended: bool = False) -> None:
+        """Report the new responses and turns. `has_ended`: the process has left the session."""
+        self.shown.add_steps(self.entry.session_id, self.files.take_steps())
+        self.shown.add_turns(self.entry.session_id, self.files.take_turns(has_ended=has_ended))
+
 
 def running_entries(folder: Path) -> list[RegistryEntry]:
     """Return the registry's entries of processes that run."""

@@ -137,7 +137,7 @@ class CodexProcesses:
             followed.servers.forget()
             return
         try:
-            await self._report_threads(followed)
+            await self._report_threads(followed, has_ended=True)
         finally:
             followed.servers.end()
 
@@ -145,11 +145,13 @@ class CodexProcesses:
         """Stop following a process."""
         self._followed.pop(server_id).servers.forget()
 
-    async def _report_threads(self, followed: _Followed) -> None:
+    async def _report_threads(self, followed: _Followed, *, has_ended: bool = False) -> None:
         titles = await asyncio.to_thread(self._home.titles)
         files = followed.rollouts.values()
         await asyncio.to_thread(read_rollouts, files)
         contents = [file.content for file in files if file.content.thread_id and is_session(file.content.purpose)]
+        for content in contents if has_ended else ():
+            content.turns.abandon()
         asked = await self._asked(followed.process.pid, contents)
         followed.servers.version = contents[0].version if contents else ""
         followed.servers.update(

@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 
 from tray.agents.codex.inference import ThreadState, newly_aborted, snapshot
 from tray.agents.transcripts import ABORTED
-from tray.core.events import ServerConnected, ServerForgotten, SessionFailed, SnapshotTaken, SourceEvent, StepsReported
+from tray.core.events import (
+    ServerConnected,
+    ServerForgotten,
+    SessionFailed,
+    SnapshotTaken,
+    SourceEvent,
+    StepsReported,
+    TurnsReported,
+)
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.sessions import Failure
 from tray.sources.process_server import process_end, process_server
@@ -58,7 +66,7 @@ class ThreadServers:
         for directory, members in by_directory.items():
             self._update_server(self.server_id(directory), directory, members)
             for thread in members:
-                self._report_steps(self.server_id(directory), thread)
+                self._report_history(self.server_id(directory), thread)
 
     def end(self) -> None:
         """Report that the process ended."""
@@ -84,11 +92,13 @@ class ThreadServers:
             for thread_id in newly_aborted(before, current):
                 self._report(SessionFailed(server_id, thread_id, Failure(ABORTED)))
 
-    def _report_steps(self, server_id: str, thread: ThreadState) -> None:
-        """Report new responses. Providers other than OpenAI may use the same ids in all threads."""
+    def _report_history(self, server_id: str, thread: ThreadState) -> None:
+        """Report new responses and turns. Providers other than OpenAI may use the same ids in all threads."""
         steps = thread.rollout.steps.take(f"{thread.id}/")
         if steps:
             self._report(StepsReported(server_id, thread.id, steps))
+        if turns := thread.rollout.turns.take():
+            self._report(TurnsReported(server_id, thread.id, turns))
 
     def _server(self, server_id: str, directory: str) -> Server:
         return process_server(

@@ -100,6 +100,7 @@ class CopilotSessions:
         else:
             shown.show(snapshot(server_id, entry.session, events))
         shown.add_steps(entry.session.id, events.steps.take())
+        shown.add_turns(entry.session.id, events.turns.take())
 
     async def end(self, server_id: str) -> None:
         """Report the last state of a session that was closed, or whose process has ended."""
@@ -108,6 +109,8 @@ class CopilotSessions:
             events = await asyncio.to_thread(read_events, followed.events)
             followed.shown.show(snapshot(server_id, followed.session, events, has_ended=True))
             followed.shown.add_steps(followed.session.id, events.steps.take())
+            events.turns.abandon()
+            followed.shown.add_turns(followed.session.id, events.turns.take())
         finally:
             followed.shown.end()
 

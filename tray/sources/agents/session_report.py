@@ -12,7 +12,9 @@ from tray.core.events import (
     SnapshotTaken,
     SourceEvent,
     StepsReported,
+    TurnsReported,
 )
+from tray.core.history import TranscriptTurn
 from tray.core.messages import Message
 from tray.core.servers import Server
 from tray.core.sessions import Activity, Request
@@ -72,6 +74,11 @@ class SessionReport:
         """Report responses of the model."""
         if steps:
             self._report(StepsReported(self.server.id, session_id, steps))
+
+    def add_turns(self, session_id: str, turns: tuple[TranscriptTurn, ...]) -> None:
+        """Report turns that have ended."""
+        if turns:
+            self._report(TurnsReported(self.server.id, session_id, turns))
 
     def end(self) -> None:
         """Report that the session was closed, or that its process has ended."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tray.core.history import SessionRecord
+from tray.core.history import SessionRecord, TranscriptTurn
 from tray.core.messages import Message
 
 
@@ -14,6 +14,7 @@ class ImportedSession(NamedTuple):
 
     session: SessionRecord
     messages: tuple[Message, ...]
+    turns: tuple[TranscriptTurn, ...] = ()  # of an agent whose messages do not tell them
 
 
 class ChangedSession(NamedTuple):

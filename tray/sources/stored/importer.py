@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from tray.agents.claude.registry import configuration_folder as claude_folder
 from tray.agents.codex.home import home_folder as codex_folder
 from tray.agents.copilot.open_sessions import configuration_folder as copilot_folder
-from tray.core.history import HistoryRecord, ImportRecord
-from tray.core.ledger import MAX_TITLE, step_of
+from tray.core.history import HistoryRecord, ImportRecord, TurnRecord
+from tray.core.ledger import MAX_TITLE, step_of, transcript_turns
 from tray.core.prices import Prices
 from tray.core.servers import AgentKind
 from tray.core.stored_turns import stored_turns
@@ -99,6 +99,14 @@ def _find(source: StoredSource, until: Mapping[str, int]) -> list[ChangedSession
 def _records(stored: ImportedSession, options: ImportOptions) -> list[HistoryRecord]:
     session = replace(stored.session, title=stored.session.title[:MAX_TITLE] if options.keeps_text else "")
     steps = (step_of(session.id, message, options.day_of, options.prices) for message in stored.messages)
-    is_root = session.agent_kind is AgentKind.OPENCODE and not session.parent
-    turns = stored_turns(session.id, stored.messages, options.day_of) if is_root else ()
-    return [session, *(step for step in steps if step is not None), *turns]
+    return [
+        session,
+        *(step for step in steps if step is not None),
+        *(() if session.parent else _turns(stored, options)),
+    ]
+
+
+def _turns(stored: ImportedSession, options: ImportOptions) -> Iterator[TurnRecord]:
+    if stored.session.agent_kind is AgentKind.OPENCODE:
+        return stored_turns(stored.session.id, stored.messages, options.day_of)
+    return transcript_turns(stored.session.id, stored.turns, options.day_of, keeps_text=options.keeps_text)

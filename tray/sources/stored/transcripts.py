@@ -65,7 +65,7 @@ def _read_claude(host: str, path: Path) -> ImportedSession | None:
     record = SessionRecord(
         path.stem, AgentKind.CLAUDE, host=host, directory=next(_directories(path), ""), title=transcript.title
     )
-    return ImportedSession(record, files.take_steps())
+    return ImportedSession(record, files.take_steps(), files.take_turns())
 
 
 def _directories(path: Path) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _read_codex(home: CodexHome, host: str, path: Path) -> ImportedSession | Non
         title=home.titles().get(rollout.thread_id, "") or rollout.first_prompt,
         created=rollout.created,
     )
-    return ImportedSession(record, rollout.steps.take(f"{rollout.thread_id}/"))
+    return ImportedSession(record, rollout.steps.take(f"{rollout.thread_id}/"), rollout.turns.take())
 
 
 def _read_copilot(host: str, path: Path) -> ImportedSession | None:
@@ -108,4 +108,4 @@ def _read_copilot(host: str, path: Path) -> ImportedSession | None:
         title=events.first_prompt,
         created=events.created,
     )
-    return ImportedSession(record, events.steps.take())
+    return ImportedSession(record, events.steps.take(), events.turns.take())
