@@ -38,6 +38,8 @@ def test_claude_code_runs_the_command_that_was_allowed_on_the_page(chromium: Cal
             await until_async(lambda: DIALOG not in claude.terminal.screen(), "the end of its own dialog")
             await card.wait_for(state="detached")
             await page.locator(".row").first.click()
+            await page.wait_for_selector(".messages .own:has-text('work ##')")
+            await page.wait_for_selector(".messages .tool.completed:has-text('touch answer.txt')")
             await page.get_by_role("tab", name="Timeline").click()
             await page.wait_for_selector(".timeline .request:has-text('allowed once in the page after')")
             await page.wait_for_selector(".timeline .asked:has-text('work ##')")

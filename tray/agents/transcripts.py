@@ -65,6 +65,15 @@ class GrowingFile(Generic[Content]):
             self.content.add(line)
 
 
+def last_lines(path: Path, size: int) -> list[bytes]:
+    """Return the complete lines in the last `size` bytes of a file. Raises OSError."""
+    with path.open("rb") as stream:
+        start = max(0, os.fstat(stream.fileno()).st_size - size)
+        stream.seek(start)
+        lines = stream.read(size).split(b"\n")
+    return lines[1 if start else 0 : -1]
+
+
 def milliseconds(text: str) -> int:
     """Return a time in ms since the Unix epoch; 0 if it is absent or invalid."""
     try:

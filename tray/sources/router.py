@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tray.core.events import SourceEvent
 from tray.core.remote_hosts import HttpServer
-from tray.core.servers import Server, Source
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.settings import HISTORY, HISTORY_TEXT, ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.plugin.listener import Listener, ServeClient
@@ -118,7 +118,7 @@ class SourceRouter:
         server = self._servers.get(server_id)
         if server is not None and server.source is Source.HTTP and self._discovery is not None:
             return await self._discovery.call(server_id, method, params)
-        if server is not None and server.source is Source.AGENT and self._agents is not None:
+        if server is not None and server.agent_kind is not AgentKind.OPENCODE and self._agents is not None:
             return await self._agents.call(server, method, params)
         if server is not None and server.source is not Source.PLUGIN:
             raise CallError(server.read_only_reason, CallErrorKind.READ_ONLY)

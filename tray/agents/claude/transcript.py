@@ -23,13 +23,16 @@ INTERRUPTION = "[Request interrupted by user"
 FINISH_REASONS = {"tool_use": FINISH_TOOL_CALLS, "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
 
 
-class _Block(msgspec.Struct):
+class Block(msgspec.Struct):
+    """A part of a message."""
+
     type: str = ""
     text: str = ""
     id: str = ""
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
     tool_use_id: str = ""
+    is_error: bool | None = False
 
 
 class _Message(UsageMessage):
@@ -47,7 +50,9 @@ class _ApiError(msgspec.Struct, rename="camel"):
         return (self.formatted or self.message)[:MAX_TEXT]
 
 
-class _Line(UsageLine, rename="camel"):
+class TranscriptLine(UsageLine, rename="camel"):
+    """A line of a transcript."""
+
     subtype: str = ""
     is_meta: bool = False
     is_compact_summary: bool = False
@@ -91,14 +96,14 @@ class Transcript:
     def add(self, raw: bytes) -> None:
         """Apply one line of JSON. An invalid line changes nothing, and one of a subagent only the usage."""
         try:
-            line = decode(raw, _Line)
+            line = decode(raw, TranscriptLine)
         except JSON_ERRORS:
             return
         self.usage.take(line)
         if not line.is_sidechain:
             self._take(line)
 
-    def _take(self, line: _Line) -> None:
+    def _take(self, line: TranscriptLine) -> None:
         at = milliseconds(line.timestamp)
         self.branch = line.git_branch or self.branch
         match line.type:
@@ -115,8 +120,8 @@ class Transcript:
             case "custom-title":
                 self._custom_title = line.custom_title[:MAX_TEXT]
 
-    def _take_answer(self, line: _Line, message: _Message, at: int) -> None:
-        blocks = _blocks(message.content)
+    def _take_answer(self, line: TranscriptLine, message: _Message, at: int) -> None:
+        blocks = blocks_of(message.content)
         text = next((block.text for block in reversed(blocks) if block.text), "")
         self.retry = None
         if line.is_api_error_message:
@@ -140,13 +145,13 @@ class Transcript:
         if self.last.finish not in ("", FINISH_TOOL_CALLS):
             self.turns.end(at)
 
-    def _take_user(self, line: _Line, message: _Message, at: int) -> None:
-        blocks = _blocks(message.content)
+    def _take_user(self, line: TranscriptLine, message: _Message, at: int) -> None:
+        blocks = blocks_of(message.content)
         results = [block.tool_use_id for block in blocks if block.type == "tool_result"]
         for tool_use_id in results:
             self.running.pop(tool_use_id, None)
         text = next((block.text for block in blocks if block.text), "")
-        if text.startswith(INTERRUPTION):
+        if is_interruption(text):
             self.running.clear()
             self.retry = None
             self.last = Message(line.uuid, error=ABORTED, completed=at)
@@ -175,10 +180,15 @@ def transcript_path(folder: Path, session_id: str, cwd: str) -> Path:
     return folder / "projects" / encoded / f"{session_id}.jsonl"
 
 
-def _blocks(content: msgspec.Raw) -> list[_Block]:
+def is_interruption(text: str) -> bool:
+    """Whether the text of a user's line says that the user stopped the turn."""
+    return text.startswith(INTERRUPTION)
+
+
+def blocks_of(content: msgspec.Raw) -> list[Block]:
     """Return the blocks of a message; a plain text is one block."""
     try:
-        blocks = decode(bytes(content), str | list[_Block])
+        blocks = decode(bytes(content), str | list[Block])
     except JSON_ERRORS:
         return []
-    return [_Block("text", blocks)] if isinstance(blocks, str) else blocks
+    return [Block("text", blocks)] if isinstance(blocks, str) else blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,7 @@ MAX_QUESTIONS, MAX_OPTIONS = 20, 50  # that are kept
 TERMINAL_ONLY = "Codex takes this answer only in its terminal"
 ACCEPT, CANCEL, FOR_SESSION = "accept", "cancel", "acceptForSession"  # values of a decision
 PATCH = "apply_patch"  # the tool that changes files
+_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 PATCH_MARKS = ("*** Begin Patch", "*** End Patch")
 
 
@@ -165,6 +167,11 @@ def _file_change(asking: _FileChange, frame_id: FrameId, rollout: Rollout | None
 def patch_text(patch: str) -> str:
     """Return a patch without the lines that enclose it."""
     return "\n".join(line for line in patch.splitlines() if line.strip() not in PATCH_MARKS)
+
+
+def patched_files(patch: str) -> list[str]:
+    """Return the paths of the files that a patch adds, changes or deletes."""
+    return [match[1].strip() for match in _PATCHED.finditer(patch)]
 
 
 def _permissions(asking: _Permissions, frame_id: FrameId, now: int) -> Asked:

@@ -74,16 +74,23 @@ class _Text(msgspec.Struct):
     text: str = ""
 
 
-class _Item(msgspec.Struct):
+class Item(msgspec.Struct):
+    """A message, or what a tool did."""
+
     type: str = ""
     content: list[_Text] | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of a message."""
+        return "\n".join(part.text for part in self.content or [])
 
 
 class _Error(msgspec.Struct):
     message: str = ""
 
 
-class _Event(msgspec.Struct):
+class Event(msgspec.Struct):
     """`event_msg`."""
 
     type: str = ""
@@ -94,7 +101,7 @@ class _Event(msgspec.Struct):
     rate_limits: _RateLimits | None = None
 
 
-class _ResponseItem(msgspec.Struct):
+class ResponseItem(msgspec.Struct):
     """`response_item`: what the model wrote, and the results of its tool calls."""
 
     type: str = ""
@@ -104,7 +111,9 @@ class _ResponseItem(msgspec.Struct):
     input: str = ""  # of a tool whose arguments are not JSON
 
 
-class _Line(msgspec.Struct):
+class RolloutLine(msgspec.Struct):
+    """A line of a rollout."""
+
     type: str = ""
     timestamp: str = ""
     payload: msgspec.Raw = msgspec.Raw(b"{}")
@@ -146,7 +155,7 @@ class Rollout:
     def add(self, raw: bytes) -> None:
         """Apply one line of JSON. An invalid or unknown line changes nothing."""
         try:
-            line = decode(raw, _Line)
+            line = decode(raw, RolloutLine)
             self._take(line.type, bytes(line.payload), milliseconds(line.timestamp))
         except JSON_ERRORS:
             return
@@ -162,9 +171,9 @@ class Rollout:
             case "token_usage_record":
                 self._take_usage(decode(payload, _UsageRecord), at)
             case "event_msg":
-                self._take_event(decode(payload, _Event), at)
+                self._take_event(decode(payload, Event), at)
             case "response_item":
-                self._take_response(decode(payload, _ResponseItem), at)
+                self._take_response(decode(payload, ResponseItem), at)
 
     def _take_meta(self, meta: _Meta) -> None:
         self.thread_id = meta.id
@@ -185,7 +194,7 @@ class Rollout:
         self.last = Message(self.turn_id, model=self.model, tokens=tokens)
         self.steps.add(Message(record.response_id, model=self.model, tokens=tokens, completed=at))
 
-    def _take_event(self, event: _Event, at: int) -> None:
+    def _take_event(self, event: Event, at: int) -> None:
         self.context_size = event.model_context_window or self.context_size
         match event.type:
             case "task_started":
@@ -197,7 +206,7 @@ class Rollout:
             case "token_count" if event.rate_limits is not None:
                 self._take_limits(event.rate_limits, at)
             case "item_completed":
-                self._take_item(decode(bytes(event.item), _Item), at)
+                self._take_item(decode(bytes(event.item), Item), at)
             case "task_complete" if event.error is not None:
                 self._end_turn(event, at, TurnOutcome.FAILED, "APIError", event.error.message[:MAX_TEXT])
             case "task_complete":
@@ -211,8 +220,8 @@ class Rollout:
         if found:
             self.plan_limits, self.limits_at = found, at
 
-    def _take_item(self, item: _Item, at: int) -> None:
-        text = "\n".join(part.text for part in item.content or [])
+    def _take_item(self, item: Item, at: int) -> None:
+        text = item.text
         if item.type == "UserMessage":
             self.messages += 1
             self.prompt = beginning(text, MAX_OUTPUT)
@@ -223,7 +232,7 @@ class Rollout:
             self.output = last_line(text, MAX_OUTPUT) or self.output
             self.turns.add_response(at, "", last_line(text, MAX_OUTPUT))
 
-    def _end_turn(self, event: _Event, at: int, outcome: TurnOutcome, error: str = "", error_text: str = "") -> None:
+    def _end_turn(self, event: Event, at: int, outcome: TurnOutcome, error: str = "", error_text: str = "") -> None:
         before = self.last if self.last is not None and self.last.id == event.turn_id else None
         self.turn_started = 0
         self.running.clear()
@@ -238,7 +247,7 @@ class Rollout:
             completed=at,
         )
 
-    def _take_response(self, item: _ResponseItem, at: int) -> None:
+    def _take_response(self, item: ResponseItem, at: int) -> None:
         if item.type in ("function_call", "custom_tool_call"):
             arguments = (item.arguments or item.input).encode("utf-8", "replace")[:MAX_CALL]
             self.running[item.call_id] = ToolCall(item.call_id, item.name[:MAX_TEXT], arguments, at)

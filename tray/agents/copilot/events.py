@@ -32,11 +32,15 @@ class _Start(msgspec.Struct, rename="camel"):
     context: _Context | None = None
 
 
-class _UserMessage(msgspec.Struct):
+class UserMessage(msgspec.Struct):
+    """`user.message`."""
+
     content: str = ""
 
 
-class _AssistantMessage(msgspec.Struct, rename="camel"):
+class AssistantMessage(msgspec.Struct, rename="camel"):
+    """`assistant.message`."""
+
     message_id: str = ""
     model: str | None = None
     content: str = ""
@@ -62,10 +66,13 @@ class _UsageRecord(msgspec.Struct):
     usage: _Usage = msgspec.field(default_factory=_Usage)
 
 
-class _Tool(msgspec.Struct, rename="camel"):
+class Tool(msgspec.Struct, rename="camel"):
+    """`tool.execution_start` and `tool.execution_complete`."""
+
     tool_call_id: str = ""
     tool_name: str = ""
     arguments: msgspec.Raw = msgspec.Raw(b"{}")
+    success: bool | None = None  # of a complete one
 
 
 class PermissionRequest(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,11 +93,15 @@ class _Permission(msgspec.Struct, rename="camel"):
     permission_request: PermissionRequest | None = None
 
 
-class _Error(msgspec.Struct):
+class ErrorData(msgspec.Struct):
+    """`session.error`."""
+
     message: str = ""
 
 
-class _Line(msgspec.Struct, rename="camel"):
+class EventLine(msgspec.Struct, rename="camel"):
+    """A line of the events."""
+
     type: str = ""
     id: str = ""
     timestamp: str = ""
@@ -139,7 +150,7 @@ class Events:
     def add(self, raw: bytes) -> None:
         """Apply one line of JSON. An invalid or unknown line changes nothing."""
         try:
-            line = decode(raw, _Line)
+            line = decode(raw, EventLine)
             at = milliseconds(line.timestamp)
             self._take(line, bytes(line.data), at)
             if not line.agent_id:
@@ -148,15 +159,15 @@ class Events:
         except JSON_ERRORS:
             return
 
-    def _take(self, line: _Line, data: bytes, at: int) -> None:
+    def _take(self, line: EventLine, data: bytes, at: int) -> None:
         """Apply a line of the agent or of a subagent."""
         match line.type:
             case "tool.execution_start":
-                tool = decode(data, _Tool)
+                tool = decode(data, Tool)
                 name, arguments = tool.tool_name[:MAX_TEXT], bytes(tool.arguments)
                 self.running[tool.tool_call_id] = ToolCall(tool.tool_call_id, name, arguments, at)
             case "tool.execution_complete":
-                self.running.pop(decode(data, _Tool).tool_call_id, None)
+                self.running.pop(decode(data, Tool).tool_call_id, None)
             case "permission.requested":
                 asked = decode(data, _Permission)
                 request = asked.permission_request or PermissionRequest()
@@ -171,7 +182,7 @@ class Events:
                 self.subagents.discard(line.agent_id)
                 self.subagent_ended_at = at
 
-    def _take_usage(self, line: _Line, usage: _Usage, at: int) -> None:
+    def _take_usage(self, line: EventLine, usage: _Usage, at: int) -> None:
         tokens = _tokens(usage)
         self.tokens += tokens
         agent = SUBAGENT if line.agent_id else ""
@@ -186,13 +197,13 @@ class Events:
             case "session.shutdown":
                 self._stop()
             case "user.message":
-                self._take_prompt(decode(data, _UserMessage), at)
+                self._take_prompt(decode(data, UserMessage), at)
             case "session.usage_record":
                 self._usage = decode(data, _UsageRecord).usage
             case "assistant.turn_start":
                 self.is_turn_running = True
             case "assistant.message":
-                self._take_answer(decode(data, _AssistantMessage), at)
+                self._take_answer(decode(data, AssistantMessage), at)
             case "assistant.turn_end":
                 self.is_turn_running = False
                 if self.last is not None and self.last.finish == FINISHED:
@@ -204,7 +215,7 @@ class Events:
             case "session.error":
                 self.is_turn_running = False
                 self.turns.end(at, TurnOutcome.FAILED)
-                error = decode(data, _Error).message[:MAX_TEXT]
+                error = decode(data, ErrorData).message[:MAX_TEXT]
                 self.last = Message(str(at), error="APIError", error_text=error, completed=at)
 
     def _take_start(self, start: _Start) -> None:
@@ -222,7 +233,7 @@ class Events:
         self.running.clear()
         self.permissions.clear()
 
-    def _take_prompt(self, message: _UserMessage, at: int) -> None:
+    def _take_prompt(self, message: UserMessage, at: int) -> None:
         self.messages += 1
         self.prompted_at = at
         self.is_turn_running = True
@@ -230,7 +241,7 @@ class Events:
         self.turns.begin(at, self.prompt)
         self.first_prompt = self.first_prompt or beginning(message.content, MAX_TEXT)
 
-    def _take_answer(self, message: _AssistantMessage, at: int) -> None:
+    def _take_answer(self, message: AssistantMessage, at: int) -> None:
         self.messages += 1
         self.output = last_line(message.content, MAX_OUTPUT) or self.output
         self.turns.add_response(at, "", last_line(message.content, MAX_OUTPUT))

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from tray.agents.gemini.chat import ChatFile
 from tray.agents.gemini.hooks import decode_hook as decode_gemini
 from tray.agents.qwen.hooks import decode_hook as decode_qwen
-from tray.core.servers import AgentKind, Server
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.agents.agent_context import AgentContext
 from tray.sources.agents.claude import ClaudeSessions
 from tray.sources.agents.codex import CodexSessions
+from tray.sources.agents.conversations import MESSAGES, read_messages
 from tray.sources.agents.copilot import CopilotSessions
 from tray.sources.agents.hook_server import HookHandler, HookServer
 from tray.sources.agents.hook_sessions import HookSessions
@@ -43,6 +44,7 @@ class AgentSources:
 
     def __init__(self, context: AgentContext, hook_socket: Path) -> None:
         """`hook_socket` is the path of the socket for hooks."""
+        self._context = context
         claude = ClaudeSessions(context)
         codex = CodexSessions(context)
         reports = ReportedSessions(context)
@@ -87,7 +89,11 @@ class AgentSources:
 
     async def call(self, server: Server, method: str, params: Mapping[str, Any]) -> Any:
         """Call the agent of a server. Raises CallError."""
+        if method == MESSAGES:
+            return await asyncio.to_thread(
+                read_messages, server.agent_kind, self._context.environment, self._context.home, params
+            )
         source = self._sources.get(server.agent_kind)
-        if source is None:
+        if source is None or server.source is not Source.AGENT:
             raise CallError(server.read_only_reason, CallErrorKind.READ_ONLY)
         return await source.call(server.id, method, params)
