@@ -28,6 +28,7 @@ COPILOT_CLI_VERSION = "1.0.102"
 GEMINI_CLI_VERSION = "0.61.0"
 QWEN_CODE_VERSION = "0.15.10"  # the last one that runs with Node 20
 AXE_CORE_VERSION = "4.14.1"  # checks the accessibility of the page
+LIGHTHOUSE_VERSION = "12.2.3"  # scores the page
 DESKTOP_PACKAGES = (
     "xvfb",
     "xdotool",
@@ -112,7 +113,7 @@ def _is_installed(query: str, name: str) -> bool:
 
 
 def agents() -> bool:
-    """Install the tested versions of the agents, and axe-core, each in its own folder."""
+    """Install the tested versions of the agents, and what checks the page, each in its own folder."""
     npm = shutil.which("npm")
     if npm is None:
         print("No npm: tests with the real agents are left out.")
@@ -135,6 +136,7 @@ def agents() -> bool:
     packages[f"@google/gemini-cli@{GEMINI_CLI_VERSION}"] = CACHE / "gemini-cli" / GEMINI_CLI_VERSION
     packages[f"@qwen-code/qwen-code@{QWEN_CODE_VERSION}"] = CACHE / "qwen-code" / QWEN_CODE_VERSION
     packages[f"axe-core@{AXE_CORE_VERSION}"] = CACHE / "axe-core" / AXE_CORE_VERSION
+    packages[f"lighthouse@{LIGHTHOUSE_VERSION}"] = CACHE / "lighthouse" / LIGHTHOUSE_VERSION
     with ThreadPoolExecutor() as pool:
         return all(pool.map(install, packages.keys(), packages.values()))
 
@@ -168,6 +170,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "GEMINI_CLI_TEST_DIR": str(CACHE / "gemini-cli" / GEMINI_CLI_VERSION),
         "QWEN_CODE_TEST_DIR": str(CACHE / "qwen-code" / QWEN_CODE_VERSION),
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
+        "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
         **WHEEL,
     }
     return {
