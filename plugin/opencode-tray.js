@@ -346,6 +346,7 @@ var EDITED = "tray.edit";
 var ACTIVITY_INTERVAL = SECOND;
 var TEXT_INTERVAL = 5 * SECOND;
 var MAX_TOOLS = 50;
+var MAX_CHANGES = 100;
 var DRAFT_TIME = 5 * SECOND;
 var MAX_DRAFT = 8e3;
 function handlePart(watcher, part) {
@@ -402,15 +403,18 @@ function handleTool(watcher, trace, part) {
 }
 function reportEdit(watcher, sessionID, { tool, callID, state }) {
   if (!isText(callID) || !watcher.hasListener) return;
-  const { filediff: diff } = state.metadata ?? {};
-  const { filePath, content } = state.input ?? {};
-  const edit = { sessionID, callID: `${truncate(callID)}@${state.time?.start ?? 0}` };
-  if (tool === "edit" && isText(diff?.file))
-    watcher.emit(EDITED, { ...edit, extension: extensionOf(diff.file), added: diff.additions, removed: diff.deletions });
-  else if (tool === "write" && isText(filePath) && isText(content)) {
-    const added = content.split("\n").length - (content.endsWith("\n") ? 1 : 0);
-    watcher.emit(EDITED, { ...edit, extension: extensionOf(filePath), added });
-  }
+  const call = `${truncate(callID)}@${state.time?.start ?? 0}`;
+  for (const [index, { path, added, removed }] of changesOf(tool, state).entries())
+    watcher.emit(EDITED, { sessionID, callID: index ? `${call}#${index}` : call, extension: extensionOf(path), added, removed });
+}
+function changesOf(tool, { metadata, input }) {
+  const { filediff: diff, files } = metadata ?? {};
+  const { filePath, content } = input ?? {};
+  if (tool === "edit" && isText(diff?.file)) return [{ path: diff.file, added: diff.additions, removed: diff.deletions }];
+  if (tool === "write" && isText(filePath) && isText(content))
+    return [{ path: filePath, added: content.split("\n").length - (content.endsWith("\n") ? 1 : 0) }];
+  if (tool !== "apply_patch" || !Array.isArray(files)) return [];
+  return files.slice(0, MAX_CHANGES).map((file) => ({ path: file?.movePath ?? file?.filePath, added: file?.additions, removed: file?.deletions })).filter(({ path }) => isText(path));
 }
 function endTurn(trace) {
   if (trace.text) trace.text.hasEnded = true;

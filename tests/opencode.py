@@ -21,6 +21,7 @@ from agent_program import AgentProgram, installation_folder, make_repository, re
 from waiting import at_most_every, until
 
 NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
+PATCHING_MODEL = "gpt-5-fake"  # OpenCode gives models of this name `apply_patch` instead of `edit` and `write`
 ALLOW = "Allow once"  # in the dialog of a permission
 PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"
 
@@ -78,7 +79,7 @@ class OpenCode(AgentProgram):
             "npm": "@ai-sdk/openai-compatible",
             "name": "Fake",
             "options": {"baseURL": f"http://127.0.0.1:{model_port}/v1", "apiKey": "x"},
-            "models": {"fake-1": model},
+            "models": {"fake-1": model, PATCHING_MODEL: model},
         }
         config = {
             "autoupdate": False,
@@ -170,10 +171,17 @@ class OpenCode(AgentProgram):
         """Create a session and return its ID."""
         return str(self.call("POST", "/session", {}, directory)["id"])
 
-    def prompt(self, session: str, script: dict[str, Any] | None = None, directory: Path | None = None) -> None:
+    def prompt(
+        self,
+        session: str,
+        script: dict[str, Any] | None = None,
+        directory: Path | None = None,
+        model: str = "",
+    ) -> None:
         """Send a prompt without waiting for the answer."""
         text = f"hello from {session} ##{json.dumps(script or {})}"  # makes every prompt unique
-        body = {"parts": [{"type": "text", "text": text}]}
+        named = {"model": {"providerID": "fake", "modelID": model}} if model else {}
+        body = {"parts": [{"type": "text", "text": text}], **named}
         if self.version == OLDEST:  # it has no prompt_async: ignore the response of the blocking call
             self._background(session, body, directory)
         else:

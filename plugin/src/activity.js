@@ -14,6 +14,7 @@ export const EDITED = "tray.edit"
 const ACTIVITY_INTERVAL = SECOND // between two reports of one session
 const TEXT_INTERVAL = 5 * SECOND
 const MAX_TOOLS = 50 // that run at once in one session
+const MAX_CHANGES = 100 // files that one call reports
 const DRAFT_TIME = 5 * SECOND // after a tray has read the text that is being written, during which more of it is kept
 const MAX_DRAFT = 8_000 // characters of it
 
@@ -105,23 +106,37 @@ function handleTool(watcher, trace, part) {
 }
 
 /**
- * Report what a completed `edit` has changed, or a `write`, of which OpenCode does not tell what it replaced.
+ * Report what a completed `edit` or `apply_patch` has changed, or a `write`, of which OpenCode does not tell what it
+ * replaced.
  * @param {Watcher} watcher
  * @param {string} sessionID
  * @param {any} part
  */
 function reportEdit(watcher, sessionID, { tool, callID, state }) {
   if (!isText(callID) || !watcher.hasListener) return
-  const { filediff: diff } = state.metadata ?? {}
-  const { filePath, content } = state.input ?? {}
   // Models repeat the ids of calls in other sessions: the start makes them unique.
-  const edit = { sessionID, callID: `${truncate(callID)}@${state.time?.start ?? 0}` }
-  if (tool === "edit" && isText(diff?.file))
-    watcher.emit(EDITED, { ...edit, extension: extensionOf(diff.file), added: diff.additions, removed: diff.deletions })
-  else if (tool === "write" && isText(filePath) && isText(content)) {
-    const added = content.split("\n").length - (content.endsWith("\n") ? 1 : 0)
-    watcher.emit(EDITED, { ...edit, extension: extensionOf(filePath), added })
-  }
+  const call = `${truncate(callID)}@${state.time?.start ?? 0}`
+  for (const [index, { path, added, removed }] of changesOf(tool, state).entries())
+    watcher.emit(EDITED, { sessionID, callID: index ? `${call}#${index}` : call, extension: extensionOf(path), added, removed })
+}
+
+/**
+ * Return the changes of files of a completed call.
+ * @param {string} tool
+ * @param {any} state
+ * @returns {{ path: string, added: number, removed?: number }[]}
+ */
+function changesOf(tool, { metadata, input }) {
+  const { filediff: diff, files } = metadata ?? {}
+  const { filePath, content } = input ?? {}
+  if (tool === "edit" && isText(diff?.file)) return [{ path: diff.file, added: diff.additions, removed: diff.deletions }]
+  if (tool === "write" && isText(filePath) && isText(content))
+    return [{ path: filePath, added: content.split("\n").length - (content.endsWith("\n") ? 1 : 0) }]
+  if (tool !== "apply_patch" || !Array.isArray(files)) return []
+  return files
+    .slice(0, MAX_CHANGES)
+    .map((file) => ({ path: file?.movePath ?? file?.filePath, added: file?.additions, removed: file?.deletions }))
+    .filter(({ path }) => isText(path))
 }
 
 /**

@@ -170,11 +170,15 @@ test("a change of a file is sent to a tray that asks for changes, without its na
     done("write", "call_2", { filePath: "C:\\p\\.env", content: "a\nb\n" }, {}),
     done("edit", "call_3", {}, {}),
     done("bash", "call_4", { filePath: "a.txt", content: "x" }, {}),
+    done("apply_patch", "call_5", {}, { files: [{ filePath: "/p/a.ts", additions: 4, deletions: 0 }, { filePath: "/p/b.md", movePath: "/p/b.rst", additions: 0, deletions: 2 }, {}] }),
+    done("apply_patch", "call_6", {}, { files: "none" }),
   ]
   const edits = (events) => events.filter(({ type }) => type === "tray.edit").map(({ properties }) => properties)
   assert.deepEqual(edits(await eventsOf(new Tray({ welcome: { edits: true } }), steps)), [
     { sessionID: ses, callID: "call_1@7", extension: ".py", added: 3, removed: 1 },
     { sessionID: ses, callID: "call_2@7", extension: "", added: 2 },
+    { sessionID: ses, callID: "call_5@7", extension: ".ts", added: 4, removed: 0 },
+    { sessionID: ses, callID: "call_5@7#1", extension: ".rst", added: 0, removed: 2 },
   ])
   assert.deepEqual(edits(await eventsFor(...steps)), [])
 })

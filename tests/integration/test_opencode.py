@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from model_server import TITLE, ModelServer
-from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode
+from opencode import LAST_YEAR, NEWEST, OLDEST, PATCHING_MODEL, OpenCode
+from tray.storage.history.activity import file_kinds
+from tray.storage.history.selection import Selection
+from tray.system.local_day import day_number
 from tray_process import Home, free_port
 from waiting import until
 
@@ -405,6 +408,29 @@ def test_todos_are_reported(setup: TrayAndOpenCode) -> None:
     setup.opencode.prompt(session, {"calls": [[["todowrite", {"todos": TODOS}]]]})
     found = setup.session(session, lambda found: found["todos"])
     assert found["todos"] == [{"content": "Write the test", "status": "pending"}]
+
+
+def test_changed_files_are_recorded_by_their_extension(setup: TrayAndOpenCode) -> None:
+    session = setup.opencode.session()
+    path = str(setup.opencode.project / "notes.md")
+    setup.opencode.prompt(session, {"calls": [[["write", {"filePath": path, "content": "one\ntwo\n"}]]]})
+    setup.status(session, "completed")
+    edit = {"filePath": path, "oldString": "two", "newString": "2\n3"}
+    setup.opencode.prompt(session, {"calls": [[["edit", edit]]]})
+    expected = {".md": (2, 4, 1)}
+    if setup.opencode.version != OLDEST:  # its models have no apply_patch
+        patch = "*** Begin Patch\n*** Add File: a.toml\n+x\n*** Update File: notes.md\n@@\n-3\n+three\n*** End Patch\n"
+        setup.status(session, "completed")
+        setup.opencode.prompt(session, {"calls": [[["apply_patch", {"patchText": patch}]]]}, model=PATCHING_MODEL)
+        expected = {".md": (3, 5, 2), ".toml": (1, 1, 0)}
+    today = day_number(time.time_ns() // 1_000_000)
+    chosen = Selection(today - 1, today, project=str(setup.opencode.project))
+
+    def found() -> dict[str, tuple[int, int, int]]:
+        kinds = file_kinds(setup.tray.path / "data/opencode-tray/history.db", chosen) or []
+        return {kind.extension: (kind.edits, kind.added, kind.removed) for kind in kinds}
+
+    until(lambda: found() == expected, f"{expected}; it is {found()}")
 
 
 def test_an_error_stays_until_the_next_turn(setup: TrayAndOpenCode) -> None:
