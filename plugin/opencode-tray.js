@@ -28,6 +28,66 @@ var NotFoundError = class extends Error {
 var UnsupportedError = class extends Error {
 };
 
+// src/handshake.js
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+
+// src/close-codes.js
+var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
+
+// src/version.js
+var VERSION = "0.1.0";
+var PROTOCOL = 2;
+
+// src/handshake.js
+var Handshake = class {
+  #token;
+  #instance;
+  /** @type {"challenge" | "welcome"} the frame that has to come next */
+  #expected = "challenge";
+  /** Sent with `hello`. */
+  nonce = randomBytes(32).toString("hex");
+  /**
+   * @param {string} token
+   * @param {string} instance id
+   */
+  constructor(token, instance) {
+    this.#token = token;
+    this.#instance = instance;
+  }
+  /**
+   * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
+   * @param {any} frame
+   * @returns {{ send: object } | { close: number } | Welcome}
+   */
+  receive(frame) {
+    if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
+    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame) };
+    const { nonce, proof } = frame;
+    const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
+    if (!isTrusted) return { close: CLOSE.untrusted };
+    this.#expected = "welcome";
+    return { send: { type: "auth", proof: this.#proof("plugin", nonce) } };
+  }
+  /**
+   * @param {"tray" | "plugin"} side
+   * @param {string} trayNonce
+   */
+  #proof(side, trayNonce) {
+    const text = `opencode-tray ${PROTOCOL} ${side}
+${this.#instance}
+${this.nonce}
+${trayNonce}`;
+    return createHmac("sha256", this.#token).update(text).digest("hex");
+  }
+};
+function wishesOf(frame) {
+  return { prompts: frame?.prompts === true, edits: frame?.edits === true };
+}
+function isEqual(a, b) {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
 // src/timers.js
 function after(ms, act) {
   let timer;
@@ -545,14 +605,19 @@ async function selectSession({ opencode }, params) {
 // src/calls.js
 var MAX_CALLS = 4;
 var CODES = { noMethod: -32601, badParameters: -32602, refused: -32e3, notFound: -32001, unsupported: -32002 };
-async function snapshot({ sendSnapshot }) {
-  await sendSnapshot();
+async function snapshot({ feed }) {
+  await feed.sendSnapshot();
+  return {};
+}
+async function wishes({ feed }, params) {
+  feed.wishes = wishesOf(params);
   return {};
 }
 var METHODS = {
   // @ts-expect-error: no inherited keys such as "constructor"
   __proto__: null,
   snapshot,
+  wishes,
   "permission.reply": replyToPermission,
   "question.reply": replyToQuestion,
   "question.reject": rejectQuestion,
@@ -621,9 +686,6 @@ function failureOf(id, error) {
   if (error instanceof NotFoundError || error?.status === 404) return failure(id, CODES.notFound, message);
   return failure(id, CODES.refused, message, error?.status);
 }
-
-// src/close-codes.js
-var CLOSE = { normal: 1e3, tooBig: 1009, unexpected: 4400, untrusted: 4401, silent: 4408, replaced: 4409 };
 
 // src/flow-control.js
 var MAX_UNREAD = 1024 * 1024;
@@ -1026,6 +1088,8 @@ var Feed = class {
   #hasLimits = false;
   /** @type {Record<string, Timer | undefined>} by what they do next */
   #timers = {};
+  /** @type {import("./handshake.js").Wishes} */
+  wishes = { prompts: false, edits: false };
   /**
    * @param {Instance} instance
    * @param {Output} output
@@ -1045,9 +1109,9 @@ var Feed = class {
   event(event) {
     if (this.#isClosed) return;
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon();
-    if (event.type === EDITED && !this.#output.wantsEdits) return;
+    if (event.type === EDITED && !this.wishes.edits) return;
     if (event.type === PROMPT_WRITTEN) {
-      if (!this.#output.wantsPrompts) return;
+      if (!this.wishes.prompts) return;
       event = { ...event, type: "message.part.updated" };
     }
     if (this.#queue) return this.#enqueue(this.#queue, event);
@@ -1139,60 +1203,6 @@ var Feed = class {
     });
   }
 };
-
-// src/handshake.js
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-
-// src/version.js
-var VERSION = "0.1.0";
-var PROTOCOL = 2;
-
-// src/handshake.js
-var Handshake = class {
-  #token;
-  #instance;
-  /** @type {"challenge" | "welcome"} the frame that has to come next */
-  #expected = "challenge";
-  /** Sent with `hello`. */
-  nonce = randomBytes(32).toString("hex");
-  /**
-   * @param {string} token
-   * @param {string} instance id
-   */
-  constructor(token, instance) {
-    this.#token = token;
-    this.#instance = instance;
-  }
-  /**
-   * Take the tray's next frame. Return the frame to `send`, or the code to `close` with, or that the tray `welcomed` us.
-   * @param {any} frame
-   * @returns {{ send: object } | { close: number } | Welcome}
-   */
-  receive(frame) {
-    if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
-    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true, wantsEdits: frame.edits === true };
-    const { nonce, proof } = frame;
-    const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
-    if (!isTrusted) return { close: CLOSE.untrusted };
-    this.#expected = "welcome";
-    return { send: { type: "auth", proof: this.#proof("plugin", nonce) } };
-  }
-  /**
-   * @param {"tray" | "plugin"} side
-   * @param {string} trayNonce
-   */
-  #proof(side, trayNonce) {
-    const text = `opencode-tray ${PROTOCOL} ${side}
-${this.#instance}
-${this.nonce}
-${trayNonce}`;
-    return createHmac("sha256", this.#token).update(text).digest("hex");
-  }
-};
-function isEqual(a, b) {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
-}
 
 // src/transport.js
 var Transport = class {
@@ -1361,18 +1371,17 @@ var Channel = class {
     else this.#welcomed(next);
   }
   /** @param {import("./handshake.js").Welcome} welcome */
-  #welcomed({ wantsPrompts, wantsEdits }) {
+  #welcomed({ wishes: wishes2 }) {
     this.#timeout.cancel();
     const transport = this.#transport;
     const { opencode, watcher } = this.#instance;
     const feed = new Feed(this.#instance, {
       send: (frame) => transport.send(frame),
       unread: () => transport.unread,
-      onStuck: () => transport.drop(CLOSE.silent),
-      wantsPrompts,
-      wantsEdits
+      onStuck: () => transport.drop(CLOSE.silent)
     });
-    const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() });
+    feed.wishes = wishes2;
+    const calls = new CallServer({ opencode, watcher, feed });
     this.#services = { feed, calls };
     this.#callbacks.onOpen();
     transport.watchPings();

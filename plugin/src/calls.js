@@ -1,12 +1,14 @@
 /** The calls that a tray may make (PROTOCOL.md, "Calls"). There is no other way from the tray into OpenCode. */
 import { NotFoundError, ParameterError, UnsupportedError } from "./errors.js"
+import { wishesOf } from "./handshake.js"
 import { rejectQuestion, replyToPermission, replyToQuestion } from "./request-calls.js"
 import * as session from "./session-calls.js"
 import { isRecord, MAX_LINE, truncate } from "./values.js"
+/** @import { Feed } from "./feed.js" */
 /** @import { OpenCode } from "./opencode.js" */
 /** @import { Watcher } from "./watcher.js" */
 
-/** @typedef {{ opencode: OpenCode, watcher: Watcher, sendSnapshot: () => Promise<void> }} Context */
+/** @typedef {{ opencode: OpenCode, watcher: Watcher, feed: Feed }} Context */
 /** @typedef {(context: Context, params: any) => Promise<any>} Method checks its parameters and returns the result */
 
 const MAX_CALLS = 4 // at once
@@ -15,8 +17,14 @@ const MAX_CALLS = 4 // at once
 const CODES = { noMethod: -32601, badParameters: -32602, refused: -32000, notFound: -32001, unsupported: -32002 }
 
 /** @type {Method} */
-async function snapshot({ sendSnapshot }) {
-  await sendSnapshot()
+async function snapshot({ feed }) {
+  await feed.sendSnapshot()
+  return {}
+}
+
+/** @type {Method} */
+async function wishes({ feed }, params) {
+  feed.wishes = wishesOf(params)
   return {}
 }
 
@@ -25,6 +33,7 @@ const METHODS = {
   // @ts-expect-error: no inherited keys such as "constructor"
   __proto__: null,
   snapshot,
+  wishes,
   "permission.reply": replyToPermission,
   "question.reply": replyToQuestion,
   "question.reject": rejectQuestion,

@@ -81,7 +81,7 @@ export class Channel {
   }
 
   /** @param {import("./handshake.js").Welcome} welcome */
-  #welcomed({ wantsPrompts, wantsEdits }) {
+  #welcomed({ wishes }) {
     this.#timeout.cancel()
     const transport = this.#transport
     const { opencode, watcher } = this.#instance
@@ -89,10 +89,9 @@ export class Channel {
       send: (frame) => transport.send(frame),
       unread: () => transport.unread,
       onStuck: () => transport.drop(CLOSE.silent),
-      wantsPrompts,
-      wantsEdits,
     })
-    const calls = new CallServer({ opencode, watcher, sendSnapshot: () => feed.sendSnapshot() })
+    feed.wishes = wishes
+    const calls = new CallServer({ opencode, watcher, feed })
     this.#services = { feed, calls }
     this.#callbacks.onOpen()
     transport.watchPings()

@@ -23,8 +23,6 @@ const MAX_RETRIES = 5
  * @property {(frame: any) => boolean} send returns whether the frame was small enough
  * @property {() => number} unread bytes that the tray has not read
  * @property {() => void} onStuck called if the tray has not read anything for a minute
- * @property {boolean} wantsPrompts whether the tray has asked for the beginning of prompts
- * @property {boolean} wantsEdits the same for changes of files
  */
 
 /** Sends the state of an instance to one tray: a snapshot, then events. */
@@ -42,6 +40,8 @@ export class Feed {
   #hasLimits = false
   /** @type {Record<string, Timer | undefined>} by what they do next */
   #timers = {}
+  /** @type {import("./handshake.js").Wishes} */
+  wishes = { prompts: false, edits: false }
 
   /**
    * @param {Instance} instance
@@ -64,9 +64,9 @@ export class Feed {
   event(event) {
     if (this.#isClosed) return
     if (event.type === SERVICES_CHANGED) return this.#sendServicesSoon()
-    if (event.type === EDITED && !this.#output.wantsEdits) return
+    if (event.type === EDITED && !this.wishes.edits) return
     if (event.type === PROMPT_WRITTEN) {
-      if (!this.#output.wantsPrompts) return
+      if (!this.wishes.prompts) return
       event = { ...event, type: "message.part.updated" }
     }
     if (this.#queue) return this.#enqueue(this.#queue, event)

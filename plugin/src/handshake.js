@@ -3,7 +3,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
 import { CLOSE } from "./close-codes.js"
 import { PROTOCOL } from "./version.js"
 
-/** @typedef {{ welcomed: true, wantsPrompts: boolean, wantsEdits: boolean }} Welcome what the tray asks for */
+/** @typedef {{ prompts: boolean, edits: boolean }} Wishes whether the beginning of prompts and changes of files are sent */
+/** @typedef {{ welcomed: true, wishes: Wishes }} Welcome */
 
 /** The plugin's side of one handshake. */
 export class Handshake {
@@ -31,7 +32,7 @@ export class Handshake {
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected }
-    if (frame.type === "welcome") return { welcomed: true, wantsPrompts: frame.prompts === true, wantsEdits: frame.edits === true }
+    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame) }
     const { nonce, proof } = frame
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof))
     if (!isTrusted) return { close: CLOSE.untrusted }
@@ -47,6 +48,15 @@ export class Handshake {
     const text = `opencode-tray ${PROTOCOL} ${side}\n${this.#instance}\n${this.nonce}\n${trayNonce}`
     return createHmac("sha256", this.#token).update(text).digest("hex")
   }
+}
+
+/**
+ * Return what the tray asks for in a `welcome`, or in a call of `wishes`.
+ * @param {any} frame
+ * @returns {Wishes}
+ */
+export function wishesOf(frame) {
+  return { prompts: frame?.prompts === true, edits: frame?.edits === true }
 }
 
 /**

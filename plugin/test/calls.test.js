@@ -33,6 +33,23 @@ for (const params of [undefined, null, [], {}, { sessionID: "../x" }, { sessionI
     assert.deepEqual(answer.asked, [])
   })
 
+test("a tray that asks for prompts later gets them from then on", () =>
+  withPlugin({}, async ({ tray, event }) => {
+    const prompt = async (id) => {
+      await event("message.updated", { info: { id, sessionID: ses, role: "user" } })
+      await event("message.part.updated", { part: { id, messageID: id, sessionID: ses, type: "text", text: `text of ${id}` } })
+    }
+    await until(() => tray.snapshots.length === 1)
+    await prompt("msg_1")
+    tray.socket.say({ id: 1, method: "wishes", params: { prompts: true } })
+    await until(() => tray.answers.length === 1)
+    await prompt("msg_2")
+    await until(() => tray.events.some(({ type }) => type === "message.part.updated"))
+    assert.deepEqual(tray.answers, [{ id: 1, result: {} }])
+    const texts = tray.events.map(({ properties }) => properties.part?.text).filter(Boolean)
+    assert.deepEqual(texts, ["text of msg_2"])
+  }))
+
 const found = { "session.get": session() }
 const path = { id: ses }
 const query = { directory }

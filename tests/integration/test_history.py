@@ -164,6 +164,21 @@ def test_a_history_that_cannot_be_written_is_a_problem_in_the_menu_until_it_can(
     run(test())
 
 
+def test_a_plugin_is_told_when_prompts_are_recorded_or_not_any_more(
+    at_work: Callable[..., Any], tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with at_work() as (_, link):
+            for mode, prompts in (("off", False), ("lines", True)):
+                (tmp_path / "settings.toml").write_text(f'[history]\ntext = "{mode}"\n')
+                while (call := await link.receive())["method"] != "wishes":
+                    pass
+                assert call["params"] == {"prompts": prompts, "edits": True}
+                await link.send({"id": call["id"], "result": {}})
+
+    run(test())
+
+
 def test_where_a_request_was_answered_is_recorded(at_work: Callable[..., Any]) -> None:
     async def test() -> None:
         async with at_work() as (running, link):

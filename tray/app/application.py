@@ -162,6 +162,7 @@ class App:
         self._live.reload()
         self.state.reload_settings()
         self._surfaces.reload_settings()
+        self._sources.reload_settings()
 
     async def _reread_token(self) -> None:
         if await asyncio.to_thread(self._token.reread):

@@ -53,6 +53,7 @@ class SourceRouter:
         self._hook_socket = hook_socket
         self._agents: AgentSources | None = None
         self._is_arranging = False
+        self._told = self._wishes()
 
     @property
     def started(self) -> frozenset[str]:
@@ -68,6 +69,12 @@ class SourceRouter:
         """Return what plugins are asked for: what the history records."""
         settings = self._settings()
         return {"prompts": settings[HISTORY] and settings[HISTORY_TEXT] == "lines", "edits": settings[HISTORY]}
+
+    def reload_settings(self) -> None:
+        """Tell plugins what they are asked for, if that has changed."""
+        if self._wishes() != self._told:
+            self._told = self._wishes()
+            self._listener.send_wishes()
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:
         """Hand authenticated sockets of the user's commands on `path` to `serve`. Call it before `start`."""

@@ -5,7 +5,7 @@ import { CallServer } from "../../src/calls.js"
 import { ParameterError } from "../../src/errors.js"
 import { checkParameters, isId } from "../../src/parameters.js"
 
-const server = (sendSnapshot) => new CallServer({ opencode: {}, watcher: {}, sendSnapshot })
+const server = (sendSnapshot) => new CallServer({ opencode: {}, watcher: {}, feed: { sendSnapshot } })
 
 test("checkParameters returns only what it checks, and requires what is not optional", () => {
   assert.deepEqual(checkParameters({ id: "a", other: 1 }, { id: isId, "more?": isId }), { id: "a" })

@@ -57,6 +57,7 @@ class Listener:
         self.page = ""  # the address of the page for browsers, if there is one
         self._report = report
         self._now = now
+        self._wishes = wishes
         self._authenticator = Authenticator(token, self._count_read_only, wishes)
         self._dashboard = Dashboard(report, now)
         self._sockets: set[web.WebSocketResponse] = set()
@@ -128,6 +129,18 @@ class Listener:
     def close_all(self, reason: str) -> None:
         """Close every socket; plugins and commands connect again and have to prove the token."""
         self._close_sockets(CloseCode.UNAUTHORIZED, reason)
+
+    def send_wishes(self) -> None:
+        """Tell all plugins again what they are asked for."""
+        for connection in self.connections.values():
+            if connection.server.verified and not connection.is_opencode_monitor:
+                self._tasks.spawn(self._send_wishes(connection), f"wishes for {connection.server.name}")
+
+    async def _send_wishes(self, connection: PluginConnection) -> None:
+        try:
+            await connection.call("wishes", dict(self._wishes()))
+        except CallError as error:
+            log.info("%s does not know what is asked for: %s", connection.server.name, error)
 
     def reread_all(self) -> None:
         """Request a new snapshot from every plugin: after sleep, or after the clock was set."""
