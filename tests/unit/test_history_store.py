@@ -238,6 +238,20 @@ def test_a_session_that_was_removed_with_its_numbers_is_in_no_sum(tmp_path: Path
         assert recorder.remove(["unknown"], with_steps=True) == 0
 
 
+@pytest.mark.parametrize("with_steps", [False, True])
+def test_a_subagent_that_is_reported_after_the_removal_is_removed_as_well(tmp_path: Path, with_steps: bool) -> None:
+    connection, _ = open_history(tmp_path / "history.db")
+    with closing(connection):
+        recorder = Recorder(connection)
+        recorder.store(RECORDS)
+        recorder.remove(["root"], with_steps=with_steps)
+        late = SessionRecord("late", parent="root", title="Secret")
+        recorder.store([SessionRecord("deeper", parent="late", title="Secret"), late])
+        recorder.store([late, SessionRecord("deeper", title="Secret")])
+        titles = {row[0] for row in connection.execute("SELECT title FROM session WHERE uid IN ('late', 'deeper')")}
+        assert titles == {""}
+
+
 def test_expired_steps_stay_in_the_sums_and_are_not_stored_again(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     connection, _ = open_history(path)

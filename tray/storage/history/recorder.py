@@ -141,6 +141,8 @@ class Recorder:
         )
         if moved:
             self._move(after, 1)
+        if record.parent and (removed := self._session(record.parent).deleted) >= REMOVED and removed > after.deleted:
+            self._remove_all([record.id], removed)  # it was not known yet when its parent was removed
 
     def _session(self, uid: str) -> StoredSession:
         """Return a session, which is added if it is new."""

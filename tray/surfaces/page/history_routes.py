@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -16,6 +13,7 @@ from tray.core.history import Annotation, SessionsRemoved
 from tray.core.text import clean
 from tray.storage.history import search
 from tray.storage.history.timeline import AskedRequest, Turn, timeline
+from tray.surfaces.page.history_reading import read_in_thread
 from tray.surfaces.page.markdown import render
 from tray.surfaces.page.services import PageServices
 
@@ -23,8 +21,6 @@ MAX_QUERY = 200  # characters
 MAX_NOTE = 10_000  # characters
 MAX_TAGS, MAX_TAG = 20, 40  # tags of a session, and characters of one
 FILTERS = ("project", "host", "program", "tag")
-
-T = TypeVar("T")
 
 
 class AnnotationBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,19 +90,6 @@ class HistoryRoutes:
         path = self._path
         if await read_in_thread(lambda: search.find_session(path, session_id)) is None:
             raise web.HTTPNotFound(text="the history does not have this session")
-
-
-async def read_in_thread(read: Callable[[], T]) -> T:
-    """Read the history without blocking the loop. Raises HTTPServiceUnavailable."""
-    try:
-        return await asyncio.to_thread(read)
-    except sqlite3.Error as error:
-        raise unreadable(error) from error
-
-
-def unreadable(error: sqlite3.Error) -> web.HTTPException:
-    """Return the error for a history that cannot be read."""
-    return web.HTTPServiceUnavailable(text=f"cannot read the history: {error}")
 
 
 def _query(request: web.Request) -> search.SessionQuery:

@@ -17,7 +17,7 @@ from tray.core.text import clean
 from tray.storage.history import activity, analytics
 from tray.storage.history.selection import Selection
 from tray.storage.history.usage import plain
-from tray.surfaces.page.history_routes import read_in_thread, unreadable
+from tray.surfaces.page.history_reading import read_in_thread, unreadable
 from tray.surfaces.page.usage_export import send_steps
 from tray.system.local_day import date_of, hours_of, number_of, period_of
 

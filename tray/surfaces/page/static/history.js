@@ -5,8 +5,9 @@ import { call } from "/app/access.js";
 import { tagHash } from "/app/annotations.js";
 import { Icon } from "/app/icons.js";
 import { addressOf } from "/app/pages.js";
+import { Loading } from "/app/reading.js";
 import { goTo, isOpen, route } from "/app/store.js";
-import { amount, baseName, dayOf, dollars, timeOfDay } from "/app/text.js";
+import { amount, baseName, costOf, dayOf, timeOfDay } from "/app/text.js";
 
 const PAUSE = 200; // ms without a key after which what was typed is searched for
 const LEAD = 24; // characters of a text that are shown before the first word that was found
@@ -73,8 +74,7 @@ export function History() {
         onChange=${(event) => change({ pinned: event.target.checked ? "1" : "" })} /> Pinned</label>
     </div>
     ${problem && html`<p class="warning" role="alert">${problem}</p>`}
-    ${!sessions && !problem && html`<div class="loading" role="status" aria-label="Loading"><div class="ghost"></div><div
-      class="ghost"></div></div>`}
+    ${!sessions && !problem && html`<${Loading} what="the history" />`}
     ${sessions?.length === 0 && html`<div class="empty"><p>
       ${Object.keys(query).length ? "No session matches." : "Nothing has been recorded yet."}</p></div>`}
     ${[...days].map(
@@ -112,14 +112,13 @@ function Choice({ label, value = "", values, name = (text) => text, change }) {
 const KINDS = { prompt: "Prompt", reply: "Reply", request: "Request", note: "Note" };
 
 function Found({ session, words }) {
-  const cost = session.reported || session.estimated;
   const about = [baseName(session.project), session.program, session.host, session.is_deleted && "deleted"];
   const hits = session.hits.filter((hit) => KINDS[hit.kind]);
   return html`<a class="row found" href=${addressOf(session.id)} data-item>
       ${session.is_pinned && html`<${Icon} name="pin" />`}
       <span class="names"><span class="title">${marked(session.title || session.id, words)}</span>
         <span class="activity">${about.filter(Boolean).join(" · ")}</span></span>
-      <span class="numbers"><span class="cost">${cost ? dollars(cost) : session.tokens ? amount(session.tokens) : ""}</span>
+      <span class="numbers"><span class="cost">${costOf(session) || (session.tokens ? amount(session.tokens) : "")}</span>
         <span class="age">${session.touched ? timeOfDay(session.touched) : ""}</span></span>
       ${hits.map((hit) => html`<span class="hit"><b>${KINDS[hit.kind]}</b> ${marked(hit.text, words)}</span>`)}
       ${session.note && !hits.some((hit) => hit.kind === "note") && html`<span class="hit"><b>Note</b> ${session.note.replace(/[*_`#]/g, "")}</span>`}

@@ -3,6 +3,7 @@
 import { html, signal } from "/app/vendor/ui.js";
 import { Mark } from "/app/icons.js";
 import { addressOf } from "/app/pages.js";
+import { Loading } from "/app/reading.js";
 import { RequestCard } from "/app/requests.js";
 import { connection, entries, filter, now, route, sessions, summary, waiting } from "/app/store.js";
 import { age, amount, counted, money } from "/app/text.js";
@@ -13,7 +14,7 @@ const QUIET_SHOWN = 3; // quiet sessions of a project that are shown at first
 const expanded = signal(new Set()); // projects whose quiet sessions are all shown
 
 export function Live() {
-  if (!entries.value.size) return connection.value === "lost" ? null : html`<${Loading} />`;
+  if (!entries.value.size) return connection.value === "lost" ? null : html`<${Loading} what="the sessions" parts=${["", "", "", ""]} />`;
   const query = filter.value.trim().toLowerCase();
   const found = query ? sessions.value.filter((session) => matches(session, query)) : sessions.value;
   if (!sessions.value.length) return html`<${NoSessions} />`;
@@ -107,11 +108,6 @@ export function Context({ percent }) {
     aria-label=${name}><title>${name}</title>
     <rect width="32" height="4" rx="2" class="track" /><rect width=${Math.max(1, Math.min(32, percent * 0.32))}
       height="4" rx="2" /></svg>`;
-}
-
-function Loading() {
-  return html`<div class="loading" role="status" aria-label="Loading the sessions">${[1, 2, 3, 4].map(() => html`<div
-    class="ghost"></div>`)}</div>`;
 }
 
 function NoSessions() {

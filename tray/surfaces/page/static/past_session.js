@@ -6,17 +6,16 @@ import { annotate, annotated, Annotations, annotations } from "/app/annotations.
 import { ask } from "/app/dialog.js";
 import { Icon } from "/app/icons.js";
 import { goTo, notify, scope } from "/app/store.js";
-import { amount, dateTime, dollars } from "/app/text.js";
+import { amount, costOf, dateTime } from "/app/text.js";
 import { Timeline } from "/app/timeline.js";
 
 export function PastSession({ stored }) {
   const session = annotated.value?.session ?? stored.session; // with what has just been changed
-  const cost = session.reported || session.estimated;
   const facts = [
     session.created && `begun ${dateTime(session.created)}`,
     session.touched && `last active ${dateTime(session.touched)}`,
     session.tokens && `${amount(session.tokens)} tokens`,
-    cost && `${dollars(cost)}${session.reported ? "" : " estimated"}`,
+    costOf(session, " estimated"),
   ];
   const remove = async () => {
     const text = "Its title, turns, requests and note are removed from the history, with its subagents. Its usage stays in the sums.";

@@ -1,9 +1,13 @@
 // Reading what the server knows of one session.
 
-import { useEffect, useRef, useState } from "/app/vendor/ui.js";
+import { html, useEffect, useRef, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
 
 const PAUSE = 1500; // ms between two reads of a session that keeps changing
+
+/** What is shown while something is read: a line for each part, some of them tall. */
+export const Loading = ({ what, parts = ["", ""] }) => html`<div class="loading" role="status"
+  aria-label=${`Loading ${what}`}>${parts.map((size) => html`<div class=${`ghost ${size}`}></div>`)}</div>`;
 
 export const pathOf = (id, rest = "") => `/api/sessions/${encodeURIComponent(id)}${rest}`;
 

@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
 import { ask } from "/app/dialog.js";
 import { addressOf } from "/app/pages.js";
+import { Loading } from "/app/reading.js";
 import { lastUpdate, notify, now, unpair, waiting } from "/app/store.js";
 import { age, baseName, dateTime, dayOf, revealed, timeOfDay } from "/app/text.js";
 
@@ -22,8 +23,7 @@ function useList(path, change) {
 
 function Frame({ title, about, state, children }) {
   return html`<section class="records"><h1>${title}</h1><p class="note">${about}</p>
-    ${state.problem ? html`<p class="warning">${state.problem}</p>` : state.value ? children : html`<div
-      class="loading" role="status" aria-label="Loading"><div class="ghost"></div><div class="ghost"></div></div>`}
+    ${state.problem ? html`<p class="warning">${state.problem}</p>` : state.value ? children : html`<${Loading} what=${title.toLowerCase()} />`}
   </section>`;
 }
 

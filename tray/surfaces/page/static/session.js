@@ -10,7 +10,7 @@ import { Icon, Mark } from "/app/icons.js";
 import { Child, Context } from "/app/live.js";
 import { addressOf } from "/app/pages.js";
 import { PastSession } from "/app/past_session.js";
-import { pathOf, useRead } from "/app/reading.js";
+import { Loading, pathOf, useRead } from "/app/reading.js";
 import { RequestCard } from "/app/requests.js";
 import { entries, goTo, isOpen, notify, now, scope } from "/app/store.js";
 import { age, amount, counted, money } from "/app/text.js";
@@ -105,7 +105,7 @@ export function Session({ id }) {
     <p>${isPast ? unreadable || "It was deleted, or its server has ended, and the history does not have it." : problem}</p><a
       class="button" href="#/">All sessions</a></div>`;
   if (!found || !live)
-    return html`<${Loading} />`;
+    return html`<${Loading} what="the session" parts=${["", "tall"]} />`;
   const isRoot = live.id === id;
   const shown = isRoot ? live : { ...live, ...live.children.find((child) => child.id === id) };
   const requests = live.requests.filter((request) => isRoot || request.session === id);
@@ -142,11 +142,6 @@ export function Session({ id }) {
       }</div>
     ${isRoot && commands(found).some((command) => command.name === "prompt") && html`<${Prompt} session=${live} />`}
   </article>`;
-}
-
-function Loading() {
-  return html`<div class="loading" role="status" aria-label="Loading the session"><div class="ghost"></div><div
-    class="ghost tall"></div></div>`;
 }
 
 function Head({ session, root, isRoot, found }) {
@@ -196,8 +191,7 @@ function Read({ id, kind, change, isWorking }) {
   const { value, problem } = useRead(id, kind === "diff" ? "/diff" : "/messages?limit=30", change);
   if (problem) return html`<p class="note">${problem}</p>`;
   if (!value)
-    return html`<div class="loading" role="status" aria-label="Loading"><div class="ghost"></div><div
-      class="ghost tall"></div></div>`;
+    return html`<${Loading} what="the contents" parts=${["", "tall"]} />`;
   return kind === "diff"
     ? html`<${Changes} files=${value.files} />`
     : html`<${Messages} messages=${value.messages} />${isWorking && html`<${Draft} id=${id} />`}`;

@@ -27,6 +27,10 @@ export const dollars = (value) => {
 };
 
 /** Return a time in its two largest units: "0.8 s", "4 min 10 s", "3 h 5 min". */
+/** Return the reported cost; else the estimated one and a word that says so; "" without either. */
+export const costOf = ({ reported, estimated }, word = "") =>
+  reported ? dollars(reported) : estimated ? dollars(estimated) + word : "";
+
 export function duration(ms) {
   const seconds = ms / 1000;
   if (!ms) return "0\u00a0s";

@@ -1,8 +1,8 @@
 // The course of a session: its turns, and in each the tools, errors and requests, with who answered and how long it took.
 
 import { html } from "/app/vendor/ui.js";
-import { useRead } from "/app/reading.js";
-import { dateTime, dollars, duration, revealed, timeOfDay } from "/app/text.js";
+import { Loading, useRead } from "/app/reading.js";
+import { costOf, dateTime, duration, revealed, timeOfDay } from "/app/text.js";
 
 const READ = 100; // messages, for the tools of the last turns
 
@@ -24,7 +24,7 @@ export function Timeline({ id, stored, problem, change }) {
   const { value } = useRead(change === undefined ? "" : id, `/messages?limit=${READ}`, change);
   if (problem) return html`<p class="note">${problem}</p>`;
   if (!stored)
-    return html`<div class="loading" role="status" aria-label="Loading"><div class="ghost tall"></div></div>`;
+    return html`<${Loading} what="the timeline" parts=${["tall"]} />`;
   const turns = turnsOf(stored, value?.messages ?? []);
   if (!turns.length) return html`<p class="note">No turn has been recorded yet.</p>`;
   return html`<ol class="timeline">${turns.map((turn) => html`<${Turn} key=${turn.started ?? turn.happened[0].at} turn=${turn} />`)}</ol>`;
@@ -33,10 +33,9 @@ export function Timeline({ id, stored, problem, change }) {
 const OUTCOMES = { completed: "", aborted: "stopped", failed: "failed" };
 
 function Turn({ turn }) {
-  const cost = turn.reported || turn.estimated;
   const facts = turn.started && [
     duration(turn.ended - turn.started),
-    cost ? `${dollars(cost)}${turn.reported ? "" : " est."}` : "",
+    costOf(turn, " est."),
     OUTCOMES[turn.outcome],
   ];
   return html`<li class=${turn.outcome ?? ""}>

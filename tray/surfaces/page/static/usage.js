@@ -3,6 +3,7 @@
 import { html } from "/app/vendor/ui.js";
 import { CallError, download } from "/app/access.js";
 import { HeatMap, Hours, spanName, StackedDays, Times, TimeSpans } from "/app/charts.js";
+import { Loading } from "/app/reading.js";
 import { goTo, notify } from "/app/store.js";
 import { duration } from "/app/text.js";
 import { BY, dayNumber, FILTERS, isoDay, linkTo, linkToDays, METRICS, parameters, PERIODS, query, useUsage } from "/app/usage_query.js";
@@ -19,12 +20,9 @@ export function Usage() {
       <${Export} asked=${asked} /></header>
     <${Chooser} asked=${asked} />
     ${problem && html`<p class="problem" role="alert">⚠ ${problem} <button onClick=${retry}>Try again</button></p>`}
-    ${found ? html`<${Parts} asked=${asked} found=${found} />` : !problem && html`<${Loading} />`}
+    ${found ? html`<${Parts} asked=${asked} found=${found} />` : !problem && html`<${Loading} what="the usage" parts=${["", "tall", "tall"]} />`}
   </main>`;
 }
-
-const Loading = () => html`<div class="loading" role="status" aria-label="Loading the usage"><div class="ghost"></div>
-  <div class="ghost tall"></div><div class="ghost tall"></div></div>`;
 
 function Segments({ name, values, chosen, link }) {
   return html`<nav class="segments" aria-label=${name}>${Object.entries(values).map(
