@@ -1,6 +1,6 @@
 """Measure the history: what recording costs the event loop and the writer, and how long sums over a year take.
 
-Run: `python tests/benchmarks/history.py [--turns 100000]`, with the project installed.
+Run: `python tests/benchmarks/history.py [--turns 100000] [--days 365]`, with the project installed.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tray.storage.history.timeline import timeline  # noqa: E402
 from tray.storage.history.usage import GROUPS, active_roots, usage  # noqa: E402
 from tray.system.local_day import day_number  # noqa: E402
 
-DAYS, PROJECTS, MODELS, STEPS_OF_TURN, TURNS_OF_SESSION = 365, 40, 8, 5, 8
+PROJECTS, MODELS, STEPS_OF_TURN, TURNS_OF_SESSION = 40, 8, 5, 8
 EVENTS = 20_000
 
 
-def records(turns: int) -> Iterator[list[HistoryRecord]]:
-    """Yield the records of each turn of a year."""
+def records(turns: int, days: int) -> Iterator[list[HistoryRecord]]:
+    """Yield the records of turns that are spread over the last days."""
     rng = random.Random(1)  # noqa: S311  # the same history each time
     today = day_number(time.time_ns() // 1_000_000)
     for turn in range(turns):
         session = f"ses_{turn // TURNS_OF_SESSION}"
-        day = today - DAYS + 1 + turn * DAYS // turns
+        day = today - days + 1 + turn * days // turns
         ended = day * 86_400_000 + rng.randrange(86_400_000)
         project = rng.randrange(PROJECTS)
         found: list[HistoryRecord] = [SessionRecord(session, host="desk", directory=f"/p/{project}", title="Work")]
@@ -92,21 +92,21 @@ def microseconds(taken: list[int]) -> str:
     return f"{ordered[len(ordered) // 2] / 1000:.1f} / {ordered[len(ordered) * 99 // 100] / 1000:.1f} µs"
 
 
-def stored(path: Path, turns: int) -> list[Line]:
+def stored(path: Path, turns: int, days: int) -> list[Line]:
     """Fill a history, and measure the writer."""
     connection, _ = open_history(path)
     batch: list[HistoryRecord] = []
     begun = time.process_time()
     with closing(connection):
         recorder = Recorder(connection)
-        for turn in records(turns):
+        for turn in records(turns, days):
             batch += turn
             if len(batch) >= 500:
                 recorder.store(batch)
                 batch = []
         recorder.store(batch)
         again = time.process_time()
-        for turn in records(min(turns, 2_000)):
+        for turn in records(min(turns, 2_000), days):
             recorder.store(turn)
     each = (again - begun) / turns / (STEPS_OF_TURN + 2) * 1e6
     twice = (time.process_time() - again) / min(turns, 2_000) / (STEPS_OF_TURN + 2) * 1e6
@@ -191,10 +191,11 @@ def milliseconds(run: Callable[[], object], times: int = 20) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=100_000, help="of the generated history")
+    parser.add_argument("--days", type=int, default=365, help="over which the turns are spread")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "history.db"
-        print(table([*loop(), *stored(path, options.turns), *queries(path)]))
+        print(table([*loop(), *stored(path, options.turns, options.days), *queries(path)]))
 
 
 if __name__ == "__main__":

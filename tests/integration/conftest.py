@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,9 @@ def at_work(tmp_path: Path) -> Callable[..., Any]:
     """Return a context manager that runs an app with frequent periodic jobs, and connects a plugin to it."""
 
     @asynccontextmanager
-    async def work(clock: Clock = time) -> AsyncIterator[tuple[RunningApp, FakePlugin]]:
+    async def work(
+        clock: Clock = time, snapshot: Mapping[str, Any] = SNAPSHOT
+    ) -> AsyncIterator[tuple[RunningApp, FakePlugin]]:
         running = RunningApp(tmp_path, clock)
         port = await running.app.start()
         running.app.show_on(running.views.append)
@@ -60,7 +62,7 @@ def at_work(tmp_path: Path) -> Callable[..., Any]:
         try:
             async with connection(f"http://127.0.0.1:{port}/") as link:
                 await link.authenticate()
-                await link.send(SNAPSHOT)
+                await link.send(snapshot)
                 await until_async(lambda: running.app.status()["sessions"])
                 yield running, link
         finally:

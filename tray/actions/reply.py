@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from tray.core.answers import (
+    ANSWERED,
+    SENDING,
     Answer,
     AnswerError,
     Decline,
@@ -27,7 +29,6 @@ from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind, Sourc
 from tray.core.text import clean
 
 CONFIRMATION_TIMEOUT = CALL_TIMEOUT  # s from the click to OpenCode's event that closes the request
-ANSWERED = "answered"  # the result in the audit log of an answer that was confirmed
 
 
 class _SentAnswer:
@@ -97,7 +98,7 @@ class Replies:
     ) -> CommandResult:
         sent = self._sent[key] = _SentAnswer()
         self._apply(AnswerSent(key))
-        self._write(entry, "sending")
+        self._write(entry, SENDING)
         try:
             async with asyncio.timeout(CONFIRMATION_TIMEOUT):
                 result = await self._call_and_wait(key, request, answer, sent)

@@ -15,6 +15,7 @@ from tray.actions.dispatcher import Dispatcher
 from tray.actions.page_actions import PageActions
 from tray.actions.reply import Replies
 from tray.actions.serve.started import rotate_logs, running_servers
+from tray.app.channels import Channels
 from tray.app.clock import Clock, JumpDetector, milliseconds
 from tray.app.command_runner import CommandRunner
 from tray.app.current_view import CurrentView
@@ -31,6 +32,7 @@ from tray.app.surfaces import Surfaces
 from tray.app.turn_watch import TurnWatch
 from tray.core.commands import Command, CommandResult, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
+from tray.core.outcomes import Outcomes
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import HOST, PORT, Settings
 from tray.sources.router import SourceRouter
@@ -84,6 +86,7 @@ class App:
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
         self._page = Page(paths, self.state, token, self._problems, self._sources.call, self._history.write)
+        self._outcomes = Outcomes()
         self._build_actions(running)
         self._view = CurrentView(self.state, self._sources, self._problems, self._setup, self._history)
         self._surfaces = Surfaces(
@@ -98,7 +101,7 @@ class App:
     def _build_actions(self, running: Callable[[], list[HttpServer]]) -> None:
         fleet, index, now, call = self.state.fleet, self.state.index, self.state.now, self._sources.call
         opener, page, paths = SessionOpener(self._settings, call, running), PageActions(self._page), self._paths
-        self._replies = Replies(fleet, self.apply, call, self._history.record_answer, now)
+        self._replies = Replies(fleet, self.apply, call, self._record_answer, now)
         self._commands = CommandRunner(
             Dispatcher(fleet, index, self._replies, opener, call, ask_text, self.apply, now),
             AppActions(paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed, page),
@@ -109,6 +112,7 @@ class App:
             show_message=self._show_message,
             log_file=paths.log,
         )
+        self.channels = Channels(paths, self.state, self._problems, self._tasks, self._commands.execute, self._outcomes)
 
     # ------------------------------------------------------------------ start and stop
 
@@ -129,6 +133,7 @@ class App:
             self.apply(restored)
         await self._setup.refresh()
         self._surfaces.start()
+        await self.channels.start()
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
         return self.port
@@ -142,6 +147,7 @@ class App:
             "expire": partial(self.apply, TimePassed()),
             "look at turns": self._turns.check,
             "repeat alerts": self._surfaces.repeat_alerts,
+            "check channels": self.channels.check_due,
             "reload settings": self._reload_settings,
             "check setup": self._setup.refresh,
             "restore endpoint": self._endpoint.restore,
@@ -162,6 +168,7 @@ class App:
         self._live.reload()
         self.state.reload_settings()
         self._surfaces.reload_settings()
+        self._tasks.spawn(self.channels.reload_settings(), "settings of channels")
         self._sources.reload_settings()
 
     async def _reread_token(self) -> None:
@@ -172,7 +179,12 @@ class App:
         """Run until `stop`; then close all connections within 2 s and save the state."""
         await self._stopping.wait()
         await self._endpoint.remove()
-        stops = (self._sources.stop(), self._page.stop(), self._surfaces.withdraw_notifications())
+        stops = (
+            self._sources.stop(),
+            self._page.stop(),
+            self.channels.stop(),
+            self._surfaces.withdraw_notifications(),
+        )
         for error in await asyncio.gather(*stops, return_exceptions=True):
             if isinstance(error, BaseException):  # the state is saved in any case
                 log.error("cannot stop everything", exc_info=error)
@@ -192,10 +204,12 @@ class App:
         """Apply an event and update everything that depends on what it changed."""
         changes, session_ids = self.state.apply(event)
         self._replies.on_event(event)
+        self._outcomes.on_event(event)
         self._history.record(event, changes)
         if not changes:
             return
         self._surfaces.update(changes, session_ids)
+        self.channels.update(session_ids)
         if any(isinstance(change, ServerChanged) for change in changes):
             self._sources.arrange_soon()
         self._cache.mark_changed()
@@ -232,6 +246,10 @@ class App:
 
     def _settings(self) -> Settings:
         return self._live.current
+
+    def _record_answer(self, entry: Mapping[str, Any]) -> None:
+        self._history.record_answer(entry)
+        self._outcomes.on_answer(entry)
 
     def _show_message(self, title: str, text: str) -> None:
         self._surfaces.show_message(title, text)

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tray.actions.reply import ANSWERED
 from tray.app.budget_watch import BudgetWatch
 from tray.app.history_gaps import HistoryGaps
 from tray.app.problems import Problems
 from tray.app.state import AppState
+from tray.core.answers import ANSWERED
 from tray.core.budgets import Budget
 from tray.core.errors import UserError
 from tray.core.events import Change, Event, SourceEvent

@@ -18,6 +18,10 @@ class Problems:
         """All problems, oldest first."""
         return tuple(self._by_topic.values())
 
+    def text(self, topic: str) -> str:
+        """Return the problem of a topic; "" if it has none."""
+        return self._by_topic.get(topic, "")
+
     def report(self, topic: str, text: str, *, is_logged: bool = False) -> None:
         """Set the problem of a topic; log it if it is new and not `is_logged` already."""
         if self._by_topic.get(topic) != text and not is_logged:

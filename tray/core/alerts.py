@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
+from msgspec.structs import replace
 
 from tray.core.answers import read_only_reason
 from tray.core.session_index import SessionIndex, SessionRow
@@ -48,6 +49,8 @@ class AlertRules(msgspec.Struct, frozen=True):
     finished_after: int = 15_000  # shorter turns, counted from the user's last prompt or answer, are not announced
     hold: int = AUTO_ANSWERED_WITHIN  # a request that is answered within this time was answered by a rule
     when_looking: WhenLooking = WhenLooking.HOLD
+    delay: int = 0  # before each alert
+    projects: tuple[str, ...] = ()  # directories, whose sessions alone have alerts; (): all
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -126,6 +129,11 @@ class Alerts:
         self._checking.discard(session_id)
         return self._effects(session_id, index, at, silent=silent, looking=looking is True)
 
+    def restore(self, session_id: str, identity: str, reason: Reason) -> None:
+        """Take over a notification of an earlier run: it is not shown again, and is withdrawn when it ends."""
+        self._handled[session_id] = Alert(SessionKey("", session_id), reason, identity, "", "", 0)
+        self._live.add(session_id)
+
     def next_deadline(self) -> int | None:
         """Return when `update` has to be called even if nothing changes, or None."""
         return min(self._due.values(), default=None)
@@ -146,6 +154,8 @@ class Alerts:
         ):
             return self._withdraw(session_id)  # it is not shown again when the connection is back
         wanted = wanted_alert(row, self.rules, index.project(row)) if row is not None else None
+        if wanted is not None and self.rules.delay:
+            wanted = replace(wanted, due=wanted.due + self.rules.delay)
         if wanted is not None and handled is not None and handled.identity == wanted.identity:
             return ()
         self._handled.pop(session_id, None)
@@ -204,7 +214,7 @@ class Alerts:
 
 def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | None:
     """Return the alert that this row should have, or None."""
-    if row.muted:
+    if row.muted or not _is_in(row.session.directory or row.server.directory, rules.projects):
         return None
     if row.status.needs_user:
         alert = _request_alert(row, rules, project)
@@ -221,6 +231,15 @@ def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | No
     else:
         return None
     return alert if alert is not None and alert.reason in rules.reasons else None
+
+
+def _is_in(directory: str, projects: tuple[str, ...]) -> bool:
+    """Whether a directory is one of the projects, or in one of them."""
+    return not projects or any(_with_end(directory).startswith(_with_end(project)) for project in projects)
+
+
+def _with_end(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/") + "/"
 
 
 def _unattended_for(row: SessionRow) -> int:

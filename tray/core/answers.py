@@ -14,6 +14,7 @@ from tray.core.servers import Server
 from tray.core.sessions import Question, Request, RequestKind
 from tray.core.text import hides
 
+SENDING, ANSWERED = "sending", "answered"  # results in the audit log, of an answer that was sent, and confirmed
 LONGEST = 10_000  # characters of a message or of an answer in the user's own words
 
 

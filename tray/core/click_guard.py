@@ -21,11 +21,11 @@ class ClickGuard:
         self._went: dict[Surface, int] = {}
 
     def may_answer(self, surface: Surface, request: RequestKey, at: int, device: str = "") -> bool:
-        """Return whether to take this answer; always from the command line. A refused click restarts the pause.
+        """Return whether to take this answer. A refused click restarts the pause.
 
-        Each device of the page has a pointer of its own.
+        Each device of the page has a pointer of its own. On the command line and in a channel nothing moves.
         """
-        if surface is Surface.COMMAND:
+        if surface in (Surface.COMMAND, Surface.CHANNEL):
             return True
         last, when = self._answered.get((surface, device), (request, 0))
         if last != request and 0 <= at - when < SETTLE:

@@ -30,6 +30,7 @@ class Surface(Enum):
     NOTIFICATION = "notification"
     COMMAND = "command line"
     PAGE = "page"
+    CHANNEL = "channel"
 
 
 FOREVER = 2**53  # ms since the Unix epoch: the end of a mute that the user has to end

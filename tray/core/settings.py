@@ -10,7 +10,9 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
+from tray.core import quiet_hours
 from tray.core.budgets import Budget, parse_budgets
+from tray.core.channel_settings import ChannelSettings, parse_channels, shown
 from tray.core.errors import UserError
 from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
 
@@ -120,12 +122,6 @@ def _address(value: Any) -> str:
     return value
 
 
-def _hours(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"|([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError
-    return value
-
-
 HOST = Setting("listener.host", "127.0.0.1", "an address or host name", "address that the listener binds to", _address)
 PORT = Setting(
     "listener.port",
@@ -154,7 +150,7 @@ FINISHED_AFTER = Setting(
     _number(0, 86_400),
 )
 QUIET_HOURS = Setting(
-    "notifications.quiet_hours", "", '"" or "HH:MM-HH:MM", local time', "hours without notifications", _hours
+    "notifications.quiet_hours", "", quiet_hours.ALLOWED, "hours without notifications", quiet_hours.parse_hours
 )
 WHEN_LOOKING = Setting(
     "notifications.when_looking",
@@ -245,6 +241,16 @@ BUDGETS: Setting[tuple[Budget, ...]] = Setting(
     show=lambda budgets: [budget._asdict() for budget in budgets],
     example=("[[budgets]]", "amount = 100", 'period = "month"'),
 )
+CHANNELS: Setting[tuple[ChannelSettings, ...]] = Setting(
+    "channels",
+    (),
+    "tables with kind, the fields of that kind, and optionally name, reasons, projects, quiet_hours, delay (seconds), "
+    'and detail = "full", "title" or "nothing"; no two with the same name',
+    "services that bring alerts to where you are",
+    parse_channels,
+    show=lambda channels: [shown(channel) for channel in channels],
+    example=("[[channels]]", 'kind = "telegram"', 'token_env = "OPENCODE_TRAY_TELEGRAM_TOKEN"'),
+)
 TURN_COST = Setting(
     "alerts.turn_cost",
     5,
@@ -294,6 +300,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HOSTS,
     SERVERS,
     BUDGETS,
+    CHANNELS,
 )
 
 
@@ -320,13 +327,7 @@ class Settings:
 
     def is_quiet(self, minute_of_day: int) -> bool:
         """Whether this local minute (0 to 1439) lies in the quiet hours, which may span midnight."""
-        hours = self[QUIET_HOURS]
-        if not hours:
-            return False
-        begin, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in hours.split("-"))
-        if begin <= end:
-            return begin <= minute_of_day < end
-        return minute_of_day >= begin or minute_of_day < end
+        return quiet_hours.is_quiet(self[QUIET_HOURS], minute_of_day)
 
 
 def parse_settings(

@@ -16,7 +16,7 @@ from tray.core.settings import SOUND, SPEAK, Settings
 from tray.core.trace import effect_line
 from tray.surfaces.notifications import Notifications
 from tray.system import resources, sound
-from tray.system.local_time import local_time
+from tray.system.local_time import minute_of_day
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,4 @@ class Notifier:
             self._spawn(sound.speak(f"{effect.alert.title}: {effect.alert.reason.value}"), "speech")
 
     def _is_silent(self, at: int) -> bool:
-        clock = local_time(at)
-        minute = at // 60_000 % (24 * 60) if clock is None else clock.hour * 60 + clock.minute
-        return EVERYTHING in self._fleet.mutes or self._settings().is_quiet(minute)
+        return EVERYTHING in self._fleet.mutes or self._settings().is_quiet(minute_of_day(at))

@@ -1,0 +1,246 @@
+"""The channels that the settings name: starts them, tells them what changed, and takes answers from them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tray.app.problems import Problems
+from tray.app.state import AppState
+from tray.core.answer_codes import find_answer
+from tray.core.channel_settings import ChannelSettings
+from tray.core.commands import AnswerRequest, Command, CommandResult, Surface
+from tray.core.errors import UserError
+from tray.core.outcomes import UNKNOWN, Outcomes
+from tray.core.settings import CHANNELS, FINISHED_AFTER
+from tray.storage.channel_store import ChannelRecord, encode_channels, read_channels
+from tray.storage.files import write_privately
+from tray.surfaces.channels.feed import FeedContext
+from tray.system.paths import Paths
+from tray.system.tasks import TaskSet
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tray.surfaces.channels.channel import Pressed
+    from tray.surfaces.channels.running import RunningChannel
+
+log = logging.getLogger(__name__)
+
+TOPIC = "channels"
+SETTLE_TIME = 60.0  # s after the start in which sessions are found again; messages of others have ended then
+CHECK_INTERVAL = 7 * 24 * 3600.0  # s between two checks of a channel that was not used
+WRITE_DELAY = 0.5  # s in which changes of the file are collected
+
+Execute = Callable[[Command, Surface], Awaitable[CommandResult]]
+
+
+class UnknownChannelError(UserError):
+    """There is no channel with this name."""
+
+    is_usage = True
+
+
+class Channels:
+    """Lives on the event loop's thread. Without channels in the settings, nothing of them is imported or stored."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        state: AppState,
+        problems: Problems,
+        tasks: TaskSet,
+        execute: Execute,
+        outcomes: Outcomes,
+    ) -> None:
+        """`execute` runs the commands that come from channels. `outcomes` knows how requests were answered."""
+        self._path = paths.channels
+        self._state = state
+        self._problems = problems
+        self._tasks = tasks
+        self._execute = execute
+        self._records: dict[str, ChannelRecord] = {}
+        self._running: dict[str, RunningChannel] = {}
+        self._http: aiohttp.ClientSession | None = None
+        self._settings: tuple[ChannelSettings, ...] = ()
+        self._is_settling = True
+        self._updated = asyncio.Event()  # set by the next update
+        self._is_changed = asyncio.Event()  # what the file contains
+        self._shared = FeedContext(state.fleet, state.index, outcomes.text, state.now, self._finished_after)
+
+    # ------------------------------------------------------------------ start and stop
+
+    async def start(self) -> None:
+        """Start the channels of the settings."""
+        await self.reload_settings()
+        self._tasks.spawn(self._close_lost(), "messages of lost sessions")
+
+    async def reload_settings(self) -> None:
+        """Start what is new or has changed, and stop what is gone."""
+        wanted = self._state.settings()[CHANNELS]
+        if wanted == self._settings:
+            return
+        gone = [settings for settings in self._settings if settings not in wanted]
+        self._settings = wanted
+        http = await self._load()
+        for settings in gone:
+            self._problems.clear(f"{TOPIC} {settings.name}")
+            if (running := self._running.pop(settings.name, None)) is not None:
+                await running.stop()
+        for settings in wanted:
+            if settings.name not in self._running:
+                self._start_one(settings, http)
+
+    async def _load(self) -> aiohttp.ClientSession:
+        """Read the file of the channels once; return what calls their services."""
+        if self._http is not None:
+            return self._http
+        import aiohttp  # noqa: PLC0415  # not needed without channels
+
+        http = self._http = aiohttp.ClientSession(trust_env=True)  # a proxy of the user's environment
+        self._records, problem = await asyncio.to_thread(read_channels, self._path)
+        if problem:
+            self._problems.report(TOPIC, problem)
+        self._tasks.spawn(self._write_changes(), "file of the channels")
+        return http
+
+    def _start_one(self, settings: ChannelSettings, http: aiohttp.ClientSession) -> None:
+        from tray.surfaces.channels.channel import ChannelContext, ChannelSetupError  # noqa: PLC0415
+        from tray.surfaces.channels.registry import kind_of, options_of  # noqa: PLC0415
+        from tray.surfaces.channels.running import RunningChannel  # noqa: PLC0415
+
+        name, record = settings.name, self._records.setdefault(settings.name, ChannelRecord())
+
+        def remember(key: str, value: str) -> None:
+            record.values[key] = value
+            self._is_changed.set()
+
+        def recall(key: str) -> str:
+            return record.values.get(key, "")
+
+        try:
+            options = options_of(settings, os.environ)
+            channel = kind_of(settings.kind).make(ChannelContext(name, options, http, remember, recall))
+        except ChannelSetupError as error:
+            self._report(name, f"{name} is not used: {error}")
+            return
+        running = RunningChannel(
+            settings,
+            channel,
+            self._shared,
+            report=lambda text: self._report(name, text),
+            changed=self._is_changed.set,
+            press=lambda pressed: self._press(name, pressed),
+        )
+        running.restore(record.sent)
+        running.start(self._tasks)
+        self._running[name] = running
+
+    async def stop(self) -> None:
+        """Stop all channels, and store what they have to know after a restart."""
+        for running in self._running.values():
+            await running.stop()
+        if self._http is not None:
+            await self._write()
+            await self._http.close()
+
+    def _report(self, name: str, text: str) -> None:
+        topic = f"{TOPIC} {name}"
+        if text:
+            self._problems.report(topic, text)
+        else:
+            self._problems.clear(topic)
+
+    def _finished_after(self) -> int:
+        return self._state.settings()[FINISHED_AFTER] * 1000
+
+    # ------------------------------------------------------------------ changes in
+
+    def update(self, session_ids: Collection[str]) -> None:
+        """Bring the messages of these root sessions up to date."""
+        at = self._state.now()
+        self._updated.set()
+        self._updated = asyncio.Event()
+        for running in self._running.values():
+            running.feed.update(session_ids, at)
+
+    async def _close_lost(self) -> None:
+        await asyncio.sleep(SETTLE_TIME)
+        self._is_settling = False
+        self.update({session_id for running in self._running.values() for session_id in running.lane.sent})
+
+    async def check_due(self) -> None:
+        """Check the channels that have sent nothing for a week: else nobody notices that one does not work any more."""
+        for running in list(self._running.values()):
+            await running.check_if_due(CHECK_INTERVAL)
+
+    # ------------------------------------------------------------------ answers
+
+    async def _press(self, name: str, pressed: Pressed) -> str:
+        """Give an answer that came through a channel, and return what to tell the person."""
+        running = self._running.get(name)
+        if running is None:
+            return UNKNOWN
+        code, fleet = pressed.code or running.text_code_of(pressed.reference), self._state.fleet
+        found = find_answer(fleet, code, pressed.text)
+        while (
+            self._is_settling and running.offers(code) and (found is None or not fleet.servers[found.key.server].live)
+        ):
+            await self._updated.wait()  # its agent will connect again soon
+            found = find_answer(fleet, code, pressed.text)
+        if found is None:
+            return UNKNOWN
+        command = AnswerRequest(found.key, found.answer, found.request, f"{pressed.by} ({name})")
+        return (await self._execute(command, Surface.CHANNEL)).message
+
+    # ------------------------------------------------------------------ used by the commands
+
+    def overview(self) -> list[dict[str, Any]]:
+        """Return what the user sees of each channel, as plain JSON values."""
+        shown: list[dict[str, Any]] = []
+        for settings in self._settings:
+            running = self._running.get(settings.name)
+            state = msgspec.to_builtins(running.lane.state) if running is not None else {"sent": 0, "last_at": 0}
+            problem = self._problems.text(f"{TOPIC} {settings.name}") or state.get("problem", "")
+            shown.append({"name": settings.name, "kind": settings.kind, **state, "problem": problem})
+        return shown
+
+    async def test(self, name: str) -> CommandResult:
+        """Send a message that says that it is a test. Raises UnknownChannelError."""
+        return await self._find(name).test()
+
+    def pair(self, name: str) -> CommandResult:
+        """Begin a pairing. Raises UnknownChannelError."""
+        return self._find(name).pair()
+
+    def _find(self, name: str) -> RunningChannel:
+        running = self._running.get(name)
+        if running is not None:
+            return running
+        if any(settings.name == name for settings in self._settings):
+            raise UnknownChannelError(self._problems.text(f"{TOPIC} {name}") or f"{name} is not used")
+        known = ", ".join(settings.name for settings in self._settings) or "none; see docs/channels.md"
+        raise UnknownChannelError(f"no channel is named {name!r}; the settings name: {known}")
+
+    # ------------------------------------------------------------------ the file
+
+    async def _write_changes(self) -> None:
+        while True:
+            await self._is_changed.wait()
+            await asyncio.sleep(WRITE_DELAY)
+            await self._write()
+
+    async def _write(self) -> None:
+        self._is_changed.clear()
+        for name, running in self._running.items():
+            self._records[name].sent = running.stored()
+        text = encode_channels(self._records)
+        try:
+            await asyncio.to_thread(write_privately, self._path, text)
+        except OSError as error:
+            log.warning("cannot write %s: %s", self._path, error)

@@ -1,0 +1,174 @@
+"""The messages of one channel: sent one after another, tried again while they are true, and changed when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from tray.core.answers import RequestKey
+from tray.surfaces.channels.channel import Channel, ChannelError, ChannelMessage
+
+log = logging.getLogger(__name__)
+
+RETRIES = (5.0, 10.0, 30.0, 60.0)  # s before another attempt; the last one is repeated
+MAX_RETRY = 3600.0  # s; a service that asks for more is asked again after this
+BREAK_AFTER = 5  # failed attempts one after another until the user is told
+SEND_TIMEOUT = 60.0  # s
+
+
+class SentMessage(msgspec.Struct, frozen=True):
+    """A message that was sent and has not ended."""
+
+    message: ChannelMessage
+    server: str  # of its session
+    request: str  # ID; "": it is not about a request
+    identity: str  # of the alert
+    reference: str = ""  # of the service
+
+
+class LaneState(msgspec.Struct, frozen=True):
+    """What the user sees of a channel. Times are in ms since the Unix epoch."""
+
+    sent: int = 0  # messages since the start
+    last_at: int = 0
+    problem: str = ""  # why the last attempt failed
+
+
+class Lane:
+    """Lives on the event loop's thread. There is at most one live message of each session."""
+
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        changed: Callable[[], None],
+        report: Callable[[str], None],
+        sleep_factor: float = 1.0,
+    ) -> None:
+        """`changed` is called when `sent` has changed; `report` with a problem for the user, or "" when it is over.
+
+        `sleep_factor` shortens the waits of tests.
+        """
+        self.sent: dict[str, SentMessage] = {}  # by session ID
+        self.state = LaneState()
+        self._name = name
+        self._channel = channel
+        self._changed_sent = changed
+        self._report = report
+        self._sleep_factor = sleep_factor
+        self._wanted: dict[str, SentMessage | str] = {}  # by session ID: what to send, or how the live message ended
+        self._current = ""  # the session whose message is being sent
+        self._wake = asyncio.Event()
+        self._failures = 0
+
+    def restore(self, sent: Mapping[str, SentMessage]) -> None:
+        """Continue with the messages of an earlier run."""
+        self.sent.update(sent)
+
+    def show(self, item: SentMessage) -> None:
+        """Send a message, or change the one of the same request. It replaces what is waiting for this session."""
+        self._want(item.message.session, item)
+
+    def close(self, session_id: str, outcome: str) -> None:
+        """Say how the session's message ended; forget it if it has not been sent."""
+        if session_id in self.sent or session_id == self._current:
+            self._want(session_id, outcome)
+        else:
+            self._wanted.pop(session_id, None)
+
+    def request_of(self, session_id: str) -> RequestKey | None:
+        """Return the request that the session's newest message is about; None if it is not about one."""
+        wanted = self._wanted.get(session_id)
+        newest = wanted if isinstance(wanted, SentMessage) else self.sent.get(session_id)
+        return RequestKey(newest.server, newest.request) if newest is not None and newest.request else None
+
+    def _want(self, session_id: str, wanted: SentMessage | str) -> None:
+        self._wanted.pop(session_id, None)
+        self._wanted[session_id] = wanted
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._wanted:
+                await self._try_next()
+
+    async def _try_next(self) -> None:
+        session_id, wanted = next(iter(self._wanted.items()))
+        self._current = session_id
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self._bring(session_id, wanted)
+        except TimeoutError:
+            await self._failed(session_id, wanted, ChannelError(f"no answer within {SEND_TIMEOUT:g} s"))
+        except ChannelError as error:
+            await self._failed(session_id, wanted, error)
+        except Exception:
+            log.exception("the channel %s failed", self._name)
+            self._drop(session_id, wanted)
+        else:
+            self._drop(session_id, wanted)
+            self._failures = 0
+            self._note("")
+            self._report("")
+        finally:
+            self._current = ""
+
+    async def _bring(self, session_id: str, wanted: SentMessage | str) -> None:
+        """Do what is wanted. Each step that was done is stored, so that another attempt does not repeat it."""
+        live = self.sent.get(session_id)
+        if isinstance(wanted, str):
+            await self._finish(session_id, wanted)
+            return
+        if live is not None and live.request and live.request == wanted.request:
+            reference = await self._channel.replace(live.reference, wanted.message)
+        else:
+            await self._finish(session_id, "")
+            reference = await self._channel.send(wanted.message)
+            self.state = LaneState(self.state.sent + 1, time.time_ns() // 1_000_000)
+        self._set(session_id, msgspec.structs.replace(wanted, reference=reference))
+
+    async def _finish(self, session_id: str, outcome: str) -> None:
+        live = self.sent.get(session_id)
+        if live is None:
+            return
+        ended = msgspec.structs.replace(live.message, answers=(), text_code="", outcome=outcome or "No longer waiting")
+        if live.message.is_request:  # others wait for nothing
+            await self._channel.finish(live.reference, ended)
+        self._set(session_id, None)
+
+    def _set(self, session_id: str, live: SentMessage | None) -> None:
+        self.sent.pop(session_id, None)
+        if live is not None:
+            self.sent[session_id] = live
+        self._changed_sent()
+
+    async def _failed(self, session_id: str, wanted: SentMessage | str, error: ChannelError) -> None:
+        self._failures += 1
+        self._note(str(error))
+        if error.is_permanent or self._failures >= BREAK_AFTER:
+            self._report(f"{self._name} does not take messages: {error}")
+        if error.is_permanent:
+            self._drop(session_id, wanted)
+            if isinstance(wanted, str):
+                self._set(session_id, None)  # its message is gone
+            return
+        log.info("%s does not take a message: %s", self._name, error)
+        wait = min(error.retry_after, MAX_RETRY) or RETRIES[min(self._failures, len(RETRIES)) - 1]
+        await asyncio.sleep(wait * self._sleep_factor)
+
+    def _drop(self, session_id: str, wanted: SentMessage | str) -> None:
+        """Forget what was wanted, unless something else is wanted by now."""
+        if self._wanted.get(session_id) is wanted:
+            with suppress(KeyError):
+                del self._wanted[session_id]
+
+    def _note(self, problem: str) -> None:
+        self.state = msgspec.structs.replace(self.state, problem=problem)
