@@ -239,7 +239,7 @@ class FakeSlack(Service):
     def __init__(self) -> None:
         super().__init__()
         self.buttons: dict[str, dict[str, str]] = {}  # values by label, by the time of the message
-        self.said: list[tuple[str, str]] = []  # whom something was told that only they see
+        self.said: list[tuple[str, str]] = []  # user and text of what only that user sees
         self.acknowledged: list[str] = []
         self._socket: web.WebSocketResponse | None = None
         self.is_linked = asyncio.Event()

@@ -43,17 +43,17 @@ class FakeTelegram:
 
     # ------------------------------------------------------------------ what people do
 
-    def press(self, number: int, code: str, person: dict[str, Any] = OWNER, times: int = 1) -> None:
+    def press(self, number: int, code: str, sender: dict[str, Any] = OWNER, times: int = 1) -> None:
         message = {"message_id": number, "chat": {"id": OWNER["id"], "type": "private"}}
         for _ in range(times):
-            query = {"id": f"q{next(self._numbers)}", "from": person, "message": message, "data": code}
+            query = {"id": f"q{next(self._numbers)}", "from": sender, "message": message, "data": code}
             self._add({"callback_query": query})
 
-    def write(self, text: str, person: dict[str, Any] = OWNER, reply_to: int | None = None) -> None:
-        chat = {"id": person["id"], "type": "private"}
+    def write(self, text: str, sender: dict[str, Any] = OWNER, reply_to: int | None = None) -> None:
+        chat = {"id": sender["id"], "type": "private"}
         replied = {"reply_to_message": {"message_id": reply_to, "chat": chat}} if reply_to is not None else {}
         self._add(
-            {"message": {"message_id": next(self._numbers), "from": person, "chat": chat, "text": text, **replied}}
+            {"message": {"message_id": next(self._numbers), "from": sender, "chat": chat, "text": text, **replied}}
         )
 
     def _add(self, update: dict[str, Any]) -> None:

@@ -184,7 +184,7 @@ def test_strangers_and_changed_requests_have_no_effect(phone: Callable[..., Any]
             telegram.press(number, "o")
             telegram.press(number, "")
             await until_async(lambda: len(telegram.confirmations) == 4, "all presses are confirmed")
-            assert telegram.confirmations[0] == "This bot belongs to somebody else"
+            assert telegram.confirmations[0] == "This bot belongs to another user"
             assert set(telegram.confirmations[1:]) == {"No longer waiting"}
             assert at.app.waiting == 1
             assert [entry["result"] for entry in audit.newest(at.app.paths.audit, 5)] == []

@@ -107,7 +107,7 @@ def test_a_test_message_is_sent_and_no_secret_is_shown_or_logged(
                 await shows(service, "Test of OpenCode Tray")
                 service.faults = [401 if not isinstance(service, FakeMail) else 429]
                 await link.event("permission.asked", **ASK)
-                await until_async(lambda: channels.overview()[0]["problem"], "the problem")
+                await until_async(lambda: channels.overview()[0].problem, "the problem")
                 seen = [str(running.views), str(channels.overview()), str(running.app.status())]
                 seen += [record.getMessage() for record in caplog.records if record.name.startswith("tray")]
                 seen.append(str(CHANNELS.show(running.app.state.settings()[CHANNELS])))
@@ -131,7 +131,7 @@ def test_the_buttons_of_ntfy_answer_and_are_gone_afterwards(with_services: Calla
             assert (call["method"], call["params"]["reply"]) == ("permission.reply", "once")
             await link.send({"id": call["id"], "result": {}})
             await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
-            await shows(service, "Allowed once by somebody with the topic (ntfy)")
+            await shows(service, "Allowed once by a reader of the topic (ntfy)")
             assert (service.actions[reference], service.priorities[reference]) == ([], 1)
             assert list(service.texts) == [reference]  # it was replaced in place
 
@@ -169,7 +169,7 @@ def test_slack_takes_presses_and_texts_of_its_user_only(with_services: Callable[
             await service.press(buttons["Allow once"], "U666")
             await service.write("use git", ts, "U666")
             await until_async(lambda: service.said, "the refusal")
-            assert service.said == [("U666", "These buttons belong to somebody else")]
+            assert service.said == [("U666", "These buttons belong to another user")]
             await service.disconnect()
             await service.write("use git ls-files", ts)
             call = await link.receive()
@@ -263,7 +263,7 @@ def test_only_the_reasons_and_projects_of_the_settings_are_sent(with_services: C
         ({"kind": "discord", "url": "https://example.org"}, "ends with /webhooks/"),
         ({"kind": "slack", "token": "x", "user": "U1"}, "begins with xoxb-"),
         ({"kind": "webhook", "url": "file:///etc/passwd"}, "begins with https://"),
-        ({"kind": "email", "host": "h", "to": "nobody"}, "e-mail addresses"),
+        ({"kind": "email", "host": "h", "to": "no address"}, "e-mail addresses"),
         ({"kind": "email", "host": "h", "to": "a@b", "security": "some"}, 'security is "starttls"'),
     ],
 )

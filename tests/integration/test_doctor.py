@@ -119,6 +119,10 @@ def test_files_that_other_users_can_read_are_made_private(context: DoctorContext
     [
         ("[listener]\nport = 41001\n", False),
         ('[[servers]]\nurl = "http://a:1"\npassword_env = "PASSWORD"\n', False),
+        ('[[channels]]\nkind = "telegram"\ntoken = "7:x"\n', True),
+        ('[[channels]]\nkind = "telegram"\ntoken_env = "TOKEN"\n', False),
+        ('[[channels]]\nkind = "slack"\napp_token = "xapp"\n', True),
+        ('[[channels]]\nkind = "discord"\nurl = "https://discord.com/api/webhooks/1/x"\n', True),
         ('[[servers]]\nurl = "http://a:1"\npassword = "x"\n', True),
         ('servers = [{url = "http://a:1", "password"="x"}]\n', True),
         ('# password = "an old one"\n', True),

@@ -164,9 +164,7 @@ def test_a_history_that_cannot_be_written_is_a_problem_in_the_menu_until_it_can(
     run(test())
 
 
-def test_a_plugin_is_told_when_prompts_are_recorded_or_not_any_more(
-    at_work: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_plugin_learns_when_prompts_are_recorded_or_not_any_more(at_work: Callable[..., Any], tmp_path: Path) -> None:
     async def test() -> None:
         async with at_work() as (_, link):
             for mode, prompts in (("off", False), ("lines", True)):

@@ -34,7 +34,7 @@ def at(seconds: int, line: dict[str, Any], id_: str = "") -> dict[str, Any]:
     return {**line, "timestamp": f"2026-11-25T22:56:{40 + seconds}.000Z", "message": message}
 
 
-def told(read: Transcript) -> list[tuple[int, int, TurnOutcome, str, str]]:
+def turns_of(read: Transcript) -> list[tuple[int, int, TurnOutcome, str, str]]:
     """Return what the turns tell, with their times in seconds after the first line."""
     turns = read.turns.take()
     return [
@@ -50,8 +50,8 @@ def test_a_turn_of_claude_lasts_from_its_prompt_to_the_end_of_the_answer() -> No
         at(2, result()),
         at(5, answer(text("First\nIt works"), stop_reason="end_turn"), "m2"),
     )
-    assert told(read) == [(0, 5, COMPLETED, "Fix it now", "It works")]
-    assert told(read) == []
+    assert turns_of(read) == [(0, 5, COMPLETED, "Fix it now", "It works")]
+    assert turns_of(read) == []
 
 
 def test_a_turn_that_the_user_stopped_or_the_api_failed_says_so() -> None:
@@ -62,20 +62,20 @@ def test_a_turn_that_the_user_stopped_or_the_api_failed_says_so() -> None:
         at(3, prompt("two")),
         at(4, answer(text("API Error: 400"), isApiErrorMessage=True)),
     )
-    assert told(read) == [(0, 2, ABORTED, "one", "I begin"), (3, 4, FAILED, "two", "")]
+    assert turns_of(read) == [(0, 2, ABORTED, "one", "I begin"), (3, 4, FAILED, "two", "")]
 
 
 def test_a_turn_whose_process_was_killed_is_aborted_by_the_next_prompt_or_by_the_end_of_its_process() -> None:
     lines = [prompt("one"), at(1, answer(tool(), stop_reason="tool_use")), at(7, prompt("two"))]
     read = transcript(*lines)
-    assert told(read) == [(0, 1, ABORTED, "one", "")]
+    assert turns_of(read) == [(0, 1, ABORTED, "one", "")]
     read.turns.abandon()
-    assert told(read) == [(7, 7, ABORTED, "two", "")]
+    assert turns_of(read) == [(7, 7, ABORTED, "two", "")]
 
 
 def test_a_command_that_the_model_does_not_see_is_no_turn() -> None:
     read = transcript(prompt("<command-name>/clear</command-name>"), at(3, prompt("do it")), at(4, answer(text("ok"))))
-    assert told(read) == [(3, 4, COMPLETED, "do it", "ok")]
+    assert turns_of(read) == [(3, 4, COMPLETED, "do it", "ok")]
 
 
 def test_the_report_of_a_background_task_begins_a_turn_without_a_prompt() -> None:
@@ -85,7 +85,7 @@ def test_the_report_of_a_background_task_begins_a_turn_without_a_prompt() -> Non
         at(9, prompt("<task-notification>done</task-notification>")),
         at(10, answer(text("it is done")), "m2"),
     )
-    assert told(read) == [(0, 1, COMPLETED, "do it", "started"), (9, 10, COMPLETED, "", "it is done")]
+    assert turns_of(read) == [(0, 1, COMPLETED, "do it", "started"), (9, 10, COMPLETED, "", "it is done")]
 
 
 def test_a_hook_that_lets_claude_continue_extends_the_turn() -> None:
@@ -95,7 +95,7 @@ def test_a_hook_that_lets_claude_continue_extends_the_turn() -> None:
         at(2, prompt("Stop hook feedback", isMeta=True)),
         at(4, answer(text("now really")), "m2"),
     )
-    assert told(read) == [(0, 4, COMPLETED, "do it", "now really")]
+    assert turns_of(read) == [(0, 4, COMPLETED, "do it", "now really")]
 
 
 def test_the_turns_of_codex_are_those_of_its_rollout() -> None:

@@ -31,6 +31,7 @@ from tray.core.commands import (
     OpenNextSession,
     OpenSession,
     OpenSettings,
+    PairChannel,
     PromptSession,
     RenameSession,
     RunDoctor,
@@ -39,6 +40,7 @@ from tray.core.commands import (
     SessionCommand,
     ShowSummary,
     Surface,
+    TestChannel,
     ToggleOption,
     Unmute,
 )
@@ -69,6 +71,8 @@ _TITLES: Mapping[type, str] = {
     ShowSummary: "OpenCode Tray",
     OpenSettings: "Settings",
     OpenDashboard: "Dashboard",
+    TestChannel: "Channels",
+    PairChannel: "Channels",
     RunDoctor: "Doctor",
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tray.actions.app_actions import AppActions
 from tray.actions.attach.opener import SessionOpener
+from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher
 from tray.actions.page_actions import PageActions
 from tray.actions.reply import Replies
@@ -30,7 +31,7 @@ from tray.app.state import AppState
 from tray.app.state_cache import StateCache
 from tray.app.surfaces import Surfaces
 from tray.app.turn_watch import TurnWatch
-from tray.core.commands import Command, CommandResult, Surface
+from tray.core.commands import Command, CommandResult, InstallHooks, InstallPlugin, ServerCommand, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
 from tray.core.outcomes import Outcomes
 from tray.core.remote_hosts import HttpServer
@@ -88,7 +89,7 @@ class App:
         self._page = Page(paths, self.state, token, self._problems, self._sources.call, self._history.write)
         self._outcomes = Outcomes()
         self._build_actions(running)
-        self._view = CurrentView(self.state, self._sources, self._problems, self._setup, self._history)
+        self._view = CurrentView(self.state, self._sources, self._problems, self._setup, self._history, self.channels)
         self._surfaces = Surfaces(
             self.state, self._view, self._page, self._tasks, self._commands, notifications, notify=notify
         )
@@ -105,10 +106,10 @@ class App:
         self._commands = CommandRunner(
             Dispatcher(fleet, index, self._replies, opener, call, ask_text, self.apply, now),
             AppActions(paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed, page),
+            ChannelActions(lambda: self.channels),
             self._tasks,
             stop=self.stop,
-            after_setup=self._refresh_setup,
-            after_servers=self._refresh_servers,
+            after=self._after_command,
             show_message=self._show_message,
             log_file=paths.log,
         )
@@ -258,10 +259,12 @@ class App:
         self._sources.disconnect_all("the token was changed")
         self._tasks.spawn(self._page.revoke_all(), "revoke devices")
 
-    async def _refresh_setup(self) -> None:
-        await self._setup.refresh()
-        self._surfaces.refresh()
-
-    async def _refresh_servers(self) -> None:
-        await self._sources.look()
+    async def _after_command(self, command: Command) -> None:
+        """Update what a command may have changed besides sessions."""
+        if isinstance(command, (InstallPlugin, InstallHooks)):
+            await self._setup.refresh()
+        elif isinstance(command, ServerCommand):
+            await self._sources.look()
+        else:
+            return
         self._surfaces.refresh()

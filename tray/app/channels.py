@@ -6,14 +6,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.answer_codes import find_answer
 from tray.core.channel_settings import ChannelSettings
+from tray.core.channel_state import ChannelState
 from tray.core.commands import AnswerRequest, Command, CommandResult, Surface
 from tray.core.errors import UserError
 from tray.core.outcomes import UNKNOWN, Outcomes
@@ -172,17 +171,17 @@ class Channels:
     async def _close_lost(self) -> None:
         await asyncio.sleep(SETTLE_TIME)
         self._is_settling = False
-        self.update({session_id for running in self._running.values() for session_id in running.lane.sent})
+        self.update({session_id for running in self._running.values() for session_id in running.queue.sent})
 
     async def check_due(self) -> None:
-        """Check the channels that have sent nothing for a week: else nobody notices that one does not work any more."""
+        """Check the channels that have sent nothing for a week: else a channel that stopped working is not noticed."""
         for running in list(self._running.values()):
             await running.check_if_due(CHECK_INTERVAL)
 
     # ------------------------------------------------------------------ answers
 
     async def _press(self, name: str, pressed: Pressed) -> str:
-        """Give an answer that came through a channel, and return what to tell the person."""
+        """Give an answer that came through a channel, and return the text for the user."""
         running = self._running.get(name)
         if running is None:
             return UNKNOWN
@@ -200,15 +199,18 @@ class Channels:
 
     # ------------------------------------------------------------------ used by the commands
 
-    def overview(self) -> list[dict[str, Any]]:
-        """Return what the user sees of each channel, as plain JSON values."""
-        shown: list[dict[str, Any]] = []
-        for settings in self._settings:
-            running = self._running.get(settings.name)
-            state = msgspec.to_builtins(running.lane.state) if running is not None else {"sent": 0, "last_at": 0}
-            problem = self._problems.text(f"{TOPIC} {settings.name}") or state.get("problem", "")
-            shown.append({"name": settings.name, "kind": settings.kind, **state, "problem": problem})
-        return shown
+    def overview(self) -> tuple[ChannelState, ...]:
+        """Return what the user sees of each channel."""
+        return tuple(map(self._state_of, self._settings))
+
+    def _state_of(self, settings: ChannelSettings) -> ChannelState:
+        running, problem = self._running.get(settings.name), self._problems.text(f"{TOPIC} {settings.name}")
+        if running is None:
+            return ChannelState(settings.name, settings.kind, problem=problem)
+        state = running.queue.state
+        return ChannelState(
+            settings.name, settings.kind, state.sent, state.last_at, problem or state.problem, running.has_pairing
+        )
 
     async def test(self, name: str) -> CommandResult:
         """Send a message that says that it is a test. Raises UnknownChannelError."""

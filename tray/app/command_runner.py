@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tray.actions.app_actions import AppActions
+from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher, title_of
 from tray.core.commands import (
     AppCommand,
+    ChannelCommand,
     Command,
     CommandResult,
-    InstallHooks,
-    InstallPlugin,
     Quit,
     ServerCommand,
     Surface,
@@ -30,21 +30,21 @@ class CommandRunner:
         self,
         dispatcher: Dispatcher,
         app_actions: AppActions,
+        channel_actions: ChannelActions,
         tasks: TaskSet,
         *,
         stop: Callable[[], None],
-        after_setup: Callable[[], Awaitable[None]],
-        after_servers: Callable[[], Awaitable[None]],
+        after: Callable[[Command], Awaitable[None]],
         show_message: Callable[[str, str], None],
         log_file: Path,
     ) -> None:
-        """`after_setup` and `after_servers` update what a command has changed; `show_message` takes title and text."""
+        """`after` updates what a command has changed; `show_message` takes title and text."""
         self._dispatcher = dispatcher
         self._app_actions = app_actions
+        self._channel_actions = channel_actions
         self._tasks = tasks
         self._stop = stop
-        self._after_setup = after_setup
-        self._after_servers = after_servers
+        self._after = after
         self._show_message = show_message
         self._log_file = log_file
 
@@ -55,12 +55,13 @@ class CommandRunner:
             return CommandResult("OpenCode Tray stops; agents continue")
         if isinstance(command, ServerCommand):
             result = await self._app_actions.execute_on_server(command)
-            await self._after_servers()
+            await self._after(command)
             return result
+        if isinstance(command, ChannelCommand):
+            return await self._channel_actions.execute(command)
         if isinstance(command, AppCommand):
             result = await self._app_actions.execute(command)
-            if isinstance(command, (InstallPlugin, InstallHooks)):
-                await self._after_setup()
+            await self._after(command)
             return result
         return await self._dispatcher.execute(command, surface)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from tray.app.channels import Channels
 from tray.app.history import History
 from tray.app.problems import Problems
 from tray.app.setup_check import SetupCheck
@@ -24,7 +25,13 @@ class CurrentView:
     """Builds icon, tooltip and menu on demand."""
 
     def __init__(
-        self, state: AppState, sources: SourceRouter, problems: Problems, setup: SetupCheck, history: History
+        self,
+        state: AppState,
+        sources: SourceRouter,
+        problems: Problems,
+        setup: SetupCheck,
+        history: History,
+        channels: Channels,
     ) -> None:
         self.opened = OpenSubmenus()  # the submenus that are open
         self._state = state
@@ -33,6 +40,7 @@ class CurrentView:
         self._problems = problems
         self._setup = setup
         self._history = history
+        self._channels = channels
 
     def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
         """Return the current view; without `with_menu`, with the menu of the last one."""
@@ -48,5 +56,6 @@ class CurrentView:
             today=today_line(self._history.today) if with_menu else "",
             setup=self._setup.result,
             has_page=settings[PAGE],
+            channels=self._channels.overview() if with_menu else (),
         )
         return self._builder.build(view_settings, self._state.now(), self.opened, with_menu=with_menu)

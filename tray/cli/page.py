@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from tray.cli.client import call_tray
-from tray.cli.exit_codes import FAILED, OK
+from tray.cli.exit_codes import OK
+from tray.cli.results import print_result
 from tray.core.errors import UserError
 from tray.core.text import clean
 from tray.system.local_time import local_time
@@ -27,7 +27,7 @@ def open_dashboard(options: argparse.Namespace) -> int:
         print(result["result"])
         print(result["message"], file=sys.stderr)
         return OK
-    return _print(options, result)
+    return print_result(options, result)
 
 
 def devices(options: argparse.Namespace) -> int:
@@ -35,12 +35,12 @@ def devices(options: argparse.Namespace) -> int:
     if options.action == "revoke":
         if bool(options.device) == options.all:
             raise DevicesUsageError("name one device, or --all; list them with: opencode-tray devices")
-        return _print(options, call_tray(options.port, "devices.revoke", {"device": options.device or ""}))
+        return print_result(options, call_tray(options.port, "devices.revoke", {"device": options.device or ""}))
     if options.device or options.all:
         raise DevicesUsageError("only revoke takes a device or --all")
     result = call_tray(options.port, "devices")
     if options.json or not result["ok"] or not result["result"]:
-        return _print(options, result)
+        return print_result(options, result)
     for device in result["result"]:
         print(_line(device))
     return OK
@@ -50,11 +50,3 @@ def _line(device: dict[str, Any]) -> str:
     seen = local_time(device["last_seen"])
     when = f"last seen {seen:%Y-%m-%d %H:%M}" if seen is not None else ""
     return f"{device['id']}  {device['scope']:6}  {clean(device['name'])} · {when} from {clean(device['address'])}"
-
-
-def _print(options: argparse.Namespace, result: dict[str, Any]) -> int:
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        print(clean(result["message"]), file=sys.stdout if result["ok"] else sys.stderr)
-    return OK if result["ok"] else FAILED

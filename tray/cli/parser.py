@@ -19,6 +19,7 @@ COMMANDS = {
     "attach": ("tray.cli.session:attach", ATTACH.help),
     "open": ("tray.cli.page:open_dashboard", "open the dashboard in the browser"),
     "devices": ("tray.cli.page:devices", "list or revoke the browsers that may use the dashboard"),
+    "channels": ("tray.cli.channels:channels", "list, test or pair the services that bring alerts to where you are"),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
     "session": (
         "tray.cli.session:session",
@@ -104,6 +105,10 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     devices.add_argument("action", nargs="?", choices=("list", "revoke"), default="list", help="list (default), revoke")
     devices.add_argument("device", nargs="?", metavar="ID", help="with revoke: a device's ID, or the start of one")
     devices.add_argument("--all", action="store_true", help="with revoke: all devices")
+    channels = _add(commands, "channels", port, as_json)
+    actions = ("list", "test", "pair")
+    channels.add_argument("action", nargs="?", choices=actions, default="list", help="list (default), test or pair")
+    channels.add_argument("channel", nargs="?", metavar="NAME", help="with test and pair: the channel")
 
 
 def _add_session_commands(commands: Commands, *common: argparse.ArgumentParser) -> None:

@@ -301,6 +301,24 @@ class RevokeDevices(msgspec.Struct, frozen=True):
     """Revoke all devices."""
 
 
+class ListChannels(msgspec.Struct, frozen=True):
+    """Return the channels of the settings, and whether they work."""
+
+
+class TestChannel(msgspec.Struct, frozen=True):
+    """Send a message that says that it is a test."""
+
+    __test__ = False  # for pytest
+
+    channel: str  # its name
+
+
+class PairChannel(msgspec.Struct, frozen=True):
+    """Return what the user has to do so that a channel knows whom it talks to."""
+
+    channel: str  # its name
+
+
 class Quit(msgspec.Struct, frozen=True):
     """Stop the tray. Agents keep running."""
 
@@ -336,6 +354,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "diff": ShowDiff,
 }
 PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices
+ChannelCommand = ListChannels | TestChannel | PairChannel
 AppCommand = (
     CopyText
     | ExplainIgnoredClick
@@ -361,4 +380,14 @@ ServerCommand = (
     | ShowServerLog
     | CleanServers
 )
-Command = ServerCommand | SessionCommand | AnswerCommand | OpenNextSession | Mute | Unmute | AppCommand | Quit
+Command = (
+    ServerCommand
+    | SessionCommand
+    | AnswerCommand
+    | OpenNextSession
+    | Mute
+    | Unmute
+    | AppCommand
+    | ChannelCommand
+    | Quit
+)

@@ -53,7 +53,7 @@ class AgentKind(Enum):
 
     @property
     def has_transcripts(self) -> bool:
-        """Whether its files tell when each turn began and ended, also of sessions that nobody followed."""
+        """Whether its files tell when each turn began and ended, also of sessions that the tray did not follow."""
         return self in (AgentKind.CLAUDE, AgentKind.CODEX, AgentKind.COPILOT)
 
     @property

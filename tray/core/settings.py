@@ -249,7 +249,7 @@ CHANNELS: Setting[tuple[ChannelSettings, ...]] = Setting(
     "services that bring alerts to where you are",
     parse_channels,
     show=lambda channels: [shown(channel) for channel in channels],
-    example=("[[channels]]", 'kind = "telegram"', 'token_env = "OPENCODE_TRAY_TELEGRAM_TOKEN"'),
+    example=("[[channels]]", 'kind = "telegram"', 'token_env = "TELEGRAM_TOKEN"'),
 )
 TURN_COST = Setting(
     "alerts.turn_cost",

@@ -53,7 +53,7 @@ class SourceRouter:
         self._hook_socket = hook_socket
         self._agents: AgentSources | None = None
         self._is_arranging = False
-        self._told = self._wishes()
+        self._sent_wishes = self._wishes()
 
     @property
     def started(self) -> frozenset[str]:
@@ -72,8 +72,8 @@ class SourceRouter:
 
     def reload_settings(self) -> None:
         """Tell plugins what they are asked for, if that has changed."""
-        if self._wishes() != self._told:
-            self._told = self._wishes()
+        if self._wishes() != self._sent_wishes:
+            self._sent_wishes = self._wishes()
             self._listener.send_wishes()
 
     def serve_clients(self, path: str, serve: ServeClient) -> None:

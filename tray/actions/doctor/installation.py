@@ -25,7 +25,8 @@ from tray.system.paths import Paths
 from tray.system.resources import plugin_source
 
 INSTALL_PLUGIN = "run: opencode-tray install-plugin"
-PASSWORD = re.compile(r"\bpassword[\"']?\s*=")  # in the settings, also in a comment; `password_env` holds no password
+# In the settings, also in a comment. `password_env` and its like hold no secret.
+SECRET = re.compile(r"\b(?:password|(?:\w+_)?token|secret|topic)[\"']?\s*=|/webhooks/")
 
 
 def settings(context: DoctorContext) -> Iterator[Finding]:
@@ -63,10 +64,10 @@ def token(context: DoctorContext) -> Iterator[Finding]:
 
 
 def _private_files(paths: Paths) -> Iterator[Path]:
-    """Yield the files that contain passwords or texts of sessions."""
-    yield from (paths.cache, paths.audit, *paths.servers.glob("*.json"))
+    """Yield the files that contain secrets or texts of sessions."""
+    yield from (paths.cache, paths.audit, paths.history, paths.devices, paths.channels, *paths.servers.glob("*.json"))
     try:
-        if PASSWORD.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
+        if SECRET.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
             yield paths.settings
     except OSError:
         return  # there is no settings file, or `settings` reports the error

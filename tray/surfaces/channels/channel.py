@@ -11,7 +11,7 @@ import msgspec
 from tray.core.answer_codes import CodedAnswer
 from tray.core.errors import UserError
 
-Press = Callable[["Pressed"], Coroutine[Any, Any, str]]  # gives an answer, and returns what to tell the person
+Press = Callable[["Pressed"], Coroutine[Any, Any, str]]  # gives an answer, and returns the text for the user
 
 
 class ChannelError(Exception):
@@ -78,7 +78,7 @@ class ChannelContext(NamedTuple):
 
 
 class Channel(Protocol):
-    """One service. Its lane calls `send`, `replace` and `finish` one after another; each may raise ChannelError."""
+    """One service. Its queue calls `send`, `replace` and `finish` one after another; each may raise ChannelError."""
 
     limits: Limits
 

@@ -15,7 +15,7 @@ from tray.core.fleet import Fleet
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.sessions import Status
 from tray.surfaces.channels.channel import Limits
-from tray.surfaces.channels.lane import Lane, SentMessage
+from tray.surfaces.channels.message_queue import MessageQueue, SentMessage
 from tray.surfaces.channels.messages import message_of
 from tray.system.local_time import minute_of_day
 
@@ -35,9 +35,9 @@ class FeedContext(msgspec.Struct, frozen=True):
 class ChannelFeed:
     """Lives on the event loop's thread."""
 
-    def __init__(self, settings: ChannelSettings, lane: Lane, limits: Limits, context: FeedContext) -> None:
+    def __init__(self, settings: ChannelSettings, queue: MessageQueue, limits: Limits, context: FeedContext) -> None:
         self._settings = settings
-        self._lane = lane
+        self._queue = queue
         self._limits = limits
         self._context = context
         self._alerts = Alerts(
@@ -53,8 +53,8 @@ class ChannelFeed:
         self._ending: dict[str, int] = {}  # by session ID: since when its message is to end, once it is clear how
 
     def restore(self) -> None:
-        """Take over the messages of an earlier run, which the lane has."""
-        for session_id, sent in self._lane.sent.items():
+        """Take over the messages of an earlier run, which the queue has."""
+        for session_id, sent in self._queue.sent.items():
             self._alerts.restore(session_id, sent.identity, Reason(sent.message.reason))
 
     def update(self, session_ids: Iterable[str], at: int) -> None:
@@ -65,7 +65,7 @@ class ChannelFeed:
                 self._ending.pop(alert.session.session, None)
                 message = message_of(alert, self._settings.detail, self._limits)
                 request = alert.request.id if alert.request is not None else ""
-                self._lane.show(SentMessage(message, alert.session.server, request, alert.identity))
+                self._queue.show(SentMessage(message, alert.session.server, request, alert.identity))
             elif isinstance(effect, Withdraw):
                 self._ending.setdefault(effect.session_id, at)
         for session_id in list(self._ending):
@@ -74,14 +74,14 @@ class ChannelFeed:
 
     def _end(self, session_id: str, at: int) -> None:
         """End the session's message, unless an answer is on its way, or the session may come back soon."""
-        key, row = self._lane.request_of(session_id), self._context.index.row(session_id)
+        key, row = self._queue.request_of(session_id), self._context.index.row(session_id)
         is_lost = row is not None and row.status is Status.DISCONNECTED
         if key is not None and self._context.fleet.request(key) is not None:
             return
         if key is not None and is_lost and at < self._ending[session_id] + COMES_BACK_WITHIN:
             return
         del self._ending[session_id]
-        self._lane.close(session_id, self._context.outcome(key) if key is not None else "")
+        self._queue.close(session_id, self._context.outcome(key) if key is not None else "")
 
     def _is_silent(self, at: int) -> bool:
         is_quiet = quiet_hours.is_quiet(self._settings.quiet_hours, minute_of_day(at))

@@ -6,16 +6,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from tray.core.channel_settings import ChannelSettings
 from tray.core.commands import CommandResult
 from tray.core.lenient_json import JSON_ERRORS
-from tray.surfaces.channels.channel import Channel, ChannelError, ChannelMessage, Press
+from tray.surfaces.channels.channel import (
+    Channel,
+    ChannelError,
+    ChannelMessage,
+    PairedChannel,
+    Pairing,
+    Press,
+)
 from tray.surfaces.channels.feed import ChannelFeed, FeedContext
-from tray.surfaces.channels.lane import SEND_TIMEOUT, Lane, SentMessage
+from tray.surfaces.channels.message_queue import SEND_TIMEOUT, MessageQueue, SentMessage
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -37,10 +44,10 @@ class RunningChannel:
         changed: Callable[[], None],
         press: Press,
     ) -> None:
-        """`report` and `changed` are those of Lane."""
+        """`report` and `changed` are those of MessageQueue."""
         self.settings = settings
-        self.lane = Lane(settings.name, channel, changed, report)
-        self.feed = ChannelFeed(settings, self.lane, channel.limits, shared)
+        self.queue = MessageQueue(settings.name, channel, changed, report)
+        self.feed = ChannelFeed(settings, self.queue, channel.limits, shared)
         self._channel = channel
         self._report = report
         self._press = press
@@ -50,21 +57,21 @@ class RunningChannel:
     def restore(self, stored: Mapping[str, Any]) -> None:
         """Continue with the messages of an earlier run. Those that cannot be read are forgotten."""
         try:
-            self.lane.restore(msgspec.convert(dict(stored), dict[str, SentMessage]))
+            self.queue.restore(msgspec.convert(dict(stored), dict[str, SentMessage]))
         except JSON_ERRORS as error:
             log.warning("forgot the messages of %s: %s", self.settings.name, error)
         self.feed.restore()
 
     def stored(self) -> dict[str, Any]:
         """Return what `restore` takes."""
-        found: dict[str, Any] = msgspec.to_builtins(self.lane.sent)
+        found: dict[str, Any] = msgspec.to_builtins(self.queue.sent)
         return found
 
     def start(self, tasks: TaskSet) -> None:
         """Send messages and take answers from now on."""
         name = self.settings.name
         self._tasks = (
-            tasks.spawn(self.lane.run(), f"messages of {name}"),
+            tasks.spawn(self.queue.run(), f"messages of {name}"),
             tasks.spawn(self._listen(), f"answers of {name}"),
         )
 
@@ -90,21 +97,21 @@ class RunningChannel:
 
     def offers(self, code: str) -> bool:
         """Whether a message that has not ended offers an answer with this code."""
-        messages = [sent.message for sent in self.lane.sent.values()]
+        messages = [sent.message for sent in self.queue.sent.values()]
         codes = {answer.code for message in messages for answer in message.answers}
         return code in codes.union(message.text_code for message in messages) and bool(code)
 
     def text_code_of(self, reference: str) -> str:
         """Return the code for a text in reply to a message; "" if it takes none."""
-        found = (sent for sent in self.lane.sent.values() if sent.reference == reference)
+        found = (sent for sent in self.queue.sent.values() if sent.reference == reference)
         return next((sent.message.text_code for sent in found), "")
 
     # ------------------------------------------------------------------ tests and pairing
 
     async def check_if_due(self, interval: float) -> None:
         """Check the access if nothing was sent for this many seconds."""
-        if self.lane.state.last_at:
-            self._used_at = max(self._used_at, time.monotonic() - (time.time() - self.lane.state.last_at / 1000))
+        if self.queue.state.last_at:
+            self._used_at = max(self._used_at, time.monotonic() - (time.time() - self.queue.state.last_at / 1000))
         if time.monotonic() - self._used_at < interval:
             return
         self._used_at = time.monotonic()
@@ -127,10 +134,14 @@ class RunningChannel:
         self._report("")
         return CommandResult(f"Sent a test message with {name}" + (f" ({found})" if found else ""))
 
+    @property
+    def has_pairing(self) -> bool:
+        """Whether the channel has to find out whom it talks to."""
+        return hasattr(self._channel, "pair")
+
     def pair(self) -> CommandResult:
-        """Begin a pairing, if the channel needs one."""
-        begin = getattr(self._channel, "pair", None)
-        if begin is None:
+        """Begin a pairing, if the channel needs one. The menu shows what the user has to do."""
+        if not self.has_pairing:
             return CommandResult(f"{self.settings.name} needs no pairing", as_requested=False)
-        pairing = begin()
-        return CommandResult(pairing.instruction, result={"code": pairing.code})
+        pairing: Pairing = cast("PairedChannel", self._channel).pair()
+        return CommandResult(pairing.instruction, as_requested=False, result={"code": pairing.code})

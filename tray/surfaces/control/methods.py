@@ -14,17 +14,20 @@ from tray.core.commands import (
     AnswerRequest,
     Command,
     CommandResult,
+    ListChannels,
     ListDevices,
     Mute,
     MuteSpan,
     OpenDashboard,
     OpenNextSession,
+    PairChannel,
     Quit,
     RevokeDevice,
     RevokeDevices,
     RotateToken,
     SessionCommand,
     Surface,
+    TestChannel,
     Unmute,
 )
 from tray.core.devices import Scope
@@ -56,6 +59,7 @@ class Params(msgspec.Struct):
     limit: int = 20  # messages
     scope: str = ""  # of a mute: "everything", "session" or "project" (the one that `session` is in)
     duration: str = ""  # of a mute: see tray.core.durations
+    channel: str = ""  # its name
     device: str = ""  # ID, or the start of one; of "devices.revoke", empty: all
     in_browser: bool = True  # of "dashboard": False only returns the address
     device_scope: str = Scope.ACT.value  # of "dashboard"
@@ -98,6 +102,12 @@ class ControlMethods:
                 return OpenDashboard(params.in_browser, _device_scope(params.device_scope))
             case "devices":
                 return ListDevices()
+            case "channels":
+                return ListChannels()
+            case "channels.test":
+                return TestChannel(params.channel)
+            case "channels.pair":
+                return PairChannel(params.channel)
             case "devices.revoke":
                 return RevokeDevice(params.device) if params.device else RevokeDevices()
             case "reply":

@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from tray.core.agent_setup import AgentSetup
+from tray.core.channel_state import ChannelState
 from tray.core.commands import InstallPlugin, OpenDashboard, OpenNextSession, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
 from tray.core.servers import AgentKind, Server, Source
@@ -16,6 +17,7 @@ from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import counted, shorten
 from tray.surfaces.menu.agent_menu import agent_entries
 from tray.surfaces.menu.all_sessions import AllSessions
+from tray.surfaces.menu.channel_menu import channel_entries
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, Separator, lazy_submenu, next_page
 from tray.surfaces.menu.sections import PAGE_SIZE, EntryCache, MenuContext, Sections
 from tray.surfaces.menu.server_menu import server_entries, starting_entries
@@ -47,6 +49,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     today: str = ""  # today's usage, in one line
     setup: Setup = Setup()
     has_page: bool = True  # whether the local page is turned on
+    channels: tuple[ChannelState, ...] = ()
 
 
 class ViewBuilder:
@@ -159,6 +162,7 @@ class ViewBuilder:
             *([Item("today", settings.today)] if self._index.total and settings.today else []),
             lazy_submenu("servers", "Servers", ("servers", "0"), build, context.open_submenus),
             *self._agents(settings.setup, context),
+            *self._channels(settings.channels, context),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
             *([Item("dashboard", "Open dashboard", OpenDashboard())] if settings.has_page else []),
             Item("settings", "Settings…", OpenSettings()),
@@ -168,6 +172,10 @@ class ViewBuilder:
     def _agents(self, setup: Setup, context: MenuContext) -> tuple[Item, ...]:
         build = partial(agent_entries, setup.agents)
         return (lazy_submenu("agents", "Agents", ("agents",), build, context.open_submenus),) if setup.agents else ()
+
+    def _channels(self, states: tuple[ChannelState, ...], context: MenuContext) -> tuple[Item, ...]:
+        build = partial(channel_entries, states)
+        return (lazy_submenu("channels", "Channels", ("channels",), build, context.open_submenus),) if states else ()
 
     def _servers(self, settings: ViewSettings, start: int, context: MenuContext) -> tuple[Entry, ...]:
         servers = self._opencode_servers()

@@ -53,7 +53,7 @@ class Discord:
 
 
 def _content(message: ChannelMessage) -> dict[str, Any]:
-    """Return the fields of a message that mentions nobody. Its text is in a block, where nothing is markup."""
+    """Return the fields of a message that mentions no user. Its text is in a block, where nothing is markup."""
     block = f"```\n{message.text.replace('```', '` ` `')}\n```" if message.text else ""
     parts = f"**{_escaped(message.title)}**", block, _escaped(message.outcome)
     return {"content": "\n".join(filter(None, parts)), "allowed_mentions": {"parse": []}}

@@ -1,6 +1,6 @@
 """ntfy, on ntfy.sh or the user's own server (https://docs.ntfy.sh/publish/). Nothing of the tray has to be reachable.
 
-A button publishes a code on a second topic, which only the tray reads: whoever reads the first topic can answer.
+A button publishes a code on a second topic, which only the tray reads: all readers of the first topic can answer.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Ntfy:
         except ValueError:
             return
         if isinstance(event, dict) and event.get("event") == "message" and isinstance(event.get("id"), str):
-            await press(Pressed("somebody with the topic", str(event.get("message", ""))))
+            await press(Pressed("a reader of the topic", str(event.get("message", ""))))
             self._context.remember(LAST, event["id"])
 
 

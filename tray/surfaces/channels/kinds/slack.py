@@ -35,7 +35,7 @@ HANDLED_WITHIN = 15.0  # s that answers get when Slack closes the connection
 
 
 class Slack:
-    """One person in one workspace."""
+    """One user in one workspace."""
 
     limits = Limits(text=2800, buttons=10, label=75)  # a section has at most 3000 characters
 
@@ -49,7 +49,7 @@ class Slack:
         if not self._token.startswith("xoxb-") or (self._app_token and not self._app_token.startswith("xapp-")):
             raise ChannelSetupError("token begins with xoxb-, app_token with xapp-")
         if not self._app_token:
-            self.limits = Limits(text=2800)  # nobody would receive a press
+            self.limits = Limits(text=2800)  # a press would not be received
 
     async def _call(self, method: str, token: str = "", **fields: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token or self._token}"}
@@ -129,7 +129,7 @@ class Slack:
     async def _take_press(self, payload: dict[str, Any], press: Press) -> None:
         user, channel = _dict(payload.get("user")), str(_dict(payload.get("channel")).get("id", ""))
         if user.get("id") != self._user:
-            await self._tell(channel, str(user.get("id", "")), "These buttons belong to somebody else")
+            await self._tell(channel, str(user.get("id", "")), "These buttons belong to another user")
             return
         for action in payload.get("actions") or []:
             said = await press(Pressed(str(user.get("name") or self._user), str(_dict(action).get("value", ""))))
@@ -146,7 +146,7 @@ class Slack:
 
 
 def _content(message: ChannelMessage) -> dict[str, Any]:
-    """Return the fields of a message. Its text is plain: nothing in it is markup or mentions somebody."""
+    """Return the fields of a message. Its text is plain: nothing in it is markup or mentions a user."""
     text = "\n".join(filter(None, (message.title, message.text, message.outcome)))
     blocks: list[dict[str, Any]] = [{"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}]
     if message.answers:

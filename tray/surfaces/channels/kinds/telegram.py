@@ -1,6 +1,6 @@
 """Telegram: a bot of the user, by the Bot API (https://core.telegram.org/bots/api). Nothing has to be reachable.
 
-The bot talks to one person, who is found by a pairing: `/start CODE`. Presses and texts of anybody else are ignored.
+The bot talks to one user, who is found by a pairing: `/start CODE`. Presses and texts of other users are ignored.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ MARKS = {"permission": "🔐", "question": "❓", "error": "❌", "finished": "�
 
 
 class Telegram:
-    """One bot, paired with one person."""
+    """One bot, paired with one user."""
 
     limits = Limits(text=3500, buttons=10, label=60)  # a message has at most 4096 characters
 
     def __init__(self, context: ChannelContext) -> None:
-        """The option `chat`, if it is given, is the ID of the person: no pairing is needed then."""
+        """The option `chat`, if it is given, is the ID of the user: no pairing is needed then."""
         server = str(context.options.get("server", SERVER)).rstrip("/")
         token = str(context.options["token"])
         if ":" not in token or not token.isprintable():
@@ -111,7 +111,7 @@ class Telegram:
         return Pairing(f"Send this to your bot in Telegram: /start {self._code}", self._code)
 
     async def listen(self, press: Press) -> None:
-        """Pass on presses and replies of the paired person. Updates are confirmed after they were handled."""
+        """Pass on presses and replies of the paired user. Updates are confirmed after they were handled."""
         offset = int(self._context.recall(OFFSET) or 0)
         handling = TaskSet()
         try:
@@ -153,7 +153,7 @@ class Telegram:
     async def _take_press(self, pressed: dict[str, Any], press: Press) -> None:
         number = str(pressed.get("id"))
         if not self._is_owner(pressed):
-            await self._confirm(number, "This bot belongs to somebody else")
+            await self._confirm(number, "This bot belongs to another user")
             return
         answering = asyncio.create_task(press(Pressed(_name(pressed), str(pressed.get("data")))))
         done, _ = await asyncio.wait([answering], timeout=CONFIRMED_WITHIN)
@@ -175,12 +175,12 @@ class Telegram:
             await self._call("sendMessage", {"chat_id": chat, "text": said})
 
     async def _take_start(self, message: dict[str, Any], code: str) -> None:
-        chat, person = _id_of(message, "chat"), _id_of(message, "from")
-        if not self._code or not hmac.compare_digest(code.encode(), self._code.encode()) or chat != person:
+        chat, sender = _id_of(message, "chat"), _id_of(message, "from")
+        if not self._code or not hmac.compare_digest(code.encode(), self._code.encode()) or chat != sender:
             return  # a stranger learns nothing
         self._code = ""
         self._context.remember(CHAT, chat)
-        log.info("paired with a person in Telegram")
+        log.info("paired with a user of Telegram")
         await self._call("sendMessage", {"chat_id": chat, "text": "Paired. Alerts of OpenCode Tray arrive here."})
 
     def _is_owner(self, update: dict[str, Any]) -> bool:
@@ -207,9 +207,9 @@ def _id_of(update: dict[str, Any], name: str) -> str:
 
 
 def _name(update: dict[str, Any]) -> str:
-    person = update.get("from")
-    name = person.get("username") or person.get("first_name") if isinstance(person, dict) else ""
-    return str(name or "somebody")
+    sender = update.get("from")
+    name = sender.get("username") or sender.get("first_name") if isinstance(sender, dict) else ""
+    return str(name or "a user")
 
 
 CHANNEL = ChannelKind("Telegram", Telegram, needed=("token",), optional=("chat", "server"), secrets=("token",))

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 RETRIES = (5.0, 10.0, 30.0, 60.0)  # s before another attempt; the last one is repeated
 MAX_RETRY = 3600.0  # s; a service that asks for more is asked again after this
-BREAK_AFTER = 5  # failed attempts one after another until the user is told
+BREAK_AFTER = 5  # failed attempts one after another until it is a problem in the menu
 SEND_TIMEOUT = 60.0  # s
 
 
@@ -31,7 +31,7 @@ class SentMessage(msgspec.Struct, frozen=True):
     reference: str = ""  # of the service
 
 
-class LaneState(msgspec.Struct, frozen=True):
+class QueueState(msgspec.Struct, frozen=True):
     """What the user sees of a channel. Times are in ms since the Unix epoch."""
 
     sent: int = 0  # messages since the start
@@ -39,7 +39,7 @@ class LaneState(msgspec.Struct, frozen=True):
     problem: str = ""  # why the last attempt failed
 
 
-class Lane:
+class MessageQueue:
     """Lives on the event loop's thread. There is at most one live message of each session."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Lane:
         `sleep_factor` shortens the waits of tests.
         """
         self.sent: dict[str, SentMessage] = {}  # by session ID
-        self.state = LaneState()
+        self.state = QueueState()
         self._name = name
         self._channel = channel
         self._changed_sent = changed
@@ -132,7 +132,7 @@ class Lane:
         else:
             await self._finish(session_id, "")
             reference = await self._channel.send(wanted.message)
-            self.state = LaneState(self.state.sent + 1, time.time_ns() // 1_000_000)
+            self.state = QueueState(self.state.sent + 1, time.time_ns() // 1_000_000)
         self._set(session_id, msgspec.structs.replace(wanted, reference=reference))
 
     async def _finish(self, session_id: str, outcome: str) -> None:
