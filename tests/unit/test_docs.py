@@ -12,6 +12,7 @@ import pytest
 
 from tray.cli.parser import make_parser
 from tray.core.settings import SETTINGS, Setting
+from tray.surfaces.channels.registry import kind_names, kind_of
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -155,3 +156,12 @@ def test_every_picture_is_used_and_small():
     for picture in (DOCS / "screenshots").glob("*.[ps][nv]g"):
         assert f"screenshots/{picture.name}" in text
         assert picture.stat().st_size <= 150_000
+
+
+@pytest.mark.parametrize("name", kind_names())
+def test_each_kind_of_channel_is_documented_with_its_fields(name: str) -> None:
+    page = PAGES["channels.md"]
+    kind = kind_of(name)
+    assert f"| `{name}` |" in page
+    for field in (*kind.needed, *kind.optional):
+        assert re.search(rf"\b{field}(_env)?\b", page), field
