@@ -1325,17 +1325,16 @@ var Channel = class {
   /** @type {{ feed: Feed, calls: CallServer } | undefined} after the handshake */
   #services;
   /**
-   * @param {string} url
-   * @param {string} token
+   * @param {Endpoint} endpoint
    * @param {Instance} instance
    * @param {Callbacks} callbacks
-   * @throws {SyntaxError} `url` is not a WebSocket URL
+   * @throws {SyntaxError} the endpoint's URL is not a WebSocket URL
    */
-  constructor(url, token, instance, callbacks) {
+  constructor({ url, token, key }, instance, callbacks) {
     this.#instance = instance;
     this.#callbacks = callbacks;
     this.#transport = new Transport(url, instance.log, {
-      onOpen: () => this.#hello(token),
+      onOpen: () => this.#hello(token, key),
       onFrame: (frame) => this.#receive(frame),
       onClose: (code) => this.#lost(code)
     });
@@ -1354,13 +1353,16 @@ var Channel = class {
     this.#stop();
     this.#transport.close();
   }
-  /** @param {string} token */
-  async #hello(token) {
+  /**
+   * @param {string} token
+   * @param {string} key
+   */
+  async #hello(token, key) {
     const { id } = this.#instance;
     const fields = await this.#instance.hello();
     if (this.#transport.isClosed) return;
     this.#handshake = new Handshake(token, id);
-    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...fields });
+    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...key && { key }, ...fields });
   }
   /** @param {any} frame */
   #receive(frame) {
@@ -1407,84 +1409,6 @@ var Channel = class {
   }
 };
 
-// src/files.js
-import { readFile, stat } from "node:fs/promises";
-var MAX_FILE = 4096;
-async function readSmallFile(path) {
-  try {
-    const found = await stat(path);
-    return found.isFile() && found.size <= MAX_FILE ? await readFile(path, "utf8") : "";
-  } catch {
-    return "";
-  }
-}
-
-// src/settings.js
-import { homedir, platform, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-var DEFAULT_PORT = 41235;
-var MAX_LISTENERS = 8;
-function readSettings(env) {
-  const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join(dataFolder(env), "token");
-  const isDebug = env.OPENCODE_MONITOR_DEBUG === "1";
-  return {
-    listeners: listenersOf(env),
-    token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
-    tokenFile,
-    endpointFile: join(dirname(tokenFile), "endpoint"),
-    logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : ""
-  };
-}
-function listenersOf(env) {
-  const port = parsePort(env.OPENCODE_MONITOR_PORT);
-  const hosts = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((host) => host.trim()).filter(isText);
-  if (!port && !hosts.length) return [];
-  const urls = (hosts.length ? hosts : ["127.0.0.1"]).map((host) => listenerUrl(host, port ?? DEFAULT_PORT));
-  return [...new Set(urls)].slice(0, MAX_LISTENERS);
-}
-function parsePort(value) {
-  const port = Number(value);
-  return Number.isInteger(port) && port > 0 && port < 65536 ? port : void 0;
-}
-function listenerUrl(address, port) {
-  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(address);
-  if (bracketed) return `ws://[${bracketed[1]}]:${parsePort(bracketed[2]) ?? port}/`;
-  if (address.split(":").length > 2) return `ws://[${address}]:${port}/`;
-  const [host, ownPort] = address.split(":");
-  return `ws://${host}:${parsePort(ownPort) ?? port}/`;
-}
-function dataFolder(env) {
-  const name = "opencode-tray";
-  if (platform() === "win32") return join(env.LOCALAPPDATA || join(homedir(), "AppData", "Local"), name);
-  if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, name);
-  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", name);
-  return join(homedir(), ".local", "share", name);
-}
-
-// src/endpoint.js
-async function readToken(settings) {
-  return settings.token || (await readSmallFile(settings.tokenFile)).trim();
-}
-async function findListener(settings) {
-  try {
-    const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
-    const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
-    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
-  } catch {
-  }
-  return listenerUrl("127.0.0.1", DEFAULT_PORT);
-}
-function isRunning(pid) {
-  try {
-    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (
-      /** @type {NodeJS.ErrnoException} */
-      error?.code === "EPERM"
-    );
-  }
-}
-
 // src/connection.js
 var FIRST_WAIT = 2 * SECOND;
 var MAX_WAIT = 30 * SECOND;
@@ -1495,7 +1419,7 @@ function retryDelay(failures, random = Math.random()) {
 }
 var Connection = class {
   #instance;
-  #listener;
+  #find;
   #url = "";
   /** @type {Channel | undefined} */
   #channel;
@@ -1504,24 +1428,23 @@ var Connection = class {
   #timer;
   /**
    * @param {Instance} instance
-   * @param {string} [listener] URL; without it, that of the tray that runs on this machine
+   * @param {() => Promise<Endpoint>} find returns where the tray is now
    */
-  constructor(instance, listener) {
+  constructor(instance, find) {
     this.#instance = instance;
-    this.#listener = listener;
+    this.#find = find;
   }
   get isOpen() {
     return this.#channel?.isOpen ?? false;
   }
   async connect() {
-    const { settings } = this.#instance;
     if (this.#instance.isStopped || this.#channel) return;
-    const token = await readToken(settings);
-    this.#url = this.#listener ?? await findListener(settings);
+    const endpoint = await this.#find();
+    this.#url = endpoint.url;
     if (this.#instance.isStopped || this.#channel) return;
-    if (!token) return this.#retry("no token");
+    if (!endpoint.token) return this.#retry("no token");
     try {
-      this.#channel = new Channel(this.#url, token, this.#instance, {
+      this.#channel = new Channel(endpoint, this.#instance, {
         onOpen: () => this.#opened(),
         onClose: (code) => this.#lost(code)
       });
@@ -1562,7 +1485,21 @@ var Connection = class {
 
 // src/environment.js
 import { readlink } from "node:fs/promises";
-import { basename, dirname as dirname2, join as join2 } from "node:path";
+import { basename, dirname, join } from "node:path";
+
+// src/files.js
+import { readFile, stat } from "node:fs/promises";
+var MAX_FILE = 4096;
+async function readSmallFile(path) {
+  try {
+    const found = await stat(path);
+    return found.isFile() && found.size <= MAX_FILE ? await readFile(path, "utf8") : "";
+  } catch {
+    return "";
+  }
+}
+
+// src/environment.js
 var MAX_PLACE = 1024;
 var MAX_WORD = 64;
 var TERMINALS = [
@@ -1623,10 +1560,100 @@ function commandOf(argv) {
   return command && /^[a-z]+$/.test(command) ? truncate(command, MAX_WORD) : void 0;
 }
 async function repositoryOf(directory) {
-  const text = await readSmallFile(join2(directory, ".git"));
+  const text = await readSmallFile(join(directory, ".git"));
   const [, common] = /^gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*$/.exec(text) ?? [];
   if (!common) return "";
-  return basename(common).startsWith(".") ? dirname2(common) : common.replace(/\.git$/, "");
+  return basename(common).startsWith(".") ? dirname(common) : common.replace(/\.git$/, "");
+}
+
+// src/endpoint.js
+import { readdir } from "node:fs/promises";
+import { join as join3 } from "node:path";
+
+// src/settings.js
+import { homedir, platform, tmpdir } from "node:os";
+import { dirname as dirname2, join as join2 } from "node:path";
+var DEFAULT_PORT = 41235;
+var MAX_LISTENERS = 8;
+function readSettings(env) {
+  const tokenFile = env.OPENCODE_TRAY_TOKEN_FILE || join2(dataFolder(env), "token");
+  const isDebug = env.OPENCODE_MONITOR_DEBUG === "1";
+  return {
+    listeners: listenersOf(env),
+    token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
+    tokenFile,
+    endpointFile: join2(dirname2(tokenFile), "endpoint"),
+    traysFolder: join2(dirname2(tokenFile), "trays"),
+    logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join2(tmpdir(), "opencode-plugin.log") : ""
+  };
+}
+function listenersOf(env) {
+  const port = parsePort(env.OPENCODE_MONITOR_PORT);
+  const hosts = (env.OPENCODE_MONITOR_HOST ?? "").split(",").map((host) => host.trim()).filter(isText);
+  if (!port && !hosts.length) return [];
+  const urls = (hosts.length ? hosts : ["127.0.0.1"]).map((host) => listenerUrl(host, port ?? DEFAULT_PORT));
+  return [...new Set(urls)].slice(0, MAX_LISTENERS);
+}
+function parsePort(value) {
+  const port = Number(value);
+  return Number.isInteger(port) && port > 0 && port < 65536 ? port : void 0;
+}
+function listenerUrl(address, port) {
+  const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(address);
+  if (bracketed) return `ws://[${bracketed[1]}]:${parsePort(bracketed[2]) ?? port}/`;
+  if (address.split(":").length > 2) return `ws://[${address}]:${port}/`;
+  const [host, ownPort] = address.split(":");
+  return `ws://${host}:${parsePort(ownPort) ?? port}/`;
+}
+function dataFolder(env) {
+  const name = "opencode-tray";
+  if (platform() === "win32") return join2(env.LOCALAPPDATA || join2(homedir(), "AppData", "Local"), name);
+  if (env.XDG_DATA_HOME) return join2(env.XDG_DATA_HOME, name);
+  if (platform() === "darwin") return join2(homedir(), "Library", "Application Support", name);
+  return join2(homedir(), ".local", "share", name);
+}
+
+// src/endpoint.js
+var MAX_TRAYS = 8;
+async function findLocalTray(settings, url) {
+  const token = settings.token || (await readSmallFile(settings.tokenFile)).trim();
+  return { url: url ?? await findListener(settings), token, key: "" };
+}
+async function findListener(settings) {
+  try {
+    const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
+    const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
+    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
+  } catch {
+  }
+  return listenerUrl("127.0.0.1", DEFAULT_PORT);
+}
+async function remoteTrays({ traysFolder }) {
+  try {
+    const names = (await readdir(traysFolder)).filter((name) => name.endsWith(".json")).sort();
+    return names.slice(0, MAX_TRAYS).map((name) => join3(traysFolder, name));
+  } catch {
+    return [];
+  }
+}
+async function readRemoteTray(file) {
+  try {
+    const { port, token, key } = JSON.parse(await readSmallFile(file));
+    if (parsePort(port) && isText(token) && /^[\w.-]{1,80}$/.test(key))
+      return { url: listenerUrl("127.0.0.1", port), token, key };
+  } catch {
+  }
+  return { url: "", token: "", key: "" };
+}
+function isRunning(pid) {
+  try {
+    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (
+      /** @type {NodeJS.ErrnoException} */
+      error?.code === "EPERM"
+    );
+  }
 }
 
 // src/server-address.js
@@ -1781,11 +1808,18 @@ var Instance = class {
       () => this.#connections.some((connection) => connection.isOpen)
     );
   }
-  start() {
+  async start() {
+    const { settings } = this;
+    const urls = settings.listeners.length ? settings.listeners : [void 0];
+    for (const url of urls) this.#connect(() => findLocalTray(settings, url));
+    for (const file of await remoteTrays(settings)) this.#connect(() => readRemoteTray(file));
+  }
+  /** @param {() => Promise<Endpoint>} find */
+  #connect(find) {
     if (this.isStopped) return;
-    const { listeners } = this.settings;
-    this.#connections = listeners.length ? listeners.map((url) => new Connection(this, url)) : [new Connection(this)];
-    for (const connection of this.#connections) attempt(() => connection.connect());
+    const connection = new Connection(this, find);
+    this.#connections.push(connection);
+    attempt(() => connection.connect());
   }
   stop() {
     if (this.isStopped) return;

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -29,12 +29,12 @@ DEADLINE = 5.0  # s
 class RunningListener:
     """A listener on a free port with a fleet behind it."""
 
-    def __init__(self, token: str = TOKEN) -> None:
+    def __init__(self, token: str = TOKEN, remote: Callable[[str], Any] = lambda _: None) -> None:
         self.fleet = Fleet()
         self.index = SessionIndex(self.fleet)
         self.events: list[SourceEvent] = []
         self.at = 1_795_237_290_000
-        self.listener = Listener(lambda: token, self._take, lambda: self.at)
+        self.listener = Listener(lambda: token, self._take, lambda: self.at, remote=remote)
         self.port = 0
 
     def _take(self, event: SourceEvent) -> None:
@@ -51,9 +51,11 @@ class RunningListener:
 
 
 @asynccontextmanager
-async def running_listener(token: str = TOKEN, host: str = "127.0.0.1") -> AsyncIterator[RunningListener]:
-    """Start a listener and stop it afterwards."""
-    running = RunningListener(token)
+async def running_listener(
+    token: str = TOKEN, host: str = "127.0.0.1", remote: Callable[[str], Any] = lambda _: None
+) -> AsyncIterator[RunningListener]:
+    """Start a listener and stop it afterwards. `remote` returns a machine and its token by its key."""
+    running = RunningListener(token, remote)
     running.port = await running.listener.start(host, 0)
     try:
         yield running

@@ -7,7 +7,7 @@ import { Transport } from "./transport.js"
 import { SECOND } from "./values.js"
 import { PROTOCOL } from "./version.js"
 /** @import { Instance } from "./instance.js" */
-/** @import { Event } from "./types.d.ts" */
+/** @import { Endpoint, Event } from "./types.d.ts" */
 
 const WELCOME_TIMEOUT = 10 * SECOND // from the attempt to connect; the tray waits 5 s for each frame of the handshake
 
@@ -29,17 +29,16 @@ export class Channel {
   #services
 
   /**
-   * @param {string} url
-   * @param {string} token
+   * @param {Endpoint} endpoint
    * @param {Instance} instance
    * @param {Callbacks} callbacks
-   * @throws {SyntaxError} `url` is not a WebSocket URL
+   * @throws {SyntaxError} the endpoint's URL is not a WebSocket URL
    */
-  constructor(url, token, instance, callbacks) {
+  constructor({ url, token, key }, instance, callbacks) {
     this.#instance = instance
     this.#callbacks = callbacks
     this.#transport = new Transport(url, instance.log, {
-      onOpen: () => this.#hello(token),
+      onOpen: () => this.#hello(token, key),
       onFrame: (frame) => this.#receive(frame),
       onClose: (code) => this.#lost(code),
     })
@@ -62,13 +61,16 @@ export class Channel {
     this.#transport.close()
   }
 
-  /** @param {string} token */
-  async #hello(token) {
+  /**
+   * @param {string} token
+   * @param {string} key
+   */
+  async #hello(token, key) {
     const { id } = this.#instance
     const fields = await this.#instance.hello()
     if (this.#transport.isClosed) return
     this.#handshake = new Handshake(token, id)
-    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...fields })
+    this.#transport.send({ type: "hello", protocol: PROTOCOL, instance: id, nonce: this.#handshake.nonce, ...(key && { key }), ...fields })
   }
 
   /** @param {any} frame */

@@ -1,10 +1,9 @@
 import { Channel } from "./channel.js"
 import { CLOSE } from "./close-codes.js"
-import { findListener, readToken } from "./endpoint.js"
 import { after } from "./timers.js"
 import { SECOND } from "./values.js"
 /** @import { Instance } from "./instance.js" */
-/** @import { Event, Timer } from "./types.d.ts" */
+/** @import { Endpoint, Event, Timer } from "./types.d.ts" */
 
 const FIRST_WAIT = 2 * SECOND
 const MAX_WAIT = 30 * SECOND
@@ -23,7 +22,7 @@ export function retryDelay(failures, random = Math.random()) {
 /** The connection of an instance to one tray. Connects again whenever it is lost. */
 export class Connection {
   #instance
-  #listener
+  #find
   #url = ""
   /** @type {Channel | undefined} */
   #channel
@@ -33,11 +32,11 @@ export class Connection {
 
   /**
    * @param {Instance} instance
-   * @param {string} [listener] URL; without it, that of the tray that runs on this machine
+   * @param {() => Promise<Endpoint>} find returns where the tray is now
    */
-  constructor(instance, listener) {
+  constructor(instance, find) {
     this.#instance = instance
-    this.#listener = listener
+    this.#find = find
   }
 
   get isOpen() {
@@ -45,14 +44,13 @@ export class Connection {
   }
 
   async connect() {
-    const { settings } = this.#instance
     if (this.#instance.isStopped || this.#channel) return
-    const token = await readToken(settings)
-    this.#url = this.#listener ?? (await findListener(settings))
+    const endpoint = await this.#find()
+    this.#url = endpoint.url
     if (this.#instance.isStopped || this.#channel) return
-    if (!token) return this.#retry("no token")
+    if (!endpoint.token) return this.#retry("no token")
     try {
-      this.#channel = new Channel(this.#url, token, this.#instance, {
+      this.#channel = new Channel(endpoint, this.#instance, {
         onOpen: () => this.#opened(),
         onClose: (code) => this.#lost(code),
       })

@@ -2,6 +2,7 @@ import { hostname } from "node:os"
 import { basename } from "node:path"
 import { Connection } from "./connection.js"
 import { commandOf, openCodeVersion, readPlace, repositoryOf } from "./environment.js"
+import { findLocalTray, readRemoteTray, remoteTrays } from "./endpoint.js"
 import { OpenCode, tryAsk } from "./opencode.js"
 import { findServer } from "./server-address.js"
 import { takeSnapshot } from "./snapshot.js"
@@ -9,7 +10,7 @@ import { attempt } from "./timers.js"
 import { pick, SECOND, truncate } from "./values.js"
 import { VERSION } from "./version.js"
 import { Watcher } from "./watcher.js"
-/** @import { Log, Settings, Snapshot } from "./types.d.ts" */
+/** @import { Endpoint, Log, Settings, Snapshot } from "./types.d.ts" */
 
 const MAX_NAME = 256 // characters
 
@@ -46,11 +47,19 @@ export class Instance {
     )
   }
 
-  start() {
+  async start() {
+    const { settings } = this
+    const urls = settings.listeners.length ? settings.listeners : [undefined]
+    for (const url of urls) this.#connect(() => findLocalTray(settings, url))
+    for (const file of await remoteTrays(settings)) this.#connect(() => readRemoteTray(file))
+  }
+
+  /** @param {() => Promise<Endpoint>} find */
+  #connect(find) {
     if (this.isStopped) return
-    const { listeners } = this.settings
-    this.#connections = listeners.length ? listeners.map((url) => new Connection(this, url)) : [new Connection(this)]
-    for (const connection of this.#connections) attempt(() => connection.connect())
+    const connection = new Connection(this, find)
+    this.#connections.push(connection)
+    attempt(() => connection.connect())
   }
 
   stop() {

@@ -19,6 +19,7 @@ export function readSettings(env) {
     token: (env.OPENCODE_MONITOR_TOKEN ?? "").trim(),
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
+    traysFolder: join(dirname(tokenFile), "trays"),
     logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
   }
 }

@@ -8,7 +8,15 @@ export interface Settings {
   token: string
   tokenFile: string
   endpointFile: string
+  traysFolder: string // with a file for each tray on another machine
   logFile: string // "": no debug log
+}
+
+/** A tray, as far as it is known. */
+export interface Endpoint {
+  url: string
+  token: string // "": there is none yet
+  key: string // of a token that is valid for this machine only; "": it is the tray's own
 }
 
 /** An event as PROTOCOL.md describes it, or of OpenCode. */

@@ -254,7 +254,7 @@ def test_only_the_reasons_and_projects_of_the_settings_are_sent(with_services: C
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ({"kind": "telegramm"}, "unknown kind of channel 'telegramm'; use discord, email"),
+        ({"kind": "signal"}, "unknown kind of channel 'signal'; use discord, email"),
         ({"kind": "telegram"}, "Telegram needs token or token_env"),
         ({"kind": "telegram", "token_env": "NOT_SET"}, "the environment variable NOT_SET is not set"),
         ({"kind": "telegram", "token": "x"}, "NUMBER:LETTERS"),

@@ -16,6 +16,7 @@ import pytest
 from fakes import FRAMES, TOKEN, FakePlugin, RunningListener, connection, plugin, running_listener
 from tray.core.events import ServerLost, SnapshotTaken
 from tray.core.handshake import Side, proof
+from tray.core.remotes import Remote
 from tray.core.sessions import RequestKind
 from tray.core.source_calls import CallError
 from tray.sources.plugin import authentication, listener, rate_limited_warnings
@@ -98,6 +99,49 @@ def test_a_reconnect_replaces_the_old_connection_without_a_loss() -> None:
                 await new.event("session.status", sessionID=SES, status={"type": "busy"})
                 await until(lambda: at.status(SES) == "busy")
                 assert not [event for event in at.events if isinstance(event, ServerLost)]
+
+    run(test())
+
+
+def test_a_plugin_with_the_token_of_its_machine_has_its_own_id_and_no_address_here() -> None:
+    remote = Remote("desk-1", "me@far.example", "far")
+
+    async def test() -> None:
+        found = {"desk-1": (remote, "token-of-far")}
+        async with running_listener(remote=found.get) as at, connection(f"http://127.0.0.1:{at.port}/") as peer:
+            own = {"key": "desk-1", "serverUrl": "http://127.0.0.1:4096"}
+            await peer.authenticate("token-of-far", **own)
+            await introduce(peer)
+            await until(lambda: at.status(SES))
+            (server,) = at.fleet.servers.values()
+            assert server.id == f"desk-1/{FRAMES['hello']['instance']}"
+            assert (server.key, server.ssh, server.url) == ("desk-1", "me@far.example", None)
+
+    run(test())
+
+
+@pytest.mark.parametrize("key", ["other", "desk-1"])
+def test_a_token_of_a_machine_is_refused_without_its_key_or_after_it_was_revoked(key: str) -> None:
+    async def test() -> None:
+        found: dict[str, tuple[Remote, str]] = {}
+        async with running_listener(remote=found.get) as at, connection(f"http://127.0.0.1:{at.port}/") as peer:
+            await peer.send({**FRAMES["hello"], "key": key})
+            assert await peer.closed_with() == 4401
+            assert at.fleet.servers == {}
+
+    run(test())
+
+
+def test_commands_are_refused_with_the_token_of_a_machine() -> None:
+    async def test() -> None:
+        found = {"desk-1": (Remote("desk-1", "far"), "token-of-far")}
+        running = RunningListener(remote=found.get)
+        running.listener.serve_clients("/client", lambda _: asyncio.sleep(0))
+        port = await running.listener.start("127.0.0.1", 0)
+        async with connection(f"http://127.0.0.1:{port}/client") as peer:
+            await peer.send({**FRAMES["hello"], "key": "desk-1"})
+            assert await peer.closed_with() == 4401
+        await running.listener.stop()
 
     run(test())
 

@@ -171,6 +171,16 @@ def test_a_remote_session_is_opened_over_ssh_with_the_configured_destination(des
     assert job["command"] == ["ssh", "-t", "--", "me@build.example", "opencode", "/srv/app", "--session", SES]
 
 
+def test_a_session_behind_a_tunnel_is_opened_on_its_own_machine_whatever_name_that_reports(desk: Desk) -> None:
+    desk.set(hosts=[{"name": "build-box", "ssh": "me@build.example"}])
+    session = Session(SES, SERVER.id, directory="/srv/app")
+    for host in ("build-box", desk.here.host):
+        far = replace(desk.here, host=host, directory="/srv/app", ssh="me@far.example", opencode="/opt/opencode")
+        assert run(desk.opener.open(session, far)).message == "Opened on me@far.example in xterm"
+    expected = ["ssh", "-t", "--", "me@far.example", "/opt/opencode", "/srv/app", "--session", SES]
+    assert [job["command"] for job in desk.jobs] == [expected, expected]
+
+
 @pytest.mark.parametrize("directory", ["/srv/my app", "/srv/$(id)", "/srv/a;b", "/srv/'x'"])
 def test_a_directory_that_the_remote_shell_would_misinterpret_is_not_sent(desk: Desk, directory: str) -> None:
     desk.set(hosts=[{"name": "build-box", "ssh": "build.example"}])

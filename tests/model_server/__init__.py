@@ -28,7 +28,8 @@ __all__ = ["TITLE", "ModelServer"]
 class ModelServer:
     """Listens on a free loopback port, in its own thread. A context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.port = 0
         self._scripts = Scripts()
         self._loop = asyncio.new_event_loop()
@@ -68,7 +69,7 @@ class ModelServer:
         application.router.add_post(GEMINI_PATH, GeminiContent(self._scripts).complete)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
+        self._loop.run_until_complete(web.TCPSite(runner, self._host, 0).start())
         self.port = runner.addresses[0][1]
         self._ready.set()
         self._loop.run_forever()

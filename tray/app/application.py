@@ -14,11 +14,12 @@ from tray.actions.attach.opener import SessionOpener
 from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher
 from tray.actions.page_actions import PageActions
+from tray.actions.remote_actions import RemoteActions
 from tray.actions.reply import Replies
 from tray.actions.serve.started import rotate_logs, running_servers
 from tray.app.channels import Channels
 from tray.app.clock import Clock, JumpDetector, milliseconds
-from tray.app.command_runner import CommandRunner
+from tray.app.command_runner import CommandRunner, ServiceActions
 from tray.app.current_view import CurrentView
 from tray.app.endpoint_publisher import EndpointPublisher
 from tray.app.history import History
@@ -26,6 +27,7 @@ from tray.app.live_settings import LiveSettings
 from tray.app.page import Page
 from tray.app.periodic import Job, run_periodically
 from tray.app.problems import Problems
+from tray.app.remotes import Remotes
 from tray.app.setup_check import SetupCheck
 from tray.app.state import AppState
 from tray.app.state_cache import StateCache
@@ -80,9 +82,18 @@ class App:
         self._setup = SetupCheck(paths, self._settings, self.state.fleet.servers.values)
         self._tasks = TaskSet()
         running = partial(running_servers, paths.servers)
+        self._remotes = Remotes(paths.remotes, self.state, token, self._listener_address, self._problems, self._tasks)
         self._sources = SourceRouter(
-            token, self.apply, self.state.now, self.state.fleet.servers, self._settings, running, paths.hook_socket
+            token,
+            self.apply,
+            self.state.now,
+            self.state.fleet.servers,
+            self._settings,
+            running,
+            paths.hook_socket,
+            self._remotes.find,
         )
+        self._remotes.revoked = self._sources.disconnect_key
         self._history = History(
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
@@ -106,7 +117,7 @@ class App:
         self._commands = CommandRunner(
             Dispatcher(fleet, index, self._replies, opener, call, ask_text, self.apply, now),
             AppActions(paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed, page),
-            ChannelActions(lambda: self.channels),
+            ServiceActions(ChannelActions(lambda: self.channels), RemoteActions(lambda: self._remotes)),
             self._tasks,
             stop=self.stop,
             after=self._after_command,
@@ -135,6 +146,7 @@ class App:
         await self._setup.refresh()
         self._surfaces.start()
         await self.channels.start()
+        await self._remotes.start()
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
         return self.port
@@ -248,6 +260,9 @@ class App:
     def _settings(self) -> Settings:
         return self._live.current
 
+    def _listener_address(self) -> tuple[str, int]:
+        return self._sources.host, self.port
+
     def _record_answer(self, entry: Mapping[str, Any]) -> None:
         self._history.record_answer(entry)
         self._outcomes.on_answer(entry)
@@ -257,6 +272,7 @@ class App:
 
     def _token_changed(self) -> None:
         self._sources.disconnect_all("the token was changed")
+        self._remotes.reopen()
         self._tasks.spawn(self._page.revoke_all(), "revoke devices")
 
     async def _after_command(self, command: Command) -> None:

@@ -5,22 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tray.actions.app_actions import AppActions
 from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher, title_of
+from tray.actions.remote_actions import RemoteActions
 from tray.core.commands import (
     AppCommand,
     ChannelCommand,
     Command,
     CommandResult,
     Quit,
+    RemoteCommand,
     ServerCommand,
     Surface,
 )
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
+
+
+class ServiceActions(NamedTuple):
+    """The actions on services of the tray."""
+
+    channels: ChannelActions
+    remotes: RemoteActions
 
 
 class CommandRunner:
@@ -30,7 +40,7 @@ class CommandRunner:
         self,
         dispatcher: Dispatcher,
         app_actions: AppActions,
-        channel_actions: ChannelActions,
+        service_actions: ServiceActions,
         tasks: TaskSet,
         *,
         stop: Callable[[], None],
@@ -41,7 +51,7 @@ class CommandRunner:
         """`after` updates what a command has changed; `show_message` takes title and text."""
         self._dispatcher = dispatcher
         self._app_actions = app_actions
-        self._channel_actions = channel_actions
+        self._service_actions = service_actions
         self._tasks = tasks
         self._stop = stop
         self._after = after
@@ -58,7 +68,9 @@ class CommandRunner:
             await self._after(command)
             return result
         if isinstance(command, ChannelCommand):
-            return await self._channel_actions.execute(command)
+            return await self._service_actions.channels.execute(command)
+        if isinstance(command, RemoteCommand):
+            return await self._service_actions.remotes.execute(command)
         if isinstance(command, AppCommand):
             result = await self._app_actions.execute(command)
             await self._after(command)

@@ -20,6 +20,7 @@ COMMANDS = {
     "open": ("tray.cli.page:open_dashboard", "open the dashboard in the browser"),
     "devices": ("tray.cli.page:devices", "list or revoke the browsers that may use the dashboard"),
     "channels": ("tray.cli.channels:channels", "list, test or pair the services that bring alerts to where you are"),
+    "remote": ("tray.cli.remote:remote", "show the sessions of other machines, through a tunnel of ssh"),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
     "session": (
         "tray.cli.session:session",
@@ -47,6 +48,13 @@ COMMANDS = {
     "stop": ("tray.cli.status:stop", "stop the running tray"),
 }
 BARS = {"waybar": "Waybar", "polybar": "Polybar", "swiftbar": "SwiftBar"}
+
+REMOTE_COMMANDS = {
+    "add": "install the plugin there, and keep a tunnel from it",
+    "list": "list the machines, and whether their tunnels are open",
+    "doctor": "find out why a machine does not report",
+    "remove": "close the tunnel, and revoke the token of the machine",
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -105,6 +113,11 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     devices.add_argument("action", nargs="?", choices=("list", "revoke"), default="list", help="list (default), revoke")
     devices.add_argument("device", nargs="?", metavar="ID", help="with revoke: a device's ID, or the start of one")
     devices.add_argument("--all", action="store_true", help="with revoke: all devices")
+    remote = _add(commands, "remote").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    for name, about in REMOTE_COMMANDS.items():
+        parser = add_command(remote, name, COMMANDS["remote"][0], about, port, as_json)
+        if name != "list":
+            parser.add_argument("destination", metavar="USER@HOST", help="as for ssh; USER@ may be left out")
     channels = _add(commands, "channels", port, as_json)
     actions = ("list", "test", "pair")
     channels.add_argument("action", nargs="?", choices=actions, default="list", help="list (default), test or pair")

@@ -319,6 +319,28 @@ class PairChannel(msgspec.Struct, frozen=True):
     channel: str  # its name
 
 
+class AddRemote(msgspec.Struct, frozen=True):
+    """Install the plugin on another machine, and keep a tunnel from it."""
+
+    ssh: str  # HOST or USER@HOST
+
+
+class ListRemotes(msgspec.Struct, frozen=True):
+    """Return the machines with a tunnel, and whether it is open."""
+
+
+class CheckRemote(msgspec.Struct, frozen=True):
+    """Find out why a machine does not report."""
+
+    ssh: str
+
+
+class RemoveRemote(msgspec.Struct, frozen=True):
+    """Close the tunnel of a machine, and revoke its token."""
+
+    ssh: str
+
+
 class Quit(msgspec.Struct, frozen=True):
     """Stop the tray. Agents keep running."""
 
@@ -355,6 +377,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
 }
 PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices
 ChannelCommand = ListChannels | TestChannel | PairChannel
+RemoteCommand = AddRemote | ListRemotes | CheckRemote | RemoveRemote
 AppCommand = (
     CopyText
     | ExplainIgnoredClick
@@ -389,5 +412,6 @@ Command = (
     | Unmute
     | AppCommand
     | ChannelCommand
+    | RemoteCommand
     | Quit
 )

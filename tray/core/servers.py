@@ -125,6 +125,9 @@ class Server(msgspec.Struct, frozen=True):
     place: TerminalLocation = msgspec.field(default_factory=TerminalLocation)
     services: tuple[Service, ...] = ()
     plan_limits: tuple[PlanLimit, ...] = ()  # as its agent reported them last
+    key: str = ""  # of the token of its machine; "": it has proven the tray's own
+    ssh: str = ""  # the destination of that machine, "HOST" or "USER@HOST"
+    opencode: str = "opencode"  # the program there
     clock_skew: int = 0  # ms that its machine's clock was ahead of ours when it connected
     connected: bool = True
     confirmed: bool = False  # whether a snapshot has come since it connected

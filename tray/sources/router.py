@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tray.core.events import SourceEvent
 from tray.core.remote_hosts import HttpServer
+from tray.core.remotes import Remote
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.settings import HISTORY, HISTORY_TEXT, ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
 from tray.core.source_calls import CallError, CallErrorKind
@@ -38,12 +39,14 @@ class SourceRouter:
         settings: Callable[[], Settings],
         started_servers: Callable[[], Collection[HttpServer]],
         hook_socket: Path,
+        remote: Callable[[str], tuple[Remote, str] | None],
     ) -> None:
         """`servers` has the known servers by id. `started_servers` returns the servers of the tray, and may block.
 
-        `hook_socket` is the path of the socket for the hooks of other agents.
+        `hook_socket` is the path of the socket for the hooks of other agents. `remote` returns a machine and its token
+        by its key.
         """
-        self._listener = Listener(token, report, now, self._wishes)
+        self._listener = Listener(token, report, now, self._wishes, remote)
         self._report = report
         self._now = now
         self._servers = servers
@@ -155,6 +158,10 @@ class SourceRouter:
             self._agents.look()
         if self._discovery is not None:
             await self._discovery.look()
+
+    def disconnect_key(self, key: str, reason: str) -> None:
+        """Close the connections of a machine whose token was revoked."""
+        self._listener.close_key(key, reason)
 
     def disconnect_all(self, reason: str) -> None:
         """Close the connections of all plugins and commands; they connect again and prove the token."""

@@ -29,6 +29,7 @@ class Paths(NamedTuple):
     server_logs: Path  # folder of their logs
     hook_socket: Path  # in a private folder; the hooks of other agents report to it
     devices: Path  # the browsers that may use the local page
+    remotes: Path  # the machines that report through a tunnel
     channels: Path  # what channels have to know after a restart
 
     @classmethod
@@ -36,7 +37,7 @@ class Paths(NamedTuple):
         """Return paths that are all in one folder, for a demo or a test."""
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
-            "servers", "logs", "hooks/socket", "devices.json", "channels.json",
+            "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -61,6 +62,7 @@ class Paths(NamedTuple):
             server_logs=Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "servers",
             hook_socket=data / "hooks" / "socket",
             devices=data / "devices.json",
+            remotes=data / "remotes.json",
             channels=data / "channels.json",
         )
 

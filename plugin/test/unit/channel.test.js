@@ -5,7 +5,7 @@ import { Channel } from "../../src/channel.js"
 const instance = { id: "id", log: () => {}, hello: async () => ({}) }
 
 /** Open a channel on a socket that the test drives. */
-function open(t) {
+function open(t, key = "") {
   t.mock.timers.enable({ apis: ["setTimeout"] })
   const real = globalThis.WebSocket
   const sent = []
@@ -13,14 +13,22 @@ function open(t) {
   globalThis.WebSocket = function () { return socket }
   t.after(() => (globalThis.WebSocket = real))
   const onClose = mock.fn()
-  return { channel: new Channel("ws://x/", "token", instance, { onOpen: () => {}, onClose }), socket, sent, onClose }
+  return { channel: new Channel({ url: "ws://x/", token: "token", key }, instance, { onOpen: () => {}, onClose }), socket, sent, onClose }
 }
 
 test("it says hello first", async (t) => {
   const { channel, socket, sent } = open(t)
   socket.onopen()
   await new Promise(setImmediate)
+  assert.ok(!("key" in sent[0]))
   assert.deepEqual([sent[0].type, sent[0].protocol, sent[0].instance, channel.isOpen], ["hello", 2, "id", false])
+})
+
+test("it names the key of a token that is valid for this machine only", async (t) => {
+  const { socket, sent } = open(t, "desk-1")
+  socket.onopen()
+  await new Promise(setImmediate)
+  assert.equal(sent[0].key, "desk-1")
 })
 
 test("the end is reported once, whatever follows", (t) => {

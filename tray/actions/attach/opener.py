@@ -185,6 +185,8 @@ class SessionOpener:
         return opencode_program(self._settings())
 
     def _host(self, server: Server) -> Host | None:
+        if server.ssh:
+            return Host(server.host, server.ssh, server.opencode)
         return next((host for host in self._settings()[HOSTS] if host.name == server.host), None)
 
 

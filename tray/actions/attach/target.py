@@ -67,8 +67,8 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def is_local(server: Server) -> bool:
-    """Return whether the server reports the name of this machine, or none."""
-    return server.host in ("", "localhost", socket.gethostname())
+    """Return whether the server reports the name of this machine, or none, and not through a tunnel."""
+    return not server.ssh and server.host in ("", "localhost", socket.gethostname())
 
 
 def is_absolute(directory: str) -> bool:

@@ -32,7 +32,7 @@ class Authenticator:
     """Checks requests and performs handshakes. Refusals are logged at most once a second.
 
     `token` returns the current token, `count_read_only` the number of connections without a token, `wishes` what
-    plugins are asked for (`welcome` in plugin/PROTOCOL.md).
+    plugins are asked for (`welcome` in plugin/PROTOCOL.md), `remote_token` the token with a key; None: it was revoked.
     """
 
     def __init__(
@@ -40,8 +40,10 @@ class Authenticator:
         token: Callable[[], str],
         count_read_only: Callable[[], int],
         wishes: Callable[[], Mapping[str, bool]] = dict,
+        remote_token: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._token = token
+        self._remote_token = remote_token
         self._wishes = wishes
         self._count_read_only = count_read_only
         self._pending = 0
@@ -140,7 +142,9 @@ class Authenticator:
 
         Return False if the other side closed the socket. Raises RejectedError.
         """
-        nonce, token = secrets.token_hex(32), self._token()
+        nonce, token = secrets.token_hex(32), self._remote_token(hello.key) if hello.key else self._token()
+        if token is None or (hello.key and side is not Side.PLUGIN):
+            raise RejectedError(CloseCode.UNAUTHORIZED, "the token of this machine was revoked")
         tray_proof = proof(Side.TRAY, token, hello.instance, hello.nonce or "", nonce)
         await ws.send_json({"type": "challenge", "nonce": nonce, "proof": tray_proof})
         frame = await _receive_text(ws, "no auth")

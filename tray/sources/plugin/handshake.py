@@ -49,6 +49,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
     protocol: int = 1
     instance: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,64}$")] = "-"
     nonce: Nonce | None = None
+    key: Annotated[str, Meta(pattern=r"^[\w.-]{0,80}$")] = ""  # of a token that is valid for one machine
     pid: int = 0
     hostname: Name = ""
     opencode: Annotated[str, Meta(max_length=64)] = ""

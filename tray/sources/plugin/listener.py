@@ -8,13 +8,16 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectionError, web
+from msgspec.structs import replace
 
 from tray import __version__
 from tray.core.events import ServerConnected, ServerLost, SourceEvent
 from tray.core.handshake import Side
 from tray.core.loopback import is_loopback
+from tray.core.remotes import Remote
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
 from tray.sources.plugin.authentication import Authenticator
 from tray.sources.plugin.close_codes import CloseCode, RejectedError, encode_reason
@@ -42,7 +45,8 @@ class Listener:
     """Accepts connections of plugins and commands on one address.
 
     `token` returns the current token, `now` the time in ms since the Unix epoch. `report` is called on the loop's
-    thread with each event, in the order of arrival. `wishes` returns what plugins are asked for.
+    thread with each event, in the order of arrival. `wishes` returns what plugins are asked for, `remote` the machine
+    with a key and its token.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Listener:
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
         wishes: Callable[[], Mapping[str, bool]] = dict,
+        remote: Callable[[str], tuple[Remote, str] | None] = lambda _: None,
     ) -> None:
         self.connections: dict[str, PluginConnection] = {}  # by server id
         self.host = ""  # the address that it is bound to
@@ -58,7 +63,8 @@ class Listener:
         self._report = report
         self._now = now
         self._wishes = wishes
-        self._authenticator = Authenticator(token, self._count_read_only, wishes)
+        self._remote = remote
+        self._authenticator = Authenticator(token, self._count_read_only, wishes, self._remote_token)
         self._dashboard = Dashboard(report, now)
         self._sockets: set[web.WebSocketResponse] = set()
         self._used: set[web.RequestHandler] = set()  # TCP connections that have sent a request
@@ -207,6 +213,9 @@ class Listener:
         server_id, is_opencode_monitor = self._server_id(hello), hello.protocol == 1
         verified = not is_opencode_monitor or bool(hello.auth_token)
         server = hello.to_server(server_id, request.remote or "", verified=verified, at=self._now())
+        if hello.key and (remote := self._remote(hello.key)) is not None:
+            url = server.url if server.url and not is_loopback(urlsplit(server.url).hostname or "") else None
+            server = replace(server, key=hello.key, ssh=remote[0].ssh, opencode=remote[0].opencode, url=url)
         connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
         if (old := self.connections.get(server_id)) is not None:
             old.replaced = True
@@ -231,10 +240,20 @@ class Listener:
     def _server_id(self, hello: Hello) -> str:
         """Return the instance's id. Protocol 1 has none: instances of one process and directory are numbered."""
         if hello.protocol != 1:
-            return hello.instance
+            return f"{hello.key}/{hello.instance}" if hello.key else hello.instance
         base = f"opencode-monitor:{hello.server_id}:{hello.directory}"
         numbered = (base if number == 1 else f"{base}#{number}" for number in count(1))
         return next(server_id for server_id in numbered if server_id not in self.connections)
+
+    def _remote_token(self, key: str) -> str | None:
+        remote = self._remote(key)
+        return remote[1] if remote is not None else None
+
+    def close_key(self, key: str, reason: str) -> None:
+        """Close the connections of a machine whose token was revoked."""
+        for connection in self.connections.values():
+            if connection.server.key == key:
+                self._tasks.spawn(connection.close(CloseCode.UNAUTHORIZED, reason), "close")
 
     def _count_read_only(self) -> int:
         return sum(not connection.server.verified for connection in self.connections.values())

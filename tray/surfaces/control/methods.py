@@ -11,17 +11,21 @@ from tray.core import durations
 from tray.core.answers import Answer, Decline, Permit, Verdict, reply_of
 from tray.core.commands import (
     SESSION_COMMAND_RECORDS,
+    AddRemote,
     AnswerRequest,
+    CheckRemote,
     Command,
     CommandResult,
     ListChannels,
     ListDevices,
+    ListRemotes,
     Mute,
     MuteSpan,
     OpenDashboard,
     OpenNextSession,
     PairChannel,
     Quit,
+    RemoveRemote,
     RevokeDevice,
     RevokeDevices,
     RotateToken,
@@ -60,6 +64,7 @@ class Params(msgspec.Struct):
     scope: str = ""  # of a mute: "everything", "session" or "project" (the one that `session` is in)
     duration: str = ""  # of a mute: see tray.core.durations
     channel: str = ""  # its name
+    remote: str = ""  # HOST or USER@HOST
     device: str = ""  # ID, or the start of one; of "devices.revoke", empty: all
     in_browser: bool = True  # of "dashboard": False only returns the address
     device_scope: str = Scope.ACT.value  # of "dashboard"
@@ -108,6 +113,14 @@ class ControlMethods:
                 return TestChannel(params.channel)
             case "channels.pair":
                 return PairChannel(params.channel)
+            case "remotes":
+                return ListRemotes()
+            case "remotes.add":
+                return AddRemote(params.remote)
+            case "remotes.doctor":
+                return CheckRemote(params.remote)
+            case "remotes.remove":
+                return RemoveRemote(params.remote)
             case "devices.revoke":
                 return RevokeDevice(params.device) if params.device else RevokeDevices()
             case "reply":

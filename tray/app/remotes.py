@@ -1,0 +1,171 @@
+"""The machines that report through a tunnel: adds and removes them, and keeps their tunnels open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from tray.app.problems import Problems
+from tray.app.state import AppState
+from tray.core.commands import CommandResult
+from tray.core.errors import UserError
+from tray.core.loopback import is_loopback
+from tray.core.remote_hosts import is_destination
+from tray.core.remote_state import RemoteState
+from tray.core.remotes import Remote, new_key, remote_token
+from tray.core.text import clean, counted
+from tray.sources.remote.setup import install, installed_version
+from tray.sources.remote.tunnel import Tunnel
+from tray.storage.remotes import read_remotes, write_remotes
+from tray.system.resources import plugin_source
+from tray.system.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+TOPIC = "remotes"
+OPENS_WITHIN = 30.0  # s that `add` waits for the tunnel
+
+
+class UnknownRemoteError(UserError):
+    """There is no such machine, or its name is none."""
+
+    is_usage = True
+
+
+class Remotes:
+    """Lives on the event loop's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        state: AppState,
+        token: Callable[[], str],
+        listener: Callable[[], tuple[str, int]],
+        problems: Problems,
+        tasks: TaskSet,
+    ) -> None:
+        """`listener` returns the listener's address."""
+        self.revoked: Callable[[str, str], None] = lambda _key, _reason: None  # closes the connections with a key
+        self._path = path
+        self._state = state
+        self._token = token
+        self._listener = listener
+        self._problems = problems
+        self._tasks = tasks
+        self._remotes: dict[str, Remote] = {}  # by key
+        self._tunnels: dict[str, tuple[Tunnel, asyncio.Task[None]]] = {}  # by key
+
+    def find(self, key: str) -> tuple[Remote, str] | None:
+        """Return the machine with a key and its token; None if the key was revoked."""
+        remote = self._remotes.get(key)
+        return (remote, remote_token(self._token(), key)) if remote is not None else None
+
+    async def start(self) -> None:
+        """Open the tunnels."""
+        remotes, problem = await asyncio.to_thread(read_remotes, self._path)
+        if problem:
+            self._problems.report(TOPIC, problem)
+        for remote in remotes:
+            self._open(remote)
+
+    async def stop(self) -> None:
+        """Close the tunnels."""
+        await self._end(list(self._tunnels))
+
+    def reopen(self) -> None:
+        """Open all tunnels again, because the token has changed."""
+        for tunnel, task in list(self._tunnels.values()):
+            task.cancel()
+            self._open(tunnel.remote)
+
+    def _open(self, remote: Remote) -> Tunnel:
+        tunnel = Tunnel(remote, lambda: remote_token(self._token(), remote.key), self._address, self._state.now)
+        self._remotes[remote.key] = remote
+        self._tunnels[remote.key] = tunnel, self._tasks.spawn(tunnel.run(), f"tunnel from {remote.ssh}")
+        return tunnel
+
+    def _address(self) -> tuple[str, int]:
+        """Return where the listener is reached from this machine."""
+        host, port = self._listener()
+        return (host if is_loopback(host) or host not in ("0.0.0.0", "::") else "127.0.0.1"), port  # noqa: S104
+
+    async def _end(self, keys: list[str]) -> None:
+        tasks = [self._tunnels.pop(key)[1] for key in keys if key in self._tunnels]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------ used by the commands
+
+    def overview(self) -> tuple[RemoteState, ...]:
+        """Return what the user sees of each machine."""
+        return tuple(self._state_of(remote) for remote in self._remotes.values())
+
+    def _state_of(self, remote: Remote) -> RemoteState:
+        tunnel, fleet = self._tunnels[remote.key][0], self._state.fleet
+        servers = {server.id for server in fleet.servers.values() if server.key == remote.key and server.connected}
+        sessions = sum(key.server in servers for key in fleet.sessions)
+        state = tunnel.state
+        return RemoteState(remote.ssh, remote.host, state.is_connected, state.since, state.problem, sessions)
+
+    async def add(self, destination: str) -> CommandResult:
+        """Install the plugin there, and keep a tunnel from now on. Raises UserError."""
+        if not is_destination(destination):
+            raise UnknownRemoteError(f"{destination[:80]!r} is not HOST or USER@HOST")
+        found = await install(destination, plugin_source().read_bytes())
+        await self._revoke([remote for remote in self._remotes.values() if remote.ssh == destination])
+        key = new_key(socket.gethostname(), secrets.token_hex(6))
+        remote = Remote(key, destination, found.host, found.opencode or "opencode")
+        tunnel = self._open(remote)
+        await self._save()
+        state = await tunnel.wait_for_change(OPENS_WITHIN)
+        if not state.is_connected:
+            problem = state.problem or f"not open after {OPENS_WITHIN:g} s"
+            return CommandResult(f"Added {destination}, but there is no tunnel yet: {problem}", ok=False)
+        missing = "" if found.opencode else "; OpenCode is not on the PATH there"
+        return CommandResult(f"Added {clean(found.host)}: start OpenCode there, or restart it{missing}")
+
+    async def check(self, destination: str) -> CommandResult:
+        """Find out what is missing. Raises UserError."""
+        remote = self._named(destination)
+        state = self._state_of(remote)
+        if not state.is_connected:
+            return CommandResult(f"No tunnel: {state.problem or 'it is being opened'}", ok=False)
+        version = await installed_version(remote.ssh)
+        if version != plugin_source().read_bytes():
+            found = "another version of the plugin" if version else "no plugin"
+            advice = f"run: opencode-tray remote add {remote.ssh}"
+            return CommandResult(f"The tunnel is open, but there is {found} on {remote.ssh}; {advice}", ok=False)
+        if not any(server.key == remote.key and server.connected for server in self._state.fleet.servers.values()):
+            return CommandResult("The tunnel is open; start OpenCode there, or restart it", as_requested=False)
+        return CommandResult(f"The tunnel is open; {counted(state.sessions, 'session', 'sessions')}")
+
+    async def remove(self, destination: str) -> CommandResult:
+        """Close the tunnel and revoke the token. Raises UserError."""
+        remote = self._named(destination)
+        await self._revoke([remote])
+        await self._save()
+        return CommandResult(f"Removed {remote.ssh}: its token is not valid any more. The plugin there stays")
+
+    def _named(self, destination: str) -> Remote:
+        found = [remote for remote in self._remotes.values() if destination in (remote.ssh, remote.host)]
+        if not found:
+            known = ", ".join(remote.ssh for remote in self._remotes.values()) or "none"
+            raise UnknownRemoteError(f"no machine is named {destination[:80]!r}; known: {known}")
+        return found[0]
+
+    async def _revoke(self, remotes: list[Remote]) -> None:
+        for remote in remotes:
+            del self._remotes[remote.key]
+            self.revoked(remote.key, "the token of this machine was revoked")
+        await self._end([remote.key for remote in remotes])
+
+    async def _save(self) -> None:
+        try:
+            await asyncio.to_thread(write_remotes, self._path, list(self._remotes.values()))
+        except OSError as error:
+            raise UserError(f"cannot write {self._path}: {error.strerror}") from error

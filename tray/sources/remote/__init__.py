@@ -1,0 +1,1 @@
+"""Other machines, whose plugins reach the tray through a tunnel of ssh."""

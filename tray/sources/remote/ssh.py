@@ -1,0 +1,69 @@
+"""Run ssh without a terminal: keys only, and never a question.
+
+The commands for the other machine are constant texts for its `sh`, whatever the user's shell is there: they contain no
+single quote. What varies is passed on the standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+
+from tray.core.errors import UserError
+
+OPTIONS = (
+    "-T",
+    *("-o", "BatchMode=yes"),
+    *("-o", "ConnectTimeout=15"),
+    *("-o", "ServerAliveInterval=15"),
+    *("-o", "ServerAliveCountMax=2"),
+    *("-o", "ControlPath=none"),  # a shared connection would outlive ours
+)
+COMMAND_TIMEOUT = 60.0  # s
+_ADVICE = {
+    "host key verification failed": "connect once in a terminal, and check its key: ssh {}",
+    "permission denied": "ssh has to work with a key, without a question: ssh-copy-id {}",
+    "could not resolve": "check its name: {}",
+    "administratively prohibited": "its sshd does not allow tunnels (AllowTcpForwarding)",
+    "remote port forwarding failed": "its sshd does not allow tunnels (AllowTcpForwarding)",
+}
+
+
+class SshError(UserError):
+    """ssh failed; the text says what to do."""
+
+
+async def start(destination: str, script: str, options: Sequence[str] = ()) -> Process:
+    """Start a script on another machine, with pipes. Raises SshError without ssh."""
+    command = ["ssh", *OPTIONS, *options, "--", destination, f"exec sh -c '{script}'"]
+    environment = {**os.environ, "LC_ALL": "C"}  # messages of ssh are read
+    try:
+        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment)
+    except OSError as error:
+        raise SshError(f"cannot run ssh: {error.strerror}") from error
+
+
+async def run(destination: str, script: str, content: bytes = b"") -> str:
+    """Run a script and return what it printed. Raises SshError."""
+    process = await start(destination, script)
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT):
+            printed, errors = await process.communicate(content)
+    except TimeoutError:
+        raise SshError(f"{destination} did not answer within {COMMAND_TIMEOUT:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode:
+        raise SshError(reason_of(errors.decode("utf-8", "replace"), destination))
+    return printed.decode("utf-8", "replace")
+
+
+def reason_of(errors: str, destination: str) -> str:
+    """Return why ssh failed, and what to do."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    reason = lines[-1][:200] if lines else "the connection was lost"
+    advice = next((text for mark, text in _ADVICE.items() if mark in errors.lower()), "")
+    return f"{reason}; {advice.format(destination)}" if advice else reason

@@ -1,0 +1,160 @@
+"""One tunnel from another machine to the listener, kept open by ssh.
+
+As long as it is open, a file on the other machine tells the plugins there the port of the tunnel and their token. Its
+end removes the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from tray.core.remotes import Remote
+from tray.sources.remote import ssh
+from tray.system.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY, MAX_RETRY = 1.0, 60.0  # s between attempts, doubled each time and shortened at random by up to half
+STABLE_AFTER = 60.0  # s of a connection after which the next attempt begins with FIRST_RETRY again
+OPEN_TIMEOUT = 60.0  # s
+MAX_ERRORS = 4_000  # bytes kept of what ssh says
+STOP_TIMEOUT = 1.0  # s for ssh to end
+_ALLOCATED = re.compile(rb"Allocated port (\d+) for remote forward")
+
+# Reads the key and the content of the file from its input, one line each, and keeps the file until its input ends.
+SCRIPT = """umask 077;
+if [ "$(uname)" = Darwin ] && [ -z "$XDG_DATA_HOME" ]; then d="$HOME/Library/Application Support";
+else d="${XDG_DATA_HOME:-$HOME/.local/share}"; fi;
+d="$d/opencode-tray/trays"; mkdir -p "$d" && IFS= read -r key && IFS= read -r text || exit 1;
+f="$d/$key.json"; trap "exit 0" HUP TERM INT; trap "rm -f \\"$f\\"" EXIT;
+printf "%s\\n" "$text" > "$f.new" && mv "$f.new" "$f" && echo ready && cat > /dev/null""".replace("\n", " ")
+
+
+class TunnelState(msgspec.Struct, frozen=True):
+    """The state of a tunnel. Times are in ms since the Unix epoch."""
+
+    since: int
+    is_connected: bool = False
+    problem: str = ""  # why the last attempt failed
+
+
+class Tunnel:
+    """Lives on the event loop's thread."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        token: Callable[[], str],
+        listener: Callable[[], tuple[str, int]],
+        now: Callable[[], int],
+    ) -> None:
+        """`token` returns that of the machine, `listener` the address of the listener, `now` ms since 1970."""
+        self.remote = remote
+        self._token = token
+        self._listener = listener
+        self._now = now
+        self._port = 0  # on the other machine; the same again, so that its plugins find it at once
+        self._changed = asyncio.Event()
+        self.state = TunnelState(now())
+
+    async def run(self) -> None:
+        """Keep the tunnel open until cancelled."""
+        backoff = Backoff(FIRST_RETRY, MAX_RETRY, jitter=0.5)
+        while True:
+            begun = asyncio.get_running_loop().time()
+            try:
+                problem = await self._open_once()
+            except ssh.SshError as error:
+                problem = str(error)
+            if "forwarding failed" in problem:
+                self._port = 0  # it is in use there now
+            self._set(TunnelState(self._now(), problem=problem))
+            log.info("no tunnel from %s: %s", self.remote.ssh, problem)
+            if asyncio.get_running_loop().time() - begun > STABLE_AFTER:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_delay())
+
+    async def wait_for_change(self, timeout: float) -> TunnelState:
+        """Return the state after its next change, or as it is after `timeout` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        return self.state
+
+    def _set(self, state: TunnelState) -> None:
+        self.state = state
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _open_once(self) -> str:
+        """Open the tunnel, and return why it ended. Raises SshError."""
+        host, port = self._listener()
+        forward = f"127.0.0.1:{self._port}:{f'[{host}]' if ':' in host else host}:{port}"
+        options = ("-o", "ExitOnForwardFailure=yes", "-R", forward)
+        process = await ssh.start(self.remote.ssh, SCRIPT, options)
+        output = _Output()
+        reading = asyncio.create_task(output.read(process), name=f"output of ssh {self.remote.ssh}")
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                is_open = await self._announce(process, output)
+            if is_open:
+                self._set(TunnelState(self._now(), is_connected=True))
+                log.info("the tunnel from %s is open", self.remote.ssh)
+            await process.wait()
+        except TimeoutError:
+            return f"{self.remote.ssh} did not answer within {OPEN_TIMEOUT:g} s"
+        finally:
+            await _end(process)
+            await asyncio.wait([reading], timeout=STOP_TIMEOUT)
+            reading.cancel()
+        return ssh.reason_of(output.errors.decode("utf-8", "replace"), self.remote.ssh)
+
+    async def _announce(self, process: Process, output: _Output) -> bool:
+        """Write the file on the other machine; return whether that was done."""
+        if not self._port:
+            self._port = await output.port
+        if not self._port or process.stdin is None or process.stdout is None:
+            return False
+        content = {"port": self._port, "token": self._token(), "key": self.remote.key}
+        with suppress(ConnectionError):  # ssh has ended
+            process.stdin.write(f"{self.remote.key}\n{json.dumps(content)}\n".encode())
+            await process.stdin.drain()
+        return await process.stdout.readline() == b"ready\n"
+
+
+class _Output:
+    """What ssh says about itself."""
+
+    def __init__(self) -> None:
+        self.errors = bytearray()  # the end of it
+        self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # 0: ssh ended without one
+
+    async def read(self, process: Process) -> None:
+        while process.stderr is not None and (line := await process.stderr.readline()):
+            self.errors += line
+            del self.errors[:-MAX_ERRORS]
+            found = _ALLOCATED.search(line)
+            if found and not self.port.done():
+                self.port.set_result(int(found[1]))
+        if not self.port.done():
+            self.port.set_result(0)
+
+
+async def _end(process: Process) -> None:
+    """End ssh; the other machine removes its file."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()

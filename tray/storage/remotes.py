@@ -1,0 +1,27 @@
+"""The file of the machines that report through a tunnel, readable only by the owner. It holds no token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from tray.core.lenient_json import JSON_ERRORS
+from tray.core.remotes import Remote
+from tray.storage.files import write_privately
+
+
+def read_remotes(path: Path) -> tuple[tuple[Remote, ...], str]:
+    """Return the machines and "", or none and the problem."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Remote, ...]), ""
+    except FileNotFoundError:
+        return (), ""
+    except (OSError, *JSON_ERRORS) as error:
+        return (), f"cannot read {path}; add the machines again: {error}"
+
+
+def write_remotes(path: Path, remotes: Iterable[Remote]) -> None:
+    """Write the file. Raises OSError."""
+    write_privately(path, msgspec.json.format(msgspec.json.encode(tuple(remotes))).decode() + "\n")
