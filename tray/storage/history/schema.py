@@ -65,6 +65,7 @@ MIGRATIONS = (
         session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, id TEXT NOT NULL, kind TEXT NOT NULL,
         title TEXT NOT NULL, asked INTEGER NOT NULL, closed INTEGER NOT NULL,
         verdict TEXT NOT NULL, surface TEXT NOT NULL, PRIMARY KEY (session, id)) STRICT, WITHOUT ROWID;
+    CREATE INDEX request_session ON request (session, asked, closed, verdict, surface);
     CREATE TABLE edit (
         id TEXT PRIMARY KEY, session INTEGER NOT NULL REFERENCES session ON DELETE CASCADE, ended INTEGER NOT NULL,
         day INTEGER NOT NULL, extension TEXT NOT NULL, added INTEGER NOT NULL, removed INTEGER NOT NULL
