@@ -25,6 +25,7 @@ from tray.core.session_index import SessionIndex
 from tray.surfaces.menu.items import walk
 from tray.surfaces.page.access import Access
 from tray.surfaces.page.answers import CHANGED
+from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.server import ANSWERS, FAILURES, PageServer
 from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.sockets import MAX_OF_DEVICE, MAX_PENDING, PageClose
@@ -97,7 +98,7 @@ def page_server(access: Access) -> PageServer:
 
     now, nothing, none = time.time_ns() // 1_000_000, Path("/nowhere"), cast("Any", None)
     services = PageServices(lambda: now, tuple, none, none, nothing, nothing, write)
-    return PageServer(fleet, SessionIndex(fleet), access, services)
+    return PageServer(fleet, SessionIndex(fleet), access, services, Pairings(lambda: now, lambda: None))
 
 
 def test_every_call_needs_a_device_with_its_scope(tmp_path: Path) -> None:

@@ -97,10 +97,20 @@ class App:
         self._history = History(
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
-        self._page = Page(paths, self.state, token, self._problems, self._sources.call, self._history.write)
+        self._page = Page(
+            paths,
+            self.state,
+            token,
+            self._problems,
+            self._sources.call,
+            self._history.write,
+            self._pairings_changed,
+        )
         self._outcomes = Outcomes()
         self._build_actions(running)
-        self._view = CurrentView(self.state, self._sources, self._problems, self._setup, self._history, self.channels)
+        self._view = CurrentView(
+            self.state, self._sources, self._problems, self._setup, self._history, self.channels, self._page
+        )
         self._surfaces = Surfaces(
             self.state, self._view, self._page, self._tasks, self._commands, notifications, notify=notify
         )
@@ -259,6 +269,12 @@ class App:
 
     def _settings(self) -> Settings:
         return self._live.current
+
+    def _pairings_changed(self) -> None:
+        for pairing in self._page.pairings[-1:]:
+            text = f"It shows {pairing.number}. Allow or refuse it in the menu"
+            self._show_message(f"{pairing.name} wants to pair", text)
+        self._surfaces.refresh()
 
     def _listener_address(self) -> tuple[str, int]:
         return self._sources.host, self.port

@@ -6,6 +6,7 @@ import logging
 
 from tray.app.channels import Channels
 from tray.app.history import History
+from tray.app.page import Page
 from tray.app.problems import Problems
 from tray.app.setup_check import SetupCheck
 from tray.app.state import AppState
@@ -32,6 +33,7 @@ class CurrentView:
         setup: SetupCheck,
         history: History,
         channels: Channels,
+        page: Page,
     ) -> None:
         self.opened = OpenSubmenus()  # the submenus that are open
         self._state = state
@@ -41,6 +43,7 @@ class CurrentView:
         self._setup = setup
         self._history = history
         self._channels = channels
+        self._page = page
 
     def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
         """Return the current view; without `with_menu`, with the menu of the last one."""
@@ -57,5 +60,6 @@ class CurrentView:
             setup=self._setup.result,
             has_page=settings[PAGE],
             channels=self._channels.overview() if with_menu else (),
+            pairings=self._page.pairings,
         )
         return self._builder.build(view_settings, self._state.now(), self.opened, with_menu=with_menu)

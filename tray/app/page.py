@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
@@ -9,11 +10,14 @@ from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.devices import Device, Scope
 from tray.core.errors import UserError
-from tray.core.settings import PAGE, PAGE_PORT
+from tray.core.pairing import PendingPairing
+from tray.core.settings import PAGE, PAGE_LAN, PAGE_PORT
 from tray.core.source_calls import SourceCall
 from tray.surfaces.page.access import Access
+from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.server import HOST, PageServer
 from tray.surfaces.page.services import Execute, PageServices, Write
+from tray.system.lan_address import lan_address
 from tray.system.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -36,14 +40,16 @@ class Page:
         problems: Problems,
         call: SourceCall,
         write: Write,
+        changed: Callable[[], None],
     ) -> None:
-        """`call` belongs to the sources; `write` stores records in the history."""
+        """`call` belongs to the sources; `write` stores records in the history; `changed` shows new pairings."""
         self._paths = paths
         self._state = state
         self._problems = problems
         self._call = call
         self._write = write
         self._access = Access(paths.devices, token, state.now)
+        self._pairings = Pairings(state.now, changed)
         self._server: PageServer | None = None
         self._why_not = "the page is turned off (setting page.enabled)"
 
@@ -64,7 +70,7 @@ class Page:
             self._paths.history,
             self._write,
         )
-        server = PageServer(state.fleet, state.index, self._access, services)
+        server = PageServer(state.fleet, state.index, self._access, services, self._pairings)
         try:
             await server.start(port)
         except OSError as error:
@@ -73,7 +79,19 @@ class Page:
             return ""
         self._server = server
         log.info("the page is at %s", self.address)
+        if settings[PAGE_LAN]:
+            await self._serve_on_lan(server)
         return self.address
+
+    async def _serve_on_lan(self, server: PageServer) -> None:
+        address = await asyncio.to_thread(lan_address)
+        try:
+            if not address:
+                raise OSError("this machine is in no local network")
+            await server.serve_on(address)
+        except OSError as error:
+            reason = error.strerror or error
+            self._problems.report(TOPIC, f"the page is not on the local network: {reason}; restart the tray there")
 
     async def stop(self) -> None:
         """Close all connections, within 2 s, and save when devices were last seen."""
@@ -117,6 +135,23 @@ class Page:
         if self._server is None:
             raise NoPageError(self._why_not)
         return f"{self.address}#c={self._access.new_code(scope)}"
+
+    @property
+    def pairings(self) -> tuple[PendingPairing, ...]:
+        """The phones that wait for the user's decision."""
+        return self._pairings.pending
+
+    def phone_address(self) -> str:
+        """Return the address with a code that begins the pairing of one phone. Raises NoPageError."""
+        if self._server is None:
+            raise NoPageError(self._why_not)
+        if not self._server.address:
+            raise NoPageError("no phone can reach the page: set page.lan to true, and restart the tray")
+        return f"http://{self._server.address}:{self._server.port}/#c={self._pairings.new_code()}"
+
+    def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
+        """Allow a phone a scope, or refuse it with None. Raises UserError."""
+        return self._pairings.decide(pairing_id, scope)
 
     async def revoke(self, device_id: str) -> Device:
         """Revoke a device. Raises UserError."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "open": ("tray.cli.page:open_dashboard", "open the dashboard in the browser"),
     "devices": ("tray.cli.page:devices", "list or revoke the browsers that may use the dashboard"),
     "channels": ("tray.cli.channels:channels", "list, test or pair the services that bring alerts to where you are"),
+    "phone": ("tray.cli.phone:phone", "pair a phone with the page, by a QR code"),
     "remote": ("tray.cli.remote:remote", "show the sessions of other machines, through a tunnel of ssh"),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
     "session": (
@@ -113,6 +114,7 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     devices.add_argument("action", nargs="?", choices=("list", "revoke"), default="list", help="list (default), revoke")
     devices.add_argument("device", nargs="?", metavar="ID", help="with revoke: a device's ID, or the start of one")
     devices.add_argument("--all", action="store_true", help="with revoke: all devices")
+    _add(commands, "phone", port, as_json)
     remote = _add(commands, "remote").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name, about in REMOTE_COMMANDS.items():
         parser = add_command(remote, name, COMMANDS["remote"][0], about, port, as_json)

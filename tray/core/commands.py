@@ -291,6 +291,21 @@ class ListDevices(msgspec.Struct, frozen=True):
     """Return the devices that are paired with the page."""
 
 
+class PairPhone(msgspec.Struct, frozen=True):
+    """Return the address with which a phone begins its pairing."""
+
+
+class ListPairings(msgspec.Struct, frozen=True):
+    """Return the phones that wait for a decision."""
+
+
+class DecidePairing(msgspec.Struct, frozen=True):
+    """Allow a phone a scope, or refuse it."""
+
+    pairing: str  # its ID
+    scope: Scope | None  # None: refuse
+
+
 class RevokeDevice(msgspec.Struct, frozen=True):
     """Revoke the device with this ID, or with the only ID that starts with it."""
 
@@ -375,7 +390,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "todos": ShowTodos,
     "diff": ShowDiff,
 }
-PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices
+PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices | PairPhone | ListPairings | DecidePairing
 ChannelCommand = ListChannels | TestChannel | PairChannel
 RemoteCommand = AddRemote | ListRemotes | CheckRemote | RemoveRemote
 AppCommand = (

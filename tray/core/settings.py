@@ -135,6 +135,13 @@ PAGE = Setting("page.enabled", True, "true or false", "serve the page for browse
 PAGE_PORT = Setting(
     "page.port", PAGE_DEFAULT_PORT, "1 to 65535, or 0 for a free port", "port of the page", _number(0, 65535)
 )
+PAGE_LAN = Setting(
+    "page.lan",
+    False,
+    "true or false",
+    "serve the page for paired phones on the local network as well, without encryption",
+    _flag,
+)
 NOTIFY = Setting("notifications.enabled", True, "true or false", "show notifications", _flag)
 ON_PERMISSION = Setting(
     "notifications.permission", True, "true or false", "notify when a session waits for a permission", _flag
@@ -272,6 +279,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     PORT,
     PAGE,
     PAGE_PORT,
+    PAGE_LAN,
     NOTIFY,
     ON_PERMISSION,
     ON_QUESTION,

@@ -16,14 +16,17 @@ from tray.core.commands import (
     CheckRemote,
     Command,
     CommandResult,
+    DecidePairing,
     ListChannels,
     ListDevices,
+    ListPairings,
     ListRemotes,
     Mute,
     MuteSpan,
     OpenDashboard,
     OpenNextSession,
     PairChannel,
+    PairPhone,
     Quit,
     RemoveRemote,
     RevokeDevice,
@@ -107,6 +110,13 @@ class ControlMethods:
                 return OpenDashboard(params.in_browser, _device_scope(params.device_scope))
             case "devices":
                 return ListDevices()
+            case "phone":
+                return PairPhone()
+            case "phone.pending":
+                return ListPairings()
+            case "phone.decide":
+                scope = _device_scope(params.device_scope) if params.verdict != Verdict.REJECT.value else None
+                return DecidePairing(params.device, scope)
             case "channels":
                 return ListChannels()
             case "channels.test":

@@ -11,6 +11,7 @@ from tray.core.agent_setup import AgentSetup
 from tray.core.channel_state import ChannelState
 from tray.core.commands import InstallPlugin, OpenDashboard, OpenNextSession, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
+from tray.core.pairing import PendingPairing
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.summary import Summary, next_waiting, summarize
@@ -19,6 +20,7 @@ from tray.surfaces.menu.agent_menu import agent_entries
 from tray.surfaces.menu.all_sessions import AllSessions
 from tray.surfaces.menu.channel_menu import channel_entries
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, Separator, lazy_submenu, next_page
+from tray.surfaces.menu.pairing_menu import pairing_entry
 from tray.surfaces.menu.sections import PAGE_SIZE, EntryCache, MenuContext, Sections
 from tray.surfaces.menu.server_menu import server_entries, starting_entries
 from tray.surfaces.menu.session_menu import mute_label, mute_menu
@@ -50,6 +52,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     setup: Setup = Setup()
     has_page: bool = True  # whether the local page is turned on
     channels: tuple[ChannelState, ...] = ()
+    pairings: tuple[PendingPairing, ...] = ()  # phones that wait for a decision
 
 
 class ViewBuilder:
@@ -93,6 +96,7 @@ class ViewBuilder:
     # ------------------------------------------------------------------ header
 
     def _header(self, settings: ViewSettings, summary: Summary) -> tuple[Entry, ...]:
+        pairings = tuple(map(pairing_entry, settings.pairings))
         row = next_waiting(self._index)
         if row is not None:
             name = shorten(title(row.session), settings.columns - 12)
@@ -100,8 +104,8 @@ class ViewBuilder:
         elif self._index.total:
             first = Item("next", "No session needs you")
         else:
-            return (*self._setup(settings.setup), Separator("header"))
-        return (*self._setup(settings.setup), first, Item("summary", summary.tooltip), Separator("header"))
+            return (*pairings, *self._setup(settings.setup), Separator("header"))
+        return (*pairings, *self._setup(settings.setup), first, Item("summary", summary.tooltip), Separator("header"))
 
     def _names_agents(self) -> bool:
         """Return whether more than one kind of agents is known."""

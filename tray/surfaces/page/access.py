@@ -87,6 +87,10 @@ class Access:
         if known is None:
             raise AccessError("this code was used or is older than a minute; open the dashboard again")
         scope, _ = self._codes.pop(known)
+        return await self.add(scope, name, address)
+
+    async def add(self, scope: Scope, name: str, address: str) -> tuple[Device, str]:
+        """Return a new device and its token. Raises AccessError if there are too many."""
         if len(self._devices) >= MAX_DEVICES:
             raise AccessError(f"{MAX_DEVICES} devices are paired; revoke one first: opencode-tray devices")
         token, at = secrets.token_urlsafe(32), self._now()

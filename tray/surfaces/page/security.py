@@ -35,14 +35,19 @@ HEADERS = MappingProxyType(
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def is_own_authority(header: str, port: int) -> bool:
-    """Whether a `Host` header is a loopback address or `localhost`, with this port. Names are not resolved."""
+def is_own_authority(header: str, port: int, address: str = "") -> bool:
+    """Whether a `Host` header is a loopback address, `localhost` or `address`, with this port. Names are not resolved.
+
+    `address` is that of this machine on the local network, if the page is served there.
+    """
     host, _, given = header.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
-    return given == str(port) and is_loopback(host) and (":" not in host or is_bracketed)
+    if given != str(port) or (":" in host and not is_bracketed):
+        return False
+    return is_loopback(host) or (bool(address) and host.removeprefix("[").removesuffix("]") == address)
 
 
-def check_request(request: web.Request, port: int) -> None:
+def check_request(request: web.Request, port: int, address: str = "") -> None:
     """Raise an HTTPException for a foreign `Host` or `Origin`, or for a body that is not JSON.
 
     Browsers send `Origin` with each WebSocket and each request that changes something. `Sec-Fetch-Site` is missing on
@@ -50,7 +55,7 @@ def check_request(request: web.Request, port: int) -> None:
     """
     headers = request.headers
     host, origin = headers.get("Host", ""), headers.get("Origin")
-    if not is_own_authority(host, port):
+    if not is_own_authority(host, port, address):
         raise web.HTTPMisdirectedRequest(text=f"foreign Host {clean(host[:80])!r}")
     changes = request.method in CHANGING or headers.get("Upgrade", "").lower() == "websocket"
     if origin is not None and origin != f"http://{host}":
@@ -67,13 +72,16 @@ def _is_browser(request: web.Request) -> bool:
     return "Sec-Fetch-Mode" in request.headers or "Mozilla" in request.headers.get("User-Agent", "")
 
 
-def checks(port: Callable[[], int]) -> Middleware:
-    """Return the middleware that checks each request and turns errors into JSON. `port` is the server's own."""
+def checks(port: Callable[[], int], address: Callable[[], str] = str) -> Middleware:
+    """Return the middleware that checks each request and turns errors into JSON.
+
+    `port` is the server's own, `address` that of this machine on the local network.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            check_request(request, port())
+            check_request(request, port(), address())
             return await handler(request)
         except UserError as error:
             return _error(400, str(error))

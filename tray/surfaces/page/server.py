@@ -19,6 +19,7 @@ from tray.surfaces.page.access import Access, AccessError
 from tray.surfaces.page.answers import AnswerBody, PageAnswers
 from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, RemovalBody
 from tray.surfaces.page.live import LiveView
+from tray.surfaces.page.pairings import PairingError, Pairings
 from tray.surfaces.page.rates import Rate
 from tray.surfaces.page.security import MAX_BODY, add_headers, checks
 from tray.surfaces.page.services import PageServices
@@ -45,6 +46,13 @@ class PairBody(msgspec.Struct, forbid_unknown_fields=True):
     name: str = ""
 
 
+class WaitBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body with which a phone asks whether it was allowed."""
+
+    pending: str
+    secret: str
+
+
 class PageServer:
     """Serves the page, its live view and its calls to paired devices."""
 
@@ -54,11 +62,14 @@ class PageServer:
         index: SessionIndex,
         access: Access,
         services: PageServices,
+        pairings: Pairings,
     ) -> None:
         execute, now = services.execute, services.now
         self.live = LiveView(fleet, index, now, services.problems)
         self.port = 0
+        self.address = ""  # of this machine on the local network, if the page is served there
         self._access = access
+        self._pairings = pairings
         self._now = now
         self._audit = services.audit_log
         self._answers = PageAnswers(fleet, execute)
@@ -73,7 +84,8 @@ class PageServer:
 
     async def start(self, port: int) -> int:
         """Accept connections; return the port. 0 binds any free port. Raises OSError if the port cannot be bound."""
-        application = web.Application(middlewares=[checks(lambda: self.port)], client_max_size=MAX_BODY)
+        middlewares = [checks(lambda: self.port, lambda: self.address)]
+        application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         application.on_response_prepare.append(add_headers)
         self._add_routes(application.router)
         self._runner = runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_TIMEOUT)
@@ -85,6 +97,12 @@ class PageServer:
             raise
         self.port = int(runner.addresses[0][1])
         return self.port
+
+    async def serve_on(self, address: str) -> None:
+        """Accept connections on an address of the local network as well. Raises OSError."""
+        if self._runner is not None:
+            await web.TCPSite(self._runner, address, self.port).start()
+            self.address = address
 
     async def stop(self) -> None:
         """Stop listening and close every socket, within 2 s."""
@@ -127,6 +145,7 @@ class PageServer:
         router.add_get("/health", _health)
         router.add_get("/ws", self._sockets.serve)
         router.add_post("/api/pair", self._pair)
+        router.add_post("/api/pair/wait", self._wait_for_decision)
         for method, path, scope, work in self.routes:
             router.add_route(method, path, self._guarded(scope, work))
 
@@ -167,6 +186,9 @@ class PageServer:
 
     async def _pair(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, PairBody)
+        if self._pairings.takes(body.code):
+            shown, secret = self._pairings.begin(body.name, request.remote or "")
+            return web.json_response({"pending": shown.id, "secret": secret, "number": shown.number}, status=202)
         transport = request.transport
         if transport is not None and not await asyncio.to_thread(
             may_be_own_user, transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2]
@@ -175,6 +197,21 @@ class PageServer:
         try:
             device, token = await self._access.pair(body.code, body.name, request.remote or "")
         except AccessError as error:
+            self._failures.add(request.remote or "")
+            self._check_failures(request)
+            raise web.HTTPUnauthorized(text=str(error)) from error
+        return web.json_response({"token": token, **public_fields(device)})
+
+    async def _wait_for_decision(self, request: web.Request) -> web.StreamResponse:
+        """Answer a phone: 202 as long as the user at the desk has not decided."""
+        body = await _body(request, WaitBody)
+        try:
+            found = await self._pairings.decision(body.pending, body.secret)
+            if found is None:
+                return web.json_response({"pending": body.pending}, status=202)
+            scope, name = found
+            device, token = await self._access.add(scope, name, request.remote or "")
+        except (AccessError, PairingError) as error:
             self._failures.add(request.remote or "")
             self._check_failures(request)
             raise web.HTTPUnauthorized(text=str(error)) from error

@@ -44,9 +44,15 @@ export async function forgetToken() {
   await withStore("readwrite", (store) => store.delete("token"));
 }
 
-/** Exchange a one-time code for a token of this device. Throws CallError. */
-export async function pair(code) {
-  const answer = await send("POST", "/api/pair", { code, name: deviceName(navigator.userAgent) });
+/**
+ * Exchange a one-time code for a token of this device. A phone waits until the user at the desk has compared the number
+ * that `onNumber` gets. Throws CallError.
+ */
+export async function pair(code, onNumber) {
+  let answer = await send("POST", "/api/pair", { code, name: deviceName(navigator.userAgent) });
+  if (answer.number) onNumber(answer.number);
+  const { pending, secret } = answer;
+  while (!answer.token) answer = await send("POST", "/api/pair/wait", { pending, secret });
   token = answer.token;
   markReady();
   await withStore("readwrite", (store) => store.put(token, "token"));

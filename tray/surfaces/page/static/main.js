@@ -18,6 +18,7 @@ import {
   entries,
   filter,
   notices,
+  pairingNumber,
   pairingProblem,
   route,
   sessions,
@@ -51,6 +52,11 @@ function Connection() {
 }
 
 function Unpaired() {
+  if (pairingNumber.value)
+    return html`<main class="unpaired"><img src="/favicon.svg" alt="" width="48" height="48" />
+      <h1>Compare the number</h1><p class="number" role="status">${pairingNumber.value}</p>
+      <p>Your computer shows it as well: in the tray’s menu, and where you ran <b>opencode-tray phone</b>. Allow this
+        phone there, only if the numbers are equal.</p></main>`;
   return html`<main class="unpaired"><img src="/favicon.svg" alt="" width="48" height="48" />
     <h1>Pair this browser</h1>
     ${pairingProblem.value && html`<p class="warning" role="alert">${pairingProblem.value}</p>`}
@@ -107,12 +113,19 @@ async function start() {
   render(html`<${Page} />`, root); // at once: it shows that it loads
   listenToKeys();
   try {
-    if (code) await pair(code);
+    if (code) {
+      await pair(code, (number) => {
+        pairingNumber.value = number;
+        connection.value = "unpaired";
+      });
+      pairingNumber.value = "";
+    }
     if (code || (await loadToken())) {
       connect();
       scope.value = (await call("GET", "/api/me")).scope;
     } else connection.value = "unpaired";
   } catch (error) {
+    pairingNumber.value = "";
     if (await loadToken().catch(() => "")) connect();
     else await unpair(error.message).catch(() => (connection.value = "unpaired"));
   }

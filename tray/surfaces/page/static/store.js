@@ -12,6 +12,7 @@ const TICK = 20_000; // ms between two updates of the ages on the page
 export const entries = signal(new Map()); // key -> entry, as tray/surfaces/page/view.py describes
 export const connection = signal("connecting"); // or "open", "lost", "unpaired"
 export const lastUpdate = signal(0); // ms, this browser's clock
+export const pairingNumber = signal(""); // that a phone shows until the user at the desk has decided
 export const pairingProblem = signal("");
 export const now = signal(Date.now()); // ms, the tray's clock
 export const route = signal(readRoute());

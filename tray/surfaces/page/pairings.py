@@ -1,0 +1,100 @@
+"""Pairings of phones: a code that works once, a number on both sides, and the decision of the user at the desk."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from tray.core.devices import Scope
+from tray.core.errors import UserError
+from tray.core.pairing import PendingPairing
+from tray.core.text import shorten
+
+CODE_LIFETIME = 300_000  # ms until a phone has to have used its code
+DECISION_TIME = 120_000  # ms that the user at the desk gets
+MAX_PENDING = 4  # pairings that wait for a decision
+MAX_NAME = 60  # columns
+POLL_TIME = 20.0  # s that one question of a phone waits
+
+
+class PairingError(UserError):
+    """A phone is not paired; the text says why."""
+
+
+class _Pending(msgspec.Struct):
+    shown: PendingPairing
+    secret: str  # which only the phone has
+    end: int  # ms since the Unix epoch
+    decided: asyncio.Event
+    scope: Scope | None = None  # None after a decision: refused
+
+
+class Pairings:
+    """Lives on the event loop's thread."""
+
+    def __init__(self, now: Callable[[], int], changed: Callable[[], None]) -> None:
+        """`now` returns ms since the Unix epoch; `changed` is called when `pending` has changed."""
+        self._now = now
+        self._changed = changed
+        self._code, self._code_end = "", 0
+        self._pending: dict[str, _Pending] = {}
+
+    @property
+    def pending(self) -> tuple[PendingPairing, ...]:
+        """The phones that wait for a decision, oldest first."""
+        now = self._now()
+        return tuple(each.shown for each in self._pending.values() if now < each.end and not each.decided.is_set())
+
+    def new_code(self) -> str:
+        """Return a code of 128 random bits that one phone can use within CODE_LIFETIME. It replaces the one before."""
+        self._code, self._code_end = secrets.token_urlsafe(16), self._now() + CODE_LIFETIME
+        return self._code
+
+    def takes(self, code: str) -> bool:
+        """Whether a code is that of a phone and has not been used."""
+        is_valid = bool(self._code) and self._now() < self._code_end
+        return is_valid and hmac.compare_digest(self._code.encode(), code.encode("utf-8", "replace"))
+
+    def begin(self, name: str, address: str) -> tuple[PendingPairing, str]:
+        """Use the code; return what both sides show, and the secret with which the phone asks for the decision."""
+        self._code = ""
+        if len(self.pending) >= MAX_PENDING:
+            raise PairingError("other phones wait for a decision at the desk")
+        self._pending = {key: each for key, each in self._pending.items() if self._now() < each.end}
+        shown = PendingPairing(
+            secrets.token_hex(6), shorten(name, MAX_NAME) or "Phone", f"{secrets.randbelow(10_000):04}", address
+        )
+        secret = secrets.token_urlsafe(16)
+        self._pending[shown.id] = _Pending(shown, secret, self._now() + DECISION_TIME, asyncio.Event())
+        self._changed()
+        return shown, secret
+
+    async def decision(self, pairing_id: str, secret: str) -> tuple[Scope, str] | None:
+        """Return what the phone may do and its name, once; None: not decided yet. Raises PairingError if refused."""
+        found = self._pending.get(pairing_id)
+        if found is None or not hmac.compare_digest(found.secret.encode(), secret.encode("utf-8", "replace")):
+            raise PairingError("this pairing does not exist any more; scan the code again")
+        try:
+            async with asyncio.timeout(POLL_TIME):
+                await found.decided.wait()
+        except TimeoutError:
+            if self._now() < found.end:
+                return None
+        self._pending.pop(pairing_id, None)
+        if found.scope is None:
+            raise PairingError("refused at the desk" if found.decided.is_set() else "not confirmed at the desk in time")
+        return found.scope, found.shown.name
+
+    def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
+        """Allow a scope, or refuse with None. Raises PairingError if the phone does not wait any more."""
+        found = self._pending.get(pairing_id)
+        if found is None or found.decided.is_set() or self._now() >= found.end:
+            raise PairingError("this phone does not wait any more; it has to scan the code again")
+        found.scope = scope
+        found.decided.set()
+        self._changed()
+        return found.shown
