@@ -15,7 +15,8 @@ from fake_telegram import OWNER, STRANGER, TOKEN, FakeTelegram, running_telegram
 from fakes import FakePlugin
 from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.commands import AnswerRequest, Surface
+from tray.core.commands import AnswerRequest, Mute, MuteSpan, Surface, Unmute
+from tray.core.session_index import EVERYTHING
 from tray.storage import audit
 from waiting import run, until_async
 
@@ -184,8 +185,12 @@ def test_strangers_and_changed_requests_have_no_effect(phone: Callable[..., Any]
             telegram.press(number, "o")
             telegram.press(number, "")
             await until_async(lambda: len(telegram.confirmations) == 4, "all presses are confirmed")
-            assert telegram.confirmations[0] == "This bot belongs to another user"
-            assert set(telegram.confirmations[1:]) == {"No longer waiting"}
+            assert set(telegram.confirmations) == {
+                "This bot belongs to another user",
+                "No longer waiting",
+                "This message takes no answer",
+            }
+            assert telegram.confirmations.count("This bot belongs to another user") == 1
             assert at.app.waiting == 1
             assert [entry["result"] for entry in audit.newest(at.app.paths.audit, 5)] == []
             assert [m for m in telegram.messages.values() if str(m["chat_id"]) != str(OWNER["id"])] == []
@@ -293,8 +298,67 @@ def test_a_service_that_refuses_is_a_problem_in_the_menu_until_it_accepts(phone:
             await until_async(lambda: "blocked by the user" in str(at.app.views[-1]), "the problem")
             await at.link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
             await at.link.event("permission.asked", **SECOND)
+            assert (await at.app.app.channels.test("telegram")).ok  # as after the user has corrected it
             await at.message("bash: pwd")
             await until_async(lambda: "blocked by the user" not in str(at.app.views[-1]), "the end of the problem")
             assert TOKEN not in str(at.app.views)
 
     run(test())
+
+
+def test_an_alert_that_waits_is_sent_after_the_mute_and_after_a_corrected_token(phone: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with running_telegram() as telegram, phone(telegram) as at:
+            assert (await at.app.choose(Mute(EVERYTHING, MuteSpan.FOREVER))).ok
+            await at.link.event("permission.asked", **ASK)
+            await until_async(lambda: at.app.waiting, "the request")
+            await asyncio.sleep(1.5)  # longer than an alert is held
+            assert telegram.messages == {}
+            assert (await at.app.choose(Unmute(EVERYTHING))).ok
+            await at.message("bash: ls")
+            settings = at.app.settings.read_text()
+            at.app.settings.write_text(settings.replace(TOKEN, "7:wrong"))
+            await at.link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            await at.link.event("permission.asked", **SECOND)
+            await until_async(lambda: "Unauthorized" in str(at.app.views[-1]), "the problem")
+            at.app.settings.write_text(settings)
+            await at.message("bash: pwd")
+            await until_async(lambda: "Unauthorized" not in str(at.app.views[-1]), "the end of the problem")
+
+    run(test(), 60)
+
+
+def test_each_message_says_how_its_own_request_ended_also_if_another_one_waits(phone: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with running_telegram() as telegram, phone(telegram) as at:
+            await at.link.event("permission.asked", **ASK)
+            first = await at.message("bash: ls")
+            await at.link.event("permission.asked", **SECOND)
+            await at.link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            second = await at.message("bash: pwd")
+            await at.shows(first, "Allowed once elsewhere")
+            del telegram.messages[second]  # the user has deleted it
+            await at.link.event("permission.replied", sessionID=SES, requestID="per_2", reply="once")
+            await at.link.event("permission.asked", **{**ASK, "id": "per_3", "metadata": {"command": "id"}})
+            await at.message("bash: id")
+            assert "does not take" not in str(at.app.views[-1])
+
+    run(test(), 60)
+
+
+def test_an_answer_that_is_on_its_way_survives_a_change_of_the_settings(phone: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with running_telegram() as telegram, phone(telegram) as at:
+            await at.link.event("permission.asked", **ASK)
+            number = await at.message("bash: ls")
+            telegram.press(number, telegram.buttons(number)["Allow once"])
+            call = await at.link.receive()
+            at.app.settings.write_text(at.app.settings.read_text().replace("delay = 0", "delay = 1"))
+            polls = telegram.calls.count("getUpdates")
+            await until_async(lambda: telegram.calls.count("getUpdates") > polls, "the channel to start again")
+            await at.link.send({"id": call["id"], "result": {}})
+            await at.link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            await at.shows(number, "Allowed once by kim (telegram)")
+            assert audit.newest(at.app.paths.audit, 1)[0]["result"] == "answered"
+
+    run(test(), 60)

@@ -170,7 +170,8 @@ class App:
             "expire": partial(self.apply, TimePassed()),
             "look at turns": self._turns.check,
             "repeat alerts": self._surfaces.repeat_alerts,
-            "check channels": self.channels.check_due,
+            "repeat alerts in channels": self.channels.repeat,
+            "check channels": self._check_channels,
             "reload settings": self._reload_settings,
             "check setup": self._setup.refresh,
             "restore endpoint": self._endpoint.restore,
@@ -269,6 +270,9 @@ class App:
 
     def _settings(self) -> Settings:
         return self._live.current
+
+    def _check_channels(self) -> None:
+        self._tasks.spawn(self.channels.check_due(), "check of channels")  # a service may be slow
 
     def _pairings_changed(self) -> None:
         for pairing in self._page.pairings[-1:]:

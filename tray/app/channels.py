@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOPIC = "channels"
+ABOUT = ("settings", "messages", "answers", "check")  # what a problem of a channel can be about
 SETTLE_TIME = 60.0  # s after the start in which sessions are found again; messages of others have ended then
 CHECK_INTERVAL = 7 * 24 * 3600.0  # s between two checks of a channel that was not used
+WRITE_AGAIN = 60.0  # s after a file that could not be written
 WRITE_DELAY = 0.5  # s in which changes of the file are collected
 
-Execute = Callable[[Command, Surface], Awaitable[CommandResult]]
+Execute = Callable[[Command, Surface], Coroutine[Any, Any, CommandResult]]
 
 
 class UnknownChannelError(UserError):
@@ -69,6 +71,7 @@ class Channels:
         self._settings: tuple[ChannelSettings, ...] = ()
         self._is_settling = True
         self._updated = asyncio.Event()  # set by the next update
+        self._writing = asyncio.Lock()
         self._is_changed = asyncio.Event()  # what the file contains
         self._shared = FeedContext(state.fleet, state.index, outcomes.text, state.now, self._finished_after)
 
@@ -88,9 +91,11 @@ class Channels:
         self._settings = wanted
         http = await self._load()
         for settings in gone:
-            self._problems.clear(f"{TOPIC} {settings.name}")
+            for about in ABOUT:
+                self._report(settings.name, about, "")
             if (running := self._running.pop(settings.name, None)) is not None:
                 await running.stop()
+                self._records[settings.name].sent = running.stored()
         for settings in wanted:
             if settings.name not in self._running:
                 self._start_one(settings, http)
@@ -124,21 +129,27 @@ class Channels:
 
         try:
             options = options_of(settings, os.environ)
-            channel = kind_of(settings.kind).make(ChannelContext(name, options, http, remember, recall))
+            context = ChannelContext(name, options, http, remember, recall, lambda: self._report(name, "answers", ""))
+            channel = kind_of(settings.kind).make(context)
         except ChannelSetupError as error:
-            self._report(name, f"{name} is not used: {error}")
+            self._report(name, "settings", f"{name} is not used: {error}")
+            return
+        except Exception:
+            log.exception("the channel %s cannot be started", name)
+            self._report(name, "settings", f"{name} is not used: see the log")
             return
         running = RunningChannel(
             settings,
             channel,
             self._shared,
-            report=lambda text: self._report(name, text),
+            report=lambda about, text: self._report(name, about, text),
             changed=self._is_changed.set,
             press=lambda pressed: self._press(name, pressed),
         )
         running.restore(record.sent)
         running.start(self._tasks)
         self._running[name] = running
+        running.feed.update_waiting()
 
     async def stop(self) -> None:
         """Stop all channels, and store what they have to know after a restart."""
@@ -148,12 +159,15 @@ class Channels:
             await self._write()
             await self._http.close()
 
-    def _report(self, name: str, text: str) -> None:
-        topic = f"{TOPIC} {name}"
+    def _report(self, name: str, about: str, text: str) -> None:
+        topic = f"{TOPIC} {name} {about}"
         if text:
             self._problems.report(topic, text)
         else:
             self._problems.clear(topic)
+
+    def _problem_of(self, name: str) -> str:
+        return next(filter(None, (self._problems.text(f"{TOPIC} {name} {about}") for about in ABOUT)), "")
 
     def _finished_after(self) -> int:
         return self._state.settings()[FINISHED_AFTER] * 1000
@@ -172,6 +186,11 @@ class Channels:
         await asyncio.sleep(SETTLE_TIME)
         self._is_settling = False
         self.update({session_id for running in self._running.values() for session_id in running.queue.sent})
+
+    def repeat(self) -> None:
+        """Send what was silenced until now."""
+        for running in self._running.values():
+            running.feed.update_waiting()
 
     async def check_due(self) -> None:
         """Check the channels that have sent nothing for a week: else a channel that stopped working is not noticed."""
@@ -193,9 +212,12 @@ class Channels:
             await self._updated.wait()  # its agent will connect again soon
             found = find_answer(fleet, code, pressed.text)
         if found is None:
-            return UNKNOWN
+            return UNKNOWN if code else "This message takes no answer"
         command = AnswerRequest(found.key, found.answer, found.request, f"{pressed.by} ({name})")
-        return (await self._execute(command, Surface.CHANNEL)).message
+        # A channel that is stopped meanwhile does not cancel an answer that is on its way.
+        answering = self._tasks.spawn(self._execute(command, Surface.CHANNEL), "answer from a channel")
+        result: CommandResult = await asyncio.shield(answering)
+        return result.message
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -204,7 +226,7 @@ class Channels:
         return tuple(map(self._state_of, self._settings))
 
     def _state_of(self, settings: ChannelSettings) -> ChannelState:
-        running, problem = self._running.get(settings.name), self._problems.text(f"{TOPIC} {settings.name}")
+        running, problem = self._running.get(settings.name), self._problem_of(settings.name)
         if running is None:
             return ChannelState(settings.name, settings.kind, problem=problem)
         state = running.queue.state
@@ -225,7 +247,7 @@ class Channels:
         if running is not None:
             return running
         if any(settings.name == name for settings in self._settings):
-            raise UnknownChannelError(self._problems.text(f"{TOPIC} {name}") or f"{name} is not used")
+            raise UnknownChannelError(self._problem_of(name) or f"{name} is not used")
         known = ", ".join(settings.name for settings in self._settings) or "none; see docs/channels.md"
         raise UnknownChannelError(f"no channel is named {name!r}; the settings name: {known}")
 
@@ -235,14 +257,22 @@ class Channels:
         while True:
             await self._is_changed.wait()
             await asyncio.sleep(WRITE_DELAY)
-            await self._write()
+            if not await self._write():
+                await asyncio.sleep(WRITE_AGAIN)
+                self._is_changed.set()
 
-    async def _write(self) -> None:
-        self._is_changed.clear()
-        for name, running in self._running.items():
-            self._records[name].sent = running.stored()
-        text = encode_channels(self._records)
-        try:
-            await asyncio.to_thread(write_privately, self._path, text)
-        except OSError as error:
-            log.warning("cannot write %s: %s", self._path, error)
+    async def _write(self) -> bool:
+        """Write the file; return whether that succeeded. An older state never replaces a newer one."""
+        async with self._writing:
+            self._is_changed.clear()
+            for name, running in self._running.items():
+                self._records[name].sent = running.stored()
+            names = {settings.name for settings in self._settings}
+            text = encode_channels({name: record for name, record in self._records.items() if name in names})
+            try:
+                await asyncio.to_thread(write_privately, self._path, text)
+            except (OSError, ValueError) as error:
+                self._problems.report(TOPIC, f"cannot write {self._path}: {error}; alerts may come twice")
+                return False
+            self._problems.clear(TOPIC)
+            return True

@@ -60,10 +60,14 @@ def _channel(table: Any) -> ChannelSettings:
     if not all(isinstance(option, (str, int)) and len(str(option)) <= MAX_TEXT for option in options.values()):
         raise ValueError
     reasons, projects = _texts(table.get("reasons", REASONS)), _texts(table.get("projects", ()))
-    if not set(reasons) <= set(REASONS):
+    if not set(reasons) <= set(REASONS) or not all(map(_is_absolute, projects)):
         raise ValueError
     hours, detail = parse_hours(table.get("quiet_hours", "")), Detail(table.get("detail", Detail.TITLE))
     return ChannelSettings(kind, name, reasons, projects, hours, delay, detail, tuple(sorted(options.items())))
+
+
+def _is_absolute(directory: str) -> bool:
+    return bool(re.match(r"/|[A-Za-z]:[\\/]|\\\\", directory))
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -17,11 +17,17 @@ Press = Callable[["Pressed"], Coroutine[Any, Any, str]]  # gives an answer, and 
 class ChannelError(Exception):
     """A service did not take a message. The text says why, without secrets."""
 
-    def __init__(self, text: str, *, retry_after: float = 0.0, is_permanent: bool = False) -> None:
-        """`retry_after` is in seconds, 0: the service does not say. `is_permanent`: another attempt is useless."""
+    def __init__(
+        self, text: str, *, retry_after: float = 0.0, is_permanent: bool = False, is_refused: bool = False
+    ) -> None:
+        """`retry_after` is in seconds, 0: the service does not say. `is_permanent`: this message will never be taken.
+
+        `is_refused`: nothing will be taken until the user has corrected something, such as a token.
+        """
         super().__init__(text)
         self.retry_after = retry_after
         self.is_permanent = is_permanent
+        self.is_refused = is_refused
 
 
 class ChannelSetupError(UserError):
@@ -32,6 +38,7 @@ class ChannelMessage(msgspec.Struct, frozen=True):
     """One message about a session. All texts are plain, and cleaned of control characters."""
 
     session: str  # ID
+    id: str  # the same for each attempt to send it, and after a restart
     reason: str  # a value of `core.alerts.Reason`
     title: str
     text: str = ""
@@ -62,9 +69,10 @@ class Pressed(NamedTuple):
 class Limits(NamedTuple):
     """What a message of a channel can contain."""
 
-    text: int  # characters
+    text: int  # in units of `measure`
     buttons: int = 0  # 0: no answers
     label: int = 60  # characters on a button
+    measure: Callable[[str], int] = len
 
 
 class ChannelContext(NamedTuple):
@@ -75,6 +83,7 @@ class ChannelContext(NamedTuple):
     http: aiohttp.ClientSession
     remember: Callable[[str, str], None]  # keeps a value of the channel over a restart
     recall: Callable[[str], str]  # returns such a value, or ""
+    listening: Callable[[], None]  # called whenever the service can tell of answers
 
 
 class Channel(Protocol):

@@ -57,6 +57,11 @@ class ChannelFeed:
         for session_id, sent in self._queue.sent.items():
             self._alerts.restore(session_id, sent.identity, Reason(sent.message.reason))
 
+    def update_waiting(self) -> None:
+        """Send what was silenced until now, or was not known to this channel yet."""
+        rows = self._context.index.rows()
+        self.update([row.session.id for row in rows if row.status.needs_user], self._context.now())
+
     def update(self, session_ids: Iterable[str], at: int) -> None:
         """Bring the messages of these sessions up to date, and those that are due by `at` (ms since the Unix epoch)."""
         for effect in self._alerts.update(session_ids, self._context.index, at, silent=self._is_silent(at)):
@@ -65,12 +70,21 @@ class ChannelFeed:
                 self._ending.pop(alert.session.session, None)
                 message = message_of(alert, self._settings.detail, self._limits)
                 request = alert.request.id if alert.request is not None else ""
-                self._queue.show(SentMessage(message, alert.session.server, request, alert.identity))
+                ended = self._outcome_of(alert.session.session)
+                self._queue.show(SentMessage(message, alert.session.server, request, alert.identity), ended)
             elif isinstance(effect, Withdraw):
                 self._ending.setdefault(effect.session_id, at)
         for session_id in list(self._ending):
             self._end(session_id, at)
         self._set_timer(at)
+
+    def _outcome_of(self, session_id: str) -> str:
+        """Return how the request ended that the session's message is about."""
+        key = self._queue.request_of(session_id)
+        if key is None:
+            return ""
+        is_pending = self._context.fleet.request(key) is not None
+        return "Still waiting, after another one" if is_pending else self._context.outcome(key)
 
     def _end(self, session_id: str, at: int) -> None:
         """End the session's message, unless an answer is on its way, or the session may come back soon."""

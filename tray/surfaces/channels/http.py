@@ -13,7 +13,9 @@ from tray.surfaces.channels.channel import ChannelError
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 MAX_ANSWER = 1_000_000  # bytes
-PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 413, 422})  # statuses that another attempt does not change
+INVALID_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+PERMANENT = frozenset({400, 404, 405, 410, 413, 422})  # statuses of a message that is never taken
+REFUSED = frozenset({401, 402, 403, 407})  # statuses until the user has corrected something
 
 
 async def call(
@@ -22,17 +24,16 @@ async def call(
     """Return the JSON of the answer; {} if it is not JSON. Raises ChannelError. `options` are those of aiohttp."""
     try:
         async with http.request(method, url, timeout=timeout, allow_redirects=False, **options) as response:
-            raw = await response.content.read(MAX_ANSWER)
-            answer = _decoded(raw)
+            answer = _decoded(await _read(response))
             if response.status >= 300:
                 raise _refused(response.status, response.headers, answer)
             return answer
     except TimeoutError as error:
         raise ChannelError("no answer") from error
+    except INVALID_ADDRESS as error:
+        raise ChannelError("its address is not valid", is_refused=True) from error
     except (aiohttp.ClientError, OSError) as error:
         raise ChannelError(_reason(error)) from error
-    except ValueError as error:  # an address that is none
-        raise ChannelError("its address is not valid", is_permanent=True) from error
 
 
 @asynccontextmanager
@@ -43,10 +44,12 @@ async def stream(
     try:
         async with http.get(url, timeout=timeout, allow_redirects=False, **options) as response:
             if response.status >= 300:
-                raise _refused(response.status, response.headers, _decoded(await response.content.read(MAX_ANSWER)))
+                raise _refused(response.status, response.headers, _decoded(await _read(response)))
             yield aiter(response.content)
     except TimeoutError as error:
         raise ChannelError("no answer") from error
+    except INVALID_ADDRESS as error:
+        raise ChannelError("its address is not valid", is_refused=True) from error
     except (aiohttp.ClientError, OSError) as error:
         raise ChannelError(_reason(error)) from error
     except ValueError as error:  # a line that is too long
@@ -59,6 +62,16 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
     return f"the connection was lost ({type(error).__name__})"
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the whole answer, at most MAX_ANSWER bytes."""
+    found = bytearray()
+    async for part in response.content.iter_any():
+        found += part
+        if len(found) >= MAX_ANSWER:
+            break
+    return bytes(found[:MAX_ANSWER])
 
 
 def _decoded(raw: bytes) -> Any:
@@ -76,7 +89,9 @@ def _refused(status: int, headers: Mapping[str, str], answer: Any) -> ChannelErr
         wait = parameters.get("retry_after")
     reasons = [fields[name] for name in ("description", "error", "message") if isinstance(fields.get(name), str)]
     text = f"{status} {reasons[0][:200]}" if reasons else f"it answered {status}"
-    return ChannelError(text, retry_after=_seconds(wait), is_permanent=status in PERMANENT or 300 <= status < 400)
+    is_permanent = status in PERMANENT
+    is_refused = status in REFUSED or 300 <= status < 400
+    return ChannelError(text, retry_after=_seconds(wait), is_permanent=is_permanent, is_refused=is_refused)
 
 
 def _seconds(wait: Any) -> float:

@@ -16,6 +16,7 @@ from tray.surfaces.channels.channel import Channel, ChannelError, ChannelMessage
 log = logging.getLogger(__name__)
 
 RETRIES = (5.0, 10.0, 30.0, 60.0)  # s before another attempt; the last one is repeated
+REFUSED_RETRY = 600.0  # s before another attempt if the user has to correct something
 MAX_RETRY = 3600.0  # s; a service that asks for more is asked again after this
 BREAK_AFTER = 5  # failed attempts one after another until it is a problem in the menu
 SEND_TIMEOUT = 60.0  # s
@@ -48,20 +49,17 @@ class MessageQueue:
         channel: Channel,
         changed: Callable[[], None],
         report: Callable[[str], None],
-        sleep_factor: float = 1.0,
     ) -> None:
-        """`changed` is called when `sent` has changed; `report` with a problem for the user, or "" when it is over.
-
-        `sleep_factor` shortens the waits of tests.
-        """
+        """`changed` is called when `sent` has changed; `report` with a problem for the user, or "" when it is over."""
         self.sent: dict[str, SentMessage] = {}  # by session ID
         self.state = QueueState()
         self._name = name
         self._channel = channel
         self._changed_sent = changed
         self._report = report
-        self._sleep_factor = sleep_factor
         self._wanted: dict[str, SentMessage | str] = {}  # by session ID: what to send, or how the live message ended
+        self._outcomes: dict[str, str] = {}  # by session ID: how the live message ended that the wanted one replaces
+        self._retry = asyncio.Event()
         self._current = ""  # the session whose message is being sent
         self._wake = asyncio.Event()
         self._failures = 0
@@ -70,8 +68,12 @@ class MessageQueue:
         """Continue with the messages of an earlier run."""
         self.sent.update(sent)
 
-    def show(self, item: SentMessage) -> None:
-        """Send a message, or change the one of the same request. It replaces what is waiting for this session."""
+    def show(self, item: SentMessage, outcome: str = "") -> None:
+        """Send a message, or change the one of the same request. It replaces what is waiting for this session.
+
+        `outcome` says how the request ended that the live message is about.
+        """
+        self._outcomes[item.message.session] = outcome
         self._want(item.message.session, item)
 
     def close(self, session_id: str, outcome: str) -> None:
@@ -113,6 +115,8 @@ class MessageQueue:
         except Exception:
             log.exception("the channel %s failed", self._name)
             self._drop(session_id, wanted)
+            if isinstance(wanted, str):
+                self._set(session_id, None)
         else:
             self._drop(session_id, wanted)
             self._failures = 0
@@ -130,7 +134,7 @@ class MessageQueue:
         if live is not None and live.request and live.request == wanted.request:
             reference = await self._channel.replace(live.reference, wanted.message)
         else:
-            await self._finish(session_id, "")
+            await self._finish(session_id, self._outcomes.pop(session_id, ""))
             reference = await self._channel.send(wanted.message)
             self.state = QueueState(self.state.sent + 1, time.time_ns() // 1_000_000)
         self._set(session_id, msgspec.structs.replace(wanted, reference=reference))
@@ -140,8 +144,13 @@ class MessageQueue:
         if live is None:
             return
         ended = msgspec.structs.replace(live.message, answers=(), text_code="", outcome=outcome or "No longer waiting")
-        if live.message.is_request:  # others wait for nothing
-            await self._channel.finish(live.reference, ended)
+        try:
+            if live.message.is_request:  # others wait for nothing
+                await self._channel.finish(live.reference, ended)
+        except ChannelError as error:
+            if not error.is_permanent:
+                raise
+            log.info("a message of %s cannot be changed any more: %s", self._name, error)
         self._set(session_id, None)
 
     def _set(self, session_id: str, live: SentMessage | None) -> None:
@@ -153,16 +162,23 @@ class MessageQueue:
     async def _failed(self, session_id: str, wanted: SentMessage | str, error: ChannelError) -> None:
         self._failures += 1
         self._note(str(error))
-        if error.is_permanent or self._failures >= BREAK_AFTER:
+        if error.is_permanent or error.is_refused or self._failures >= BREAK_AFTER:
             self._report(f"{self._name} does not take messages: {error}")
         if error.is_permanent:
             self._drop(session_id, wanted)
-            if isinstance(wanted, str):
-                self._set(session_id, None)  # its message is gone
             return
         log.info("%s does not take a message: %s", self._name, error)
         wait = min(error.retry_after, MAX_RETRY) or RETRIES[min(self._failures, len(RETRIES)) - 1]
-        await asyncio.sleep(wait * self._sleep_factor)
+        if error.is_refused:
+            wait = max(wait, REFUSED_RETRY)
+        self._retry.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._retry.wait()
+
+    def retry(self) -> None:
+        """Try again at once: the user may have corrected what was refused."""
+        self._retry.set()
 
     def _drop(self, session_id: str, wanted: SentMessage | str) -> None:
         """Forget what was wanted, unless something else is wanted by now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from msgspec.structs import replace
 
 from tray.core.alerts import Alert, Reason
@@ -27,30 +29,41 @@ HIDDEN = {
 
 
 def message_of(alert: Alert, detail: Detail, limits: Limits) -> ChannelMessage:
-    """Return the message. It has buttons only if it shows the whole request."""
+    """Return the message. It has buttons only if it shows the whole request, as it is."""
     session, reason = alert.session.session, alert.reason
+    identifier = sha256("\n".join((*alert.session, alert.identity)).encode("utf-8", "replace")).hexdigest()[:32]
     if detail is Detail.NOTHING:
-        return ChannelMessage(session, reason.value, HIDDEN[reason])
+        return ChannelMessage(session, identifier, reason.value, HIDDEN[reason])
     title = shorten(f"{NAMES[reason]} · {alert.title}", MAX_TITLE)
     if detail is Detail.TITLE:
-        return ChannelMessage(session, reason.value, title, clean(alert.request.title) if alert.request else "")
+        tool = clean(alert.request.title) if alert.request is not None else ""
+        return ChannelMessage(session, identifier, reason.value, title, tool)
     text = _text(alert)
-    is_whole = len(text) <= limits.text
-    message = ChannelMessage(session, reason.value, title, text if is_whole else shorten(text, limits.text))
-    if alert.request is None or not alert.answerable or not is_whole or not limits.buttons:
+    is_exact = not hides(text)
+    shown = text if is_exact else "\n".join(map(clean, text.splitlines()))
+    is_whole = limits.measure(shown) <= limits.text
+    message = ChannelMessage(session, identifier, reason.value, title, shown if is_whole else _cut(shown, limits))
+    if alert.request is None or not alert.answerable or not is_exact or not is_whole or not limits.buttons:
         return message
     return _with_answers(message, alert.session.server, alert.request, limits)
 
 
 def _text(alert: Alert) -> str:
-    """Return all that the user has to see before an answer, exactly as it is, unless it contains hidden characters."""
+    """Return all that the user has to see before an answer."""
     questions = alert.request.questions if alert.request is not None else ()
     options = [
         f"• {option.label} — {option.description}" if option.description else f"• {option.label}"
         for option in (questions[0].options if questions else ())
     ]
-    text = "\n".join([alert.body, *options])
-    return "\n".join(map(clean, text.splitlines())) if hides(text) else text
+    return "\n".join([alert.body, *options])
+
+
+def _cut(text: str, limits: Limits) -> str:
+    """Return the beginning of a text that is too long."""
+    shortened = shorten(text, limits.text)
+    while limits.measure(shortened) > limits.text:
+        shortened = shorten(shortened, len(shortened) // 2)
+    return shortened
 
 
 def _with_answers(message: ChannelMessage, server: str, request: Request, limits: Limits) -> ChannelMessage:

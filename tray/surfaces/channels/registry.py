@@ -32,6 +32,8 @@ def options_of(settings: ChannelSettings, environment: Mapping[str, str]) -> dic
     for name, value in settings.options:
         plain = name.removesuffix("_env")
         if plain != name and plain in kind.secrets:
+            if not str(value).isidentifier():  # it may be the secret itself: it is not shown
+                raise ChannelSetupError(f"{name} is the name of an environment variable")
             if not environment.get(str(value)):
                 raise ChannelSetupError(f"the environment variable {value} is not set")
             options[plain] = environment[str(value)]

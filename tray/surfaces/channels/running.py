@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -28,7 +29,7 @@ from tray.system.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 LISTEN_AGAIN = 60.0  # s after a service has refused to tell of answers
-TEST = ChannelMessage("", "finished", "Test of OpenCode Tray", "Alerts of your agents arrive here.")
+TEST = ChannelMessage("", "test", "finished", "Test of OpenCode Tray", "Alerts of your agents arrive here.")
 
 
 class RunningChannel:
@@ -40,13 +41,16 @@ class RunningChannel:
         channel: Channel,
         shared: FeedContext,
         *,
-        report: Callable[[str], None],
+        report: Callable[[str, str], None],
         changed: Callable[[], None],
         press: Press,
     ) -> None:
-        """`report` and `changed` are those of MessageQueue."""
+        """`report` takes what the problem is about ("messages", "answers" or "check"), and the problem, or "".
+
+        `changed` is that of MessageQueue.
+        """
         self.settings = settings
-        self.queue = MessageQueue(settings.name, channel, changed, report)
+        self.queue = MessageQueue(settings.name, channel, changed, partial(report, "messages"))
         self.feed = ChannelFeed(settings, self.queue, channel.limits, shared)
         self._channel = channel
         self._report = report
@@ -58,9 +62,9 @@ class RunningChannel:
         """Continue with the messages of an earlier run. Those that cannot be read are forgotten."""
         try:
             self.queue.restore(msgspec.convert(dict(stored), dict[str, SentMessage]))
-        except JSON_ERRORS as error:
+            self.feed.restore()
+        except (ValueError, *JSON_ERRORS) as error:
             log.warning("forgot the messages of %s: %s", self.settings.name, error)
-        self.feed.restore()
 
     def stored(self) -> dict[str, Any]:
         """Return what `restore` takes."""
@@ -87,7 +91,7 @@ class RunningChannel:
             try:
                 await self._channel.listen(self._press)
             except ChannelError as error:
-                self._report(f"{self.settings.name} takes no answers: {error}")
+                self._report("answers", f"{self.settings.name} takes no answers: {error}")
                 await asyncio.sleep(LISTEN_AGAIN)
             except Exception:
                 log.exception("the channel %s does not listen", self.settings.name)
@@ -116,9 +120,12 @@ class RunningChannel:
             return
         self._used_at = time.monotonic()
         try:
-            await self._channel.check()
-        except ChannelError as error:
-            self._report(f"{self.settings.name} does not work: {error}")
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self._channel.check()
+        except (ChannelError, TimeoutError) as error:
+            self._report("check", f"{self.settings.name} does not work: {str(error) or 'no answer'}")
+        else:
+            self._report("check", "")
 
     async def test(self) -> CommandResult:
         """Send a message that says that it is a test."""
@@ -129,9 +136,10 @@ class RunningChannel:
                 await self._channel.send(TEST)
         except (ChannelError, TimeoutError) as error:
             problem = str(error) or "no answer"
-            self._report(f"{name} does not take messages: {problem}")
+            self._report("check", f"{name} does not work: {problem}")
             return CommandResult(f"{name} does not take messages: {problem}", ok=False)
-        self._report("")
+        self._report("check", "")
+        self.queue.retry()
         return CommandResult(f"Sent a test message with {name}" + (f" ({found})" if found else ""))
 
     @property
@@ -143,5 +151,6 @@ class RunningChannel:
         """Begin a pairing, if the channel needs one. The menu shows what the user has to do."""
         if not self.has_pairing:
             return CommandResult(f"{self.settings.name} needs no pairing", as_requested=False)
+        self.queue.retry()
         pairing: Pairing = cast("PairedChannel", self._channel).pair()
         return CommandResult(pairing.instruction, as_requested=False, result={"code": pairing.code})

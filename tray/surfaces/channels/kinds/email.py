@@ -6,7 +6,6 @@ import asyncio
 import smtplib
 import ssl
 from email.message import EmailMessage
-from email.utils import make_msgid
 
 from tray.surfaces.channels.channel import (
     ChannelContext,
@@ -18,7 +17,7 @@ from tray.surfaces.channels.channel import (
     Press,
 )
 
-TIMEOUT = 30.0  # s
+TIMEOUT = 10.0  # s for each step
 PORTS = {"starttls": 587, "tls": 465, "none": 25}  # by the option `security`
 
 
@@ -33,7 +32,10 @@ class Email:
         if self._security not in PORTS:
             raise ChannelSetupError('security is "starttls", "tls" or "none"')
         self._host, self._to = str(options["host"]), str(options["to"])
-        self._port = int(options.get("port", PORTS[self._security]))
+        port = options.get("port", PORTS[self._security])
+        if not isinstance(port, int) or not 0 < port < 65536:
+            raise ChannelSetupError("port is a number up to 65535")
+        self._port = port
         self._username, self._password = str(options.get("username", "")), str(options.get("password", ""))
         self._from = str(options.get("from") or self._username or self._to)
         if not all("@" in address and address.isprintable() for address in (self._to, self._from)):
@@ -60,7 +62,7 @@ class Email:
         mail = EmailMessage()
         mail["Subject"] = f"Re: {message.title}" if reference else message.title
         mail["From"], mail["To"] = self._from, self._to
-        mail["Message-ID"] = make_msgid(domain=self._from.rpartition("@")[2] or None)
+        mail["Message-ID"] = f"<{message.id}{'.end' if reference else ''}@{self._from.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # no automatic replies (RFC 3834)
         if reference:
             mail["In-Reply-To"] = mail["References"] = reference
@@ -83,16 +85,25 @@ class Email:
                     connection.login(self._username, self._password)
                 if mail is not None:
                     connection.send_message(mail)
+        except smtplib.SMTPServerDisconnected as error:
+            raise ChannelError("the connection was lost") from error
+        except smtplib.SMTPRecipientsRefused as error:
+            code, reason = next(iter(error.recipients.values()))
+            raise _refused(code, reason) from error
         except smtplib.SMTPResponseException as error:
-            reason = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else ""
-            raise ChannelError(f"{error.smtp_code} {reason}"[:200], is_permanent=error.smtp_code >= 500) from error
+            raise _refused(error.smtp_code, error.smtp_error) from error
         except smtplib.SMTPException as error:
-            raise ChannelError(type(error).__name__, is_permanent=True) from error
+            raise ChannelError(str(error)[:200] or type(error).__name__, is_refused=True) from error
         except (OSError, ValueError) as error:
             raise ChannelError(str(error) or type(error).__name__) from error
 
     async def listen(self, press: Press) -> None:  # mail is not read
         """Return: there are no answers."""
+
+
+def _refused(code: int, reason: bytes | str) -> ChannelError:
+    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
+    return ChannelError(f"{code} {text}"[:200], is_refused=code >= 500)  # RFC 5321: 4xx is temporary
 
 
 CHANNEL = ChannelKind(

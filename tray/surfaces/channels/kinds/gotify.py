@@ -56,7 +56,8 @@ class Gotify:
         try:
             await self._call("DELETE", f"/message/{reference}", self._client_token)
         except ChannelError as error:
-            return error.is_permanent  # it is gone already
+            if not error.is_permanent:  # else it is gone already
+                raise
         return True
 
     async def listen(self, press: Press) -> None:  # messages have no buttons

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
+import time
 from typing import Any
 
 import aiohttp
@@ -16,7 +16,6 @@ import aiohttp
 from tray.surfaces.channels import http
 from tray.surfaces.channels.channel import (
     ChannelContext,
-    ChannelError,
     ChannelKind,
     ChannelMessage,
     ChannelSetupError,
@@ -24,13 +23,12 @@ from tray.surfaces.channels.channel import (
     Press,
     Pressed,
 )
+from tray.surfaces.channels.listening import keep_listening
 from tray.system.tasks import TaskSet
-
-log = logging.getLogger(__name__)
 
 SERVER = "https://ntfy.sh"
 STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)  # a server sends something each 45 s
-RETRIES = (5.0, 10.0, 30.0, 60.0)  # s; ntfy.sh bans clients that ignore its 429
+HANDLED_WITHIN = 5.0  # s; an answer that takes longer does not hold up the next one
 REPLY_TOPIC, LAST = "reply_topic", "last"  # names of the values that are kept
 TAGS = {"permission": "lock", "question": "question", "error": "x", "finished": "white_check_mark"}
 HIGH, NORMAL, SILENT = 4, 3, 1  # priorities
@@ -39,7 +37,8 @@ HIGH, NORMAL, SILENT = 4, 3, 1  # priorities
 class Ntfy:
     """One topic."""
 
-    limits = Limits(text=3000, buttons=3, label=40)  # a message has at most 4096 bytes; Android shows three buttons
+    # A message has at most 4096 bytes, and the outcome is added; Android shows three buttons.
+    limits = Limits(text=3600, buttons=3, label=40, measure=lambda text: len(text.encode("utf-8", "replace")))
 
     def __init__(self, context: ChannelContext) -> None:
         """The option `reply_token` is visible to the readers of the topic: it is sent with each button."""
@@ -56,15 +55,14 @@ class Ntfy:
         self._context = context
 
     async def check(self) -> str:
-        """Check that the topic can be read."""
-        await http.call(self._context.http, "GET", f"{self._server}/{self._topic}/auth", headers=self._headers)
+        """Check that the topic of the answers can be read: the other one may be write-only."""
+        await http.call(self._context.http, "GET", f"{self._server}/{self._reply_topic}/auth", headers=self._headers)
         return ""
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a notification."""
-        reference = secrets.token_hex(8)
-        await self._publish(reference, message, HIGH if message.is_request else NORMAL)
-        return reference
+        await self._publish(message.id, message, HIGH if message.is_request else NORMAL)
+        return message.id
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
         """Replace the notification in place (ntfy 2.16 and newer; older ones show another)."""
@@ -93,42 +91,34 @@ class Ntfy:
         return {"action": "http", "label": label, "url": url, "method": "POST", "body": code, "clear": False, **headers}
 
     async def listen(self, press: Press) -> None:
-        """Read the codes from the second topic."""
+        """Read the codes from the second topic, also those that were published while the tray was away."""
+        if not self._context.recall(LAST):
+            self._context.remember(LAST, str(int(time.time())))
         handling = TaskSet()
         try:
-            await self._keep_reading(press, handling)
+            await keep_listening("ntfy", lambda: self._read(press, handling))
         finally:
             handling.cancel_all()
 
-    async def _keep_reading(self, press: Press, handling: TaskSet) -> None:
-        failures = 0
-        while True:
-            try:
-                await self._read(press, handling)
-                failures = 0
-            except ChannelError as error:
-                if error.is_permanent:
-                    raise
-                log.debug("no answers of ntfy: %s", error)
-                failures += 1
-                await asyncio.sleep(error.retry_after or RETRIES[min(failures, len(RETRIES)) - 1])
-
     async def _read(self, press: Press, handling: TaskSet) -> None:
-        since = self._context.recall(LAST)
-        query = {"since": since} if since else {}
-        url = f"{self._server}/{self._reply_topic}/json"
+        url, query = f"{self._server}/{self._reply_topic}/json", {"since": self._context.recall(LAST)}
         async with http.stream(self._context.http, url, STREAM_TIMEOUT, params=query, headers=self._headers) as lines:
             async for line in lines:
-                handling.spawn(self._take(line, press), "answer of ntfy")
+                event = _decoded(line)
+                self._context.listening()
+                if event.get("event") == "message" and isinstance(event.get("id"), str):
+                    pressed = Pressed("a reader of the topic", str(event.get("message", "")))
+                    task = handling.spawn(press(pressed), "answer of ntfy")
+                    await asyncio.wait([task], timeout=HANDLED_WITHIN)
+                    self._context.remember(LAST, event["id"])
 
-    async def _take(self, line: bytes, press: Press) -> None:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return
-        if isinstance(event, dict) and event.get("event") == "message" and isinstance(event.get("id"), str):
-            await press(Pressed("a reader of the topic", str(event.get("message", ""))))
-            self._context.remember(LAST, event["id"])
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 CHANNEL = ChannelKind(

@@ -5,9 +5,10 @@ Nothing has to be reachable. Buttons, and texts in the thread of a message, coun
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
+import re
+from html import unescape
 from typing import Any
 
 import aiohttp
@@ -23,12 +24,13 @@ from tray.surfaces.channels.channel import (
     Press,
     Pressed,
 )
+from tray.surfaces.channels.listening import keep_listening
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 SERVER = "https://slack.com"
-RETRIES = (5.0, 10.0, 30.0, 60.0)  # s
+GONE = ("message_not_found", "cant_update_message", "msg_too_long", "invalid_blocks", "edit_window_closed")
 TEMPORARY = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 HEARTBEAT = 30.0  # s
 HANDLED_WITHIN = 15.0  # s that answers get when Slack closes the connection
@@ -42,6 +44,7 @@ class Slack:
     def __init__(self, context: ChannelContext) -> None:
         options = context.options
         self._http = context.http
+        self._listening = context.listening
         self._server = str(options.get("server", SERVER)).rstrip("/")
         self._token, self._app_token = str(options["token"]), str(options.get("app_token", ""))
         self._user = str(options["user"])
@@ -56,7 +59,9 @@ class Slack:
         answer = await http.call(self._http, "POST", f"{self._server}/api/{method}", json=fields, headers=headers)
         if not isinstance(answer, dict) or answer.get("ok") is not True:
             reason = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-            raise ChannelError(reason or "its answer is not that of Slack", is_permanent=reason not in TEMPORARY)
+            is_gone, is_temporary = reason in GONE, reason in TEMPORARY or not reason
+            text = reason or "its answer is not that of Slack"
+            raise ChannelError(text, is_permanent=is_gone, is_refused=not (is_gone or is_temporary))
         return answer
 
     async def check(self) -> str:
@@ -82,23 +87,18 @@ class Slack:
 
     async def listen(self, press: Press) -> None:
         """Pass on the presses and texts of the user. Slack closes a connection from time to time."""
-        failures = 0
-        while self._app_token:
-            try:
-                opened = await self._call("apps.connections.open", self._app_token)
-                await self._read(str(opened.get("url", "")), press)
-                failures = 0
-            except ChannelError as error:
-                if error.is_permanent:
-                    raise
-                log.debug("no answers of Slack: %s", error)
-                failures += 1
-                await asyncio.sleep(error.retry_after or RETRIES[min(failures, len(RETRIES)) - 1])
+        if self._app_token:
+            await keep_listening("Slack", lambda: self._connect(press))
+
+    async def _connect(self, press: Press) -> None:
+        opened = await self._call("apps.connections.open", self._app_token)
+        await self._read(str(opened.get("url", "")), press)
 
     async def _read(self, url: str, press: Press) -> None:
         handling = TaskSet()
         try:
             async with self._http.ws_connect(url, heartbeat=HEARTBEAT) as socket:
+                self._listening()
                 async for frame in socket:
                     if frame.type is not aiohttp.WSMsgType.TEXT:
                         continue
@@ -138,7 +138,7 @@ class Slack:
     async def _take_text(self, event: dict[str, Any], press: Press) -> None:
         thread, channel = event.get("thread_ts"), str(event.get("channel", ""))
         if event.get("type") == "message" and event.get("user") == self._user and thread and not event.get("bot_id"):
-            pressed = Pressed(self._user, "", str(event.get("text", "")), f"{channel}:{thread}")
+            pressed = Pressed(self._user, "", _plain(str(event.get("text", ""))), f"{channel}:{thread}")
             await self._call("chat.postMessage", channel=channel, thread_ts=thread, text=await press(pressed))
 
     async def _tell(self, channel: str, user: str, text: str) -> None:
@@ -156,6 +156,11 @@ def _content(message: ChannelMessage) -> dict[str, Any]:
 
 def _button(label: str, code: str) -> dict[str, Any]:
     return {"type": "button", "text": {"type": "plain_text", "text": label}, "action_id": code[:2], "value": code}
+
+
+def _plain(text: str) -> str:
+    """Return a text as it was typed: Slack escapes three characters, and encloses addresses in angle brackets."""
+    return unescape(re.sub(r"<([^>|]+)(?:\|[^>]*)?>", r"\1", text))
 
 
 def _dict(value: Any) -> dict[str, Any]:

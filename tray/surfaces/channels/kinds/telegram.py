@@ -27,6 +27,7 @@ from tray.surfaces.channels.channel import (
     Press,
     Pressed,
 )
+from tray.surfaces.channels.listening import keep_listening
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,6 @@ POLL_TIMEOUT = 50  # s that the server waits for updates
 POLL_CLIENT_TIMEOUT = aiohttp.ClientTimeout(total=POLL_TIMEOUT + 15)
 HANDLED_WITHIN = 5.0  # s; an answer that takes longer is confirmed to the service before it is known
 CONFIRMED_WITHIN = 3.0  # s after which a button says that it was pressed
-RETRY = 5.0  # s after a failed poll, unless the server asks for more
 CHAT, OFFSET = "chat", "offset"  # names of the values that are kept
 REPLY_HINT = "Use a button, or reply to the message of a request"
 MARKS = {"permission": "🔐", "question": "❓", "error": "❌", "finished": "✅"}
@@ -68,7 +68,7 @@ class Telegram:
         url = f"{self._address}/{method}"
         answer = await http.call(self._http, "POST", url, timeout=timeout, json=dict(parameters or {}))
         if not isinstance(answer, dict) or answer.get("ok") is not True:
-            raise ChannelError("its answer is not that of Telegram")
+            raise ChannelError("its answer is not that of Telegram", is_permanent=True)
         return answer.get("result")
 
     async def check(self) -> str:
@@ -82,7 +82,7 @@ class Telegram:
     async def send(self, message: ChannelMessage) -> str:
         """Send a message with its buttons."""
         if not self._chat:
-            raise ChannelError(f"run opencode-tray channels pair {self._context.name}", is_permanent=True)
+            raise ChannelError(f"run opencode-tray channels pair {self._context.name}", is_refused=True)
         sent = await self._call("sendMessage", {"chat_id": self._chat, **_content(message)})
         number = sent.get("message_id") if isinstance(sent, dict) else None
         if not isinstance(number, int):
@@ -112,31 +112,25 @@ class Telegram:
 
     async def listen(self, press: Press) -> None:
         """Pass on presses and replies of the paired user. Updates are confirmed after they were handled."""
-        offset = int(self._context.recall(OFFSET) or 0)
         handling = TaskSet()
         try:
-            while True:
-                updates = await self._updates(offset)
-                tasks = [handling.spawn(self._take(update, press), "update of Telegram") for update in updates]
-                if tasks:
-                    await asyncio.wait(tasks, timeout=HANDLED_WITHIN)
-                    offset = max(offset, *(int(update.get("update_id", 0)) + 1 for update in updates))
-                    self._context.remember(OFFSET, str(offset))
+            await keep_listening("Telegram", lambda: self._poll(press, handling))
         finally:
             handling.cancel_all()
 
-    async def _updates(self, offset: int) -> list[dict[str, Any]]:
-        wanted = {"offset": offset, "timeout": POLL_TIMEOUT, "allowed_updates": ["message", "callback_query"]}
+    async def _poll(self, press: Press, handling: TaskSet) -> None:
+        """Take updates until one question fails. Raises ChannelError."""
         while True:
-            try:
-                found = await self._call("getUpdates", wanted, POLL_CLIENT_TIMEOUT)
-            except ChannelError as error:
-                if error.is_permanent:
-                    raise
-                log.debug("no updates of Telegram: %s", error)
-                await asyncio.sleep(error.retry_after or RETRY)
-            else:
-                return [update for update in found if isinstance(update, dict)] if isinstance(found, list) else []
+            offset = int(self._context.recall(OFFSET) or 0)
+            wanted = {"offset": offset, "timeout": POLL_TIMEOUT, "allowed_updates": ["message", "callback_query"]}
+            found = await self._call("getUpdates", wanted, POLL_CLIENT_TIMEOUT)
+            self._context.listening()
+            updates = [update for update in found if isinstance(update, dict)] if isinstance(found, list) else []
+            tasks = [handling.spawn(self._take(update, press), "update of Telegram") for update in updates]
+            if tasks:
+                await asyncio.wait(tasks, timeout=HANDLED_WITHIN)
+                offset = max(offset, *(int(update.get("update_id", 0)) + 1 for update in updates))
+                self._context.remember(OFFSET, str(offset))
 
     async def _take(self, update: dict[str, Any], press: Press) -> None:
         try:
@@ -166,7 +160,7 @@ class Telegram:
 
     async def _take_text(self, message: dict[str, Any], press: Press) -> None:
         text, chat = str(message.get("text", "")), _id_of(message, "chat")
-        if text.startswith("/start"):
+        if text.split(maxsplit=1)[:1] == ["/start"]:
             await self._take_start(message, text.removeprefix("/start").strip())
         elif self._is_owner(message) and chat == self._chat:
             answered = message.get("reply_to_message")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 import time
 
 from tray.surfaces.channels import http
@@ -38,9 +37,8 @@ class Webhook:
 
     async def send(self, message: ChannelMessage) -> str:
         """Post a new message."""
-        reference = secrets.token_hex(8)
-        await self._post("opened", reference, message)
-        return reference
+        await self._post("opened", message.id, message)
+        return message.id
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
         """Post the changed message."""
