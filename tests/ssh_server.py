@@ -57,8 +57,9 @@ class FarMachine:
         try:
             pwd.getpwnam(FAR_USER)
         except KeyError:
-            call("useradd", "--no-create-home", "--shell", "/bin/sh", FAR_USER)
-        call("usermod", "--home", self.home, "--password", "*", FAR_USER)
+            call("useradd", "--no-create-home", FAR_USER)
+        call("usermod", "--home", self.home, "--shell", "/bin/bash", "--password", "*", FAR_USER)
+        (self.home / ".bashrc").write_text("echo Welcome to the build box\n")  # many print something
         for parent in (*self.home.parents,):
             if parent.stat().st_mode & 0o001 == 0:
                 parent.chmod(parent.stat().st_mode | 0o001)  # pytest's folders are private

@@ -31,7 +31,7 @@ async function findListener(settings) {
 }
 
 /**
- * Return the files of trays on other machines, which \`opencode-tray remote add\` has made.
+ * Return the files of trays on other machines, which `opencode-tray remote add` has made.
  * @param {Settings} settings
  */
 export async function remoteTrays({ traysFolder }) {
@@ -45,7 +45,7 @@ export async function remoteTrays({ traysFolder }) {
 
 /**
  * Return the tray that a file names: the end of its tunnel on this machine, and a token that is valid for this machine
- * only. Without a tunnel the file has no port.
+ * only. Without a tunnel the file says nothing.
  * @param {string} file
  * @returns {Promise<Endpoint>}
  */

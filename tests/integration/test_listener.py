@@ -116,6 +116,52 @@ def test_a_plugin_with_the_token_of_its_machine_has_its_own_id_and_no_address_he
             (server,) = at.fleet.servers.values()
             assert server.id == f"desk-1/{FRAMES['hello']['instance']}"
             assert (server.key, server.ssh, server.url) == ("desk-1", "me@far.example", None)
+            assert server.host == "far"  # whatever it reports
+
+    run(test())
+
+
+def test_only_plugins_with_the_token_of_their_machine_are_accepted_through_a_tunnel() -> None:
+    async def test() -> None:
+        found = {"desk-1": (Remote("desk-1", "far"), "token-of-far")}
+        running = RunningListener(remote=found.get)
+        running.listener.serve_clients("/client", lambda _: asyncio.sleep(0))
+        await running.listener.start("127.0.0.1", 0)
+        port = await running.listener.open_tunnel_port()
+        assert await running.listener.open_tunnel_port() == port
+        for refused in (HELLO_1, HELLO_WITHOUT_TOKEN, FRAMES["hello"], {**HELLO_1, "key": "desk-1"}):
+            async with connection(f"http://127.0.0.1:{port}/") as peer:
+                await peer.send(refused)
+                assert await peer.closed_with() == 4401
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            async with connection(f"http://127.0.0.1:{port}/client"):
+                pass
+        async with aiohttp.ClientSession() as client:
+            for path in ("", "events"):
+                answer = await client.post(f"http://127.0.0.1:{port}/{path}", headers={"X-API-Key": TOKEN}, json={})
+                assert answer.status == 403
+        assert running.fleet.servers == {}
+        async with connection(f"http://127.0.0.1:{port}/") as peer:
+            await peer.authenticate("token-of-far", key="desk-1")
+            await introduce(peer)
+            await until(lambda: running.status(SES))
+        await running.listener.stop()
+
+    run(test())
+
+
+def test_a_machine_that_is_removed_during_the_handshake_is_refused() -> None:
+    async def test() -> None:
+        found = {"desk-1": (Remote("desk-1", "far"), "token-of-far")}
+        async with running_listener(remote=found.get) as at, connection(f"http://127.0.0.1:{at.port}/") as peer:
+            await peer.send({**FRAMES["hello"], "key": "desk-1"})
+            challenge = await peer.receive()
+            del found["desk-1"]
+            nonces = (FRAMES["hello"]["instance"], FRAMES["hello"]["nonce"], challenge["nonce"])
+            await peer.send({"type": "auth", "proof": proof(Side.PLUGIN, "token-of-far", *nonces)})
+            assert (await peer.receive())["type"] == "welcome"
+            assert await peer.closed_with() == 4401
+            assert at.fleet.servers == {}
 
     run(test())
 

@@ -60,9 +60,15 @@ def near(tmp_path: Path, far: FarMachine) -> Iterator[Near]:
 
 
 def grant(far: FarMachine) -> dict[str, Any] | None:
-    """Return what the plugins there read; None if there is no tunnel."""
+    """Return what the plugins there read; None if there is no file."""
     files = list((far.home / ".local/share/opencode-tray/trays").glob("*.json"))
     return json.loads(files[0].read_text()) if files else None
+
+
+def address(far: FarMachine) -> tuple[int, str]:
+    found = grant(far)
+    assert found is not None
+    return found["port"], found["token"]
 
 
 def test_a_machine_is_added_listed_and_removed(near: Near, far: FarMachine) -> None:
@@ -98,12 +104,12 @@ def test_what_cannot_work_says_what_to_do(near: Near, far: FarMachine) -> None:
 
 def test_the_tunnel_comes_back_after_a_pulled_cable_and_a_reboot(near: Near, far: FarMachine) -> None:
     assert near.run("add", far.destination)[0] == 0
-    first = grant(far)
+    first = address(far)
     far.shut_down()
     until(lambda: not near.is_connected(), "the tunnel is lost", 40)
     far.boot()
     until(near.is_connected, "the tunnel is back", 40)
-    assert grant(far) == first  # the same port and token: plugins find it at once
+    assert address(far) == first  # the same port and token: plugins find it at once
     far.pull_cable()
     until(lambda: not near.is_connected(), "the tunnel is lost", 60)
     far.plug_cable()

@@ -82,7 +82,7 @@ class App:
         self._setup = SetupCheck(paths, self._settings, self.state.fleet.servers.values)
         self._tasks = TaskSet()
         running = partial(running_servers, paths.servers)
-        self._remotes = Remotes(paths.remotes, self.state, token, self._listener_address, self._problems, self._tasks)
+        self._remotes = Remotes(paths.remotes, self.state, token, self._problems, self._tasks)
         self._sources = SourceRouter(
             token,
             self.apply,
@@ -93,7 +93,6 @@ class App:
             paths.hook_socket,
             self._remotes.find,
         )
-        self._remotes.revoked = self._sources.disconnect_key
         self._history = History(
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
@@ -156,7 +155,7 @@ class App:
         await self._setup.refresh()
         self._surfaces.start()
         await self.channels.start()
-        await self._remotes.start()
+        await self._remotes.start(self._sources)
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
         return self.port
@@ -279,9 +278,6 @@ class App:
             text = f"It shows {pairing.number}. Allow or refuse it in the menu"
             self._show_message(f"{pairing.name} wants to pair", text)
         self._surfaces.refresh()
-
-    def _listener_address(self) -> tuple[str, int]:
-        return self._sources.host, self.port
 
     def _record_answer(self, entry: Mapping[str, Any]) -> None:
         self._history.record_answer(entry)

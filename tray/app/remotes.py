@@ -6,20 +6,20 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.commands import CommandResult
 from tray.core.errors import UserError
-from tray.core.loopback import is_loopback
 from tray.core.remote_hosts import is_destination
 from tray.core.remote_state import RemoteState
 from tray.core.remotes import Remote, new_key, remote_token
 from tray.core.text import clean, counted
 from tray.sources.remote.setup import install, installed_version
-from tray.sources.remote.tunnel import Tunnel
+from tray.sources.remote.tunnel import Tunnel, TunnelState
 from tray.storage.remotes import read_remotes, write_remotes
 from tray.system.resources import plugin_source
 from tray.system.tasks import TaskSet
@@ -36,6 +36,16 @@ class UnknownRemoteError(UserError):
     is_usage = True
 
 
+class TunnelListener(Protocol):
+    """Where the tunnels end."""
+
+    async def open_tunnel_port(self) -> int:
+        """Return the port that plugins of other machines reach through tunnels. Raises OSError."""
+
+    def disconnect_key(self, key: str, reason: str) -> None:
+        """Close the connections with a key."""
+
+
 class Remotes:
     """Lives on the event loop's thread."""
 
@@ -44,16 +54,14 @@ class Remotes:
         path: Path,
         state: AppState,
         token: Callable[[], str],
-        listener: Callable[[], tuple[str, int]],
         problems: Problems,
         tasks: TaskSet,
     ) -> None:
-        """`listener` returns the listener's address."""
-        self.revoked: Callable[[str, str], None] = lambda _key, _reason: None  # closes the connections with a key
         self._path = path
         self._state = state
         self._token = token
-        self._listener = listener
+        self._listener: TunnelListener | None = None
+        self._changing = asyncio.Lock()
         self._problems = problems
         self._tasks = tasks
         self._remotes: dict[str, Remote] = {}  # by key
@@ -64,13 +72,25 @@ class Remotes:
         remote = self._remotes.get(key)
         return (remote, remote_token(self._token(), key)) if remote is not None else None
 
-    async def start(self) -> None:
+    async def start(self, listener: TunnelListener) -> None:
         """Open the tunnels."""
+        self._listener = listener
         remotes, problem = await asyncio.to_thread(read_remotes, self._path)
         if problem:
             self._problems.report(TOPIC, problem)
-        for remote in remotes:
-            self._open(remote)
+        self._remotes = {remote.key: remote for remote in remotes}
+        await self._open_all()
+
+    async def _open_all(self) -> None:
+        if not self._remotes:
+            return
+        try:
+            port = await self._open_port()
+        except UserError as error:
+            self._problems.report(TOPIC, str(error))
+            return
+        for remote in self._remotes.values():
+            self._open(remote, port)
 
     async def stop(self) -> None:
         """Close the tunnels."""
@@ -78,22 +98,27 @@ class Remotes:
 
     def reopen(self) -> None:
         """Open all tunnels again, because the token has changed."""
-        for tunnel, task in list(self._tunnels.values()):
-            task.cancel()
-            self._open(tunnel.remote)
+        self._tasks.spawn(self._reopen(), "tunnels with the new token")
 
-    def _open(self, remote: Remote) -> Tunnel:
-        tunnel = Tunnel(remote, lambda: remote_token(self._token(), remote.key), self._address, self._state.now)
-        self._remotes[remote.key] = remote
+    async def _reopen(self) -> None:
+        async with self._changing:
+            await self._end(list(self._tunnels))
+            await self._open_all()
+
+    async def _open_port(self) -> int:
+        if self._listener is None:
+            raise UserError("the tray is still starting")
+        try:
+            return await self._listener.open_tunnel_port()
+        except OSError as error:
+            raise UserError(f"no port for tunnels: {error.strerror}") from error
+
+    def _open(self, remote: Remote, port: int) -> Tunnel:
+        tunnel = Tunnel(remote, lambda: remote_token(self._token(), remote.key), port, self._state.now)
         self._tunnels[remote.key] = tunnel, self._tasks.spawn(tunnel.run(), f"tunnel from {remote.ssh}")
         return tunnel
 
-    def _address(self) -> tuple[str, int]:
-        """Return where the listener is reached from this machine."""
-        host, port = self._listener()
-        return (host if is_loopback(host) or host not in ("0.0.0.0", "::") else "127.0.0.1"), port  # noqa: S104
-
-    async def _end(self, keys: list[str]) -> None:
+    async def _end(self, keys: Collection[str]) -> None:
         tasks = [self._tunnels.pop(key)[1] for key in keys if key in self._tunnels]
         for task in tasks:
             task.cancel()
@@ -106,10 +131,10 @@ class Remotes:
         return tuple(self._state_of(remote) for remote in self._remotes.values())
 
     def _state_of(self, remote: Remote) -> RemoteState:
-        tunnel, fleet = self._tunnels[remote.key][0], self._state.fleet
+        fleet = self._state.fleet
         servers = {server.id for server in fleet.servers.values() if server.key == remote.key and server.connected}
         sessions = sum(key.server in servers for key in fleet.sessions)
-        state = tunnel.state
+        state = self._tunnels[remote.key][0].state if remote.key in self._tunnels else TunnelState(0)
         return RemoteState(remote.ssh, remote.host, state.is_connected, state.since, state.problem, sessions)
 
     async def add(self, destination: str) -> CommandResult:
@@ -117,11 +142,13 @@ class Remotes:
         if not is_destination(destination):
             raise UnknownRemoteError(f"{destination[:80]!r} is not HOST or USER@HOST")
         found = await install(destination, plugin_source().read_bytes())
-        await self._revoke([remote for remote in self._remotes.values() if remote.ssh == destination])
         key = new_key(socket.gethostname(), secrets.token_hex(6))
         remote = Remote(key, destination, found.host, found.opencode or "opencode")
-        tunnel = self._open(remote)
-        await self._save()
+        async with self._changing:
+            port = await self._open_port()
+            others = {key: other for key, other in self._remotes.items() if other.ssh != destination}
+            await self._replace({**others, key: remote})
+            tunnel = self._open(remote, port)
         state = await tunnel.wait_for_change(OPENS_WITHIN)
         if not state.is_connected:
             problem = state.problem or f"not open after {OPENS_WITHIN:g} s"
@@ -146,26 +173,35 @@ class Remotes:
 
     async def remove(self, destination: str) -> CommandResult:
         """Close the tunnel and revoke the token. Raises UserError."""
-        remote = self._named(destination)
-        await self._revoke([remote])
-        await self._save()
+        async with self._changing:
+            remote = self._named(destination)
+            await self._replace({key: other for key, other in self._remotes.items() if other.ssh != remote.ssh})
         return CommandResult(f"Removed {remote.ssh}: its token is not valid any more. The plugin there stays")
 
     def _named(self, destination: str) -> Remote:
-        found = [remote for remote in self._remotes.values() if destination in (remote.ssh, remote.host)]
-        if not found:
+        remotes = self._remotes.values()
+        found = [remote for remote in remotes if remote.ssh == destination]
+        found = found or [remote for remote in remotes if remote.host == destination]
+        if len(found) != 1:
             known = ", ".join(remote.ssh for remote in self._remotes.values()) or "none"
-            raise UnknownRemoteError(f"no machine is named {destination[:80]!r}; known: {known}")
+            problem = "several machines are" if found else "no machine is"
+            raise UnknownRemoteError(f"{problem} named {destination[:80]!r}; known: {known}")
         return found[0]
 
-    async def _revoke(self, remotes: list[Remote]) -> None:
-        for remote in remotes:
-            del self._remotes[remote.key]
-            self.revoked(remote.key, "the token of this machine was revoked")
-        await self._end([remote.key for remote in remotes])
+    async def _replace(self, remotes: Mapping[str, Remote]) -> None:
+        """Store which machines there are, then revoke the tokens of the others.
 
-    async def _save(self) -> None:
+        Raises UserError if they cannot be stored; then nothing is changed.
+        """
         try:
-            await asyncio.to_thread(write_remotes, self._path, list(self._remotes.values()))
+            await asyncio.to_thread(write_remotes, self._path, list(remotes.values()))
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror}") from error
+        revoked = self._remotes.keys() - remotes.keys()
+        self._remotes = dict(remotes)
+        for key in revoked:
+            if self._listener is not None:
+                self._listener.disconnect_key(key, "the token of this machine was revoked")
+            if key in self._tunnels:
+                self._tunnels[key][0].revoke()
+        await self._end(revoked)

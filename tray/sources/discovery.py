@@ -182,7 +182,7 @@ class Discovery:
         current = [s for s in self._servers() if s.live or now - s.lost_at < RECONNECT_TIME]
         if not all(server.live for server in current):
             self._look_in(RECONNECT_TIME / 1000)
-        local = [server for server in current if server.verified and server.host == host]
+        local = [server for server in current if server.verified and server.host == host and not server.key]
         plugins = [server for server in local if server.source is Source.PLUGIN]
         self._follow_http(plugins)
         better = [server for server in local if server.source in (Source.PLUGIN, Source.HTTP) and server.pid]

@@ -91,6 +91,10 @@ class SourceRouter:
         """Accept connections; return the port. 0 binds any free port. Raises OSError."""
         return await self._listener.start(host, port)
 
+    async def open_tunnel_port(self) -> int:
+        """Return the port that plugins of other machines reach through tunnels. Raises OSError."""
+        return await self._listener.open_tunnel_port()
+
     async def start_discovery(self) -> None:
         """Find OpenCode servers without a plugin, and the sessions of other agents, from now on."""
         from tray.sources.agents.agent_context import AgentContext  # noqa: PLC0415

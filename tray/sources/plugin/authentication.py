@@ -88,11 +88,16 @@ class Authenticator:
 
     # ------------------------------------------------------------------ sockets
 
-    async def authenticate(self, ws: web.WebSocketResponse, request: web.Request, side: Side) -> Hello | None:
-        """Perform the handshake. Return None if the socket was rejected, or closed by the other side."""
+    async def authenticate(
+        self, ws: web.WebSocketResponse, request: web.Request, side: Side, *, needs_key: bool = False
+    ) -> Hello | None:
+        """Perform the handshake. Return None if the socket was rejected, or closed by the other side.
+
+        `needs_key` refuses all tokens but those of other machines.
+        """
         self._pending += 1
         try:
-            return await self._handshake(ws, request.remote or "", side)
+            return await self._handshake(ws, request.remote or "", side, needs_key=needs_key)
         except RejectedError as rejection:
             await self.reject(ws, request, rejection)
             return None
@@ -121,7 +126,7 @@ class Authenticator:
             reason = f"Unauthorized: {MAX_READ_ONLY} connections without a token are open"
             raise RejectedError(CloseCode.UNAUTHORIZED_1, reason)
 
-    async def _handshake(self, ws: web.WebSocketResponse, remote: str, side: Side) -> Hello | None:
+    async def _handshake(self, ws: web.WebSocketResponse, remote: str, side: Side, *, needs_key: bool) -> Hello | None:
         """Return None if the other side closed the socket. Raises RejectedError."""
         frame = await _receive_text(ws, "no hello")
         if frame is None:
@@ -130,6 +135,8 @@ class Authenticator:
             hello = decode_hello(frame)
         except FrameError as error:
             raise RejectedError(CloseCode.OUT_OF_ORDER, f"invalid hello: {error}") from error
+        if needs_key and (hello.protocol == 1 or not hello.key):
+            raise RejectedError(CloseCode.UNAUTHORIZED, "through a tunnel, a plugin needs the token of its machine")
         if hello.protocol != 1:
             return hello if await self._exchange_proofs(ws, hello, side) else None
         if side is not Side.PLUGIN:

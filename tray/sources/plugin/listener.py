@@ -18,7 +18,9 @@ from tray.core.events import ServerConnected, ServerLost, SourceEvent
 from tray.core.handshake import Side
 from tray.core.loopback import is_loopback
 from tray.core.remotes import Remote
+from tray.core.servers import Server
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
+from tray.core.text import clean
 from tray.sources.plugin.authentication import Authenticator
 from tray.sources.plugin.close_codes import CloseCode, RejectedError, encode_reason
 from tray.sources.plugin.connection import PluginConnection, decode_result
@@ -64,6 +66,7 @@ class Listener:
         self._now = now
         self._wishes = wishes
         self._remote = remote
+        self._tunnel_port = 0
         self._authenticator = Authenticator(token, self._count_read_only, wishes, self._remote_token)
         self._dashboard = Dashboard(report, now)
         self._sockets: set[web.WebSocketResponse] = set()
@@ -103,6 +106,19 @@ class Listener:
         if more and more[1]:  # the scope id of a link-local IPv6 address
             self.host += f"%{more[1]}"
         return int(port)
+
+    async def open_tunnel_port(self) -> int:
+        """Accept plugins of other machines on a loopback port of its own; return it. Raises OSError.
+
+        Only keys are accepted there: every user of the other machine can reach the tunnel, and what comes out of it
+        has a loopback address.
+        """
+        if self._runner is None:
+            raise RuntimeError("the listener has not been started")
+        if not self._tunnel_port:
+            await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+            self._tunnel_port = int(self._runner.addresses[-1][1])
+        return self._tunnel_port
 
     async def stop(self) -> None:
         """Stop listening at once, then close every socket. Takes at most 2 s."""
@@ -171,6 +187,8 @@ class Listener:
         self._used.add(request.protocol)
         self._authenticator.check_request(request)
         is_upgrade = "upgrade" in request.headers.get("Connection", "").lower()
+        if self._is_tunnel(request) and not (is_upgrade and request.path == "/"):
+            raise web.HTTPForbidden(text="refused: only plugins connect through a tunnel\n")
         if is_upgrade or (request.method, request.path) == ("POST", "/events"):
             return await handler(request)
         is_browser = request.path == "/" and "text/html" in request.headers.get("Accept", "")
@@ -189,10 +207,15 @@ class Listener:
 
     async def _handle_plugin(self, request: web.Request) -> web.StreamResponse:
         async with self._socket(request) as ws:
-            hello = await self._authenticator.authenticate(ws, request, Side.PLUGIN)
+            needs_key = self._is_tunnel(request)
+            hello = await self._authenticator.authenticate(ws, request, Side.PLUGIN, needs_key=needs_key)
             if hello is not None:
                 await self._serve_plugin(hello, ws, request)
             return ws
+
+    def _is_tunnel(self, request: web.Request) -> bool:
+        address = request.transport.get_extra_info("sockname") if request.transport is not None else None
+        return bool(self._tunnel_port and address and address[1] == self._tunnel_port)
 
     @contextlib.asynccontextmanager
     async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
@@ -213,9 +236,12 @@ class Listener:
         server_id, is_opencode_monitor = self._server_id(hello), hello.protocol == 1
         verified = not is_opencode_monitor or bool(hello.auth_token)
         server = hello.to_server(server_id, request.remote or "", verified=verified, at=self._now())
-        if hello.key and (remote := self._remote(hello.key)) is not None:
-            url = server.url if server.url and not is_loopback(urlsplit(server.url).hostname or "") else None
-            server = replace(server, key=hello.key, ssh=remote[0].ssh, opencode=remote[0].opencode, url=url)
+        if hello.key and not is_opencode_monitor:
+            if (found := self._remote(hello.key)) is None:
+                revoked = RejectedError(CloseCode.UNAUTHORIZED, "the token of this machine was revoked")
+                await self._authenticator.reject(ws, request, revoked)
+                return
+            server = _on_other_machine(server, found[0])
         connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
         if (old := self.connections.get(server_id)) is not None:
             old.replaced = True
@@ -282,6 +308,13 @@ class Listener:
     def _close_sockets(self, code: CloseCode, reason: str) -> None:
         for ws in self._sockets:
             self._tasks.spawn(ws.close(code=code, message=encode_reason(reason)), "close")
+
+
+def _on_other_machine(server: Server, remote: Remote) -> Server:
+    """Return the server as the user knows its machine, whatever the machine reports about itself."""
+    url = server.url if server.url and not is_loopback(urlsplit(server.url).hostname or "") else None
+    host = clean(remote.host or remote.ssh)
+    return replace(server, key=remote.key, host=host, ssh=remote.ssh, opencode=remote.opencode, url=url)
 
 
 async def _ping(ws: web.WebSocketResponse) -> None:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 from tray.sources.remote import ssh
 
 _FOLDER = """p="${OPENCODE_CONFIG_DIR:-${XDG_CONFIG_HOME:-$HOME/.config}/opencode}/plugin"; """
+_MARK = "opencode-tray: "  # startup files of the shell there may print more
 # Writes the plugin from its input, and prints the name of the machine and the path of OpenCode.
 _INSTALL = _FOLDER + (
     """mkdir -p "$p" && cat > "$p/.opencode-tray.js.new" && mv "$p/.opencode-tray.js.new" "$p/opencode-tray.js" """
-    """&& hostname && { command -v opencode || command -v "$HOME/.opencode/bin/opencode" || echo; }"""
+    """&& echo "opencode-tray: $(hostname)" """
+    """&& echo "opencode-tray: $(command -v opencode || command -v "$HOME/.opencode/bin/opencode")" """
 )
-_READ = _FOLDER + """cat "$p/opencode-tray.js" """
+_READ = _FOLDER + """echo "opencode-tray: "; cat "$p/opencode-tray.js" 2> /dev/null || true"""
 
 
 class Installed(NamedTuple):
@@ -24,11 +26,13 @@ class Installed(NamedTuple):
 
 async def install(destination: str, plugin: bytes) -> Installed:
     """Write the plugin. Raises SshError."""
-    lines = [line.strip() for line in (await ssh.run(destination, _INSTALL, plugin)).splitlines()]
-    host, opencode = (*lines[-2:], "")[:2] if len(lines) >= 2 else (*lines, "", "")[:2]
-    return Installed(host, opencode)
+    lines = (await ssh.run(destination, _INSTALL, plugin)).splitlines()
+    own = [line.removeprefix(_MARK).strip() for line in lines if line.startswith(_MARK)]
+    if len(own) != 2:
+        raise ssh.SshError(f"{destination}: {ssh.NOT_RUN}")
+    return Installed(*own)
 
 
 async def installed_version(destination: str) -> bytes:
     """Return the plugin that is installed there; b"" if there is none. Raises SshError."""
-    return (await ssh.run(destination, f"{_READ} 2> /dev/null || true")).encode()
+    return (await ssh.run(destination, _READ)).partition(f"{_MARK}\n")[2].encode()

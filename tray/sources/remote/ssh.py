@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from asyncio import StreamReader
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tray.core.errors import UserError
 
@@ -20,14 +22,22 @@ OPTIONS = (
     *("-o", "ServerAliveInterval=15"),
     *("-o", "ServerAliveCountMax=2"),
     *("-o", "ControlPath=none"),  # a shared connection would outlive ours
+    *("-o", "LogLevel=INFO"),  # its messages are read
+    *("-o", "RemoteCommand=none"),
+    *("-o", "PermitLocalCommand=no"),
+    *("-o", "ForwardAgent=no"),
+    *("-o", "ForwardX11=no"),
 )
 COMMAND_TIMEOUT = 60.0  # s
+MAX_OUTPUT = 1024 * 1024  # bytes
+NOT_RUN = "its shell did not run what was sent to it"
 _ADVICE = {
     "host key verification failed": "connect once in a terminal, and check its key: ssh {}",
     "permission denied": "ssh has to work with a key, without a question: ssh-copy-id {}",
     "could not resolve": "check its name: {}",
     "administratively prohibited": "its sshd does not allow tunnels (AllowTcpForwarding)",
     "remote port forwarding failed": "its sshd does not allow tunnels (AllowTcpForwarding)",
+    "local forwarding": "your ssh configuration forwards a port for it (LocalForward) that is in use",
 }
 
 
@@ -50,7 +60,8 @@ async def run(destination: str, script: str, content: bytes = b"") -> str:
     process = await start(destination, script)
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
-            printed, errors = await process.communicate(content)
+            printed, errors = await _exchange(process, content)
+            await process.wait()
     except TimeoutError:
         raise SshError(f"{destination} did not answer within {COMMAND_TIMEOUT:g} s") from None
     finally:
@@ -59,6 +70,32 @@ async def run(destination: str, script: str, content: bytes = b"") -> str:
     if process.returncode:
         raise SshError(reason_of(errors.decode("utf-8", "replace"), destination))
     return printed.decode("utf-8", "replace")
+
+
+async def _exchange(process: Process, content: bytes) -> tuple[bytes, bytes]:
+    """Write to a process, and return what it prints. Raises SshError if that is too much."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_write(process, content))
+        printed, errors = (group.create_task(_read(stream)) for stream in (process.stdout, process.stderr))
+    if len(printed.result()) > MAX_OUTPUT or len(errors.result()) > MAX_OUTPUT:
+        raise SshError(f"it printed more than {MAX_OUTPUT // 1024} KiB; what do its shell's startup files do?")
+    return printed.result(), errors.result()
+
+
+async def _write(process: Process, content: bytes) -> None:
+    if process.stdin is not None:
+        with suppress(ConnectionError):
+            process.stdin.write(content)
+            await process.stdin.drain()
+        process.stdin.close()
+
+
+async def _read(stream: StreamReader | None) -> bytes:
+    """Read at most a little more than MAX_OUTPUT."""
+    read = bytearray()
+    while stream is not None and len(read) <= MAX_OUTPUT and (part := await stream.read(65_536)):
+        read += part
+    return bytes(read)
 
 
 def reason_of(errors: str, destination: str) -> str:

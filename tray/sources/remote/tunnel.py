@@ -1,7 +1,7 @@
 """One tunnel from another machine to the listener, kept open by ssh.
 
-As long as it is open, a file on the other machine tells the plugins there the port of the tunnel and their token. Its
-end removes the file.
+As long as it is open, a file on the other machine tells the plugins there the port of the tunnel and their token. After
+its end the file says nothing: plugins that start meanwhile then know that there may be a tunnel later.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import re
+import secrets
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,13 +30,19 @@ MAX_ERRORS = 4_000  # bytes kept of what ssh says
 STOP_TIMEOUT = 1.0  # s for ssh to end
 _ALLOCATED = re.compile(rb"Allocated port (\d+) for remote forward")
 
-# Reads the key and the content of the file from its input, one line each, and keeps the file until its input ends.
+# Reads the key and the content of the file from its input, one line each. At the end of the input, it empties the file;
+# if the last line says so, it removes it. It leaves a file that another connection has written meanwhile, and removes
+# files that have been empty for a month.
 SCRIPT = """umask 077;
 if [ "$(uname)" = Darwin ] && [ -z "$XDG_DATA_HOME" ]; then d="$HOME/Library/Application Support";
 else d="${XDG_DATA_HOME:-$HOME/.local/share}"; fi;
 d="$d/opencode-tray/trays"; mkdir -p "$d" && IFS= read -r key && IFS= read -r text || exit 1;
-f="$d/$key.json"; trap "exit 0" HUP TERM INT; trap "rm -f \\"$f\\"" EXIT;
-printf "%s\\n" "$text" > "$f.new" && mv "$f.new" "$f" && echo ready && cat > /dev/null""".replace("\n", " ")
+find "$d" -name "*.json" -size -4c -mtime +30 -exec rm -f {} +;
+f="$d/$key.json"; put() { printf "%s\\n" "$1" > "$f.$$" && mv "$f.$$" "$f"; };
+end() { [ "$(cat "$f")" != "$text" ] || if [ "$last" = remove ]; then rm -f "$f"; else put "{}"; fi; };
+trap "exit 0" HUP TERM INT; trap end EXIT;
+put "$text" && echo opencode-tray ready && IFS= read -r last""".replace("\n", " ")
+READY = b"opencode-tray ready\n"
 
 
 class TunnelState(msgspec.Struct, frozen=True):
@@ -53,17 +60,22 @@ class Tunnel:
         self,
         remote: Remote,
         token: Callable[[], str],
-        listener: Callable[[], tuple[str, int]],
+        listener_port: int,
         now: Callable[[], int],
     ) -> None:
-        """`token` returns that of the machine, `listener` the address of the listener, `now` ms since 1970."""
+        """`token` returns that of the machine, `now` ms since 1970. The listener's port is on the loopback."""
         self.remote = remote
         self._token = token
-        self._listener = listener
+        self._listener_port = listener_port
         self._now = now
         self._port = 0  # on the other machine; the same again, so that its plugins find it at once
+        self._is_revoked = False
         self._changed = asyncio.Event()
         self.state = TunnelState(now())
+
+    def revoke(self) -> None:
+        """Remove the file on the other machine when the tunnel ends, which the caller does next."""
+        self._is_revoked = True
 
     async def run(self) -> None:
         """Keep the tunnel open until cancelled."""
@@ -74,6 +86,9 @@ class Tunnel:
                 problem = await self._open_once()
             except ssh.SshError as error:
                 problem = str(error)
+            except Exception:
+                log.exception("the tunnel from %s failed", self.remote.ssh)
+                problem = "it failed; see the log"
             if "forwarding failed" in problem:
                 self._port = 0  # it is in use there now
             self._set(TunnelState(self._now(), problem=problem))
@@ -96,8 +111,7 @@ class Tunnel:
 
     async def _open_once(self) -> str:
         """Open the tunnel, and return why it ended. Raises SshError."""
-        host, port = self._listener()
-        forward = f"127.0.0.1:{self._port}:{f'[{host}]' if ':' in host else host}:{port}"
+        forward = f"127.0.0.1:{self._port}:127.0.0.1:{self._listener_port}"
         options = ("-o", "ExitOnForwardFailure=yes", "-R", forward)
         process = await ssh.start(self.remote.ssh, SCRIPT, options)
         output = _Output()
@@ -108,13 +122,15 @@ class Tunnel:
             if is_open:
                 self._set(TunnelState(self._now(), is_connected=True))
                 log.info("the tunnel from %s is open", self.remote.ssh)
-            await process.wait()
+                await process.wait()
         except TimeoutError:
             return f"{self.remote.ssh} did not answer within {OPEN_TIMEOUT:g} s"
         finally:
-            await _end(process)
+            await _end(process, b"remove\n" if self._is_revoked else b"")
             await asyncio.wait([reading], timeout=STOP_TIMEOUT)
             reading.cancel()
+        if not (is_open or output.errors):
+            return ssh.NOT_RUN
         return ssh.reason_of(output.errors.decode("utf-8", "replace"), self.remote.ssh)
 
     async def _announce(self, process: Process, output: _Output) -> bool:
@@ -123,11 +139,20 @@ class Tunnel:
             self._port = await output.port
         if not self._port or process.stdin is None or process.stdout is None:
             return False
-        content = {"port": self._port, "token": self._token(), "key": self.remote.key}
+        content = {
+            "port": self._port,
+            "token": self._token(),
+            "key": self.remote.key,
+            "connection": secrets.token_hex(8),
+        }
         with suppress(ConnectionError):  # ssh has ended
             process.stdin.write(f"{self.remote.key}\n{json.dumps(content)}\n".encode())
             await process.stdin.drain()
-        return await process.stdout.readline() == b"ready\n"
+        with suppress(ValueError):  # a line of more than 64 KiB
+            while line := await process.stdout.readline():  # first what startup files of the shell there print
+                if line == READY:
+                    return True
+        return False
 
 
 class _Output:
@@ -138,20 +163,30 @@ class _Output:
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # 0: ssh ended without one
 
     async def read(self, process: Process) -> None:
-        while process.stderr is not None and (line := await process.stderr.readline()):
-            self.errors += line
-            del self.errors[:-MAX_ERRORS]
-            found = _ALLOCATED.search(line)
-            if found and not self.port.done():
-                self.port.set_result(int(found[1]))
-        if not self.port.done():
-            self.port.set_result(0)
+        try:
+            while process.stderr is not None and (line := await process.stderr.readline()):
+                self.errors += line
+                del self.errors[:-MAX_ERRORS]
+                found = _ALLOCATED.search(line)
+                if found and not self.port.done():
+                    self.port.set_result(int(found[1]))
+        except ValueError:
+            log.info("ssh says more than 64 KiB in one line")
+        finally:
+            if not self.port.done():
+                self.port.set_result(0)
 
 
-async def _end(process: Process) -> None:
-    """End ssh; the other machine removes its file."""
+async def _end(process: Process, last: bytes) -> None:
+    """End ssh after the script there has ended, which gets this last line; else at once."""
     if process.returncode is not None:
         return
+    if last and process.stdin is not None:
+        with suppress(ConnectionError, TimeoutError):
+            process.stdin.write(last)
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await process.wait()
+                return
     process.terminate()
     try:
         async with asyncio.timeout(STOP_TIMEOUT):

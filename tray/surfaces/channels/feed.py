@@ -40,17 +40,18 @@ class ChannelFeed:
         self._queue = queue
         self._limits = limits
         self._context = context
-        self._alerts = Alerts(
-            AlertRules(
-                reasons=frozenset(map(Reason, settings.reasons)),
-                finished_after=context.finished_after(),
-                when_looking=WhenLooking.SHOW,
-                delay=settings.delay * 1000,
-                projects=settings.projects,
-            )
-        )
+        self._alerts = Alerts(self._rules())
         self._timer: asyncio.TimerHandle | None = None
         self._ending: dict[str, int] = {}  # by session ID: since when its message is to end, once it is clear how
+
+    def _rules(self) -> AlertRules:
+        return AlertRules(
+            reasons=frozenset(map(Reason, self._settings.reasons)),
+            finished_after=self._context.finished_after(),
+            when_looking=WhenLooking.SHOW,
+            delay=self._settings.delay * 1000,
+            projects=self._settings.projects,
+        )
 
     def restore(self) -> None:
         """Take over the messages of an earlier run, which the queue has."""
@@ -64,6 +65,7 @@ class ChannelFeed:
 
     def update(self, session_ids: Iterable[str], at: int) -> None:
         """Bring the messages of these sessions up to date, and those that are due by `at` (ms since the Unix epoch)."""
+        self._alerts.rules = self._rules()
         for effect in self._alerts.update(session_ids, self._context.index, at, silent=self._is_silent(at)):
             if isinstance(effect, Notify):
                 alert = effect.alert
