@@ -2,7 +2,7 @@
 """Write the lock files: exact versions with hashes, for every platform and every supported Python.
 
     requirements.lock         what run.py installs: the dependencies and the build back end
-    requirements-dev.lock     what check.py installs: the same versions, and every dependency group but `lock`
+    requirements-dev.lock     what check.py installs: the same versions, all extras and dependency groups but `lock`
     requirements-lowest.lock  what its step `lowest` installs: the lowest versions that pyproject.toml allows
 
 Run it after each change of a requirement in pyproject.toml. Locked versions stay; `--upgrade` takes the newest.
@@ -26,6 +26,7 @@ PACKAGING = ROOT / "packaging"
 LOCK, DEV_LOCK, LOWEST_LOCK = (PACKAGING / f"requirements{name}.lock" for name in ("", "-dev", "-lowest"))
 OLDEST_PYTHON = "3.11"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def compile_lock(output: Path, *options: str | Path) -> None:
@@ -47,19 +48,23 @@ def main() -> None:
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the locked ones")
     upgrade = ("--upgrade",) if parser.parse_args().upgrade else ()
     with (ROOT / "pyproject.toml").open("rb") as file:
-        groups = [name for name in tomllib.load(file)["dependency-groups"] if name != "lock"]
+        project = tomllib.load(file)
+    groups = [name for name in project["dependency-groups"] if name != "lock"]
+    extras = [word for words in project["project"]["optional-dependencies"].values() for word in words]
     compile_lock(LOCK, "--group", "build", *upgrade)
     every_group = [word for name in groups for word in ("--group", name)]
-    compile_lock(DEV_LOCK, *every_group, "--constraints", LOCK, *upgrade)
+    compile_lock(DEV_LOCK, *every_group, "--all-extras", "--constraints", LOCK, *upgrade)
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder) / "tools.txt"  # the test tools are not what is tested: they keep their locked versions
         shipped = set(PIN.findall(LOCK.read_text(encoding="utf-8")))
+        shipped |= {found[0] for word in extras if (found := NAME.match(word))}
         pins = DEV_LOCK.read_text(encoding="utf-8").replace(" \\\n", "\n").splitlines()
         tools.write_text("\n".join(pin for pin in pins if (name := PIN.match(pin)) and name[1] not in shipped))
         LOWEST_LOCK.unlink(missing_ok=True)  # uv prefers the versions in the file that it replaces
         compile_lock(
-            LOWEST_LOCK, "--group", "build", "--group", "test", "--constraints", tools, "--resolution", "lowest-direct"
-        )
+            LOWEST_LOCK, "--group", "build", "--group", "test", "--all-extras", "--constraints", tools,
+            "--resolution", "lowest-direct",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

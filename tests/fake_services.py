@@ -326,6 +326,21 @@ class FakeSlack(Service):
         await self._socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
 
 
+class FakeApprise(Service):
+    """https://github.com/caronc/apprise/wiki/Notify_Custom_JSON, the service behind an address of Apprise."""
+
+    kind = "apprise"
+    routes = (("POST", "/", "take"),)
+
+    def settings(self) -> dict[str, Any]:
+        return {"kind": "apprise", "url": f"json://user:{SECRET}@127.0.0.1:{self.port}"}
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.refuse()
+        self.texts[str(len(self.texts) + 1)] = _title_and_text(await request.json())
+        return web.Response()
+
+
 class FakeMail(Service):
     """An SMTP server (RFC 5321) without encryption."""
 
@@ -367,7 +382,7 @@ class FakeMail(Service):
 
 
 SERVICES: tuple[type[Service], ...] = (
-    FakeNtfy, FakeGotify, FakePushover, FakeDiscord, FakeWebhook, FakeSlack, FakeMail,
+    FakeNtfy, FakeGotify, FakePushover, FakeDiscord, FakeWebhook, FakeSlack, FakeMail, FakeApprise,
 )  # fmt: skip
 
 

@@ -14,10 +14,21 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fake_services import SECRET, SERVICES, FakeGotify, FakeMail, FakeNtfy, FakeSlack, Service, running_service
+from fake_services import (
+    SECRET,
+    SERVICES,
+    FakeApprise,
+    FakeGotify,
+    FakeMail,
+    FakeNtfy,
+    FakeSlack,
+    Service,
+    running_service,
+)
 from fakes import FakePlugin
 from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.core.settings import CHANNELS
+from tray.surfaces.channels.kinds import apprise
 from waiting import run, until_async
 
 FULL = {"delay": 0, "detail": "full"}
@@ -216,9 +227,46 @@ def test_the_mails_about_a_request_are_one_conversation(with_services: Callable[
     run(test())
 
 
+def test_an_address_that_apprise_does_not_know_is_a_problem(with_services: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with with_services(FakeApprise(), url=f"jsonn://{SECRET}") as (running, _):
+            result = await running.app.channels.test("apprise")
+            assert not result.ok
+            assert "Apprise does not know this kind of address" in result.message
+
+    run(test())
+
+
+def test_apprise_says_why_a_service_refused_without_the_secrets_of_its_address(
+    with_services: Callable[..., Any],
+) -> None:
+    async def test() -> None:
+        service = FakeApprise()
+        async with with_services(service) as (running, _):
+            service.faults = [401]
+            result = await running.app.channels.test("apprise")
+            assert not result.ok
+            assert "401" in result.message
+            assert SECRET not in result.message
+
+    run(test())
+
+
+def test_apprise_that_is_not_installed_is_a_problem(
+    with_services: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(apprise, "find_spec", lambda _: None)
+        async with with_services(FakeApprise()) as (running, _):
+            (state,) = running.app.channels.overview()
+            assert "Apprise is not installed; see docs/channels.md" in state.problem
+
+    run(test())
+
+
 def test_an_alert_goes_to_all_channels_and_an_answer_is_shown_in_all(with_services: Callable[..., Any]) -> None:
     async def test() -> None:
-        services = tuple(make() for make in SERVICES)
+        services = tuple(make() for make in SERVICES if make is not FakeApprise)  # it starts a process for each message
         async with with_services(*services) as (running, link):
             await link.event("permission.asked", **ASK)
             for service in services:
@@ -254,7 +302,7 @@ def test_only_the_reasons_and_projects_of_the_settings_are_sent(with_services: C
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ({"kind": "signal"}, "unknown kind of channel 'signal'; use discord, email"),
+        ({"kind": "signal"}, "unknown kind of channel 'signal'; use apprise, discord"),
         ({"kind": "telegram"}, "Telegram needs token or token_env"),
         ({"kind": "telegram", "token_env": "NOT_SET"}, "the environment variable NOT_SET is not set"),
         ({"kind": "telegram", "token": "x"}, "NUMBER:LETTERS"),

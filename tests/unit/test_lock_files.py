@@ -15,6 +15,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEPENDENCIES = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+EXTRAS = [Requirement(line) for lines in PROJECT["project"]["optional-dependencies"].values() for line in lines]
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-lowest.lock")
 
@@ -52,8 +53,8 @@ def test_the_locks_satisfy_the_ranges() -> None:
     build = group("build")
     assert_satisfied("requirements.lock", [*DEPENDENCIES, *build])
     every_group = [requirement for name in GROUPS if name != "lock" for requirement in group(name)]
-    assert_satisfied("requirements-dev.lock", [*DEPENDENCIES, *every_group])
-    assert_satisfied("requirements-lowest.lock", [*DEPENDENCIES, *build, *group("test")])
+    assert_satisfied("requirements-dev.lock", [*DEPENDENCIES, *EXTRAS, *every_group])
+    assert_satisfied("requirements-lowest.lock", [*DEPENDENCIES, *EXTRAS, *build, *group("test")])
 
 
 def test_users_and_ci_get_the_same_versions() -> None:
