@@ -26,6 +26,7 @@ from fake_services import (
     running_service,
 )
 from fakes import FakePlugin
+from page_client import PageClient
 from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.core.settings import CHANNELS
 from tray.surfaces.channels.kinds import apprise
@@ -223,6 +224,23 @@ def test_the_mails_about_a_request_are_one_conversation(with_services: Callable[
             assert found is not None
             assert f"In-Reply-To: {found[1]}" in service.mails[1]
             assert "Auto-Submitted: auto-generated" in service.mails[0]
+
+    run(test())
+
+
+def test_the_page_lists_the_channels_and_tests_them(with_services: Callable[..., Any]) -> None:
+    async def test() -> None:
+        service = FakeNtfy()
+        async with with_services(service) as (running, _), aiohttp.ClientSession() as session:
+            client = await PageClient.pair(session, running)
+            status, answer = await client.call("POST", "/api/channels/ntfy/test", {})
+            assert (status, "Sent" in answer["message"]) == (200, True), answer
+            await shows(service, "Test of OpenCode Tray")
+            status, answer = await client.call("GET", "/api/channels")
+            assert [(found["name"], found["problem"]) for found in answer["channels"]] == [("ntfy", "")]
+            status, answer = await client.call("POST", "/api/channels/other/test", {})
+            assert status == 409
+            assert "no channel is named 'other'" in answer["error"]
 
     run(test())
 

@@ -17,6 +17,7 @@ from tray.storage import audit
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.page.access import Access, AccessError
 from tray.surfaces.page.answers import AnswerBody, PageAnswers
+from tray.surfaces.page.away_routes import AwayRoutes
 from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, RemovalBody
 from tray.surfaces.page.live import LiveView
 from tray.surfaces.page.pairings import PairingError, Pairings
@@ -76,6 +77,7 @@ class PageServer:
         self._sessions = SessionRoutes(fleet, index, ControlMethods(fleet, index, execute), services)
         self._usage = UsageRoutes(services.history, lambda: day_number(now()))
         self._history = HistoryRoutes(services)
+        self._away = AwayRoutes(execute)
         self._sockets = Sockets(self.live, self._authenticate)
         self._failures = Rate(FAILURES)
         self._answered = Rate(ANSWERS)
@@ -135,6 +137,9 @@ class PageServer:
             ("DELETE", session, Scope.ACT, self._delete),
             ("GET", "/api/devices", Scope.ACT, self._devices),
             ("DELETE", "/api/devices/{id}", Scope.ACT, self._revoke),
+            ("POST", "/api/phone", Scope.ACT, lambda _, __: self._away.phone()),
+            ("GET", "/api/channels", Scope.ACT, lambda _, __: self._away.channels()),
+            ("POST", "/api/channels/{id}/test", Scope.ACT, lambda r, _: self._away.test(r.match_info["id"])),
             ("DELETE", "/api/me", Scope.WATCH, self._revoke_own),
             *(("GET", path, Scope.WATCH, work) for path, work in self._usage.calls.items()),
         )

@@ -98,8 +98,11 @@ function Page() {
       (notice) => html`<p key=${notice.id}
       class=${notice.isError ? "error" : ""}>${notice.text}</p>`,
     )}</div>
-    <footer><button class="quiet" onClick=${showHelp}>Keys <kbd>?</kbd></button><span>
-      ${summary.value ? `OpenCode Tray ${summary.value.version}` : ""}</span></footer>`;
+    ${
+      summary.value && // before, it would jump when the sessions arrive
+      html`<footer><button class="quiet" onClick=${showHelp}>Keys <kbd>?</kbd></button><span>
+      OpenCode Tray ${summary.value.version}</span></footer>`
+    }`;
 }
 
 /** Pair with the code in the address, which is removed from it at once, or use the token that this browser has. */

@@ -1,4 +1,4 @@
-// The answers that were given, and the devices that may use the page.
+// The answers that were given, the devices that may use the page, and what reaches the user away from the desk.
 
 import { html, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
@@ -92,8 +92,51 @@ export function Devices() {
     )}</ul>
     <p
       class="note">To pair another browser of this machine, open the dashboard from the tray’s menu or with <code>opencode-tray open</code>.</p>
+    <${Phone} /><${Channels} />
   <//>`;
 }
+
+function Phone() {
+  const [code, setCode] = useState(null);
+  const show = () => call("POST", "/api/phone").then(setCode, (error) => notify(error.message, true));
+  return html`<h2>Phone</h2>
+    ${
+      code
+        ? html`<svg class="qr" viewBox=${`0 0 ${code.size} ${code.size}`} role="img" aria-label="QR code of the address below"><path
+        d=${code.path} /></svg>
+      <p><code>${code.address}</code></p>
+      <p class="note">${code.message}. It shows a number: allow it in the tray’s menu, only if the number is the same there.</p>`
+        : html`<p class="note">A phone in the same network can show this page, and answer requests.</p>`
+    }
+    <p><button onClick=${show}>${code ? "Another code" : "Pair a phone"}</button></p>`;
+}
+
+function Channels() {
+  const [version, setVersion] = useState(0);
+  const { value, problem } = useList("/api/channels", version);
+  const test = async (name) => {
+    try {
+      notify((await call("POST", `/api/channels/${encodeURIComponent(name)}/test`)).message);
+    } catch (error) {
+      notify(error.message, true);
+    }
+    setVersion(version + 1);
+  };
+  if (!value) return problem && html`<p class="warning">${problem}</p>`;
+  return html`<h2>Channels</h2>
+    ${
+      value.channels.length
+        ? html`<ul class="devices">${value.channels.map(
+            (channel) => html`<li key=${channel.name}><div><b>${channel.name}</b>
+        <p class="note">${used(channel)}</p>${channel.problem && html`<p class="warning">${channel.problem}</p>`}</div>
+      <button onClick=${() => test(channel.name)}>Send a test</button></li>`,
+          )}</ul>`
+        : html`<p class="note">Alerts can reach you by Telegram, ntfy, e-mail and others: add a channel to the settings.</p>`
+    }`;
+}
+
+const used = ({ sent, last_at: lastAt }) =>
+  sent ? `${sent} sent, the last ${age(lastAt, now.value)}` : "nothing was sent yet";
 
 export function lostFor() {
   return lastUpdate.value ? `Last update ${timeOfDay(lastUpdate.value)}.` : "";

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
 
+from page_client import new_address
 from running_app import RunningApp
 from sample_sessions import sample_sessions
 from tray.core.commands import DecidePairing, ListDevices, ListPairings, PairPhone
@@ -26,11 +30,14 @@ def labels(running: RunningApp) -> list[str]:
     return [item.label for item in walk(running.views[-1].menu)]
 
 
-def test_a_phone_is_paired_after_the_number_was_compared(tmp_path: Path, chromium: Callable[[], Any]) -> None:
+@pytest.fixture
+def on_network(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a context manager that runs an app whose page is on the local network, and yields it and a browser."""
     if not lan_address():
         pytest.skip("this machine is in no local network")
 
-    async def test() -> None:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[tuple[RunningApp, Any]]:
         (tmp_path / "settings.toml").write_text("[page]\nlan = true\n")
         running = RunningApp(tmp_path)
         await running.app.start()
@@ -38,10 +45,47 @@ def test_a_phone_is_paired_after_the_number_was_compared(tmp_path: Path, chromiu
         life = asyncio.create_task(running.app.run_until_stopped())
         try:
             async with sample_sessions(running), chromium() as browser:
-                await pair(running, browser)
+                yield running, browser
         finally:
             running.app.stop()
             await asyncio.wait_for(life, 5)
+
+    return opened
+
+
+def test_the_page_shows_the_code_for_a_phone(on_network: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with on_network() as (running, browser):
+            desk = await (await browser.new_context(color_scheme="dark")).new_page()
+            await desk.goto(await new_address(running))
+            await desk.wait_for_selector(".card")
+            await desk.evaluate("location.hash = '#/devices'")
+            await desk.get_by_role("button", name="Pair a phone").click()
+            address = await desk.locator(".records code", has_text="#c=").inner_text()
+            assert modules_of(await desk.locator(".qr path").get_attribute("d")) == modules_of_code(address)
+            phone = await (await browser.new_context(**PHONE)).new_page()
+            await phone.goto(address)
+            await phone.wait_for_selector(".number")
+
+    run(test(), 60)
+
+
+def modules_of(path: str) -> set[tuple[int, int]]:
+    """Return the dark modules of an SVG path."""
+    found = re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", path)
+    assert "".join(f"M{x} {y}h{n}v1h-{n}z" for x, y, n in found) == path
+    return {(int(x) + i, int(y)) for x, y, n in found for i in range(int(n))}
+
+
+def modules_of_code(address: str) -> set[tuple[int, int]]:
+    rows = segno.make(address, error="l").matrix_iter(border=4)
+    return {(x, y) for y, row in enumerate(rows) for x, is_dark in enumerate(row) if is_dark}
+
+
+def test_a_phone_is_paired_after_the_number_was_compared(on_network: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with on_network() as (running, browser):
+            await pair(running, browser)
 
     async def pair(running: RunningApp, browser: Any) -> None:
         address = (await running.choose(PairPhone())).result

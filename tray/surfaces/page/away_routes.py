@@ -1,0 +1,55 @@
+"""HTTP routes for what reaches the user away from the desk: the QR code for a phone, and the channels."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from aiohttp import web
+
+from tray.core.commands import CommandResult, ListChannels, PairPhone, Surface, TestChannel
+from tray.surfaces.page.services import Execute
+
+BORDER = 4  # modules of the QR code that stay light around it (ISO/IEC 18004)
+
+
+class AwayRoutes:
+    """Answers the calls of devices that may do everything. A failed command raises HTTPConflict with its reason."""
+
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+
+    async def phone(self) -> dict[str, Any]:
+        """Begin the pairing of a phone: return its address, and the QR code as an SVG path in a square of `size`."""
+        import segno  # noqa: PLC0415  # few users ever pair a phone
+
+        result = _checked(await self._execute(PairPhone(), Surface.PAGE))
+        rows = [tuple(row) for row in segno.make(result.result, error="l").matrix_iter(border=BORDER)]
+        return {"address": result.result, "message": result.message, "size": len(rows), "path": _path(rows)}
+
+    async def channels(self) -> dict[str, Any]:
+        """Return the channels of the settings, and whether they work."""
+        return {"channels": _checked(await self._execute(ListChannels(), Surface.PAGE)).result}
+
+    async def test(self, name: str) -> dict[str, Any]:
+        """Send a test message through a channel."""
+        return {"message": _checked(await self._execute(TestChannel(name), Surface.PAGE)).message}
+
+
+def _checked(result: CommandResult) -> CommandResult:
+    if not result.ok:
+        raise web.HTTPConflict(text=result.message)
+    return result
+
+
+def _path(rows: list[tuple[int, ...]]) -> str:
+    """Return a rectangle for each run of dark modules."""
+    parts = []
+    for y, row in enumerate(rows):
+        x = 0
+        for is_dark, run in groupby(row):
+            length = len(list(run))
+            if is_dark:
+                parts.append(f"M{x} {y}h{length}v1h-{length}z")
+            x += length
+    return "".join(parts)
