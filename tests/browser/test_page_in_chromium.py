@@ -30,6 +30,9 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = (390, 1280)
 LIGHTHOUSE_MINIMUM = 0.95
+RECORD_SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value)))
+  .observe({ type: "layout-shift", buffered: true })"""
 PAGES = {
     "#/": ".card",
     "#/s/ses_refund": ".messages",
@@ -256,6 +259,24 @@ def test_there_are_no_accessibility_violations(with_sessions: Callable[[], Any],
                         found[f"{width} {fragment} {violation['id']}"] = [n["html"] for n in violation["nodes"]][:3]
                     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, fragment)
             assert not found, json.dumps(found, indent=1)
+
+    run(test())
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_moves_when_the_sessions_arrive(with_sessions: Callable[[], Any], width: int) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            context = await opened.browser.new_context(viewport={"width": width, "height": 823})
+            page = await context.new_page()
+            await page.add_init_script(RECORD_SHIFTS)
+            slowly = await context.new_cdp_session(page)  # else the sessions may be there before the first frame
+            await slowly.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+            await page.goto(await new_address(opened.running))
+            await page.wait_for_selector(".card")
+            await page.wait_for_selector("footer")
+            assert await page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))") is None
+            assert sum(await page.evaluate("window.shifts")) < 0.01
 
     run(test())
 

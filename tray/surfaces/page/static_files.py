@@ -23,7 +23,10 @@ TYPES = {
 }
 
 
-COMMENT_LINE = re.compile(rb"^ *(//|/\*\*|\*).*$", re.MULTILINE)  # of a script; the browser gets an empty line for it
+COMMENT_LINES = {  # the browser gets empty lines for them
+    ".js": re.compile(rb"^ *(//|/\*\*|\*).*$", re.MULTILINE),
+    ".css": re.compile(rb"^ */\*.*\*/ *$", re.MULTILINE),
+}
 
 
 class StaticFile(msgspec.Struct, frozen=True):
@@ -38,8 +41,8 @@ class StaticFile(msgspec.Struct, frozen=True):
     def read(cls, path: Path) -> StaticFile:
         """Read a file. Raises OSError."""
         content = path.read_bytes()
-        if path.suffix == ".js":
-            content = COMMENT_LINE.sub(b"", content)
+        if path.suffix in COMMENT_LINES:
+            content = COMMENT_LINES[path.suffix].sub(b"", content)
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         return cls(content, gzip.compress(content, mtime=0), TYPES[path.suffix], tag)
 
