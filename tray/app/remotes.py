@@ -75,11 +75,12 @@ class Remotes:
     async def start(self, listener: TunnelListener) -> None:
         """Open the tunnels."""
         self._listener = listener
-        remotes, problem = await asyncio.to_thread(read_remotes, self._path)
-        if problem:
-            self._problems.report(TOPIC, problem)
-        self._remotes = {remote.key: remote for remote in remotes}
-        await self._open_all()
+        async with self._changing:
+            remotes, problem = await asyncio.to_thread(read_remotes, self._path)
+            if problem:
+                self._problems.report(TOPIC, problem)
+            self._remotes = {remote.key: remote for remote in remotes}
+            await self._open_all()
 
     async def _open_all(self) -> None:
         if not self._remotes:
