@@ -18,6 +18,7 @@ from tray.core.events import (
     RequestAsked,
     RequestClosed,
     ServerConnected,
+    ServerLost,
     SessionDeleted,
     SessionFacts,
     SessionReported,
@@ -27,6 +28,7 @@ from tray.core.fleet import Fleet
 from tray.core.request_digest import digest
 from tray.core.session_index import SessionIndex
 from tray.core.sessions import Activity, Question, Request, RequestKind
+from tray.surfaces.control.overview import overview
 from tray.surfaces.page.live import MAX_CHANGES, LiveView
 from waiting import run, until_async
 
@@ -98,6 +100,22 @@ def test_a_problem_of_the_tray_is_shown() -> None:
     watched.live.changed(())
     assert watched.live.update()
     assert applied(watched.live.frames_after(None))[0]["summary"]["problems"] == ["cannot write the cache"]
+
+
+def test_nothing_waits_while_the_agent_is_not_connected() -> None:
+    watched = Watched()
+    watched.apply(*connected("ses_1"), RequestAsked(SERVER.id, ASK), ServerLost(SERVER.id))
+    watched.live.update()
+    state, _ = applied(watched.live.frames_after(None))
+    assert state["summary"]["waiting"] == 0
+    assert state["session:ses_1"]["status"] == "disconnected"
+    assert state["session:ses_1"]["requests"] == []
+    (row,) = overview(watched.fleet, watched.index, AT)["rows"]
+    assert row["requests"] == []
+    watched.apply(ServerConnected(SERVER), SnapshotTaken(SERVER.id, (SessionFacts("ses_1"),), permissions=(ASK,)))
+    watched.live.update()
+    state, _ = applied(watched.live.frames_after(None))
+    assert [request["id"] for request in state["session:ses_1"]["requests"]] == ["per_1"]
 
 
 def test_a_removed_session_is_named() -> None:

@@ -39,6 +39,11 @@ class SessionRow(msgspec.Struct, frozen=True):
         """The key of the root session."""
         return self.session.key
 
+    @property
+    def waiting(self) -> tuple[Request, ...]:
+        """The requests that the user can answer now: none while its agent is not connected."""
+        return self.requests if self.status.needs_user else ()
+
 
 def session_scope(session_id: str) -> str:
     """Return the mute scope of one session."""

@@ -68,8 +68,8 @@ def stall(row: SessionRow, at: int) -> str:
 def reason(row: SessionRow, at: int) -> str:
     """Return why the session is in this state, in a few words; "" if there is nothing to add to the mark."""
     session = row.session
-    if row.status.needs_user and row.requests:
-        return request_text(row.requests[0])
+    if row.waiting:
+        return request_text(row.waiting[0])
     if row.status is Status.ERROR and session.failure is not None:
         return clean((session.failure.message or session.failure.name)[:500])
     if row.status is Status.RETRY and session.retry is not None:

@@ -36,7 +36,7 @@ def _row(row: SessionRow, project: str, short_id: str, at: int) -> dict[str, Any
         "reason": status if row.status.needs_user else shorten(reason(row, at), MAX_WIDTH) or status,
         "age": age(at - row.since),
         "requests": [
-            {"id": clean(request.id), "text": shorten(request_text(request), MAX_WIDTH)} for request in row.requests
+            {"id": clean(request.id), "text": shorten(request_text(request), MAX_WIDTH)} for request in row.waiting
         ],
     }
 

@@ -162,15 +162,14 @@ class Sections:
 
 def row_entries(row: SessionRow, context: MenuContext, project: str, agent: str) -> tuple[Entry, ...]:
     """Return a session's row and, below it, an item with the answers to each of its pending requests."""
-    waits = row.status.needs_user
     columns = context.columns
-    label = row_label(row, context.at, columns, project=project, agent=agent, with_reason=not waits)
+    with_reason = not row.status.needs_user
+    label = row_label(row, context.at, columns, project=project, agent=agent, with_reason=with_reason)
     entries: list[Entry] = [Item(row.session.id, label, OpenSession(row.key), mark=row.status)]
-    if waits:
-        entries += [answer_entry(row, request, columns) for request in row.requests[:MAX_REQUESTS]]
-        if len(row.requests) > MAX_REQUESTS:
-            rest = row.requests[MAX_REQUESTS : MAX_REQUESTS + PAGE_SIZE]
-            label = f"      … and {len(row.requests) - MAX_REQUESTS} more"
-            children = tuple(answer_entry(row, request, columns) for request in rest)
-            entries.append(Item(f"{row.session.id}:more", label, children=children))
+    entries += [answer_entry(row, request, columns) for request in row.waiting[:MAX_REQUESTS]]
+    if len(row.waiting) > MAX_REQUESTS:
+        rest = row.waiting[MAX_REQUESTS : MAX_REQUESTS + PAGE_SIZE]
+        label = f"      … and {len(row.waiting) - MAX_REQUESTS} more"
+        children = tuple(answer_entry(row, request, columns) for request in rest)
+        entries.append(Item(f"{row.session.id}:more", label, children=children))
     return tuple(entries)

@@ -74,7 +74,7 @@ def session_entry(fleet: Fleet, index: SessionIndex, row: SessionRow, at: int) -
         "read_only": clean(server.read_only_reason),
         "messages": session.messages,
         "children": [_child(fleet, row, child) for child in tree[1:]],
-        "requests": [_request(fleet, row, request) for request in row.requests],
+        "requests": [_request(fleet, row, request) for request in row.waiting],
     }
 
 
