@@ -60,7 +60,6 @@ DESKTOP_PACKAGES = (
     "ripgrep",
     "openssh-server",
     "openssh-client",
-    "iproute2",
     "tmux",
     "git",
     "iproute2",

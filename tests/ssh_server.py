@@ -7,7 +7,6 @@ import pwd
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Self
 
@@ -60,7 +59,7 @@ class FarMachine:
             call("useradd", "--no-create-home", FAR_USER)
         call("usermod", "--home", self.home, "--shell", "/bin/bash", "--password", "*", FAR_USER)
         (self.home / ".bashrc").write_text("echo Welcome to the build box\n")  # many print something
-        for parent in (*self.home.parents,):
+        for parent in self.home.parents:
             if parent.stat().st_mode & 0o001 == 0:
                 parent.chmod(parent.stat().st_mode | 0o001)  # pytest's folders are private
         shutil.chown(self.home, FAR_USER)
@@ -125,7 +124,6 @@ class FarMachine:
         try:
             socket.create_connection((FAR, 22), 1).close()
         except OSError:
-            time.sleep(0.1)
             return False
         return True
 

@@ -17,8 +17,9 @@ from tray.core.errors import UserError
 from tray.core.remote_hosts import is_destination
 from tray.core.remote_state import RemoteState
 from tray.core.remotes import Remote, new_key, remote_token
+from tray.core.servers import Server
 from tray.core.text import clean, counted
-from tray.sources.remote.setup import install, installed_version
+from tray.sources.remote.setup import install, installed_plugin
 from tray.sources.remote.tunnel import Tunnel, TunnelState
 from tray.storage.remotes import read_remotes, write_remotes
 from tray.system.resources import plugin_source
@@ -32,8 +33,6 @@ OPENS_WITHIN = 30.0  # s that `add` waits for the tunnel
 
 class UnknownRemoteError(UserError):
     """There is no such machine, or its name is none."""
-
-    is_usage = True
 
 
 class TunnelListener(Protocol):
@@ -93,10 +92,6 @@ class Remotes:
         for remote in self._remotes.values():
             self._open(remote, port)
 
-    async def stop(self) -> None:
-        """Close the tunnels."""
-        await self._end(list(self._tunnels))
-
     def reopen(self) -> None:
         """Open all tunnels again, because the token has changed."""
         self._tasks.spawn(self._reopen(), "tunnels with the new token")
@@ -132,9 +127,7 @@ class Remotes:
         return tuple(self._state_of(remote) for remote in self._remotes.values())
 
     def _state_of(self, remote: Remote) -> RemoteState:
-        fleet = self._state.fleet
-        servers = {server.id for server in fleet.servers.values() if server.key == remote.key and server.connected}
-        sessions = sum(key.server in servers for key in fleet.sessions)
+        sessions = sum(_is_from(row.server, remote) for row in self._state.index.rows())
         state = self._tunnels[remote.key][0].state if remote.key in self._tunnels else TunnelState(0)
         return RemoteState(remote.ssh, remote.host, state.is_connected, state.since, state.problem, sessions)
 
@@ -147,8 +140,7 @@ class Remotes:
         remote = Remote(key, destination, found.host, found.opencode or "opencode")
         async with self._changing:
             port = await self._open_port()
-            others = {key: other for key, other in self._remotes.items() if other.ssh != destination}
-            await self._replace({**others, key: remote})
+            await self._replace({**self._without(destination), key: remote})
             tunnel = self._open(remote, port)
         state = await tunnel.wait_for_change(OPENS_WITHIN)
         if not state.is_connected:
@@ -163,12 +155,12 @@ class Remotes:
         state = self._state_of(remote)
         if not state.is_connected:
             return CommandResult(f"No tunnel: {state.problem or 'it is being opened'}", ok=False)
-        version = await installed_version(remote.ssh)
-        if version != plugin_source().read_bytes():
-            found = "another version of the plugin" if version else "no plugin"
+        installed = await installed_plugin(remote.ssh)
+        if installed != plugin_source().read_bytes():
+            found = "another version of the plugin" if installed else "no plugin"
             advice = f"run: opencode-tray remote add {remote.ssh}"
             return CommandResult(f"The tunnel is open, but there is {found} on {remote.ssh}; {advice}", ok=False)
-        if not any(server.key == remote.key and server.connected for server in self._state.fleet.servers.values()):
+        if not any(_is_from(server, remote) for server in self._state.fleet.servers.values()):
             return CommandResult("The tunnel is open; start OpenCode there, or restart it", as_requested=False)
         return CommandResult(f"The tunnel is open; {counted(state.sessions, 'session', 'sessions')}")
 
@@ -176,7 +168,7 @@ class Remotes:
         """Close the tunnel and revoke the token. Raises UserError."""
         async with self._changing:
             remote = self._named(destination)
-            await self._replace({key: other for key, other in self._remotes.items() if other.ssh != remote.ssh})
+            await self._replace(self._without(remote.ssh))
         return CommandResult(f"Removed {remote.ssh}: its token is not valid any more. The plugin there stays")
 
     def _named(self, destination: str) -> Remote:
@@ -189,6 +181,9 @@ class Remotes:
             raise UnknownRemoteError(f"{problem} named {destination[:80]!r}; known: {known}")
         return found[0]
 
+    def _without(self, destination: str) -> dict[str, Remote]:
+        return {key: remote for key, remote in self._remotes.items() if remote.ssh != destination}
+
     async def _replace(self, remotes: Mapping[str, Remote]) -> None:
         """Store which machines there are, then revoke the tokens of the others.
 
@@ -198,6 +193,7 @@ class Remotes:
             await asyncio.to_thread(write_remotes, self._path, list(remotes.values()))
         except OSError as error:
             raise UserError(f"cannot write {self._path}: {error.strerror}") from error
+        self._problems.clear(TOPIC)
         revoked = self._remotes.keys() - remotes.keys()
         self._remotes = dict(remotes)
         for key in revoked:
@@ -206,3 +202,7 @@ class Remotes:
             if key in self._tunnels:
                 self._tunnels[key][0].revoke()
         await self._end(revoked)
+
+
+def _is_from(server: Server, remote: Remote) -> bool:
+    return server.connected and server.key == remote.key

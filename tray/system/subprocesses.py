@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from tray.system.programs import command_for
+from tray.system.tasks import run_all
 
 TIMEOUT = 3.0  # s
+END_TIME = 1.0  # s for the pipes of a program that was killed
 STARTUP_TIME = 0.6  # s; a program that still runs then, or has exited with 0, counts as started
 
 
@@ -56,10 +59,27 @@ async def run(
     except TimeoutError:
         return CompletedRun(None, "")
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await end(process)
     return CompletedRun(process.returncode, out.decode("utf-8", "replace"))
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a program that still runs, and discard what it has printed: until then, asyncio may not notice its end.
+
+    Programs that it has started may keep its pipes open; they are not waited for longer than END_TIME.
+    """
+    if process.returncode is None:
+        process.kill()
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_TIME):
+            await run_all(_discard(stream) for stream in streams)
+            await process.wait()
+
+
+async def _discard(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65_536):
+        pass
 
 
 async def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:

@@ -33,6 +33,6 @@ async def install(destination: str, plugin: bytes) -> Installed:
     return Installed(*own)
 
 
-async def installed_version(destination: str) -> bytes:
+async def installed_plugin(destination: str) -> bytes:
     """Return the plugin that is installed there; b"" if there is none. Raises SshError."""
     return (await ssh.run(destination, _READ)).partition(f"{_MARK}\n")[2].encode()

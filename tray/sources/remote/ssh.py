@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tray.core.errors import UserError
+from tray.system.programs import command_for
+from tray.system.subprocesses import end
+from tray.system.tasks import run_all
 
 OPTIONS = (
     "-T",
@@ -31,6 +34,7 @@ OPTIONS = (
 COMMAND_TIMEOUT = 60.0  # s
 MAX_OUTPUT = 1024 * 1024  # bytes
 NOT_RUN = "its shell did not run what was sent to it"
+TOO_MUCH = f"it printed more than {MAX_OUTPUT // 1024} KiB; what do its shell's startup files do?"
 _ADVICE = {
     "host key verification failed": "connect once in a terminal, and check its key: ssh {}",
     "permission denied": "ssh has to work with a key, without a question: ssh-copy-id {}",
@@ -46,8 +50,8 @@ class SshError(UserError):
 
 
 async def start(destination: str, script: str, options: Sequence[str] = ()) -> Process:
-    """Start a script on another machine, with pipes. Raises SshError without ssh."""
-    command = ["ssh", *OPTIONS, *options, "--", destination, f"exec sh -c '{script}'"]
+    """Start a script on another machine, with pipes. Raises SshError without ssh, UnsafeArgumentError."""
+    command = command_for(["ssh", *OPTIONS, *options, "--", destination, f"exec sh -c '{script}'"])
     environment = {**os.environ, "LC_ALL": "C"}  # messages of ssh are read
     try:
         return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment)
@@ -56,45 +60,38 @@ async def start(destination: str, script: str, options: Sequence[str] = ()) -> P
 
 
 async def run(destination: str, script: str, content: bytes = b"") -> str:
-    """Run a script and return what it printed. Raises SshError."""
+    """Run a script and return what it printed. Raises SshError, UnsafeArgumentError."""
     process = await start(destination, script)
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
-            printed, errors = await _exchange(process, content)
+            works = (_write(process, content), _read(process.stdout), _read(process.stderr))
+            _, printed, errors = await run_all(works)
             await process.wait()
     except TimeoutError:
         raise SshError(f"{destination} did not answer within {COMMAND_TIMEOUT:g} s") from None
     finally:
-        if process.returncode is None:
-            process.kill()
+        await end(process)
     if process.returncode:
         raise SshError(reason_of(errors.decode("utf-8", "replace"), destination))
     return printed.decode("utf-8", "replace")
 
 
-async def _exchange(process: Process, content: bytes) -> tuple[bytes, bytes]:
-    """Write to a process, and return what it prints. Raises SshError if that is too much."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_write(process, content))
-        printed, errors = (group.create_task(_read(stream)) for stream in (process.stdout, process.stderr))
-    if len(printed.result()) > MAX_OUTPUT or len(errors.result()) > MAX_OUTPUT:
-        raise SshError(f"it printed more than {MAX_OUTPUT // 1024} KiB; what do its shell's startup files do?")
-    return printed.result(), errors.result()
-
-
-async def _write(process: Process, content: bytes) -> None:
+async def _write(process: Process, content: bytes) -> bytes:
     if process.stdin is not None:
         with suppress(ConnectionError):
             process.stdin.write(content)
             await process.stdin.drain()
         process.stdin.close()
+    return b""
 
 
 async def _read(stream: StreamReader | None) -> bytes:
-    """Read at most a little more than MAX_OUTPUT."""
+    """Read to the end. Raises SshError after MAX_OUTPUT."""
     read = bytearray()
-    while stream is not None and len(read) <= MAX_OUTPUT and (part := await stream.read(65_536)):
+    while stream is not None and (part := await stream.read(65_536)):
         read += part
+        if len(read) > MAX_OUTPUT:
+            raise SshError(TOO_MUCH)
     return bytes(read)
 
 

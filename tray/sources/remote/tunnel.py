@@ -11,15 +11,18 @@ import json
 import logging
 import re
 import secrets
+from asyncio import StreamReader
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
+from tray.core.errors import UserError
 from tray.core.remotes import Remote
 from tray.sources.remote import ssh
 from tray.system.backoff import Backoff
+from tray.system.subprocesses import end
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +87,13 @@ class Tunnel:
             begun = asyncio.get_running_loop().time()
             try:
                 problem = await self._open_once()
-            except ssh.SshError as error:
+            except UserError as error:
                 problem = str(error)
             except Exception:
                 log.exception("the tunnel from %s failed", self.remote.ssh)
                 problem = "it failed; see the log"
-            if "forwarding failed" in problem:
-                self._port = 0  # it is in use there now
+            if self._port and "forwarding failed" in problem:
+                self._port, problem = 0, "its port there is still in use; another one is tried"
             self._set(TunnelState(self._now(), problem=problem))
             log.info("no tunnel from %s: %s", self.remote.ssh, problem)
             if asyncio.get_running_loop().time() - begun > STABLE_AFTER:
@@ -110,25 +113,26 @@ class Tunnel:
         self._changed = asyncio.Event()
 
     async def _open_once(self) -> str:
-        """Open the tunnel, and return why it ended. Raises SshError."""
+        """Open the tunnel, and return why it ended. Raises SshError, UnsafeArgumentError."""
         forward = f"127.0.0.1:{self._port}:127.0.0.1:{self._listener_port}"
         options = ("-o", "ExitOnForwardFailure=yes", "-R", forward)
         process = await ssh.start(self.remote.ssh, SCRIPT, options)
         output = _Output()
         reading = asyncio.create_task(output.read(process), name=f"output of ssh {self.remote.ssh}")
+        is_open = False
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 is_open = await self._announce(process, output)
             if is_open:
                 self._set(TunnelState(self._now(), is_connected=True))
                 log.info("the tunnel from %s is open", self.remote.ssh)
-                await process.wait()
+                await asyncio.wait([reading])  # ends with ssh
         except TimeoutError:
             return f"{self.remote.ssh} did not answer within {OPEN_TIMEOUT:g} s"
         finally:
-            await _end(process, b"remove\n" if self._is_revoked else b"")
-            await asyncio.wait([reading], timeout=STOP_TIMEOUT)
-            reading.cancel()
+            await self._end(process, reading)
+        if output.is_too_much:
+            return ssh.TOO_MUCH
         if not (is_open or output.errors):
             return ssh.NOT_RUN
         return ssh.reason_of(output.errors.decode("utf-8", "replace"), self.remote.ssh)
@@ -148,11 +152,24 @@ class Tunnel:
         with suppress(ConnectionError):  # ssh has ended
             process.stdin.write(f"{self.remote.key}\n{json.dumps(content)}\n".encode())
             await process.stdin.drain()
-        with suppress(ValueError):  # a line of more than 64 KiB
-            while line := await process.stdout.readline():  # first what startup files of the shell there print
-                if line == READY:
-                    return True
-        return False
+        try:
+            return await _is_ready(process.stdout)
+        except ValueError:
+            output.is_too_much = True
+            return False
+
+    async def _end(self, process: Process, reading: asyncio.Task[None]) -> None:
+        """End ssh. A file that is to be removed is removed by the script there, which ends then."""
+        if self._is_revoked and process.returncode is None and process.stdin is not None:
+            with suppress(ConnectionError):
+                process.stdin.write(b"remove\n")
+                await asyncio.wait([reading], timeout=STOP_TIMEOUT)
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait([reading], timeout=STOP_TIMEOUT)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await end(process)
 
 
 class _Output:
@@ -160,36 +177,39 @@ class _Output:
 
     def __init__(self) -> None:
         self.errors = bytearray()  # the end of it
+        self.is_too_much = False
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()  # 0: ssh ended without one
 
     async def read(self, process: Process) -> None:
+        """Read to the end. End ssh after MAX_OUTPUT: it would wait for us if we only stopped to read."""
+        size = 0
         try:
             while process.stderr is not None and (line := await process.stderr.readline()):
+                size += len(line)
+                self.is_too_much = self.is_too_much or size > ssh.MAX_OUTPUT
+                if self.is_too_much:
+                    break
                 self.errors += line
                 del self.errors[:-MAX_ERRORS]
                 found = _ALLOCATED.search(line)
                 if found and not self.port.done():
                     self.port.set_result(int(found[1]))
-        except ValueError:
-            log.info("ssh says more than 64 KiB in one line")
+        except ValueError:  # a line of more than 64 KiB
+            self.is_too_much = True
         finally:
             if not self.port.done():
                 self.port.set_result(0)
+            if self.is_too_much and process.returncode is None:
+                process.kill()
 
 
-async def _end(process: Process, last: bytes) -> None:
-    """End ssh after the script there has ended, which gets this last line; else at once."""
-    if process.returncode is not None:
-        return
-    if last and process.stdin is not None:
-        with suppress(ConnectionError, TimeoutError):
-            process.stdin.write(last)
-            async with asyncio.timeout(STOP_TIMEOUT):
-                await process.wait()
-                return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
+async def _is_ready(stdout: StreamReader) -> bool:
+    """Skip what the shell's startup files print; return whether the script is ready. Raises ValueError for too much."""
+    size = 0
+    while line := await stdout.readline():
+        if line == READY:
+            return True
+        size += len(line)
+        if size > ssh.MAX_OUTPUT:
+            raise ValueError(ssh.TOO_MUCH)
+    return False
