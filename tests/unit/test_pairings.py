@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from tray.core.devices import Scope
+from tray.core.pairing import CODE_LIFETIME, PendingPairing
 from tray.surfaces.page import pairings
-from tray.surfaces.page.pairings import CODE_LIFETIME, DECISION_TIME, MAX_PENDING, PairingError, Pairings
+from tray.surfaces.page.pairings import DECISION_TIME, MAX_PENDING, PairingError, Pairings
 from waiting import run
 
 
@@ -16,10 +17,13 @@ class Clock:
     def __init__(self) -> None:
         self.at = 1_000_000
         self.changes = 0
+        self.announced: list[str] = []
         self.pairings = Pairings(lambda: self.at, self._changed)
 
-    def _changed(self) -> None:
+    def _changed(self, new: PendingPairing | None) -> None:
         self.changes += 1
+        if new is not None:
+            self.announced.append(new.name)
 
 
 @pytest.fixture
@@ -43,6 +47,13 @@ def test_a_phone_that_was_allowed_gets_its_scope_once(clock: Clock) -> None:
             await clock.pairings.decision(shown.id, secret)
 
     run(test())
+
+
+def test_a_decision_about_one_phone_does_not_announce_another_one_again(clock: Clock) -> None:
+    first, _ = clock.pairings.begin("first", "")
+    clock.pairings.begin("second", "")
+    clock.pairings.decide(first.id, None)
+    assert clock.announced == ["first", "second"]
 
 
 def test_a_code_works_once_and_not_after_its_time_or_a_newer_one(clock: Clock) -> None:

@@ -17,7 +17,7 @@ from tray.core.commands import (
     RevokeDevices,
 )
 from tray.core.devices import Device, Scope, public_fields
-from tray.core.pairing import PendingPairing
+from tray.core.pairing import CODE_LIFETIME, PendingPairing
 from tray.core.text import counted
 
 
@@ -65,7 +65,8 @@ class PageActions:
                 return CommandResult(message, result=[public_fields(device) for device in devices])
             case PairPhone():
                 address = self._dashboard.phone_address()
-                return CommandResult("Scan the code with the phone within 5 minutes", result=address)
+                text = f"Scan the code with the phone within {CODE_LIFETIME // 60_000} minutes"
+                return CommandResult(text, result=address)
             case ListPairings():
                 found = [pairing._asdict() for pairing in self._dashboard.pairings]
                 return CommandResult(counted(len(found), "phone waits", "phones wait"), result=found)

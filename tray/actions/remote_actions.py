@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol, assert_never
 
 import msgspec
 
 from tray.core.commands import AddRemote, CheckRemote, CommandResult, ListRemotes, RemoteCommand, RemoveRemote
-from tray.core.errors import UserError
 from tray.core.remote_state import RemoteState
 from tray.core.text import counted
 
@@ -32,27 +30,20 @@ class RemoteService(Protocol):
 class RemoteActions:
     """Executes remote commands on the event loop's thread."""
 
-    def __init__(self, remotes: Callable[[], RemoteService]) -> None:
-        """`remotes` returns the service, which is built later than this."""
+    def __init__(self, remotes: RemoteService) -> None:
         self._remotes = remotes
 
     async def execute(self, command: RemoteCommand) -> CommandResult:
-        """Execute a command and return its result."""
-        try:
-            return await self._execute(command)
-        except UserError as error:
-            return CommandResult(str(error), ok=False)
-
-    async def _execute(self, command: RemoteCommand) -> CommandResult:
+        """Execute a command and return its result. Raises UserError."""
         match command:
             case AddRemote(destination):
-                return await self._remotes().add(destination)
+                return await self._remotes.add(destination)
             case ListRemotes():
-                states = self._remotes().overview()
+                states = self._remotes.overview()
                 return CommandResult(counted(len(states), "machine", "machines"), result=msgspec.to_builtins(states))
             case CheckRemote(destination):
-                return await self._remotes().check(destination)
+                return await self._remotes.check(destination)
             case RemoveRemote(destination):
-                return await self._remotes().remove(destination)
+                return await self._remotes.remove(destination)
             case _:
                 assert_never(command)

@@ -36,6 +36,7 @@ from tray.app.turn_watch import TurnWatch
 from tray.core.commands import Command, CommandResult, InstallHooks, InstallPlugin, ServerCommand, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
 from tray.core.outcomes import Outcomes
+from tray.core.pairing import PendingPairing
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import HOST, PORT, Settings
 from tray.sources.router import SourceRouter
@@ -103,7 +104,7 @@ class App:
             self._problems,
             self._sources.call,
             self._history.write,
-            self._pairings_changed,
+            self._pairing_changed,
         )
         self._outcomes = Outcomes()
         self._build_actions(running)
@@ -126,7 +127,7 @@ class App:
         self._commands = CommandRunner(
             Dispatcher(fleet, index, self._replies, opener, call, ask_text, self.apply, now),
             AppActions(paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed, page),
-            ServiceActions(ChannelActions(lambda: self.channels), RemoteActions(lambda: self._remotes)),
+            ServiceActions(ChannelActions(lambda: self.channels), RemoteActions(self._remotes)),
             self._tasks,
             stop=self.stop,
             after=self._after_command,
@@ -273,10 +274,10 @@ class App:
     def _check_channels(self) -> None:
         self._tasks.spawn(self.channels.check_due(), "check of channels")  # a service may be slow
 
-    def _pairings_changed(self) -> None:
-        for pairing in self._page.pairings[-1:]:
-            text = f"It shows {pairing.number}. Allow or refuse it in the menu"
-            self._show_message(f"{pairing.name} wants to pair", text)
+    def _pairing_changed(self, new: PendingPairing | None) -> None:
+        if new is not None:
+            text = f"It shows {new.number}. Allow or refuse it in the menu"
+            self._show_message(f"{new.name} wants to pair", text)
         self._surfaces.refresh()
 
     def _record_answer(self, entry: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from tray.core.commands import (
     ServerCommand,
     Surface,
 )
+from tray.core.errors import UserError
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ class CommandRunner:
             await self._after(command)
             return result
         if isinstance(command, ChannelCommand):
-            return await self._service_actions.channels.execute(command)
+            return await _result_of(self._service_actions.channels.execute(command))
         if isinstance(command, RemoteCommand):
-            return await self._service_actions.remotes.execute(command)
+            return await _result_of(self._service_actions.remotes.execute(command))
         if isinstance(command, AppCommand):
             result = await self._app_actions.execute(command)
             await self._after(command)
@@ -89,3 +90,11 @@ class CommandRunner:
             result = CommandResult(f"failed; see {self._log_file}", ok=False)
         if not (result.ok and result.as_requested):
             self._show_message(title_of(command), result.message)
+
+
+async def _result_of(work: Awaitable[CommandResult]) -> CommandResult:
+    """Return the result of a command. An error that says what the user can do is one."""
+    try:
+        return await work
+    except UserError as error:
+        return CommandResult(str(error), ok=False)

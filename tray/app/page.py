@@ -40,18 +40,22 @@ class Page:
         problems: Problems,
         call: SourceCall,
         write: Write,
-        changed: Callable[[], None],
+        pairing_changed: Callable[[PendingPairing | None], None],
     ) -> None:
-        """`call` belongs to the sources; `write` stores records in the history; `changed` shows new pairings."""
+        """`call` belongs to the sources; `write` stores records in the history.
+
+        `pairing_changed` is called with a new pairing, and with None for a decision.
+        """
         self._paths = paths
         self._state = state
         self._problems = problems
         self._call = call
         self._write = write
         self._access = Access(paths.devices, token, state.now)
-        self._pairings = Pairings(state.now, changed)
+        self._pairings = Pairings(state.now, pairing_changed)
         self._server: PageServer | None = None
         self._why_not = "the page is turned off (setting page.enabled)"
+        self._why_no_phone = "no phone can reach the page: set page.lan to true, and restart the tray"
 
     async def start(self, execute: Execute) -> str:
         """Serve the page and return its address, or "". `execute` executes the commands that are given there."""
@@ -85,13 +89,15 @@ class Page:
 
     async def _serve_on_lan(self, server: PageServer) -> None:
         address = await asyncio.to_thread(lan_address)
+        reason = "" if address else "this machine is in no local network"
         try:
-            if not address:
-                raise OSError("this machine is in no local network")
-            await server.serve_on(address)
+            if address:
+                await server.serve_on(address)
         except OSError as error:
-            reason = error.strerror or error
-            self._problems.report(TOPIC, f"the page is not on the local network: {reason}; restart the tray there")
+            reason = error.strerror or str(error)
+        if reason:
+            self._why_no_phone = f"no phone can reach the page: {reason}; restart the tray to try again"
+            self._problems.report(TOPIC, self._why_no_phone)
 
     async def stop(self) -> None:
         """Close all connections, within 2 s, and save when devices were last seen."""
@@ -146,7 +152,7 @@ class Page:
         if self._server is None:
             raise NoPageError(self._why_not)
         if not self._server.address:
-            raise NoPageError("no phone can reach the page: set page.lan to true, and restart the tray")
+            raise NoPageError(self._why_no_phone)
         return f"http://{self._server.address}:{self._server.port}/#c={self._pairings.new_code()}"
 
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:

@@ -9,18 +9,20 @@ from typing import Any
 
 import segno
 
+from tray.cli import ask_user
 from tray.cli.client import Client, connected
-from tray.cli.exit_codes import FAILED, OK
+from tray.cli.exit_codes import FAILED
 from tray.cli.results import print_result
 from tray.core.devices import Scope
+from tray.core.pairing import CODE_LIFETIME
 from tray.core.text import clean
 
 ASK_INTERVAL = 0.5  # s between two questions whether a phone has scanned the code
-SCAN_TIME = 300.0  # s that the code is valid
 NOTE = (
     "The phone has to be in the same network. The page is not encrypted there: others in that network can read it.\n"
     "It works while it is open, without notifications; for those, see docs/channels.md."
 )
+_QUESTION = "Only if your phone shows it: allow to [a]nswer, to [w]atch, or [n]o? [a/w/n]"
 _SCOPES = {"a": Scope.ANSWER, "w": Scope.WATCH}
 
 
@@ -33,12 +35,12 @@ def phone(options: argparse.Namespace) -> int:
         segno.make(begun["result"], error="l").terminal(out=sys.stdout, compact=True)
         print(f"{begun['result']}\n\n{NOTE}\n\n{begun['message']}. Ctrl-C ends this.")
         pending = _wait(client)
-        return _decide(client, pending) if pending is not None else FAILED
+        return _decide(options, client, pending) if pending is not None else FAILED
 
 
 def _wait(client: Client) -> dict[str, Any] | None:
     """Return the phone that scanned the code; None if none did in time."""
-    end = time.monotonic() + SCAN_TIME
+    end = time.monotonic() + CODE_LIFETIME / 1000
     while time.monotonic() < end:
         found = client.call("phone.pending")["result"]
         if found:
@@ -49,12 +51,11 @@ def _wait(client: Client) -> dict[str, Any] | None:
     return None
 
 
-def _decide(client: Client, pending: dict[str, Any]) -> int:
+def _decide(options: argparse.Namespace, client: Client, pending: dict[str, Any]) -> int:
+    """Ask, and send the decision. An empty line and Ctrl-D refuse."""
     print(f"\n{clean(pending['name'])} at {clean(pending['address'])} shows the number {pending['number']}.")
-    reply = ""
-    while reply not in ("a", "w", "n"):
-        reply = input("Only if your phone shows it: allow to [a]nswer, to [w]atch, or [n]o? ").strip().lower()[:1]
+    reply = "?"
+    while reply not in ("a", "w", "n", ""):
+        reply = ask_user.line(_QUESTION).lower()[:1]
     decision = {"device_scope": _SCOPES[reply].value} if reply in _SCOPES else {"verdict": "reject"}
-    result = client.call("phone.decide", {"device": pending["id"], **decision})
-    print(clean(result["message"]))
-    return OK if result["ok"] else FAILED
+    return print_result(options, client.call("phone.decide", {"device": pending["id"], **decision}))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from tray.cli import ask_user
 from tray.cli.client import call_tray
-from tray.cli.exit_codes import FAILED, OK
+from tray.cli.exit_codes import FAILED
+from tray.cli.results import print_result
 from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.text import clean, counted
 
@@ -71,12 +71,7 @@ def session(options: argparse.Namespace) -> int:
 
 def _execute(options: argparse.Namespace, method: str, params: Mapping[str, Any]) -> int:
     """Have the tray execute the command, and print the result. Exit code 1 if it failed."""
-    result = call_tray(options.port, method, params)
-    if options.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        print(clean(result["message"]), file=sys.stdout if result["ok"] else sys.stderr)
-    return OK if result["ok"] else FAILED
+    return print_result(options, call_tray(options.port, method, params))
 
 
 def _cancelled() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+CODE_LIFETIME = 300_000  # ms until a phone has to have used its code
+
 
 class PendingPairing(NamedTuple):
     """Phone and desk show the same number: a code that was photographed pairs nothing by itself."""

@@ -11,10 +11,9 @@ import msgspec
 
 from tray.core.devices import Scope
 from tray.core.errors import UserError
-from tray.core.pairing import PendingPairing
+from tray.core.pairing import CODE_LIFETIME, PendingPairing
 from tray.core.text import shorten
 
-CODE_LIFETIME = 300_000  # ms until a phone has to have used its code
 DECISION_TIME = 120_000  # ms that the user at the desk gets
 MAX_PENDING = 4  # pairings that wait for a decision
 MAX_NAME = 60  # columns
@@ -36,8 +35,11 @@ class _Pending(msgspec.Struct):
 class Pairings:
     """Lives on the event loop's thread."""
 
-    def __init__(self, now: Callable[[], int], changed: Callable[[], None]) -> None:
-        """`now` returns ms since the Unix epoch; `changed` is called when `pending` has changed."""
+    def __init__(self, now: Callable[[], int], changed: Callable[[PendingPairing | None], None]) -> None:
+        """`now` returns ms since the Unix epoch.
+
+        `changed` is called with a new pairing, and with None for a decision.
+        """
         self._now = now
         self._changed = changed
         self._code, self._code_end = "", 0
@@ -70,7 +72,7 @@ class Pairings:
         )
         secret = secrets.token_urlsafe(16)
         self._pending[shown.id] = _Pending(shown, secret, self._now() + DECISION_TIME, asyncio.Event())
-        self._changed()
+        self._changed(shown)
         return shown, secret
 
     async def decision(self, pairing_id: str, secret: str) -> tuple[Scope, str] | None:
@@ -96,5 +98,5 @@ class Pairings:
             raise PairingError("this phone does not wait any more; it has to scan the code again")
         found.scope = scope
         found.decided.set()
-        self._changed()
+        self._changed(None)
         return found.shown

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from tray.core.devices import Device, Scope, public_fields
+from tray.core.errors import UserError
 from tray.core.fleet import Fleet
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.session_index import SessionIndex
@@ -189,6 +190,12 @@ class PageServer:
         if self._failures.count(request.remote or "") > FAILURES:
             raise web.HTTPTooManyRequests(text="too many failed attempts; try again in a minute")
 
+    def _refused(self, request: web.Request, error: UserError) -> web.HTTPUnauthorized:
+        """Count a failed pairing, and return what to answer. Raises HTTPTooManyRequests."""
+        self._failures.add(request.remote or "")
+        self._check_failures(request)
+        return web.HTTPUnauthorized(text=str(error))
+
     async def _pair(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request, PairBody)
         if self._pairings.takes(body.code):
@@ -202,9 +209,7 @@ class PageServer:
         try:
             device, token = await self._access.pair(body.code, body.name, request.remote or "")
         except AccessError as error:
-            self._failures.add(request.remote or "")
-            self._check_failures(request)
-            raise web.HTTPUnauthorized(text=str(error)) from error
+            raise self._refused(request, error) from error
         return web.json_response({"token": token, **public_fields(device)})
 
     async def _wait_for_decision(self, request: web.Request) -> web.StreamResponse:
@@ -217,9 +222,7 @@ class PageServer:
             scope, name = found
             device, token = await self._access.add(scope, name, request.remote or "")
         except (AccessError, PairingError) as error:
-            self._failures.add(request.remote or "")
-            self._check_failures(request)
-            raise web.HTTPUnauthorized(text=str(error)) from error
+            raise self._refused(request, error) from error
         return web.json_response({"token": token, **public_fields(device)})
 
     # ------------------------------------------------------------------ calls
