@@ -9,13 +9,16 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from web_server import serving
+
 SECRET = "s3cret-of-the-service"
+FULL = {"delay": 0, "detail": "full"}  # fields of a channel that sends everything at once
 
 
 class Service:
@@ -395,12 +398,14 @@ async def running_service(service: Service) -> AsyncIterator[None]:
         async with server:
             yield
         return
-    runner = web.AppRunner(service.application(), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    service.port = runner.addresses[0][1]
-    try:
+    async with serving(service.application()) as service.port:
         yield
-    finally:
-        await runner.cleanup()
+
+
+def channel_tables(*channels: Mapping[str, Any]) -> str:
+    """Return the settings with these channels."""
+    tables = [
+        "\n".join(["[[channels]]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())])
+        for table in channels
+    ]
+    return "\n\n".join(tables) + "\n"

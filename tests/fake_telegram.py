@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from web_server import serving
+
 TOKEN = "7:secret-of-the-bot"
 OWNER = {"id": 1001, "is_bot": False, "first_name": "Kim", "username": "kim"}
 STRANGER = {"id": 666, "is_bot": False, "first_name": "Eve", "username": "eve"}
@@ -148,12 +150,5 @@ async def running_telegram() -> AsyncIterator[FakeTelegram]:
     fake = FakeTelegram()
     application = web.Application()
     application.router.add_route("*", "/bot{token}/{method}", fake.handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    fake.port = runner.addresses[0][1]
-    try:
+    async with serving(application) as fake.port:
         yield fake
-    finally:
-        await runner.cleanup()

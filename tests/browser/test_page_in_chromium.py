@@ -25,6 +25,7 @@ from tray.storage.history.usage import usage
 from tray.system.local_day import number_of
 from tray_process import free_port
 from waiting import run, until_async
+from web_server import serving
 
 pytestmark = pytest.mark.browser
 
@@ -541,19 +542,14 @@ def test_a_page_on_another_port_gets_nothing_even_with_the_token(with_sessions: 
             assert len(token) == 43
             application = web.Application()
             application.router.add_get("/", _hostile)
-            runner = web.AppRunner(application)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            try:
+            async with serving(application) as port:
                 page = await (await opened.browser.new_context()).new_page()
                 for host in ("127.0.0.1", "localhost"):
-                    await page.goto(f"http://{host}:{runner.addresses[0][1]}/")
+                    await page.goto(f"http://{host}:{port}/")
                     target = own.url.split("#")[0]
                     attempts = await page.evaluate(HOSTILE, [target, token])
                     assert attempts == ["cors failed", "no-cors failed", "read failed", "closed"]
                     assert await page.evaluate("indexedDB.databases().then((all) => all.length)") == 0
-            finally:
-                await runner.cleanup()
             assert "per_migrate" in asked(opened.running)
             assert not opened.running.paths.audit.exists()
 

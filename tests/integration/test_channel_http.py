@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from tray.surfaces.channels import http
+from tray.surfaces.channels import http, listening
 from tray.surfaces.channels.channel import ChannelError
+from tray.surfaces.channels.kinds import ntfy, telegram
 from tray.surfaces.channels.listening import keep_listening
-from waiting import run
+from tray.system.tasks import TaskSet
+from waiting import run, until_async
 
 
 @asynccontextmanager
@@ -102,12 +104,69 @@ def test_a_cut_connection_is_tried_again() -> None:
 def test_a_service_that_ends_each_connection_at_once_is_not_asked_without_a_pause() -> None:
     attempts = []
 
-    async def listen() -> None:
+    async def listen(_: TaskSet) -> None:
         attempts.append(1)
 
     async def test() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(keep_listening("x", listen), 0.5)
         assert len(attempts) == 1
+
+    run(test())
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(listening, "MIN_INTERVAL", 0.0)
+    monkeypatch.setattr(listening, "STABLE_AFTER", 0.05)
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_only_failures_of_short_connections_in_a_row_are_a_problem() -> None:
+    lengths = [0, 0, 0, 0, 0.1, 0, 0, 0, 0]
+
+    async def listen(_: TaskSet) -> None:
+        await asyncio.sleep(lengths.pop(0))
+        raise ChannelError("lost")
+
+    async def test() -> None:
+        with pytest.raises(ChannelError, match="lost"):
+            await keep_listening("x", listen)
+        assert lengths == []
+
+    run(test())
+
+
+def test_an_attempt_without_an_answer_is_not_taken_for_a_connection() -> None:
+    longest = ntfy.STREAM_TIMEOUT.sock_read, telegram.POLL_CLIENT_TIMEOUT.total, http.TIMEOUT.total
+    assert max(filter(None, longest)) < listening.STABLE_AFTER
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_an_answer_is_handled_while_there_is_no_connection_and_ends_with_the_channel() -> None:
+    handled: list[str] = []
+    rest = asyncio.Event()
+
+    async def handle() -> None:
+        try:
+            await rest.wait()
+            handled.append("handled")
+            await asyncio.sleep(3600)
+        finally:
+            handled.append("cancelled")
+
+    async def listen(handling: TaskSet) -> None:
+        if not rest.is_set():
+            handling.spawn(handle(), "answer")
+            await asyncio.sleep(0)  # the connection ends now
+            rest.set()
+
+    async def test() -> None:
+        running = asyncio.create_task(keep_listening("x", listen))
+        await until_async(lambda: handled)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await until_async(lambda: handled == ["handled", "cancelled"])
 
     run(test())

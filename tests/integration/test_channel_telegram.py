@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from fake_services import FULL, channel_tables
 from fake_telegram import OWNER, STRANGER, TOKEN, FakeTelegram, running_telegram
 from fakes import FakePlugin
 from running_app import ASK, SES, SNAPSHOT, RunningApp
@@ -79,10 +79,9 @@ def phone(tmp_path: Path, at_work: Callable[..., Any]) -> Callable[..., Any]:
     async def work(
         telegram: FakeTelegram, chat: int = OWNER["id"], pending: Sequence[Any] = (), **fields: Any
     ) -> AsyncIterator[Phone]:
-        table = {"kind": "telegram", "token": TOKEN, "server": telegram.address, "delay": 0, "detail": "full", **fields}
+        table = {"kind": "telegram", "token": TOKEN, "server": telegram.address, **FULL, **fields}
         table |= {"chat": str(chat)} if chat else {}
-        lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
-        (tmp_path / "settings.toml").write_text("[[channels]]\n" + "\n".join(lines) + "\n")
+        (tmp_path / "settings.toml").write_text(channel_tables(table))
         async with at_work(snapshot={**SNAPSHOT, "permissions": list(pending)}) as (running, link):
             yield Phone(running, link, telegram)
 

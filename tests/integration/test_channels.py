@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import aiohttp
 import pytest
 
 from fake_services import (
+    FULL,
     SECRET,
     SERVICES,
     FakeApprise,
@@ -23,6 +23,7 @@ from fake_services import (
     FakeNtfy,
     FakeSlack,
     Service,
+    channel_tables,
     running_service,
 )
 from fakes import FakePlugin
@@ -32,15 +33,9 @@ from tray.core.settings import CHANNELS
 from tray.surfaces.channels.kinds import apprise
 from waiting import run, until_async
 
-FULL = {"delay": 0, "detail": "full"}
-
 
 def write_settings(path: Path, *channels: Mapping[str, Any]) -> None:
-    tables = [
-        "\n".join(["[[channels]]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())])
-        for table in channels
-    ]
-    (path / "settings.toml").write_text("\n\n".join(tables) + "\n")
+    (path / "settings.toml").write_text(channel_tables(*channels))
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def with_services(tmp_path: Path, at_work: Callable[..., Any]) -> Callable[..., 
 
     @asynccontextmanager
     async def work(*services: Service, **fields: Any) -> AsyncIterator[tuple[RunningApp, FakePlugin]]:
-        async with contexts(services):
+        async with contexts(*services):
             write_settings(tmp_path, *({**service.settings(), **FULL, **fields} for service in services))
             async with at_work() as both:
                 yield both
@@ -58,11 +53,10 @@ def with_services(tmp_path: Path, at_work: Callable[..., Any]) -> Callable[..., 
 
 
 @asynccontextmanager
-async def contexts(services: tuple[Service, ...]) -> AsyncIterator[None]:
-    if not services:
-        yield
-        return
-    async with running_service(services[0]), contexts(services[1:]):
+async def contexts(*services: Service) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for service in services:
+            await stack.enter_async_context(running_service(service))
         yield
 
 
@@ -153,7 +147,7 @@ def test_the_buttons_of_ntfy_answer_and_are_gone_afterwards(with_services: Calla
 def test_a_press_on_ntfy_while_the_tray_was_away_counts(at_work: Callable[..., Any], tmp_path: Path) -> None:
     async def test() -> None:
         service = FakeNtfy()
-        async with contexts((service,)), aiohttp.ClientSession() as phone:
+        async with contexts(service), aiohttp.ClientSession() as phone:
             write_settings(tmp_path, {**service.settings(), **FULL})
             async with at_work() as (running, link):
                 await link.event("permission.asked", **ASK)
@@ -200,6 +194,37 @@ def test_slack_takes_presses_and_texts_of_its_user_only(with_services: Callable[
     run(test())
 
 
+def test_an_answer_that_takes_long_does_not_hold_up_the_end_of_the_tray(with_services: Callable[..., Any]) -> None:
+    async def test() -> None:
+        service = FakeSlack()
+        async with with_services(service) as (_, link):  # its end fails after 2 s
+            await link.event("permission.asked", **ASK)
+            await shows(service, "bash: ls")
+            ((_, buttons),) = service.buttons.items()
+            await service.press(buttons["Allow once"])
+            assert (await link.receive())["method"] == "permission.reply"
+
+    run(test())
+
+
+def test_a_channel_of_another_kind_inherits_nothing_from_one_of_the_same_name(
+    with_services: Callable[..., Any], tmp_path: Path
+) -> None:
+    async def test() -> None:
+        before, after = FakeNtfy(), FakeGotify()
+        async with contexts(after), with_services(before, name="phone") as (running, link):
+            await link.event("permission.asked", **ASK)
+            await shows(before, "bash: ls")
+            file = running.paths.channels
+            await until_async(lambda: file.exists() and "reply_topic" in file.read_text(), "what ntfy keeps")
+            write_settings(tmp_path, {**after.settings(), **FULL, "name": "phone"})
+            await shows(after, "bash: ls")
+            await until_async(lambda: '"gotify"' in file.read_text(), "the new record")
+            assert "reply_topic" not in file.read_text()
+
+    run(test())
+
+
 def test_gotify_deletes_messages_with_the_token_of_a_client(with_services: Callable[..., Any]) -> None:
     async def test() -> None:
         service = FakeGotify()
@@ -224,6 +249,22 @@ def test_the_mails_about_a_request_are_one_conversation(with_services: Callable[
             assert found is not None
             assert f"In-Reply-To: {found[1]}" in service.mails[1]
             assert "Auto-Submitted: auto-generated" in service.mails[0]
+
+    run(test())
+
+
+def test_no_two_mails_have_the_same_id_because_servers_drop_the_second(with_services: Callable[..., Any]) -> None:
+    async def test() -> None:
+        service = FakeMail()
+        async with with_services(service) as (running, link):
+            failed = {"sessionID": SES, "error": {"name": "APIError", "data": {"message": "quota"}}}
+            for count in (1, 2):
+                await running.app.channels.test("email")
+                await link.event("session.status", sessionID=SES, status={"type": "busy"})
+                await link.event("session.error", **failed)
+                await until_async(lambda count=count: sum("quota" in mail for mail in service.mails) == count)
+            ids = [re.findall(r"^Message-ID: (<.+>)", mail, re.MULTILINE | re.IGNORECASE)[0] for mail in service.mails]
+            assert (len(ids), len(set(ids))) == (4, 4), ids
 
     run(test())
 
@@ -299,7 +340,7 @@ def test_an_alert_goes_to_all_channels_and_an_answer_is_shown_in_all(with_servic
 def test_only_the_reasons_and_projects_of_the_settings_are_sent(with_services: Callable[..., Any]) -> None:
     async def test() -> None:
         elsewhere, errors, all_ = FakeNtfy(), FakeGotify(), FakeMail()
-        async with contexts((elsewhere, errors, all_)), with_services(all_) as (running, link):
+        async with contexts(elsewhere, errors), with_services(all_) as (running, link):
             write_settings(
                 running.settings.parent,
                 {**elsewhere.settings(), **FULL, "projects": ["/somewhere/else"]},
@@ -325,6 +366,7 @@ def test_only_the_reasons_and_projects_of_the_settings_are_sent(with_services: C
         ({"kind": "telegram", "token_env": "NOT_SET"}, "the environment variable NOT_SET is not set"),
         ({"kind": "telegram", "token": "x"}, "NUMBER:LETTERS"),
         ({"kind": "ntfy", "topic": "a/b"}, "letters, digits"),
+        ({"kind": "gotify", "server": "http://127.0.0.1:1", "token": "x\n"}, "token contains a line break"),
         ({"kind": "ntfy", "topic": "a", "topik": "b"}, "unknown field topik"),
         ({"kind": "discord", "url": "https://example.org"}, "ends with /webhooks/"),
         ({"kind": "slack", "token": "x", "user": "U1"}, "begins with xoxb-"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fake_services import FakeNtfy, running_service
+from fake_services import FULL, FakeNtfy, channel_tables, running_service
 from fake_telegram import OWNER, TOKEN, FakeTelegram, running_telegram
 from model_server import ModelServer
 from opencode import NEWEST, OpenCode
@@ -20,8 +19,6 @@ from tray_process import Home
 from waiting import run, until_async
 
 pytestmark = pytest.mark.opencode
-
-FULL = {"delay": 0, "detail": "full"}
 
 
 def bash(command: str) -> dict[str, Any]:
@@ -36,10 +33,7 @@ class Desk:
         self.tray.path.mkdir()
         settings = self.tray.path / "config/opencode-tray/settings.toml"
         settings.parent.mkdir(parents=True)
-        lines = []
-        for channel in channels:
-            lines += ["[[channels]]", *(f"{name} = {json.dumps(value)}" for name, value in {**channel, **FULL}.items())]
-        settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        settings.write_text(channel_tables(*({**channel, **FULL} for channel in channels)), encoding="utf-8")
         self.process = self.tray.tray("--no-notify")
         token = {"OPENCODE_TRAY_TOKEN_FILE": str(self.tray.path / "data/opencode-tray/token")}
         self.opencode = OpenCode(NEWEST, folder / "home", model.port, token)
@@ -132,8 +126,7 @@ def test_the_command_tests_and_pairs_a_channel_and_explains_what_is_wrong(tmp_pa
             settings = home.path / "config/opencode-tray/settings.toml"
             settings.parent.mkdir(parents=True)
             table = {"kind": "telegram", "token_env": "BOT_TOKEN", "server": telegram.address}
-            lines = ["[[channels]]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
-            settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            settings.write_text(channel_tables(table), encoding="utf-8")
             home.environment["BOT_TOKEN"] = TOKEN
             await asyncio.to_thread(home.tray, "--no-notify")
             try:

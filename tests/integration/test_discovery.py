@@ -21,6 +21,7 @@ from tray.sources import discovery
 from tray.sources.discovery import Discovery, DiscoverySettings
 from tray.sources.http.addresses import server_addresses, url_of
 from waiting import until_async as until
+from web_server import serving
 
 
 def process(environment: dict[str, str] | None = None) -> OpenCodeProcess:
@@ -45,13 +46,8 @@ def test_another_server_of_a_process_is_not_taken_for_opencode(body: bytes) -> N
     async def scenario() -> None:
         application = web.Application()
         application.router.add_get("/global/health", respond)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with serving(application):
             assert await url_of(process()) is None
-        finally:
-            await runner.cleanup()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
 

@@ -23,6 +23,7 @@ from tray.opencode.api import ServerAddress
 from tray.opencode.services import MAX_SERVICES
 from tray.sources.http.servers import HttpServers
 from waiting import until_async as until
+from web_server import serving
 
 AT = 1_795_237_290_000
 SES, OTHER = "ses_1", "ses_2"
@@ -527,16 +528,10 @@ def test_a_compressed_response_is_refused_before_it_is_decompressed() -> None:
     async def scenario() -> None:
         application = web.Application()
         application.router.add_get("/global/health", respond)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            async with watching() as watch:
-                watch.http.follow([ServerAddress(f"http://127.0.0.1:{runner.addresses[0][1]}", trusted=False)])
-                await until(lambda: watch.problems)
-                assert watch.problems == ["the response is compressed: is this an OpenCode server?"]
-        finally:
-            await runner.cleanup()
+        async with serving(application) as port, watching() as watch:
+            watch.http.follow([ServerAddress(f"http://127.0.0.1:{port}", trusted=False)])
+            await until(lambda: watch.problems)
+            assert watch.problems == ["the response is compressed: is this an OpenCode server?"]
 
     tracemalloc.start()
     try:

@@ -8,8 +8,7 @@ from typing import Protocol, assert_never
 import msgspec
 
 from tray.core.channel_state import ChannelState
-from tray.core.commands import ChannelCommand, CommandResult, ListChannels, PairChannel, TestChannel
-from tray.core.errors import UserError
+from tray.core.commands import ChannelCommand, CommandResult, ListChannels, PairChannel, SendTestMessage
 from tray.core.text import counted
 
 
@@ -34,18 +33,12 @@ class ChannelActions:
         self._channels = channels
 
     async def execute(self, command: ChannelCommand) -> CommandResult:
-        """Execute a command and return its result."""
-        try:
-            return await self._execute(command)
-        except UserError as error:
-            return CommandResult(str(error), ok=False)
-
-    async def _execute(self, command: ChannelCommand) -> CommandResult:
+        """Execute a command and return its result. Raises UserError."""
         match command:
             case ListChannels():
                 states = self._channels().overview()
                 return CommandResult(counted(len(states), "channel", "channels"), result=msgspec.to_builtins(states))
-            case TestChannel(name):
+            case SendTestMessage(name):
                 return await self._channels().test(name)
             case PairChannel(name):
                 return self._channels().pair(name)

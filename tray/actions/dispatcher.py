@@ -37,11 +37,11 @@ from tray.core.commands import (
     RenameSession,
     RunDoctor,
     SendDraftAnswer,
+    SendTestMessage,
     ServerCommand,
     SessionCommand,
     ShowSummary,
     Surface,
-    TestChannel,
     ToggleOption,
     Unmute,
 )
@@ -73,7 +73,7 @@ _TITLES: Mapping[type, str] = {
     OpenSettings: "Settings",
     OpenDashboard: "Dashboard",
     DecidePairing: "Phone",
-    TestChannel: "Channels",
+    SendTestMessage: "Channels",
     PairChannel: "Channels",
     RunDoctor: "Doctor",
 }

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import aiohttp
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
@@ -19,15 +21,12 @@ from tray.core.outcomes import UNKNOWN, Outcomes
 from tray.core.settings import CHANNELS, FINISHED_AFTER
 from tray.storage.channel_store import ChannelRecord, encode_channels, read_channels
 from tray.storage.files import write_privately
+from tray.surfaces.channels.channel import ChannelContext, ChannelSetupError, Pressed
 from tray.surfaces.channels.feed import FeedContext
+from tray.surfaces.channels.registry import kind_of, options_of
+from tray.surfaces.channels.running import RunningChannel
 from tray.system.paths import Paths
 from tray.system.tasks import TaskSet
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from tray.surfaces.channels.channel import Pressed
-    from tray.surfaces.channels.running import RunningChannel
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +40,12 @@ WRITE_DELAY = 0.5  # s in which changes of the file are collected
 Execute = Callable[[Command, Surface], Coroutine[Any, Any, CommandResult]]
 
 
-class UnknownChannelError(UserError):
-    """There is no channel with this name."""
-
-    is_usage = True
+class ChannelNotRunningError(UserError):
+    """No channel with this name runs."""
 
 
 class Channels:
-    """Lives on the event loop's thread. Without channels in the settings, nothing of them is imported or stored."""
+    """Lives on the event loop's thread. Without channels in the settings, nothing of them is started or stored."""
 
     def __init__(
         self,
@@ -104,8 +101,6 @@ class Channels:
         """Read the file of the channels once; return what calls their services."""
         if self._http is not None:
             return self._http
-        import aiohttp  # noqa: PLC0415  # not needed without channels
-
         http = self._http = aiohttp.ClientSession(trust_env=True)  # a proxy of the user's environment
         self._records, problem = await asyncio.to_thread(read_channels, self._path)
         if problem:
@@ -114,11 +109,9 @@ class Channels:
         return http
 
     def _start_one(self, settings: ChannelSettings, http: aiohttp.ClientSession) -> None:
-        from tray.surfaces.channels.channel import ChannelContext, ChannelSetupError  # noqa: PLC0415
-        from tray.surfaces.channels.registry import kind_of, options_of  # noqa: PLC0415
-        from tray.surfaces.channels.running import RunningChannel  # noqa: PLC0415
-
-        name, record = settings.name, self._records.setdefault(settings.name, ChannelRecord())
+        name, record = settings.name, self._records.get(settings.name)
+        if record is None or record.kind != settings.kind:
+            record = self._records[name] = ChannelRecord(settings.kind)
 
         def remember(key: str, value: str) -> None:
             record.values[key] = value
@@ -235,11 +228,11 @@ class Channels:
         )
 
     async def test(self, name: str) -> CommandResult:
-        """Send a message that says that it is a test. Raises UnknownChannelError."""
+        """Send a message that says that it is a test. Raises ChannelNotRunningError."""
         return await self._find(name).test()
 
     def pair(self, name: str) -> CommandResult:
-        """Begin a pairing. Raises UnknownChannelError."""
+        """Begin a pairing. Raises ChannelNotRunningError."""
         return self._find(name).pair()
 
     def _find(self, name: str) -> RunningChannel:
@@ -247,9 +240,9 @@ class Channels:
         if running is not None:
             return running
         if any(settings.name == name for settings in self._settings):
-            raise UnknownChannelError(self._problem_of(name) or f"{name} is not used")
+            raise ChannelNotRunningError(self._problem_of(name) or f"{name} is not used")
         known = ", ".join(settings.name for settings in self._settings) or "none; see docs/channels.md"
-        raise UnknownChannelError(f"no channel is named {name!r}; the settings name: {known}")
+        raise ChannelNotRunningError(f"no channel is named {name!r}; the settings name: {known}")
 
     # ------------------------------------------------------------------ the file
 

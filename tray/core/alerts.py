@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.answers import read_only_reason
-from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.session_index import SessionIndex, SessionRow, folder_of
 from tray.core.sessions import Request, RequestKind, SessionKey, Status
 from tray.core.transitions.user_actions import AUTO_ANSWERED_WITHIN
 
@@ -214,7 +214,7 @@ class Alerts:
 
 def wanted_alert(row: SessionRow, rules: AlertRules, project: str) -> Alert | None:
     """Return the alert that this row should have, or None."""
-    if row.muted or not _is_in(row.session.directory or row.server.directory, rules.projects):
+    if row.muted or not _is_in(folder_of(row).directory, rules.projects):
         return None
     if row.status.needs_user:
         alert = _request_alert(row, rules, project)

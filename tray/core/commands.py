@@ -320,10 +320,8 @@ class ListChannels(msgspec.Struct, frozen=True):
     """Return the channels of the settings, and whether they work."""
 
 
-class TestChannel(msgspec.Struct, frozen=True):
+class SendTestMessage(msgspec.Struct, frozen=True):
     """Send a message that says that it is a test."""
-
-    __test__ = False  # for pytest
 
     channel: str  # its name
 
@@ -391,7 +389,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "diff": ShowDiff,
 }
 PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices | PairPhone | ListPairings | DecidePairing
-ChannelCommand = ListChannels | TestChannel | PairChannel
+ChannelCommand = ListChannels | SendTestMessage | PairChannel
 RemoteCommand = AddRemote | ListRemotes | CheckRemote | RemoveRemote
 AppCommand = (
     CopyText

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tray.core.answers import ANSWERED, SENDING, RequestKey, Verdict
+from tray.core.commands import Surface
 from tray.core.events import Event, RequestClosed
 
 MAX_KEPT = 256  # requests; a new one replaces the oldest
@@ -16,10 +17,10 @@ _VERDICTS = {
     Verdict.REJECT.value: "Rejected",
 }
 _PLACES = {
-    "menu": "in the menu",
-    "notification": "in the notification",
-    "command line": "on the command line",
-    "page": "on the page",
+    Surface.MENU.value: "in the menu",
+    Surface.NOTIFICATION.value: "in the notification",
+    Surface.COMMAND.value: "on the command line",
+    Surface.PAGE.value: "on the page",
 }
 
 

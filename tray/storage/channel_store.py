@@ -15,6 +15,7 @@ from tray.storage.files import is_private
 class ChannelRecord(msgspec.Struct):
     """What is kept of one channel."""
 
+    kind: str
     values: dict[str, str] = {}  # of its kind, such as whom it talks to
     sent: dict[str, Any] = {}  # the messages that have not ended, by session ID
 

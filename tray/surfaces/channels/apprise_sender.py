@@ -26,10 +26,10 @@ def main() -> int:
     logger.propagate = False
     sender = apprise.Apprise()
     if not sender.add(given["url"]):
-        sys.stderr.write("Apprise does not know this kind of address, or a part of it is missing\n")
+        sys.stdout.write("Apprise does not know this kind of address, or a part of it is missing\n")
         return UNKNOWN
     if given.get("body") and not sender.notify(given["body"], title=given["title"], notify_type=given["kind"]):
-        sys.stderr.write(_without_secrets(reasons[-1] if reasons else "the service did not take it", given["url"]))
+        sys.stdout.write(_without_secrets(reasons[-1] if reasons else "the service did not take it", given["url"]))
         return FAILED
     sys.stdout.write(str(next(iter(sender)).service_name))
     return 0

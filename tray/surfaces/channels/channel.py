@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import aiohttp
 import msgspec
 
+from tray.core.alerts import Reason
 from tray.core.answer_codes import CodedAnswer
 from tray.core.errors import UserError
 
+SEND_TIMEOUT = 60.0  # s for a message, with all its calls
 Press = Callable[["Pressed"], Coroutine[Any, Any, str]]  # gives an answer, and returns the text for the user
 
 
@@ -39,17 +41,12 @@ class ChannelMessage(msgspec.Struct, frozen=True):
 
     session: str  # ID
     id: str  # the same for each attempt to send it, and after a restart
-    reason: str  # a value of `core.alerts.Reason`
+    reason: Reason
     title: str
     text: str = ""
     answers: tuple[CodedAnswer, ...] = ()
     text_code: str = ""  # for an answer in the user's own words; "": there is none
     outcome: str = ""  # how it ended; "": it waits for the user, or nothing has to be done
-
-    @property
-    def is_request(self) -> bool:
-        """Whether the session waits for the user."""
-        return self.reason in ("permission", "question")
 
     @property
     def body(self) -> str:

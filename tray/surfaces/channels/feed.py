@@ -31,6 +31,11 @@ class FeedContext(msgspec.Struct, frozen=True):
     now: Callable[[], int]
     finished_after: Callable[[], int]  # returns the setting
 
+    def ended(self, key: RequestKey) -> str:
+        """Return how a request ended that a message is about."""
+        is_pending = self.fleet.request(key) is not None
+        return "Still waiting, after another one" if is_pending else self.outcome(key)
+
 
 class ChannelFeed:
     """Lives on the event loop's thread."""
@@ -56,7 +61,7 @@ class ChannelFeed:
     def restore(self) -> None:
         """Take over the messages of an earlier run, which the queue has."""
         for session_id, sent in self._queue.sent.items():
-            self._alerts.restore(session_id, sent.identity, Reason(sent.message.reason))
+            self._alerts.restore(session_id, sent.identity, sent.message.reason)
 
     def update_waiting(self) -> None:
         """Send what was silenced until now, or was not known to this channel yet."""
@@ -65,28 +70,20 @@ class ChannelFeed:
 
     def update(self, session_ids: Iterable[str], at: int) -> None:
         """Bring the messages of these sessions up to date, and those that are due by `at` (ms since the Unix epoch)."""
-        self._alerts.rules = self._rules()
+        if self._context.finished_after() != self._alerts.rules.finished_after:
+            self._alerts.rules = self._rules()
         for effect in self._alerts.update(session_ids, self._context.index, at, silent=self._is_silent(at)):
             if isinstance(effect, Notify):
                 alert = effect.alert
                 self._ending.pop(alert.session.session, None)
                 message = message_of(alert, self._settings.detail, self._limits)
                 request = alert.request.id if alert.request is not None else ""
-                ended = self._outcome_of(alert.session.session)
-                self._queue.show(SentMessage(message, alert.session.server, request, alert.identity), ended)
+                self._queue.show(SentMessage(message, alert.session.server, request, alert.identity))
             elif isinstance(effect, Withdraw):
                 self._ending.setdefault(effect.session_id, at)
         for session_id in list(self._ending):
             self._end(session_id, at)
         self._set_timer(at)
-
-    def _outcome_of(self, session_id: str) -> str:
-        """Return how the request ended that the session's message is about."""
-        key = self._queue.request_of(session_id)
-        if key is None:
-            return ""
-        is_pending = self._context.fleet.request(key) is not None
-        return "Still waiting, after another one" if is_pending else self._context.outcome(key)
 
     def _end(self, session_id: str, at: int) -> None:
         """End the session's message, unless an answer is on its way, or the session may come back soon."""
@@ -97,7 +94,7 @@ class ChannelFeed:
         if key is not None and is_lost and at < self._ending[session_id] + COMES_BACK_WITHIN:
             return
         del self._ending[session_id]
-        self._queue.close(session_id, self._context.outcome(key) if key is not None else "")
+        self._queue.close(session_id)
 
     def _is_silent(self, at: int) -> bool:
         is_quiet = quiet_hours.is_quiet(self._settings.quiet_hours, minute_of_day(at))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
 
+from tray.core.lenient_json import decode_or
 from tray.surfaces.channels.channel import ChannelError
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -20,20 +20,11 @@ REFUSED = frozenset({401, 402, 403, 407})  # statuses until the user has correct
 
 async def call(
     http: aiohttp.ClientSession, method: str, url: str, *, timeout: aiohttp.ClientTimeout = TIMEOUT, **options: Any
-) -> Any:
-    """Return the JSON of the answer; {} if it is not JSON. Raises ChannelError. `options` are those of aiohttp."""
-    try:
+) -> dict[str, Any]:
+    """Return the JSON object of the answer; {} if it is none. Raises ChannelError. `options` are those of aiohttp."""
+    with _channel_errors():
         async with http.request(method, url, timeout=timeout, allow_redirects=False, **options) as response:
-            answer = _decoded(await _read(response))
-            if response.status >= 300:
-                raise _refused(response.status, response.headers, answer)
-            return answer
-    except TimeoutError as error:
-        raise ChannelError("no answer") from error
-    except INVALID_ADDRESS as error:
-        raise ChannelError("its address is not valid", is_refused=True) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise ChannelError(_reason(error)) from error
+            return await _accepted(response)
 
 
 @asynccontextmanager
@@ -41,11 +32,18 @@ async def stream(
     http: aiohttp.ClientSession, url: str, timeout: aiohttp.ClientTimeout, **options: Any
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Open the lines of an answer that does not end. Raises ChannelError, also while they are read."""
-    try:
+    with _channel_errors():
         async with http.get(url, timeout=timeout, allow_redirects=False, **options) as response:
             if response.status >= 300:
-                raise _refused(response.status, response.headers, _decoded(await _read(response)))
+                await _accepted(response)
             yield aiter(response.content)
+
+
+@contextmanager
+def _channel_errors() -> Iterator[None]:
+    """Raise the errors of aiohttp as ChannelError."""
+    try:
+        yield
     except TimeoutError as error:
         raise ChannelError("no answer") from error
     except INVALID_ADDRESS as error:
@@ -64,25 +62,20 @@ def _reason(error: Exception) -> str:
     return f"the connection was lost ({type(error).__name__})"
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the whole answer, at most MAX_ANSWER bytes."""
+async def _accepted(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """Return the JSON object of an answer of at most MAX_ANSWER bytes. Raises ChannelError for a refusal."""
     found = bytearray()
     async for part in response.content.iter_any():
         found += part
         if len(found) >= MAX_ANSWER:
             break
-    return bytes(found[:MAX_ANSWER])
+    answer = decode_or(bytes(found), dict[str, Any], {})
+    if response.status >= 300:
+        raise _refused(response.status, response.headers, answer)
+    return answer
 
 
-def _decoded(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return {}
-
-
-def _refused(status: int, headers: Mapping[str, str], answer: Any) -> ChannelError:
-    fields = answer if isinstance(answer, dict) else {}
+def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any]) -> ChannelError:
     parameters = fields.get("parameters")
     wait = headers.get("Retry-After") or fields.get("retry_after")
     if wait is None and isinstance(parameters, dict):

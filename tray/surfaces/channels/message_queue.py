@@ -11,15 +11,15 @@ from contextlib import suppress
 import msgspec
 
 from tray.core.answers import RequestKey
-from tray.surfaces.channels.channel import Channel, ChannelError, ChannelMessage
+from tray.surfaces.channels.channel import SEND_TIMEOUT, Channel, ChannelError, ChannelMessage
+from tray.system.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-RETRIES = (5.0, 10.0, 30.0, 60.0)  # s before another attempt; the last one is repeated
+FIRST_RETRY, LAST_RETRY = 5.0, 60.0  # s before another attempt, doubled each time
 REFUSED_RETRY = 600.0  # s before another attempt if the user has to correct something
-MAX_RETRY = 3600.0  # s; a service that asks for more is asked again after this
+MAX_RETRY_AFTER = 3600.0  # s; a service that asks for more is asked again after this
 BREAK_AFTER = 5  # failed attempts one after another until it is a problem in the menu
-SEND_TIMEOUT = 60.0  # s
 
 
 class SentMessage(msgspec.Struct, frozen=True):
@@ -47,49 +47,49 @@ class MessageQueue:
         self,
         name: str,
         channel: Channel,
+        outcome: Callable[[RequestKey], str],
         changed: Callable[[], None],
         report: Callable[[str], None],
     ) -> None:
-        """`changed` is called when `sent` has changed; `report` with a problem for the user, or "" when it is over."""
+        """`outcome` returns how a request ended that a message is about. `changed` is called when `sent` has changed.
+
+        `report` is called with a problem for the user, or "" when it is over.
+        """
         self.sent: dict[str, SentMessage] = {}  # by session ID
         self.state = QueueState()
         self._name = name
         self._channel = channel
+        self._outcome = outcome
         self._changed_sent = changed
         self._report = report
-        self._wanted: dict[str, SentMessage | str] = {}  # by session ID: what to send, or how the live message ended
-        self._outcomes: dict[str, str] = {}  # by session ID: how the live message ended that the wanted one replaces
+        self._wanted: dict[str, SentMessage | None] = {}  # by session ID: what to send; None: the live one has ended
         self._retry = asyncio.Event()
         self._current = ""  # the session whose message is being sent
         self._wake = asyncio.Event()
         self._failures = 0
+        self._backoff = Backoff(FIRST_RETRY, LAST_RETRY)
 
     def restore(self, sent: Mapping[str, SentMessage]) -> None:
         """Continue with the messages of an earlier run."""
         self.sent.update(sent)
 
-    def show(self, item: SentMessage, outcome: str = "") -> None:
-        """Send a message, or change the one of the same request. It replaces what is waiting for this session.
-
-        `outcome` says how the request ended that the live message is about.
-        """
-        self._outcomes[item.message.session] = outcome
+    def show(self, item: SentMessage) -> None:
+        """Send a message, or change the one of the same request. It replaces what is waiting for this session."""
         self._want(item.message.session, item)
 
-    def close(self, session_id: str, outcome: str) -> None:
+    def close(self, session_id: str) -> None:
         """Say how the session's message ended; forget it if it has not been sent."""
         if session_id in self.sent or session_id == self._current:
-            self._want(session_id, outcome)
+            self._want(session_id, None)
         else:
             self._wanted.pop(session_id, None)
 
     def request_of(self, session_id: str) -> RequestKey | None:
         """Return the request that the session's newest message is about; None if it is not about one."""
-        wanted = self._wanted.get(session_id)
-        newest = wanted if isinstance(wanted, SentMessage) else self.sent.get(session_id)
+        newest = self._wanted.get(session_id) or self.sent.get(session_id)
         return RequestKey(newest.server, newest.request) if newest is not None and newest.request else None
 
-    def _want(self, session_id: str, wanted: SentMessage | str) -> None:
+    def _want(self, session_id: str, wanted: SentMessage | None) -> None:
         self._wanted.pop(session_id, None)
         self._wanted[session_id] = wanted
         self._wake.set()
@@ -107,7 +107,7 @@ class MessageQueue:
         self._current = session_id
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                await self._bring(session_id, wanted)
+                is_accepted = await self._bring(session_id, wanted)
         except TimeoutError:
             await self._failed(session_id, wanted, ChannelError(f"no answer within {SEND_TIMEOUT:g} s"))
         except ChannelError as error:
@@ -115,43 +115,51 @@ class MessageQueue:
         except Exception:
             log.exception("the channel %s failed", self._name)
             self._drop(session_id, wanted)
-            if isinstance(wanted, str):
+            if wanted is None:
                 self._set(session_id, None)
         else:
             self._drop(session_id, wanted)
-            self._failures = 0
-            self._note("")
-            self._report("")
+            if is_accepted:
+                self._failures = 0
+                self._backoff.reset()
+                self._note("")
+                self._report("")
         finally:
             self._current = ""
 
-    async def _bring(self, session_id: str, wanted: SentMessage | str) -> None:
-        """Do what is wanted. Each step that was done is stored, so that another attempt does not repeat it."""
+    async def _bring(self, session_id: str, wanted: SentMessage | None) -> bool:
+        """Do what is wanted; return whether the service has accepted something.
+
+        Each step that was done is stored, so that another attempt does not repeat it.
+        """
         live = self.sent.get(session_id)
-        if isinstance(wanted, str):
-            await self._finish(session_id, wanted)
-            return
+        if wanted is None:
+            return await self._finish(session_id)
         if live is not None and live.request and live.request == wanted.request:
             reference = await self._channel.replace(live.reference, wanted.message)
         else:
-            await self._finish(session_id, self._outcomes.pop(session_id, ""))
+            await self._finish(session_id)
             reference = await self._channel.send(wanted.message)
             self.state = QueueState(self.state.sent + 1, time.time_ns() // 1_000_000)
         self._set(session_id, msgspec.structs.replace(wanted, reference=reference))
+        return True
 
-    async def _finish(self, session_id: str, outcome: str) -> None:
-        live = self.sent.get(session_id)
-        if live is None:
-            return
-        ended = msgspec.structs.replace(live.message, answers=(), text_code="", outcome=outcome or "No longer waiting")
-        try:
-            if live.message.is_request:  # others wait for nothing
+    async def _finish(self, session_id: str) -> bool:
+        """End the session's live message; return whether the service has accepted something."""
+        live, is_accepted = self.sent.get(session_id), False
+        if live is not None and live.request:  # others wait for nothing
+            outcome = self._outcome(RequestKey(live.server, live.request))
+            ended = msgspec.structs.replace(live.message, answers=(), text_code="", outcome=outcome)
+            try:
                 await self._channel.finish(live.reference, ended)
-        except ChannelError as error:
-            if not error.is_permanent:
-                raise
-            log.info("a message of %s cannot be changed any more: %s", self._name, error)
-        self._set(session_id, None)
+                is_accepted = True
+            except ChannelError as error:
+                if not error.is_permanent:
+                    raise
+                log.info("a message of %s cannot be changed any more: %s", self._name, error)
+        if live is not None:
+            self._set(session_id, None)
+        return is_accepted
 
     def _set(self, session_id: str, live: SentMessage | None) -> None:
         self.sent.pop(session_id, None)
@@ -159,7 +167,8 @@ class MessageQueue:
             self.sent[session_id] = live
         self._changed_sent()
 
-    async def _failed(self, session_id: str, wanted: SentMessage | str, error: ChannelError) -> None:
+    async def _failed(self, session_id: str, wanted: SentMessage | None, error: ChannelError) -> None:
+        self._current = ""
         self._failures += 1
         self._note(str(error))
         if error.is_permanent or error.is_refused or self._failures >= BREAK_AFTER:
@@ -168,7 +177,7 @@ class MessageQueue:
             self._drop(session_id, wanted)
             return
         log.info("%s does not take a message: %s", self._name, error)
-        wait = min(error.retry_after, MAX_RETRY) or RETRIES[min(self._failures, len(RETRIES)) - 1]
+        wait = min(error.retry_after, MAX_RETRY_AFTER) or self._backoff.next_delay()
         if error.is_refused:
             wait = max(wait, REFUSED_RETRY)
         self._retry.clear()
@@ -180,11 +189,10 @@ class MessageQueue:
         """Try again at once: the user may have corrected what was refused."""
         self._retry.set()
 
-    def _drop(self, session_id: str, wanted: SentMessage | str) -> None:
+    def _drop(self, session_id: str, wanted: SentMessage | None) -> None:
         """Forget what was wanted, unless something else is wanted by now."""
         if self._wanted.get(session_id) is wanted:
-            with suppress(KeyError):
-                del self._wanted[session_id]
+            self._wanted.pop(session_id, None)
 
     def _note(self, problem: str) -> None:
         self.state = msgspec.structs.replace(self.state, problem=problem)

@@ -31,18 +31,20 @@ HIDDEN = {
 def message_of(alert: Alert, detail: Detail, limits: Limits) -> ChannelMessage:
     """Return the message. It has buttons only if it shows the whole request, as it is."""
     session, reason = alert.session.session, alert.reason
-    identifier = sha256("\n".join((*alert.session, alert.identity)).encode("utf-8", "replace")).hexdigest()[:32]
+    occasion = "" if reason.is_request else str(alert.due)  # the same error may come again
+    identity = "\n".join((*alert.session, alert.identity, occasion))
+    identifier = sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
     if detail is Detail.NOTHING:
-        return ChannelMessage(session, identifier, reason.value, HIDDEN[reason])
+        return ChannelMessage(session, identifier, reason, HIDDEN[reason])
     title = shorten(f"{NAMES[reason]} · {alert.title}", MAX_TITLE)
     if detail is Detail.TITLE:
         tool = clean(alert.request.title) if alert.request is not None else ""
-        return ChannelMessage(session, identifier, reason.value, title, tool)
+        return ChannelMessage(session, identifier, reason, title, tool)
     text = _text(alert)
     is_exact = not hides(text)
     shown = text if is_exact else "\n".join(map(clean, text.splitlines()))
     is_whole = limits.measure(shown) <= limits.text
-    message = ChannelMessage(session, identifier, reason.value, title, shown if is_whole else _cut(shown, limits))
+    message = ChannelMessage(session, identifier, reason, title, shown if is_whole else _cut(shown, limits))
     if alert.request is None or not alert.answerable or not is_exact or not is_whole or not limits.buttons:
         return message
     return _with_answers(message, alert.session.server, alert.request, limits)

@@ -42,6 +42,9 @@ def options_of(settings: ChannelSettings, environment: Mapping[str, str]) -> dic
         else:
             allowed = (*kind.needed, *kind.optional, *(f"{secret}_env" for secret in kind.secrets))
             raise ChannelSetupError(f"unknown field {name}; {kind.title} takes {', '.join(allowed)}")
+    for name, value in options.items():
+        if not str(value).isprintable():  # such as the line break at the end of a secret that was copied
+            raise ChannelSetupError(f"{name} contains a line break or a control character")
     for name in kind.needed:
         if not options.get(name):
             hint = f" or {name}_env" if name in kind.secrets else ""

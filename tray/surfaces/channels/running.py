@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,10 +12,12 @@ from typing import Any, cast
 
 import msgspec
 
+from tray.core.alerts import Reason
 from tray.core.channel_settings import ChannelSettings
 from tray.core.commands import CommandResult
 from tray.core.lenient_json import JSON_ERRORS
 from tray.surfaces.channels.channel import (
+    SEND_TIMEOUT,
     Channel,
     ChannelError,
     ChannelMessage,
@@ -23,13 +26,13 @@ from tray.surfaces.channels.channel import (
     Press,
 )
 from tray.surfaces.channels.feed import ChannelFeed, FeedContext
-from tray.surfaces.channels.message_queue import SEND_TIMEOUT, MessageQueue, SentMessage
+from tray.surfaces.channels.message_queue import MessageQueue, SentMessage
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
 LISTEN_AGAIN = 60.0  # s after a service has refused to tell of answers
-TEST = ChannelMessage("", "test", "finished", "Test of OpenCode Tray", "Alerts of your agents arrive here.")
+TEST = ChannelMessage("", "test", Reason.FINISHED, "Test of OpenCode Tray", "Alerts of your agents arrive here.")
 
 
 class RunningChannel:
@@ -50,7 +53,7 @@ class RunningChannel:
         `changed` is that of MessageQueue.
         """
         self.settings = settings
-        self.queue = MessageQueue(settings.name, channel, changed, partial(report, "messages"))
+        self.queue = MessageQueue(settings.name, channel, shared.ended, changed, partial(report, "messages"))
         self.feed = ChannelFeed(settings, self.queue, channel.limits, shared)
         self._channel = channel
         self._report = report
@@ -133,7 +136,7 @@ class RunningChannel:
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
                 found = await self._channel.check()
-                await self._channel.send(TEST)
+                await self._channel.send(msgspec.structs.replace(TEST, id=f"test-{secrets.token_hex(8)}"))
         except (ChannelError, TimeoutError) as error:
             problem = str(error) or "no answer"
             self._report("check", f"{name} does not work: {problem}")

@@ -32,9 +32,9 @@ from tray.core.commands import (
     RevokeDevice,
     RevokeDevices,
     RotateToken,
+    SendTestMessage,
     SessionCommand,
     Surface,
-    TestChannel,
     Unmute,
 )
 from tray.core.devices import Scope
@@ -68,9 +68,9 @@ class Params(msgspec.Struct):
     duration: str = ""  # of a mute: see tray.core.durations
     channel: str = ""  # its name
     remote: str = ""  # HOST or USER@HOST
-    device: str = ""  # ID, or the start of one; of "devices.revoke", empty: all
+    device: str = ""  # ID, or the start of one, or that of a pairing; of "devices.revoke", empty: all
     in_browser: bool = True  # of "dashboard": False only returns the address
-    device_scope: str = Scope.ACT.value  # of "dashboard"
+    device_scope: str = ""  # of "dashboard" (empty: "act") and "phone.decide"
 
 
 class ControlMethods:
@@ -107,7 +107,7 @@ class ControlMethods:
             case "next":
                 return OpenNextSession()
             case "dashboard":
-                return OpenDashboard(params.in_browser, _device_scope(params.device_scope))
+                return OpenDashboard(params.in_browser, _device_scope(params.device_scope or Scope.ACT.value))
             case "devices":
                 return ListDevices()
             case "phone":
@@ -120,7 +120,7 @@ class ControlMethods:
             case "channels":
                 return ListChannels()
             case "channels.test":
-                return TestChannel(params.channel)
+                return SendTestMessage(params.channel)
             case "channels.pair":
                 return PairChannel(params.channel)
             case "remotes":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tray.core.channel_state import ChannelState
-from tray.core.commands import PairChannel, TestChannel
+from tray.core.commands import PairChannel, SendTestMessage
 from tray.core.text import clean, shorten, wrap
 from tray.surfaces.menu.items import Entry, Item
 
@@ -22,6 +22,6 @@ def _channel_item(state: ChannelState) -> Item:
     label = f"⚠ {name}: does not work" if state.problem else f"{name}: {state.sent} sent" if state.sent else name
     lines = wrap(clean(state.problem), COLUMNS) if state.problem else []
     problem = tuple(Item(f"problem-{number}", line) for number, line in enumerate(lines))
-    test = Item("test", "Send a test message", TestChannel(state.name))
+    test = Item("test", "Send a test message", SendTestMessage(state.name))
     pair = (Item("pair", "Pair…", PairChannel(state.name)),) if state.has_pairing else ()
     return Item(f"channel:{state.name}", label, children=(*problem, test, *pair))

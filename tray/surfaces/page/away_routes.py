@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tray.core.commands import CommandResult, ListChannels, PairPhone, Surface, TestChannel
+from tray.core.commands import CommandResult, ListChannels, PairPhone, SendTestMessage, Surface
 from tray.surfaces.page.services import Execute
 
 BORDER = 4  # modules of the QR code that stay light around it (ISO/IEC 18004)
@@ -33,7 +33,7 @@ class AwayRoutes:
 
     async def test(self, name: str) -> dict[str, Any]:
         """Send a test message through a channel."""
-        return {"message": _checked(await self._execute(TestChannel(name), Surface.PAGE)).message}
+        return {"message": _checked(await self._execute(SendTestMessage(name), Surface.PAGE)).message}
 
 
 def _checked(result: CommandResult) -> CommandResult:

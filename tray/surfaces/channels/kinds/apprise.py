@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from asyncio.subprocess import PIPE
 from importlib.util import find_spec
 
 from tray.core.text import clean
 from tray.surfaces.channels.apprise_sender import FAILED, UNKNOWN
 from tray.surfaces.channels.channel import (
+    SEND_TIMEOUT,
     ChannelContext,
     ChannelError,
     ChannelKind,
@@ -19,9 +18,10 @@ from tray.surfaces.channels.channel import (
     Limits,
     Press,
 )  # fmt: skip
+from tray.system import subprocesses
 
 SENDER = "tray.surfaces.channels.apprise_sender"
-MAX_REASON = 200  # characters
+MAX_SAID = 200  # characters
 
 
 class Apprise:
@@ -41,7 +41,7 @@ class Apprise:
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a message."""
-        await self._run(_content(message, "warning" if message.is_request else "info"))
+        await self._run(_content(message, "warning" if message.reason.is_request else "info"))
         return ""
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:  # noqa: ARG002
@@ -58,21 +58,12 @@ class Apprise:
     async def _run(self, content: dict[str, str]) -> str:
         """Send a message, or only read the address; return the name of the service. Raises ChannelError."""
         command = (sys.executable, "-P", "-m", SENDER)  # -P: not the modules of the current directory
-        try:
-            process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-        except OSError as error:
-            raise ChannelError(f"cannot start Apprise: {error.strerror}") from error
-        try:
-            printed, errors = await process.communicate(json.dumps({"url": self._url, **content}).encode())
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode:
-            lines = errors.decode("utf-8", "replace").splitlines()
-            known = process.returncode in (FAILED, UNKNOWN)
-            reason = clean(lines[-1])[:MAX_REASON] if known and lines else f"Apprise ended with {process.returncode}"
-            raise ChannelError(reason, is_refused=process.returncode == UNKNOWN)
-        return clean(printed.decode("utf-8", "replace").strip())
+        done = await subprocesses.run(command, timeout=SEND_TIMEOUT, stdin=json.dumps({"url": self._url, **content}))
+        said = clean(done.out.strip())[:MAX_SAID]
+        if not done.ok:
+            is_known = done.code in (FAILED, UNKNOWN) and said
+            raise ChannelError(said if is_known else f"Apprise ended with {done.code}", is_refused=done.code == UNKNOWN)
+        return said
 
 
 def _content(message: ChannelMessage, kind: str) -> dict[str, str]:

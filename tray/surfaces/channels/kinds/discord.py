@@ -32,12 +32,12 @@ class Discord:
     async def check(self) -> str:
         """Return the name of the webhook."""
         found = await http.call(self._http, "GET", self._url)
-        return str(found.get("name", "")) if isinstance(found, dict) else ""
+        return str(found.get("name", ""))
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a message."""
         sent = await http.call(self._http, "POST", self._url, params={"wait": "true"}, json=_content(message))
-        return str(sent.get("id", "")) if isinstance(sent, dict) else ""
+        return str(sent.get("id", ""))
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
         """Change the text of a message."""

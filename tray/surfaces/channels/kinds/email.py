@@ -48,21 +48,22 @@ class Email:
 
     async def send(self, message: ChannelMessage) -> str:
         """Send an e-mail."""
-        return await self._mail(message, "")
+        return await self._mail(message, message.id, "")
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
         """Send another e-mail of the same conversation."""
-        return await self._mail(message, reference)
+        return await self._mail(message, f"{message.id}.changed", reference)
 
     async def finish(self, reference: str, message: ChannelMessage) -> None:
         """Say in the conversation how it ended."""
-        await self._mail(message, reference)
+        await self._mail(message, f"{message.id}.ended", reference)
 
-    async def _mail(self, message: ChannelMessage, reference: str) -> str:
+    async def _mail(self, message: ChannelMessage, identity: str, reference: str) -> str:
+        """Send an e-mail. Each has an identity of its own: servers drop one that they know already."""
         mail = EmailMessage()
         mail["Subject"] = f"Re: {message.title}" if reference else message.title
         mail["From"], mail["To"] = self._from, self._to
-        mail["Message-ID"] = f"<{message.id}{'.end' if reference else ''}@{self._from.rpartition('@')[2]}>"
+        mail["Message-ID"] = f"<{identity}@{self._from.rpartition('@')[2]}>"
         mail["Auto-Submitted"] = "auto-generated"  # no automatic replies (RFC 3834)
         if reference:
             mail["In-Reply-To"] = mail["References"] = reference

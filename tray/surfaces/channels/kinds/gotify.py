@@ -22,18 +22,18 @@ class Gotify:
         self._token = str(context.options["token"])
         self._client_token = str(context.options.get("client_token", ""))
 
-    async def _call(self, method: str, path: str, token: str, **options: Any) -> Any:
+    async def _call(self, method: str, path: str, token: str, **options: Any) -> dict[str, Any]:
         headers = {"X-Gotify-Key": token}
         return await http.call(self._http, method, f"{self._server}{path}", headers=headers, **options)
 
     async def check(self) -> str:
         """Return the version of the server."""
         found = await self._call("GET", "/version", self._token)
-        return f"Gotify {found['version']}" if isinstance(found, dict) and found.get("version") else ""
+        return f"Gotify {found['version']}" if found.get("version") else ""
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a message."""
-        return await self._push(message, HIGH if message.is_request else NORMAL)
+        return await self._push(message, HIGH if message.reason.is_request else NORMAL)
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
         """Send another message, because a message cannot be changed."""
@@ -48,7 +48,7 @@ class Gotify:
     async def _push(self, message: ChannelMessage, priority: int) -> str:
         body = {"title": message.title, "message": message.body or message.title, "priority": priority}
         sent = await self._call("POST", "/message", self._token, json=body)
-        return str(sent.get("id", "")) if isinstance(sent, dict) else ""
+        return str(sent.get("id", ""))
 
     async def _delete(self, reference: str) -> bool:
         if not self._client_token or not reference.isdigit():

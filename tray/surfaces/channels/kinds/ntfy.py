@@ -6,13 +6,14 @@ A button publishes a code on a second topic, which only the tray reads: all read
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from typing import Any
 
 import aiohttp
 
+from tray.core.alerts import Reason
+from tray.core.lenient_json import decode_or
 from tray.surfaces.channels import http
 from tray.surfaces.channels.channel import (
     ChannelContext,
@@ -30,7 +31,12 @@ SERVER = "https://ntfy.sh"
 STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)  # a server sends something each 45 s
 HANDLED_WITHIN = 5.0  # s; an answer that takes longer does not hold up the next one
 REPLY_TOPIC, LAST = "reply_topic", "last"  # names of the values that are kept
-TAGS = {"permission": "lock", "question": "question", "error": "x", "finished": "white_check_mark"}
+TAGS = {
+    Reason.PERMISSION: "lock",
+    Reason.QUESTION: "question",
+    Reason.ERROR: "x",
+    Reason.FINISHED: "white_check_mark",
+}
 HIGH, NORMAL, SILENT = 4, 3, 1  # priorities
 
 
@@ -61,7 +67,7 @@ class Ntfy:
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a notification."""
-        await self._publish(message.id, message, HIGH if message.is_request else NORMAL)
+        await self._publish(message.id, message, HIGH if message.reason.is_request else NORMAL)
         return message.id
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:
@@ -94,31 +100,19 @@ class Ntfy:
         """Read the codes from the second topic, also those that were published while the tray was away."""
         if not self._context.recall(LAST):
             self._context.remember(LAST, str(int(time.time())))
-        handling = TaskSet()
-        try:
-            await keep_listening("ntfy", lambda: self._read(press, handling))
-        finally:
-            handling.cancel_all()
+        await keep_listening("ntfy", lambda handling: self._read(press, handling))
 
     async def _read(self, press: Press, handling: TaskSet) -> None:
         url, query = f"{self._server}/{self._reply_topic}/json", {"since": self._context.recall(LAST)}
         async with http.stream(self._context.http, url, STREAM_TIMEOUT, params=query, headers=self._headers) as lines:
             async for line in lines:
-                event = _decoded(line)
+                event = decode_or(line, dict[str, Any], {})
                 self._context.listening()
                 if event.get("event") == "message" and isinstance(event.get("id"), str):
                     pressed = Pressed("a reader of the topic", str(event.get("message", "")))
                     task = handling.spawn(press(pressed), "answer of ntfy")
                     await asyncio.wait([task], timeout=HANDLED_WITHIN)
                     self._context.remember(LAST, event["id"])
-
-
-def _decoded(line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 CHANNEL = ChannelKind(

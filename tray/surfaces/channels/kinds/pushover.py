@@ -27,7 +27,7 @@ class Pushover:
 
     async def send(self, message: ChannelMessage) -> str:
         """Send a message. Its request is for looking up problems only: a message cannot be changed."""
-        return await self._push(message, HIGH if message.is_request else NORMAL)
+        return await self._push(message, HIGH if message.reason.is_request else NORMAL)
 
     async def replace(self, reference: str, message: ChannelMessage) -> str:  # noqa: ARG002
         """Send another message."""
@@ -41,7 +41,7 @@ class Pushover:
         text = (message.outcome or message.text or message.title)[:MAX_MESSAGE]
         body = {**self._access, "title": message.title[:MAX_TITLE], "message": text, "priority": priority}
         sent = await http.call(self._http, "POST", f"{self._server}/1/messages.json", json=body)
-        return str(sent.get("request", "")) if isinstance(sent, dict) else ""
+        return str(sent.get("request", ""))
 
     async def listen(self, press: Press) -> None:  # messages have no buttons
         """Return: there are no answers."""

@@ -33,7 +33,6 @@ SERVER = "https://slack.com"
 GONE = ("message_not_found", "cant_update_message", "msg_too_long", "invalid_blocks", "edit_window_closed")
 TEMPORARY = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 HEARTBEAT = 30.0  # s
-HANDLED_WITHIN = 15.0  # s that answers get when Slack closes the connection
 
 
 class Slack:
@@ -57,8 +56,8 @@ class Slack:
     async def _call(self, method: str, token: str = "", **fields: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token or self._token}"}
         answer = await http.call(self._http, "POST", f"{self._server}/api/{method}", json=fields, headers=headers)
-        if not isinstance(answer, dict) or answer.get("ok") is not True:
-            reason = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+        if answer.get("ok") is not True:
+            reason = str(answer.get("error", ""))
             is_gone, is_temporary = reason in GONE, reason in TEMPORARY or not reason
             text = reason or "its answer is not that of Slack"
             raise ChannelError(text, is_permanent=is_gone, is_refused=not (is_gone or is_temporary))
@@ -88,16 +87,12 @@ class Slack:
     async def listen(self, press: Press) -> None:
         """Pass on the presses and texts of the user. Slack closes a connection from time to time."""
         if self._app_token:
-            await keep_listening("Slack", lambda: self._connect(press))
+            await keep_listening("Slack", lambda handling: self._read(press, handling))
 
-    async def _connect(self, press: Press) -> None:
+    async def _read(self, press: Press, handling: TaskSet) -> None:
         opened = await self._call("apps.connections.open", self._app_token)
-        await self._read(str(opened.get("url", "")), press)
-
-    async def _read(self, url: str, press: Press) -> None:
-        handling = TaskSet()
         try:
-            async with self._http.ws_connect(url, heartbeat=HEARTBEAT) as socket:
+            async with self._http.ws_connect(str(opened.get("url", "")), heartbeat=HEARTBEAT) as socket:
                 self._listening()
                 async for frame in socket:
                     if frame.type is not aiohttp.WSMsgType.TEXT:
@@ -110,9 +105,6 @@ class Slack:
                         return
         except (aiohttp.ClientError, OSError, json.JSONDecodeError) as error:
             raise ChannelError("the connection was lost") from error
-        finally:
-            await handling.wait(HANDLED_WITHIN)
-            handling.cancel_all()
 
     async def _take(self, envelope: dict[str, Any], press: Press) -> None:
         payload = _dict(envelope.get("payload"))

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from tray.core.alerts import Reason
 from tray.surfaces.channels import http
 from tray.surfaces.channels.channel import (
     ChannelContext,
@@ -39,7 +40,7 @@ HANDLED_WITHIN = 5.0  # s; an answer that takes longer is confirmed to the servi
 CONFIRMED_WITHIN = 3.0  # s after which a button says that it was pressed
 CHAT, OFFSET = "chat", "offset"  # names of the values that are kept
 REPLY_HINT = "Use a button, or reply to the message of a request"
-MARKS = {"permission": "🔐", "question": "❓", "error": "❌", "finished": "✅"}
+MARKS = {Reason.PERMISSION: "🔐", Reason.QUESTION: "❓", Reason.ERROR: "❌", Reason.FINISHED: "✅"}
 
 
 class Telegram:
@@ -51,7 +52,7 @@ class Telegram:
         """The option `chat`, if it is given, is the ID of the user: no pairing is needed then."""
         server = str(context.options.get("server", SERVER)).rstrip("/")
         token = str(context.options["token"])
-        if ":" not in token or not token.isprintable():
+        if ":" not in token:
             raise ChannelSetupError("the token of a Telegram bot is NUMBER:LETTERS, from @BotFather")
         self._http = context.http
         self._address = f"{server}/bot{quote(token, safe=':')}"
@@ -67,7 +68,7 @@ class Telegram:
     ) -> Any:
         url = f"{self._address}/{method}"
         answer = await http.call(self._http, "POST", url, timeout=timeout, json=dict(parameters or {}))
-        if not isinstance(answer, dict) or answer.get("ok") is not True:
+        if answer.get("ok") is not True:
             raise ChannelError("its answer is not that of Telegram", is_permanent=True)
         return answer.get("result")
 
@@ -112,11 +113,7 @@ class Telegram:
 
     async def listen(self, press: Press) -> None:
         """Pass on presses and replies of the paired user. Updates are confirmed after they were handled."""
-        handling = TaskSet()
-        try:
-            await keep_listening("Telegram", lambda: self._poll(press, handling))
-        finally:
-            handling.cancel_all()
+        await keep_listening("Telegram", lambda handling: self._poll(press, handling))
 
     async def _poll(self, press: Press, handling: TaskSet) -> None:
         """Take updates until one question fails. Raises ChannelError."""
@@ -126,17 +123,17 @@ class Telegram:
             found = await self._call("getUpdates", wanted, POLL_CLIENT_TIMEOUT)
             self._context.listening()
             updates = [update for update in found if isinstance(update, dict)] if isinstance(found, list) else []
-            tasks = [handling.spawn(self._take(update, press), "update of Telegram") for update in updates]
+            tasks = [handling.spawn(self._take(update, press, handling), "update of Telegram") for update in updates]
             if tasks:
                 await asyncio.wait(tasks, timeout=HANDLED_WITHIN)
                 offset = max(offset, *(int(update.get("update_id", 0)) + 1 for update in updates))
                 self._context.remember(OFFSET, str(offset))
 
-    async def _take(self, update: dict[str, Any], press: Press) -> None:
+    async def _take(self, update: dict[str, Any], press: Press, handling: TaskSet) -> None:
         try:
             pressed = update.get("callback_query")
             if isinstance(pressed, dict):
-                await self._take_press(pressed, press)
+                await self._take_press(pressed, press, handling)
             elif isinstance(update.get("message"), dict):
                 await self._take_text(update["message"], press)
         except ChannelError as error:
@@ -144,12 +141,12 @@ class Telegram:
         except Exception:  # of one update; the others are taken
             log.exception("cannot handle an update of Telegram")
 
-    async def _take_press(self, pressed: dict[str, Any], press: Press) -> None:
+    async def _take_press(self, pressed: dict[str, Any], press: Press, handling: TaskSet) -> None:
         number = str(pressed.get("id"))
         if not self._is_owner(pressed):
             await self._confirm(number, "This bot belongs to another user")
             return
-        answering = asyncio.create_task(press(Pressed(_name(pressed), str(pressed.get("data")))))
+        answering = handling.spawn(press(Pressed(_name(pressed), str(pressed.get("data")))), "answer of Telegram")
         done, _ = await asyncio.wait([answering], timeout=CONFIRMED_WITHIN)
         await self._confirm(number, answering.result() if done else "Sent")
         await answering
@@ -185,7 +182,7 @@ def _content(message: ChannelMessage) -> dict[str, Any]:
     """Return the fields of a message. Its text is plain: without `parse_mode` nothing in it is markup."""
     buttons = [{"text": label, "callback_data": code} for label, code in message.answers]
     rows = [buttons] if len(buttons) == 2 else [[button] for button in buttons]
-    mark = "☑️" if message.outcome else MARKS.get(message.reason, "")
+    mark = "☑️" if message.outcome else MARKS[message.reason]
     hint = "Reply to this message to answer in your own words." if message.text_code else ""
     parts = f"{mark} {message.title}".strip(), message.text, message.outcome, hint
     return {

@@ -50,7 +50,8 @@ class Webhook:
         await self._post("closed", reference, message)
 
     async def _post(self, event: str, reference: str, message: ChannelMessage) -> None:
-        fields = {name: getattr(message, name) for name in ("session", "reason", "title", "text", "outcome")}
+        fields = {name: getattr(message, name) for name in ("session", "title", "text", "outcome")}
+        fields["reason"] = message.reason.value
         body = json.dumps({"event": event, "id": reference, "at": int(time.time() * 1000), **fields}).encode()
         headers = {"Content-Type": "application/json"}
         if self._secret:
