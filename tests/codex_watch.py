@@ -11,8 +11,9 @@ from pathlib import Path
 from tray.actions.reply import Replies
 from tray.core.answers import Answer, RequestKey
 from tray.core.commands import CommandResult, Surface
-from tray.core.events import Event
+from tray.core.events import Event, TurnsReported
 from tray.core.fleet import Fleet
+from tray.core.history import TranscriptTurn
 from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.sessions import Status
 from tray.sources.agents.agent_context import AgentContext
@@ -33,6 +34,7 @@ class Watch:
         self.fleet = Fleet()
         self.index = SessionIndex(self.fleet)
         self.is_enabled = True
+        self.turns: list[TranscriptTurn] = []
         self.seen: list[Status] = []  # all states of all sessions, in their order
         context = AgentContext(self._take, now, {"CODEX_HOME": str(folder)}, folder, lambda: self.is_enabled)
         self.codex = CodexSessions(context)
@@ -41,6 +43,7 @@ class Watch:
     def _take(self, event: Event) -> None:
         self.index.update(self.fleet.apply(event, now()))
         self._replies.on_event(event)
+        self.turns += event.turns if isinstance(event, TurnsReported) else ()
         self.seen.extend(row.status for row in self.index.rows())
 
     async def answer(self, row: SessionRow, answer: Answer) -> CommandResult:

@@ -14,6 +14,7 @@ import pytest
 from codex_watch import Watch, following
 from fake_codex import ACTIVE, IDLE, PROJECT, WAITING, FakeDaemon, fake_daemon
 from tray.core.answers import Permit, Verdict
+from tray.core.history import TurnOutcome
 from tray.core.sessions import Status
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.agents import codex_daemon
@@ -183,6 +184,32 @@ def test_a_lost_connection_to_a_running_daemon_is_made_again(socket_folder: Path
             await until_async(lambda: methods(daemon).count("thread/resume") == 2, "the joining")
             await ask(daemon, 1, "make")
             await watch.shows(Status.WAITING_FOR_PERMISSION)
+
+    run(test())
+
+
+def test_a_turn_of_a_daemon_that_was_killed_is_aborted(socket_folder: Path) -> None:
+    async def test() -> None:
+        rollout = socket_folder / "rollout.jsonl"
+        lines: list[tuple[str, dict[str, Any]]] = [
+            ("session_meta", {"id": "thread", "cwd": PROJECT}),
+            ("event_msg", {"type": "task_started", "turn_id": "turn"}),
+            ("event_msg", {"type": "item_completed", "item": {"type": "UserMessage", "content": [{"text": "do it"}]}}),
+        ]
+        stamped = [{"type": kind, "timestamp": "2026-11-26T19:16:22Z", "payload": payload} for kind, payload in lines]
+        rollout.write_text("\n".join(map(json.dumps, stamped)) + "\n")
+        async with followed(socket_folder) as (daemon, watch):
+            daemon.add("thread", ACTIVE, path=str(rollout))
+            await daemon.send("thread/started", thread=daemon.threads["thread"])
+            await watch.shows(Status.BUSY)
+            await daemon.drop()
+            await until_async(lambda: daemon.connections == 2, "the second connection")
+            await watch.shows(Status.BUSY)
+            assert watch.turns == []  # the daemon lives: the turn goes on
+            (socket_folder / "app-server-daemon" / "daemon.pid").write_text('{"pid": 0}')
+            await daemon.stop()
+            await watch.shows(Status.DISCONNECTED)
+            assert [(turn.prompt, turn.outcome) for turn in watch.turns] == [("do it", TurnOutcome.ABORTED)]
 
     run(test())
 

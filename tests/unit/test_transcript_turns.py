@@ -73,9 +73,27 @@ def test_a_turn_whose_process_was_killed_is_aborted_by_the_next_prompt_or_by_the
     assert turns_of(read) == [(7, 7, ABORTED, "two", "")]
 
 
+def test_a_response_without_the_reason_of_its_end_is_complete_when_the_next_prompt_comes() -> None:
+    read = transcript(
+        prompt("one"),
+        at(1, answer(tool(), stop_reason=None), "m1"),
+        at(2, result()),
+        at(3, answer(text("done"), stop_reason=None), "m2"),
+        at(9, prompt("two")),  # it has no response: its process was killed
+        at(10, prompt("three")),
+        at(11, answer(tool(), stop_reason=None), "m3"),  # the same
+        at(12, prompt("four")),
+    )
+    expected = [(0, 3, COMPLETED, "one", "done"), (9, 9, ABORTED, "two", ""), (10, 11, ABORTED, "three", "")]
+    assert turns_of(read) == expected
+
+
 def test_a_command_that_the_model_does_not_see_is_no_turn() -> None:
     read = transcript(prompt("<command-name>/clear</command-name>"), at(3, prompt("do it")), at(4, answer(text("ok"))))
     assert turns_of(read) == [(3, 4, COMPLETED, "do it", "ok")]
+    read = transcript(prompt("<command-name>/exit</command-name>"))
+    read.turns.abandon()
+    assert turns_of(read) == []
 
 
 def test_the_report_of_a_background_task_begins_a_turn_without_a_prompt() -> None:
@@ -109,7 +127,7 @@ def test_a_fork_of_codex_has_only_its_own_turns(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in ROLLOUT.read_text(encoding="utf-8").splitlines()]
     (turn_id,) = {line["payload"]["turn_id"] for line in lines if line["payload"].get("type") == "turn_aborted"}
     meta = {**lines[0], "payload": {**lines[0]["payload"], "id": turn_id[:-1], "session_id": turn_id[:-1]}}
-    file = tmp_path / "sessions" / "2026" / "11" / "26" / "rollout-fork.jsonl"
+    file = tmp_path / "sessions" / "2026" / "11" / "26" / "rollout-2026-11-26T19-16-22-fork.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text("\n".join(map(json.dumps, [meta, *lines])) + "\n", encoding="utf-8")
     steps = list(import_stored([codex_source(tmp_path, "host")], {}, OPTIONS))
@@ -140,8 +158,15 @@ def test_an_import_has_prompts_and_replies_only_if_texts_are_kept(tmp_path: Path
 
 
 def test_the_turns_that_a_fork_of_claude_copied_belong_to_its_parent(tmp_path: Path) -> None:
-    lines = [prompt("do it"), at(3, answer(text("done")), "m1")]
-    own = [at(5, prompt("more")), at(6, answer(text("also done")), "m2")]
+    lines = [
+        prompt("do it", uuid="a"),
+        at(1, answer(text("done")), "m1"),
+        at(2, prompt("fail", uuid="b")),
+        at(3, answer(text("API Error: 400"), isApiErrorMessage=True), "m2"),
+        at(4, prompt("stop", uuid="c")),
+        at(5, prompt("[Request interrupted by user]", uuid="d")),
+    ]
+    own = [at(7, prompt("more", uuid="e")), at(8, answer(text("also done")), "m3")]
     copies = [{**line, "forkedFrom": {"sessionId": "parent", "messageUuid": "u"}} for line in lines]
     for name, content in (("parent", lines), ("fork", [*copies, *own])):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, content)) + "\n", encoding="utf-8")
@@ -150,7 +175,7 @@ def test_the_turns_that_a_fork_of_claude_copied_belong_to_its_parent(tmp_path: P
         files = SessionFiles(tmp_path / f"{name}.jsonl")
         files.read()
         found[name] = [turn.prompt for turn in files.take_turns()]
-    assert found == {"parent": ["do it"], "fork": ["more"]}
+    assert found == {"parent": ["do it", "fail", "stop"], "fork": ["more"]}
 
 
 def test_of_an_agent_with_transcripts_only_these_tell_the_turns() -> None:

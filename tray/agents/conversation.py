@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from tray.agents.transcripts import ABORTED
 from tray.core.text import beginning
 
 MAX_MESSAGE = 50_000  # characters kept of one text
@@ -40,7 +41,14 @@ class Conversation:
 
     def error(self, at: int, text: str) -> None:
         """Add why the agent's work ended early."""
-        self._of_agent(at)["info"]["error"] = {"name": "APIError", "data": {"message": text[:MAX_MESSAGE]}}
+        self._end(at, "APIError", text)
+
+    def interruption(self, at: int) -> None:
+        """Add that the user stopped the agent."""
+        self._end(at, ABORTED, "Interrupted")
+
+    def _end(self, at: int, error: str, text: str) -> None:
+        self._of_agent(at)["info"]["error"] = {"name": error, "data": {"message": text[:MAX_MESSAGE]}}
 
     def tool(self, at: int, call_id: str, name: str, title: str) -> None:
         """Add a tool that the agent began to use."""

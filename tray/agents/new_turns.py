@@ -12,8 +12,8 @@ class _Running(msgspec.Struct):
 
     started: int
     prompt: str
+    line: str = ""
     reply: str = ""
-    response: str = ""
     has_response: bool = False
 
 
@@ -26,11 +26,10 @@ class NewTurns:
         self._running: _Running | None = None
         self._last_line = 0  # time of the newest line of the running turn
 
-    def begin(self, at: int, prompt: str = "") -> None:
-        """Begin a turn. One that is running was abandoned, unless it has no prompt and no response."""
-        if self._running is not None and (self._running.prompt or self._running.has_response):
-            self.abandon(self._last_line)
-        self._running = _Running(at, prompt)
+    def begin(self, at: int, prompt: str = "", line: str = "", *, before: TurnOutcome = TurnOutcome.ABORTED) -> None:
+        """Begin a turn with a line of the transcript. `before` is the outcome of one that has no end there."""
+        self.abandon(before)
+        self._running = _Running(at, prompt, line)
         self._last_line = at
 
     def add_prompt(self, at: int, prompt: str) -> None:
@@ -39,15 +38,15 @@ class NewTurns:
             self._running.prompt = self._running.prompt or prompt
             self._last_line = at
 
-    def add_response(self, at: int, response: str, last_line: str) -> None:
+    def add_response(self, at: int, last_line: str) -> None:
         """Take a response of the model. After the end of a turn, it continues that turn."""
         if self._running is None:
             if self._previous is None:
                 return
-            self._running = _Running(self._previous.started, self._previous.prompt, self._previous.reply)
+            previous = self._previous
+            self._running = _Running(previous.started, previous.prompt, previous.line, previous.reply)
         running = self._running
         running.has_response = True
-        running.response = response
         running.reply = last_line or running.reply
         self._last_line = at
 
@@ -55,12 +54,16 @@ class NewTurns:
         """End the running turn, if there is one."""
         running, self._running = self._running, None
         if running is not None and at >= running.started > 0:
-            turn = TranscriptTurn(running.started, at, outcome, running.prompt, running.reply, running.response)
+            texts = running.prompt, running.reply
+            turn = TranscriptTurn(running.started, at, outcome, *texts, running.line)
             self._ended[turn.started] = self._previous = turn
 
-    def abandon(self, at: int = 0) -> None:
-        """End the running turn because its process has ended. 0: it ended after the newest line."""
-        self.end(at or self._last_line, TurnOutcome.ABORTED)
+    def abandon(self, outcome: TurnOutcome = TurnOutcome.ABORTED) -> None:
+        """End the running turn with its newest line: nothing more comes. One without prompt and response is none."""
+        running = self._running
+        if running is not None and (running.prompt or running.has_response):
+            self.end(self._last_line, outcome if running.has_response else TurnOutcome.ABORTED)
+        self._running = None
 
     def take(self) -> tuple[TranscriptTurn, ...]:
         """Return the turns that have ended since the last call."""

@@ -73,7 +73,7 @@ class TranscriptTurn(msgspec.Struct, frozen=True):
     outcome: TurnOutcome
     prompt: str = ""  # its beginning; "": the agent began by itself
     reply: str = ""  # the last line of the reply
-    response: str = ""  # id of the response that ended it; "": another line did
+    line: str = ""  # id of the line that began it; "": the transcript's lines have none
 
 
 class TurnRecord(msgspec.Struct, frozen=True):

@@ -79,9 +79,9 @@ class Ledger:
             messages = event.messages if isinstance(event, StepsReported) else (event.message,)
             server = self._recorded(event.server_id)
             found += self._steps(event, messages, server) if server is not None else ()
-        elif isinstance(event, TurnsReported) and (server := self._recorded(event.server_id)) is not None:
+        elif isinstance(event, TurnsReported) and self._recorded(event.server_id) is not None:
             session = self._fleet.sessions.get(SessionKey(event.server_id, event.session_id))
-            if session is not None and not session.is_child:
+            if session is not None and self._is_root(session):
                 found += transcript_turns(event.session_id, event.turns, self._day_of, keeps_text=self.keeps_text)
         elif isinstance(event, FileEdited) and self._recorded(event.server_id) is not None:
             counts = (count if 0 <= count <= MAX_LINES else 0 for count in (event.added, event.removed))

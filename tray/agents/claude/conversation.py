@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tray.agents.claude.transcript import Block, TranscriptLine, blocks_of, is_interruption
+from tray.agents.claude.transcript import Block, TranscriptLine, blocks_of, is_automatic, is_interruption
 from tray.agents.conversation import Conversation
 from tray.agents.tool_call import subject_of
 from tray.agents.transcripts import milliseconds
@@ -36,6 +36,6 @@ def _add_users(conversation: Conversation, at: int, block: Block) -> None:
     if block.type == "tool_result":
         conversation.result(at, block.tool_use_id, failed=bool(block.is_error))
     elif is_interruption(block.text):
-        conversation.error(at, "Interrupted")
-    elif block.text and not block.text.startswith("<"):  # a command, or a report of a subagent
+        conversation.interruption(at)
+    elif block.text and not is_automatic(block.text):
         conversation.prompt(at, block.text)

@@ -44,7 +44,7 @@ class SessionFiles:
             own.turns.abandon()
         turns = own.turns.take()
         parents = self._parents() if turns else []
-        return tuple(turn for turn in turns if not any(turn.response in parent.messages for parent in parents))
+        return tuple(turn for turn in turns if not any(turn.line in parent.user_lines for parent in parents))
 
     def take_steps(self) -> tuple[Message, ...]:
         """Return the responses that were read since the last call, without those that the session inherited."""

@@ -19,6 +19,7 @@ from tray.core.sessions import Retry
 from tray.core.text import beginning, last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
 
+TRANSCRIPTS = "projects/*/{}.jsonl"  # in Claude Code's folder, with the id of a session or "*"
 INTERRUPTION = "[Request interrupted by user"
 FINISH_REASONS = {"tool_use": FINISH_TOOL_CALLS, "end_turn": "stop"}  # Claude's to OpenCode's; others are kept
 
@@ -141,9 +142,15 @@ class Transcript:
             tokens=self.usage.messages.get(message_id, Tokens()),
             completed=at if message.stop_reason else 0,
         )
-        self.turns.add_response(at, message_id, last_line(text, MAX_OUTPUT))
+        self.turns.add_response(at, last_line(text, MAX_OUTPUT))
         if self.last.finish not in ("", FINISH_TOOL_CALLS):
             self.turns.end(at)
+
+    @property
+    def _outcome_of_running(self) -> TurnOutcome:
+        """How the running turn has ended if the next one begins now. Some versions do not write why a response ends."""
+        is_complete = self.last is not None and not self.last.finish and not self.running
+        return TurnOutcome.COMPLETED if is_complete else TurnOutcome.ABORTED
 
     def _take_user(self, line: TranscriptLine, message: _Message, at: int) -> None:
         blocks = blocks_of(message.content)
@@ -156,14 +163,14 @@ class Transcript:
             self.retry = None
             self.last = Message(line.uuid, error=ABORTED, completed=at)
             self.turns.end(at, TurnOutcome.ABORTED)
-        elif not results and text.startswith("<"):  # a command, or a report of a subagent
-            self.turns.begin(at)
+        elif not results and is_automatic(text):
+            self.turns.begin(at, "", line.uuid, before=self._outcome_of_running)
         elif not results and text:
             self._prompts += 1
-            self.running.clear()
             self.prompted_at = at
             self.prompt = beginning(text, MAX_OUTPUT)
-            self.turns.begin(at, self.prompt)
+            self.turns.begin(at, self.prompt, line.uuid, before=self._outcome_of_running)
+            self.running.clear()
             self._first_prompt = self._first_prompt or beginning(text, MAX_TEXT)
 
 
@@ -183,6 +190,11 @@ def transcript_path(folder: Path, session_id: str, cwd: str) -> Path:
 def is_interruption(text: str) -> bool:
     """Whether the text of a user's line says that the user stopped the turn."""
     return text.startswith(INTERRUPTION)
+
+
+def is_automatic(text: str) -> bool:
+    """Whether the text of a user's line is not the user's: it is a command, or the report of a subagent."""
+    return text.startswith("<")
 
 
 def blocks_of(content: msgspec.Raw) -> list[Block]:

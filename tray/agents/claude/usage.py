@@ -73,6 +73,7 @@ class FileUsage:
         self.steps = NewSteps()
         self.breaks: dict[str, int] = {}  # by message id: how many lines before it a fork does not copy
         self.copies: set[str] = set()  # ids of the messages that name a parent
+        self.user_lines: set[str] = set()  # ids of the prompts and results of tools
         self._costs: list[_Cost] = []
         self._begun = False  # whether a line with a uuid was read
         self._breaks = 0  # lines since then that a fork does not copy
@@ -107,6 +108,8 @@ class FileUsage:
             self._take_message(line.message.id or line.uuid, line.message, line)
             if bytes(line.forked_from):
                 self.copies.add(line.message.id or line.uuid)
+        elif line.type == "user" and line.uuid:
+            self.user_lines.add(line.uuid)
         elif line.type == "cost-state":
             self._costs.append(_Cost(max(0.0, line.total_cost), line.start_time, len(self.messages)))
 

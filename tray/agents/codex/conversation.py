@@ -37,7 +37,7 @@ def _add_event(conversation: Conversation, at: int, event: Event) -> None:
         case "task_complete" if event.error is not None:
             conversation.error(at, event.error.message)
         case "turn_aborted":
-            conversation.error(at, "Interrupted")
+            conversation.interruption(at)
 
 
 def _add_call(conversation: Conversation, at: int, item: ResponseItem) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from tray.core.lenient_json import decode_or
 
+ROLLOUTS = "sessions/*/*/*/rollout-*-{}.jsonl"  # in Codex' folder, with the id of a thread or "*"
 MAX_PID_FILE = 10_000  # bytes
 MAX_INDEX = 5_000_000  # bytes; of a longer index of titles, only the end is read
 

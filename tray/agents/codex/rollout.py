@@ -230,7 +230,7 @@ class Rollout:
         elif item.type == "AgentMessage":
             self.messages += 1
             self.output = last_line(text, MAX_OUTPUT) or self.output
-            self.turns.add_response(at, "", last_line(text, MAX_OUTPUT))
+            self.turns.add_response(at, last_line(text, MAX_OUTPUT))
 
     def _end_turn(self, event: Event, at: int, outcome: TurnOutcome, error: str = "", error_text: str = "") -> None:
         before = self.last if self.last is not None and self.last.id == event.turn_id else None

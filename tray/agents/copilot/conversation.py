@@ -37,4 +37,4 @@ def _add(conversation: Conversation, kind: str, data: bytes, at: int) -> None:
         case "session.error":
             conversation.error(at, decode(data, ErrorData).message)
         case "abort":
-            conversation.error(at, "Interrupted")
+            conversation.interruption(at)

@@ -244,7 +244,7 @@ class Events:
     def _take_answer(self, message: AssistantMessage, at: int) -> None:
         self.messages += 1
         self.output = last_line(message.content, MAX_OUTPUT) or self.output
-        self.turns.add_response(at, "", last_line(message.content, MAX_OUTPUT))
+        self.turns.add_response(at, last_line(message.content, MAX_OUTPUT))
         model = message.model or ""
         self.last = Message(
             message.message_id,

@@ -17,6 +17,7 @@ import msgspec
 from tray.core.lenient_json import decode_or
 
 SESSIONS, EVENTS, WORKSPACE = "session-state", "events.jsonl", "workspace.yaml"
+TRANSCRIPTS = f"{SESSIONS}/{{}}/{EVENTS}"  # in Copilot CLI's folder, with the id of a session or "*"
 MAX_WORKSPACE = 100_000  # bytes that are read
 TIME_STEP = 2_000_000_000  # ns between two change times that a file system tells apart, at most
 _LOCK = re.compile(r"inuse\.(\d+)\.lock")

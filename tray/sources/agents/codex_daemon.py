@@ -142,7 +142,7 @@ class CodexDaemon:
                 if work in done:
                     work.result()
             finally:
-                await self._disconnect(servers, reading, work)
+                await self._disconnect(threads, servers, reading, work)
 
     async def _work(self, daemon: DaemonConnection, threads: DaemonThreads, servers: ThreadServers, pid: int) -> None:
         servers.version = await daemon.initialize()
@@ -151,7 +151,7 @@ class CodexDaemon:
         self._on_change()
         await threads.follow(daemon)
 
-    async def _disconnect(self, servers: ThreadServers, *tasks: asyncio.Task[None]) -> None:
+    async def _disconnect(self, threads: DaemonThreads, servers: ThreadServers, *tasks: asyncio.Task[None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -159,6 +159,8 @@ class CodexDaemon:
         self.pid = 0
         self._rollout_watch.pause()
         if self._is_enabled():
+            if not await asyncio.to_thread(self._is_running):
+                await threads.report_end()
             servers.end()
         else:
             servers.forget()

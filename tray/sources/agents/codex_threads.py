@@ -91,6 +91,15 @@ class DaemonThreads:
             group.create_task(self._take_frames(daemon))
             group.create_task(self._report_details())
 
+    async def report_end(self) -> None:
+        """Report the state in which a daemon that has ended left its threads. The turns that ran are over."""
+        threads = list(self._threads.values())
+        await self.read(threads)
+        for thread in threads:
+            if thread.rollout is not None:
+                thread.rollout.content.turns.abandon()
+        self._servers.update([thread.state(self._now()) for thread in threads])
+
     # ------------------------------------------------------------------ frames
 
     async def _take_frames(self, daemon: DaemonConnection) -> None:

@@ -36,6 +36,14 @@ class _Followed(msgspec.Struct):
     events: EventsFile
     shown: SessionReport
 
+    def report_history(self, *, has_ended: bool = False) -> None:
+        """Report the new responses and turns. `has_ended`: the session was closed, or its process has ended."""
+        content = self.events.content
+        if has_ended:
+            content.turns.abandon()
+        self.shown.add_steps(self.session.id, content.steps.take())
+        self.shown.add_turns(self.session.id, content.turns.take())
+
 
 class CopilotSessions:
     """Reads the open sessions, and their events, whenever they change. Lives on the event loop's thread."""
@@ -99,8 +107,7 @@ class CopilotSessions:
             self._loop.update_in(SETTLE_INTERVAL)
         else:
             shown.show(snapshot(server_id, entry.session, events))
-        shown.add_steps(entry.session.id, events.steps.take())
-        shown.add_turns(entry.session.id, events.turns.take())
+        followed.report_history()
 
     async def end(self, server_id: str) -> None:
         """Report the last state of a session that was closed, or whose process has ended."""
@@ -108,9 +115,7 @@ class CopilotSessions:
         try:
             events = await asyncio.to_thread(read_events, followed.events)
             followed.shown.show(snapshot(server_id, followed.session, events, has_ended=True))
-            followed.shown.add_steps(followed.session.id, events.steps.take())
-            events.turns.abandon()
-            followed.shown.add_turns(followed.session.id, events.turns.take())
+            followed.report_history(has_ended=True)
         finally:
             followed.shown.end()
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from tray.agents.claude.session_files import SessionFiles
-from tray.agents.codex.home import CodexHome
+from tray.agents.claude.transcript import TRANSCRIPTS
+from tray.agents.codex.home import ROLLOUTS, CodexHome
 from tray.agents.codex.protocol import is_session
 from tray.agents.codex.rollout import RolloutFile
 from tray.agents.copilot.events import EventsFile
-from tray.agents.copilot.open_sessions import EVENTS, SESSIONS
+from tray.agents.copilot.open_sessions import TRANSCRIPTS as COPILOT_TRANSCRIPTS
 from tray.core.history import SessionRecord
 from tray.core.lenient_json import decode_or
 from tray.core.servers import AgentKind
@@ -33,21 +34,21 @@ class _Line(msgspec.Struct):
 
 def claude_source(folder: Path, host: str) -> StoredSource:
     """Return the transcripts in Claude Code's folder."""
-    return _source(folder / "projects", "*/*.jsonl", partial(_read_claude, host))
+    return _source(folder, TRANSCRIPTS, partial(_read_claude, host))
 
 
 def codex_source(folder: Path, host: str) -> StoredSource:
     """Return the rollouts in Codex' folder."""
-    return _source(folder / "sessions", "*/*/*/rollout-*.jsonl", partial(_read_codex, CodexHome(folder), host))
+    return _source(folder, ROLLOUTS, partial(_read_codex, CodexHome(folder), host))
 
 
 def copilot_source(folder: Path, host: str) -> StoredSource:
     """Return the events in Copilot CLI's folder."""
-    return _source(folder / SESSIONS, f"*/{EVENTS}", partial(_read_copilot, host))
+    return _source(folder, COPILOT_TRANSCRIPTS, partial(_read_copilot, host))
 
 
 def _source(folder: Path, pattern: str, read: Read) -> StoredSource:
-    return StoredSource(str(folder), partial(_changed, folder, pattern), lambda name: read(Path(name)))
+    return StoredSource(str(folder), partial(_changed, folder, pattern.format("*")), lambda name: read(Path(name)))
 
 
 def _changed(folder: Path, pattern: str, since: int) -> list[ChangedSession]:
