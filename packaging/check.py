@@ -125,13 +125,15 @@ def agents() -> bool:
         if (folder / "complete").exists():
             return True
         folder.mkdir(parents=True, exist_ok=True)
-        command = (npm, "install", "--no-audit", "--no-fund", "--prefix", folder, package)
+        command = (npm, "install", "--no-audit", "--no-fund", "--save-exact", "--prefix", folder, package)
         done = quietly(f"npm install {package}", *command) or quietly("the second try", *command)
         if done:
             (folder / "complete").touch()
         return done
 
     packages = {f"opencode-ai@{version}": CACHE / "opencode" / version for version in OPENCODE_VERSIONS}
+    # what each version installs in its configuration folder at its start, where no test is about that
+    packages |= {f"@opencode-ai/plugin@{v}": CACHE / "opencode" / v / "config" for v in OPENCODE_VERSIONS}
     packages[f"@anthropic-ai/claude-code@{CLAUDE_CODE_VERSION}"] = CACHE / "claude-code" / CLAUDE_CODE_VERSION
     packages[f"@openai/codex@{CODEX_VERSION}"] = CACHE / "codex" / CODEX_VERSION
     packages[f"@github/copilot@{COPILOT_CLI_VERSION}"] = CACHE / "copilot-cli" / COPILOT_CLI_VERSION

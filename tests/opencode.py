@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +35,13 @@ def installed(version: str) -> Path | None:
     """Return the executable that packaging/check.py installed, or None."""
     found = sorted((_folder() / version / "node_modules").glob("opencode-*/bin/opencode"), key=lambda p: len(str(p)))
     return next((path for path in found if path.parts[-3] != "opencode-ai"), None)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def binary(version: str) -> Path:
@@ -90,7 +98,16 @@ class OpenCode(AgentProgram):
             "permission": {"bash": "ask"},
         }
         (self.home / "config/opencode/opencode.json").write_text(json.dumps(config), encoding="utf-8")
+        self._copy_packages()
         make_repository(self.project)
+
+    def _copy_packages(self) -> None:
+        """Put in place what OpenCode would install in its configuration folder at its start: up to 64 MB."""
+        source = _folder() / self.version / "config"
+        if (source / "complete").exists():
+            ignore = shutil.ignore_patterns("complete")
+            target = self.home / "config/opencode"
+            shutil.copytree(source, target, symlinks=True, ignore=ignore, copy_function=_link, dirs_exist_ok=True)
 
     def install_plugin(self) -> None:
         """Install the plugin, for processes started from now on."""
