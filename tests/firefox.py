@@ -1,11 +1,11 @@
-"""A real Firefox without a window, driven by WebDriver BiDi: JSON over a WebSocket, without a driver program."""
+"""A real Firefox, driven by WebDriver BiDi: JSON over a WebSocket, without a driver program."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import aiohttp
 from tray_process import free_port
 from waiting import until_async
 
+FIREFOX = Path("/usr/bin/firefox-esr")
 START_TIMEOUT = 60.0  # s
 
 
@@ -49,7 +50,8 @@ class Firefox:
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression that can be written as JSON."""
         result = await self.call(
-            "script.evaluate", expression=f"JSON.stringify({expression}) ?? 'null'",
+            "script.evaluate",
+            expression=f"Promise.resolve({expression}).then((value) => JSON.stringify(value) ?? 'null')",
             target={"context": self._tab}, awaitPromise=True,
         )  # fmt: skip
         assert result["type"] == "success", result
@@ -60,6 +62,13 @@ class Firefox:
         found = f"[...document.querySelectorAll({json.dumps(selector)})]"
         condition = f"{found}.some((each) => (each.textContent ?? '').includes({json.dumps(text)}))"
         await until_async(lambda: self.evaluate(condition), f"{selector} with {text!r}")
+
+    async def click(self, text: str) -> None:
+        """Press the button that contains a text."""
+        found = (
+            f"[...document.querySelectorAll('button')].find((each) => each.textContent.includes({json.dumps(text)}))"
+        )
+        await self.evaluate(f"{found}.click()")
 
     async def reload(self) -> None:
         """Load the page again."""
@@ -73,11 +82,25 @@ class Firefox:
 
 
 @asynccontextmanager
-async def run_firefox(program: Path, profile: Path) -> AsyncIterator[Firefox]:
-    """Start the browser with an empty profile, and yield it."""
+async def run_firefox(
+    program: Path, profile: Path, environment: Mapping[str, str] | None = None, push_port: int = 0
+) -> AsyncIterator[Firefox]:
+    """Start the browser with an empty profile, and yield it. With an environment it has a window on that desktop.
+
+    `push_port` is that of a `PushService`; pages may then show notifications.
+    """
+    if push_port:
+        preferences = {
+            "dom.push.serverURL": f"ws://127.0.0.1:{push_port}/",
+            "dom.push.testing.allowInsecureServerURL": True,
+            "dom.push.connection.enabled": True,  # else not with remote debugging
+            "permissions.default.desktop-notification": 1,
+        }
+        lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items())
+        (profile / "user.js").write_text("\n".join(lines))
     command = [
         str(program),
-        "--headless",
+        *(() if environment else ("--headless",)),
         "--no-remote",
         "--profile",
         str(profile),
@@ -85,7 +108,7 @@ async def run_firefox(program: Path, profile: Path) -> AsyncIterator[Firefox]:
         str(free_port()),
     ]
     process = await asyncio.create_subprocess_exec(
-        *command, "about:blank", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, "about:blank", env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     try:

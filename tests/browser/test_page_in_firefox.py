@@ -6,18 +6,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from firefox import run_firefox
 
 from agent_program import required
+from firefox import FIREFOX, run_firefox
 from page_client import new_address
+from push_service import running_push_service
 from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
+from tray.surfaces.page import push_routes
 from waiting import run
 
 pytestmark = pytest.mark.browser
-
-FIREFOX = Path("/usr/bin/firefox-esr")
 
 
 def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) -> None:
@@ -55,5 +55,38 @@ def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) 
             assert firefox.errors == []
         running.app.stop()
         await asyncio.wait_for(life, 5)
+
+    run(test(), 110)
+
+
+def test_the_page_opens_without_a_connection_once_its_worker_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = required(FIREFOX, "Firefox is not installed; run packaging/check.py as root")
+
+    async def allow(endpoint: str) -> None:
+        assert endpoint.startswith("http://127.0.0.1:")
+
+    monkeypatch.setattr(push_routes, "check_endpoint", allow)
+
+    async def test() -> None:
+        running = RunningApp(tmp_path / "tray")
+        await running.app.start()
+        life = asyncio.create_task(running.app.run_until_stopped())
+        (tmp_path / "profile").mkdir()
+        async with (
+            running_push_service() as push,
+            run_firefox(program, tmp_path / "profile", push_port=push.port) as firefox,
+        ):
+            await firefox.open(await new_address(running))
+            await firefox.evaluate("(location.hash = '#/devices')")
+            await firefox.shows("button", "Turn on")
+            await firefox.click("Turn on")
+            await firefox.shows("button", "Turn off")
+            assert '"endpoint"' in running.paths.devices.read_text()
+            running.app.stop()
+            await asyncio.wait_for(life, 5)
+            await firefox.reload()
+            await firefox.shows(".lost", "Not connected to the tray")
 
     run(test(), 110)

@@ -37,7 +37,7 @@ DUNST_RULES = """[global]
     mouse_left_click = do_action
     origin = top-right
     history_length = 100
-    dmenu = /bin/true
+    dmenu = {chooser}
 """
 
 Colour = tuple[int, int, int]
@@ -188,10 +188,13 @@ class Desk:
         place = ["--edge", "bottom", "--align", "right", "--height", "32", "--widthtype", "pixel", "--width", "200"]
         self.spawn("trayer", ["trayer", *place])
 
-    def start_notifications(self, daemon: str = "xfce4-notifyd") -> None:
-        """Start a notification daemon. The notifications of dunst can be read back with `shown_notifications`."""
+    def start_notifications(self, daemon: str = "xfce4-notifyd", chooser: str = "/bin/true") -> None:
+        """Start a notification daemon. The notifications of dunst can be read back with `shown_notifications`.
+
+        `dunstctl context` presses the button that the command `chooser` prints of those on its input.
+        """
         rules = self._folder / "dunstrc"
-        rules.write_text(DUNST_RULES)
+        rules.write_text(DUNST_RULES.format(chooser=chooser))
         commands = {"dunst": ["dunst", "-conf", str(rules)], "lxqt-notificationd": ["lxqt-notificationd"]}
         self.spawn(daemon, commands.get(daemon) or [DAEMONS[daemon]])
         until(lambda: self.on_bus(NOTIFICATIONS), "the notification daemon")

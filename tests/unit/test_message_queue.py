@@ -113,6 +113,18 @@ def test_a_message_ends_with_the_outcome_of_its_own_request_whatever_was_to_foll
     run(test())
 
 
+def test_the_same_message_is_not_sent_again() -> None:
+    async def test() -> None:
+        async with queue_of() as running:
+            running.show("a")
+            await running.accepts("send a")
+            running.show("a")
+            running.show("b", "other")
+            await running.accepts("send a", "send b")
+
+    run(test())
+
+
 def test_a_problem_lasts_until_the_service_accepts_something() -> None:
     async def test() -> None:
         async with queue_of(*[UNREACHABLE] * message_queue.BREAK_AFTER) as running:

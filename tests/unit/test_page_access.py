@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tray.core.devices import Scope, token_hash
-from tray.storage.devices import read_devices
+from tray.storage.devices import StoredDevices, read_devices
 from tray.surfaces.page.access import CODE_LIFETIME, MAX_DEVICES, Access, AccessError
 from tray.surfaces.page.rates import MINUTE, Rate
 from tray.system.tcp_peer import may_be_own_user
@@ -80,7 +80,7 @@ def test_the_file_is_private_and_holds_no_token(access: Access, tmp_path: Path) 
     assert TRAY not in text
     assert token_hash(token) in text
     assert sys.platform == "win32" or stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert read_devices(path, TRAY) == ((device,), "")
+    assert read_devices(path, TRAY) == (StoredDevices((device,)), "")
 
 
 def test_devices_are_read_again_but_not_those_of_another_tray_token(access: Access, tmp_path: Path) -> None:

@@ -76,4 +76,4 @@ def test_another_site_reads_no_data(site: str) -> None:
 def test_the_policy_allows_own_files_only() -> None:
     assert "unsafe" not in CSP
     sources = {source for directive in CSP.split("; ") for source in directive.split()[1:]}
-    assert sources == {"'none'", "'self'", "'script'"}
+    assert sources == {"'none'", "'self'", "'script'", "worker"}

@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 import msgspec
 
 from tray.core.channel_state import ChannelState
-from tray.core.commands import ChannelCommand, CommandResult, ListChannels, PairChannel, SendTestMessage
+from tray.core.commands import ChannelCommand, CommandResult, ListChannels, PairChannel, PressButton, SendTestMessage
 from tray.core.text import counted
 
 
@@ -20,6 +20,9 @@ class ChannelService(Protocol):
 
     async def test(self, name: str) -> CommandResult:
         """Send a test message. Raises UserError."""
+
+    async def press(self, name: str, code: str, origin: str) -> CommandResult:
+        """Give the answer of a button of a notification."""
 
     def pair(self, name: str) -> CommandResult:
         """Begin a pairing. Raises UserError."""
@@ -40,6 +43,8 @@ class ChannelActions:
                 return CommandResult(counted(len(states), "channel", "channels"), result=msgspec.to_builtins(states))
             case SendTestMessage(name):
                 return await self._channels().test(name)
+            case PressButton(name, code, origin):
+                return await self._channels().press(name, code, origin)
             case PairChannel(name):
                 return self._channels().pair(name)
             case _:

@@ -105,6 +105,7 @@ class App:
             self._sources.call,
             self._history.write,
             self._pairing_changed,
+            self._reload_channels,
         )
         self._outcomes = Outcomes()
         self._build_actions(running)
@@ -134,7 +135,9 @@ class App:
             show_message=self._show_message,
             log_file=paths.log,
         )
-        self.channels = Channels(paths, self.state, self._problems, self._tasks, self._commands.execute, self._outcomes)
+        self.channels = Channels(
+            paths, self.state, self._problems, self._tasks, self._commands.execute, self._outcomes, self._page
+        )
 
     # ------------------------------------------------------------------ start and stop
 
@@ -192,8 +195,11 @@ class App:
         self._live.reload()
         self.state.reload_settings()
         self._surfaces.reload_settings()
-        self._tasks.spawn(self.channels.reload_settings(), "settings of channels")
+        self._reload_channels()
         self._sources.reload_settings()
+
+    def _reload_channels(self) -> None:
+        self._tasks.spawn(self.channels.reload_settings(), "settings of channels")
 
     async def _reread_token(self) -> None:
         if await asyncio.to_thread(self._token.reread):

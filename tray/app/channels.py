@@ -6,14 +6,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.answer_codes import find_answer
-from tray.core.channel_settings import ChannelSettings
+from tray.core.channel_settings import PUSH, PUSH_DEFAULTS, ChannelSettings
 from tray.core.channel_state import ChannelState
 from tray.core.commands import AnswerRequest, Command, CommandResult, Surface
 from tray.core.errors import UserError
@@ -44,6 +44,16 @@ class ChannelNotRunningError(UserError):
     """No channel with this name runs."""
 
 
+class PushDevices(Protocol):
+    """The browsers that take notifications."""
+
+    def push_channels(self, template: ChannelSettings) -> tuple[ChannelSettings, ...]:
+        """Return the channel of each, with the other settings of `template`."""
+
+    async def end_push(self, channel: str) -> None:
+        """Send no more to the browser of a channel: it takes none."""
+
+
 class Channels:
     """Lives on the event loop's thread. Without channels in the settings, nothing of them is started or stored."""
 
@@ -55,8 +65,11 @@ class Channels:
         tasks: TaskSet,
         execute: Execute,
         outcomes: Outcomes,
+        push: PushDevices,
     ) -> None:
         """`execute` runs the commands that come from channels. `outcomes` knows how requests were answered."""
+        self._push = push
+        self._reloading = asyncio.Lock()
         self._path = paths.channels
         self._state = state
         self._problems = problems
@@ -81,9 +94,18 @@ class Channels:
 
     async def reload_settings(self) -> None:
         """Start what is new or has changed, and stop what is gone."""
-        wanted = self._state.settings()[CHANNELS]
-        if wanted == self._settings:
-            return
+        async with self._reloading:
+            wanted = self._wanted()
+            if wanted != self._settings:
+                await self._apply(wanted)
+
+    def _wanted(self) -> tuple[ChannelSettings, ...]:
+        """Return the channels of the settings. A table of the kind PUSH stands for all browsers."""
+        tables = self._state.settings()[CHANNELS]
+        template = next((table for table in tables if table.kind == PUSH), PUSH_DEFAULTS)
+        return (*(table for table in tables if table.kind != PUSH), *self._push.push_channels(template))
+
+    async def _apply(self, wanted: tuple[ChannelSettings, ...]) -> None:
         gone = [settings for settings in self._settings if settings not in wanted]
         self._settings = wanted
         http = await self._load()
@@ -120,9 +142,14 @@ class Channels:
         def recall(key: str) -> str:
             return record.values.get(key, "")
 
+        def ended() -> None:
+            self._tasks.spawn(self._push.end_push(name), "end of notifications")
+
         try:
             options = options_of(settings, os.environ)
-            context = ChannelContext(name, options, http, remember, recall, lambda: self._report(name, "answers", ""))
+            context = ChannelContext(
+                name, options, http, remember, recall, lambda: self._report(name, "answers", ""), ended
+            )
             channel = kind_of(settings.kind).make(context)
         except ChannelSetupError as error:
             self._report(name, "settings", f"{name} is not used: {error}")
@@ -194,9 +221,16 @@ class Channels:
 
     async def _press(self, name: str, pressed: Pressed) -> str:
         """Give an answer that came through a channel, and return the text for the user."""
+        return (await self._answer(name, pressed, f"{pressed.by} ({name})", Surface.CHANNEL)).message
+
+    async def press(self, name: str, code: str, origin: str) -> CommandResult:
+        """Give the answer of a button of a notification."""
+        return await self._answer(name, Pressed(origin, code), origin, Surface.PAGE)
+
+    async def _answer(self, name: str, pressed: Pressed, origin: str, surface: Surface) -> CommandResult:
         running = self._running.get(name)
         if running is None:
-            return UNKNOWN
+            return CommandResult(UNKNOWN, as_requested=False)
         code, fleet = pressed.code or running.text_code_of(pressed.reference), self._state.fleet
         found = find_answer(fleet, code, pressed.text)
         while (
@@ -205,12 +239,12 @@ class Channels:
             await self._updated.wait()  # its agent will connect again soon
             found = find_answer(fleet, code, pressed.text)
         if found is None:
-            return UNKNOWN if code else "This message takes no answer"
-        command = AnswerRequest(found.key, found.answer, found.request, f"{pressed.by} ({name})")
+            return CommandResult(UNKNOWN if code else "This message takes no answer", as_requested=False)
+        command = AnswerRequest(found.key, found.answer, found.request, origin)
         # A channel that is stopped meanwhile does not cancel an answer that is on its way.
-        answering = self._tasks.spawn(self._execute(command, Surface.CHANNEL), "answer from a channel")
+        answering = self._tasks.spawn(self._execute(command, surface), "answer from a channel")
         result: CommandResult = await asyncio.shield(answering)
-        return result.message
+        return result
 
     # ------------------------------------------------------------------ used by the commands
 

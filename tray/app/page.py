@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from tray.app.problems import Problems
 from tray.app.state import AppState
+from tray.core.channel_settings import ChannelSettings
 from tray.core.devices import Device, Scope
 from tray.core.errors import UserError
 from tray.core.pairing import PendingPairing
@@ -41,10 +42,12 @@ class Page:
         call: SourceCall,
         write: Write,
         pairing_changed: Callable[[PendingPairing | None], None],
+        push_changed: Callable[[], None],
     ) -> None:
         """`call` belongs to the sources; `write` stores records in the history.
 
-        `pairing_changed` is called with a new pairing, and with None for a decision.
+        `pairing_changed` is called with a new pairing, and with None for a decision; `push_changed` when browsers take
+        notifications, or no more.
         """
         self._paths = paths
         self._state = state
@@ -52,6 +55,7 @@ class Page:
         self._call = call
         self._write = write
         self._access = Access(paths.devices, token, state.now)
+        self._access.push_changed = push_changed
         self._pairings = Pairings(state.now, pairing_changed)
         self._server: PageServer | None = None
         self._why_not = "the page is turned off (setting page.enabled)"
@@ -158,6 +162,14 @@ class Page:
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
         """Allow a phone a scope, or refuse it with None. Raises UserError."""
         return self._pairings.decide(pairing_id, scope)
+
+    def push_channels(self, template: ChannelSettings) -> tuple[ChannelSettings, ...]:
+        """Return the channel of each browser that takes notifications, with the other settings of `template`."""
+        return self._access.push_channels(template) if self._server is not None else ()
+
+    async def end_push(self, channel: str) -> None:
+        """Send no more notifications to the browser of a channel."""
+        await self._access.end_push(channel)
 
     async def revoke(self, device_id: str) -> Device:
         """Revoke a device. Raises UserError."""

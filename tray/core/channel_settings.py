@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tray.core.quiet_hours import parse_hours
 
 REASONS = ("permission", "question", "error", "finished")  # the values of `core.alerts.Reason`
+PUSH = "push"  # the kind that brings notifications to the browsers that have turned them on
 DEFAULT_DELAY, MAX_DELAY = 20, 3600  # s
 MAX_TEXT = 2_000  # characters of an option
 Option = str | int  # a bool is an int
@@ -38,12 +39,16 @@ class ChannelSettings(NamedTuple):
     options: tuple[tuple[str, Option], ...] = ()  # of the kind, sorted by name
 
 
+PUSH_DEFAULTS = ChannelSettings(PUSH, PUSH, detail=Detail.FULL)  # encrypted up to the browser
+
+
 def parse_channels(value: Any) -> tuple[ChannelSettings, ...]:
     """Parse the setting. What a kind needs is checked when it is started. Raises ValueError."""
     if not isinstance(value, (list, tuple)):
         raise ValueError  # noqa: TRY004  # `Setting.parse` raises ValueError
     channels = tuple(map(_channel, value))
-    if len({channel.name for channel in channels}) < len(channels):
+    push = [channel for channel in channels if channel.kind == PUSH]
+    if len({channel.name for channel in channels}) < len(channels) or len(push) > 1 or any(c.options for c in push):
         raise ValueError
     return channels
 
@@ -62,8 +67,12 @@ def _channel(table: Any) -> ChannelSettings:
     reasons, projects = _texts(table.get("reasons", REASONS)), _texts(table.get("projects", ()))
     if not set(reasons) <= set(REASONS) or not all(map(_is_absolute, projects)):
         raise ValueError
-    hours, detail = parse_hours(table.get("quiet_hours", "")), Detail(table.get("detail", Detail.TITLE))
+    hours, detail = parse_hours(table.get("quiet_hours", "")), Detail(table.get("detail", _default_detail(kind)))
     return ChannelSettings(kind, name, reasons, projects, hours, delay, detail, tuple(sorted(options.items())))
+
+
+def _default_detail(kind: str) -> Detail:
+    return PUSH_DEFAULTS.detail if kind == PUSH else Detail.TITLE
 
 
 def _is_absolute(directory: str) -> bool:

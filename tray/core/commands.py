@@ -326,6 +326,14 @@ class SendTestMessage(msgspec.Struct, frozen=True):
     channel: str  # its name
 
 
+class PressButton(msgspec.Struct, frozen=True):
+    """Give the answer that a button of a notification stands for (`core.answer_codes`)."""
+
+    channel: str  # name of the channel that has sent it
+    code: str
+    origin: str  # for the audit log: which device, and from where
+
+
 class PairChannel(msgspec.Struct, frozen=True):
     """Return what the user has to do so that a channel knows whom it talks to."""
 
@@ -389,7 +397,7 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "diff": ShowDiff,
 }
 PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices | PairPhone | ListPairings | DecidePairing
-ChannelCommand = ListChannels | SendTestMessage | PairChannel
+ChannelCommand = ListChannels | SendTestMessage | PressButton | PairChannel
 RemoteCommand = AddRemote | ListRemotes | CheckRemote | RemoveRemote
 AppCommand = (
     CopyText

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
 import msgspec
+
+from tray.core.channel_settings import ChannelSettings
 
 
 class Scope(Enum):
@@ -24,6 +27,14 @@ class Scope(Enum):
 _RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 
+class PushSubscription(msgspec.Struct, frozen=True):
+    """Where a browser takes notifications: a `PushSubscription` of the Push API (https://www.w3.org/TR/push-api/)."""
+
+    endpoint: str  # an address of its push service; who knows it can call it
+    key: str  # `p256dh`, base64url
+    secret: str  # `auth`, base64url
+
+
 class Device(msgspec.Struct, frozen=True):
     """One paired browser. Times are in ms since the Unix epoch."""
 
@@ -34,6 +45,7 @@ class Device(msgspec.Struct, frozen=True):
     created: int
     last_seen: int
     address: str = ""  # from which it was last seen
+    push: PushSubscription | None = None  # None: it has not turned notifications on
 
 
 def token_hash(token: str) -> str:
@@ -50,4 +62,25 @@ def public_fields(device: Device) -> dict[str, Any]:
         "created": device.created,
         "last_seen": device.last_seen,
         "address": device.address,
+        "has_push": device.push is not None,
     }
+
+
+def push_channel_name(device: Device) -> str:
+    """Return the name of the channel that brings notifications to a device."""
+    return f"{device.name} ({device.id[:4]})"
+
+
+def push_channels(template: ChannelSettings, devices: Iterable[Device], sender_key: str) -> Iterator[ChannelSettings]:
+    """Yield the channel of each device that has turned notifications on, with the other settings of `template`."""
+    for device in devices:
+        if device.push is not None:
+            options = {
+                "browser_key": device.push.key,
+                "browser_secret": device.push.secret,
+                "endpoint": device.push.endpoint,
+                "may_answer": "yes" if device.scope.allows(Scope.ANSWER) else "no",
+                "sender_key": sender_key,
+            }
+            name = push_channel_name(device)
+            yield template._replace(name=name, options=tuple(options.items()))

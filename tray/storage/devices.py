@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,24 +19,34 @@ class _File(msgspec.Struct):
 
     tray_token: str
     devices: tuple[Device, ...]
+    push_key: str = ""  # the private key with which notifications are sent to them
 
 
-def read_devices(path: Path, tray_token: str) -> tuple[tuple[Device, ...], str]:
-    """Return the devices and "", or no devices and the problem. Devices of another tray token are left out."""
+class StoredDevices(NamedTuple):
+    """What the file contains."""
+
+    devices: tuple[Device, ...] = ()
+    push_key: str = ""  # "": no device has turned notifications on yet
+
+
+def read_devices(path: Path, tray_token: str) -> tuple[StoredDevices, str]:
+    """Return what was stored and "", or nothing and the problem. Devices of another tray token are left out."""
     try:
         if not is_private(path):
-            return (), f"other users can read {path}; all devices have to pair again"
+            return StoredDevices(), f"other users can read {path}; all devices have to pair again"
         file = msgspec.json.decode(path.read_bytes(), type=_File)
     except FileNotFoundError:
-        return (), ""
+        return StoredDevices(), ""
     except (OSError, *JSON_ERRORS) as error:
-        return (), f"cannot read {path}, all devices have to pair again: {error}"
-    return (file.devices if file.tray_token == _fingerprint(tray_token) else ()), ""
+        return StoredDevices(), f"cannot read {path}, all devices have to pair again: {error}"
+    if file.tray_token != _fingerprint(tray_token):
+        return StoredDevices(), ""
+    return StoredDevices(file.devices, file.push_key), ""
 
 
-def write_devices(path: Path, tray_token: str, devices: Iterable[Device]) -> None:
+def write_devices(path: Path, tray_token: str, stored: StoredDevices) -> None:
     """Write the file with mode 0600. Raises OSError."""
-    file = _File(_fingerprint(tray_token), tuple(devices))
+    file = _File(_fingerprint(tray_token), *stored)
     write_privately(path, msgspec.json.format(msgspec.json.encode(file)).decode() + "\n")
 
 

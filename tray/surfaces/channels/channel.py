@@ -20,13 +20,21 @@ class ChannelError(Exception):
     """A service did not take a message. The text says why, without secrets."""
 
     def __init__(
-        self, text: str, *, retry_after: float = 0.0, is_permanent: bool = False, is_refused: bool = False
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        retry_after: float = 0.0,
+        is_permanent: bool = False,
+        is_refused: bool = False,
     ) -> None:
-        """`retry_after` is in seconds, 0: the service does not say. `is_permanent`: this message will never be taken.
+        """`status` is that of HTTP, 0: there is none. `retry_after` is in seconds, 0: the service does not say.
 
-        `is_refused`: nothing will be taken until the user has corrected something, such as a token.
+        `is_permanent`: this message will never be taken. `is_refused`: nothing will be taken until the user has
+        corrected something, such as a token.
         """
         super().__init__(text)
+        self.status = status
         self.retry_after = retry_after
         self.is_permanent = is_permanent
         self.is_refused = is_refused
@@ -81,6 +89,7 @@ class ChannelContext(NamedTuple):
     remember: Callable[[str, str], None]  # keeps a value of the channel over a restart
     recall: Callable[[str], str]  # returns such a value, or ""
     listening: Callable[[], None]  # called whenever the service can tell of answers
+    ended: Callable[[], None]  # called when the service says that the receiver takes no more messages
 
 
 class Channel(Protocol):
@@ -125,4 +134,5 @@ class ChannelKind(NamedTuple):
     make: Callable[[ChannelContext], Channel]  # may raise ChannelSetupError
     needed: tuple[str, ...] = ()  # options
     optional: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()  # options that only the tray gives
     secrets: tuple[str, ...] = ()  # options that may be given as NAME_env, the variable that contains the value

@@ -82,9 +82,13 @@ def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any])
         wait = parameters.get("retry_after")
     reasons = [fields[name] for name in ("description", "error", "message") if isinstance(fields.get(name), str)]
     text = f"{status} {reasons[0][:200]}" if reasons else f"it answered {status}"
-    is_permanent = status in PERMANENT
-    is_refused = status in REFUSED or 300 <= status < 400
-    return ChannelError(text, retry_after=_seconds(wait), is_permanent=is_permanent, is_refused=is_refused)
+    return ChannelError(
+        text,
+        status=status,
+        retry_after=_seconds(wait),
+        is_permanent=status in PERMANENT,
+        is_refused=status in REFUSED or 300 <= status < 400,
+    )
 
 
 def _seconds(wait: Any) -> float:

@@ -135,6 +135,8 @@ class MessageQueue:
         live = self.sent.get(session_id)
         if wanted is None:
             return await self._finish(session_id)
+        if live is not None and live.message == wanted.message:
+            return False  # its agent was not connected meanwhile
         if live is not None and live.request and live.request == wanted.request:
             reference = await self._channel.replace(live.reference, wanted.message)
         else:

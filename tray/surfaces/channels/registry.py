@@ -37,7 +37,7 @@ def options_of(settings: ChannelSettings, environment: Mapping[str, str]) -> dic
             if not environment.get(str(value)):
                 raise ChannelSetupError(f"the environment variable {value} is not set")
             options[plain] = environment[str(value)]
-        elif name in (*kind.needed, *kind.optional):
+        elif name in (*kind.needed, *kind.optional, *kind.internal):
             options[name] = value
         else:
             allowed = (*kind.needed, *kind.optional, *(f"{secret}_env" for secret in kind.secrets))

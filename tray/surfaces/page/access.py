@@ -11,10 +11,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from tray.core.devices import Device, Scope, token_hash
+from tray.core.channel_settings import ChannelSettings
+from tray.core.devices import Device, PushSubscription, Scope, push_channel_name, push_channels, token_hash
 from tray.core.errors import UserError
 from tray.core.text import shorten
-from tray.storage.devices import read_devices, write_devices
+from tray.storage.devices import StoredDevices, read_devices, write_devices
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Access:
     """The codes and devices. Lives on the loop's thread; the file is written in another one.
 
     `tray_token` returns the tray's token; `now` returns ms since the Unix epoch; `revoked` is called with the IDs of
-    devices that have just been revoked.
+    devices that have just been revoked; `push_changed` is called when devices take notifications, or no more.
     """
 
     def __init__(self, path: Path, tray_token: Callable[[], str], now: Callable[[], int]) -> None:
@@ -42,9 +43,11 @@ class Access:
         self._now = now
         self._codes: dict[str, tuple[Scope, int]] = {}  # code -> scope, time of its end
         self._devices: dict[str, Device] = {}  # by ID, oldest first
+        self._push_key = ""
         self._is_changed = False
         self._writing = asyncio.Lock()  # an older state never replaces a newer one
         self.revoked: Callable[[frozenset[str]], None] = lambda _: None
+        self.push_changed: Callable[[], None] = lambda: None
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -53,8 +56,9 @@ class Access:
 
     async def load(self) -> str:
         """Read the file; return the problem, or ""."""
-        devices, problem = await asyncio.to_thread(read_devices, self._path, self._tray_token())
-        self._devices = {device.id: device for device in devices}
+        stored, problem = await asyncio.to_thread(read_devices, self._path, self._tray_token())
+        self._devices = {device.id: device for device in stored.devices}
+        self._push_key = stored.push_key
         return problem
 
     async def save_if_changed(self) -> None:
@@ -64,7 +68,8 @@ class Access:
                 return
             self._is_changed = False
             try:
-                await asyncio.to_thread(write_devices, self._path, self._tray_token(), self.devices)
+                stored = StoredDevices(self.devices, self._push_key)
+                await asyncio.to_thread(write_devices, self._path, self._tray_token(), stored)
             except OSError as error:
                 self._is_changed = True  # try again later: a revoked device must not come back with a restart
                 log.warning("cannot write %s: %s", self._path, error)
@@ -140,5 +145,39 @@ class Access:
         for device in devices:
             del self._devices[device.id]
         self.revoked(frozenset(device.id for device in devices))
+        if any(device.push is not None for device in devices):
+            self.push_changed()
         self._is_changed = True
         await self.save_if_changed()
+
+    # ------------------------------------------------------------------ notifications
+
+    def push_key(self) -> str:
+        """Return the private key with which notifications are sent; it is made when it is needed first."""
+        from tray.surfaces.channels.web_push import new_key  # noqa: PLC0415  # few users ever need it
+
+        if not self._push_key:
+            self._push_key = new_key()
+            self._is_changed = True
+        return self._push_key
+
+    def push_channels(self, template: ChannelSettings) -> tuple[ChannelSettings, ...]:
+        """Return the channel of each device that takes notifications, with the other settings of `template`."""
+        takers = [device for device in self.devices if device.push is not None]
+        return tuple(push_channels(template, takers, self.push_key())) if takers else ()
+
+    async def subscribe(self, device_id: str, push: PushSubscription | None) -> None:
+        """Send notifications to a device from now on, or no more."""
+        device = self._devices.get(device_id)
+        if device is None or device.push == push:
+            return
+        self._devices[device_id] = replace(device, push=push)
+        self._is_changed = True
+        self.push_changed()
+        await self.save_if_changed()
+
+    async def end_push(self, channel: str) -> None:
+        """Send no more notifications to the device of this channel."""
+        for device in self.devices:
+            if push_channel_name(device) == channel:
+                await self.subscribe(device.id, None)

@@ -18,8 +18,9 @@ log = logging.getLogger(__name__)
 MAX_BODY = 64 * 1024  # bytes
 CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types worker"  # that of push.js, for the address of the worker
 )
 HEADERS = MappingProxyType(
     {

@@ -22,6 +22,7 @@ from tray.surfaces.page.away_routes import AwayRoutes
 from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, RemovalBody
 from tray.surfaces.page.live import LiveView
 from tray.surfaces.page.pairings import PairingError, Pairings
+from tray.surfaces.page.push_routes import PressBody, PushRoutes, SubscriptionBody
 from tray.surfaces.page.rates import Rate
 from tray.surfaces.page.security import MAX_BODY, add_headers, checks
 from tray.surfaces.page.services import PageServices
@@ -79,6 +80,7 @@ class PageServer:
         self._usage = UsageRoutes(services.history, lambda: day_number(now()))
         self._history = HistoryRoutes(services)
         self._away = AwayRoutes(execute)
+        self._push = PushRoutes(access, execute)
         self._sockets = Sockets(self.live, self._authenticate)
         self._failures = Rate(FAILURES)
         self._answered = Rate(ANSWERS)
@@ -142,11 +144,16 @@ class PageServer:
             ("GET", "/api/channels", Scope.ACT, lambda _, __: self._away.channels()),
             ("POST", "/api/channels/{id}/test", Scope.ACT, lambda r, _: self._away.test(r.match_info["id"])),
             ("DELETE", "/api/me", Scope.WATCH, self._revoke_own),
+            ("GET", "/api/push", Scope.WATCH, lambda _, __: self._push.key()),
+            ("PUT", "/api/push", Scope.WATCH, self._subscribe),
+            ("DELETE", "/api/push", Scope.WATCH, lambda _, device: self._push.unsubscribe(device)),
+            ("POST", "/api/push/test", Scope.WATCH, lambda _, device: self._push.test(device)),
+            ("POST", "/api/push/press", Scope.ANSWER, self._press),
             *(("GET", path, Scope.WATCH, work) for path, work in self._usage.calls.items()),
         )
 
     def _add_routes(self, router: web.UrlDispatcher) -> None:
-        for path in ("/", "/favicon.svg", "/app/{name:.+}"):
+        for path in ("/", "/favicon.svg", "/icon.png", "/sw.js", "/app/{name:.+}"):
             router.add_get(path, serve_file)
         router.add_get("/health", _health)
         router.add_get("/ws", self._sockets.serve)
@@ -246,10 +253,20 @@ class PageServer:
     async def _remove(self, request: web.Request, _: Device) -> Any:
         return await self._history.remove(request.match_info["id"], await _body(request, RemovalBody))
 
-    async def _answer(self, request: web.Request, device: Device) -> Any:
+    async def _subscribe(self, request: web.Request, device: Device) -> Any:
+        return await self._push.subscribe(await _body(request, SubscriptionBody), device)
+
+    async def _press(self, request: web.Request, device: Device) -> Any:
+        self._count_answer(device)
+        return await self._push.press(await _body(request, PressBody), device)
+
+    def _count_answer(self, device: Device) -> None:
         self._answered.add(device.id)
         if self._answered.count(device.id) > ANSWERS:
             raise web.HTTPTooManyRequests(text="too many answers; try again in a minute")
+
+    async def _answer(self, request: web.Request, device: Device) -> Any:
+        self._count_answer(device)
         return await self._answers.answer(request.match_info["id"], await _body(request, AnswerBody), device)
 
     async def _command(self, request: web.Request, _: Device) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +22,13 @@ TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
+    ".png": "image/png",
 }
 
-
-COMMENT_LINES = {  # the browser gets empty lines for them
-    ".js": re.compile(rb"^ *(//|/\*\*|\*).*$", re.MULTILINE),
-    ".css": re.compile(rb"^ */\*.*\*/ *$", re.MULTILINE),
+WORKER, ICON = "/sw.js", "/icon.png"
+UNREAD = {  # what only readers of the source need: comments, empty lines and indentation
+    ".js": re.compile(rb"^ *(//|/\*\*|\*).*\n|^\n|^ +", re.MULTILINE),
+    ".css": re.compile(rb"^ */\*.*\*/ *\n|^\n|^ +", re.MULTILINE),
 }
 
 
@@ -41,10 +44,15 @@ class StaticFile(msgspec.Struct, frozen=True):
     def read(cls, path: Path) -> StaticFile:
         """Read a file. Raises OSError."""
         content = path.read_bytes()
-        if path.suffix in COMMENT_LINES:
-            content = COMMENT_LINES[path.suffix].sub(b"", content)
+        if path.suffix in UNREAD:
+            content = UNREAD[path.suffix].sub(b"", content)
+        return cls.of(content, TYPES[path.suffix])
+
+    @classmethod
+    def of(cls, content: bytes, type_: str) -> StaticFile:
+        """Return a file with this content."""
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        return cls(content, gzip.compress(content, mtime=0), TYPES[path.suffix], tag)
+        return cls(content, gzip.compress(content, mtime=0), type_, tag)
 
 
 @cache
@@ -52,8 +60,20 @@ def files() -> dict[str, StaticFile]:
     """Return each file by its path on the server."""
     names = {f"/app/{path.relative_to(FOLDER).as_posix()}": path for path in FOLDER.rglob("*") if path.suffix in TYPES}
     names["/"] = names.pop("/app/index.html")
+    names[WORKER] = names.pop("/app/sw.js")
     names["/favicon.svg"] = resources.app_drawing()
-    return {name: StaticFile.read(path) for name, path in names.items()}
+    if (icon := resources.app_icon()) is not None:
+        names[ICON] = icon
+    found = {name: StaticFile.read(path) for name, path in names.items()}
+    found[WORKER] = _worker(found.pop(WORKER), found)
+    return found
+
+
+def _worker(script: StaticFile, others: Mapping[str, StaticFile]) -> StaticFile:
+    """Return the service worker with the files that it keeps, and a version that changes with any of them."""
+    version = hashlib.sha256("".join(file.tag for file in others.values()).encode()).hexdigest()[:16]
+    constants = f"const VERSION = {json.dumps(version)}, FILES = {json.dumps(sorted(others))};"
+    return StaticFile.of(constants.encode() + script.content, script.type)
 
 
 async def serve_file(request: web.Request) -> web.StreamResponse:
@@ -67,4 +87,5 @@ async def serve_file(request: web.Request) -> web.StreamResponse:
     body = file.content
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"], body = "gzip", file.compressed
-    return web.Response(body=body, headers=headers, content_type=file.type, charset="utf-8")
+    charset = None if file.type == TYPES[".png"] else "utf-8"
+    return web.Response(body=body, headers=headers, content_type=file.type, charset=charset)

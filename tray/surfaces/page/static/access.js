@@ -108,21 +108,8 @@ async function request(method, path, body) {
 
 /** Return a name for the list of devices, such as "Firefox on Linux". */
 export function deviceName(agent) {
-  const browsers = [
-    ["Edg/", "Edge"],
-    ["OPR/", "Opera"],
-    ["Firefox/", "Firefox"],
-    ["Chrome/", "Chrome"],
-    ["Safari/", "Safari"],
-  ];
-  const systems = [
-    ["Android", "Android"],
-    ["iPhone", "iPhone"],
-    ["iPad", "iPad"],
-    ["Windows", "Windows"],
-    ["Mac OS X", "macOS"],
-    ["Linux", "Linux"],
-  ];
-  const named = (table, fallback) => table.find(([mark]) => agent.includes(mark))?.[1] ?? fallback;
-  return `${named(browsers, "Browser")} on ${named(systems, "an unknown system")}`;
+  const browser = ["Edg", "OPR", "Firefox", "Chrome", "Safari"].find((name) => agent.includes(`${name}/`));
+  const system = ["Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux"].find((name) => agent.includes(name));
+  const full = { Edg: "Edge", OPR: "Opera", "Mac OS X": "macOS" };
+  return `${full[browser] ?? browser ?? "Browser"} on ${full[system] ?? system ?? "an unknown system"}`;
 }

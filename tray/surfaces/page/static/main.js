@@ -9,6 +9,7 @@ import { Help, listenToKeys, showHelp } from "/app/keys.js";
 import { Live, Overview } from "/app/live.js";
 import { pages } from "/app/pages.js";
 import { openPalette, Palette } from "/app/palette.js";
+import { keepWorker } from "/app/push.js";
 import { Answers, Devices, lostFor } from "/app/records.js";
 import { Session } from "/app/session.js";
 import { Usage } from "/app/usage.js";
@@ -18,6 +19,7 @@ import {
   entries,
   filter,
   notices,
+  notify,
   pairingNumber,
   pairingProblem,
   route,
@@ -72,6 +74,7 @@ function Panes() {
   const title = (name === "s" && entries.value.get(`session:${id}`)?.title) || "OpenCode Tray";
   useEffect(() => {
     document.title = `${waiting ? `(${waiting}) ` : ""}${title}`;
+    navigator.setAppBadge?.(waiting ?? 0).catch(() => {}); // of the installed page
   }, [waiting, title]);
   if (name === "answers" || name === "devices")
     return html`<main class="single">${name === "answers" ? html`<${Answers} />` : html`<${Devices} />`}</main>`;
@@ -126,6 +129,7 @@ async function start() {
     if (code || (await loadToken())) {
       connect();
       scope.value = (await call("GET", "/api/me")).scope;
+      keepWorker().catch(({ message }) => notify(`No notifications: ${message}`, true));
     } else connection.value = "unpaired";
   } catch (error) {
     pairingNumber.value = "";

@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "/app/vendor/ui.js";
 import { call } from "/app/access.js";
 import { ask } from "/app/dialog.js";
 import { addressOf } from "/app/pages.js";
+import { Notifications } from "/app/push.js";
 import { Loading } from "/app/reading.js";
 import { lastUpdate, notify, now, unpair, waiting } from "/app/store.js";
 import { age, baseName, dateTime, dayOf, revealed, timeOfDay } from "/app/text.js";
@@ -92,7 +93,7 @@ export function Devices() {
     )}</ul>
     <p
       class="note">To pair another browser of this machine, open the dashboard from the tray’s menu or with <code>opencode-tray open</code>.</p>
-    <${Phone} /><${Channels} />
+    <${Notifications} /><${Phone} /><${Channels} />
   <//>`;
 }
 
