@@ -1,0 +1,50 @@
+"""The ways in which a phone can reach the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Way(Enum):
+    """A way to the page, the best one first."""
+
+    TAILSCALE = "tailscale"
+    TUNNEL = "tunnel"
+    LAN = "lan"
+
+
+NOTES: Mapping[Way, str] = MappingProxyType(
+    {
+        Way.TAILSCALE: "Only devices in your tailnet can open it, with an encrypted connection; Tailscale has to run "
+        "on the phone",
+        Way.TUNNEL: "The address is open to the whole internet until the tunnel is stopped, and the operator of the "
+        "tunnel can read what is sent. Nothing is shown to a device that is not paired",
+        Way.LAN: "The phone has to be in the same network. The page is not encrypted there: others in that network can "
+        "read it. It works while it is open, without notifications; for those, see docs/channels.md",
+    }
+)
+
+
+class Exposure(NamedTuple):
+    """A tunnel through which the whole internet can reach the page."""
+
+    url: str  # https://HOST, without a path
+    end: int  # ms since the Unix epoch
+    clock: str  # the local time of the end, HH:MM
+
+    @property
+    def text(self) -> str:
+        """How long it lasts, in one line."""
+        return f"Exposed to the internet until {self.clock}"
+
+
+class PhoneWays(NamedTuple):
+    """What the menu shows of the ways to the page. A command is a line for the user; "" if it cannot be run."""
+
+    exposure: Exposure | None = None
+    tunnel_command: str = ""
+    tailscale_command: str = ""  # the one that is run next: it begins or ends the way
+    is_on_tailnet: bool = False
