@@ -48,7 +48,7 @@ say("INF", "Requesting new quick Tunnel on trycloudflare.com...")
 if behavior == "refused":
     say("ERR", "failed to request quick Tunnel: https://api.trycloudflare.com/tunnel answered 429")
     if name == "ngrok":
-        print(json.dumps(dict(lvl="crit", msg="command failed", err="authentication failed: ERR_NGROK_4018")), flush=True)
+        print(json.dumps(dict(lvl="crit", err="authentication failed: ERR_NGROK_4018")), flush=True)
     sys.exit(1)
 if behavior == "silent":
     time.sleep(600)
@@ -60,7 +60,7 @@ if name == "cloudflared":
     say("INF", "|  Your quick Tunnel has been created! Visit it at:  |")
     say("INF", "|  https://" + {host!r} + "  |")
 else:
-    print(json.dumps(dict(lvl="info", msg="started tunnel", name="command_line", url="https://" + {ngrok!r})), flush=True)
+    print(json.dumps(dict(lvl="info", msg="started tunnel", url="https://" + {ngrok!r})), flush=True)
 while not (folder / "end").exists():
     time.sleep(0.02)
 say("ERR", "the tunnel was lost")

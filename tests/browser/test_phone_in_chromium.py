@@ -88,7 +88,7 @@ def test_a_phone_is_paired_after_the_number_was_compared(on_network: Callable[[]
             await pair(running, browser)
 
     async def pair(running: RunningApp, browser: Any) -> None:
-        address = (await running.choose(PairPhone())).result
+        address = (await running.choose(PairPhone())).result["address"]
         assert address.startswith(f"http://{lan_address()}:")
         page = await (await browser.new_context(**PHONE)).new_page()
         await page.goto(address)
@@ -107,7 +107,7 @@ def test_a_phone_is_paired_after_the_number_was_compared(on_network: Callable[[]
         other = await (await browser.new_context(**PHONE)).new_page()
         await other.goto(address)  # the code was photographed
         await other.wait_for_selector(".unpaired .warning")
-        refused = (await running.choose(PairPhone())).result
+        refused = (await running.choose(PairPhone())).result["address"]
         third = await (await browser.new_context(**PHONE)).new_page()
         await third.goto(refused)
         await third.wait_for_selector(".number")

@@ -51,7 +51,7 @@ def test_the_program_ends_when_the_tray_is_killed(tmp_path: Path, script: str) -
 
 
 @pytest.mark.parametrize("script", [WRITES_ITS_ID, IGNORES_SIGNALS])
-def test_the_program_has_ended_when_it_was_told_to_end(tmp_path: Path, script: str) -> None:
+def test_the_program_has_ended_after_end_bound(tmp_path: Path, script: str) -> None:
     async def test() -> None:
         process = await start_bound([sys.executable, "-c", script, str(tmp_path / "pid")])
         pid = await asyncio.to_thread(started, tmp_path / "pid")

@@ -105,7 +105,9 @@ def test_a_refused_phone_gets_no_token(home: Home) -> None:
 
 
 def test_from_the_network_only_the_own_address_is_taken_and_the_plugin_port_is_closed(home: Home) -> None:
-    page = json.loads(home.run("phone", "--json", "--port", str(home.port)).stdout)["result"].partition("#")[0]
+    page = json.loads(home.run("phone", "--json", "--port", str(home.port)).stdout)["result"]["address"].partition("#")[
+        0
+    ]
     for host in ("evil.example", f"evil.example:{page.split(':')[2].rstrip('/')}", "192.0.2.1:80"):
         assert post(page, "api/pair", {"code": "x"}, Host=host)[0] == 421
     foreign = {"Origin": "http://evil.example", "User-Agent": "Mozilla/5.0"}

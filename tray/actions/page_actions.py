@@ -7,17 +7,13 @@ from typing import Protocol, assert_never
 from tray.actions.attach.fallback import open_page
 from tray.core.commands import (
     CommandResult,
-    DecidePairing,
     ListDevices,
-    ListPairings,
     OpenDashboard,
     PageCommand,
-    PairPhone,
     RevokeDevice,
     RevokeDevices,
 )
 from tray.core.devices import Device, Scope, public_fields
-from tray.core.pairing import CODE_LIFETIME, PendingPairing
 from tray.core.text import counted
 
 
@@ -27,16 +23,6 @@ class Dashboard(Protocol):
     @property
     def devices(self) -> tuple[Device, ...]:
         """The paired devices, oldest first."""
-
-    @property
-    def pairings(self) -> tuple[PendingPairing, ...]:
-        """The phones that wait for the user's decision."""
-
-    def phone_address(self) -> str:
-        """Return the address with a code that begins the pairing of one phone. Raises UserError."""
-
-    def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
-        """Allow a phone a scope, or refuse it with None. Raises UserError."""
 
     def new_address(self, scope: Scope) -> str:
         """Return the page's address with a code that pairs one browser. Raises UserError if there is no page."""
@@ -63,16 +49,6 @@ class PageActions:
                 devices = self._dashboard.devices
                 message = counted(len(devices), "device is paired", "devices are paired")
                 return CommandResult(message, result=[public_fields(device) for device in devices])
-            case PairPhone():
-                address = self._dashboard.phone_address()
-                text = f"Scan the code with the phone within {CODE_LIFETIME // 60_000} minutes"
-                return CommandResult(text, result=address)
-            case ListPairings():
-                found = [pairing._asdict() for pairing in self._dashboard.pairings]
-                return CommandResult(counted(len(found), "phone waits", "phones wait"), result=found)
-            case DecidePairing(pairing_id, scope):
-                name = self._dashboard.decide(pairing_id, scope).name
-                return CommandResult(f"Refused {name}" if scope is None else f"Paired {name}: it may {scope.value}")
             case RevokeDevice(device_id):
                 device = await self._dashboard.revoke(device_id)
                 return CommandResult(f"Revoked {device.name} ({device.id})")

@@ -14,6 +14,7 @@ from tray.actions.attach.opener import SessionOpener
 from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher
 from tray.actions.page_actions import PageActions
+from tray.actions.phone_actions import PhoneActions
 from tray.actions.remote_actions import RemoteActions
 from tray.actions.reply import Replies
 from tray.actions.serve.started import rotate_logs, running_servers
@@ -24,8 +25,10 @@ from tray.app.current_view import CurrentView
 from tray.app.endpoint_publisher import EndpointPublisher
 from tray.app.history import History
 from tray.app.live_settings import LiveSettings
+from tray.app.outside_ways import OutsideWays
 from tray.app.page import Page
 from tray.app.periodic import Job, run_periodically
+from tray.app.phone_code import PhoneCode
 from tray.app.problems import Problems
 from tray.app.remotes import Remotes
 from tray.app.setup_check import SetupCheck
@@ -97,6 +100,14 @@ class App:
         self._history = History(
             paths, self.state, self._problems, self._tasks, self._sources.call, self.apply, self._show_message
         )
+        self._ways = OutsideWays(
+            paths.tailnet_entry,
+            self.state,
+            self._problems,
+            self._tasks,
+            self._refresh,
+            self._show_message,
+        )
         self._page = Page(
             paths,
             self.state,
@@ -106,11 +117,12 @@ class App:
             self._history.write,
             self._pairing_changed,
             self._reload_channels,
+            self._ways,
         )
         self._outcomes = Outcomes()
         self._build_actions(running)
         self._view = CurrentView(
-            self.state, self._sources, self._problems, self._setup, self._history, self.channels, self._page
+            self.state, self._sources, self._problems, self._setup, self._history, self.channels, self._page, self._ways
         )
         self._surfaces = Surfaces(
             self.state, self._view, self._page, self._tasks, self._commands, notifications, notify=notify
@@ -128,7 +140,11 @@ class App:
         self._commands = CommandRunner(
             Dispatcher(fleet, index, self._replies, opener, call, ask_text, self.apply, now),
             AppActions(paths, self._token, self._settings, self.status, opener, ask_text, self._token_changed, page),
-            ServiceActions(ChannelActions(lambda: self.channels), RemoteActions(self._remotes)),
+            ServiceActions(
+                ChannelActions(lambda: self.channels),
+                RemoteActions(self._remotes),
+                PhoneActions(self._page, self._ways, PhoneCode(paths.phone_code, self._tasks).show),
+            ),
             self._tasks,
             stop=self.stop,
             after=self._after_command,
@@ -162,6 +178,7 @@ class App:
         await self._remotes.start(self._sources)
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
+        self._tasks.spawn(self._ways.undo_previous(), "entry of the tailnet")
         return self.port
 
     def _jobs(self) -> dict[str, Job]:
@@ -175,6 +192,7 @@ class App:
             "repeat alerts": self._surfaces.repeat_alerts,
             "repeat alerts in channels": self.channels.repeat,
             "check channels": self._check_channels,
+            "close the tunnel": self._ways.close_if_due,
             "reload settings": self._reload_settings,
             "check setup": self._setup.refresh,
             "restore endpoint": self._endpoint.restore,
@@ -211,6 +229,7 @@ class App:
         await self._endpoint.remove()
         stops = (
             self._sources.stop(),
+            self._ways.stop(),
             self._page.stop(),
             self.channels.stop(),
             self._surfaces.withdraw_notifications(),
@@ -280,11 +299,14 @@ class App:
     def _check_channels(self) -> None:
         self._tasks.spawn(self.channels.check_due(), "check of channels")  # a service may be slow
 
+    def _refresh(self) -> None:
+        self._surfaces.refresh()
+
     def _pairing_changed(self, new: PendingPairing | None) -> None:
         if new is not None:
             text = f"It shows {new.number}. Allow or refuse it in the menu"
             self._show_message(f"{new.name} wants to pair", text)
-        self._surfaces.refresh()
+        self._refresh()
 
     def _record_answer(self, entry: Mapping[str, Any]) -> None:
         self._history.record_answer(entry)

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from tray.actions.app_actions import AppActions
 from tray.actions.channel_actions import ChannelActions
 from tray.actions.dispatcher import Dispatcher, title_of
+from tray.actions.phone_actions import PhoneActions
 from tray.actions.remote_actions import RemoteActions
 from tray.core.commands import (
     AppCommand,
     ChannelCommand,
     Command,
     CommandResult,
+    PhoneCommand,
     Quit,
     RemoteCommand,
     ServerCommand,
@@ -32,6 +34,7 @@ class ServiceActions(NamedTuple):
 
     channels: ChannelActions
     remotes: RemoteActions
+    phones: PhoneActions
 
 
 class CommandRunner:
@@ -72,6 +75,8 @@ class CommandRunner:
             return await _result_of(self._service_actions.channels.execute(command))
         if isinstance(command, RemoteCommand):
             return await _result_of(self._service_actions.remotes.execute(command))
+        if isinstance(command, PhoneCommand):
+            return await _result_of(self._service_actions.phones.execute(command))
         if isinstance(command, AppCommand):
             result = await self._app_actions.execute(command)
             await self._after(command)

@@ -6,6 +6,7 @@ import logging
 
 from tray.app.channels import Channels
 from tray.app.history import History
+from tray.app.outside_ways import OutsideWays
 from tray.app.page import Page
 from tray.app.problems import Problems
 from tray.app.setup_check import SetupCheck
@@ -16,6 +17,7 @@ from tray.core.trace import view_line
 from tray.sources.router import SourceRouter
 from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import OpenSubmenus
+from tray.surfaces.menu.phone_menu import PHONE_MENU
 from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
 
@@ -34,6 +36,7 @@ class CurrentView:
         history: History,
         channels: Channels,
         page: Page,
+        ways: OutsideWays,
     ) -> None:
         self.opened = OpenSubmenus()  # the submenus that are open
         self._state = state
@@ -44,6 +47,7 @@ class CurrentView:
         self._history = history
         self._channels = channels
         self._page = page
+        self._ways = ways
 
     def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
         """Return the current view; without `with_menu`, with the menu of the last one."""
@@ -61,5 +65,6 @@ class CurrentView:
             has_page=settings[PAGE],
             channels=self._channels.overview() if with_menu else (),
             pairings=self._page.pairings,
+            phone=self._ways.overview(with_commands=with_menu and PHONE_MENU in self.opened),
         )
         return self._builder.build(view_settings, self._state.now(), self.opened, with_menu=with_menu)

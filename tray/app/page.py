@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from tray.app.outside_ways import OutsideWays
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.channel_settings import ChannelSettings
 from tray.core.devices import Device, Scope
 from tray.core.errors import UserError
 from tray.core.pairing import PendingPairing
+from tray.core.phone_ways import Way
 from tray.core.settings import PAGE, PAGE_LAN, PAGE_PORT
 from tray.core.source_calls import SourceCall
 from tray.surfaces.page.access import Access
@@ -24,6 +26,7 @@ from tray.system.paths import Paths
 log = logging.getLogger(__name__)
 
 TOPIC, DEVICES_TOPIC = "page", "devices"
+OTHER_WAYS = "use opencode-tray phone --tailscale or --tunnel"
 
 
 class NoPageError(UserError):
@@ -43,6 +46,7 @@ class Page:
         write: Write,
         pairing_changed: Callable[[PendingPairing | None], None],
         push_changed: Callable[[], None],
+        ways: OutsideWays,
     ) -> None:
         """`call` belongs to the sources; `write` stores records in the history.
 
@@ -58,8 +62,10 @@ class Page:
         self._access.push_changed = push_changed
         self._pairings = Pairings(state.now, pairing_changed)
         self._server: PageServer | None = None
+        self._ways = ways
+        self._ways.page_port = lambda: self._server.port if self._server is not None else 0
         self._why_not = "the page is turned off (setting page.enabled)"
-        self._why_no_phone = "no phone can reach the page: set page.lan to true, and restart the tray"
+        self._why_no_phone = f"no phone can reach the page: {OTHER_WAYS}, or set page.lan to true and restart the tray"
 
     async def start(self, execute: Execute) -> str:
         """Serve the page and return its address, or "". `execute` executes the commands that are given there."""
@@ -71,12 +77,14 @@ class Page:
         state = self._state
         services = PageServices(
             state.now,
-            lambda: self._problems.texts,
+            self._warnings,
             execute,
             self._call,
             self._paths.audit,
             self._paths.history,
             self._write,
+            self._ways.exposed,
+            self._ways.hosts,
         )
         server = PageServer(state.fleet, state.index, self._access, services, self._pairings)
         try:
@@ -100,8 +108,15 @@ class Page:
         except OSError as error:
             reason = error.strerror or str(error)
         if reason:
-            self._why_no_phone = f"no phone can reach the page: {reason}; restart the tray to try again"
+            self._why_no_phone = (
+                f"no phone can reach the page: {reason}; {OTHER_WAYS}, or restart the tray to try again"
+            )
             self._problems.report(TOPIC, self._why_no_phone)
+
+    def _warnings(self) -> tuple[str, ...]:
+        exposure = self._ways.exposure
+        exposed = f"{exposure.text}: {exposure.url}; to stop it: opencode-tray phone --stop" if exposure else ""
+        return (exposed, *self._problems.texts) if exposed else self._problems.texts
 
     async def stop(self) -> None:
         """Close all connections, within 2 s, and save when devices were last seen."""
@@ -151,13 +166,23 @@ class Page:
         """The phones that wait for the user's decision."""
         return self._pairings.pending
 
-    def phone_address(self) -> str:
-        """Return the address with a code that begins the pairing of one phone. Raises NoPageError."""
+    def phone_address(self, way: Way | None) -> tuple[str, Way]:
+        """Return the address with a code that begins the pairing of one phone, and its way. Raises NoPageError.
+
+        None chooses the best way that is open.
+        """
         if self._server is None:
             raise NoPageError(self._why_not)
-        if not self._server.address:
-            raise NoPageError(self._why_no_phone)
-        return f"http://{self._server.address}:{self._server.port}/#c={self._pairings.new_code()}"
+        lan, tailnet, exposure = self._server.address, self._ways.tailnet_host, self._ways.exposure
+        addresses = {
+            Way.TAILSCALE: f"https://{tailnet}" if tailnet else "",
+            Way.TUNNEL: exposure.url if exposure is not None else "",
+            Way.LAN: f"http://{lan}:{self._server.port}" if lan else "",
+        }
+        chosen = next((each for each in Way if addresses[each] and way in (None, each)), None)
+        if chosen is None:
+            raise NoPageError(self._why_no_phone if way is None else f"this way is not open: {way.value}")
+        return f"{addresses[chosen]}/#c={self._pairings.new_code()}", chosen
 
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
         """Allow a phone a scope, or refuse it with None. Raises UserError."""

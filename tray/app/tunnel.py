@@ -9,12 +9,12 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 
 from tray.core.errors import UserError
-from tray.core.phone_ways import Exposure
+from tray.core.phone_ways import TUNNEL_PROGRAMS, Exposure
 from tray.core.text import clean, shorten
 from tray.system.bound_process import end_bound, start_bound
 from tray.system.local_time import local_time
 from tray.system.tasks import TaskSet
-from tray.system.tunnel_programs import NAMES, PROGRAMS, TunnelProgram, command_of, installed_program
+from tray.system.tunnel_programs import PROGRAMS, TunnelProgram, command_of, installed_program
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +43,19 @@ class Tunnel:
         self.exposure: Exposure | None = None
 
     async def open(self, name: str, port: int, hours: float) -> Exposure:
-        """Open a tunnel to a port on the loopback with this program, "" for any. Raises TunnelError.
+        """Open a tunnel to a port on the loopback with this program, "" for any; a tunnel that is open stays.
 
-        Without an error the address is known, but it may take some seconds until the internet knows it.
+        Without an error the address is known, but it may take some seconds until the internet knows it. Raises
+        TunnelError.
         """
         async with self._opening:
             if self.exposure is not None:
-                raise TunnelError(f"There is a tunnel already: {self.exposure.url} until {self.exposure.clock}")
+                return self.exposure
             name = name or installed_program()
-            if not name:
-                raise TunnelError(f"No program for a tunnel is installed: {' or '.join(NAMES)}; see docs/page.md")
+            if name not in PROGRAMS:
+                raise TunnelError(
+                    f"No program for a tunnel is installed: {' or '.join(TUNNEL_PROGRAMS)}; see docs/page.md"
+                )
             self._process = process = await start_bound(command_of(name, port))
             try:
                 url = await _first_address(process, PROGRAMS[name], name)

@@ -8,6 +8,7 @@ from tray import __version__
 from tray.cli.arguments import Commands, add_command, day, duration, integer
 from tray.cli.serve_parser import add_serve_commands
 from tray.core import durations
+from tray.core.phone_ways import TUNNEL_PROGRAMS
 from tray.core.session_commands import ATTACH, READ_COMMANDS, SESSION_SUBCOMMANDS
 
 # Name -> the function that runs the command, as "module:function", and the help text.
@@ -114,7 +115,12 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
     devices.add_argument("action", nargs="?", choices=("list", "revoke"), default="list", help="list (default), revoke")
     devices.add_argument("device", nargs="?", metavar="ID", help="with revoke: a device's ID, or the start of one")
     devices.add_argument("--all", action="store_true", help="with revoke: all devices")
-    _add(commands, "phone", port, as_json)
+    phone = _add(commands, "phone", port, as_json).add_mutually_exclusive_group()
+    about = "serve the page to your tailnet first"
+    phone.add_argument("--tailscale", action="store_true", help=about)
+    about = "expose the page to the internet first, with cloudflared or ngrok"
+    phone.add_argument("--tunnel", nargs="?", const="", choices=("", *TUNNEL_PROGRAMS), metavar="PROGRAM", help=about)
+    phone.add_argument("--stop", action="store_true", help="close the tunnel, and take the page out of the tailnet")
     remote = _add(commands, "remote").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     for name, about in REMOTE_COMMANDS.items():
         parser = add_command(remote, name, COMMANDS["remote"][0], about, port, as_json)

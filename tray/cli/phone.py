@@ -1,10 +1,14 @@
-"""`phone` shows a QR code, and asks whether the phone that scanned it may be paired."""
+"""`phone` opens or closes a way to the page, shows a QR code, and asks whether the phone that scanned it may be paired.
+
+What it says of the way comes from the tray.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from textwrap import wrap
 from typing import Any
 
 import segno
@@ -15,27 +19,47 @@ from tray.cli.exit_codes import FAILED
 from tray.cli.results import print_result
 from tray.core.devices import Scope
 from tray.core.pairing import CODE_LIFETIME
+from tray.core.phone_ways import Way
 from tray.core.text import clean
 
 ASK_INTERVAL = 0.5  # s between two questions whether a phone has scanned the code
-NOTE = (
-    "The phone has to be in the same network. The page is not encrypted there: others in that network can read it.\n"
-    "It works while it is open, without notifications; for those, see docs/channels.md."
-)
+NOTE_COLUMNS = 100
 _QUESTION = "Only if your phone shows it: allow to [a]nswer, to [w]atch, or [n]o? [a/w/n]"
 _SCOPES = {"a": Scope.ANSWER, "w": Scope.WATCH}
 
 
 def phone(options: argparse.Namespace) -> int:
-    """Pair a phone. Raises UserError."""
+    """Pair a phone, through a way that is opened first if an option says so; or close the ways. Raises UserError."""
     with connected(options.port) as client:
-        begun = client.call("phone")
+        if options.stop:
+            return print_result(options, client.call("phone.stop"))
+        way = _open_way(options, client)
+        if way is None:
+            return FAILED
+        begun = client.call("phone", {"way": way})
         if options.json or not begun["ok"]:
             return print_result(options, begun)
-        segno.make(begun["result"], error="l").terminal(out=sys.stdout, compact=True)
-        print(f"{begun['result']}\n\n{NOTE}\n\n{begun['message']}. Ctrl-C ends this.")
+        result = begun["result"]
+        segno.make(result["address"], error="l").terminal(out=sys.stdout, compact=True)
+        note = "\n".join(wrap(f"{result['note']}.", NOTE_COLUMNS))
+        print(f"{result['address']}\n\n{note}\n\n{begun['message']}. Ctrl-C ends this.")
         pending = _wait(client)
         return _decide(options, client, pending) if pending is not None else FAILED
+
+
+def _open_way(options: argparse.Namespace, client: Client) -> str | None:
+    """Open the way of the options; return its name, "" for the best one that is open, None if it was not opened."""
+    if options.tunnel is not None:
+        way, opened = Way.TUNNEL, client.call("phone.tunnel", {"program": options.tunnel})
+    elif options.tailscale:
+        way, opened = Way.TAILSCALE, client.call("phone.tailscale")
+    else:
+        return ""
+    if not opened["ok"]:
+        print_result(options, opened)
+        return None
+    print(clean(opened["message"]), file=sys.stderr)  # JSON on the standard output is that of the address
+    return way.value
 
 
 def _wait(client: Client) -> dict[str, Any] | None:

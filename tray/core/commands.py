@@ -10,6 +10,7 @@ import msgspec
 
 from tray.core.answers import Answer, RequestKey
 from tray.core.devices import Scope
+from tray.core.phone_ways import Way
 from tray.core.servers import AgentKind
 from tray.core.sessions import Request, SessionKey
 
@@ -292,7 +293,29 @@ class ListDevices(msgspec.Struct, frozen=True):
 
 
 class PairPhone(msgspec.Struct, frozen=True):
-    """Return the address with which a phone begins its pairing."""
+    """Return the address with which a phone begins its pairing, and the way to it."""
+
+    way: Way | None = None  # None: the best one that is open
+
+
+class ShowPhoneCode(msgspec.Struct, frozen=True):
+    """Show this address as a QR code in a window."""
+
+
+class OpenTunnel(msgspec.Struct, frozen=True):
+    """Expose the page to the internet for some hours."""
+
+    program: str = ""  # its name; "": the first one that is installed
+
+
+class ServeOnTailnet(msgspec.Struct, frozen=True):
+    """Let the devices of the user's tailnet reach the page."""
+
+
+class CloseWays(msgspec.Struct, frozen=True):
+    """Close the tunnel, or take the page out of the tailnet."""
+
+    way: Way | None = None  # None: both
 
 
 class ListPairings(msgspec.Struct, frozen=True):
@@ -396,7 +419,8 @@ SESSION_COMMAND_RECORDS: Mapping[str, Callable[..., SessionCommand]] = {  # by t
     "todos": ShowTodos,
     "diff": ShowDiff,
 }
-PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices | PairPhone | ListPairings | DecidePairing
+PhoneCommand = PairPhone | ShowPhoneCode | OpenTunnel | ServeOnTailnet | CloseWays | ListPairings | DecidePairing
+PageCommand = OpenDashboard | ListDevices | RevokeDevice | RevokeDevices
 ChannelCommand = ListChannels | SendTestMessage | PressButton | PairChannel
 RemoteCommand = AddRemote | ListRemotes | CheckRemote | RemoveRemote
 AppCommand = (
@@ -432,6 +456,7 @@ Command = (
     | Mute
     | Unmute
     | AppCommand
+    | PhoneCommand
     | ChannelCommand
     | RemoteCommand
     | Quit

@@ -7,6 +7,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
+TUNNEL_PROGRAMS = ("cloudflared", "ngrok")  # the first one needs no account
+
 
 class Way(Enum):
     """A way to the page, the best one first."""
@@ -32,19 +34,25 @@ class Exposure(NamedTuple):
     """A tunnel through which the whole internet can reach the page."""
 
     url: str  # https://HOST, without a path
-    end: int  # ms since the Unix epoch
+    end: float  # ms since the Unix epoch
     clock: str  # the local time of the end, HH:MM
 
     @property
     def text(self) -> str:
-        """How long it lasts, in one line."""
+        """How long it lasts."""
         return f"Exposed to the internet until {self.clock}"
+
+    @property
+    def host(self) -> str:
+        """The name in the address."""
+        return self.url.removeprefix("https://")
 
 
 class PhoneWays(NamedTuple):
-    """What the menu shows of the ways to the page. A command is a line for the user; "" if it cannot be run."""
+    """What the menu shows of the ways to the page. A command is the line that would be run; "" without its program."""
 
     exposure: Exposure | None = None
     tunnel_command: str = ""
-    tailscale_command: str = ""  # the one that is run next: it begins or ends the way
+    tunnel_hours: int = 0
+    tailscale_command: str = ""  # that which begins or, on the tailnet, ends the way
     is_on_tailnet: bool = False

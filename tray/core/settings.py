@@ -142,6 +142,13 @@ PAGE_LAN = Setting(
     "serve the page for paired phones on the local network as well, without encryption",
     _flag,
 )
+TUNNEL_HOURS = Setting(
+    "page.tunnel_hours",
+    4,
+    "1 to 24 hours",
+    "time after which a tunnel from the internet to the page is closed",
+    _number(1, 24),
+)
 NOTIFY = Setting("notifications.enabled", True, "true or false", "show notifications", _flag)
 ON_PERMISSION = Setting(
     "notifications.permission", True, "true or false", "notify when a session waits for a permission", _flag
@@ -280,6 +287,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     PAGE,
     PAGE_PORT,
     PAGE_LAN,
+    TUNNEL_HOURS,
     NOTIFY,
     ON_PERMISSION,
     ON_QUESTION,

@@ -15,7 +15,7 @@ TRIES = 10 if sys.platform == "win32" else 1
 RETRY_INTERVAL = 0.05  # s
 
 
-def write_privately(path: Path, text: str, *, keep_mode: bool = False) -> None:
+def write_privately(path: Path, content: str | bytes, *, keep_mode: bool = False) -> None:
     """Write a file atomically with mode 0600; create its folder with mode 0700 if missing. Raises OSError.
 
     `keep_mode`: a file that exists keeps its mode.
@@ -23,8 +23,8 @@ def write_privately(path: Path, text: str, *, keep_mode: bool = False) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 from the start
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         if keep_mode and path.exists():

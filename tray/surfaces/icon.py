@@ -12,6 +12,7 @@ from math import cos, radians, sin
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 from PIL import Image
 
 from tray.core.sessions import Status
@@ -27,16 +28,17 @@ def draw(view: IconView, size: int) -> Image.Image:
 
     A monochrome icon is black on transparent, as a template for desktops that recolour icons.
     """
-    return _drawn(view.status, _count(view), view.monochrome, size)
+    return _drawn(replace(view, count=0), _count(view), size)
 
 
 @lru_cache(maxsize=128)
-def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Image:  # noqa: FBT001  # as in IconView
+def _drawn(view: IconView, count: str, size: int) -> Image.Image:
+    status = view.status
     is_filled = status.needs_user or status is Status.ERROR
     padding = size // 16 if is_filled and size > NO_PADDING_UP_TO else 0
     canvas = Canvas(size, padding)
     inner = size - 2 * padding
-    ink = _MONOCHROME if monochrome else _INKS[status]
+    ink = _MONOCHROME if view.monochrome else _INKS[status]
     match status:
         case Status.WAITING_FOR_PERMISSION:
             _tile(canvas, inner, _octagon, "!", count, ink)
@@ -58,6 +60,8 @@ def _drawn(status: Status, count: str, monochrome: bool, size: int) -> Image.Ima
             _slash(canvas, size, ink)
         case _:
             assert_never(status)
+    if view.exposed:
+        _dot(canvas, inner, _MONOCHROME.body if view.monochrome else _EXPOSED, is_right=is_filled)
     return canvas.image()
 
 
@@ -98,6 +102,9 @@ _INKS = {
     Status.DISCONNECTED: _plain(128, 128, 128),
 }
 _MONOCHROME = _Ink((0, 0, 0, 255), (0, 0, 0, 255), CLEAR, (0, 0, 0, 255))
+
+
+_EXPOSED: Colour = (224, 62, 62, 255)
 
 
 def _count(view: IconView) -> str:
@@ -150,6 +157,18 @@ def _badge(canvas: Canvas, size: int, count: str, edge: int, ink: _Ink) -> None:
         canvas.write_small(count, (left, top), ink.mark)
     else:
         canvas.write(count, (left, top, height), pen, ink.mark)
+
+
+def _dot(canvas: Canvas, size: int, colour: Colour, *, is_right: bool) -> None:
+    """Draw a dot in an upper corner, with a gap around it: the internet can reach the page.
+
+    It is on the left of the outlined shapes, whose ends and arrowhead are on the right.
+    """
+    margin = 0 if is_right else _margin(size)
+    radius, gap = round(size * 0.38) / 2, max(1, round(size / 16))
+    x = size - margin - radius if is_right else margin + radius
+    for r, ink in ((radius + gap, CLEAR), (radius, colour)):
+        canvas.disc((x, margin + radius), r, ink)
 
 
 def _octagon(size: int, inset: float) -> Path:

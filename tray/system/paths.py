@@ -31,6 +31,8 @@ class Paths(NamedTuple):
     devices: Path  # the browsers that may use the local page
     remotes: Path  # the machines that report through a tunnel
     channels: Path  # what channels have to know after a restart
+    tailnet_entry: Path  # the entry of `tailscale serve` that has to be undone
+    phone_code: Path  # the picture of a QR code that is shown now
 
     @classmethod
     def inside(cls, folder: Path) -> Paths:
@@ -38,6 +40,7 @@ class Paths(NamedTuple):
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
             "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
+            "tailnet.json", "phone.png",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -64,6 +67,8 @@ class Paths(NamedTuple):
             devices=data / "devices.json",
             remotes=data / "remotes.json",
             channels=data / "channels.json",
+            tailnet_entry=data / "tailnet.json",
+            phone_code=data / "phone.png",
         )
 
 

@@ -38,17 +38,19 @@ async def run(
     timeout: float = TIMEOUT,
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
+    with_errors: bool = False,
 ) -> CompletedRun:
     """Run a program until it exits. The code is 127 if the program does not exist.
 
-    `environment` is added to our own, `stdin` is the program's standard input. Raises UnsafeArgumentError.
+    `environment` is added to our own, `stdin` is the program's standard input. `with_errors`: `out` has its standard
+    error as well. Raises UnsafeArgumentError.
     """
     try:
         process = await asyncio.create_subprocess_exec(
             *command_for(command),
             stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.STDOUT if with_errors else asyncio.subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
         )
     except OSError:

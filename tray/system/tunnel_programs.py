@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 import msgspec
 
-NAMES = ("cloudflared", "ngrok")  # the first one needs no account
+from tray.core.phone_ways import TUNNEL_PROGRAMS
+
 _ADDRESS = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _QUICK = re.compile(r"https://[a-z0-9-]+\.trycloudflare\.com(?![\w.-])")
 _LEVEL = re.compile(r"\S+Z ([A-Z]{3}) ")
@@ -53,7 +54,7 @@ def _ngrok_problem(line: str) -> str:
     if not fields:
         return line
     error = fields.get("err")
-    return str(error) if fields.get("lvl") in ("eror", "crit") and error not in (None, "<nil>") else ""
+    return str(error) if fields.get("lvl") not in ("info", "warn") and error not in (None, "<nil>") else ""
 
 
 PROGRAMS: Mapping[str, TunnelProgram] = MappingProxyType(
@@ -78,7 +79,7 @@ PROGRAMS: Mapping[str, TunnelProgram] = MappingProxyType(
 
 def installed_program() -> str:
     """Return the name of the first program that is installed; "" if none is."""
-    return next((name for name in NAMES if shutil.which(name)), "")
+    return next((name for name in TUNNEL_PROGRAMS if shutil.which(name)), "")
 
 
 def command_of(name: str, port: int) -> list[str]:

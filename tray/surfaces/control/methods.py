@@ -14,6 +14,7 @@ from tray.core.commands import (
     AddRemote,
     AnswerRequest,
     CheckRemote,
+    CloseWays,
     Command,
     CommandResult,
     DecidePairing,
@@ -25,6 +26,7 @@ from tray.core.commands import (
     MuteSpan,
     OpenDashboard,
     OpenNextSession,
+    OpenTunnel,
     PairChannel,
     PairPhone,
     Quit,
@@ -33,6 +35,7 @@ from tray.core.commands import (
     RevokeDevices,
     RotateToken,
     SendTestMessage,
+    ServeOnTailnet,
     SessionCommand,
     Surface,
     Unmute,
@@ -42,6 +45,7 @@ from tray.core.errors import UserError
 from tray.core.fleet import Fleet
 from tray.core.id_lookup import find_request, find_session
 from tray.core.lenient_json import JSON_ERRORS
+from tray.core.phone_ways import Way
 from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.session_index import EVERYTHING, SessionIndex, project_scope, session_scope
 from tray.core.sessions import Request, RequestKind
@@ -70,6 +74,8 @@ class Params(msgspec.Struct):
     remote: str = ""  # HOST or USER@HOST
     device: str = ""  # ID, or the start of one, or that of a pairing; of "devices.revoke", empty: all
     in_browser: bool = True  # of "dashboard": False only returns the address
+    way: str = ""  # of "phone"; empty: the best one that is open
+    program: str = ""  # of "phone.tunnel"; empty: the first one that is installed
     device_scope: str = ""  # of "dashboard" (empty: "act") and "phone.decide"
 
 
@@ -111,7 +117,13 @@ class ControlMethods:
             case "devices":
                 return ListDevices()
             case "phone":
-                return PairPhone()
+                return PairPhone(_way(params.way))
+            case "phone.tunnel":
+                return OpenTunnel(params.program)
+            case "phone.tailscale":
+                return ServeOnTailnet()
+            case "phone.stop":
+                return CloseWays()
             case "phone.pending":
                 return ListPairings()
             case "phone.decide":
@@ -177,6 +189,13 @@ def _device_scope(text: str) -> Scope:
         return Scope(text)
     except ValueError:
         raise MethodError(f"invalid scope {text!r}; use watch, answer or act") from None
+
+
+def _way(text: str) -> Way | None:
+    try:
+        return Way(text) if text else None
+    except ValueError:
+        raise MethodError(f"invalid way {text!r}; use {', '.join(way.value for way in Way)}") from None
 
 
 def _duration(text: str) -> MuteSpan | int:

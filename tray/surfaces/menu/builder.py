@@ -12,6 +12,7 @@ from tray.core.channel_state import ChannelState
 from tray.core.commands import InstallPlugin, OpenDashboard, OpenNextSession, OpenSettings, Quit, RunDoctor
 from tray.core.fleet import Fleet
 from tray.core.pairing import PendingPairing
+from tray.core.phone_ways import PhoneWays
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.summary import Summary, next_waiting, summarize
@@ -20,7 +21,7 @@ from tray.surfaces.menu.agent_menu import agent_entries
 from tray.surfaces.menu.all_sessions import AllSessions
 from tray.surfaces.menu.channel_menu import channel_entries
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, Separator, lazy_submenu, next_page
-from tray.surfaces.menu.pairing_menu import pairing_entry
+from tray.surfaces.menu.phone_menu import PHONE_MENU, exposure_entry, pairing_entry, phone_entries
 from tray.surfaces.menu.sections import PAGE_SIZE, EntryCache, MenuContext, Sections
 from tray.surfaces.menu.server_menu import server_entries, starting_entries
 from tray.surfaces.menu.session_menu import mute_label, mute_menu
@@ -53,6 +54,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     has_page: bool = True  # whether the local page is turned on
     channels: tuple[ChannelState, ...] = ()
     pairings: tuple[PendingPairing, ...] = ()  # phones that wait for a decision
+    phone: PhoneWays = PhoneWays()
 
 
 class ViewBuilder:
@@ -74,13 +76,21 @@ class ViewBuilder:
         Without `with_menu`, icon and tooltip are new and the menu is that of the previous view.
         """
         summary = summarize(self._index)
-        icon = IconView(summary.status, min(summary.waiting, MAX_COUNT), settings.monochrome, settings.show_count)
+        exposure = settings.phone.exposure
+        icon = IconView(
+            summary.status,
+            min(summary.waiting, MAX_COUNT),
+            settings.monochrome,
+            settings.show_count,
+            exposure is not None,
+        )
+        tooltip = f"{exposure.text} · {summary.tooltip}" if exposure is not None else summary.tooltip
         if with_menu or self._last is None:
             self._cache.start_view()
             menu = self._menu(settings, summary, MenuContext(at, open_submenus, settings.columns, self._names_agents()))
-            self._last = TrayView(icon, summary.tooltip, menu, open_submenus)
+            self._last = TrayView(icon, tooltip, menu, open_submenus)
         else:
-            self._last = TrayView(icon, summary.tooltip, self._last.menu, self._last.open_submenus)
+            self._last = TrayView(icon, tooltip, self._last.menu, self._last.open_submenus)
         return self._last
 
     def _menu(self, settings: ViewSettings, summary: Summary, context: MenuContext) -> tuple[Entry, ...]:
@@ -96,7 +106,11 @@ class ViewBuilder:
     # ------------------------------------------------------------------ header
 
     def _header(self, settings: ViewSettings, summary: Summary) -> tuple[Entry, ...]:
-        pairings = tuple(map(pairing_entry, settings.pairings))
+        exposure = settings.phone.exposure
+        first_lines = (
+            *([exposure_entry(exposure)] if exposure is not None else []),
+            *map(pairing_entry, settings.pairings),
+        )
         row = next_waiting(self._index)
         if row is not None:
             name = shorten(title(row.session), settings.columns - 12)
@@ -104,8 +118,14 @@ class ViewBuilder:
         elif self._index.total:
             first = Item("next", "No session needs you")
         else:
-            return (*pairings, *self._setup(settings.setup), Separator("header"))
-        return (*pairings, *self._setup(settings.setup), first, Item("summary", summary.tooltip), Separator("header"))
+            return (*first_lines, *self._setup(settings.setup), Separator("header"))
+        return (
+            *first_lines,
+            *self._setup(settings.setup),
+            first,
+            Item("summary", summary.tooltip),
+            Separator("header"),
+        )
 
     def _names_agents(self) -> bool:
         """Return whether more than one kind of agents is known."""
@@ -168,10 +188,17 @@ class ViewBuilder:
             *self._agents(settings.setup, context),
             *self._channels(settings.channels, context),
             Item("mute", mute_label(mutes, EVERYTHING), children=mute_menu(mutes, EVERYTHING)),
-            *([Item("dashboard", "Open dashboard", OpenDashboard())] if settings.has_page else []),
+            *self._page_items(settings, context),
             Item("settings", "Settings…", OpenSettings()),
             Item("doctor", "Doctor", RunDoctor()),
         )
+
+    def _page_items(self, settings: ViewSettings, context: MenuContext) -> tuple[Item, ...]:
+        if not settings.has_page:
+            return ()
+        build = partial(phone_entries, settings.phone)
+        phone = lazy_submenu("phone", "Phone", PHONE_MENU, build, context.open_submenus)
+        return (Item("dashboard", "Open dashboard", OpenDashboard()), phone)
 
     def _agents(self, setup: Setup, context: MenuContext) -> tuple[Item, ...]:
         build = partial(agent_entries, setup.agents)

@@ -15,6 +15,7 @@ class IconView(msgspec.Struct, frozen=True):
     count: int = 0
     monochrome: bool = False
     show_count: bool = True
+    exposed: bool = False  # the internet can reach the page
 
 
 class TrayView(msgspec.Struct, frozen=True):

@@ -24,8 +24,10 @@ class AwayRoutes:
         import segno  # noqa: PLC0415  # few users ever pair a phone
 
         result = _checked(await self._execute(PairPhone(), Surface.PAGE))
-        rows = [tuple(row) for row in segno.make(result.result, error="l").matrix_iter(border=BORDER)]
-        return {"address": result.result, "message": result.message, "size": len(rows), "path": _path(rows)}
+        address, note = result.result["address"], result.result["note"]
+        rows = [tuple(row) for row in segno.make(address, error="l").matrix_iter(border=BORDER)]
+        message = f"{note}. {result.message}"
+        return {"address": address, "message": message, "size": len(rows), "path": _path(rows)}
 
     async def channels(self) -> dict[str, Any]:
         """Return the channels of the settings, and whether they work."""

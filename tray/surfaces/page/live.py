@@ -25,15 +25,21 @@ class LiveView:
     """The entries of the page. Nothing is computed while no browser watches. Lives on the loop's thread."""
 
     def __init__(
-        self, fleet: Fleet, index: SessionIndex, now: Callable[[], int], problems: Callable[[], tuple[str, ...]]
+        self,
+        fleet: Fleet,
+        index: SessionIndex,
+        now: Callable[[], int],
+        problems: Callable[[], tuple[str, ...]],
+        exposed: Callable[[], str] = str,
     ) -> None:
-        """`now` returns ms since the Unix epoch; `problems` returns the tray's own."""
+        """`now` returns ms since the Unix epoch; `problems` and `exposed` as in PageServices."""
         self.epoch = secrets.token_hex(8)  # sequence numbers count within one run of the tray
         self.sequence = 0
         self._fleet = fleet
         self._index = index
         self._now = now
         self._problems = problems
+        self._exposed = exposed
         self._entries: dict[str, bytes] = {}
         self._stale: set[str] = {row.session.id for row in index.rows()}
         self._changes: deque[tuple[int, bytes]] = deque()
@@ -73,7 +79,7 @@ class LiveView:
         self._flushed_at = time.monotonic()
         at = self._now()
         after: dict[str, Any] = {
-            "summary": summary_entry(self._fleet, self._index, self._problems()),
+            "summary": summary_entry(self._fleet, self._index, self._problems(), self._exposed()),
             "order": order_entry(self._index),
         }
         removed = []

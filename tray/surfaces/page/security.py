@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from types import MappingProxyType
 
 from aiohttp import web
@@ -33,7 +33,11 @@ HEADERS = MappingProxyType(
     }
 )
 
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "CF-Connecting-IP", "Tailscale-User-Login")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Hosts = Callable[[], Collection[str]]
+"""Returns the names under which a tunnel or Tailscale brings requests to this server now, over HTTPS."""
 
 
 def is_own_authority(header: str, port: int, address: str = "") -> bool:
@@ -48,7 +52,7 @@ def is_own_authority(header: str, port: int, address: str = "") -> bool:
     return is_loopback(host) or (bool(address) and host.removeprefix("[").removesuffix("]") == address)
 
 
-def check_request(request: web.Request, port: int, address: str = "") -> None:
+def check_request(request: web.Request, port: int, address: str = "", https_hosts: Collection[str] = ()) -> None:
     """Raise an HTTPException for a foreign `Host` or `Origin`, or for a body that is not JSON.
 
     Browsers send `Origin` with each WebSocket and each request that changes something. `Sec-Fetch-Site` is missing on
@@ -56,10 +60,11 @@ def check_request(request: web.Request, port: int, address: str = "") -> None:
     """
     headers = request.headers
     host, origin = headers.get("Host", ""), headers.get("Origin")
-    if not is_own_authority(host, port, address):
+    is_https = host in https_hosts
+    if not is_https and not is_own_authority(host, port, address):
         raise web.HTTPMisdirectedRequest(text=f"foreign Host {clean(host[:80])!r}")
     changes = request.method in CHANGING or headers.get("Upgrade", "").lower() == "websocket"
-    if origin is not None and origin != f"http://{host}":
+    if origin is not None and origin != f"{'https' if is_https else 'http'}://{host}":
         raise web.HTTPForbidden(text=f"foreign Origin {clean(origin[:80])!r}")
     if origin is None and changes and _is_browser(request):
         raise web.HTTPForbidden(text="the Origin is missing")
@@ -69,11 +74,23 @@ def check_request(request: web.Request, port: int, address: str = "") -> None:
         raise web.HTTPUnsupportedMediaType(text="only application/json is taken")
 
 
+def outside_host(request: web.Request, https_hosts: Collection[str]) -> str:
+    """Return the name under which a tunnel or Tailscale brought this request; "" if it came directly.
+
+    Such a request comes from the loopback, and has fewer rights. What its headers say of the sender gives none: it is
+    only a sign that there is a proxy, also behind a forged `Host`.
+    """
+    host = request.headers.get("Host", "")
+    if host in https_hosts:
+        return host
+    return "a proxy" if https_hosts and any(name in request.headers for name in FORWARDED) else ""
+
+
 def _is_browser(request: web.Request) -> bool:
     return "Sec-Fetch-Mode" in request.headers or "Mozilla" in request.headers.get("User-Agent", "")
 
 
-def checks(port: Callable[[], int], address: Callable[[], str] = str) -> Middleware:
+def checks(port: Callable[[], int], address: Callable[[], str], https_hosts: Hosts) -> Middleware:
     """Return the middleware that checks each request and turns errors into JSON.
 
     `port` is the server's own, `address` that of this machine on the local network.
@@ -82,7 +99,7 @@ def checks(port: Callable[[], int], address: Callable[[], str] = str) -> Middlew
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            check_request(request, port(), address())
+            check_request(request, port(), address(), https_hosts())
             return await handler(request)
         except UserError as error:
             return _error(400, str(error))

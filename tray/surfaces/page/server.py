@@ -4,56 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from tray.core.devices import Device, Scope, public_fields
-from tray.core.errors import UserError
 from tray.core.fleet import Fleet
-from tray.core.lenient_json import JSON_ERRORS
 from tray.core.session_index import SessionIndex
 from tray.storage import audit
 from tray.surfaces.control.methods import ControlMethods
-from tray.surfaces.page.access import Access, AccessError
+from tray.surfaces.page.access import Access
 from tray.surfaces.page.answers import AnswerBody, PageAnswers
 from tray.surfaces.page.away_routes import AwayRoutes
 from tray.surfaces.page.history_routes import AnnotationBody, HistoryRoutes, RemovalBody
 from tray.surfaces.page.live import LiveView
-from tray.surfaces.page.pairings import PairingError, Pairings
+from tray.surfaces.page.pairing_routes import PairingRoutes
+from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.push_routes import PressBody, PushRoutes, SubscriptionBody
 from tray.surfaces.page.rates import Rate
-from tray.surfaces.page.security import MAX_BODY, add_headers, checks
+from tray.surfaces.page.request_body import decode_body
+from tray.surfaces.page.security import MAX_BODY, add_headers, checks, outside_host
 from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.session_routes import CommandBody, ConfirmBody, SessionRoutes
 from tray.surfaces.page.sockets import Sockets
 from tray.surfaces.page.static_files import serve_file
 from tray.surfaces.page.usage_routes import UsageRoutes
 from tray.system.local_day import day_number
-from tray.system.tcp_peer import may_be_own_user
 
 HOST = "127.0.0.1"
 STOP_TIMEOUT = 0.5  # s for handlers to end
 FAILURES, ANSWERS = 10, 60  # a minute: failed authentications of an address, answers of a device
 AUDIT_ENTRIES = 200
 
-Body = TypeVar("Body", bound=msgspec.Struct)
 Work = Callable[[web.Request, Device], Awaitable[Any]]
-
-
-class PairBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a pairing."""
-
-    code: str
-    name: str = ""
-
-
-class WaitBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body with which a phone asks whether it was allowed."""
-
-    pending: str
-    secret: str
 
 
 class PageServer:
@@ -68,11 +52,11 @@ class PageServer:
         pairings: Pairings,
     ) -> None:
         execute, now = services.execute, services.now
-        self.live = LiveView(fleet, index, now, services.problems)
+        self.live = LiveView(fleet, index, now, services.problems, services.exposed)
         self.port = 0
         self.address = ""  # of this machine on the local network, if the page is served there
         self._access = access
-        self._pairings = pairings
+        self._https_hosts = services.https_hosts
         self._now = now
         self._audit = services.audit_log
         self._answers = PageAnswers(fleet, execute)
@@ -81,15 +65,16 @@ class PageServer:
         self._history = HistoryRoutes(services)
         self._away = AwayRoutes(execute)
         self._push = PushRoutes(access, execute)
-        self._sockets = Sockets(self.live, self._authenticate)
+        self._sockets = Sockets(self.live, self._authenticate, services.https_hosts)
         self._failures = Rate(FAILURES)
+        self._pairing = PairingRoutes(access, pairings, services.https_hosts, self._count_failure)
         self._answered = Rate(ANSWERS)
         self._runner: web.AppRunner | None = None
         access.revoked = self._sockets.close_of
 
     async def start(self, port: int) -> int:
         """Accept connections; return the port. 0 binds any free port. Raises OSError if the port cannot be bound."""
-        middlewares = [checks(lambda: self.port, lambda: self.address)]
+        middlewares = [checks(lambda: self.port, lambda: self.address, self._https_hosts)]
         application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         application.on_response_prepare.append(add_headers)
         self._add_routes(application.router)
@@ -157,8 +142,8 @@ class PageServer:
             router.add_get(path, serve_file)
         router.add_get("/health", _health)
         router.add_get("/ws", self._sockets.serve)
-        router.add_post("/api/pair", self._pair)
-        router.add_post("/api/pair/wait", self._wait_for_decision)
+        router.add_post("/api/pair", self._pairing.pair)
+        router.add_post("/api/pair/wait", self._pairing.wait_for_decision)
         for method, path, scope, work in self.routes:
             router.add_route(method, path, self._guarded(scope, work))
 
@@ -169,9 +154,10 @@ class PageServer:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
-            device = self._authenticate(token if kind == "Bearer" else "", request.remote or "")
+            peer = self._peer(request)
+            device = self._authenticate(token if kind == "Bearer" else "", peer)
             if device is None:
-                self._check_failures(request)
+                self._check_failures(peer)
                 raise web.HTTPUnauthorized(text="this device is not paired")
             if not device.scope.allows(scope):
                 raise web.HTTPForbidden(text=f"this device may only {device.scope.value}")
@@ -189,48 +175,22 @@ class PageServer:
             self._failures.add(address)
         return device
 
-    def _check_failures(self, request: web.Request) -> None:
+    def _check_failures(self, peer: str) -> None:
         """Raise HTTPTooManyRequests after a failure if there were too many. A valid token or code is always taken.
 
         Otherwise another process on this machine, which has the same address, could lock the user out.
         """
-        if self._failures.count(request.remote or "") > FAILURES:
+        if self._failures.count(peer) > FAILURES:
             raise web.HTTPTooManyRequests(text="too many failed attempts; try again in a minute")
 
-    def _refused(self, request: web.Request, error: UserError) -> web.HTTPUnauthorized:
-        """Count a failed pairing, and return what to answer. Raises HTTPTooManyRequests."""
-        self._failures.add(request.remote or "")
-        self._check_failures(request)
-        return web.HTTPUnauthorized(text=str(error))
+    def _count_failure(self, peer: str) -> None:
+        """Count a failed pairing. Raises HTTPTooManyRequests."""
+        self._failures.add(peer)
+        self._check_failures(peer)
 
-    async def _pair(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request, PairBody)
-        if self._pairings.takes(body.code):
-            shown, secret = self._pairings.begin(body.name, request.remote or "")
-            return web.json_response({"pending": shown.id, "secret": secret, "number": shown.number}, status=202)
-        transport = request.transport
-        if transport is not None and not await asyncio.to_thread(
-            may_be_own_user, transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2]
-        ):  # it may have seen the code among the arguments of the program that opened the browser
-            raise web.HTTPForbidden(text="the browser belongs to another user of this machine")
-        try:
-            device, token = await self._access.pair(body.code, body.name, request.remote or "")
-        except AccessError as error:
-            raise self._refused(request, error) from error
-        return web.json_response({"token": token, **public_fields(device)})
-
-    async def _wait_for_decision(self, request: web.Request) -> web.StreamResponse:
-        """Answer a phone: 202 as long as the user at the desk has not decided."""
-        body = await _body(request, WaitBody)
-        try:
-            found = await self._pairings.decision(body.pending, body.secret)
-            if found is None:
-                return web.json_response({"pending": body.pending}, status=202)
-            scope, name = found
-            device, token = await self._access.add(scope, name, request.remote or "")
-        except (AccessError, PairingError) as error:
-            raise self._refused(request, error) from error
-        return web.json_response({"token": token, **public_fields(device)})
+    def _peer(self, request: web.Request) -> str:
+        """Return the address that failures are counted for. Strangers behind a tunnel share one of their own."""
+        return outside_host(request, self._https_hosts()) or request.remote or ""
 
     # ------------------------------------------------------------------ calls
 
@@ -248,17 +208,17 @@ class PageServer:
         return await self._sessions.messages(request.match_info["id"], int(limit) if limit.isdecimal() else 20)
 
     async def _annotate(self, request: web.Request, _: Device) -> Any:
-        return await self._history.annotate(request.match_info["id"], await _body(request, AnnotationBody))
+        return await self._history.annotate(request.match_info["id"], await decode_body(request, AnnotationBody))
 
     async def _remove(self, request: web.Request, _: Device) -> Any:
-        return await self._history.remove(request.match_info["id"], await _body(request, RemovalBody))
+        return await self._history.remove(request.match_info["id"], await decode_body(request, RemovalBody))
 
     async def _subscribe(self, request: web.Request, device: Device) -> Any:
-        return await self._push.subscribe(await _body(request, SubscriptionBody), device)
+        return await self._push.subscribe(await decode_body(request, SubscriptionBody), device)
 
     async def _press(self, request: web.Request, device: Device) -> Any:
         self._count_answer(device)
-        return await self._push.press(await _body(request, PressBody), device)
+        return await self._push.press(await decode_body(request, PressBody), device)
 
     def _count_answer(self, device: Device) -> None:
         self._answered.add(device.id)
@@ -267,14 +227,14 @@ class PageServer:
 
     async def _answer(self, request: web.Request, device: Device) -> Any:
         self._count_answer(device)
-        return await self._answers.answer(request.match_info["id"], await _body(request, AnswerBody), device)
+        return await self._answers.answer(request.match_info["id"], await decode_body(request, AnswerBody), device)
 
     async def _command(self, request: web.Request, _: Device) -> Any:
-        body = await _body(request, CommandBody)
+        body = await decode_body(request, CommandBody)
         return await self._sessions.command(request.match_info["id"], request.match_info["command"], body)
 
     async def _delete(self, request: web.Request, _: Device) -> Any:
-        return await self._sessions.delete(request.match_info["id"], await _body(request, ConfirmBody))
+        return await self._sessions.delete(request.match_info["id"], await decode_body(request, ConfirmBody))
 
     async def _devices(self, _: web.Request, own: Device) -> Any:
         return {"devices": [{**public_fields(d), "is_own": d.id == own.id} for d in self._access.devices]}
@@ -288,11 +248,3 @@ class PageServer:
 
 async def _health(_: web.Request) -> web.Response:
     return web.json_response({"ok": True})
-
-
-async def _body(request: web.Request, kind: type[Body]) -> Body:
-    """Decode the request's body. Raises HTTPBadRequest for invalid JSON and unknown fields."""
-    try:
-        return msgspec.json.decode(await request.read() or b"{}", type=kind)
-    except JSON_ERRORS as error:
-        raise web.HTTPBadRequest(text=str(error)) from error

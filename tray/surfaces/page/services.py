@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tray.core.commands import Command, CommandResult, Surface
 from tray.core.history import HistoryRecord
 from tray.core.source_calls import SourceCall
+from tray.surfaces.page.security import Hosts
 
 Execute = Callable[[Command, Surface], Awaitable[CommandResult]]
 Write = Callable[[list[HistoryRecord]], Awaitable[None]]
@@ -24,3 +25,5 @@ class PageServices(NamedTuple):
     audit_log: Path
     history: Path
     write: Write  # stores records in the history, after all that were put before; raises UserError
+    exposed: Callable[[], str] = str  # returns how long the internet can reach the page; "": it cannot
+    https_hosts: Hosts = tuple  # returns the names under which requests come through a tunnel or Tailscale

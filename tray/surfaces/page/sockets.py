@@ -13,6 +13,7 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 from tray.core.devices import Device
 from tray.core.lenient_json import JSON_ERRORS
 from tray.surfaces.page.live import LiveView
+from tray.surfaces.page.security import Hosts, outside_host
 from tray.system.tasks import TaskSet
 
 AUTH_TIMEOUT = 5.0  # s for the first frame
@@ -20,6 +21,7 @@ HEARTBEAT = 40.0  # s; a socket whose browser is gone is closed after it
 CLOSE_TIMEOUT = 1.0  # s for the browser to answer a close frame
 MAX_FRAME = 4096  # bytes
 MAX_PENDING = 32  # sockets that have not proved their device yet
+MAX_PENDING_OUTSIDE = 8  # of them behind a tunnel, where any stranger can open some
 MAX_SOCKETS, MAX_OF_DEVICE = 64, 8  # those that have
 
 
@@ -39,27 +41,35 @@ class _Auth(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Sockets:
-    """All open sockets. `device_of` returns the device of a token and address, or None."""
+    """All open sockets."""
 
-    def __init__(self, live: LiveView, device_of: Callable[[str, str], Device | None]) -> None:
+    def __init__(self, live: LiveView, device_of: Callable[[str, str], Device | None], https_hosts: Hosts) -> None:
+        """`device_of` returns the device of a token and address, or None."""
         self._live = live
         self._device_of = device_of
+        self._https_hosts = https_hosts
         self._open: dict[web.WebSocketResponse, str] = {}  # socket -> ID of its device; "": not known yet
+        self._outside: set[web.WebSocketResponse] = set()  # those that came through a tunnel or Tailscale
         self._tasks = TaskSet()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve a socket until it is closed."""
-        if list(self._open.values()).count("") >= MAX_PENDING:
-            raise web.HTTPTooManyRequests(text=f"{MAX_PENDING} sockets wait for their first frame")
+        outside = outside_host(request, self._https_hosts())
+        pending = {ws for ws, owner in self._open.items() if not owner}
+        if len(pending) >= MAX_PENDING or (outside and len(pending & self._outside) >= MAX_PENDING_OUTSIDE):
+            raise web.HTTPTooManyRequests(text="too many sockets wait for their first frame")
         ws = web.WebSocketResponse(heartbeat=HEARTBEAT, timeout=CLOSE_TIMEOUT, max_msg_size=MAX_FRAME)
         await ws.prepare(request)
         self._open[ws] = ""
+        if outside:
+            self._outside.add(ws)
         try:
-            await self._serve(ws, request.remote or "")
+            await self._serve(ws, outside or request.remote or "")
         except (ConnectionError, ClientConnectionError):  # the browser is gone
             pass
         finally:
             del self._open[ws]
+            self._outside.discard(ws)
         return ws
 
     async def _serve(self, ws: web.WebSocketResponse, address: str) -> None:

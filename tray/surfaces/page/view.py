@@ -28,13 +28,13 @@ MAX_TITLE = 200  # columns
 MAX_TEXT = 300
 
 
-def summary_entry(fleet: Fleet, index: SessionIndex, problems: tuple[str, ...]) -> dict[str, Any]:
-    """Return the entry `summary`; `problems` are the tray's own."""
+def summary_entry(fleet: Fleet, index: SessionIndex, problems: tuple[str, ...], exposed: str = "") -> dict[str, Any]:
+    """Return the entry `summary`; `problems` are the tray's own. `exposed` is shown first, on every page."""
     summary = summarize(index)
     return {
         "state": summary.status.value,
         "waiting": summary.waiting,
-        "tooltip": summary.tooltip,
+        "tooltip": f"{exposed} · {summary.tooltip}" if exposed else summary.tooltip,
         "muted": EVERYTHING in fleet.mutes,
         "problems": [shorten(problem, MAX_TEXT) for problem in problems],
         "version": __version__,
