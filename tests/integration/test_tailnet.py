@@ -31,6 +31,14 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "tailnet.json"
 
 
+def record(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def is_recorded(file: Path) -> bool:
+    return file.exists()
+
+
 def made(file: Path) -> Tailnet:
     return Tailnet(file, lambda: None)
 
@@ -44,7 +52,7 @@ def test_one_entry_is_made_and_exactly_that_is_undone(tailscale: FakeTailscale, 
         assert tailscale.config["Web"][f"{NAME}:443"] == {"Handlers": {"/": {"Proxy": TARGET}}}
         assert await tailnet.open(PORT) == NAME
         assert await tailnet.close()
-        assert (tailnet.host, file.exists(), tailscale.config) == ("", False, OTHER_ENTRY)
+        assert (tailnet.host, is_recorded(file), tailscale.config) == ("", False, OTHER_ENTRY)
         assert not await tailnet.close()
         assert tailscale.changes == [SERVE, OFF]
 
@@ -66,7 +74,7 @@ def test_an_entry_of_the_user_is_never_changed(tailscale: FakeTailscale, file: P
     async def test() -> None:
         with pytest.raises(UserError, match="port 443 of tailscale serve is in use, so nothing was changed"):
             await made(file).open(PORT)
-        assert (tailscale.config, tailscale.changes, file.exists()) == (config, [], False)
+        assert (tailscale.config, tailscale.changes, is_recorded(file)) == (config, [], False)
 
     run(test())
 
@@ -77,7 +85,7 @@ def test_an_entry_that_the_user_changed_meanwhile_is_left_as_it_is(tailscale: Fa
         await tailnet.open(PORT)
         tailscale.config = changed = entry("http://127.0.0.1:3000")
         assert await tailnet.close()
-        assert (tailscale.config, file.exists()) == (changed, False)
+        assert (tailscale.config, is_recorded(file)) == (changed, False)
 
     run(test())
 
@@ -85,9 +93,9 @@ def test_an_entry_that_the_user_changed_meanwhile_is_left_as_it_is(tailscale: Fa
 def test_what_a_killed_tray_left_behind_is_undone_at_the_next_start(tailscale: FakeTailscale, file: Path) -> None:
     async def test() -> None:
         await made(file).open(PORT)
-        assert json.loads(file.read_text(encoding="utf-8")) == {"name": NAME, "page_port": PORT}
+        assert record(file) == {"name": NAME, "page_port": PORT}
         assert await made(file).undo_previous() == ""
-        assert (tailscale.config["Web"], file.exists()) == ({}, False)
+        assert (tailscale.config["Web"], is_recorded(file)) == ({}, False)
         assert tailscale.changes == [SERVE, OFF]
         assert await made(file).undo_previous() == ""
         assert len(tailscale.changes) == 2
@@ -100,7 +108,7 @@ def test_what_cannot_be_undone_is_a_problem_and_is_tried_again(tailscale: FakeTa
         await made(file).open(PORT)
         tailscale.refuse("access denied: serve config denied")
         assert "access denied" in await made(file).undo_previous()
-        assert file.exists()
+        assert is_recorded(file)
 
     run(test())
 
@@ -120,7 +128,7 @@ def test_what_is_missing_is_said(tailscale: FakeTailscale, file: Path, changes: 
     async def test() -> None:
         with pytest.raises(UserError, match=problem):
             await made(file).open(PORT)
-        assert (tailscale.changes, file.exists()) == ([], False)
+        assert (tailscale.changes, is_recorded(file)) == ([], False)
 
     run(test())
 
@@ -131,7 +139,7 @@ def test_a_refusal_is_shown_in_the_words_of_tailscale(tailscale: FakeTailscale, 
     async def test() -> None:
         with pytest.raises(UserError, match=r"tailscale serve --bg .*: access denied.*--operator"):
             await made(file).open(PORT)
-        assert not file.exists()
+        assert not is_recorded(file)
 
     run(test())
 

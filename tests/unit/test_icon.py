@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 from PIL import Image, ImageChops
 
 from tray.core.sessions import Status
-from tray.surfaces.icon import draw
+from tray.surfaces.icon import _EXPOSED, draw
 from tray.surfaces.menu.view import IconView
 
 SIZES = (16, 20, 22, 24, 32, 48, 64)
@@ -41,9 +41,12 @@ def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.parametrize("exposed", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-def test_states_differ_by_shape_alone(size: int) -> None:
-    alphas = {status: draw(IconView(status, monochrome=True), size).getchannel("A") for status in SHAPES}
+def test_states_differ_by_shape_alone(size: int, exposed: bool) -> None:
+    alphas = {
+        status: draw(IconView(status, monochrome=True, exposed=exposed), size).getchannel("A") for status in SHAPES
+    }
     for one, other in combinations(SHAPES, 2):
         assert unlike(alphas[one], alphas[other]) > 0.06, (one, other)
 
@@ -59,8 +62,9 @@ def test_every_state_stands_out_from_the_panel(status: Status, panel: str) -> No
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("status", NEEDING)
-def test_each_count_can_be_read(status: Status, size: int) -> None:
-    counted = [draw(IconView(status, count), size).convert("L") for count in range(11)]
+@pytest.mark.parametrize("exposed", [False, True])
+def test_each_count_can_be_read(status: Status, size: int, exposed: bool) -> None:
+    counted = [draw(IconView(status, count, exposed=exposed), size).convert("L") for count in range(11)]
     for one, other in combinations(counted, 2):
         assert unlike(one, other) * size * size >= 3  # whole pixels
 
@@ -69,8 +73,8 @@ def test_each_count_can_be_read(status: Status, size: int) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_the_icon_does_not_touch_the_edges(status: Status, size: int) -> None:
     """Panels put icons edge to edge: MATE's are as high as the panel."""
-    for count in (0, 1, 8, 12):
-        seen = draw(IconView(status, count), size).getbbox()
+    for count, exposed in product((0, 1, 8, 12), (False, True)):
+        seen = draw(IconView(status, count, exposed=exposed), size).getbbox()
         assert seen is not None
         left, top, right, bottom = seen
         assert min(left, top, size - right, size - bottom) >= 1, seen
@@ -105,6 +109,33 @@ def test_the_count_can_be_switched_off() -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_monochrome_is_a_template(status: Status, size: int) -> None:
     """macOS and some Linux themes recolour it: it is black with an alpha channel."""
-    picture = draw(IconView(status, 2, monochrome=True), size)
-    assert (picture.size, picture.mode) == ((size, size), "RGBA")
-    assert {pixel[:3] for pixel in pixels(picture) if pixel[3]} == {(0, 0, 0)}
+    for exposed in (False, True):
+        picture = draw(IconView(status, 2, monochrome=True, exposed=exposed), size)
+        assert (picture.size, picture.mode) == ((size, size), "RGBA")
+        assert {pixel[:3] for pixel in pixels(picture) if pixel[3]} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize("monochrome", [False, True])
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("size", SIZES)
+def test_an_exposed_page_is_a_dot_in_an_upper_corner_of_every_state(
+    status: Status, size: int, monochrome: bool
+) -> None:
+    """The dot is more than a quarter as wide as the icon, and a gap separates it from the state."""
+    for count in (0, 3):
+        usual, exposed = (draw(IconView(status, count, monochrome, exposed=each), size) for each in (False, True))
+        changed = ImageChops.difference(usual, exposed).getbbox(alpha_only=False)
+        assert changed is not None
+        left, top, right, bottom = changed
+        assert (top <= size / 8, bottom <= size * 0.6) == (True, True), changed
+        assert left >= size * 0.4 or right <= size * 0.6, changed
+        assert right - left > size / 4
+        middle = exposed.getpixel(((left + right) // 2, (top + bottom) // 2))
+        assert middle == ((0, 0, 0, 255) if monochrome else _EXPOSED)
+        alpha = exposed.getchannel("A").crop(changed).tobytes()
+        assert min(alpha) < 128, "no gap"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_the_dot_of_an_exposed_page_stands_out_from_the_panel(panel: str) -> None:
+    assert contrast(_EXPOSED, PANELS[panel]) >= 3

@@ -16,6 +16,7 @@ from tray.core.commands import (
     FOREVER,
     AnswerRequest,
     AskForAnswer,
+    CloseWays,
     CopyText,
     DeleteSession,
     DismissSession,
@@ -47,6 +48,8 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.messages import Message, Tokens
+from tray.core.pairing import PendingPairing
+from tray.core.phone_ways import Exposure, PhoneWays, Way
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import SessionIndex
 from tray.core.sessions import Activity, Failure, Option, Question, Request, RequestKind, SessionKey, Status
@@ -107,6 +110,26 @@ def labels(entries: tuple[Entry, ...]) -> list[str]:
 
 def item(view: TrayView, key: str) -> Item:
     return next(found for found in walk(view.menu) if found.key == key)
+
+
+def test_an_exposed_page_is_the_first_line_of_each_menu_and_of_the_tooltip() -> None:
+    exposure = Exposure("https://quiet-river.trycloudflare.com", AT, "22:15")
+    ways = ViewSettings(phone=PhoneWays(exposure), pairings=(PendingPairing("1", "Phone", "0042", "192.168.0.7"),))
+    for events in ((), (session("waits"), asks("waits"))):
+        view = shown(*events, view_settings=ways)
+        first = view.menu[0]
+        assert isinstance(first, Item)
+        assert first.label == "Exposed: https://quiet-river.trycloudflare.com until 22:15"
+        stop, copy = first.children
+        assert isinstance(stop, Item)
+        assert (stop.label, stop.command) == ("Stop", CloseWays(Way.TUNNEL))
+        assert isinstance(copy, Item)
+        assert copy.command == CopyText(exposure.url)
+        assert view.tooltip.startswith("Exposed to the internet until 22:15 · ")
+        assert view.icon.exposed
+        assert labels(view.menu)[1] == "Pair Phone, which shows 0042?"
+    assert not shown().icon.exposed
+    assert "Exposed" not in shown().tooltip + labels(shown().menu)[0]
 
 
 def test_the_sections_come_in_the_order_of_urgency() -> None:

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from tray.surfaces.page.security import CSP, check_request, is_own_authority
+from tray.surfaces.page.security import CSP, check_request, is_own_authority, outside_host
 
 PORT = 41236
 OWN = f"127.0.0.1:{PORT}"
@@ -71,6 +71,43 @@ def test_another_site_reads_no_data(site: str) -> None:
     with pytest.raises(web.HTTPForbidden):
         check_request(make_mocked_request("GET", "/api/me", headers), PORT)
     check_request(make_mocked_request("GET", "/", headers), PORT)  # a link may lead to the page
+
+
+TUNNEL = "quiet-river.trycloudflare.com"
+
+
+@pytest.mark.parametrize(
+    "host", [f"{TUNNEL}:443", f"{TUNNEL}:{PORT}", f"{TUNNEL}.", f"x.{TUNNEL}", TUNNEL.upper(), "", "trycloudflare.com"]
+)
+def test_of_a_tunnel_only_the_exact_name_is_own(host: str) -> None:
+    check_request(make_mocked_request("GET", "/", {"Host": TUNNEL}), PORT, "", {TUNNEL})
+    for names in ({TUNNEL}, set()):
+        with pytest.raises(web.HTTPMisdirectedRequest):
+            check_request(make_mocked_request("GET", "/", {"Host": host}), PORT, "", names)
+
+
+@pytest.mark.parametrize(
+    "origin", [f"http://{TUNNEL}", f"https://{OWN}", f"http://{OWN}", "https://evil.example", "null"]
+)
+def test_the_origin_of_a_tunnel_is_its_name_over_https(origin: str) -> None:
+    headers = {"Host": TUNNEL, "Content-Type": "application/json", **BROWSER}
+    check_request(
+        make_mocked_request("POST", "/api/pair", {**headers, "Origin": f"https://{TUNNEL}"}), PORT, "", {TUNNEL}
+    )
+    with pytest.raises(web.HTTPForbidden):
+        check_request(make_mocked_request("POST", "/api/pair", {**headers, "Origin": origin}), PORT, "", {TUNNEL})
+
+
+def test_a_request_is_from_outside_by_the_name_of_the_tunnel_or_by_signs_of_a_proxy() -> None:
+    def outside(names: set[str], **headers: str) -> str:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return outside_host(make_mocked_request("GET", "/", sent), names)
+
+    assert outside({TUNNEL}, Host=TUNNEL) == TUNNEL
+    assert outside({TUNNEL}, Host=OWN) == ""
+    for sign in ("X_Forwarded_For", "Tailscale_User_Login", "Forwarded", "CF_Connecting_IP", "X_Forwarded_Host"):
+        assert outside({TUNNEL}, Host=OWN, **{sign: "127.0.0.1"}) == "a proxy"
+        assert outside(set(), Host=OWN, **{sign: "127.0.0.1"}) == ""
 
 
 def test_the_policy_allows_own_files_only() -> None:
