@@ -44,7 +44,9 @@ elif words[:3] == ["serve", "--bg", "--https=443"] and len(words) == 4:
 else:
     print("unknown command", file=sys.stderr)
     sys.exit(2)
-config_file.write_text(json.dumps(config))
+new = folder / "serve.new"
+new.write_text(json.dumps(config))
+new.replace(config_file)
 """
 
 

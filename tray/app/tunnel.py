@@ -54,7 +54,7 @@ class Tunnel:
             name = name or installed_program()
             if name not in PROGRAMS:
                 raise TunnelError(
-                    f"No program for a tunnel is installed: {' or '.join(TUNNEL_PROGRAMS)}; see docs/page.md"
+                    f"No program for a tunnel is installed: {' or '.join(TUNNEL_PROGRAMS)}; see docs/phone.md"
                 )
             self._process = process = await start_bound(command_of(name, port))
             try:

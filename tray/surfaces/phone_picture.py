@@ -18,7 +18,7 @@ COLUMNS = 56  # of a line of text
 INK, QUIET, PAPER = (24, 24, 24), (96, 96, 96), (255, 255, 255)
 
 STEPS = (
-    f"1. Scan it with the camera of the phone within {CODE_LIFETIME // 60_000} minutes.",
+    f"1. Scan it with the phone within {CODE_LIFETIME // 60_000} minutes.",
     "2. The phone shows a number. Open the tray's menu, and allow the phone there, only if the number is the same.",
 )
 
@@ -30,7 +30,10 @@ def phone_picture(address: str, note: str) -> bytes:
     lines = [
         ("Pair a phone", TITLE, INK),
         *((line, TEXT, INK) for step in STEPS for line in wrap(step, COLUMNS)),
-        *((line, SMALL, QUIET) for line in ("", *wrap(f"{note}.", COLUMNS + 12), "", *wrap(address, COLUMNS + 4))),
+        *(
+            (line, SMALL, QUIET)
+            for line in ("", *wrap(f"{note}.", COLUMNS + 12), "", *wrap(address, COLUMNS + 4, break_on_hyphens=False))
+        ),
     ]
     width = max(side, *(round(_font(size).getlength(text)) for text, size, _ in lines)) + 2 * MARGIN
     height = MARGIN + side + sum(size * 3 // 2 for _, size, _ in lines) + MARGIN

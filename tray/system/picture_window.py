@@ -14,7 +14,7 @@ from tray.system.subprocesses import start
 VIEWERS: Mapping[str, Sequence[Sequence[str]]] = {
     "linux": (
         ("kdialog", "--title", "OpenCode Tray", "--imgbox"),
-        ("yad", "--title=OpenCode Tray", "--button=yad-close", "--picture", "--size=orig", "--filename"),
+        ("yad", "--title=OpenCode Tray", "--button=Close", "--image"),
         ("xdg-open",),
     ),
     "darwin": (("open",),),
