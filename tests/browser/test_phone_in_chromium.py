@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import segno
+import trustme
 
 from page_client import new_address
 from running_app import RunningApp
 from sample_sessions import sample_sessions
-from tray.core.commands import DecidePairing, ListDevices, ListPairings, PairPhone
+from tray.core.commands import CloseWays, DecidePairing, ListDevices, ListPairings, OpenTunnel, PairPhone
 from tray.core.devices import Scope
 from tray.surfaces.menu.items import walk
 from tray.system.lan_address import lan_address
+from tunnel_programs import HOST, TunnelPrograms
 from waiting import run, until_async
 
 pytestmark = pytest.mark.browser
@@ -68,6 +72,77 @@ def test_the_page_shows_the_code_for_a_phone(on_network: Callable[[], Any]) -> N
             await phone.wait_for_selector(".number")
 
     run(test(), 60)
+
+
+@asynccontextmanager
+async def encrypted(port: int) -> AsyncIterator[int]:
+    """Yield the port of the tunnel's end on the internet, which has a certificate and forwards to `port`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert(HOST).configure_cert(context)
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while part := await reader.read(65_536):
+                writer.write(part)
+                await writer.drain()
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        page_reader, page_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, page_writer), copy(page_reader, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_through_a_tunnel_a_phone_pairs_and_desk_and_phone_show_that_the_page_is_exposed(
+    on_network: Callable[[], Any],
+    chromium: Callable[[], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    axe: str,
+    scheme: str,
+) -> None:
+    programs = TunnelPrograms(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{programs.folder}:{os.environ['PATH']}")
+
+    async def test() -> None:
+        async with on_network() as (running, browser):
+            desk = await (await browser.new_context(color_scheme=scheme)).new_page()
+            await desk.goto(await new_address(running))
+            await desk.wait_for_selector(".card")
+            assert (await running.choose(OpenTunnel())).ok
+            rules = "--host-resolver-rules=MAP {} 127.0.0.1:{}"
+            async with encrypted(programs.port) as port, chromium(rules.format(HOST, port)) as far:
+                context = await far.new_context(**PHONE, color_scheme=scheme, ignore_https_errors=True)
+                phone = await context.new_page()
+                await pair_phone(running, phone)
+                for page in (desk, phone):
+                    mark = page.locator(".summary", has_text="Exposed to the internet until ")
+                    await mark.wait_for()
+                    assert f"https://{HOST}; to stop it: " in await page.locator(".problem").inner_text()
+                    await page.evaluate(axe)
+                    result = await page.evaluate("() => axe.run({ resultTypes: ['violations'] })")
+                    assert [(each["id"], each["nodes"][0]["html"]) for each in result["violations"]] == []
+                await phone.evaluate("location.hash = '#/history'")  # the mark is on every page
+                assert await phone.locator(".summary", has_text="Exposed").is_visible()
+                assert (await running.choose(CloseWays())).ok
+                await desk.locator(".summary", has_not_text="Exposed").wait_for()
+                await phone.wait_for_selector(".lost")
+
+    async def pair_phone(running: RunningApp, phone: Any) -> None:
+        await phone.goto((await running.choose(PairPhone())).result["address"])
+        number = await phone.locator(".number").inner_text()
+        (pending,) = (await running.choose(ListPairings())).result
+        assert pending["number"] == number
+        await running.choose(DecidePairing(pending["id"], Scope.ANSWER))
+        await phone.wait_for_selector(".card")
+
+    run(test(), 90)
 
 
 def modules_of(path: str) -> set[tuple[int, int]]:

@@ -105,7 +105,7 @@ class App:
             self.state,
             self._problems,
             self._tasks,
-            self._refresh,
+            self._ways_changed,
             self._show_message,
         )
         self._page = Page(
@@ -299,14 +299,15 @@ class App:
     def _check_channels(self) -> None:
         self._tasks.spawn(self.channels.check_due(), "check of channels")  # a service may be slow
 
-    def _refresh(self) -> None:
+    def _ways_changed(self) -> None:
+        self._page.ways_changed()
         self._surfaces.refresh()
 
     def _pairing_changed(self, new: PendingPairing | None) -> None:
         if new is not None:
             text = f"It shows {new.number}. Allow or refuse it in the menu"
             self._show_message(f"{new.name} wants to pair", text)
-        self._refresh()
+        self._surfaces.refresh()
 
     def _record_answer(self, entry: Mapping[str, Any]) -> None:
         self._history.record_answer(entry)

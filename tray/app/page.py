@@ -135,6 +135,11 @@ class Page:
         if self._server is not None:
             self._server.live.changed(session_ids)
 
+    def ways_changed(self) -> None:
+        """Take note that a tunnel or Tailscale was opened or closed."""
+        if self._server is not None:
+            self._server.ways_changed()
+
     def refresh(self) -> None:
         """Show that time has passed."""
         if self._server is not None:

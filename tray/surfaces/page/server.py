@@ -94,6 +94,10 @@ class PageServer:
             await web.TCPSite(self._runner, address, self.port).start()
             self.address = address
 
+    def ways_changed(self) -> None:
+        """Close what came through a tunnel or Tailscale that is not open any more."""
+        self._sockets.close_ended_ways()
+
     async def stop(self) -> None:
         """Stop listening and close every socket, within 2 s."""
         self.live.close()

@@ -49,27 +49,27 @@ class Sockets:
         self._device_of = device_of
         self._https_hosts = https_hosts
         self._open: dict[web.WebSocketResponse, str] = {}  # socket -> ID of its device; "": not known yet
-        self._outside: set[web.WebSocketResponse] = set()  # those that came through a tunnel or Tailscale
+        self._outside: dict[web.WebSocketResponse, str] = {}  # those that came through a tunnel or Tailscale: its name
         self._tasks = TaskSet()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve a socket until it is closed."""
         outside = outside_host(request, self._https_hosts())
         pending = {ws for ws, owner in self._open.items() if not owner}
-        if len(pending) >= MAX_PENDING or (outside and len(pending & self._outside) >= MAX_PENDING_OUTSIDE):
+        if len(pending) >= MAX_PENDING or (outside and len(pending & self._outside.keys()) >= MAX_PENDING_OUTSIDE):
             raise web.HTTPTooManyRequests(text="too many sockets wait for their first frame")
         ws = web.WebSocketResponse(heartbeat=HEARTBEAT, timeout=CLOSE_TIMEOUT, max_msg_size=MAX_FRAME)
         await ws.prepare(request)
         self._open[ws] = ""
         if outside:
-            self._outside.add(ws)
+            self._outside[ws] = outside
         try:
             await self._serve(ws, outside or request.remote or "")
         except (ConnectionError, ClientConnectionError):  # the browser is gone
             pass
         finally:
             del self._open[ws]
-            self._outside.discard(ws)
+            self._outside.pop(ws, None)
         return ws
 
     async def _serve(self, ws: web.WebSocketResponse, address: str) -> None:
@@ -118,6 +118,13 @@ class Sockets:
         for ws, owner in self._open.items():
             if owner in device_ids:
                 self._tasks.spawn(_close(ws, PageClose.UNAUTHORIZED, b"this device was revoked"), "close")
+
+    def close_ended_ways(self) -> None:
+        """Close the sockets that came through a tunnel or Tailscale which is not open any more."""
+        hosts = self._https_hosts()
+        for ws, host in self._outside.items():
+            if host not in hosts:
+                self._tasks.spawn(_close(ws, PageClose.GOING_AWAY, b"the way to this page was closed"), "close")
 
     async def close_all(self) -> None:
         """Close all sockets: the tray stops."""

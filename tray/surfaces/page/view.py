@@ -34,7 +34,7 @@ def summary_entry(fleet: Fleet, index: SessionIndex, problems: tuple[str, ...], 
     return {
         "state": summary.status.value,
         "waiting": summary.waiting,
-        "tooltip": f"{exposed} · {summary.tooltip}" if exposed else summary.tooltip,
+        "tooltip": f"⚠ {exposed} · {summary.tooltip}" if exposed else summary.tooltip,
         "muted": EVERYTHING in fleet.mutes,
         "problems": [shorten(problem, MAX_TEXT) for problem in problems],
         "version": __version__,
