@@ -8,18 +8,23 @@ from contextlib import contextmanager
 
 import pytest
 from desk import Colour, Desk
+from msgspec.structs import replace
 
 from fake_desktop import running
-from tray.core.commands import Command, OpenNextSession, OpenSession, Quit
+from tray.core.commands import CloseWays, Command, OpenNextSession, OpenSession, Quit
+from tray.core.phone_ways import Exposure, Way
 from tray.core.sessions import SessionKey, Status
 from tray.surfaces.backends.open_icon import open_tray_icon
 from tray.surfaces.backends.tray_icon import TrayIcon
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Item, Separator
+from tray.surfaces.menu.phone_menu import exposure_entry
 from tray.surfaces.menu.view import IconView, TrayView
 from waiting import until
 
 pytestmark = pytest.mark.desktop
+
+DOT: Colour = (224, 62, 62)
 
 
 def colour(status: Status) -> Colour:
@@ -70,6 +75,24 @@ def test_every_state_is_shown_in_its_colour(desk: Desk, panel: str):
             icon.show(view(*ROWS, status=status))
             desk.wait_for_icon(colour(status))
             desk.screenshot(f"panel-{panel}-{status.value}")
+
+
+@pytest.mark.parametrize("panel", ["light", "dark"])
+def test_an_exposed_page_is_a_red_dot_on_the_icon_and_the_first_row_of_the_menu(desk: Desk, panel: str):
+    desk.start_panel(dark=panel == "dark")
+    exposed = exposure_entry(Exposure("https://quiet-river-sometimes.trycloudflare.com", 0, "22:15"))
+    usual = view(*ROWS, status=Status.COMPLETED)
+    marked = replace(usual, icon=replace(usual.icon, exposed=True), menu=(exposed, *usual.menu))
+    with shown(usual) as (icon, commands):
+        desk.wait_for_icon(colour(Status.COMPLETED))
+        assert desk.find(DOT) is None
+        icon.show(marked)
+        menu = desk.open_menu(*desk.wait_for_icon(DOT))
+        desk.screenshot(f"panel-{panel}-exposed")
+        submenu = desk.open_menu(menu.x + 60, desk.rows(menu)[0], button=1)
+        desk.screenshot(f"panel-{panel}-exposed-menu")
+        desk.click(submenu.x + 30, desk.rows(submenu)[0])
+        until(lambda: commands == [CloseWays(Way.TUNNEL)], "the command")
 
 
 @pytest.mark.parametrize("panel", ["light", "dark"])
