@@ -18,14 +18,14 @@ from tray.core.commands import (
 )
 from tray.core.devices import Scope
 from tray.core.pairing import CODE_LIFETIME, PendingPairing
-from tray.core.phone_ways import NOTES, Exposure, Way
+from tray.core.phone_ways import Exposure, PhoneAddress, Way
 from tray.core.text import counted
 
 SCAN = f"Scan the code with the phone within {CODE_LIFETIME // 60_000} minutes"
 STOP = "opencode-tray phone --stop"
 
-ShowCode = Callable[[str, Way], Awaitable[None]]
-"""(address, way): show a QR code in a window. Raises UserError if that is not possible."""
+ShowCode = Callable[[PhoneAddress], Awaitable[None]]
+"""Shows a QR code in a window. Raises UserError if that is not possible."""
 
 
 class PhonePairing(Protocol):
@@ -35,10 +35,10 @@ class PhonePairing(Protocol):
     def pairings(self) -> tuple[PendingPairing, ...]:
         """The phones that wait for the user's decision."""
 
-    def phone_address(self, way: Way | None) -> tuple[str, Way]:
-        """Return the address with a code that begins the pairing of one phone, and its way. Raises UserError.
+    def phone_address(self, way: Way | None) -> PhoneAddress:
+        """Return the address with a code that begins the pairing of one phone; None chooses the best way that is open.
 
-        None chooses the best way that is open.
+        Raises UserError.
         """
 
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
@@ -70,10 +70,11 @@ class PhoneActions:
         """Execute a command and return its result. Raises UserError."""
         match command:
             case PairPhone(way):
-                address, chosen = self._pairing.phone_address(way)
-                return CommandResult(SCAN, result={"address": address, "way": chosen.value, "note": NOTES[chosen]})
+                found = self._pairing.phone_address(way)
+                shown = {"address": found.url, "way": found.way.value, "note": found.note}
+                return CommandResult(SCAN, result=shown)
             case ShowPhoneCode():
-                await self._show_code(*self._pairing.phone_address(None))
+                await self._show_code(self._pairing.phone_address(None))
                 return CommandResult(SCAN)
             case OpenTunnel(program):
                 exposure = await self._ways.open_tunnel(program)
@@ -89,8 +90,8 @@ class PhoneActions:
                     f"Ended: {', '.join(ended)}" if ended else "Neither a tunnel nor Tailscale was open"
                 )
             case ListPairings():
-                found = [pairing._asdict() for pairing in self._pairing.pairings]
-                return CommandResult(counted(len(found), "phone waits", "phones wait"), result=found)
+                waiting = [pairing._asdict() for pairing in self._pairing.pairings]
+                return CommandResult(counted(len(waiting), "phone waits", "phones wait"), result=waiting)
             case DecidePairing(pairing_id, scope):
                 name = self._pairing.decide(pairing_id, scope).name
                 return CommandResult(f"Refused {name}" if scope is None else f"Paired {name}: it may {scope.value}")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from tray.app.lan_page import LanPage
 from tray.app.outside_ways import OutsideWays
 from tray.app.problems import Problems
 from tray.app.state import AppState
@@ -13,14 +14,13 @@ from tray.core.channel_settings import ChannelSettings
 from tray.core.devices import Device, Scope
 from tray.core.errors import UserError
 from tray.core.pairing import PendingPairing
-from tray.core.phone_ways import Way
-from tray.core.settings import PAGE, PAGE_LAN, PAGE_PORT
+from tray.core.phone_ways import NOTES, PhoneAddress, Way
+from tray.core.settings import PAGE, PAGE_HTTPS, PAGE_LAN, PAGE_PORT
 from tray.core.source_calls import SourceCall
 from tray.surfaces.page.access import Access
 from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.server import HOST, PageServer
 from tray.surfaces.page.services import Execute, PageServices, Write
-from tray.system.lan_address import lan_address
 from tray.system.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Page:
         self._access.push_changed = push_changed
         self._pairings = Pairings(state.now, pairing_changed)
         self._server: PageServer | None = None
+        self._lan = LanPage(paths.certificates)
         self._ways = ways
         self._ways.page_port = lambda: self._server.port if self._server is not None else 0
         self._why_not = "the page is turned off (setting page.enabled)"
@@ -95,23 +96,12 @@ class Page:
             return ""
         self._server = server
         log.info("the page is at %s", self.address)
-        if settings[PAGE_LAN]:
-            await self._serve_on_lan(server)
-        return self.address
-
-    async def _serve_on_lan(self, server: PageServer) -> None:
-        address = await asyncio.to_thread(lan_address)
-        reason = "" if address else "this machine is in no local network"
-        try:
-            if address:
-                await server.serve_on(address)
-        except OSError as error:
-            reason = error.strerror or str(error)
-        if reason:
+        if settings[PAGE_LAN] and (reason := await self._lan.start(server, is_encrypted=settings[PAGE_HTTPS])):
             self._why_no_phone = (
                 f"no phone can reach the page: {reason}; {OTHER_WAYS}, or restart the tray to try again"
             )
             self._problems.report(TOPIC, self._why_no_phone)
+        return self.address
 
     def _warnings(self) -> tuple[str, ...]:
         exposure = self._ways.exposure
@@ -121,11 +111,12 @@ class Page:
     async def stop(self) -> None:
         """Close all connections, within 2 s, and save when devices were last seen."""
         if self._server is not None:
-            await self._server.stop()
+            await asyncio.gather(self._server.stop(), self._lan.stop())
             await self.save()
 
     async def save(self) -> None:
-        """Save the devices if they have changed."""
+        """Save the devices if they have changed, and renew the certificate if it is about to expire."""
+        await self._lan.renew_if_due()
         await self._access.save_if_changed()
 
     # ------------------------------------------------------------------ changes in
@@ -171,23 +162,24 @@ class Page:
         """The phones that wait for the user's decision."""
         return self._pairings.pending
 
-    def phone_address(self, way: Way | None) -> tuple[str, Way]:
-        """Return the address with a code that begins the pairing of one phone, and its way. Raises NoPageError.
+    def phone_address(self, way: Way | None) -> PhoneAddress:
+        """Return the address with a code that begins the pairing of one phone; None chooses the best way that is open.
 
-        None chooses the best way that is open.
+        Raises NoPageError.
         """
         if self._server is None:
             raise NoPageError(self._why_not)
-        lan, tailnet, exposure = self._server.address, self._ways.tailnet_host, self._ways.exposure
-        addresses = {
+        tailnet, exposure = self._ways.tailnet_host, self._ways.exposure
+        open_ways = {
             Way.TAILSCALE: f"https://{tailnet}" if tailnet else "",
             Way.TUNNEL: exposure.url if exposure is not None else "",
-            Way.LAN: f"http://{lan}:{self._server.port}" if lan else "",
+            self._lan.way: self._lan.url,
         }
-        chosen = next((each for each in Way if addresses[each] and way in (None, each)), None)
+        chosen = next((each for each in Way if open_ways.get(each) and way in (None, each)), None)
         if chosen is None:
             raise NoPageError(self._why_no_phone if way is None else f"this way is not open: {way.value}")
-        return f"{addresses[chosen]}/#c={self._pairings.new_code()}", chosen
+        note = self._lan.note if chosen is self._lan.way else NOTES[chosen]
+        return PhoneAddress(f"{open_ways[chosen]}/#c={self._pairings.new_code()}", chosen, note)
 
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
         """Allow a phone a scope, or refuse it with None. Raises UserError."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tray.core.errors import UserError
 from tray.core.pairing import CODE_LIFETIME
-from tray.core.phone_ways import NOTES, Way
+from tray.core.phone_ways import PhoneAddress
 from tray.storage.files import write_privately
 from tray.system.picture_window import show_picture
 from tray.system.tasks import TaskSet
@@ -21,11 +21,11 @@ class PhoneCode:
         self._tasks = tasks
         self._removal: asyncio.Task[None] | None = None
 
-    async def show(self, address: str, way: Way) -> None:
+    async def show(self, address: PhoneAddress) -> None:
         """Show a window with the code. Raises UserError if there is no program for that."""
         from tray.surfaces.phone_picture import phone_picture  # noqa: PLC0415  # few users ever pair a phone
 
-        picture = await asyncio.to_thread(phone_picture, address, NOTES[way])
+        picture = await asyncio.to_thread(phone_picture, address.url, address.note)
         if self._removal is not None:  # of the picture before
             self._removal.cancel()
             await asyncio.wait([self._removal])

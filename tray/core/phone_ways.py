@@ -15,6 +15,7 @@ class Way(Enum):
 
     TAILSCALE = "tailscale"
     TUNNEL = "tunnel"
+    LAN_HTTPS = "lan-https"
     LAN = "lan"
 
 
@@ -24,10 +25,19 @@ NOTES: Mapping[Way, str] = MappingProxyType(
         "on the phone",
         Way.TUNNEL: "The address is open to the whole internet until the tunnel is stopped, and the operator of the "
         "tunnel can read what is sent. Nothing is shown to a device that is not paired",
+        Way.LAN_HTTPS: "The phone has to be in the same network, and has to trust the certificate of this tray once",
         Way.LAN: "The phone has to be in the same network. The page is not encrypted there: others in that network can "
         "read it. It works while it is open, without notifications; for those, see docs/channels.md",
     }
 )
+
+
+class PhoneAddress(NamedTuple):
+    """The address with a code that begins the pairing of one phone."""
+
+    url: str
+    way: Way
+    note: str  # what the way can and cannot do, and what it needs
 
 
 class Exposure(NamedTuple):

@@ -139,7 +139,14 @@ PAGE_LAN = Setting(
     "page.lan",
     False,
     "true or false",
-    "serve the page for paired phones on the local network as well, without encryption",
+    "serve the page for paired phones on the local network as well, without encryption unless page.https is true",
+    _flag,
+)
+PAGE_HTTPS = Setting(
+    "page.https",
+    False,
+    "true or false",
+    "with page.lan: encrypt it, with a certificate that each phone has to trust once",
     _flag,
 )
 TUNNEL_HOURS = Setting(
@@ -287,6 +294,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     PAGE,
     PAGE_PORT,
     PAGE_LAN,
+    PAGE_HTTPS,
     TUNNEL_HOURS,
     NOTIFY,
     ON_PERMISSION,

@@ -32,6 +32,7 @@ class Paths(NamedTuple):
     remotes: Path  # the machines that report through a tunnel
     channels: Path  # what channels have to know after a restart
     tailnet_entry: Path  # the entry of `tailscale serve` that has to be undone
+    certificates: Path  # private folder with those of the page on the local network
     phone_code: Path  # the picture of a QR code that is shown now
 
     @classmethod
@@ -40,7 +41,7 @@ class Paths(NamedTuple):
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
             "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
-            "tailnet.json", "phone.png",
+            "tailnet.json", "certificates", "phone.png",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -68,6 +69,7 @@ class Paths(NamedTuple):
             remotes=data / "remotes.json",
             channels=data / "channels.json",
             tailnet_entry=data / "tailnet.json",
+            certificates=data / "certificates",
             phone_code=data / "phone.png",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -54,7 +55,8 @@ class PageServer:
         execute, now = services.execute, services.now
         self.live = LiveView(fleet, index, now, services.problems, services.exposed)
         self.port = 0
-        self.address = ""  # of this machine on the local network, if the page is served there
+        self._plain_address = ""  # of this machine on the local network, if the page is served there unencrypted
+        self._lan_hosts: frozenset[str] = frozenset()  # with the port, if it is served there encrypted
         self._access = access
         self._https_hosts = services.https_hosts
         self._now = now
@@ -74,7 +76,7 @@ class PageServer:
 
     async def start(self, port: int) -> int:
         """Accept connections; return the port. 0 binds any free port. Raises OSError if the port cannot be bound."""
-        middlewares = [checks(lambda: self.port, lambda: self.address, self._https_hosts)]
+        middlewares = [checks(lambda: self.port, lambda: self._plain_address, self._all_https_hosts)]
         application = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         application.on_response_prepare.append(add_headers)
         self._add_routes(application.router)
@@ -88,11 +90,21 @@ class PageServer:
         self.port = int(runner.addresses[0][1])
         return self.port
 
-    async def serve_on(self, address: str) -> None:
-        """Accept connections on an address of the local network as well. Raises OSError."""
-        if self._runner is not None:
-            await web.TCPSite(self._runner, address, self.port).start()
-            self.address = address
+    async def serve_on(self, address: str, context: ssl.SSLContext | None = None, name: str = "") -> None:
+        """Accept connections on an address of the local network as well, with a `context` only encrypted ones.
+
+        `name` is another one for the address, if they are encrypted. Raises OSError.
+        """
+        if self._runner is None:
+            return
+        await web.TCPSite(self._runner, address, self.port, ssl_context=context).start()
+        if context is None:
+            self._plain_address = address
+        else:
+            self._lan_hosts = frozenset(f"{host}:{self.port}" for host in (address, name))
+
+    def _all_https_hosts(self) -> frozenset[str]:
+        return self._lan_hosts.union(self._https_hosts())
 
     def ways_changed(self) -> None:
         """Close what came through a tunnel or Tailscale that is not open any more."""
