@@ -23,9 +23,10 @@ class ClickGuard:
     def may_answer(self, surface: Surface, request: RequestKey, at: int, device: str = "") -> bool:
         """Return whether to take this answer. A refused click restarts the pause.
 
-        Each device of the page has a pointer of its own. On the command line and in a channel nothing moves.
+        Each device of the page has a pointer of its own. On the command line and in a channel nothing moves, and
+        another tray has a guard of its own.
         """
-        if surface in (Surface.COMMAND, Surface.CHANNEL):
+        if surface in (Surface.COMMAND, Surface.CHANNEL, Surface.TEAM):
             return True
         last, when = self._answered.get((surface, device), (request, 0))
         if last != request and 0 <= at - when < SETTLE:

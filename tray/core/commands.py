@@ -32,6 +32,7 @@ class Surface(Enum):
     COMMAND = "command line"
     PAGE = "page"
     CHANNEL = "channel"
+    TEAM = "team"  # another tray
 
 
 FOREVER = 2**53  # ms since the Unix epoch: the end of a mute that the user has to end

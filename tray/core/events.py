@@ -92,6 +92,15 @@ class SnapshotTaken(msgspec.Struct, frozen=True):
         return self.permissions if kind is RequestKind.PERMISSION else self.questions
 
 
+class SessionsShared(msgspec.Struct, frozen=True):
+    """Another tray published a server of its own, and whole sessions as it shows them."""
+
+    server: Server
+    sessions: tuple[Session, ...] = ()
+    removed: tuple[str, ...] = ()  # ids of sessions
+    is_complete: bool = False  # whether the server has no other sessions
+
+
 class SessionReported(msgspec.Struct, frozen=True):
     """A session was created or changed."""
 
@@ -271,6 +280,7 @@ SourceEvent = (
     | ServerLost
     | ServerForgotten
     | SnapshotTaken
+    | SessionsShared
     | SessionReported
     | SessionDeleted
     | ActivityReported

@@ -37,6 +37,7 @@ from tray.core.events import (
     SessionFailed,
     SessionReported,
     SessionSeen,
+    SessionsShared,
     SnapshotTaken,
     StepsReported,
     TimePassed,
@@ -48,7 +49,7 @@ from tray.core.fleet_state import FleetState
 from tray.core.servers import AgentKind, Server
 from tray.core.session_events import close_request, open_request, report_detail, report_session, report_turn
 from tray.core.sessions import Activity, Outcome, Request, Session, SessionKey, Status
-from tray.core.snapshots import end_everything, merge_snapshot
+from tray.core.snapshots import end_everything, merge_shared, merge_snapshot
 from tray.core.transitions import turns
 
 REMOVED_AFTER_GOODBYE = 60_000  # ms that a server which said goodbye stays, shown as disconnected
@@ -126,8 +127,9 @@ class Fleet:
             case ServerForgotten(server_id):
                 state.forget_server(server_id)
             case SnapshotTaken():
-                merge_snapshot(state, event, at)
-                self._remove_resumed(event)
+                self._take_snapshot(event, at)
+            case SessionsShared():
+                merge_shared(state, event, at)
             case SessionReported(server_id, facts):
                 report_session(state, server_id, facts, at)
             case SessionDeleted(server_id, session_id):
@@ -142,8 +144,7 @@ class Fleet:
             case OutputReported() | ToolReported() | TodosReported():
                 report_detail(state, event, at)
             case BranchReported(server_id, branch):
-                if server_id in self.servers:
-                    state.put_server(replace(self.servers[server_id], branch=branch))
+                self._set_branch(server_id, branch)
             case InstanceDisposed(server_id):
                 end_everything(state, server_id, at)
             case Restored():
@@ -185,6 +186,14 @@ class Fleet:
         self._state.put_server(
             replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye, finished=finished)
         )
+
+    def _set_branch(self, server_id: str, branch: str) -> None:
+        if server_id in self.servers:
+            self._state.put_server(replace(self.servers[server_id], branch=branch))
+
+    def _take_snapshot(self, event: SnapshotTaken, at: int) -> None:
+        merge_snapshot(self._state, event, at)
+        self._remove_resumed(event)
 
     def _remove_resumed(self, event: SnapshotTaken) -> None:
         """Remove these sessions from ended processes of the same agent. A process of OpenCode may come back."""

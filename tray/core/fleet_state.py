@@ -83,19 +83,18 @@ class FleetState:
             return None
         return Session(session_id, server_id, directory=self.servers[server_id].directory)
 
-    def put_session(self, after: Session, at: int) -> None:
-        """Add or replace a session at time `at` (ms). A new one is dropped if its server has too many."""
+    def put_session(self, after: Session, at: int, *, is_copy: bool = False) -> None:
+        """Add or replace a session at time `at` (ms). A new one is dropped if its server has too many.
+
+        `is_copy`: it comes from another tray, which knows since when its parts are as they are.
+        """
         before = self.table.sessions.get(after.key)
         if before is after or before == after:
             return
         if before is None and not self._make_room(after.server):
             return
-        if before is None or before.status is not after.status:
-            after = replace(after, status_since=_status_since(before, after, at))
-        if after.tool and (before is None or before.tool != after.tool) and not _reports_tool_start(before, after):
-            after = replace(after, tool_since=at)
-        if at - after.last_activity_at >= ACTIVITY_PRECISION:
-            after = replace(after, last_activity_at=at)
+        if not is_copy:
+            after = _with_times(before, after, at)
         self.table.put(after)
         self._changes.append(SessionChanged(before, after))
 
@@ -121,6 +120,17 @@ class FleetState:
             return False
         self.remove_session(min(idle, key=lambda key: sessions[key].touched))
         return True
+
+
+def _with_times(before: Session | None, after: Session, at: int) -> Session:
+    """Return the session with the times at which its parts became what they are."""
+    if before is None or before.status is not after.status:
+        after = replace(after, status_since=_status_since(before, after, at))
+    if after.tool and (before is None or before.tool != after.tool) and not _reports_tool_start(before, after):
+        after = replace(after, tool_since=at)
+    if at - after.last_activity_at >= ACTIVITY_PRECISION:
+        after = replace(after, last_activity_at=at)
+    return after
 
 
 def _status_since(before: Session | None, after: Session, at: int) -> int:

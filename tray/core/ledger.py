@@ -33,7 +33,7 @@ from tray.core.history import (
 from tray.core.messages import Message, Tokens
 from tray.core.opencode_ids import created_at, is_inherited
 from tray.core.prices import Prices, estimate, micro_dollars, price_of
-from tray.core.servers import DEMO, AgentKind, Server
+from tray.core.servers import DEMO, AgentKind, Server, Source
 from tray.core.sessions import Outcome, Request, Session, SessionKey
 from tray.core.timestamps import is_timestamp
 
@@ -118,9 +118,11 @@ class Ledger:
         )
 
     def _recorded(self, server_id: str) -> Server | None:
-        """Return a server; None if it has not proven the token, or is simulated."""
+        """Return a server; None if it has not proven the token, is simulated, or is recorded by another tray."""
         server = self._fleet.servers.get(server_id)
-        return server if server is not None and server.verified and server.plugin != DEMO else None
+        if server is None or not server.verified or server.plugin == DEMO or server.source is Source.TEAM:
+            return None
+        return server
 
     def _changed(self, before: Session | None, after: Session, server: Server, at: int) -> Iterator[HistoryRecord]:
         if before is None or _description(before) != _description(after):

@@ -94,6 +94,7 @@ class Source(Enum):
     AGENT = "agent"  # the interface of another agent: its hooks, or its own server
     DASHBOARD = "dashboard"  # opencode-dashboard's plugin: it only reports
     LOCAL = "local"  # its process and files: the state is inferred
+    TEAM = "team"  # another tray, through the broker of the team
 
     @property
     def rank(self) -> int:
@@ -128,6 +129,8 @@ class Server(msgspec.Struct, frozen=True):
     key: str = ""  # of the token of its machine; "": it has proven the tray's own
     ssh: str = ""  # the destination of that machine, "HOST" or "USER@HOST"
     opencode: str = "opencode"  # the program there
+    owner: str = ""  # the tray that publishes it, USER@HOST; "": it is no server of the team
+    refusal: str = ""  # of a server of the team: why its requests cannot be answered from here
     clock_skew: int = 0  # ms that its machine's clock was ahead of ours when it connected
     connected: bool = True
     confirmed: bool = False  # whether a snapshot has come since it connected
@@ -159,15 +162,24 @@ class Server(msgspec.Struct, frozen=True):
 
     def supports(self, method: str) -> bool:
         """Whether its sessions can be changed by this method of plugin/PROTOCOL.md."""
+        if self.source is Source.TEAM:
+            return False
         if self.agent_kind is not AgentKind.OPENCODE:
             return self.is_daemon and method == "session.abort"
         return bool(method) and not self.read_only_reason
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is another user's, and can only be looked at: it asks nothing of this user."""
+        return self.source is Source.TEAM and bool(self.refusal)
 
     @property
     def read_only_reason(self) -> str:
         """Why its sessions cannot be answered, and what to do; "" if they can be answered."""
         if self.problem:
             return self.problem
+        if self.source is Source.TEAM:
+            return self.refusal
         if self.source is Source.LOCAL:
             observed = f"{self.agent_kind.title} is only observed; use its terminal"
             return _LOCAL_REASONS.get(self.agent_kind, observed)

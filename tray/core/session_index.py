@@ -14,7 +14,7 @@ from tray.core.events import Change, MutesChanged, ServerChanged, SessionChanged
 from tray.core.fleet import Fleet
 from tray.core.messages import Tokens
 from tray.core.project_names import Folder, ProjectNames
-from tray.core.servers import Server
+from tray.core.servers import Server, Source
 from tray.core.sessions import Activity, Request, Session, SessionKey, Status
 
 
@@ -32,7 +32,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     tool_since: int
     user_acted_at: int  # when the user last did something in it or its subagents
     last_activity_at: int  # the last change of any of its working sessions
-    muted: bool  # by a mute of the session or its project; the mute of everything is not included
+    muted: bool  # by a mute of the session or its project, not that of everything; or only watched
 
     @property
     def key(self) -> SessionKey:
@@ -187,16 +187,18 @@ class SessionIndex:
                 del self._in_folder[before]
 
 
-def _preference(row: SessionRow) -> tuple[bool, bool, int, int, bool, int, str]:
-    """Sort key: verified, connected, most urgent state, best source, own directory, most recently used, server id.
+def _preference(row: SessionRow) -> tuple[bool, bool, bool, int, int, bool, int, str]:
+    """Sort key: verified, connected, not the team's, most urgent state, best source, own directory, most recently used.
 
-    The state comes before the source: a plugin does not report a turn that another OpenCode process runs.
+    The state comes before the source: a plugin does not report a turn that another OpenCode process runs. What another
+    tray publishes never replaces what is seen directly.
     """
     server, session = row.server, row.session
     elsewhere = server.directory != session.directory
     return (
         not server.verified,
         not server.live,
+        server.source is Source.TEAM,
         row.status.urgency,
         server.source.rank,
         elsewhere,
@@ -232,7 +234,7 @@ def _row(fleet: Fleet, session: Session, server: Server) -> SessionRow:
         tool_since=tool.tool_since if tool is not None else 0,
         user_acted_at=max(s.user_acted_at for s in tree),
         last_activity_at=max(s.last_activity_at for s in (session, *_active(tree))),
-        muted=any(scope in fleet.mutes for scope in scopes),
+        muted=server.is_watched or any(scope in fleet.mutes for scope in scopes),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tray.core.events import ActivityReported, SnapshotTaken
+from tray.core.events import ActivityReported, SessionsShared, SnapshotTaken
 from tray.core.fleet_state import FleetState
 from tray.core.session_events import open_request, report_session, report_turn
 from tray.core.sessions import Activity, Request, RequestKind, SessionKey
 from tray.core.transitions import requests, turns
+from tray.core.transitions.copies import with_copy
 
 
 def merge_snapshot(state: FleetState, snapshot: SnapshotTaken, at: int) -> None:
@@ -33,6 +34,25 @@ def merge_snapshot(state: FleetState, snapshot: SnapshotTaken, at: int) -> None:
             session, todos = state.sessions[key], snapshot.todos.get(key.session, ())
             if session.todos != todos:
                 state.put_session(replace(session, todos=todos), at)
+
+
+def merge_shared(state: FleetState, shared: SessionsShared, at: int) -> None:
+    """Replace what is known of a server of another tray, and of these sessions."""
+    server_id = shared.server.id
+    state.put_server(shared.server)
+    ids = {session.id for session in shared.sessions}
+    removed = set(shared.removed)
+    if shared.is_complete:
+        removed |= {key.session for key in state.table.of_server(server_id)} - ids
+    for session_id in removed:
+        state.remove_session(SessionKey(server_id, session_id))
+    for session in shared.sessions:
+        before, pending = state.sessions.get(session.key), {request.id for request in session.requests}
+        state.closed.reopen(server_id, pending)
+        for request in before.requests if before is not None else ():
+            if request.id not in pending:
+                state.closed.add(server_id, request.id)
+        state.put_session(with_copy(before, session), at, is_copy=True)
 
 
 def end_everything(state: FleetState, server_id: str, at: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from tray.core.events import Restored
 from tray.core.fleet import Fleet
 from tray.core.lenient_json import JSON_ERRORS
-from tray.core.servers import Server
+from tray.core.servers import Server, Source
 from tray.core.sessions import Session
 from tray.storage.files import write_privately
 
@@ -28,8 +28,12 @@ VERSION = 1  # of the file format; a file with another version is treated as cor
 
 
 def encode_cache(fleet: Fleet) -> str:
-    """Encode the state that survives a restart: verified servers with their sessions, and the mutes."""
-    servers = {server.id: server for server in fleet.servers.values() if server.verified}
+    """Encode the state that survives a restart: verified servers with their sessions, and the mutes.
+
+    What other trays publish is not stored: the broker has it.
+    """
+    kept = [server for server in fleet.servers.values() if server.verified and server.source is not Source.TEAM]
+    servers = {server.id: server for server in kept}
     sessions = tuple(session for session in fleet.sessions.values() if session.server in servers)
     cache = _Cache(VERSION, tuple(servers.values()), sessions, dict(fleet.mutes))
     return msgspec.json.encode(cache).decode()

@@ -110,8 +110,8 @@ def row_label(
 
 
 def _source_note(server: Server) -> str:
-    """Return a note if the server is not verified, or if its state is inferred from local files."""
-    if not server.verified:
+    """Return a note if the server is not verified or only watched, or if its state is inferred from local files."""
+    if not server.verified or server.is_watched:
         return " (read-only)"
     return " (inferred)" if server.source is Source.LOCAL else ""
 

@@ -19,10 +19,11 @@ from tray.actions.attach.target import Target, TargetError, is_local
 from tray.actions.attach.terminal import Detached, Focused
 from tray.core.commands import CommandResult
 from tray.core.remote_hosts import Host, HttpServer, is_destination
-from tray.core.servers import AgentKind, Server
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.sessions import Session, SessionKey
 from tray.core.settings import HOSTS, PORT, Settings
 from tray.core.source_calls import CallError, SourceCall
+from tray.core.text import clean
 from tray.opencode.executable import opencode_program
 from tray.system.programs import UnsafeArgumentError, shell_join
 
@@ -45,6 +46,8 @@ class SessionOpener:
 
     async def open(self, session: Session, server: Server) -> CommandResult:
         """Open a session. A second call for the same session does nothing while the first one runs."""
+        if (refused := self._refused(server)) is not None:
+            return refused
         if session.key in self._opening:
             return CommandResult("The session is already being opened", as_requested=False)
         self._opening.add(session.key)
@@ -62,6 +65,8 @@ class SessionOpener:
 
     async def open_in_browser(self, session: Session, server: Server) -> CommandResult:
         """Open the session's web page; if it has none, give the user the command."""
+        if (refused := self._refused(server)) is not None:
+            return refused
         if not server.verified:
             return _read_only(server)
         try:
@@ -76,6 +81,8 @@ class SessionOpener:
 
     async def copy_command(self, session: Session, server: Server) -> CommandResult:
         """Copy the command that opens the session."""
+        if (refused := self._refused(server)) is not None:
+            return refused
         if not server.verified:
             return _read_only(server)
         try:
@@ -183,6 +190,13 @@ class SessionOpener:
 
     def _opencode(self) -> str:
         return opencode_program(self._settings())
+
+    def _refused(self, server: Server) -> CommandResult | None:
+        """Return the result for a session that another tray publishes, unless its machine is in the settings."""
+        if server.source is not Source.TEAM or self._host(server) is not None:
+            return None
+        advice = "to open its sessions, add it to `[[hosts]]` in the settings"
+        return CommandResult(f"It runs on {clean(server.host)} of {clean(server.owner)}; {advice}", ok=False)
 
     def _host(self, server: Server) -> Host | None:
         if server.ssh:

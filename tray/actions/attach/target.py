@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tray.agents.commands import open_command
 from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
-from tray.core.servers import AgentKind, Server
+from tray.core.servers import AgentKind, Server, Source
 from tray.core.sessions import Session
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -67,8 +67,9 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def is_local(server: Server) -> bool:
-    """Return whether the server reports the name of this machine, or none, and not through a tunnel."""
-    return not server.ssh and server.host in ("", "localhost", socket.gethostname())
+    """Return whether the server reports the name of this machine, or none, and not through a tunnel or a broker."""
+    is_direct = not server.ssh and server.source is not Source.TEAM
+    return is_direct and server.host in ("", "localhost", socket.gethostname())
 
 
 def is_absolute(directory: str) -> bool:

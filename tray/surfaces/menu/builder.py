@@ -221,6 +221,7 @@ class ViewBuilder:
         entries += next_page(("servers", str(start // PAGE_SIZE + 1)), remaining, build_next, context.open_submenus)
         if start == 0:
             local_host = socket.gethostname()
-            folders = {server.directory for server in servers if server.host in ("", local_host) and not server.key}
+            own = [server for server in servers if server.source is not Source.TEAM and not server.key]
+            folders = {server.directory for server in own if server.host in ("", local_host)}
             entries += starting_entries(folders, any_started=bool(settings.started))
         return tuple(entries)

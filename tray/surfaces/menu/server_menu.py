@@ -32,6 +32,7 @@ _SOURCE_NAMES = {
     Source.AGENT: "the agent's own interface",
     Source.DASHBOARD: "opencode-dashboard's plugin",
     Source.LOCAL: "local files",
+    Source.TEAM: "another tray, through the broker",
 }
 
 
@@ -61,6 +62,7 @@ def _details(server: Server) -> list[Entry]:
         server.url or "No HTTP server",
         f"Process ID: {server.pid}" if server.pid else "",
         f"Source: {_SOURCE_NAMES[server.source]}",
+        f"Published by {server.owner}" if server.owner else "",
         f"Branch: {server.branch}" if server.branch else "",
         *wrap(server.read_only_reason, COLUMNS),
     ]
