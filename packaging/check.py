@@ -60,6 +60,7 @@ DESKTOP_PACKAGES = (
     "ripgrep",
     "openssh-server",
     "openssh-client",
+    "mosquitto",
     "tmux",
     "git",
     "iproute2",

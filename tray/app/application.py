@@ -35,6 +35,7 @@ from tray.app.setup_check import SetupCheck
 from tray.app.state import AppState
 from tray.app.state_cache import StateCache
 from tray.app.surfaces import Surfaces
+from tray.app.team import Team
 from tray.app.turn_watch import TurnWatch
 from tray.core.commands import Command, CommandResult, InstallHooks, InstallPlugin, ServerCommand, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
@@ -154,6 +155,8 @@ class App:
         self.channels = Channels(
             paths, self.state, self._problems, self._tasks, self._commands.execute, self._outcomes, self._page
         )
+        self._team = Team(paths.team, self.state, self._problems, self.apply, self._commands.execute)
+        self._sources.use_team(self._team.call)
 
     # ------------------------------------------------------------------ start and stop
 
@@ -176,6 +179,7 @@ class App:
         self._surfaces.start()
         await self.channels.start()
         await self._remotes.start(self._sources)
+        self._tasks.spawn(self._team.reload_settings(), "team")
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
         self._tasks.spawn(self._ways.undo_previous(), "entry of the tailnet")
@@ -214,6 +218,7 @@ class App:
         self.state.reload_settings()
         self._surfaces.reload_settings()
         self._reload_channels()
+        self._tasks.spawn(self._team.reload_settings(), "settings of the team")
         self._sources.reload_settings()
 
     def _reload_channels(self) -> None:
@@ -232,6 +237,7 @@ class App:
             self._ways.stop(),
             self._page.stop(),
             self.channels.stop(),
+            self._team.stop(),
             self._surfaces.withdraw_notifications(),
         )
         for error in await asyncio.gather(*stops, return_exceptions=True):
@@ -259,6 +265,7 @@ class App:
             return
         self._surfaces.update(changes, session_ids)
         self.channels.update(session_ids)
+        self._team.note(changes)
         if any(isinstance(change, ServerChanged) for change in changes):
             self._sources.arrange_soon()
         self._cache.mark_changed()

@@ -23,6 +23,7 @@ COMMANDS = {
     "channels": ("tray.cli.channels:channels", "list, test or pair the services that bring alerts to where you are"),
     "phone": ("tray.cli.phone:phone", "pair a phone with the page, by a QR code"),
     "remote": ("tray.cli.remote:remote", "show the sessions of other machines, through a tunnel of ssh"),
+    "team": ("", "share sessions with other trays, through a broker"),
     "reply": ("tray.cli.session:reply", "answer a permission or a question"),
     "session": (
         "tray.cli.session:session",
@@ -126,6 +127,10 @@ def _add_tray_commands(commands: Commands, port: argparse.ArgumentParser, as_jso
         parser = add_command(remote, name, COMMANDS["remote"][0], about, port, as_json)
         if name != "list":
             parser.add_argument("destination", metavar="USER@HOST", help="as for ssh; USER@ may be left out")
+    team = _add(commands, "team").add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+    add_command(team, "key", "tray.cli.team:key", "make a key for a team, and show what to do with it")
+    about = "print the name and the public key of this tray, for team.answers of another one"
+    add_command(team, "identity", "tray.cli.team:identity", about)
     channels = _add(commands, "channels", port, as_json)
     actions = ("list", "test", "pair")
     channels.add_argument("action", nargs="?", choices=actions, default="list", help="list (default), test or pair")

@@ -15,6 +15,14 @@ from tray.core.budgets import Budget, parse_budgets
 from tray.core.channel_settings import ChannelSettings, parse_channels, shown
 from tray.core.errors import UserError
 from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
+from tray.core.team_settings import (
+    TrustedTray,
+    parse_broker_url,
+    parse_team_key,
+    parse_team_name,
+    parse_trusted,
+    parse_variable_name,
+)
 
 T = TypeVar("T")
 
@@ -272,6 +280,51 @@ CHANNELS: Setting[tuple[ChannelSettings, ...]] = Setting(
     show=lambda channels: [shown(channel) for channel in channels],
     example=("[[channels]]", 'kind = "telegram"', 'token_env = "TELEGRAM_TOKEN"'),
 )
+TEAM_BROKER = Setting(
+    "team.broker",
+    "",
+    "mqtt://HOST:PORT or mqtts://HOST:PORT, with USER@ before the host if it is needed, and without a password",
+    "broker (MQTT 5) through which the trays of a team share their sessions",
+    parse_broker_url,
+)
+TEAM_NAME = Setting(
+    "team.name",
+    "team",
+    "1 to 40 letters, digits, - and _",
+    "name of the team, which is a part of its topics",
+    parse_team_name,
+)
+TEAM_PASSWORD_ENV = Setting(
+    "team.password_env",
+    "",
+    "the name of an environment variable",
+    "variable that contains the password for the broker",
+    parse_variable_name,
+)
+TEAM_KEY = Setting(
+    "team.key",
+    "",
+    "32 bytes in hex or base64; `opencode-tray team key` makes one",
+    "key that the trays of the team share, and the broker does not know",
+    parse_team_key,
+    show=lambda key: "…" if key else "",
+)
+TEAM_KEY_ENV = Setting(
+    "team.key_env",
+    "",
+    "the name of an environment variable",
+    "variable that contains the key of the team",
+    parse_variable_name,
+)
+TEAM_PUBLISH = Setting("team.publish", True, "true or false", "publish the sessions of this tray in the team", _flag)
+TEAM_ANSWERS: Setting[tuple[TrustedTray, ...]] = Setting(
+    "team.answers",
+    (),
+    '"off", or a list of "NAME KEY"; `opencode-tray team identity` prints the key of a tray',
+    "other trays that may answer the requests of this one",
+    parse_trusted,
+    show=lambda trays: [f"{tray.name} {tray.key}" for tray in trays],
+)
 TURN_COST = Setting(
     "alerts.turn_cost",
     5,
@@ -287,6 +340,8 @@ TURN_MINUTES = Setting(
     _number(0, 10_080),
 )
 DEBUG = Setting("log.debug", False, "true or false", "write a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
+
+NOT_QUOTED = (TEAM_BROKER, TEAM_KEY)  # a value that is not allowed may contain a secret
 
 SETTINGS: tuple[Setting[Any], ...] = (
     HOST,
@@ -320,6 +375,13 @@ SETTINGS: tuple[Setting[Any], ...] = (
     HISTORY_DAYS,
     TURN_COST,
     TURN_MINUTES,
+    TEAM_BROKER,
+    TEAM_NAME,
+    TEAM_PASSWORD_ENV,
+    TEAM_KEY,
+    TEAM_KEY_ENV,
+    TEAM_PUBLISH,
+    TEAM_ANSWERS,
     DEBUG,
     HOSTS,
     SERVERS,
@@ -372,7 +434,7 @@ def parse_settings(
             try:
                 parsed = setting.parse(value)
             except ValueError:
-                wrong = _not_allowed(setting.key, value, setting.allowed, source)
+                wrong = _not_allowed(setting.key, None if setting in NOT_QUOTED else value, setting.allowed, source)
                 if number == 0:
                     raise wrong from None
                 problems.append(str(wrong))

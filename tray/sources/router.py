@@ -14,7 +14,7 @@ from tray.core.remote_hosts import HttpServer
 from tray.core.remotes import Remote
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.settings import HISTORY, HISTORY_TEXT, ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
-from tray.core.source_calls import CallError, CallErrorKind
+from tray.core.source_calls import CallError, CallErrorKind, SourceCall
 from tray.sources.plugin.listener import Listener, ServeClient
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class SourceRouter:
         self._discovery: Discovery | None = None
         self._hook_socket = hook_socket
         self._agents: AgentSources | None = None
+        self._team: SourceCall | None = None
         self._is_arranging = False
         self._sent_wishes = self._wishes()
 
@@ -86,6 +87,10 @@ class SourceRouter:
     def redirect_browsers(self, page: str) -> None:
         """Send browsers that open the listener's address to this page; "": there is none."""
         self._listener.page = page
+
+    def use_team(self, call: SourceCall) -> None:
+        """Hand calls to the servers of other trays to `call`."""
+        self._team = call
 
     async def start(self, host: str, port: int) -> int:
         """Accept connections; return the port. 0 binds any free port. Raises OSError."""
@@ -132,6 +137,8 @@ class SourceRouter:
         server = self._servers.get(server_id)
         if server is not None and server.source is Source.HTTP and self._discovery is not None:
             return await self._discovery.call(server_id, method, params)
+        if server is not None and server.source is Source.TEAM and self._team is not None:
+            return await self._team(server_id, method, params)
         if server is not None and server.agent_kind is not AgentKind.OPENCODE and self._agents is not None:
             return await self._agents.call(server, method, params)
         if server is not None and server.source is not Source.PLUGIN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,6 @@ def template() -> str:
         if head != section:
             lines += ["", f"[{head}]"]
             section = head
-        value = f'"{setting.default}"' if isinstance(setting.default, str) else str(setting.default).lower()
+        value = json.dumps(setting.default)  # a literal of TOML as well
         lines.append(f"# {key} = {value}  # {setting.about} ({setting.allowed})")
     return "\n".join(lines) + "\n"

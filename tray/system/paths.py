@@ -34,6 +34,7 @@ class Paths(NamedTuple):
     tailnet_entry: Path  # the entry of `tailscale serve` that has to be undone
     certificates: Path  # private folder with those of the page on the local network
     phone_code: Path  # the picture of a QR code that is shown now
+    team: Path  # the identity of this tray in a team
 
     @classmethod
     def inside(cls, folder: Path) -> Paths:
@@ -41,7 +42,7 @@ class Paths(NamedTuple):
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
             "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
-            "tailnet.json", "certificates", "phone.png",
+            "tailnet.json", "certificates", "phone.png", "team.json",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -71,6 +72,7 @@ class Paths(NamedTuple):
             tailnet_entry=data / "tailnet.json",
             certificates=data / "certificates",
             phone_code=data / "phone.png",
+            team=data / "team.json",
         )
 
 

@@ -26,7 +26,7 @@ from tray.system.resources import plugin_source
 
 INSTALL_PLUGIN = "run: opencode-tray install-plugin"
 # In the settings, also in a comment. `password_env` and its like hold no secret.
-SECRET = re.compile(r"\b(?:password|(?:\w+_)?token|secret|topic)[\"']?\s*=|/webhooks/")
+SECRET = re.compile(r"\b(?:password|(?:\w+_)?token|secret|topic)[\"']?\s*=|/webhooks/|\bkey[\"']?\s*=\s*[\"'][^\"']")
 
 
 def settings(context: DoctorContext) -> Iterator[Finding]:
@@ -65,7 +65,8 @@ def token(context: DoctorContext) -> Iterator[Finding]:
 
 def _private_files(paths: Paths) -> Iterator[Path]:
     """Yield the files that contain secrets or texts of sessions."""
-    yield from (paths.cache, paths.audit, paths.history, paths.devices, paths.channels, *paths.servers.glob("*.json"))
+    yield from (paths.cache, paths.audit, paths.history, paths.devices, paths.channels, paths.team)
+    yield from paths.servers.glob("*.json")
     try:
         if SECRET.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
             yield paths.settings

@@ -1,0 +1,1 @@
+"""The sessions of other trays, through an MQTT broker."""

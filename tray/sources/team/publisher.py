@@ -1,0 +1,73 @@
+"""Publishes what this tray shares: changes at once, but not too often, and the retained snapshot more seldom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import NoReturn
+
+from tray.core.events import Change as FleetChange
+from tray.core.team import CHANGE, SNAPSHOT
+from tray.core.team_publication import Publication
+from tray.sources.team.outbox import Outbox
+from tray.system.tasks import run_all
+
+CHANGE_INTERVAL = 1.0  # s between two changes; the first one after a pause is published at once
+SNAPSHOT_INTERVAL = 1.0  # s between two snapshots that others ask for
+RETAINED_INTERVAL = 10.0  # s after a change until the retained snapshot contains it
+
+
+class Publisher:
+    """Lives on the event loop's thread. Nothing is computed while nothing changes."""
+
+    def __init__(self, publication: Publication, outbox: Outbox) -> None:
+        self._publication = publication
+        self._outbox = outbox
+        self._is_stale = asyncio.Event()
+        self._snapshot_wanted = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None  # sets `_snapshot_wanted`
+
+    def note(self, changes: Iterable[FleetChange]) -> None:
+        """Note what has changed in the fleet."""
+        self._publication.note(changes)
+        if self._publication.is_stale:
+            self._is_stale.set()
+
+    def want_snapshot(self) -> None:
+        """Publish a snapshot soon: another tray has missed a change."""
+        self._snapshot_wanted.set()
+
+    async def work(self) -> None:
+        """Publish a snapshot, and then what changes, until it is cancelled. Raises NotConnectedError."""
+        self._publication.take_change()  # the snapshot contains it
+        self._snapshot_wanted.set()
+        try:
+            await run_all((self._publish_changes(), self._publish_snapshots()))
+        finally:
+            self._cancel_timer()
+
+    async def _publish_changes(self) -> NoReturn:
+        while True:
+            await self._is_stale.wait()
+            self._is_stale.clear()
+            change = self._publication.take_change()
+            if change is None:
+                continue
+            await self._outbox.publish(CHANGE, change)
+            if self._timer is None:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(RETAINED_INTERVAL, self._snapshot_wanted.set)
+            await asyncio.sleep(CHANGE_INTERVAL)
+
+    async def _publish_snapshots(self) -> NoReturn:
+        while True:
+            await self._snapshot_wanted.wait()
+            self._snapshot_wanted.clear()
+            self._cancel_timer()
+            await self._outbox.publish(SNAPSHOT, self._publication.snapshot(), is_retained=True)
+            await asyncio.sleep(SNAPSHOT_INTERVAL)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

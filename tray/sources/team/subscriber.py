@@ -1,0 +1,84 @@
+"""The other trays of the team, from what they publish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+
+from tray.core.events import SourceEvent
+from tray.core.published_tray import PublishedTray
+from tray.core.team import ASK, CHANGE, PRESENCE, SNAPSHOT, Change, Presence, Snapshot, SnapshotWanted, Topic
+from tray.sources.team.outbox import Outbox
+from tray.sources.team.sealing import Opened, UnsealError, decode
+from tray.sources.team.validation import check_sessions
+
+MAX_TRAYS = 1_000  # further ones are not shown
+ASK_INTERVAL = 2.0  # s between two attempts to get a snapshot
+KINDS = (PRESENCE, SNAPSHOT, CHANGE)
+
+
+class Subscriber:
+    """Lives on the event loop's thread."""
+
+    def __init__(self, own_key: str, outbox: Outbox, report: Callable[[SourceEvent], None]) -> None:
+        """`own_key` is the public key of this tray."""
+        self._own_key = own_key
+        self._outbox = outbox
+        self._report = report
+        self._trays: dict[str, PublishedTray] = {}
+        self._is_missing = asyncio.Event()  # set when a tray has to be asked for a snapshot
+
+    def tray(self, tray_id: str) -> PublishedTray | None:
+        """Return another tray."""
+        return self._trays.get(tray_id)
+
+    def receive(self, topic: Topic, opened: Opened) -> None:
+        """Take what another tray has published. Raises UnsealError if it is not valid."""
+        tray = self._trays.get(topic.tray)
+        if tray is None:
+            if len(self._trays) >= MAX_TRAYS:
+                return
+            tray = self._trays[topic.tray] = PublishedTray(topic.tray, self._own_key)
+        for event in self._events(tray, topic.kind, opened.record):
+            self._report(event)
+        if tray.needs_snapshot:
+            self._is_missing.set()
+
+    def _events(self, tray: PublishedTray, kind: str, record: bytes) -> list[SourceEvent]:
+        if kind == PRESENCE:
+            return tray.on_presence(decode(record, Presence))
+        if kind == SNAPSHOT:
+            snapshot = decode(record, Snapshot)
+            check_sessions(snapshot.sessions)
+            return tray.on_snapshot(snapshot)
+        if kind != CHANGE:
+            raise UnsealError("no topic of a tray")
+        change = decode(record, Change)
+        check_sessions(change.sessions)
+        return tray.on_change(change)
+
+    async def work(self) -> NoReturn:
+        """Ask trays for the snapshots that are missing, until it is cancelled. Raises NotConnectedError."""
+        while True:
+            await self._is_missing.wait()
+            missing = [tray for tray in self._trays.values() if tray.needs_snapshot]
+            if not missing:
+                self._is_missing.clear()
+                continue
+            for tray in missing:
+                await self._outbox.send(tray.id, ASK, SnapshotWanted())
+            await asyncio.sleep(ASK_INTERVAL)
+
+    def lose(self) -> None:
+        """Show all trays as disconnected, because the broker is."""
+        for tray in self._trays.values():
+            for event in tray.lose():
+                self._report(event)
+
+    def forget(self) -> None:
+        """Show no tray any more."""
+        for tray in self._trays.values():
+            for event in tray.forget():
+                self._report(event)
+        self._trays.clear()

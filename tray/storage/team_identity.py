@@ -1,0 +1,54 @@
+"""The file with the identity of this tray in a team: its private key, and when it last started."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from tray.core.errors import UserError
+from tray.core.lenient_json import JSON_ERRORS
+from tray.storage.files import is_private, write_privately
+
+LENGTH = 32  # bytes of a private key (RFC 8032)
+
+
+class TeamIdentityError(UserError):
+    """The identity cannot be read or written; the text says what to do."""
+
+
+class StoredIdentity(msgspec.Struct, frozen=True):
+    """The private key in hex. `started` is larger after each start, whatever the clock says."""
+
+    private_key: str
+    started: int = 0
+
+
+def read_identity(path: Path) -> StoredIdentity:
+    """Return the identity, which is created if missing. Raises TeamIdentityError."""
+    try:
+        if path.exists() and not is_private(path):
+            raise TeamIdentityError(f"other users can read {path}; run: chmod 600 {path}")
+        stored = msgspec.json.decode(path.read_bytes(), type=StoredIdentity)
+        if len(bytes.fromhex(stored.private_key)) != LENGTH:
+            raise TeamIdentityError(f"{path} is damaged; remove it, and other trays have to trust a new key")
+    except FileNotFoundError:
+        return _write(path, StoredIdentity(secrets.token_hex(LENGTH)))
+    except (OSError, *JSON_ERRORS) as error:
+        raise TeamIdentityError(f"cannot read {path}: {error}") from error
+    return stored
+
+
+def begin(path: Path, at: int) -> StoredIdentity:
+    """Return the identity for a start at `at` (ms since the Unix epoch), and store it. Raises TeamIdentityError."""
+    stored = read_identity(path)
+    return _write(path, StoredIdentity(stored.private_key, max(at, stored.started + 1)))
+
+
+def _write(path: Path, stored: StoredIdentity) -> StoredIdentity:
+    try:
+        write_privately(path, msgspec.json.encode(stored).decode() + "\n")
+    except OSError as error:
+        raise TeamIdentityError(f"cannot write {path}: {error.strerror}") from error
+    return stored
