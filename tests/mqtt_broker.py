@@ -7,8 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -27,7 +28,12 @@ class Mosquitto:
             pytest.skip("mosquitto is not installed; run packaging/check.py as root")
         self.port = free_port()
         self._file = folder / "mosquitto.conf"
-        lines = (f"listener {self.port} 127.0.0.1", "persistence false", *(configuration or ("allow_anonymous true",)))
+        lines = (
+            f"listener {self.port} 127.0.0.1",
+            "persistence false",
+            "user root",
+            *(configuration or ("allow_anonymous true",)),
+        )
         self._file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,13 +107,19 @@ class Cable:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._spawn(self._connect(reader, writer))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passes.wait()
         back, forth = await asyncio.open_connection("127.0.0.1", self._target)
         for source, target in ((reader, forth), (back, writer)):
-            task = asyncio.create_task(self._copy(source, target))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._copy(source, target))
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:

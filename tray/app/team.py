@@ -27,6 +27,7 @@ from tray.core.settings import (
     TEAM_NAME,
     TEAM_PASSWORD_ENV,
     TEAM_PUBLISH,
+    TEAM_WATCH,
     Settings,
 )
 from tray.core.source_calls import CallError, CallErrorKind
@@ -55,6 +56,7 @@ class _Wanted(NamedTuple):
     key: str
     key_env: str
     publishes: bool
+    watches: bool
     trusted: tuple[TrustedTray, ...]
 
 
@@ -137,6 +139,7 @@ class Team:
             identity.started,
             tray_name(),
             wanted.publishes,
+            wanted.watches,
             wanted.trusted,
         )
         return TeamSource(options, self._state.fleet, self._report, self._answer, self._state.now, self._set_problem)
@@ -165,6 +168,7 @@ def _wanted(settings: Settings) -> _Wanted:
         settings[TEAM_KEY],
         settings[TEAM_KEY_ENV],
         settings[TEAM_PUBLISH],
+        settings[TEAM_WATCH],
         settings[TEAM_ANSWERS],
     )
 

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from tray.core.events import ServerForgotten, ServerLost, SessionsShared, SourceEvent
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
-from tray.core.team import Change, Presence, SharedServer, Snapshot
+from tray.core.team import Beat, Change, Presence, SharedServer, Snapshot
 from tray.core.text import clean
 
 MAX_SERVERS = 200  # of one tray
 MAX_REQUESTS = 100  # of one session
+MAX_SILENT = 4  # checks in a row without a sign of life, after which a tray is lost
 
 
 class PublishedTray:
@@ -29,14 +30,17 @@ class PublishedTray:
         self.needs_snapshot = False
         self._own_key = own_key
         self._is_shown = False
+        self._is_silent = False  # nothing has come from it for some time
+        self._silent_checks = 0
+        self._beat = (0, 0)  # start and number of the newest beat
         self._state = (0, -1)  # start and number of the newest change or snapshot that was applied
         self._waiting: Snapshot | None = None  # it came before the tray was online
         self._servers: dict[str, SharedServer] = {}  # by the tray's own ID of a server
 
     @property
     def is_online(self) -> bool:
-        """Whether it is connected to the broker."""
-        return self.presence.is_online
+        """Whether it is connected to the broker, and there have been signs of life."""
+        return self.presence.is_online and not self._is_silent
 
     def server_id(self, name: str) -> str:
         """Return the ID in this tray's fleet of a server."""
@@ -44,14 +48,15 @@ class PublishedTray:
 
     def on_presence(self, presence: Presence) -> list[SourceEvent]:
         """Take a presence. One of an older connection has no effect: a last will may come late."""
-        before = self.presence
+        before, was_online = self.presence, self.is_online
         if (presence.started, presence.connection) < (before.started, before.connection):
             return []
         if not presence.is_online:
             self.presence = replace(before, started=presence.started, connection=presence.connection)
             return self.lose(goodbye=presence.said_goodbye)
         self.presence = presence
-        if self._is_shown and before.is_online:
+        self._note_life()
+        if self._is_shown and was_online:
             return self._share(self._servers.values()) if presence != before else []
         waiting, self._waiting = self._waiting, None
         return self.on_snapshot(waiting) if waiting is not None else []
@@ -80,6 +85,8 @@ class PublishedTray:
 
     def on_change(self, change: Change) -> list[SourceEvent]:
         """Take a change. An old or repeated one has no effect; after a gap a snapshot is needed."""
+        if _moment(change) > self._state:
+            self._note_life()
         if not self._is_shown or _moment(change) <= self._state:
             self.needs_snapshot |= self.is_online and _moment(change) > self._state
             return []
@@ -99,9 +106,37 @@ class PublishedTray:
                 events.append(SessionsShared(server, sessions, tuple(removed.get(name, ()))))
         return events
 
+    def on_beat(self, beat: Beat) -> None:
+        """Take a sign of life. One that is repeated, or of another connection, has no effect.
+
+        It shows which change was the last one: all may have been missed since the retained snapshot.
+        """
+        connection = self.presence.started, self.presence.connection
+        if (beat.started, beat.number) > self._beat and (beat.started, beat.connection) == connection:
+            self._beat = beat.started, beat.number
+            self._note_life()
+            self.needs_snapshot |= (beat.started, beat.change) > self._state
+
+    def check_life(self) -> list[SourceEvent]:
+        """Return the events for a tray without a sign of life since MAX_SILENT calls of this. Call it regularly."""
+        self._silent_checks += 1
+        if self._silent_checks < MAX_SILENT or not self.is_online:
+            return []
+        self._is_silent = True
+        return self._disconnect(goodbye=False)
+
     def lose(self, *, goodbye: bool = False) -> list[SourceEvent]:
         """Return the events for a tray, or a broker, that is no longer connected."""
         self.presence = replace(self.presence, is_online=False)
+        return self._disconnect(goodbye=goodbye)
+
+    def _note_life(self) -> None:
+        """Note that the tray is there. After a silence, changes may have been missed."""
+        self._silent_checks = 0
+        self.needs_snapshot |= self._is_silent and self.presence.is_online
+        self._is_silent = False
+
+    def _disconnect(self, *, goodbye: bool) -> list[SourceEvent]:
         self._is_shown, self._waiting, self.needs_snapshot = False, None, False
         return [ServerLost(self.server_id(name), goodbye) for name in self._servers]
 

@@ -317,6 +317,7 @@ TEAM_KEY_ENV = Setting(
     parse_variable_name,
 )
 TEAM_PUBLISH = Setting("team.publish", True, "true or false", "publish the sessions of this tray in the team", _flag)
+TEAM_WATCH = Setting("team.watch", True, "true or false", "show the sessions that the others publish", _flag)
 TEAM_ANSWERS: Setting[tuple[TrustedTray, ...]] = Setting(
     "team.answers",
     (),
@@ -381,6 +382,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     TEAM_KEY,
     TEAM_KEY_ENV,
     TEAM_PUBLISH,
+    TEAM_WATCH,
     TEAM_ANSWERS,
     DEBUG,
     HOSTS,

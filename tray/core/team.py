@@ -4,7 +4,9 @@ A tray is named by its ID in the topics, which only the owner of its private key
 
 - `presence`, retained, with a last will that says that it is offline;
 - `snapshot`, retained: everything that it shares, at one moment;
-- `change`: what has changed since the change before.
+- `change`: what has changed since the change before;
+- `beat`: that it is still there, while it publishes nothing else. A broker may notice a lost connection late: mosquitto
+  looks for them every 5 s.
 
 Others publish on its `ask`: that they need a snapshot, or an answer to a request. It publishes the result on `result`
 of the tray that asked.
@@ -23,7 +25,8 @@ from tray.core.sessions import Session
 from tray.core.team_settings import key_bytes
 
 ROOT = "opencode-tray"
-PRESENCE, SNAPSHOT, CHANGE, ASK, RESULT = "presence", "snapshot", "change", "ask", "result"
+PRESENCE, SNAPSHOT, CHANGE, BEAT, ASK, RESULT = "presence", "snapshot", "change", "beat", "ask", "result"
+SHARED = (PRESENCE, SNAPSHOT, CHANGE, BEAT)  # what a tray publishes for all others
 MAX_PAYLOAD = 4 * 1024 * 1024  # bytes; more is not opened
 ID_LENGTH = 32  # characters: the first 128 bits of a SHA-256
 
@@ -102,6 +105,15 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     sessions: tuple[Session, ...] = ()
     removed_servers: tuple[str, ...] = ()
     removed_sessions: tuple[tuple[str, str], ...] = ()  # server and session
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """A tray is still there."""
+
+    started: int
+    connection: int
+    number: int  # larger each time
+    change: int  # the number of its last change
 
 
 class SnapshotWanted(msgspec.Struct, frozen=True, tag="snapshot"):

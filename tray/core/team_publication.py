@@ -25,8 +25,8 @@ class Publication:
     def __init__(self, fleet: Fleet, started: int) -> None:
         """`started` is when this tray started, in ms since the Unix epoch."""
         self._fleet = fleet
-        self._started = started
-        self._number = 0
+        self.started = started
+        self.number = 0
         self._servers: dict[str, SharedServer] = {}
         self._sessions: dict[SessionKey, Session] = {}
         self._stale_servers: set[str] = set(fleet.servers)
@@ -54,13 +54,13 @@ class Publication:
         sessions, removed_sessions = self._changed_sessions(set(removed_servers))
         if not (servers or sessions or removed_servers or removed_sessions):
             return None
-        self._number += 1
+        self.number += 1
         changed, removed = (tuple(servers), tuple(sessions)), (tuple(removed_servers), tuple(removed_sessions))
-        return Change(self._started, self._number, *changed, *removed)
+        return Change(self.started, self.number, *changed, *removed)
 
     def snapshot(self) -> Snapshot:
         """Return everything, as of the last `take_change`."""
-        return Snapshot(self._started, self._number, tuple(self._servers.values()), tuple(self._sessions.values()))
+        return Snapshot(self.started, self.number, tuple(self._servers.values()), tuple(self._sessions.values()))
 
     def _changed_servers(self) -> tuple[list[SharedServer], list[str]]:
         changed: list[SharedServer] = []

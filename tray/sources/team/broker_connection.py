@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY as CLEAN_START
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tray.core.team_settings import Broker
 from tray.system.backoff import Backoff
@@ -18,12 +19,12 @@ from tray.system.tasks import run_all
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY, MAX_RETRY = 0.5, 4.0  # s between attempts, doubled each time and shortened at random by up to half
+FIRST_RETRY, MAX_RETRY = 0.5, 2.0  # s between attempts, doubled each time and shortened at random by up to half
 CONNECT_TIMEOUT = 4.0  # s
 CALL_TIMEOUT = 4.0  # s for the broker to confirm
 KEEP_ALIVE = 2  # s; a broker takes a client for lost after one and a half times as long (MQTT 5, 3.1.2.10)
 GOODBYE_TIMEOUT = 0.5  # s
-AT_LEAST_ONCE = 1  # quality of service
+AT_MOST_ONCE, AT_LEAST_ONCE = 0, 1  # qualities of service
 FIRST_REFUSAL = 0x80  # of the reason codes (MQTT 5, 2.4)
 
 
@@ -33,6 +34,7 @@ class Message(NamedTuple):
     topic: str
     payload: bytes
     is_retained: bool = False
+    is_confirmed: bool = True  # by the broker; else it may be lost
 
 
 class Member(Protocol):
@@ -77,11 +79,12 @@ class BrokerConnection:
         self._client: aiomqtt.Client | None = None
 
     async def publish(self, message: Message) -> None:
-        """Publish, and wait until the broker has confirmed it. Raises NotConnectedError."""
+        """Publish, and wait until the broker has confirmed it, unless it needs not. Raises NotConnectedError."""
         if self._client is None:
             raise NotConnectedError("there is no connection to the broker")
         try:
-            await self._client.publish(message.topic, message.payload, AT_LEAST_ONCE, message.is_retained)
+            quality = AT_LEAST_ONCE if message.is_confirmed else AT_MOST_ONCE
+            await self._client.publish(message.topic, message.payload, quality, message.is_retained)
         except aiomqtt.MqttError as error:
             raise NotConnectedError(f"the connection to the broker was lost: {error}") from error
 
@@ -140,7 +143,8 @@ class BrokerConnection:
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         """Subscribe to all topics. Raises aiomqtt.MqttError, NotConnectedError."""
-        topics = [(topic, AT_LEAST_ONCE) for topic in self._member.topics]
+        options = SubscribeOptions(AT_LEAST_ONCE, noLocal=True)
+        topics = [(topic, options) for topic in self._member.topics]
         for code in await client.subscribe(topics):
             if getattr(code, "value", code) >= FIRST_REFUSAL:
                 raise NotConnectedError("it does not let this user subscribe to the topics of the team")

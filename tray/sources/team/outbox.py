@@ -18,14 +18,14 @@ class Outbox:
         self._sealer = sealer
         self._publish = publish
 
-    def message(self, kind: str, record: Any, *, is_retained: bool = False) -> Message:
+    def message(self, kind: str, record: Any, *, is_retained: bool = False, is_confirmed: bool = True) -> Message:
         """Return a record as it is published on a topic of this tray."""
         topic = Topic(self._team, self._sealer.id, kind)
-        return Message(str(topic), self._sealer.seal(topic, record), is_retained)
+        return Message(str(topic), self._sealer.seal(topic, record), is_retained, is_confirmed)
 
-    async def publish(self, kind: str, record: Any, *, is_retained: bool = False) -> None:
+    async def publish(self, kind: str, record: Any, *, is_retained: bool = False, is_confirmed: bool = True) -> None:
         """Publish on a topic of this tray. Raises NotConnectedError."""
-        await self._publish(self.message(kind, record, is_retained=is_retained))
+        await self._publish(self.message(kind, record, is_retained=is_retained, is_confirmed=is_confirmed))
 
     async def send(self, tray_id: str, kind: str, record: Any, box: str = "") -> None:
         """Publish on a topic of another tray; with its key `box`, only it can read it.

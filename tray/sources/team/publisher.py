@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from tray.core.events import Change as FleetChange
-from tray.core.team import CHANGE, SNAPSHOT
+from tray.core.team import BEAT, CHANGE, SNAPSHOT, Beat
 from tray.core.team_publication import Publication
 from tray.sources.team.outbox import Outbox
 from tray.system.tasks import run_all
 
 CHANGE_INTERVAL = 1.0  # s between two changes; the first one after a pause is published at once
 SNAPSHOT_INTERVAL = 1.0  # s between two snapshots that others ask for
+BEAT_INTERVAL = 1.5  # s without another message until a beat
 RETAINED_INTERVAL = 10.0  # s after a change until the retained snapshot contains it
 
 
@@ -25,6 +26,8 @@ class Publisher:
         self._outbox = outbox
         self._is_stale = asyncio.Event()
         self._snapshot_wanted = asyncio.Event()
+        self._number = 0  # of the last beat
+        self._has_published = False  # since the last beat
         self._timer: asyncio.TimerHandle | None = None  # sets `_snapshot_wanted`
 
     def note(self, changes: Iterable[FleetChange]) -> None:
@@ -37,12 +40,15 @@ class Publisher:
         """Publish a snapshot soon: another tray has missed a change."""
         self._snapshot_wanted.set()
 
-    async def work(self) -> None:
-        """Publish a snapshot, and then what changes, until it is cancelled. Raises NotConnectedError."""
+    async def work(self, connection: int) -> None:
+        """Publish a snapshot, and then what changes, until it is cancelled. Raises NotConnectedError.
+
+        `connection` is the number of the connection.
+        """
         self._publication.take_change()  # the snapshot contains it
         self._snapshot_wanted.set()
         try:
-            await run_all((self._publish_changes(), self._publish_snapshots()))
+            await run_all((self._publish_changes(), self._publish_snapshots(), self._publish_beats(connection)))
         finally:
             self._cancel_timer()
 
@@ -53,6 +59,7 @@ class Publisher:
             change = self._publication.take_change()
             if change is None:
                 continue
+            self._has_published = True
             await self._outbox.publish(CHANGE, change)
             if self._timer is None:
                 loop = asyncio.get_running_loop()
@@ -66,6 +73,15 @@ class Publisher:
             self._cancel_timer()
             await self._outbox.publish(SNAPSHOT, self._publication.snapshot(), is_retained=True)
             await asyncio.sleep(SNAPSHOT_INTERVAL)
+
+    async def _publish_beats(self, connection: int) -> NoReturn:
+        while True:
+            await asyncio.sleep(BEAT_INTERVAL)
+            if not self._has_published:
+                self._number += 1
+                beat = Beat(self._publication.started, connection, self._number, self._publication.number)
+                await self._outbox.publish(BEAT, beat, is_confirmed=False)
+            self._has_published = False
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

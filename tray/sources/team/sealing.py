@@ -21,14 +21,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.core.team import CHANGE, MAX_PAYLOAD, PRESENCE, SNAPSHOT, Topic, tray_id
+from tray.core.team import MAX_PAYLOAD, SHARED, Topic, tray_id
 from tray.core.team_settings import key_bytes, key_text
 
 FOR_TEAM, FOR_ONE = b"\x01", b"\x02"  # versions of the format
 LABEL = b"opencode-tray team 1 "
 NONCE, KEY, SIGNATURE, TAG = 12, 32, 64, 16  # bytes
 MAX_DERIVED = 4096  # keys kept; each topic of each tray has one
-OWN_TOPICS = (PRESENCE, SNAPSHOT, CHANGE)  # only the tray that a topic names may publish there
 
 
 class UnsealError(Exception):
@@ -80,7 +79,7 @@ class Sealer:
         except (InvalidTag, InvalidSignature, ValueError) as error:
             raise UnsealError("another key, another topic, or damaged") from error
         key = key_text(sender)
-        if topic.kind in OWN_TOPICS and tray_id(key) != topic.tray:
+        if topic.kind in SHARED and tray_id(key) != topic.tray:
             raise UnsealError("published in the name of another tray")
         return Opened(key, record)
 

@@ -8,14 +8,27 @@ from typing import NoReturn
 
 from tray.core.events import SourceEvent
 from tray.core.published_tray import PublishedTray
-from tray.core.team import ASK, CHANGE, PRESENCE, SNAPSHOT, Change, Presence, Snapshot, SnapshotWanted, Topic
+from tray.core.team import (
+    ASK,
+    BEAT,
+    CHANGE,
+    PRESENCE,
+    SNAPSHOT,
+    Beat,
+    Change,
+    Presence,
+    Snapshot,
+    SnapshotWanted,
+    Topic,
+)
 from tray.sources.team.outbox import Outbox
 from tray.sources.team.sealing import Opened, UnsealError, decode
 from tray.sources.team.validation import check_sessions
+from tray.system.tasks import run_all
 
 MAX_TRAYS = 1_000  # further ones are not shown
 ASK_INTERVAL = 2.0  # s between two attempts to get a snapshot
-KINDS = (PRESENCE, SNAPSHOT, CHANGE)
+CHECK_INTERVAL = 1.0  # s between two checks for signs of life
 
 
 class Subscriber:
@@ -52,14 +65,27 @@ class Subscriber:
             snapshot = decode(record, Snapshot)
             check_sessions(snapshot.sessions)
             return tray.on_snapshot(snapshot)
+        if kind == BEAT:
+            tray.on_beat(decode(record, Beat))
+            return []
         if kind != CHANGE:
             raise UnsealError("no topic of a tray")
         change = decode(record, Change)
         check_sessions(change.sessions)
         return tray.on_change(change)
 
-    async def work(self) -> NoReturn:
-        """Ask trays for the snapshots that are missing, until it is cancelled. Raises NotConnectedError."""
+    async def work(self) -> None:
+        """Notice silence, and ask for missing snapshots, until it is cancelled. Raises NotConnectedError."""
+        await run_all((self._check_life(), self._ask_for_snapshots()))
+
+    async def _check_life(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL)
+            for tray in self._trays.values():
+                for event in tray.check_life():
+                    self._report(event)
+
+    async def _ask_for_snapshots(self) -> NoReturn:
         while True:
             await self._is_missing.wait()
             missing = [tray for tray in self._trays.values() if tray.needs_snapshot]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tray.core.events import Change, SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.source_calls import CallError, CallErrorKind
-from tray.core.team import ASK, PRESENCE, RESULT, AnswerWanted, Ask, Presence, Result, Topic, topic_of
+from tray.core.team import ASK, PRESENCE, RESULT, SHARED, AnswerWanted, Ask, Presence, Result, Topic, topic_of
 from tray.core.team_publication import Publication
 from tray.core.team_settings import Broker, TrustedTray
 from tray.sources.team.answers import AnswersFromHere, AnswersOfOthers, Execute
@@ -20,7 +20,7 @@ from tray.sources.team.broker_connection import BrokerConnection, Message
 from tray.sources.team.outbox import Outbox
 from tray.sources.team.publisher import Publisher
 from tray.sources.team.sealing import Sealer, UnsealError, decode
-from tray.sources.team.subscriber import KINDS, Subscriber
+from tray.sources.team.subscriber import Subscriber
 from tray.system.tasks import TaskSet, run_all
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class TeamOptions(NamedTuple):
     started: int  # larger after each start
     name: str  # of this tray, USER@HOST
     publishes: bool
+    watches: bool  # whether it shows what others publish
     trusted: tuple[TrustedTray, ...]  # trays that may answer the requests of this one
 
 
@@ -105,7 +106,7 @@ class TeamSource:
     def topics(self) -> Sequence[str]:
         """The topics of all trays, and those on which others publish for this one."""
         team, own = self._options.team, self._sealer.id
-        others = [str(Topic(team, "+", kind)) for kind in KINDS]
+        others = [str(Topic(team, "+", kind)) for kind in SHARED] if self._options.watches else []
         return [*others, str(Topic(team, own, ASK)), str(Topic(team, own, RESULT))]
 
     def begin(self) -> Message:
@@ -120,12 +121,12 @@ class TeamSource:
     async def work(self) -> None:
         """Publish until it is cancelled. Raises NotConnectedError."""
         await self._connection.publish(self._presence(is_online=True))
-        await run_all((self._publisher.work(), self._subscriber.work()))
+        await run_all((self._publisher.work(self._connections), self._subscriber.work()))
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take what another tray has published. What cannot be opened has no effect, and is a problem."""
         found = topic_of(topic)
-        if found is None or (found.tray == self._sealer.id and found.kind in KINDS):
+        if found is None or (found.tray == self._sealer.id and found.kind in SHARED):
             return
         try:
             self._take(found, payload)
