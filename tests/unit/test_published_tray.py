@@ -1,4 +1,4 @@
-"""Another tray: after loss, repetition, reordering and replay of what it publishes, the desk shows the truth or asks."""
+"""Another tray: after loss, repetition, reordering and replay of what it publishes, the desk is true, or it asks."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tray.core.sessions import Activity, Request, RequestKind, Retry, Session
-from tray.core.team import ASK, PRESENCE, SHARED, SNAPSHOT, Presence, Snapshot, Topic, topic_of, tray_id
+from tray.core.team import ASK, BEAT, PRESENCE, SHARED, SNAPSHOT, Presence, Snapshot, Topic, topic_of, tray_id
 from tray.sources.team.sealing import Sealer, UnsealError, decode, public_key
 from tray.sources.team.validation import check_sessions
 
@@ -41,11 +41,21 @@ def test_a_payload_that_was_moved_to_another_topic_cannot_be_opened(topic: Topic
         OTHER.open(topic, OWN.seal(HERE, RECORD))
 
 
-@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("kind", [kind for kind in SHARED if kind != BEAT])
 def test_a_member_cannot_publish_in_the_name_of_another(kind: str) -> None:
     topic = Topic("team", OWN.id, kind)
     with pytest.raises(UnsealError, match="another tray"):
         OTHER.open(topic, OTHER.seal(topic, RECORD))
+
+
+def test_only_a_beat_is_valid_without_a_signature() -> None:
+    topic = Topic("team", OWN.id, BEAT)
+    payload = OTHER.seal(topic, RECORD)
+    assert OWN.open(topic, payload) == ("", OWN.open(topic, payload).record)
+    for kind in (*SHARED, ASK):
+        if kind != BEAT:
+            with pytest.raises(UnsealError):
+                OWN.open(Topic("team", OWN.id, kind), payload)
 
 
 def test_an_answer_can_be_opened_by_its_tray_alone() -> None:

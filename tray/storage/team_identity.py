@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 from pathlib import Path
 
@@ -31,10 +33,10 @@ def read_identity(path: Path) -> StoredIdentity:
         if path.exists() and not is_private(path):
             raise TeamIdentityError(f"other users can read {path}; run: chmod 600 {path}")
         stored = msgspec.json.decode(path.read_bytes(), type=StoredIdentity)
-        if len(bytes.fromhex(stored.private_key)) != LENGTH:
+        if not re.fullmatch(rf"[0-9a-f]{{{2 * LENGTH}}}", stored.private_key):
             raise TeamIdentityError(f"{path} is damaged; remove it, and other trays have to trust a new key")
     except FileNotFoundError:
-        return _write(path, StoredIdentity(secrets.token_hex(LENGTH)))
+        return _create(path)
     except (OSError, *JSON_ERRORS) as error:
         raise TeamIdentityError(f"cannot read {path}: {error}") from error
     return stored
@@ -44,6 +46,21 @@ def begin(path: Path, at: int) -> StoredIdentity:
     """Return the identity for a start at `at` (ms since the Unix epoch), and store it. Raises TeamIdentityError."""
     stored = read_identity(path)
     return _write(path, StoredIdentity(stored.private_key, max(at, stored.started + 1)))
+
+
+def _create(path: Path) -> StoredIdentity:
+    """Create the identity, unless another process does so first; return it. Raises TeamIdentityError."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    created = _write(temporary, StoredIdentity(secrets.token_hex(LENGTH)))
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return read_identity(path)
+    except OSError:  # a file system without hard links
+        return _write(path, created)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return created
 
 
 def _write(path: Path, stored: StoredIdentity) -> StoredIdentity:

@@ -42,7 +42,7 @@ class Paths(NamedTuple):
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
             "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
-            "tailnet.json", "certificates", "phone.png", "team.json",
+            "tailnet.json", "certificates", "phone.png", "team-identity.json",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -72,7 +72,7 @@ class Paths(NamedTuple):
             tailnet_entry=data / "tailnet.json",
             certificates=data / "certificates",
             phone_code=data / "phone.png",
-            team=data / "team.json",
+            team=data / "team-identity.json",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -126,6 +126,7 @@ class BrokerConnection:
             keepalive=KEEP_ALIVE,
             timeout=CALL_TIMEOUT,
             tls_context=tls,
+            queue_type=_direct_queue(self._take),
         )
         async with client:
             self._client = client
@@ -150,11 +151,25 @@ class BrokerConnection:
                 raise NotConnectedError("it does not let this user subscribe to the topics of the team")
 
     async def _receive(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            if isinstance(message.payload, bytes):
-                self._member.receive(message.topic.value, message.payload)
+        """Wait until the connection is lost. Raises aiomqtt.MqttError."""
+        async for _ in client.messages:
+            pass  # they have been taken when they came
+
+    def _take(self, message: aiomqtt.Message) -> None:
+        if isinstance(message.payload, bytes):
+            self._member.receive(message.topic.value, message.payload)
 
     async def _say_goodbye(self) -> None:
         with suppress(NotConnectedError, TimeoutError):
             async with asyncio.timeout(GOODBYE_TIMEOUT):
                 await self.publish(self._member.goodbye())
+
+
+def _direct_queue(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """Return a queue that hands each message over at once: aiomqtt's own way needs a task for each of them."""
+
+    class DirectQueue(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            take(item)
+
+    return DirectQueue

@@ -12,10 +12,10 @@ from tray.core.team_publication import Publication
 from tray.sources.team.outbox import Outbox
 from tray.system.tasks import run_all
 
-CHANGE_INTERVAL = 1.0  # s between two changes; the first one after a pause is published at once
+CHANGE_INTERVAL = 2.0  # s between two changes; the first one after a pause is published at once
 SNAPSHOT_INTERVAL = 1.0  # s between two snapshots that others ask for
 BEAT_INTERVAL = 1.5  # s without another message until a beat
-RETAINED_INTERVAL = 10.0  # s after a change until the retained snapshot contains it
+RETAINED_INTERVAL = 60.0  # s after a change until the retained snapshot contains it; who misses a change asks
 
 
 class Publisher:

@@ -3,6 +3,7 @@
 A sealed record is: the version, a random nonce, and what AES-256-GCM makes of the sender's public key, its signature
 and the record. The key is derived from the key of the team and from the topic; the topic is signed as well, so that a
 record is valid only where it was published. What only one tray may read is sealed with its X25519 key in addition.
+A beat is not signed: to check the signatures of many trays all the time costs more than all the rest.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.core.team import MAX_PAYLOAD, SHARED, Topic, tray_id
+from tray.core.team import BEAT, MAX_PAYLOAD, SHARED, Topic, tray_id
 from tray.core.team_settings import key_bytes, key_text
 
-FOR_TEAM, FOR_ONE = b"\x01", b"\x02"  # versions of the format
+FOR_TEAM, FOR_ONE, UNSIGNED = b"\x01", b"\x02", b"\x03"  # versions of the format
 LABEL = b"opencode-tray team 1 "
 NONCE, KEY, SIGNATURE, TAG = 12, 32, 64, 16  # bytes
 MAX_DERIVED = 4096  # keys kept; each topic of each tray has one
@@ -37,7 +38,7 @@ class UnsealError(Exception):
 class Opened(NamedTuple):
     """A record that was opened."""
 
-    sender: str  # the public key that has signed it
+    sender: str  # the public key that has signed it; "": it is not signed
     record: bytes  # JSON
 
 
@@ -59,6 +60,8 @@ class Sealer:
         """Return the payload of a record. `box` is the key of the tray that alone may read it. Raises ValueError."""
         name, nonce = str(topic), os.urandom(NONCE)
         encoded = msgspec.json.encode(record)
+        if topic.kind == BEAT:
+            return UNSIGNED + nonce + self._cipher(name).encrypt(nonce, encoded, UNSIGNED + name.encode())
         signed = self._public + self._signing.sign(_to_sign(name, encoded)) + encoded
         if not box:
             return FOR_TEAM + nonce + self._cipher(name).encrypt(nonce, signed, FOR_TEAM + name.encode())
@@ -70,10 +73,12 @@ class Sealer:
     def open(self, topic: Topic, payload: bytes) -> Opened:
         """Return the record in a payload. Raises UnsealError."""
         name = str(topic)
-        if not 1 + NONCE + KEY + SIGNATURE + TAG < len(payload) <= MAX_PAYLOAD:
+        if not 1 + NONCE + TAG < len(payload) <= MAX_PAYLOAD:
             raise UnsealError("too short or too long")
         try:
             signed = self._decrypt(name, payload)
+            if payload[:1] == UNSIGNED:
+                return Opened("", signed)
             sender, signature, record = signed[:KEY], signed[KEY : KEY + SIGNATURE], signed[KEY + SIGNATURE :]
             Ed25519PublicKey.from_public_bytes(sender).verify(signature, _to_sign(name, record))
         except (InvalidTag, InvalidSignature, ValueError) as error:
@@ -85,8 +90,8 @@ class Sealer:
 
     def _decrypt(self, name: str, payload: bytes) -> bytes:
         version, rest = payload[:1], payload[1:]
-        if version == FOR_TEAM:
-            return self._cipher(name).decrypt(rest[:NONCE], rest[NONCE:], FOR_TEAM + name.encode())
+        if version == FOR_TEAM or (version == UNSIGNED and name.endswith(f"/{BEAT}")):
+            return self._cipher(name).decrypt(rest[:NONCE], rest[NONCE:], version + name.encode())
         if version != FOR_ONE:
             raise UnsealError("another version of the format")
         shared = self._box.exchange(X25519PublicKey.from_public_bytes(rest[:KEY]))

@@ -27,7 +27,7 @@ from tray.sources.team.validation import check_sessions
 from tray.system.tasks import run_all
 
 MAX_TRAYS = 1_000  # further ones are not shown
-ASK_INTERVAL = 2.0  # s between two attempts to get a snapshot
+ASK_INTERVAL = 1.0  # s between two attempts to get a snapshot
 CHECK_INTERVAL = 1.0  # s between two checks for signs of life
 
 
