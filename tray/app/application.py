@@ -26,7 +26,7 @@ from tray.app.endpoint_publisher import EndpointPublisher
 from tray.app.history import History
 from tray.app.live_settings import LiveSettings
 from tray.app.outside_ways import OutsideWays
-from tray.app.page import Page
+from tray.app.page import Page, PageChanged
 from tray.app.periodic import Job, run_periodically
 from tray.app.phone_code import PhoneCode
 from tray.app.problems import Problems
@@ -116,8 +116,7 @@ class App:
             self._problems,
             self._sources.call,
             self._history.write,
-            self._pairing_changed,
-            self._reload_channels,
+            PageChanged(self._pairing_changed, self._reload_channels),
             self._ways,
         )
         self._outcomes = Outcomes()

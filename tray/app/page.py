@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from tray.app.lan_page import LanPage
 from tray.app.outside_ways import OutsideWays
@@ -33,6 +34,13 @@ class NoPageError(UserError):
     """The page is not served; the text says why."""
 
 
+class PageChanged(NamedTuple):
+    """Functions that are called after a change."""
+
+    pairing: Callable[[PendingPairing | None], None]  # with a new pairing, or None after a decision
+    push: Callable[[], None]  # browsers take notifications, or no more
+
+
 class Page:
     """Serves the page if the settings say so. A port that is in use is a problem that the menu shows, not an error."""
 
@@ -44,23 +52,18 @@ class Page:
         problems: Problems,
         call: SourceCall,
         write: Write,
-        pairing_changed: Callable[[PendingPairing | None], None],
-        push_changed: Callable[[], None],
+        changed: PageChanged,
         ways: OutsideWays,
     ) -> None:
-        """`call` belongs to the sources; `write` stores records in the history.
-
-        `pairing_changed` is called with a new pairing, and with None for a decision; `push_changed` when browsers take
-        notifications, or no more.
-        """
+        """`call` belongs to the sources; `write` stores records in the history."""
         self._paths = paths
         self._state = state
         self._problems = problems
         self._call = call
         self._write = write
         self._access = Access(paths.devices, token, state.now)
-        self._access.push_changed = push_changed
-        self._pairings = Pairings(state.now, pairing_changed)
+        self._access.push_changed = changed.push
+        self._pairings = Pairings(state.now, changed.pairing)
         self._server: PageServer | None = None
         self._lan = LanPage(paths.certificates)
         self._ways = ways
