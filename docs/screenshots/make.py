@@ -29,9 +29,11 @@ from page_client import new_address
 from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
+from tray.core.phone_ways import NOTES, Way
 from tray.core.sessions import Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
+from tray.surfaces.phone_picture import phone_picture
 from tray_process import Home
 from waiting import until
 
@@ -231,6 +233,13 @@ async def page() -> None:
         await life
 
 
+def phone() -> None:
+    """What the window with the QR code shows."""
+    address = "https://desk.tail1234.ts.net/#c=not-a-real-code"
+    picture = Image.open(io.BytesIO(phone_picture(address, NOTES[Way.TAILSCALE]))).convert("L")
+    save(picture.quantize(16), "phone")
+
+
 PICTURES: dict[str, Callable[[], None]] = {
     "icons": icons,
     "menu": menu,
@@ -242,6 +251,7 @@ PICTURES: dict[str, Callable[[], None]] = {
     "watch": command("watch", lines=11, columns=124),
     "doctor": doctor,
     "agents": agents,
+    "phone": phone,
     "page": lambda: asyncio.run(page()),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,10 @@ from tray.system.subprocesses import end
 
 RUNNER = "tray.system.bound_program"
 MAX_LINE = 65_536  # bytes
+if sys.platform == "win32":
+    NO_WINDOW = subprocess.CREATE_NO_WINDOW  # programs for a console would open one
+else:
+    NO_WINDOW = 0
 
 
 async def start_bound(command: Sequence[str]) -> asyncio.subprocess.Process:
@@ -29,6 +34,7 @@ async def start_bound(command: Sequence[str]) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=MAX_LINE,
+        creationflags=NO_WINDOW,
         start_new_session=sys.platform != "win32",  # Ctrl-C ends the tray, which ends the program
     )  # fmt: skip
 
