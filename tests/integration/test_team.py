@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,8 +18,8 @@ import pytest
 from fakes import FRAMES, FakePlugin, connection
 from mqtt_broker import Cable, Mosquitto
 from running_app import ASK, SES, SNAPSHOT, RunningApp
-from tray.core.answers import Permit, RequestKey, Verdict
-from tray.core.commands import AnswerRequest, DeleteSession, OpenSession
+from tray.core.answers import Permit, Reply, RequestKey, Verdict
+from tray.core.commands import AnswerRequest, DeleteSession, OpenSession, Surface
 from tray.core.request_digest import digest
 from tray.core.sessions import SessionKey
 from tray.core.team import AnswerWanted, Topic
@@ -30,6 +31,9 @@ from waiting import run
 from waiting import until_async as until
 
 SERVER = FRAMES["hello"]["instance"]
+if sys.platform == "win32":
+    pytest.skip("aiomqtt does not work with the event loop of Windows", allow_module_level=True)
+
 TEAM_KEY = bytes(range(32))
 TRUTH = 5.0  # s in which a change, also of a connection, has to be seen
 ONCE = Permit(Verdict.ONCE)
@@ -164,6 +168,30 @@ def test_a_named_tray_answers_a_request_and_both_audit_logs_record_it(broker: Mo
     run(test())
 
 
+def test_a_question_is_answered_and_a_permission_rejected_with_a_message(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with shared(tmp_path, broker.url) as (desk, far, link):
+            await link.event(
+                "question.asked", id="que_1", sessionID=SES, questions=[{"question": "Which?", "options": []}]
+            )
+            await until(lambda: len(session(desk)["requests"]) == 2, "the question", TRUTH)
+            command = AnswerRequest(RequestKey(server(desk)["id"], "que_1"), Reply((("my own words",),)))
+            answering = asyncio.create_task(desk.choose(command))
+            call = await link.receive()
+            assert (call["method"], call["params"]["answers"]) == ("question.reply", [["my own words"]])
+            await link.send({"id": call["id"], "result": {}})
+            await link.event("question.replied", sessionID=SES, requestID="que_1", answers=[["my own words"]])
+            assert (await answering).message.startswith("Answered")
+            reject = AnswerRequest(shared_request(desk), Permit(Verdict.REJECT, "do less"))
+            rejecting = asyncio.create_task(desk.choose(reject, Surface.COMMAND))
+            assert (await confirm(link))["params"]["message"] == "do less"
+            assert (await rejecting).message == "Rejected: bash"
+            assert "my own words" not in json.dumps(audit(far))
+            assert [entry["surface"] for entry in audit(far)] == ["team"] * 4
+
+    run(test())
+
+
 def test_another_member_of_the_team_cannot_answer(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (_, far, _link), tray(tmp_path / "other") as other:
@@ -279,6 +307,23 @@ def test_a_desk_that_is_cut_off_shows_everything_as_disconnected(broker: Mosquit
     run(test())
 
 
+def test_a_tray_that_is_cut_off_stops_within_two_seconds(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test() -> None:
+        cable = Cable(broker.port)
+        await cable.plug()
+        try:
+            async with tray(tmp_path / "desk") as desk:
+                join(desk, broker.url)
+                async with tray(tmp_path / "far") as far, plugin(far):
+                    join(far, cable.url)
+                    await until(lambda: session(desk), "the session", TRUTH)
+                    cable.cut()
+        finally:
+            await cable.unplug()
+
+    run(test())
+
+
 def test_a_tray_that_stops_says_goodbye_and_its_session_is_gone_when_the_settings_say_so(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
@@ -292,7 +337,9 @@ def test_a_tray_that_stops_says_goodbye_and_its_session_is_gone_when_the_setting
                 await until(lambda: not session(desk), "its end", TRUTH)
                 join(far, broker.url)
                 await until(lambda: session(desk), "the session", TRUTH)
-            await until(lambda: status(desk) == "disconnected", "the goodbye", TRUTH)
+                far.app.stop()
+                await until(lambda: status(desk) == "disconnected", "the goodbye", TRUTH)
+                assert [known.said_goodbye for known in desk.app.state.fleet.servers.values()] == [True]
             desk.settings.write_text("", encoding="utf-8")
             await until(lambda: not desk.app.status()["servers"], "the end of the team", TRUTH)
 
@@ -370,6 +417,7 @@ def test_a_broker_that_wants_a_password_gets_it_and_no_one_else(
     made = subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=False)
     assert made.returncode == 0
     passwords.chmod(0o644)
+    caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("BROKER_PASSWORD", "wrong")
     monkeypatch.setenv("TEAM_KEY", team_key)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from replay import SERVER
 from tray.core.events import (
     ActivityReported,
@@ -15,6 +17,7 @@ from tray.core.events import (
 from tray.core.fleet import Fleet
 from tray.core.messages import Tokens
 from tray.core.runaway import RunawayTurns, TurnLimits
+from tray.core.servers import Source
 from tray.core.session_index import SessionIndex
 from tray.core.sessions import Activity, Request, RequestKind
 
@@ -68,6 +71,13 @@ def test_a_turn_that_works_longer_than_the_limit_is_noticed_once() -> None:
     assert story.notices(30 * MINUTE) == []
     assert story.notices(31 * MINUTE) == ["This turn has been working for 30m"]
     assert story.notices(60 * MINUTE) == []
+
+
+def test_a_turn_of_another_user_is_not_noticed() -> None:
+    story = Story()
+    story.activity(Activity.BUSY, at=1000)
+    story.apply(ServerConnected(replace(SERVER, source=Source.TEAM, refusal="not named")), SnapshotTaken(SERVER.id))
+    assert story.turns.notices(story.index.rows(), LIMITS, 1000 + 31 * MINUTE) == []
 
 
 def test_a_turn_that_waits_for_the_user_does_not_work() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+import socket
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from replay import SERVER
-from tray.actions.attach.target import Target, TargetError, is_web_address
-from tray.core.servers import Server
+from tray.actions.attach.target import Target, TargetError, is_local, is_web_address
+from tray.core.servers import Server, Source
 from tray.core.sessions import Session
 
 ID = "ses_e0384e8b5ffe5JJE0hM1yBmZr8"
@@ -24,6 +25,12 @@ def session(name: str = ID, directory: str = "/home/dev/project") -> Session:
 
 def server(url: str | None = None) -> Server:
     return replace(SERVER, url=url)
+
+
+def test_a_server_of_another_tray_is_not_local_whatever_host_it_names() -> None:
+    own = replace(SERVER, host=socket.gethostname())
+    assert is_local(own)
+    assert not is_local(replace(own, source=Source.TEAM))
 
 
 def test_without_an_http_server_the_session_is_opened_in_its_directory() -> None:

@@ -36,7 +36,7 @@ class RunawayTurns:
         found, running = [], {}
         for row in rows:
             started = row.session.turn_started
-            if not started or not row.server.live:
+            if not started or not row.server.live or row.server.is_watched:
                 continue
             turn = self._turns.get(row.session.id)
             if turn is None or turn.started != started:

@@ -15,6 +15,7 @@ from tray.core.events import (
     SessionChanged,
     SessionRemoved,
     SessionReported,
+    SessionsShared,
 )
 from tray.core.summary import Summary
 from tray.core.text import clean
@@ -27,7 +28,7 @@ def event_line(event: Event) -> str:
     """Return the kind of an event and the ids in it: `>> RequestAsked server=… session=… request=…`."""
     ids = {name.removesuffix("_id"): getattr(event, name, "") for name in ID_FIELDS}
     match event:
-        case ServerConnected(server):
+        case ServerConnected(server) | SessionsShared(server):
             ids["server"] = server.id
         case SessionReported(_, facts):
             ids["session"] = facts.id

@@ -114,6 +114,7 @@ def _server(server: Server) -> dict[str, Any]:
         "url": server.url,
         "connected": server.connected,
         "source": server.source.value,
+        "owner": server.owner,
         "verified": server.verified,
         "read_only_reason": server.read_only_reason,
         "problem": server.problem,
