@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -103,7 +103,7 @@ class Team:
         async with self._changing:
             await self._leave()
 
-    def note(self, changes: Iterable[Change]) -> None:
+    def note(self, changes: Sequence[Change]) -> None:
         """Note what has changed in the fleet."""
         if self._source is not None:
             self._source.note(changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -66,7 +66,7 @@ class TeamSource:
         self._connection = BrokerConnection(options.broker, options.password, identifier, self)
         self._outbox = Outbox(options.team, self._sealer, self._connection.publish)
         shared = fleet if options.publishes else Fleet()
-        self._publisher = Publisher(Publication(shared, options.started), self._outbox)
+        self._publisher = Publisher(Publication(shared, options.started), self._outbox, has_beat=options.publishes)
         self._subscriber = Subscriber(self._sealer.key, self._outbox, report)
         self._asked = AnswersOfOthers(shared, self._outbox, options.trusted, execute, now)
         self._sent = AnswersFromHere(fleet, self._outbox, options.name, self._sealer.box, now)
@@ -87,7 +87,7 @@ class TeamSource:
         self._problem(CONNECTION, "")
         self._problem(KEY, "")
 
-    def note(self, changes: Iterable[Change]) -> None:
+    def note(self, changes: Sequence[Change]) -> None:
         """Note what has changed in the fleet."""
         if self._options.publishes:
             self._publisher.note(changes)
