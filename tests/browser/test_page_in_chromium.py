@@ -534,6 +534,26 @@ async def _hostile(_: web.Request) -> web.Response:
     return web.Response(text="<h1>hostile", content_type="text/html")
 
 
+def test_the_worker_can_be_registered_again_under_the_policy_of_the_page(with_sessions: Callable[[], Any]) -> None:
+    async def test() -> None:
+        async with with_sessions() as opened:
+            page = await opened.open(permissions=["notifications"])
+            notices = page.locator(".notices p")
+            await page.evaluate("location.hash = '#/devices'")
+            for attempt in (1, 2):
+                await page.click("text=Turn on")
+                await until_async(lambda wanted=attempt: has(notices, wanted), "what the browser says")
+                assert "Registration failed" in await notices.last.inner_text()  # it has no push service
+            assert await page.evaluate("navigator.serviceWorker.ready.then((it) => it.active.state)") == "activated"
+            assert all("does not support the Push API in incognito mode" in error for error in opened.errors)
+            opened.errors.clear()
+
+    async def has(notices: Any, count: int) -> bool:
+        return int(await notices.count()) >= count
+
+    run(test())
+
+
 def test_a_page_on_another_port_gets_nothing_even_with_the_token(with_sessions: Callable[[], Any]) -> None:
     async def test() -> None:
         async with with_sessions() as opened:

@@ -7,8 +7,10 @@ import { goTo, notify } from "/app/store.js";
 const worker = navigator.serviceWorker; // missing without https, but not on this machine
 const canPush = worker && "PushManager" in window;
 
+// A second policy of this name would not be allowed.
+const policy = window.trustedTypes?.createPolicy("worker", { createScriptURL: () => "/sw.js" });
+
 async function register() {
-  const policy = window.trustedTypes?.createPolicy("worker", { createScriptURL: () => "/sw.js" });
   await worker.register(policy?.createScriptURL("") ?? "/sw.js", { type: "module" });
   return worker.ready;
 }

@@ -107,7 +107,7 @@ function Phone() {
         d=${code.path} /></svg>
       <p><code>${code.address}</code></p>
       <p class="note">${code.message}. It shows a number: allow it in the tray’s menu, only if the number is the same there.</p>`
-        : html`<p class="note">A phone in the same network can show this page, and answer requests.</p>`
+        : html`<p class="note">A phone can show this page, and answer requests.</p>`
     }
     <p><button onClick=${show}>${code ? "Another code" : "Pair a phone"}</button></p>`;
 }
