@@ -10,12 +10,12 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def serving(application: web.Application, tls: SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve an application; yield its port."""
+async def serving(application: web.Application, tls: SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
+    """Serve an application; yield its port, which is a free one for 0."""
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from agent_program import required
 from firefox import FIREFOX, run_firefox
@@ -16,6 +17,7 @@ from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
 from tray.surfaces.page import push_routes
 from waiting import run
+from web_server import serving
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +61,11 @@ def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) 
     run(test(), 110)
 
 
+async def bad_gateway(_: web.Request) -> web.Response:
+    """Answer as a tunnel does whose tray has ended."""
+    return web.Response(status=502, text="Bad gateway")
+
+
 def test_the_page_opens_without_a_connection_once_its_worker_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +85,9 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
             running_push_service() as push,
             run_firefox(program, tmp_path / "profile", push_port=push.port) as firefox,
         ):
-            await firefox.open(await new_address(running))
+            address = await new_address(running)
+            port = int(address.split(":")[2].partition("/")[0])
+            await firefox.open(address)
             await firefox.evaluate("(location.hash = '#/devices')")
             await firefox.shows("button", "Turn on")
             await firefox.click("Turn on")
@@ -88,5 +97,10 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
             await asyncio.wait_for(life, 5)
             await firefox.reload()
             await firefox.shows(".lost", "Not connected to the tray")
+            tunnel = web.Application()
+            tunnel.router.add_route("*", "/{path:.*}", bad_gateway)
+            async with serving(tunnel, port=port):
+                await firefox.reload()
+                await firefox.shows(".lost", "Not connected to the tray")
 
     run(test(), 110)

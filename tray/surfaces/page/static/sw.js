@@ -19,10 +19,12 @@ async function removeOlder() {
   await self.clients.claim();
 }
 
+/** Without the tray, Tailscale and tunnels answer with an error of their own. */
 self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(event.request.url);
   if (event.request.method !== "GET" || origin !== location.origin || !FILES.includes(pathname)) return;
-  event.respondWith(fetch(event.request).catch(() => caches.match(pathname)));
+  const kept = () => caches.match(pathname);
+  event.respondWith(fetch(event.request).then((answer) => (answer.status < 500 ? answer : kept()), kept));
 });
 
 /** A push that shows nothing would end the permission of this page, so each one shows a notification. */
