@@ -66,7 +66,7 @@ def token(context: DoctorContext) -> Iterator[Finding]:
 def _private_files(paths: Paths) -> Iterator[Path]:
     """Yield the files that contain secrets or texts of sessions."""
     yield from (paths.cache, paths.audit, paths.history, paths.devices, paths.channels, paths.team)
-    yield from paths.servers.glob("*.json")
+    yield from (*paths.servers.glob("*.json"), *paths.certificates.glob("*.key"))
     try:
         if SECRET.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
             yield paths.settings
