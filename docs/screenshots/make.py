@@ -29,7 +29,7 @@ from page_client import new_address
 from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
-from tray.core.phone_ways import NOTES, Way
+from tray.core.phone_ways import NOTES, PhoneAddress, Way
 from tray.core.sessions import Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import IconView
@@ -235,8 +235,9 @@ async def page() -> None:
 
 def phone() -> None:
     """What the window with the QR code shows."""
-    address = "https://desk.tail1234.ts.net/#c=not-a-real-code"
-    picture = Image.open(io.BytesIO(phone_picture(address, NOTES[Way.TAILSCALE]))).convert("L")
+    url = "https://desk.tail1234.ts.net/#c=not-a-real-code"
+    address = PhoneAddress(url, Way.TAILSCALE, NOTES[Way.TAILSCALE], "K7QM-2XPD")
+    picture = Image.open(io.BytesIO(phone_picture(address))).convert("L")
     save(picture.quantize(16), "phone")
 
 

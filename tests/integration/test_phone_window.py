@@ -15,7 +15,7 @@ from PIL import Image
 
 from fake_programs import Programs
 from tray.core.commands import OpenTunnel, ShowPhoneCode
-from tray.core.phone_ways import NOTES, Way
+from tray.core.phone_ways import NOTES, PhoneAddress, Way
 from tray.surfaces.phone_picture import BORDER, MODULE, phone_picture
 from tunnel_programs import TunnelPrograms
 from waiting import run
@@ -27,7 +27,8 @@ ADDRESS = "https://quiet-river-1234.trycloudflare.com/#c=Zk3Jp0c2Rb7Q2u1X9wYtVA"
 
 @pytest.mark.parametrize("address", [ADDRESS, "http://192.168.1.23:41236/#c=Zk3Jp0c2Rb7Q2u1X9wYtVA"])
 def test_the_picture_holds_the_code_with_its_border(address: str) -> None:
-    picture = Image.open(io.BytesIO(phone_picture(address, NOTES[Way.TUNNEL]))).convert("L")
+    shown = PhoneAddress(address, Way.TUNNEL, NOTES[Way.TUNNEL], "K7QM-2XPD")
+    picture = Image.open(io.BytesIO(phone_picture(shown))).convert("L")
     rows = [list(row) for row in segno.make(address, error="l").matrix_iter(border=BORDER)]
     dark = picture.point(lambda value: 255 if value < 128 else 0)
     found = dark.crop((0, 0, picture.width, len(rows) * MODULE)).getbbox()  # the code begins with its corners

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_a_code_works_once_and_not_after_its_time_or_a_newer_one(clock: Clock) -
     late = clock.pairings.new_code()
     clock.at += CODE_LIFETIME
     assert not clock.pairings.takes(late)
+
+
+def test_a_code_can_be_typed_in_small_letters_and_ends_with_the_one_that_is_scanned(clock: Clock) -> None:
+    code = clock.pairings.new_code()
+    typed = clock.pairings.typed_code
+    assert re.fullmatch("[A-Z2-9]{4}-[A-Z2-9]{4}", typed)
+    for given in (typed, typed.lower(), typed.replace("-", " "), code):
+        assert clock.pairings.takes(given)
+    assert not clock.pairings.takes(typed[:-1])
+    clock.pairings.begin("a", "")
+    assert not clock.pairings.takes(typed)
+    clock.pairings.new_code()
+    assert clock.pairings.typed_code != typed
 
 
 def test_a_refused_phone_and_one_without_a_decision_get_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from tray.core.phone_ways import Exposure, PhoneAddress, Way
 from tray.core.text import counted
 
 SCAN = f"Scan the code with the phone within {CODE_LIFETIME // 60_000} minutes"
+TYPE = "or open the page there, and type"
 STOP = "opencode-tray phone --stop"
 
 ShowCode = Callable[[PhoneAddress], Awaitable[None]]
@@ -72,7 +73,7 @@ class PhoneActions:
             case PairPhone(way):
                 found = self._pairing.phone_address(way)
                 shown = {"address": found.url, "way": found.way.value, "note": found.note}
-                return CommandResult(SCAN, result=shown)
+                return CommandResult(f"{SCAN}, {TYPE} {found.typed}", result=shown)
             case ShowPhoneCode():
                 await self._show_code(self._pairing.phone_address(None))
                 return CommandResult(SCAN)

@@ -182,7 +182,8 @@ class Page:
         if chosen is None:
             raise NoPageError(self._why_no_phone if way is None else f"this way is not open: {way.value}")
         note = self._lan.note if chosen is self._lan.way else NOTES[chosen]
-        return PhoneAddress(f"{open_ways[chosen]}/#c={self._pairings.new_code()}", chosen, note)
+        code = self._pairings.new_code()
+        return PhoneAddress(f"{open_ways[chosen]}/#c={code}", chosen, note, self._pairings.typed_code)
 
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
         """Allow a phone a scope, or refuse it with None. Raises UserError."""

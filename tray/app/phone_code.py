@@ -25,7 +25,7 @@ class PhoneCode:
         """Show a window with the code. Raises UserError if there is no program for that."""
         from tray.surfaces.phone_picture import phone_picture  # noqa: PLC0415  # few users ever pair a phone
 
-        picture = await asyncio.to_thread(phone_picture, address.url, address.note)
+        picture = await asyncio.to_thread(phone_picture, address)
         if self._removal is not None:  # of the picture before
             self._removal.cancel()
             await asyncio.wait([self._removal])

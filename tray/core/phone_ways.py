@@ -38,6 +38,7 @@ class PhoneAddress(NamedTuple):
     url: str
     way: Way
     note: str  # what the way can and cannot do, and what it needs
+    typed: str  # a short code for a phone on which the user opens the address and types it
 
 
 class Exposure(NamedTuple):

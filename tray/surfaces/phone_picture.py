@@ -9,6 +9,7 @@ import segno
 from PIL import Image, ImageDraw, ImageFont
 
 from tray.core.pairing import CODE_LIFETIME
+from tray.core.phone_ways import PhoneAddress
 
 MODULE = 9  # px of a module of the code
 BORDER = 4  # modules around the code that stay light (ISO/IEC 18004)
@@ -18,21 +19,22 @@ COLUMNS = 56  # of a line of text
 INK, QUIET, PAPER = (24, 24, 24), (96, 96, 96), (255, 255, 255)
 
 STEPS = (
-    f"1. Scan it with the phone within {CODE_LIFETIME // 60_000} minutes.",
+    f"1. Scan it with the phone within {CODE_LIFETIME // 60_000} minutes, or open the page there and type {{}}.",
     "2. The phone shows a number. Open the tray's menu, and allow the phone there, only if the number is the same.",
 )
 
 
-def phone_picture(address: str, note: str) -> bytes:
-    """Return a PNG file. `note` says what the way to the page can and cannot do."""
-    code = segno.make(address, error="l")
+def phone_picture(address: PhoneAddress) -> bytes:
+    """Return a PNG file."""
+    code = segno.make(address.url, error="l")
     side = (len(code.matrix) + 2 * BORDER) * MODULE
     lines = [
         ("Pair a phone", TITLE, INK),
-        *((line, TEXT, INK) for step in STEPS for line in wrap(step, COLUMNS)),
+        *((line, TEXT, INK) for step in STEPS for line in wrap(step.format(address.typed), COLUMNS)),
         *(
             (line, SMALL, QUIET)
-            for line in ("", *wrap(f"{note}.", COLUMNS + 12), "", *wrap(address, COLUMNS + 4, break_on_hyphens=False))
+            for text in (f"{address.note}.", address.url)
+            for line in ("", *wrap(text, COLUMNS + 8, break_on_hyphens=False))
         ),
     ]
     width = max(side, *(round(_font(size).getlength(text)) for text, size, _ in lines)) + 2 * MARGIN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from tray.core.text import shorten
 DECISION_TIME = 120_000  # ms that the user at the desk gets
 MAX_PENDING = 4  # pairings that wait for a decision
 MAX_NAME = 60  # columns
+LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # of the code that is typed: none looks like another one
+TYPED_LENGTH = 8
 POLL_TIME = 20.0  # s that one question of a phone waits
 
 
@@ -42,7 +45,7 @@ class Pairings:
         """
         self._now = now
         self._changed = changed
-        self._code, self._code_end = "", 0
+        self._code, self._typed, self._code_end = "", "", 0
         self._pending: dict[str, _Pending] = {}
 
     @property
@@ -54,12 +57,20 @@ class Pairings:
     def new_code(self) -> str:
         """Return a code of 128 random bits that one phone can use within CODE_LIFETIME. It replaces the one before."""
         self._code, self._code_end = secrets.token_urlsafe(16), self._now() + CODE_LIFETIME
+        self._typed = "".join(secrets.choice(LETTERS) for _ in range(TYPED_LENGTH))
         return self._code
+
+    @property
+    def typed_code(self) -> str:
+        """A short form of the newest code, of 40 random bits, for a phone on which the user types it."""
+        return f"{self._typed[: TYPED_LENGTH // 2]}-{self._typed[TYPED_LENGTH // 2 :]}"
 
     def takes(self, code: str) -> bool:
         """Whether a code is that of a phone and has not been used."""
-        is_valid = bool(self._code) and self._now() < self._code_end
-        return is_valid and hmac.compare_digest(self._code.encode(), code.encode("utf-8", "replace"))
+        if not self._code or self._now() >= self._code_end:
+            return False
+        given, typed = code.encode("utf-8", "replace"), re.sub(r"[\s-]", "", code).upper().encode("utf-8", "replace")
+        return hmac.compare_digest(self._code.encode(), given) or hmac.compare_digest(self._typed.encode(), typed)
 
     def begin(self, name: str, address: str) -> tuple[PendingPairing, str]:
         """Use the code; return what both sides show, and the secret with which the phone asks for the decision."""

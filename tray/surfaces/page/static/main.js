@@ -64,8 +64,13 @@ function Unpaired() {
     ${pairingProblem.value && html`<p class="warning" role="alert">${pairingProblem.value}</p>`}
     <p>Choose <b>Open dashboard</b> in the tray’s menu, or run:</p>
     <pre class="exact">opencode-tray open</pre>
-    <p class="note">It opens this page with a code that works once, within a minute. No password, no cookie.</p>
-      </main>`;
+    <p class="note">It opens this page with a code that works once, within a minute.</p>
+    <p><label>On a phone: type the code of <b>opencode-tray phone</b> <input onChange=${usePhoneCode} /></label></p></main>`;
+}
+
+function usePhoneCode({ target }) {
+  location.hash = `c=${target.value.trim()}`;
+  location.reload();
 }
 
 function Panes() {
