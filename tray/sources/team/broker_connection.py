@@ -96,10 +96,15 @@ class BrokerConnection:
             try:
                 await self._reach(tls)
                 await self._serve(tls, backoff)
-            except (OSError, TimeoutError, aiomqtt.MqttError, NotConnectedError) as error:
-                reason = "it does not answer" if isinstance(error, TimeoutError) else error
-                self._member.report_problem(f"no connection to the broker {self._broker.address}: {reason}")
+            except (OSError, UnicodeError, aiomqtt.MqttError, NotConnectedError) as error:
+                self._report("it does not answer" if isinstance(error, TimeoutError) else str(error))
+            except Exception:  # the next attempt may succeed
+                log.exception("the connection to the broker has failed")
+                self._report("see the log")
             await asyncio.sleep(backoff.next_delay())
+
+    def _report(self, reason: str) -> None:
+        self._member.report_problem(f"no connection to the broker {self._broker.address}: {reason}")
 
     async def _reach(self, tls: ssl.SSLContext | None) -> None:
         """Connect and disconnect: aiomqtt connects in a thread, which nothing can end before its time is over.
