@@ -1,4 +1,4 @@
-"""Answers through the broker: only to what this tray shares itself, and only the tray that was asked gives the result."""
+"""Answers through the broker: only to what a tray shares itself, and only the tray that was asked gives the result."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ of the tray that asked.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -49,6 +50,7 @@ def topic_of(text: str) -> Topic | None:
     return Topic(*parts[1:]) if len(parts) == 4 and parts[0] == ROOT else None
 
 
+@lru_cache(4096)
 def tray_id(public_key: str) -> str:
     """Return the ID of the tray with this public key (`team_settings.key_text`). Raises ValueError."""
     return hashlib.sha256(key_bytes(public_key)).hexdigest()[:ID_LENGTH]

@@ -14,8 +14,8 @@ from tray.core.team_publication import Publication
 from tray.sources.team.outbox import Outbox
 from tray.system.tasks import run_all
 
-CHANGE_INTERVAL = 2.0  # s between two changes; the first one after a pause is published at once
-REQUEST_INTERVAL = 0.25  # s between two changes if requests have changed
+CHANGE_INTERVAL = 4.0  # s between two changes; the first one after a pause is published at once
+URGENT_INTERVAL = 0.25  # s between two changes if a request or the state of a session has changed
 SNAPSHOT_INTERVAL = 1.0  # s between two snapshots that others ask for
 BEAT_INTERVAL = 1.5  # s without another message until a beat
 RETAINED_INTERVAL = 60.0  # s after a change until the retained snapshot contains it; who misses a change asks
@@ -30,7 +30,7 @@ class Publisher:
         self._outbox = outbox
         self._has_beat = has_beat
         self._is_stale = asyncio.Event()
-        self._is_urgent = asyncio.Event()  # requests have changed
+        self._is_urgent = asyncio.Event()  # a request or a state has changed
         self._snapshot_wanted = asyncio.Event()
         self._number = 0  # of the last beat
         self._has_published = asyncio.Event()
@@ -39,7 +39,7 @@ class Publisher:
     def note(self, changes: Sequence[FleetChange]) -> None:
         """Note what has changed in the fleet."""
         self._publication.note(changes)
-        if any(map(_changes_requests, changes)):
+        if any(map(_is_urgent, changes)):
             self._is_urgent.set()
         if self._publication.is_stale:
             self._is_stale.set()
@@ -73,9 +73,9 @@ class Publisher:
             if self._timer is None:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(RETAINED_INTERVAL, self._snapshot_wanted.set)
-            await asyncio.sleep(REQUEST_INTERVAL)
+            await asyncio.sleep(URGENT_INTERVAL)
             with suppress(TimeoutError):
-                async with asyncio.timeout(CHANGE_INTERVAL - REQUEST_INTERVAL):
+                async with asyncio.timeout(CHANGE_INTERVAL - URGENT_INTERVAL):
                     await self._is_urgent.wait()
 
     async def _publish_snapshots(self) -> NoReturn:
@@ -103,7 +103,8 @@ class Publisher:
             self._timer = None
 
 
-def _changes_requests(change: FleetChange) -> bool:
+def _is_urgent(change: FleetChange) -> bool:
     if not isinstance(change, SessionChanged):
-        return False
-    return change.after.requests != (change.before.requests if change.before is not None else ())
+        return True
+    before, after = change.before, change.after
+    return before is None or before.status is not after.status or before.requests != after.requests
