@@ -29,6 +29,7 @@ from fakes import TOKEN  # noqa: E402
 from mqtt_broker import Mosquitto  # noqa: E402
 from running_app import FakeNotifications  # noqa: E402
 from tray.app.application import App  # noqa: E402
+from tray.cli.run import tune_garbage_collector  # noqa: E402
 from tray.core.commands import CommandResult  # noqa: E402
 from tray.core.events import (  # noqa: E402
     ActivityReported,
@@ -162,6 +163,7 @@ class Desk:
 
     async def run(self) -> None:
         app = self.app
+        tune_garbage_collector()  # as the tray does
         await app.start()
         app.show_on(lambda _: None)
         life = asyncio.create_task(app.run_until_stopped())

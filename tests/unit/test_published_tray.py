@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -263,6 +263,7 @@ def test_a_tray_has_a_limited_number_of_servers() -> None:
     assert len(desk.fleet.servers) == MAX_SERVERS
 
 
+@settings(deadline=None)
 @given(event_sequences, st.data())
 def test_whatever_is_lost_repeated_or_reordered_the_desk_is_true_after_a_snapshot(
     events: list[tuple[object, int]], data: st.DataObject
@@ -293,6 +294,7 @@ def test_whatever_is_lost_repeated_or_reordered_the_desk_is_true_after_a_snapsho
         assert replace(copy, server=session.server) == session
 
 
+@settings(deadline=None)
 @given(event_sequences)
 def test_changes_without_loss_lead_to_the_same_as_a_snapshot(events: list[tuple[object, int]]) -> None:
     own, desk = Fleet(), Desk()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tray.core.sessions import Activity, Request, RequestKind, Retry, Session
@@ -73,6 +73,7 @@ def test_a_key_that_is_none_is_an_error_of_the_sender(box: str) -> None:
         OWN.seal(HERE, RECORD, box)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_refused(payload: bytes) -> None:
     for version in (b"", b"\1", b"\2"):
@@ -80,6 +81,7 @@ def test_any_bytes_are_refused(payload: bytes) -> None:
             OWN.open(HERE, version + payload)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_payload_that_was_changed_is_refused(data: st.DataObject) -> None:
     box = data.draw(st.sampled_from(["", OTHER.box]))
@@ -89,6 +91,7 @@ def test_a_payload_that_was_changed_is_refused(data: st.DataObject) -> None:
         OTHER.open(HERE, bytes(payload))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=60), st.sampled_from([b"null", b"{}", b"[" * 100_000, b'{"started":1}', b"\xff"])))
 def test_any_record_of_a_member_is_decoded_or_refused(record: bytes) -> None:
     for kind in (Presence, Snapshot):
@@ -98,6 +101,7 @@ def test_any_record_of_a_member_is_decoded_or_refused(record: bytes) -> None:
             continue
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_topic_is_one_of_a_team_or_none(text: str) -> None:
     topic = topic_of(text)

@@ -27,7 +27,8 @@ from tray.sources.team.validation import check_sessions
 from tray.system.tasks import run_all
 
 MAX_TRAYS = 1_000  # further ones are not shown
-ASK_INTERVAL = 1.0  # s between two attempts to get a snapshot
+ASK_INTERVAL = 0.5  # s between two looks for missing snapshots
+ASK_AGAIN = 6  # looks until the same tray is asked again: it may be busy with the last one
 CHECK_INTERVAL = 0.9  # s between two checks for signs of life, which come every 1.5 s (publisher.BEAT_INTERVAL)
 
 
@@ -86,14 +87,17 @@ class Subscriber:
                     self._report(event)
 
     async def _ask_for_snapshots(self) -> NoReturn:
+        asked: dict[str, int] = {}  # tray -> looks since it was asked
         while True:
             await self._is_missing.wait()
-            missing = [tray for tray in self._trays.values() if tray.needs_snapshot]
+            missing = [tray.id for tray in self._trays.values() if tray.needs_snapshot]
+            asked = {name: asked.get(name, -1) + 1 for name in missing}
             if not missing:
                 self._is_missing.clear()
                 continue
-            for tray in missing:
-                await self._outbox.send(tray.id, ASK, SnapshotWanted())
+            for name in missing:
+                if asked[name] % ASK_AGAIN == 0:
+                    await self._outbox.send(name, ASK, SnapshotWanted())
             await asyncio.sleep(ASK_INTERVAL)
 
     def lose(self) -> None:

@@ -9,7 +9,8 @@ servers               instances of OpenCode, one for each directory in a process
   id, name, host, directory, branch, url (null without an HTTP server), pid (0 if unknown)
   agent_kind          opencode or claude
   version, plugin     of the agent, and of the plugin in it
-  source              plugin, http, agent, dashboard or local: how the tray learns of it
+  source              plugin, http, agent, dashboard, local or team: how the tray learns of it
+  owner               the tray that publishes it in a team, USER@HOST; else empty
   connected, verified whether it is connected, and whether it proved the token
   read_only_reason    why its sessions cannot be answered from here; empty if they can
   problem             why it cannot be followed; empty if it can
