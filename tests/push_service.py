@@ -11,7 +11,7 @@ import os
 import secrets
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tcp_relay import relaying
 from tray.surfaces.channels.web_push import decoded, encoded
 from web_server import serving
 
@@ -115,26 +116,14 @@ async def named_as_mozillas(service: PushService, folder: Path) -> AsyncIterator
     trusted = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(trusted))
     service.origin = f"https://{MOZILLA}"
-    async with serving(service.application(), tls) as port:
-
-        async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(f"CONNECT {MOZILLA}:443 ".encode())
-            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
-
-        proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
-        async with proxy:
-            address = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-            yield {"HTTPS_PROXY": address, "SSL_CERT_FILE": str(trusted)}
+    async with serving(service.application(), tls) as port, relaying(port, accept=_tunnel) as proxy:
+        yield {"HTTPS_PROXY": f"http://127.0.0.1:{proxy}", "SSL_CERT_FILE": str(trusted)}
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while part := await reader.read(65_536):
-            writer.write(part)
-            await writer.drain()
-    writer.close()
+async def _tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take the first request of a client of an HTTP proxy."""
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(f"CONNECT {MOZILLA}:443 ".encode())
+    writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
 
 
 class PlayedBrowser:

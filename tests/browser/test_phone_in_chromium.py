@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import trustme
 from page_client import new_address
 from running_app import RunningApp
 from sample_sessions import sample_sessions
+from tcp_relay import relaying
 from tray.core.commands import CloseWays, DecidePairing, ListDevices, ListPairings, OpenTunnel, PairPhone
 from tray.core.devices import Scope
 from tray.surfaces.menu.items import walk
@@ -79,23 +80,8 @@ async def encrypted(port: int) -> AsyncIterator[int]:
     """Yield the port of the tunnel's end on the internet, which has a certificate and forwards to `port`."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert(HOST).configure_cert(context)
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while part := await reader.read(65_536):
-                writer.write(part)
-                await writer.drain()
-        writer.close()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        page_reader, page_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(copy(reader, page_writer), copy(page_reader, writer))
-
-    server = await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+    async with relaying(port, context) as relay_port:
+        yield relay_port
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
