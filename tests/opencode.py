@@ -56,8 +56,16 @@ class OpenCode(AgentProgram):
     """A version of OpenCode in its own home. The plugin, if installed, sees `environment`."""
 
     def __init__(
-        self, version: str, home: Path, model_port: int, environment: dict[str, str], *, plugin: bool = True
+        self,
+        version: str,
+        home: Path,
+        model_port: int,
+        environment: dict[str, str],
+        *,
+        plugin: bool = True,
+        has_packages: bool = True,
     ) -> None:
+        """`has_packages`: what OpenCode would install at its start is installed already."""
         self.version = version
         self.url = ""
         folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
@@ -73,6 +81,8 @@ class OpenCode(AgentProgram):
             },
         )
         self._make_home(model_port)
+        if has_packages:
+            self._copy_packages()
         if plugin:
             self.install_plugin()
 
@@ -98,7 +108,6 @@ class OpenCode(AgentProgram):
             "permission": {"bash": "ask"},
         }
         (self.home / "config/opencode/opencode.json").write_text(json.dumps(config), encoding="utf-8")
-        self._copy_packages()
         make_repository(self.project)
 
     def _copy_packages(self) -> None:

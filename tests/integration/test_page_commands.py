@@ -16,7 +16,7 @@ from running_app import RunningApp
 from tray.core.commands import ListDevices, OpenDashboard, RevokeDevice
 from tray.core.devices import Device, Scope, token_hash
 from tray.core.settings import PAGE
-from tray.storage.devices import read_devices, write_devices
+from tray.storage.devices import StoredDevices, read_devices, write_devices
 from tray.surfaces.menu.items import walk
 from tray_process import Home
 from waiting import run, until
@@ -90,14 +90,14 @@ def test_devices_are_listed_and_revoked_while_the_page_is_turned_off(tmp_path: P
         (tmp_path / "settings.toml").write_text("[page]\nenabled = false\n", encoding="utf-8")
         running = RunningApp(tmp_path)
         device = Device("ab12", "Phone", Scope.ACT, token_hash("secret"), 1, 1, "127.0.0.1")
-        write_devices(running.paths.devices, TOKEN, [device])
+        write_devices(running.paths.devices, TOKEN, StoredDevices((device,)))
         await running.app.start()
         life = asyncio.create_task(running.app.run_until_stopped())
         assert [each["id"] for each in (await running.choose(ListDevices())).result] == ["ab12"]
         assert (await running.choose(RevokeDevice("ab12"))).ok
         running.app.stop()
         await asyncio.wait_for(life, 2)
-        assert read_devices(running.paths.devices, TOKEN) == ((), "")
+        assert read_devices(running.paths.devices, TOKEN) == (StoredDevices(), "")
 
     run(test())
 

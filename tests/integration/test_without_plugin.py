@@ -39,7 +39,7 @@ class TrayAndOpenCode:
     """A tray with discovery, and an OpenCode without the plugin."""
 
     def __init__(self, version: str, folder: Path, model: ModelServer, **environment: str) -> None:
-        self.opencode = OpenCode(version, folder / "home", model.port, environment, plugin=False)
+        self.opencode = OpenCode(version, folder / "home", model.port, environment, plugin=False, has_packages=False)
         self.home = Home(folder / "tray")
         self.home.path.mkdir()
         self.home.environment |= {
@@ -258,7 +258,7 @@ def test_the_password_of_the_opencode_process_is_used(tmp_path: Path, model: Mod
 
 def test_reading_the_database_under_load_causes_no_errors(tmp_path: Path, model: ModelServer) -> None:
     """Four sessions stream and call tools while the database is read as fast as possible."""
-    with OpenCode(NEWEST, tmp_path / "home", model.port, {}, plugin=False) as opencode:
+    with OpenCode(NEWEST, tmp_path / "home", model.port, {}, plugin=False, has_packages=False) as opencode:
         opencode.serve()
         todo = ["todowrite", {"todos": [{"id": "1", "content": "x", "status": "pending", "priority": "low"}]}]
         names = [opencode.session() for _ in range(4)]

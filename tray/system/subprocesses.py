@@ -68,10 +68,13 @@ async def run(
 async def end(process: asyncio.subprocess.Process) -> None:
     """Kill a program that still runs, and discard what it has printed: until then, asyncio may not notice its end.
 
-    Programs that it has started may keep its pipes open; they are not waited for longer than END_TIME.
+    Programs that it has started may keep its pipes open, although its input ends; they are not waited for longer than
+    END_TIME.
     """
     if process.returncode is None:
         process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
     streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
     with suppress(TimeoutError):
         async with asyncio.timeout(END_TIME):
