@@ -160,16 +160,18 @@ class Tunnel:
 
     async def _end(self, process: Process, reading: asyncio.Task[None]) -> None:
         """End ssh. A file that is to be removed is removed by the script there, which ends then."""
-        if self._is_revoked and process.returncode is None and process.stdin is not None:
-            with suppress(ConnectionError):
-                process.stdin.write(b"remove\n")
+        try:
+            if self._is_revoked and process.returncode is None and process.stdin is not None:
+                with suppress(ConnectionError):
+                    process.stdin.write(b"remove\n")
+                    await asyncio.wait([reading], timeout=STOP_TIMEOUT)
+            if process.returncode is None:
+                process.terminate()
                 await asyncio.wait([reading], timeout=STOP_TIMEOUT)
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait([reading], timeout=STOP_TIMEOUT)
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        await end(process)
+        finally:  # also if this is cancelled
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await end(process)
 
 
 class _Output:
