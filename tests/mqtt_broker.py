@@ -76,7 +76,7 @@ class Mosquitto:
 
 
 class Cable:
-    """A way to a port that can be cut: connections stay open, and nothing arrives. Started by `plug`."""
+    """A way to a port that can be cut: connections stay open, and nothing arrives."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -86,9 +86,10 @@ class Cable:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
-    async def plug(self) -> None:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
+        return self
 
     @property
     def url(self) -> str:
@@ -100,7 +101,7 @@ class Cable:
     def join(self) -> None:
         self._passes.set()
 
-    async def unplug(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
         for task in list(self._tasks):

@@ -17,6 +17,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process prints, until that contains a text, and return it."""
+    assert process.stdout is not None
+    output = ""
+    while text not in output:
+        line = process.stdout.readline()
+        assert line, output
+        output += line
+    return output
+
+
 class Home:
     """A private home folder, and the commands run in it."""
 
@@ -64,12 +75,7 @@ class Home:
     def tray(self, *arguments: str, headless: bool = True) -> subprocess.Popen[str]:
         """Start a tray and wait until it listens for plugins."""
         process = self.start("run", *(["--headless"] if headless else []), "--port", str(self.port), *arguments)
-        assert process.stdout is not None
-        output = ""
-        while "listens on" not in output:
-            line = process.stdout.readline()
-            assert line, output
-            output += line
+        read_until(process, "listens on")
         return process
 
     def status(self) -> dict[str, Any]:

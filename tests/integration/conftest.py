@@ -15,6 +15,7 @@ import pytest
 from claude_code import ClaudeCode
 from codex import Codex
 from fake_programs import Programs
+from fake_tailscale import FakeTailscale
 from fakes import FakePlugin, connection
 from model_server import ModelServer
 from running_app import SNAPSHOT, RunningApp
@@ -27,6 +28,14 @@ def socket_folder() -> Iterator[Path]:
     """Return a temporary folder with a short path: that of a unix socket in it may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="tray-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def tailscale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTailscale:
+    """Return a fake Tailscale, the only program on the PATH."""
+    made = FakeTailscale(tmp_path / "tailscale")
+    monkeypatch.setenv("PATH", str(made.folder))
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 
 from tray.system.lan_address import lan_address
 from tray.system.own_authority import fingerprint
-from tray_process import Home
+from tray_process import Home, read_until
 
 
 class LanHome(Home):
@@ -110,12 +110,6 @@ def test_on_this_machine_the_page_is_as_before_and_a_restart_keeps_the_certifica
 
 def test_the_terminal_shows_the_steps(home: LanHome) -> None:
     process = home.start("phone", "--port", str(home.port), PYTHONUNBUFFERED="1")
-    assert process.stdout is not None
-    shown = ""
-    while "Ctrl-C ends this" not in shown:
-        line = process.stdout.readline()
-        assert line, shown
-        shown += line
-    text = " ".join(shown.split())
+    text = " ".join(read_until(process, "Ctrl-C ends this").split())
     assert f"open {home.steps} on the phone" in text
     assert "SHA-256 fingerprint" in text

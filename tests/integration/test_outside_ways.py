@@ -45,13 +45,6 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TunnelPrograms:
     return made
 
 
-@pytest.fixture
-def tailscale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTailscale:
-    made = FakeTailscale(tmp_path / "tailscale")
-    monkeypatch.setenv("PATH", str(made.folder))
-    return made
-
-
 @asynccontextmanager
 async def internet(port: int, host: str = HOST) -> AsyncIterator[PageClient]:
     """Yield a client on the internet, as the program of a tunnel brings its requests to the page."""

@@ -20,13 +20,6 @@ SERVE, OFF = ["serve", "--bg", "--https=443", TARGET], ["serve", "--https=443", 
 
 
 @pytest.fixture
-def tailscale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTailscale:
-    made = FakeTailscale(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(made.folder))
-    return made
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "tailnet.json"
 

@@ -271,55 +271,43 @@ def test_after_a_restart_of_the_broker_everything_is_true_again(broker: Mosquitt
     run(test())
 
 
+async def answered_meanwhile(desk: RunningApp, cable: Cable, link: FakePlugin) -> None:
+    """Answer the request while the desk cannot know it; join the cable, and wait until the desk shows it."""
+    await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+    cable.join()
+    await until(lambda: status(desk) == "idle", "the state now", TRUTH)
+
+
 def test_a_tray_that_is_cut_off_is_shown_as_disconnected_until_it_is_back(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        cable = Cable(broker.port)
-        await cable.plug()
-        try:
-            async with shared(tmp_path, broker.url, cable.url) as (desk, _, link):
-                cable.cut()
-                await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
-                result = await desk.choose(AnswerRequest(shared_request(desk), ONCE))
-                assert not result.ok
-                await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
-                cable.join()
-                await until(lambda: status(desk) == "idle", "the state now", TRUTH)
-        finally:
-            await cable.unplug()
+        async with Cable(broker.port) as cable, shared(tmp_path, broker.url, cable.url) as (desk, _, link):
+            cable.cut()
+            await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
+            result = await desk.choose(AnswerRequest(shared_request(desk), ONCE))
+            assert not result.ok
+            await answered_meanwhile(desk, cable, link)
 
     run(test())
 
 
 def test_a_desk_that_is_cut_off_shows_everything_as_disconnected(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        cable = Cable(broker.port)
-        await cable.plug()
-        try:
-            async with shared(tmp_path, cable.url, broker.url) as (desk, _, link):
-                cable.cut()
-                await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
-                await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
-                cable.join()
-                await until(lambda: status(desk) == "idle", "the state now", TRUTH)
-        finally:
-            await cable.unplug()
+        async with Cable(broker.port) as cable, shared(tmp_path, cable.url, broker.url) as (desk, _, link):
+            cable.cut()
+            await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
+            await answered_meanwhile(desk, cable, link)
 
     run(test())
 
 
 def test_a_tray_that_is_cut_off_stops_within_two_seconds(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        cable = Cable(broker.port)
-        await cable.plug()
-        try:
-            async with tray(tmp_path / "desk") as desk:
-                join(desk, broker.url)
-                async with tray(tmp_path / "far") as far, plugin(far):
-                    join(far, cable.url)
-                    await until(lambda: session(desk), "the session", TRUTH)
-                    cable.cut()
-        finally:
-            await cable.unplug()
+        async with Cable(broker.port) as cable, tray(tmp_path / "desk") as desk:
+            join(desk, broker.url)
+            async with tray(tmp_path / "far") as far, plugin(far):
+                join(far, cable.url)
+                await until(lambda: session(desk), "the session", TRUTH)
+                cable.cut()
 
     run(test())
 
