@@ -173,11 +173,12 @@ class Channels:
 
     async def stop(self) -> None:
         """Stop all channels, and store what they have to know after a restart."""
-        for running in self._running.values():
-            await running.stop()
-        if self._http is not None:
-            await self._write()
-            await self._http.close()
+        async with self._reloading:
+            for running in self._running.values():
+                await running.stop()
+            if self._http is not None:
+                await self._write()
+                await self._http.close()
 
     def _report(self, name: str, about: str, text: str) -> None:
         topic = f"{TOPIC} {name} {about}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -68,19 +67,16 @@ def public_fields(device: Device) -> dict[str, Any]:
 
 def push_channel_name(device: Device) -> str:
     """Return the name of the channel that brings notifications to a device."""
-    return f"{device.name} ({device.id[:4]})"
+    return f"{device.name} ({device.id[:6]})"
 
 
-def push_channels(template: ChannelSettings, devices: Iterable[Device], sender_key: str) -> Iterator[ChannelSettings]:
-    """Yield the channel of each device that has turned notifications on, with the other settings of `template`."""
-    for device in devices:
-        if device.push is not None:
-            options = {
-                "browser_key": device.push.key,
-                "browser_secret": device.push.secret,
-                "endpoint": device.push.endpoint,
-                "may_answer": "yes" if device.scope.allows(Scope.ANSWER) else "no",
-                "sender_key": sender_key,
-            }
-            name = push_channel_name(device)
-            yield template._replace(name=name, options=tuple(options.items()))
+def push_channel(template: ChannelSettings, device: Device, push: PushSubscription, sender_key: str) -> ChannelSettings:
+    """Return the channel that brings notifications to a device, with the other settings of `template`."""
+    options = (
+        ("browser_key", push.key),
+        ("browser_secret", push.secret),
+        ("endpoint", push.endpoint),
+        ("may_answer", device.scope.allows(Scope.ANSWER)),
+        ("sender_key", sender_key),
+    )
+    return template._replace(name=push_channel_name(device), options=options)

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tray.core.channel_settings import ChannelSettings
-from tray.core.devices import Device, PushSubscription, Scope, push_channel_name, push_channels, token_hash
+from tray.core.devices import Device, PushSubscription, Scope, push_channel, push_channel_name, token_hash
 from tray.core.errors import UserError
 from tray.core.text import shorten
 from tray.storage.devices import StoredDevices, read_devices, write_devices
@@ -163,8 +163,8 @@ class Access:
 
     def push_channels(self, template: ChannelSettings) -> tuple[ChannelSettings, ...]:
         """Return the channel of each device that takes notifications, with the other settings of `template`."""
-        takers = [device for device in self.devices if device.push is not None]
-        return tuple(push_channels(template, takers, self.push_key())) if takers else ()
+        takers = [(device, device.push) for device in self.devices if device.push is not None]
+        return tuple(push_channel(template, device, push, self.push_key()) for device, push in takers)
 
     async def subscribe(self, device_id: str, push: PushSubscription | None) -> None:
         """Send notifications to a device from now on, or no more."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from aiohttp import web
-
-from tray.core.commands import CommandResult, ListChannels, PairPhone, SendTestMessage, Surface
-from tray.surfaces.page.services import Execute
+from tray.core.commands import ListChannels, PairPhone, SendTestMessage
+from tray.surfaces.page.services import Execute, executed
 
 BORDER = 4  # modules of the QR code that stay light around it (ISO/IEC 18004)
 
@@ -23,7 +21,7 @@ class AwayRoutes:
         """Begin the pairing of a phone: return its address, and the QR code as an SVG path in a square of `size`."""
         import segno  # noqa: PLC0415  # few users ever pair a phone
 
-        result = _checked(await self._execute(PairPhone(), Surface.PAGE))
+        result = await executed(self._execute, PairPhone())
         address, note = result.result["address"], result.result["note"]
         rows = [tuple(row) for row in segno.make(address, error="l").matrix_iter(border=BORDER)]
         message = f"{note}. {result.message}"
@@ -31,17 +29,11 @@ class AwayRoutes:
 
     async def channels(self) -> dict[str, Any]:
         """Return the channels of the settings, and whether they work."""
-        return {"channels": _checked(await self._execute(ListChannels(), Surface.PAGE)).result}
+        return {"channels": (await executed(self._execute, ListChannels())).result}
 
     async def test(self, name: str) -> dict[str, Any]:
         """Send a test message through a channel."""
-        return {"message": _checked(await self._execute(SendTestMessage(name), Surface.PAGE)).message}
-
-
-def _checked(result: CommandResult) -> CommandResult:
-    if not result.ok:
-        raise web.HTTPConflict(text=result.message)
-    return result
+        return {"message": (await executed(self._execute, SendTestMessage(name))).message}
 
 
 def _path(rows: list[tuple[int, ...]]) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tray.core.commands import CommandResult, PressButton, SendTestMessage, Surface
+from tray.core.commands import Command, PressButton, SendTestMessage
 from tray.core.devices import Device, PushSubscription, push_channel_name
 from tray.surfaces.channels.push_endpoint import check_endpoint
 from tray.surfaces.page.access import Access
-from tray.surfaces.page.services import Execute
+from tray.surfaces.page.services import Execute, executed
 
 
 class SubscriptionKeys(msgspec.Struct):
@@ -69,15 +69,12 @@ class PushRoutes:
 
     async def test(self, device: Device) -> dict[str, Any]:
         """Send a notification that says that it is a test."""
-        return _message(await self._execute(SendTestMessage(push_channel_name(device)), Surface.PAGE))
+        return await self._do(SendTestMessage(push_channel_name(device)))
 
     async def press(self, body: PressBody, device: Device) -> dict[str, Any]:
         """Give the answer of a button."""
         origin = f"{device.name} ({device.id}) at {device.address}"
-        return _message(await self._execute(PressButton(push_channel_name(device), body.code, origin), Surface.PAGE))
+        return await self._do(PressButton(push_channel_name(device), body.code, origin))
 
-
-def _message(result: CommandResult) -> dict[str, Any]:
-    if not result.ok:
-        raise web.HTTPConflict(text=result.message)
-    return {"message": result.message}
+    async def _do(self, command: Command) -> dict[str, Any]:
+        return {"message": (await executed(self._execute, command)).message}

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from aiohttp import web
+
 from tray.core.commands import Command, CommandResult, Surface
 from tray.core.history import HistoryRecord
 from tray.core.source_calls import SourceCall
@@ -27,3 +29,11 @@ class PageServices(NamedTuple):
     write: Write  # stores records in the history, after all that were put before; raises UserError
     exposed: Callable[[], str] = str  # returns how long the internet can reach the page; "": it cannot
     https_hosts: Hosts = tuple  # returns the names under which requests come through a tunnel or Tailscale
+
+
+async def executed(execute: Execute, command: Command) -> CommandResult:
+    """Execute a command that is given on the page, and return its result. Raises HTTPConflict with the reason."""
+    result = await execute(command, Surface.PAGE)
+    if not result.ok:
+        raise web.HTTPConflict(text=result.message)
+    return result

@@ -39,10 +39,10 @@ class Push:
     limits = Limits(text=1800, buttons=2, label=40, measure=_size)
 
     def __init__(self, context: ChannelContext) -> None:
-        """The options are those of `tray.core.devices.push_channels`."""
+        """The options are those of `tray.core.devices.push_channel`."""
         self._context = context
-        self._options = {name: str(value) for name, value in context.options.items()}
-        if self._options.get("may_answer") == "no":
+        self._options = context.options
+        if not self._options["may_answer"]:
             self.limits = self.limits._replace(buttons=0)
         try:
             web_push.public_key(self._options["sender_key"])
