@@ -50,6 +50,17 @@ def test_the_program_ends_when_the_tray_is_killed(tmp_path: Path, script: str) -
     until(lambda: has_ended(pid), "the end of the program")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
+def test_what_the_program_has_started_ends_as_well_if_the_tray_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    wrapper = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    command = [sys.executable, "-c", TRAY, sys.executable, "-c", wrapper, WRITES_ITS_ID, str(file)]
+    with subprocess.Popen(command) as tray:
+        pid = started(file)
+        tray.kill()
+    until(lambda: has_ended(pid), "the end of the program")
+
+
 @pytest.mark.parametrize("script", [WRITES_ITS_ID, IGNORES_SIGNALS])
 def test_the_program_has_ended_after_end_bound(tmp_path: Path, script: str) -> None:
     async def test() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -245,7 +246,7 @@ def test_the_menu_shows_each_command_before_it_is_run(
             await until_async(lambda: runs(running), "the submenu")
             assert runs(running) == [
                 (f"Run: tailscale serve --bg --https=443 {page}", ServeOnTailnet()),
-                (f"Run: cloudflared tunnel --no-autoupdate --url {page}", OpenTunnel()),
+                (f"Run: cloudflared tunnel --no-autoupdate --config {os.devnull} --url {page}", OpenTunnel()),
             ]
             for _, command in runs(running):
                 assert (await running.choose(command)).ok

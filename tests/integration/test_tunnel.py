@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def has_ended(programs: TunnelPrograms, name: str = "cloudflared") -> bool:
 @pytest.mark.parametrize(
     ("name", "host", "arguments"),
     [
-        ("cloudflared", HOST, ["tunnel", "--no-autoupdate", "--url", "http://127.0.0.1:41236"]),
+        ("cloudflared", HOST, ["tunnel", "--no-autoupdate", "--config", os.devnull, "--url", "http://127.0.0.1:41236"]),
         (
             "ngrok",
             NGROK_HOST,

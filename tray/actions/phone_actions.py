@@ -18,12 +18,11 @@ from tray.core.commands import (
 )
 from tray.core.devices import Scope
 from tray.core.pairing import CODE_LIFETIME, PendingPairing
-from tray.core.phone_ways import Exposure, PhoneAddress, Way
+from tray.core.phone_ways import STOP, Exposure, PhoneAddress, Way
 from tray.core.text import counted
 
 SCAN = f"Scan the code with the phone within {CODE_LIFETIME // 60_000} minutes"
 TYPE = "or open the page there, and type"
-STOP = "opencode-tray phone --stop"
 
 ShowCode = Callable[[PhoneAddress], Awaitable[None]]
 """Shows a QR code in a window. Raises UserError if that is not possible."""
@@ -79,8 +78,7 @@ class PhoneActions:
                 return CommandResult(SCAN)
             case OpenTunnel(program):
                 exposure = await self._ways.open_tunnel(program)
-                text = f"{exposure.text}: {exposure.url}. To stop it: {STOP}"
-                return CommandResult(text, as_requested=False, result=exposure._asdict())
+                return CommandResult(exposure.sentence, as_requested=False, result=exposure._asdict())
             case ServeOnTailnet():
                 done = await self._ways.open_tailnet()
                 text = f"Ran: {done}. It is undone when the tray stops, or with: {STOP}"

@@ -108,8 +108,7 @@ class Page:
 
     def _warnings(self) -> tuple[str, ...]:
         exposure = self._ways.exposure
-        exposed = f"{exposure.text}: {exposure.url}; to stop it: opencode-tray phone --stop" if exposure else ""
-        return (exposed, *self._problems.texts) if exposed else self._problems.texts
+        return (exposure.sentence, *self._problems.texts) if exposure is not None else self._problems.texts
 
     async def stop(self) -> None:
         """Close all connections, within 2 s, and save when devices were last seen."""
@@ -119,8 +118,8 @@ class Page:
 
     async def save(self) -> None:
         """Save the devices if they have changed, and renew the certificate if it is about to expire."""
-        await self._lan.renew_if_due()
         await self._access.save_if_changed()
+        await self._lan.renew_if_due()
 
     # ------------------------------------------------------------------ changes in
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tray.core.errors import UserError
 from tray.core.phone_ways import TUNNEL_PROGRAMS, Exposure
-from tray.core.text import clean, shorten
+from tray.core.text import shorten
 from tray.system.bound_process import end_bound, start_bound
 from tray.system.local_time import local_time
 from tray.system.tasks import TaskSet
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 OPEN_TIME = 45.0  # s for the program to print the address
 MAX_PROBLEM = 300  # columns of what a program says
 TITLE = "Tunnel to the page"
+STOPPED = "The tunnel was stopped"
 
 
 class TunnelError(UserError):
@@ -59,11 +60,13 @@ class Tunnel:
             self._process = process = await start_bound(command_of(name, port))
             try:
                 url = await _first_address(process, PROGRAMS[name], name)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, TunnelError) and self._process is not process:
+                    raise TunnelError(STOPPED) from None
                 await self._end()
                 raise
             if self._process is not process:
-                raise TunnelError("The tunnel was stopped")
+                raise TunnelError(STOPPED)
             end = self._now() + hours * 3_600_000
             local = local_time(end)
             self.exposure = exposure = Exposure(url, end, f"{local:%H:%M}" if local is not None else "later")
@@ -75,8 +78,11 @@ class Tunnel:
     async def close(self) -> bool:
         """End the program, also while it opens the tunnel. Return whether there was a tunnel."""
         was_open = self.exposure is not None
-        if await self._end() and was_open:
-            self._changed()
+        try:
+            await self._end()
+        finally:
+            if was_open:
+                self._changed()
         return was_open
 
     async def close_if_due(self) -> None:
@@ -88,12 +94,11 @@ class Tunnel:
         if await self.close():
             self._say(TITLE, "Its time is over: the page is not exposed to the internet any more")
 
-    async def _end(self) -> bool:
+    async def _end(self) -> None:
         process, self._process, self.exposure = self._process, None, None
         if process is not None:
             await end_bound(process)
             log.info("the tunnel to the page has ended")
-        return process is not None
 
     async def _watch(self, process: Process, name: str, end: float) -> None:
         """Read until the program ends, or until `end` by the monotonic clock."""
@@ -107,7 +112,7 @@ class Tunnel:
             return
         if self._process is process:
             await self.close()
-            reason = f": {shorten(clean(problem), MAX_PROBLEM)}" if problem else ""
+            reason = f": {shorten(problem, MAX_PROBLEM)}" if problem else ""
             self._say(TITLE, f"{name} has ended{reason}. The page is not exposed to the internet any more")
 
 
@@ -122,7 +127,7 @@ async def _first_address(process: Process, program: TunnelProgram, name: str) ->
                 problem = program.problem(line).strip() or problem
     except TimeoutError:
         problem = problem or f"it printed no address within {OPEN_TIME:g} s"
-    raise TunnelError(f"{name} opened no tunnel: {shorten(clean(problem or 'it ended'), MAX_PROBLEM)}")
+    raise TunnelError(f"{name} opened no tunnel: {shorten(problem or 'it ended', MAX_PROBLEM)}")
 
 
 async def _line(process: Process) -> str:

@@ -7,6 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
+STOP = "opencode-tray phone --stop"
 TUNNEL_PROGRAMS = ("cloudflared", "ngrok")  # the first one needs no account
 
 
@@ -52,6 +53,11 @@ class Exposure(NamedTuple):
     def text(self) -> str:
         """How long it lasts."""
         return f"Exposed to the internet until {self.clock}"
+
+    @property
+    def sentence(self) -> str:
+        """The same with the address, and what to do."""
+        return f"{self.text}: {self.url}; to stop it: {STOP}"
 
     @property
     def host(self) -> str:

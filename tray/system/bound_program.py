@@ -1,14 +1,17 @@
 """A program that runs another one, and ends it when its own input ends: then the tray has ended, in whatever way.
 
-The other program is the arguments. It gets no input, and writes to the same output.
+The other program is the arguments. It gets no input, and writes to the same output. This program has to be the first
+one of a process group, unless on Windows.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 END_TIME = 1.0  # s that the other program gets before it is killed; cloudflared would take up to 30
 NOT_FOUND = 127
@@ -16,6 +19,7 @@ NOT_FOUND = 127
 
 def main() -> int:
     """Return the exit code of the other program."""
+    signal.signal(signal.SIGTERM, lambda *_: None)  # `_end_with_input` sends it to this process as well
     try:
         process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     except OSError as error:
@@ -28,11 +32,13 @@ def main() -> int:
 def _end_with_input(process: subprocess.Popen[bytes]) -> None:
     while os.read(0, 4096):  # not through sys.stdin: a daemon thread that holds its lock disturbs the exit
         pass
-    process.terminate()
-    try:
-        process.wait(END_TIME)
-    except subprocess.TimeoutExpired:
+    if sys.platform == "win32":
         process.kill()
+        return
+    os.killpg(0, signal.SIGTERM)  # also what the program has started
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END_TIME)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

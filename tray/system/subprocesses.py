@@ -83,8 +83,9 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _discard(stream: asyncio.StreamReader) -> None:
-    while await stream.read(65_536):
-        pass
+    with suppress(RuntimeError):  # another task reads it
+        while await stream.read(65_536):
+            pass
 
 
 async def start(command: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:

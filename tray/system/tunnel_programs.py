@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
+from tray.core.lenient_json import decode_or
 from tray.core.phone_ways import TUNNEL_PROGRAMS
 
 _ADDRESS = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
@@ -35,22 +37,14 @@ def _quick_problem(line: str) -> str:
     return line if level is None else line[level.end() :] if level[1] == "ERR" else ""
 
 
-def _fields(line: str) -> Mapping[str, object]:
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
 def _ngrok_address(line: str) -> str:
-    fields = _fields(line)
+    fields = decode_or(line.encode(), dict[str, Any], {})
     url = fields.get("url") if fields.get("msg") == "started tunnel" else ""
     return url if isinstance(url, str) and _ADDRESS.fullmatch(url) else ""
 
 
 def _ngrok_problem(line: str) -> str:
-    fields = _fields(line)
+    fields = decode_or(line.encode(), dict[str, Any], {})
     if not fields:
         return line
     error = fields.get("err")
@@ -60,9 +54,10 @@ def _ngrok_problem(line: str) -> str:
 PROGRAMS: Mapping[str, TunnelProgram] = MappingProxyType(
     {
         # https://developers.cloudflare.com/cloudflare-one/networks/connectors/cloudflare-tunnel/do-more-with-tunnels/trycloudflare/
-        # Without --no-autoupdate it restarts itself for an update, with another address.
+        # Without --no-autoupdate it restarts itself for an update, with another address. Without an empty --config the
+        # rules in the user's ~/.cloudflared/config.yml count instead of --url: something else would be exposed.
         "cloudflared": TunnelProgram(
-            lambda port: ("tunnel", "--no-autoupdate", "--url", f"http://127.0.0.1:{port}"),
+            lambda port: ("tunnel", "--no-autoupdate", "--config", os.devnull, "--url", f"http://127.0.0.1:{port}"),
             _quick_address,
             _quick_problem,
         ),

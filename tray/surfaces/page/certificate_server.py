@@ -9,6 +9,7 @@ from aiohttp import web
 from tray.surfaces.page.security import HEADERS
 
 PATH = "/ca.crt"
+STOP_TIMEOUT = 0.5  # s
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>OpenCode Tray: certificate</title>
 <main><h1>Trust the page of OpenCode Tray</h1>
@@ -38,7 +39,9 @@ class CertificateServer:
 
     async def start(self, address: str, port: int) -> int:
         """Accept connections; return the port. Raises OSError."""
-        self._runner = runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        self._runner = runner = web.ServerRunner(
+            web.Server(self._answer, access_log=None), shutdown_timeout=STOP_TIMEOUT
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, address, port).start()
