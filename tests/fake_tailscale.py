@@ -28,7 +28,7 @@ if words[0] == "status":
 if words == ["serve", "status", "--json"]:
     print(config_file.read_text())
     sys.exit(0)
-if (folder / "refusal").is_file():
+if (folder / "refusal").is_file() and (folder / "refusal").read_text():
     print((folder / "refusal").read_text(), file=sys.stderr)
     sys.exit(1)
 config = read("serve.json")
@@ -77,7 +77,7 @@ class FakeTailscale:
         (self.folder / "serve.json").write_text(json.dumps(config), encoding="utf-8")
 
     def refuse(self, reason: str) -> None:
-        """Let each change fail with this reason."""
+        """Let each change fail with this reason; "": let it succeed."""
         (self.folder / "refusal").write_text(reason, encoding="utf-8")
 
     @property

@@ -102,6 +102,25 @@ def test_what_cannot_be_undone_is_a_problem_and_is_tried_again(tailscale: FakeTa
         tailscale.refuse("access denied: serve config denied")
         assert "access denied" in await made(file).undo_previous()
         assert is_recorded(file)
+        tailscale.refuse("")
+        assert await made(file).undo_previous() == ""
+        assert not is_recorded(file)
+
+    run(test())
+
+
+def test_an_end_that_failed_can_be_tried_again(tailscale: FakeTailscale, file: Path) -> None:
+    async def test() -> None:
+        tailnet = made(file)
+        await tailnet.open(PORT)
+        tailscale.refuse("access denied: serve config denied")
+        with pytest.raises(UserError, match="access denied"):
+            await tailnet.close()
+        assert (tailnet.host, is_recorded(file)) == ("", True)
+        tailscale.refuse("")
+        assert await tailnet.close()
+        assert not is_recorded(file)
+        assert not await tailnet.close()
 
     run(test())
 

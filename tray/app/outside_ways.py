@@ -22,7 +22,8 @@ from tray.system.tunnel_programs import command_of, installed_program
 log = logging.getLogger(__name__)
 
 TOPIC = "tailnet"
-STOP_TIME = 5.0  # s that Tailscale gets at the end; what it does not do, the next start does
+STOP_TIME = 2.0  # s that Tailscale gets at the end; what it does not do, the next start does
+RETRY_INTERVAL = 60.0  # s
 
 
 class OutsideWays:
@@ -45,13 +46,17 @@ class OutsideWays:
         self.page_port: Callable[[], int] = int  # returns the port of the page; 0: it is not served
 
     async def undo_previous(self) -> None:
-        """Undo what a tray that was killed has left behind."""
-        if problem := await self._tailnet.undo_previous():
+        """Undo what a tray that was killed has left behind. Tailscale may start later than the tray."""
+        while problem := await self._tailnet.undo_previous():
             self._problems.report(TOPIC, problem)
+            await asyncio.sleep(RETRY_INTERVAL)
+        self._problems.clear(TOPIC)
 
     async def stop(self) -> None:
         """End all ways."""
-        await self._tunnel.close()
+        await asyncio.gather(self._tunnel.close(), self._leave_tailnet())
+
+    async def _leave_tailnet(self) -> None:
         try:
             async with asyncio.timeout(STOP_TIME):
                 await self._tailnet.close()

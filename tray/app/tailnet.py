@@ -65,18 +65,20 @@ class Tailnet:
         return name
 
     async def close(self) -> bool:
-        """Undo the entry, and return whether there was one. Raises UserError, OSError."""
+        """Undo the entry, and return whether there was one. After an error it can be tried again.
+
+        Raises UserError, OSError.
+        """
         async with self._changing:
-            if not self.host:
-                return False
-            self.host = ""
+            was_open, self.host = bool(self.host), ""
             try:
                 entry = await asyncio.to_thread(read_entry, self._path)
                 if entry is not None:
                     await self._undo(entry)
             finally:
-                self._changed()
-        return True
+                if was_open:
+                    self._changed()
+        return was_open or entry is not None
 
     async def _undo(self, entry: TailnetEntry) -> None:
         """Remove the entry, unless it is not as it was made. Raises TailscaleError, OSError."""

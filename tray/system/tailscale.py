@@ -138,5 +138,5 @@ async def _run(command: list[str], *, with_errors: bool) -> str:
     line = " ".join(["tailscale", *command[1:]])
     if done.code is None:
         raise TailscaleError(f"no end after {TIMEOUT:g} s: run it in a terminal to see what it waits for: {line}")
-    reason = shorten(clean(" ".join(done.out.split())), MAX_REASON) or f"it ended with {done.code}"
+    reason = shorten(" ".join(done.out.split()), MAX_REASON) or f"it ended with {done.code}"
     raise TailscaleError(f"{line}: {reason}")
