@@ -310,6 +310,17 @@ def test_changes_without_loss_lead_to_the_same_as_a_snapshot(events: list[tuple[
     assert shown == {(session.server, session.id) for session in publication.snapshot().sessions}
 
 
+def test_a_request_comes_as_it_is_before_an_answer_from_here() -> None:
+    asked = Request("per_1", "ses_1", RequestKind.PERMISSION, "bash", "ls", asked_at=1)
+    answered = replace(asked, sending=True, refusal="refused", draft=(("Red",),))
+    desk = Desk()
+    desk.take(desk.tray.on_presence(ONLINE))
+    shown = snapshot(1, "one")
+    desk.take(desk.tray.on_snapshot(replace(shown, sessions=(replace(shown.sessions[0], requests=(answered,)),))))
+    (session,) = desk.fleet.sessions.values()
+    assert session.requests == (asked,)
+
+
 def test_requests_of_a_session_come_with_it() -> None:
     own, desk = Fleet(), Desk()
     publication = Publication(own, 1)

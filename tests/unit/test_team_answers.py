@@ -20,7 +20,7 @@ from tray.core.sessions import Request, RequestKind, Session
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.team import ASK, RESULT, AnswerWanted, Ask, Presence, Result, SharedServer, Snapshot, Topic, topic_of
 from tray.core.team_settings import TrustedTray
-from tray.sources.team.answers import AnswersFromHere, AnswersOfOthers
+from tray.sources.team.answers import MAX_AT_ONCE, AnswersFromHere, AnswersOfOthers
 from tray.sources.team.broker_connection import Message
 from tray.sources.team.outbox import Outbox
 from tray.sources.team.sealing import Sealer, decode
@@ -57,9 +57,9 @@ class Owner:
         self.mail = Mail(OWNER)
         self.executed: list[AnswerRequest] = []
         trusted = (TrustedTray("anna", DESK.key),)
-        self.answers = AnswersOfOthers(self.fleet, self.mail.outbox, trusted, self._execute, lambda: AT)
+        self.answers = AnswersOfOthers(self.fleet, self.mail.outbox, trusted, self.execute, lambda: AT)
 
-    async def _execute(self, command: AnswerRequest) -> CommandResult:
+    async def execute(self, command: AnswerRequest) -> CommandResult:
         self.executed.append(command)
         return CommandResult("Allowed once: bash")
 
@@ -100,6 +100,27 @@ def test_a_request_that_this_tray_does_not_share_itself_cannot_be_answered_throu
         owner = Owner(server)
         assert "no longer waiting" in (await owner.result(DESK)).message
         assert owner.executed == []
+
+    run(test())
+
+
+def test_a_flood_of_answers_is_limited_also_while_the_results_are_sent() -> None:
+    async def test() -> None:
+        owner, is_sent = Owner(), asyncio.Event()
+        sending = 0
+
+        async def publish(_: Message) -> None:
+            nonlocal sending
+            sending += 1
+            await is_sent.wait()
+
+        answers = AnswersOfOthers(owner.fleet, Outbox("team", OWNER, publish), (), owner.execute, lambda: AT)
+        ask = AnswerWanted("1", AT, "x", OTHER.box, SERVER.id, "per_1", digest(SERVER.id, REQUEST), Verdict.ONCE)
+        flood = [asyncio.create_task(answers.answer(ask, OTHER.key)) for _ in range(3 * MAX_AT_ONCE)]
+        await until_async(lambda: sending, "the first result")
+        is_sent.set()
+        await asyncio.gather(*flood)
+        assert (sending, owner.executed) == (MAX_AT_ONCE, [])
 
     run(test())
 

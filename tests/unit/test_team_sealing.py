@@ -6,10 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tray.core.messages import Tokens
 from tray.core.sessions import Activity, Request, RequestKind, Retry, Session
-from tray.core.team import ASK, BEAT, PRESENCE, SHARED, SNAPSHOT, Presence, Snapshot, Topic, topic_of, tray_id
+from tray.core.team import (
+    ASK,
+    BEAT,
+    PRESENCE,
+    SHARED,
+    SNAPSHOT,
+    Presence,
+    SharedServer,
+    Snapshot,
+    Topic,
+    topic_of,
+    tray_id,
+)
 from tray.sources.team.sealing import Sealer, UnsealError, decode, public_key
-from tray.sources.team.validation import check_sessions
+from tray.sources.team.validation import check_servers, check_sessions
 
 TEAM_KEY = bytes(32)
 OWN, OTHER = Sealer(TEAM_KEY, b"\1" * 32), Sealer(TEAM_KEY, b"\2" * 32)
@@ -101,6 +114,26 @@ def test_any_record_of_a_member_is_decoded_or_refused(record: bytes) -> None:
             continue
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        SharedServer("", "n", "h", "/d"),
+        SharedServer("s", "x" * 30_000, "h", "/d"),
+        SharedServer("s", "n", "h", "/d", lost_at=-1),
+    ],
+)
+def test_a_server_with_numbers_or_texts_that_cannot_be_true_is_refused(server: SharedServer) -> None:
+    check_servers([SharedServer("s", "n", "h", "/d")])
+    with pytest.raises(UnsealError):
+        check_servers([server])
+
+
+@pytest.mark.parametrize("tray", ["", "x" * 60_000, "A" * 32, "0" * 31, "+"])
+def test_a_topic_of_no_tray_is_not_opened(tray: str) -> None:
+    assert topic_of(f"opencode-tray/team/{tray}/presence") is None
+    assert topic_of(f"opencode-tray/team/{'0' * 32}/presence") is not None
+
+
 @settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_topic_is_one_of_a_team_or_none(text: str) -> None:
@@ -117,12 +150,19 @@ REQUEST = Request("per_1", "s", RequestKind.PERMISSION, "bash", "ls")
         Session("", "a"),
         Session("x" * 300, "a"),
         Session("s", "a", updated=10**20),
+        Session("s", "a", tokens=Tokens(10**400)),
+        Session("s", "a", inherited_tokens=Tokens(output=-1)),
+        Session("s", "a", cost=1e308),
+        Session("s", "a", inherited_cost=float("nan")),
+        Session("s", "a", retry=Retry(10**30, "", 1)),
+        Session("s", "a", title="x" * 30_000),
+        Session("s", "a", requests=(Request("p" * 300, "s", RequestKind.PERMISSION, "", ""),)),
         Session("s", "a", turn_started=-1),
         Session("s", "a", retry=Retry(1, "", 10**15), activity=Activity.RETRY),
         Session("s", "a", requests=(Request("p", "s", RequestKind.PERMISSION, "", "", asked_at=-5),)),
     ],
 )
-def test_a_session_with_numbers_that_cannot_be_true_is_refused(session: Session) -> None:
+def test_a_session_with_numbers_or_texts_that_cannot_be_true_is_refused(session: Session) -> None:
     check_sessions([Session("s", "a", requests=(REQUEST,))])
     with pytest.raises(UnsealError):
         check_sessions([session])

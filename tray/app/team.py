@@ -157,7 +157,11 @@ class Team:
 
 def tray_name() -> str:
     """Return the name of this tray for others: USER@HOST."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container in which the user has no name
+        user = "tray"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _wanted(settings: Settings) -> _Wanted:

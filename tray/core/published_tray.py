@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tray.core.events import ServerForgotten, ServerLost, SessionsShared, SourceEvent
 from tray.core.servers import Server, Source
-from tray.core.sessions import Session
+from tray.core.sessions import Request, Session
 from tray.core.team import Beat, Change, Presence, SharedServer, Snapshot
 from tray.core.text import clean
 
@@ -187,7 +187,12 @@ def _moment(message: Snapshot | Change) -> tuple[int, int]:
 
 
 def _of(server: Server, sessions: Iterable[Session]) -> tuple[Session, ...]:
-    return tuple(replace(s, server=server.id, requests=s.requests[:MAX_REQUESTS]) for s in sessions)
+    return tuple(replace(s, server=server.id, requests=_unanswered(s.requests)) for s in sessions)
+
+
+def _unanswered(requests: tuple[Request, ...]) -> tuple[Request, ...]:
+    """Return requests as they are before an answer from here."""
+    return tuple(replace(request, sending=False, refusal="", draft=()) for request in requests[:MAX_REQUESTS])
 
 
 def _by_server(sessions: Iterable[Session]) -> dict[str, list[Session]]:

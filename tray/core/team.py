@@ -15,6 +15,7 @@ of the tray that asked.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ PRESENCE, SNAPSHOT, CHANGE, BEAT, ASK, RESULT = "presence", "snapshot", "change"
 SHARED = (PRESENCE, SNAPSHOT, CHANGE, BEAT)  # what a tray publishes for all others
 MAX_PAYLOAD = 4 * 1024 * 1024  # bytes; more is not opened
 ID_LENGTH = 32  # characters: the first 128 bits of a SHA-256
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 class Topic(NamedTuple):
@@ -45,9 +47,10 @@ class Topic(NamedTuple):
 
 
 def topic_of(text: str) -> Topic | None:
-    """Return the parts of a topic; None if it is none of a team."""
+    """Return the parts of a topic; None if it is none of a tray."""
     parts = text.split("/")
-    return Topic(*parts[1:]) if len(parts) == 4 and parts[0] == ROOT else None
+    is_of_tray = len(parts) == 4 and parts[0] == ROOT and _ID.fullmatch(parts[2]) is not None
+    return Topic(*parts[1:]) if is_of_tray else None
 
 
 @lru_cache(4096)

@@ -57,12 +57,11 @@ class AnswersOfOthers:
         self._running += 1
         try:
             result = await self._result(ask, sender)
-        finally:
-            self._running -= 1
-        try:
             await self._outbox.send(tray_id(sender), RESULT, Result(ask.id, result.ok, result.message), ask.box)
         except (NotConnectedError, ValueError) as error:
             log.info("the result of an answer cannot be sent: %s", error)
+        finally:
+            self._running -= 1
 
     async def _result(self, ask: AnswerWanted, sender: str) -> CommandResult:
         key = RequestKey(ask.server, ask.request)
@@ -72,7 +71,7 @@ class AnswersOfOthers:
         try:
             tray = self._checks.check(ask, sender, self._trusted, request, self._now())
         except AskRefusedError as error:
-            log.warning("an answer of the tray %s was refused: %s", tray_id(sender), error)
+            log.info("an answer of the tray %s was refused: %s", tray_id(sender), error)
             return CommandResult(str(error), ok=False)
         return await self._execute(AnswerRequest(key, ask.answer, request, f"{tray.name} (tray {tray_id(sender)})"))
 
@@ -108,6 +107,8 @@ class AnswersFromHere:
             raise CallError(f"its tray did not answer within {RESULT_TIMEOUT:g} s", CallErrorKind.SILENT) from error
         finally:
             del self._sent[ask.id]
+            if future.done() and not future.cancelled():
+                future.exception()  # else asyncio would log an error that no task waits for
         if not result.ok:
             raise CallError(f"its tray has refused: {clean(result.message)[:300]}")
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import aiomqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY as CLEAN_START
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tray.core.team_settings import Broker
@@ -101,6 +100,9 @@ class BrokerConnection:
             except Exception:  # the next attempt may succeed
                 log.exception("the connection to the broker has failed")
                 self._report("see the log")
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # an error of aiomqtt has taken the place of the cancellation
+                raise asyncio.CancelledError
             await asyncio.sleep(backoff.next_delay())
 
     def _report(self, reason: str) -> None:
@@ -113,9 +115,7 @@ class BrokerConnection:
         """
         async with asyncio.timeout(CONNECT_TIMEOUT):
             _, writer = await asyncio.open_connection(self._broker.host, self._broker.port, ssl=tls)
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        writer.transport.abort()  # to close it could take as long as the broker wants
 
     async def _serve(self, tls: ssl.SSLContext | None, backoff: Backoff) -> None:
         will = self._member.begin()
@@ -127,7 +127,6 @@ class BrokerConnection:
             identifier=self._identifier,
             protocol=aiomqtt.ProtocolVersion.V5,
             will=aiomqtt.Will(will.topic, will.payload, AT_LEAST_ONCE, will.is_retained),
-            clean_start=CLEAN_START,
             keepalive=KEEP_ALIVE,
             timeout=CALL_TIMEOUT,
             tls_context=tls,

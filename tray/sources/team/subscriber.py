@@ -23,7 +23,7 @@ from tray.core.team import (
 )
 from tray.sources.team.outbox import Outbox
 from tray.sources.team.sealing import Opened, UnsealError, decode
-from tray.sources.team.validation import check_sessions
+from tray.sources.team.validation import check_servers, check_sessions
 from tray.system.tasks import run_all
 
 MAX_TRAYS = 1_000  # further ones are not shown
@@ -51,7 +51,7 @@ class Subscriber:
         """Take what another tray has published. Raises UnsealError if it is not valid."""
         tray = self._trays.get(topic.tray)
         if tray is None:
-            if len(self._trays) >= MAX_TRAYS:
+            if len(self._trays) >= MAX_TRAYS and not self._make_room():
                 return
             tray = self._trays[topic.tray] = PublishedTray(topic.tray, self._own_key)
         for event in self._events(tray, topic.kind, opened.record):
@@ -59,11 +59,22 @@ class Subscriber:
         if tray.needs_snapshot:
             self._is_missing.set()
 
+    def _make_room(self) -> bool:
+        """Forget a tray that is not connected; return whether there was one."""
+        gone = next((tray for tray in self._trays.values() if not tray.is_online), None)
+        if gone is None:
+            return False
+        for event in gone.forget():
+            self._report(event)
+        del self._trays[gone.id]
+        return True
+
     def _events(self, tray: PublishedTray, kind: str, record: bytes) -> list[SourceEvent]:
         if kind == PRESENCE:
             return tray.on_presence(decode(record, Presence))
         if kind == SNAPSHOT:
             snapshot = decode(record, Snapshot)
+            check_servers(snapshot.servers)
             check_sessions(snapshot.sessions)
             return tray.on_snapshot(snapshot)
         if kind == BEAT:
@@ -72,6 +83,7 @@ class Subscriber:
         if kind != CHANGE:
             raise UnsealError("no topic of a tray")
         change = decode(record, Change)
+        check_servers(change.servers)
         check_sessions(change.sessions)
         return tray.on_change(change)
 

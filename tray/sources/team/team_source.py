@@ -124,9 +124,12 @@ class TeamSource:
         await run_all((self._publisher.work(self._connections), self._subscriber.work()))
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Take what another tray has published. What cannot be opened has no effect, and is a problem."""
+        """Take what another tray has published. What cannot be opened has no effect, and is a problem.
+
+        An empty payload removes a retained message.
+        """
         found = topic_of(topic)
-        if found is None or (found.tray == self._sealer.id and found.kind in SHARED):
+        if not payload or found is None or (found.tray == self._sealer.id and found.kind in SHARED):
             return
         try:
             self._take(found, payload)
@@ -136,6 +139,8 @@ class TeamSource:
                 self._strangers.add(found.tray)
             count = len(self._strangers)
             self._problem(KEY, f"messages of {count} in the team cannot be opened (another team key or version?)")
+        except Exception:  # one message must not end the connection
+            log.exception("cannot handle a message on %s", topic)
 
     def lose(self) -> None:
         """Show the other trays as disconnected."""
