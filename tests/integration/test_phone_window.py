@@ -16,7 +16,8 @@ from PIL import Image
 from fake_programs import Programs
 from tray.core.commands import OpenTunnel, ShowPhoneCode
 from tray.core.phone_ways import NOTES, PhoneAddress, Way
-from tray.surfaces.phone_picture import BORDER, MODULE, phone_picture
+from tray.surfaces.phone_picture import MODULE, phone_picture
+from tray.surfaces.qr_code import BORDER
 from tunnel_programs import TunnelPrograms
 from waiting import run
 

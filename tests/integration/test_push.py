@@ -180,6 +180,24 @@ def test_a_revoked_browser_and_one_that_turned_them_off_get_nothing(with_browser
     run(test())
 
 
+def test_a_browser_that_is_paired_again_shows_each_alert_once(with_browser: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with with_browser(Scope.WATCH) as (running, link, phone):
+            again = Receiver(
+                await PageClient.pair(phone.client.session, running, "Phone", Scope.ANSWER), phone.service, "phone"
+            )
+            again.browser = phone.browser
+            await again.turn_on()
+            await until_async(lambda: len(running.app.channels.overview()) == 1, "the end of the older channel")
+            await link.event("permission.asked", **ASK)
+            assert len((await again.shows("bash: ls"))["actions"]) == 2
+            await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            await again.shows("Allowed once")
+            assert len(again.shown) == 2
+
+    run(test())
+
+
 def test_a_press_after_a_restart_of_the_tray_counts_once(tmp_path: Path, at_work: Callable[..., Any]) -> None:
     (tmp_path / "settings.toml").write_text(NOW)
 

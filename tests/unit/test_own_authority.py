@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tray.app.lan_certificate import LanCertificate
+from tray.app.lan_certificate import LanCertificate, own_local_name
 from tray.system.own_authority import SERVER_LIFE, Signed, issue, make_authority, utc_now
 
 HOST, ADDRESS = "desk.local", "192.168.1.23"
@@ -102,3 +102,12 @@ def test_the_keys_can_be_read_by_the_user_only(tmp_path: Path) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert len(files) == 4
     assert stat.S_IMODE((tmp_path / "certificates").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Desk.example.org", "desk.local"), ("BÜRO", "xn--bro-hoa.local"), ("a" * 70, "opencode-tray.local")],
+)
+def test_a_computer_with_any_name_has_a_certificate(tmp_path: Path, name: str, expected: str) -> None:
+    assert own_local_name(name) == expected
+    LanCertificate(tmp_path / "certificates", ADDRESS, own_local_name(name)).load()

@@ -57,6 +57,18 @@ def test_a_decision_about_one_phone_does_not_announce_another_one_again(clock: C
     assert clock.announced == ["first", "second"]
 
 
+def test_of_two_questions_with_one_secret_one_is_answered(clock: Clock) -> None:
+    async def test() -> None:
+        shown, secret = clock.pairings.begin("Phone", "")
+        asking = [asyncio.create_task(clock.pairings.decision(shown.id, secret)) for _ in range(2)]
+        await asyncio.sleep(0)
+        clock.pairings.decide(shown.id, Scope.ANSWER)
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert [isinstance(each, PairingError) for each in found].count(True) == 1
+
+    run(test())
+
+
 def test_a_code_works_once_and_not_after_its_time_or_a_newer_one(clock: Clock) -> None:
     code = clock.pairings.new_code()
     newer = clock.pairings.new_code()

@@ -79,6 +79,7 @@ def test_the_push_services_of_the_browsers_are_called(endpoint: str) -> None:
         "https://evilpush.apple.com.example/x",
         "file:///etc/passwd",
         "https:///x",
+        "https://[x",
         "https://fcm.googleapis.com/" + "x" * 1000,
         "",
     ],
@@ -98,6 +99,11 @@ def test_a_name_that_stands_for_an_address_inside_the_network_is_refused(
         run(check_endpoint("https://push.example.org/x"))
     resolves_to(monkeypatch, "93.184.215.14")
     run(check_endpoint("https://push.example.org/x"))
+
+
+def test_a_name_that_cannot_be_one_is_refused() -> None:
+    with pytest.raises(EndpointError, match="is not known"):
+        run(check_endpoint(f"https://{'x' * 64}.example/x"))
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:

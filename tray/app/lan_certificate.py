@@ -31,7 +31,7 @@ class LanCertificate:
 
     def __init__(self, folder: Path, address: str, host: str = "") -> None:
         """`host` is a name that ends with .local; "" for this machine's own."""
-        self.host = host or f"{socket.gethostname().partition('.')[0].lower()}.local"
+        self.host = host or own_local_name()
         self._address = address
         self._folder = folder
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -62,3 +62,12 @@ class LanCertificate:
         write_privately(self._folder / f"{name}.key", signed.key)
         write_privately(self._folder / f"{name}.crt", signed.certificate)
         return signed
+
+
+def own_local_name(name: str = "") -> str:
+    """Return the name of this machine on the local network, as certificates contain it. `name`: of another machine."""
+    label = (name or socket.gethostname()).partition(".")[0].lower()
+    try:
+        return f"{label.encode('idna').decode()}.local"
+    except UnicodeError:  # no name that a certificate can contain
+        return "opencode-tray.local"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 from textwrap import wrap
 
-import segno
 from PIL import Image, ImageDraw, ImageFont
 
 from tray.core.pairing import CODE_LIFETIME
 from tray.core.phone_ways import PhoneAddress
+from tray.surfaces.qr_code import rows_of
 
 MODULE = 9  # px of a module of the code
-BORDER = 4  # modules around the code that stay light (ISO/IEC 18004)
 MARGIN = 28  # px
 TITLE, TEXT, SMALL = 26, 17, 14  # px
 COLUMNS = 56  # of a line of text
@@ -26,8 +25,8 @@ STEPS = (
 
 def phone_picture(address: PhoneAddress) -> bytes:
     """Return a PNG file."""
-    code = segno.make(address.url, error="l")
-    side = (len(code.matrix) + 2 * BORDER) * MODULE
+    rows = rows_of(address.url)
+    side = len(rows) * MODULE
     lines = [
         ("Pair a phone", TITLE, INK),
         *((line, TEXT, INK) for step in STEPS for line in wrap(step.format(address.typed), COLUMNS)),
@@ -42,7 +41,7 @@ def phone_picture(address: PhoneAddress) -> bytes:
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     left = (width - side) // 2
-    for y, row in enumerate(code.matrix_iter(border=BORDER)):
+    for y, row in enumerate(rows):
         for x, is_dark in enumerate(row):
             if is_dark:
                 corner = left + x * MODULE, MARGIN // 2 + y * MODULE

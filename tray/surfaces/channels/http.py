@@ -13,6 +13,7 @@ from tray.surfaces.channels.channel import ChannelError
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 MAX_ANSWER = 1_000_000  # bytes
+MAX_RETRY_AFTER = 3600.0  # s; a service that asks for more is asked again after this
 INVALID_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 PERMANENT = frozenset({400, 404, 405, 410, 413, 422})  # statuses of a message that is never taken
 REFUSED = frozenset({401, 402, 403, 407})  # statuses until the user has corrected something
@@ -92,8 +93,8 @@ def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any])
 
 
 def _seconds(wait: Any) -> float:
-    """Return a number of seconds; 0 for a date or nonsense."""
+    """Return a number of seconds, at most MAX_RETRY_AFTER; 0 for a date or nonsense."""
     try:
-        return max(0.0, min(float(wait), 86_400.0))
+        return max(0.0, min(float(wait), MAX_RETRY_AFTER))
     except (TypeError, ValueError):
         return 0.0

@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY, LAST_RETRY = 5.0, 60.0  # s before another attempt, doubled each time
 REFUSED_RETRY = 600.0  # s before another attempt if the user has to correct something
-MAX_RETRY_AFTER = 3600.0  # s; a service that asks for more is asked again after this
 BREAK_AFTER = 5  # failed attempts one after another until it is a problem in the menu
 
 
@@ -179,7 +178,7 @@ class MessageQueue:
             self._drop(session_id, wanted)
             return
         log.info("%s does not take a message: %s", self._name, error)
-        wait = min(error.retry_after, MAX_RETRY_AFTER) or self._backoff.next_delay()
+        wait = error.retry_after or self._backoff.next_delay()
         if error.is_refused:
             wait = max(wait, REFUSED_RETRY)
         self._retry.clear()

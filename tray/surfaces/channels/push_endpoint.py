@@ -28,7 +28,10 @@ async def check_endpoint(endpoint: str) -> None:
     A host could change its address after this check. A service inside the network would still not be called: its
     certificate is not one for that host.
     """
-    address = urlsplit(endpoint)
+    try:
+        address = urlsplit(endpoint)
+    except ValueError:
+        address = urlsplit("")
     host = address.hostname or ""
     if len(endpoint) > MAX_ENDPOINT or address.scheme != "https" or address.username or not _is_name(host):
         raise EndpointError("the address of the browser's push service is not valid")
@@ -36,7 +39,7 @@ async def check_endpoint(endpoint: str) -> None:
         return
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a part of the name is too long
         raise EndpointError(f"the browser's push service {host} is not known") from error
     if not all(ip_address(entry[4][0]).is_global for entry in found):
         raise EndpointError(f"the browser's push service {host} is not on the Internet")

@@ -167,10 +167,16 @@ class Access:
         return tuple(push_channel(template, device, push, self.push_key()) for device, push in takers)
 
     async def subscribe(self, device_id: str, push: PushSubscription | None) -> None:
-        """Send notifications to a device from now on, or no more."""
+        """Send notifications to a device from now on, or no more.
+
+        A browser that was paired again has another device, with the same subscription: the older device loses it.
+        """
         device = self._devices.get(device_id)
         if device is None or device.push == push:
             return
+        for other in self.devices:
+            if push is not None and other.push is not None and other.push.endpoint == push.endpoint:
+                self._devices[other.id] = replace(other, push=None)
         self._devices[device_id] = replace(device, push=push)
         self._is_changed = True
         self.push_changed()

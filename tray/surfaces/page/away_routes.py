@@ -8,8 +8,6 @@ from typing import Any
 from tray.core.commands import ListChannels, PairPhone, SendTestMessage
 from tray.surfaces.page.services import Execute, executed
 
-BORDER = 4  # modules of the QR code that stay light around it (ISO/IEC 18004)
-
 
 class AwayRoutes:
     """Answers the calls of devices that may do everything. A failed command raises HTTPConflict with its reason."""
@@ -19,11 +17,11 @@ class AwayRoutes:
 
     async def phone(self) -> dict[str, Any]:
         """Begin the pairing of a phone: return its address, and the QR code as an SVG path in a square of `size`."""
-        import segno  # noqa: PLC0415  # few users ever pair a phone
+        from tray.surfaces.qr_code import rows_of  # noqa: PLC0415  # few users ever pair a phone
 
         result = await executed(self._execute, PairPhone())
         address, note = result.result["address"], result.result["note"]
-        rows = [tuple(row) for row in segno.make(address, error="l").matrix_iter(border=BORDER)]
+        rows = rows_of(address)
         message = f"{note}. {result.message}"
         return {"address": address, "message": message, "size": len(rows), "path": _path(rows)}
 

@@ -48,8 +48,8 @@ class PairingRoutes:
 
         Codes of the desk, which may give every right, are taken from browsers of this machine only.
         """
-        body = await decode_body(request, PairBody)
         outside = outside_host(request, self._https_hosts())
+        body = await decode_body(request, PairBody)
         peer = outside or request.remote or ""
         if self._pairings.takes(body.code):
             shown, secret = self._pairings.begin(body.name, peer)
@@ -75,6 +75,8 @@ class PairingRoutes:
             found = await self._pairings.decision(body.pending, body.secret)
             if found is None:
                 return web.json_response({"pending": body.pending}, status=202)
+            if request.transport is None or request.transport.is_closing():
+                raise PairingError("the phone does not wait any more")  # no phone would get the token
             scope, name = found
             device, token = await self._access.add(scope, name, peer)
         except (AccessError, PairingError) as error:

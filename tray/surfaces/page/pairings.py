@@ -18,6 +18,7 @@ from tray.core.text import shorten
 DECISION_TIME = 120_000  # ms that the user at the desk gets
 MAX_PENDING = 4  # pairings that wait for a decision
 MAX_NAME = 60  # columns
+GONE = "this pairing does not exist any more; scan the code again"
 LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # of the code that is typed: none looks like another one
 TYPED_LENGTH = 8
 POLL_TIME = 20.0  # s that one question of a phone waits
@@ -90,14 +91,15 @@ class Pairings:
         """Return what the phone may do and its name, once; None: not decided yet. Raises PairingError if refused."""
         found = self._pending.get(pairing_id)
         if found is None or not hmac.compare_digest(found.secret.encode(), secret.encode("utf-8", "replace")):
-            raise PairingError("this pairing does not exist any more; scan the code again")
+            raise PairingError(GONE)
         try:
             async with asyncio.timeout(POLL_TIME):
                 await found.decided.wait()
         except TimeoutError:
             if self._now() < found.end:
                 return None
-        self._pending.pop(pairing_id, None)
+        if self._pending.pop(pairing_id, None) is None:
+            raise PairingError(GONE)
         if found.scope is None:
             raise PairingError("refused at the desk" if found.decided.is_set() else "not confirmed at the desk in time")
         return found.scope, found.shown.name

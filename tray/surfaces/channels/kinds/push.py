@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from tray.core.errors import UserError
@@ -104,7 +103,7 @@ class Push:
 
 def _topic(message: ChannelMessage) -> str:
     """Return the name of a session for the push service, which learns nothing from it: 32 characters (RFC 8030)."""
-    return urlsafe_b64encode(sha256((message.session or message.id).encode()).digest())[:32].decode()
+    return web_push.encoded(sha256((message.session or message.id).encode()).digest())[:32]
 
 
 def _content(message: ChannelMessage, tag: str) -> bytes:

@@ -83,7 +83,7 @@ export async function download(path, name) {
 }
 
 async function send(method, path, body) {
-  return (await request(method, path, body)).json().catch(() => ({}));
+  return (await request(method, path, body)).json();
 }
 
 async function request(method, path, body) {

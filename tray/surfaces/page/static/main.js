@@ -69,7 +69,7 @@ function Unpaired() {
 }
 
 function usePhoneCode({ target }) {
-  location.hash = `c=${target.value.trim()}`;
+  location.hash = `c=${target.value.replace(/\W/g, "")}`;
   location.reload();
 }
 

@@ -5,6 +5,7 @@ import { call } from "/app/access.js";
 import { goTo, notify } from "/app/store.js";
 
 const worker = navigator.serviceWorker; // missing without https, but not on this machine
+if (worker) worker.onmessage = ({ data }) => goTo(data.open);
 const canPush = worker && "PushManager" in window;
 
 // A second policy of this name would not be allowed.
@@ -20,7 +21,6 @@ const found = async () => (await worker?.getRegistration())?.pushManager.getSubs
 /** Make the page work offline where it is installed, and tell the tray where notifications go: browsers change that. */
 export async function keepWorker() {
   if (!worker) return;
-  worker.onmessage = ({ data }) => goTo(data.open);
   if (matchMedia("(display-mode: standalone)").matches) await register();
   const subscription = await found();
   if (subscription) await subscribe();
@@ -56,7 +56,7 @@ export function Notifications() {
   return html`<h2>Notifications</h2>
     <p class="note">${
       canPush
-        ? "Alerts reach this browser while the page is closed, encrypted, with buttons to answer."
+        ? "Alerts reach this browser while the page is closed, with buttons to answer."
         : "This browser has none here: they need https, and on an iPhone the page on the Home Screen."
     }</p>
     ${canPush && isOn !== null && html`<p><button onClick=${run(isOn ? turnOff : turnOn, () => setOn(!isOn))}>

@@ -3,6 +3,7 @@
 
 import { call, loadToken } from "/app/access.js";
 
+const PATIENCE = 3_000; // ms until the page opens from what is kept
 const CACHE = `page ${VERSION}`;
 
 self.addEventListener("install", (event) => event.waitUntil(store()));
@@ -19,12 +20,13 @@ async function removeOlder() {
   await self.clients.claim();
 }
 
-/** Without the tray, Tailscale and tunnels answer with an error of their own. */
+/** Without the tray, Tailscale and tunnels answer with an error of their own, or not at all. */
 self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(event.request.url);
   if (event.request.method !== "GET" || origin !== location.origin || !FILES.includes(pathname)) return;
   const kept = () => caches.match(pathname);
-  event.respondWith(fetch(event.request).then((answer) => (answer.status < 500 ? answer : kept()), kept));
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE)).then(kept);
+  event.respondWith(Promise.race([fetch(event.request).then((answer) => (answer.ok ? answer : kept()), kept), late]));
 });
 
 /** A push that shows nothing would end the permission of this page, so each one shows a notification. */
