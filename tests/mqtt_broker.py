@@ -75,8 +75,8 @@ class Mosquitto:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-class Cable:
-    """A way to a port that can be cut: connections stay open, and nothing arrives."""
+class PausableRelay:
+    """Passes connections on to a port; while it is paused they stay open, and nothing arrives."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -95,10 +95,10 @@ class Cable:
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
-    def cut(self) -> None:
+    def pause(self) -> None:
         self._passes.clear()
 
-    def join(self) -> None:
+    def resume(self) -> None:
         self._passes.set()
 
     async def __aexit__(self, *_: object) -> None:

@@ -16,7 +16,7 @@ import aiomqtt
 import pytest
 
 from fakes import FRAMES, FakePlugin, connection
-from mqtt_broker import Cable, Mosquitto
+from mqtt_broker import Mosquitto, PausableRelay
 from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.core.answers import Permit, Reply, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, DeleteSession, OpenSession, Surface
@@ -35,7 +35,7 @@ if sys.platform == "win32":
     pytest.skip("aiomqtt does not work with the event loop of Windows", allow_module_level=True)
 
 TEAM_KEY = bytes(range(32))
-TRUTH = 5.0  # s in which a change, also of a connection, has to be seen
+SHOWN_WITHIN = 5.0  # s in which a change, also of a connection, has to be seen
 ONCE = Permit(Verdict.ONCE)
 
 
@@ -112,10 +112,10 @@ def test_a_session_of_another_tray_is_shown_with_its_host_and_is_read_only(broke
             join(desk, broker.url)
             async with plugin(far) as link:
                 join(far, broker.url)
-                await until(lambda: session(desk), "the session", TRUTH)
+                await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 assert (server(desk)["host"], session(desk)["title"]) == ("workstation", "Work")
                 await link.event("permission.asked", **ASK)
-                await until(lambda: session(desk)["requests"], "the request", TRUTH)
+                await until(lambda: session(desk)["requests"], "the request", SHOWN_WITHIN)
                 assert session(desk)["requests"][0]["detail"] == "ls"
                 assert "has not named this tray in team.answers" in server(desk)["read_only_reason"]
                 assert desk.notifications.shown == []
@@ -138,7 +138,7 @@ async def shared(
         async with plugin(far) as link:
             join(far, far_url or url, (f"anna {key_of(desk)}",))
             await link.event("permission.asked", **ASK)
-            await until(lambda: desk.waiting == 1, "the request at the desk", TRUTH)
+            await until(lambda: desk.waiting == 1, "the request at the desk", SHOWN_WITHIN)
             yield desk, far, link
 
 
@@ -174,7 +174,7 @@ def test_a_question_is_answered_and_a_permission_rejected_with_a_message(broker:
             await link.event(
                 "question.asked", id="que_1", sessionID=SES, questions=[{"question": "Which?", "options": []}]
             )
-            await until(lambda: len(session(desk)["requests"]) == 2, "the question", TRUTH)
+            await until(lambda: len(session(desk)["requests"]) == 2, "the question", SHOWN_WITHIN)
             command = AnswerRequest(RequestKey(server(desk)["id"], "que_1"), Reply((("my own words",),)))
             answering = asyncio.create_task(desk.choose(command))
             call = await link.receive()
@@ -196,7 +196,7 @@ def test_another_member_of_the_team_cannot_answer(broker: Mosquitto, tmp_path: P
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (_, far, _link), tray(tmp_path / "other") as other:
             join(other, broker.url)
-            await until(lambda: session(other), "the session", TRUTH)
+            await until(lambda: session(other), "the session", SHOWN_WITHIN)
             result = await other.choose(AnswerRequest(shared_request(other), ONCE))
             assert (result.ok, "read-only" in result.message) == (False, True)
             assert audit(far) == []
@@ -258,56 +258,56 @@ def test_after_a_restart_of_the_broker_everything_is_true_again(broker: Mosquitt
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (desk, far, link):
             broker.kill()
-            await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
+            await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
             assert "no connection to the broker" in problems(desk)
             await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
             await link.event("session.status", sessionID=SES, status={"type": "busy"})
             await until(lambda: status(far) == "busy")
             broker.start()
-            await until(lambda: status(desk) == "busy", "the state now", TRUTH)
+            await until(lambda: status(desk) == "busy", "the state now", SHOWN_WITHIN)
             assert session(desk)["requests"] == []
             assert "no connection to the broker" not in problems(desk)
 
     run(test())
 
 
-async def answered_meanwhile(desk: RunningApp, cable: Cable, link: FakePlugin) -> None:
-    """Answer the request while the desk cannot know it; join the cable, and wait until the desk shows it."""
+async def answered_meanwhile(desk: RunningApp, relay: PausableRelay, link: FakePlugin) -> None:
+    """Answer the request while the desk cannot know it, resume, and wait until the desk shows it."""
     await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
-    cable.join()
-    await until(lambda: status(desk) == "idle", "the state now", TRUTH)
+    relay.resume()
+    await until(lambda: status(desk) == "idle", "the state now", SHOWN_WITHIN)
 
 
 def test_a_tray_that_is_cut_off_is_shown_as_disconnected_until_it_is_back(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with Cable(broker.port) as cable, shared(tmp_path, broker.url, cable.url) as (desk, _, link):
-            cable.cut()
-            await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
+        async with PausableRelay(broker.port) as relay, shared(tmp_path, broker.url, relay.url) as (desk, _, link):
+            relay.pause()
+            await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
             result = await desk.choose(AnswerRequest(shared_request(desk), ONCE))
             assert not result.ok
-            await answered_meanwhile(desk, cable, link)
+            await answered_meanwhile(desk, relay, link)
 
     run(test())
 
 
 def test_a_desk_that_is_cut_off_shows_everything_as_disconnected(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with Cable(broker.port) as cable, shared(tmp_path, cable.url, broker.url) as (desk, _, link):
-            cable.cut()
-            await until(lambda: status(desk) == "disconnected", "the loss", TRUTH)
-            await answered_meanwhile(desk, cable, link)
+        async with PausableRelay(broker.port) as relay, shared(tmp_path, relay.url, broker.url) as (desk, _, link):
+            relay.pause()
+            await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
+            await answered_meanwhile(desk, relay, link)
 
     run(test())
 
 
 def test_a_tray_that_is_cut_off_stops_within_two_seconds(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with Cable(broker.port) as cable, tray(tmp_path / "desk") as desk:
+        async with PausableRelay(broker.port) as relay, tray(tmp_path / "desk") as desk:
             join(desk, broker.url)
             async with tray(tmp_path / "far") as far, plugin(far):
-                join(far, cable.url)
-                await until(lambda: session(desk), "the session", TRUTH)
-                cable.cut()
+                join(far, relay.url)
+                await until(lambda: session(desk), "the session", SHOWN_WITHIN)
+                relay.pause()
 
     run(test())
 
@@ -320,16 +320,16 @@ def test_a_tray_that_stops_says_goodbye_and_its_session_is_gone_when_the_setting
             join(desk, broker.url)
             async with tray(tmp_path / "far") as far, plugin(far):
                 join(far, broker.url)
-                await until(lambda: session(desk), "the session", TRUTH)
+                await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 join(far, broker.url, publish=False)
-                await until(lambda: not session(desk), "its end", TRUTH)
+                await until(lambda: not session(desk), "its end", SHOWN_WITHIN)
                 join(far, broker.url)
-                await until(lambda: session(desk), "the session", TRUTH)
+                await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 far.app.stop()
-                await until(lambda: status(desk) == "disconnected", "the goodbye", TRUTH)
+                await until(lambda: status(desk) == "disconnected", "the goodbye", SHOWN_WITHIN)
                 assert [known.said_goodbye for known in desk.app.state.fleet.servers.values()] == [True]
             desk.settings.write_text("", encoding="utf-8")
-            await until(lambda: not desk.app.status()["servers"], "the end of the team", TRUTH)
+            await until(lambda: not desk.app.status()["servers"], "the end of the team", SHOWN_WITHIN)
 
     run(test())
 
@@ -345,9 +345,9 @@ def test_a_killed_tray_is_shown_as_disconnected_by_its_last_will(broker: Mosquit
             join(desk, broker.url)
             await link.authenticate(far.token)
             await link.send(SNAPSHOT)
-            await until(lambda: session(desk), "the session", TRUTH)
+            await until(lambda: session(desk), "the session", SHOWN_WITHIN)
             await asyncio.to_thread(far.kill)
-            await until(lambda: status(desk) == "disconnected", "the last will", TRUTH)
+            await until(lambda: status(desk) == "disconnected", "the last will", SHOWN_WITHIN)
 
     try:
         run(test())
@@ -360,10 +360,10 @@ def test_a_tray_with_another_key_sees_nothing_and_says_so(broker: Mosquitto, tmp
         async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far, plugin(far):
             join(desk, broker.url, key="1" * 64)
             join(far, broker.url)
-            await until(lambda: "cannot be opened" in problems(desk), "the problem", TRUTH)
+            await until(lambda: "cannot be opened" in problems(desk), "the problem", SHOWN_WITHIN)
             assert not session(desk)
             join(desk, broker.url)
-            await until(lambda: session(desk), "the session", TRUTH)
+            await until(lambda: session(desk), "the session", SHOWN_WITHIN)
             assert "cannot be opened" not in problems(desk)
 
     run(test())
@@ -373,9 +373,9 @@ def test_three_trays_show_a_session_once_and_from_the_best_source(broker: Mosqui
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (desk, _, _link), tray(tmp_path / "third") as third:
             join(third, broker.url)
-            await until(lambda: session(third), "the session", TRUTH)
+            await until(lambda: session(third), "the session", SHOWN_WITHIN)
             async with plugin(third):
-                await until(lambda: len(desk.app.status()["servers"]) == 2, "the second server", TRUTH)
+                await until(lambda: len(desk.app.status()["servers"]) == 2, "the second server", SHOWN_WITHIN)
                 assert [found["id"] for found in desk.app.status()["sessions"]] == [SES]
                 own = session(third)
                 assert own["server"] == SERVER
@@ -413,11 +413,11 @@ def test_a_broker_that_wants_a_password_gets_it_and_no_one_else(
         async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far, plugin(far):
             more = {"key": "", "key_env": "TEAM_KEY", "password_env": "BROKER_PASSWORD"}
             join(desk, url, **more)
-            await until(lambda: "no connection to the broker" in problems(desk), "the problem", TRUTH)
+            await until(lambda: "no connection to the broker" in problems(desk), "the problem", SHOWN_WITHIN)
             monkeypatch.setenv("BROKER_PASSWORD", secret)
             join(desk, url, name="team", **{**more, "publish": False})
             join(far, url, **more)
-            await until(lambda: session(desk), "the session", TRUTH)
+            await until(lambda: session(desk), "the session", SHOWN_WITHIN)
             shown = problems(desk) + json.dumps(desk.app.status()) + caplog.text
             assert secret not in shown
             assert team_key not in shown
@@ -438,7 +438,7 @@ def test_settings_that_cannot_work_say_what_is_missing(more: dict[str, str], pro
     async def test() -> None:
         async with tray(tmp_path) as desk:
             join(desk, "mqtt://127.0.0.1:1", **more)
-            await until(lambda: problem in problems(desk), "the problem", TRUTH)
+            await until(lambda: problem in problems(desk), "the problem", SHOWN_WITHIN)
 
     run(test())
 
@@ -449,6 +449,6 @@ def test_without_the_library_the_menu_says_what_to_install(tmp_path: Path, monke
     async def test() -> None:
         async with tray(tmp_path) as desk:
             join(desk, "mqtt://127.0.0.1:1")
-            await until(lambda: "opencode-tray[team]" in problems(desk), "the problem", TRUTH)
+            await until(lambda: "opencode-tray[team]" in problems(desk), "the problem", SHOWN_WITHIN)
 
     run(test())

@@ -26,7 +26,7 @@ from tray.system.tasks import TaskSet, run_all
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 1.5  # s
-MAX_KNOWN_STRANGERS = 100  # trays whose payloads cannot be opened
+MAX_UNREADABLE = 100  # trays whose payloads cannot be opened
 
 CONNECTION, KEY = "connection", "key"  # what a problem can be about
 
@@ -73,7 +73,7 @@ class TeamSource:
         self._tasks = TaskSet()
         self._running: asyncio.Task[None] | None = None
         self._connections = 0
-        self._strangers: set[str] = set()
+        self._unreadable: set[str] = set()
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -135,9 +135,9 @@ class TeamSource:
             self._take(found, payload)
         except UnsealError as error:
             log.debug("a message on %s has no effect: %s", topic, error)
-            if len(self._strangers) < MAX_KNOWN_STRANGERS:
-                self._strangers.add(found.tray)
-            count = len(self._strangers)
+            if len(self._unreadable) < MAX_UNREADABLE:
+                self._unreadable.add(found.tray)
+            count = len(self._unreadable)
             self._problem(KEY, f"messages of {count} in the team cannot be opened (another team key or version?)")
         except Exception:  # one message must not end the connection
             log.exception("cannot handle a message on %s", topic)

@@ -3,7 +3,7 @@
 
 import { call, loadToken } from "/app/access.js";
 
-const PATIENCE = 3_000; // ms until the page opens from what is kept
+const ANSWER_TIMEOUT = 3_000; // ms until the page opens from what is kept
 const CACHE = `page ${VERSION}`;
 
 self.addEventListener("install", (event) => event.waitUntil(store()));
@@ -25,7 +25,7 @@ self.addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(event.request.url);
   if (event.request.method !== "GET" || origin !== location.origin || !FILES.includes(pathname)) return;
   const kept = () => caches.match(pathname);
-  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE)).then(kept);
+  const late = new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT)).then(kept);
   event.respondWith(Promise.race([fetch(event.request).then((answer) => (answer.ok ? answer : kept()), kept), late]));
 });
 
