@@ -23,7 +23,8 @@ from tray.core.commands import AnswerRequest, DeleteSession, OpenSession, Surfac
 from tray.core.request_digest import digest
 from tray.core.sessions import SessionKey
 from tray.core.team import AnswerWanted, Topic
-from tray.core.team_settings import key_text
+from tray.core.team_settings import Broker, key_text
+from tray.sources.team.broker_connection import BrokerConnection, Message, NotConnectedError
 from tray.sources.team.sealing import Sealer
 from tray.storage.team_identity import read_identity
 from tray_process import Home
@@ -308,6 +309,53 @@ def test_a_tray_that_is_cut_off_stops_within_two_seconds(broker: Mosquitto, tmp_
                 join(far, relay.url)
                 await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 relay.pause()
+
+    run(test())
+
+
+class MemberThatFailsAtTheEnd:
+    """Its work raises an error when it is cancelled, as a publication on a lost connection does."""
+
+    topics = ("opencode-tray/test",)
+
+    def __init__(self) -> None:
+        self.works = asyncio.Event()
+
+    def begin(self) -> Message:
+        return Message(self.topics[0], b"will")
+
+    goodbye = begin
+
+    async def work(self) -> None:
+        self.works.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            raise NotConnectedError from error
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        pass
+
+    def lose(self) -> None:
+        pass
+
+    def report_problem(self, text: str) -> None:
+        pass
+
+
+def test_a_connection_is_not_opened_again_if_its_end_fails(broker: Mosquitto) -> None:
+    async def test() -> None:
+        member = MemberThatFailsAtTheEnd()
+        connection = BrokerConnection(
+            Broker("127.0.0.1", broker.port, is_encrypted=False, username=""), "", "test", member
+        )
+        task = asyncio.create_task(connection.run())
+        await asyncio.wait_for(member.works.wait(), SHOWN_WITHIN)
+        connection.end()
+        task.cancel()
+        await until(task.done, "its end", SHOWN_WITHIN)
+        assert not task.cancelled()
+        assert task.exception() is None
 
     run(test())
 

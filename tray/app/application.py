@@ -178,7 +178,7 @@ class App:
         self._surfaces.start()
         await self.channels.start()
         await self._remotes.start(self._sources)
-        self._tasks.spawn(self._team.reload_settings(), "team")
+        self._tasks.spawn(self._team.reload_settings(), "settings of the team")
         self._tasks.spawn(run_periodically(self._interval, self._jobs()), "periodic jobs")
         self._tasks.spawn(self._sources.start_discovery(), "discovery")
         self._tasks.spawn(self._ways.undo_previous(), "entry of the tailnet")

@@ -76,6 +76,7 @@ class BrokerConnection:
         self._identifier = identifier
         self._member = member
         self._client: aiomqtt.Client | None = None
+        self._is_ending = False
 
     async def publish(self, message: Message) -> None:
         """Publish, and wait until the broker has confirmed it, unless it needs not. Raises NotConnectedError."""
@@ -91,7 +92,7 @@ class BrokerConnection:
         """Keep a connection until this is cancelled; then say goodbye, within GOODBYE_TIMEOUT."""
         backoff = Backoff(FIRST_RETRY, MAX_RETRY, jitter=0.5)
         tls = await asyncio.to_thread(ssl.create_default_context) if self._broker.is_encrypted else None
-        while True:
+        while not self._is_ending:
             try:
                 await self._reach(tls)
                 await self._serve(tls, backoff)
@@ -100,10 +101,12 @@ class BrokerConnection:
             except Exception:  # the next attempt may succeed
                 log.exception("the connection to the broker has failed")
                 self._report("see the log")
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # an error of aiomqtt has taken the place of the cancellation
-                raise asyncio.CancelledError
-            await asyncio.sleep(backoff.next_delay())
+            if not self._is_ending:
+                await asyncio.sleep(backoff.next_delay())
+
+    def end(self) -> None:
+        """Do not connect again. To be called before `run` is cancelled: an error can replace its CancelledError."""
+        self._is_ending = True
 
     def _report(self, reason: str) -> None:
         self._member.report_problem(f"no connection to the broker {self._broker.address}: {reason}")

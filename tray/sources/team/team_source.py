@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -71,16 +70,16 @@ class TeamSource:
         self._asked = AnswersOfOthers(shared, self._outbox, options.trusted, execute, now)
         self._sent = AnswersFromHere(fleet, self._outbox, options.name, self._sealer.box, now)
         self._tasks = TaskSet()
-        self._running: asyncio.Task[None] | None = None
         self._connections = 0
         self._unreadable: set[str] = set()
 
     def start(self) -> None:
         """Connect, and stay connected."""
-        self._running = self._tasks.spawn(self._connection.run(), "team")
+        self._tasks.spawn(self._connection.run(), "team")
 
     async def stop(self) -> None:
         """Say goodbye and disconnect, within STOP_TIMEOUT, and show nothing of the team any more."""
+        self._connection.end()
         self._tasks.cancel_all()
         await self._tasks.wait(STOP_TIMEOUT)
         self._subscriber.forget()
