@@ -258,7 +258,7 @@ def test_the_password_of_the_opencode_process_is_used(tmp_path: Path, model: Mod
 
 def test_reading_the_database_under_load_causes_no_errors(tmp_path: Path, model: ModelServer) -> None:
     """Four sessions stream and call tools while the database is read as fast as possible."""
-    with OpenCode(NEWEST, tmp_path / "home", model.port, {}, plugin=False, has_packages=False) as opencode:
+    with OpenCode(NEWEST, tmp_path / "home", model.port, {}, plugin=False) as opencode:
         opencode.serve()
         todo = ["todowrite", {"todos": [{"id": "1", "content": "x", "status": "pending", "priority": "low"}]}]
         names = [opencode.session() for _ in range(4)]
@@ -276,9 +276,9 @@ def test_reading_the_database_under_load_causes_no_errors(tmp_path: Path, model:
         reader.start()
         try:
             for name in names:
-                opencode.prompt(name, {"calls": [[todo]] * 10, "words": 40, "pause": 0.01})
+                opencode.prompt(name, {"calls": [[todo]] * 4, "words": 40, "pause": 0.01})
             until(lambda: len(opencode.call("GET", "/session/status")) == len(names), "the start of all turns", 20)
-            until(lambda: opencode.call("GET", "/session/status") == {}, "the end of all turns", 60)
+            until(lambda: opencode.call("GET", "/session/status") == {}, "the end of all turns", 120)
         finally:
             stop.set()
             reader.join()
