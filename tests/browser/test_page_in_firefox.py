@@ -16,7 +16,7 @@ from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
 from tray.surfaces.page import push_routes
-from waiting import run
+from waiting import run, until_async
 from web_server import serving
 
 pytestmark = pytest.mark.browser
@@ -61,6 +61,9 @@ def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) 
     run(test(), 110)
 
 
+SCOPE = "import('/app/store.js').then(({ scope }) => scope.value === 'answer')"
+
+
 async def bad_gateway(_: web.Request) -> web.Response:
     """Answer as a tunnel does whose tray has ended."""
     return web.Response(status=502, text="Bad gateway")
@@ -102,5 +105,13 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
             async with serving(tunnel, port=port):
                 await firefox.reload()
                 await firefox.shows(".lost", "Not connected to the tray")
+            stored = running.paths.devices.read_text()
+            running.paths.devices.write_text(stored.replace('"scope":"act"', '"scope":"answer"'))
+            running = RunningApp(tmp_path / "tray", page_port=port)
+            await running.app.start()
+            life = asyncio.create_task(running.app.run_until_stopped())
+            await until_async(lambda: firefox.evaluate(SCOPE), "the scope after a start without a connection")
+            running.app.stop()
+            await asyncio.wait_for(life, 5)
 
     run(test(), 110)

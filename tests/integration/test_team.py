@@ -217,7 +217,7 @@ def test_what_a_member_forges_or_repeats_is_refused(broker: Mosquitto, tmp_path:
             request = far.app.state.fleet.request(RequestKey(SERVER, "per_1"))
             assert request is not None
             forged = AnswerWanted(
-                "1", far.app.state.now(), "anna", stranger.box, SERVER, "per_1", digest(SERVER, request), Verdict.ONCE
+                "1", far.app.state.now(), stranger.box, SERVER, "per_1", digest(SERVER, request), Verdict.ONCE
             )
             async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
                 await client.subscribe([(str(topic), 1), (str(Topic("team", stranger.id, "result")), 1)])

@@ -103,3 +103,5 @@ def test_ids_are_as_short_as_possible_and_commands_find_the_sessions() -> None:
 def test_a_mute_of_everything_and_an_empty_table_are_shown() -> None:
     assert describe(overview_of()) == "No sessions"
     assert describe(overview_of(MuteSet(EVERYTHING, AT * 2))) == "No sessions · notifications are muted"
+    exposed = overview_of() | {"exposed": "Exposed to the internet until 22:15"}
+    assert describe(exposed) == "⚠ Exposed to the internet until 22:15 · No sessions"

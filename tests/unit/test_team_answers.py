@@ -64,7 +64,7 @@ class Owner:
         return CommandResult("Allowed once: bash")
 
     async def result(self, sender: Sealer, server: str = SERVER.id) -> Result:
-        ask = AnswerWanted("1", AT, "anna", sender.box, server, "per_1", digest(server, REQUEST), Verdict.ONCE)
+        ask = AnswerWanted("1", AT, sender.box, server, "per_1", digest(server, REQUEST), Verdict.ONCE)
         await self.answers.answer(ask, sender.key)
         assert self.mail.messages[-1].topic == str(Topic("team", sender.id, RESULT))
         result: Result = self.mail.opened(sender, Result)
@@ -115,7 +115,7 @@ def test_a_flood_of_answers_is_limited_also_while_the_results_are_sent() -> None
             await is_sent.wait()
 
         answers = AnswersOfOthers(owner.fleet, Outbox("team", OWNER, publish), (), owner.execute, lambda: AT)
-        ask = AnswerWanted("1", AT, "x", OTHER.box, SERVER.id, "per_1", digest(SERVER.id, REQUEST), Verdict.ONCE)
+        ask = AnswerWanted("1", AT, OTHER.box, SERVER.id, "per_1", digest(SERVER.id, REQUEST), Verdict.ONCE)
         flood = [asyncio.create_task(answers.answer(ask, OTHER.key)) for _ in range(3 * MAX_AT_ONCE)]
         await until_async(lambda: sending, "the first result")
         is_sent.set()
@@ -136,7 +136,7 @@ class Asker:
         for event in self.tray.on_snapshot(Snapshot(1, 1, (SharedServer("s", "p", "box", "/p"),), (session,))):
             self.fleet.apply(event, AT)
         self.mail = Mail(DESK)
-        self.answers = AnswersFromHere(self.fleet, self.mail.outbox, "anna@desk", DESK.box, lambda: AT)
+        self.answers = AnswersFromHere(self.fleet, self.mail.outbox, DESK.box, lambda: AT)
 
     def send(self, method: str = "permission.reply", **params: Any) -> asyncio.Task[None]:
         values = {"requestID": "per_1", "reply": "once", **params}

@@ -14,19 +14,18 @@ from tray.core.team_settings import TrustedTray
 
 AT = 1_790_000_000_000
 REQUEST = Request("per_1", "ses_1", RequestKind.PERMISSION, "bash", "ls", always=("ls *",))
-ASK = AnswerWanted("id-1", AT, "anna@desk", "", "server", "per_1", digest("server", REQUEST), Verdict.ONCE)
+ASK = AnswerWanted("id-1", AT, "", "server", "per_1", digest("server", REQUEST), Verdict.ONCE)
 ANNA = TrustedTray("anna", "key-of-anna")
 
 
 def test_an_answer_of_a_named_tray_is_taken_under_the_name_of_the_settings() -> None:
-    assert AskChecks().check(replace(ASK, name="mallory"), ANNA.key, [ANNA], REQUEST, AT) == ANNA
+    assert AskChecks().check(ASK, ANNA.key, [ANNA], REQUEST, AT) == ANNA
 
 
 @pytest.mark.parametrize(
     ("sender", "ask", "request_", "why"),
     [
         ("key-of-mallory", ASK, REQUEST, "not named"),
-        ("key-of-mallory", replace(ASK, name="anna"), REQUEST, "not named"),
         (ANNA.key, replace(ASK, at=AT - MAX_AGE - 1), REQUEST, "too late"),
         (ANNA.key, replace(ASK, at=AT + MAX_AGE + 1), REQUEST, "clocks"),
         (ANNA.key, ASK, None, "no longer waiting"),

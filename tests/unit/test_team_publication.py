@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -24,7 +27,7 @@ from tray.core.events import (
 )
 from tray.core.fleet import Fleet
 from tray.core.servers import DEMO, Source
-from tray.core.sessions import Activity, Request, RequestKind, SessionKey
+from tray.core.sessions import Activity, Option, Question, Request, RequestKind, SessionKey
 from tray.core.team import Change
 from tray.core.team_publication import MAX_DETAIL, MAX_SESSIONS, Publication, shared_server
 
@@ -137,12 +140,19 @@ def test_an_idle_subagent_is_shared_only_while_it_works_or_waits() -> None:
     assert change.removed_sessions == (SessionKey(S, "ses_2"),)
 
 
-def test_a_request_that_is_too_long_is_cut_and_cannot_be_answered_elsewhere() -> None:
+LONG = "x" * (MAX_DETAIL + 1)
+
+
+@pytest.mark.parametrize(
+    "part", [{"detail": LONG}, {"always": (LONG,)}, {"questions": (Question("Which?", options=(Option("a", LONG),)),)}]
+)
+def test_a_request_that_is_too_long_is_cut_and_cannot_be_answered_elsewhere(part: dict[str, Any]) -> None:
     sharing = Sharing(session())
-    change = sharing.change(RequestAsked(S, replace(REQUEST, detail="x" * (MAX_DETAIL + 1))))
+    change = sharing.change(RequestAsked(S, replace(REQUEST, **part)))
     assert change is not None
     (shared,) = change.sessions[0].requests
-    assert (len(shared.detail), shared.complete) == (MAX_DETAIL, False)
+    assert len(msgspec.json.encode(shared)) < MAX_DETAIL + 1000
+    assert not shared.complete
     assert "too long" in shared.read_only_reason
     change = sharing.change(RequestClosed(S, "ses_1", "per_1"))
     assert change is not None
@@ -155,6 +165,16 @@ def test_a_new_session_replaces_the_idle_one_that_was_used_least_recently() -> N
     assert change is not None
     assert change.removed_sessions == (SessionKey(S, "ses_0"),)
     assert len(sharing.publication.snapshot().sessions) == MAX_SESSIONS
+
+
+def test_a_session_that_waits_replaces_one_that_works() -> None:
+    working = [ActivityReported(S, f"ses_{number}", Activity.BUSY) for number in range(MAX_SESSIONS)]
+    sharing = Sharing(*(session(f"ses_{number}", updated=number + 1) for number in range(MAX_SESSIONS)), *working)
+    assert sharing.change(session("ses_new", updated=10_000)) is None
+    change = sharing.change(RequestAsked(S, replace(REQUEST, session="ses_new")))
+    assert change is not None
+    assert [found.id for found in change.sessions] == ["ses_new"]
+    assert len(change.removed_sessions) == 1
 
 
 def test_a_path_that_is_no_utf_8_is_shared() -> None:

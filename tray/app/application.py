@@ -125,7 +125,14 @@ class App:
             self.state, self._sources, self._problems, self._setup, self._history, self.channels, self._page, self._ways
         )
         self._surfaces = Surfaces(
-            self.state, self._view, self._page, self._tasks, self._commands, notifications, notify=notify
+            self.state,
+            self._view,
+            self._page,
+            self._tasks,
+            self._commands,
+            self._ways.exposed,
+            notifications,
+            notify=notify,
         )
         self._sources.serve_clients("/client", self._surfaces.serve_client)
         self._turns = TurnWatch(self.state, self._show_message)

@@ -38,17 +38,18 @@ class Surfaces:
         page: Page,
         tasks: TaskSet,
         commands: CommandRunner,
+        exposed: Callable[[], str],
         notifications: Notifications | None,
         *,
         notify: bool,
     ) -> None:
-        """`notify`: whether alerts are shown. Messages are shown in any case."""
+        """`notify`: whether alerts are shown; messages are in any case. `exposed` as in ControlServer."""
         self._view = view
         self._page = page
         self._tasks = tasks
         self._throttle = ViewThrottle(view.build)
         methods = ControlMethods(state.fleet, state.index, commands.execute)
-        self._control = ControlServer(state.fleet, state.index, methods, state.now)
+        self._control = ControlServer(state.fleet, state.index, methods, state.now, exposed)
         self._notifications = notifications or Notifications(
             "OpenCode Tray", resources.app_icon(), partial(commands.execute_soon, surface=Surface.NOTIFICATION)
         )

@@ -94,6 +94,7 @@ class Team:
             try:
                 self._source = await self._join(wanted)
             except UserError as error:
+                self._wanted = None  # it is tried again at the next change of the settings
                 self._problems.report(TOPIC, f"the team is not used: {error}")
                 return
             self._source.start()

@@ -71,7 +71,8 @@ def describe(overview: Mapping[str, Any], columns: int | None = None, *, coloure
     """
     rows = overview["rows"]
     widths = _widths(rows, columns)
-    lines = [overview["tooltip"] + (" · notifications are muted" if overview["muted"] else "")]
+    exposed = f"⚠ {overview['exposed']} · " if overview["exposed"] else ""
+    lines = [exposed + overview["tooltip"] + (" · notifications are muted" if overview["muted"] else "")]
     for row in rows:
         cells = [_padded(row[name], widths[name]) for name in COLUMNS if widths[name]]
         line = f"{row['symbol']} {'  '.join(cells)}".rstrip()

@@ -130,7 +130,6 @@ class AnswerWanted(msgspec.Struct, frozen=True, tag="answer"):
 
     id: str  # used once
     at: int  # when the user answered, in ms since the Unix epoch
-    name: str  # of the tray that asks, USER@HOST; it proves only its key
     box: str  # the public key with which to seal the result
     server: str
     request: str

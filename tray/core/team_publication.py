@@ -13,9 +13,10 @@ from tray.core.servers import DEMO, Server, Source
 from tray.core.sessions import Activity, Request, Session, SessionKey, Status
 from tray.core.team import Change, SharedServer, Snapshot
 
-MAX_SESSIONS = 500  # shared at once; a new one replaces an idle one. A snapshot of these has about half a megabyte
+MAX_SESSIONS = 500  # shared at once; a new one replaces a less important one. A snapshot of these has half a megabyte
 MAX_TITLE = 200  # characters
 MAX_DETAIL = 20_000  # characters of a request; a longer one is cut, and cannot be answered from another tray
+MAX_REQUESTS = 20  # of a session
 TOO_LONG = "it is too long for another tray; answer it where it was asked"
 
 
@@ -92,7 +93,7 @@ class Publication:
                 removed.append(key)
             elif after is not None and after != before:
                 if before is None and len(self._sessions) >= MAX_SESSIONS:
-                    if (replaced := self._idle()) is None:
+                    if (replaced := self._replaceable(after)) is None:
                         continue
                     del self._sessions[replaced]
                     changed.pop(replaced, None)
@@ -101,9 +102,11 @@ class Publication:
         self._stale_sessions.clear()
         return list(changed.values()), removed
 
-    def _idle(self) -> SessionKey | None:
-        """Return the idle session that was used least recently."""
+    def _replaceable(self, new: Session) -> SessionKey | None:
+        """Return the session that is used least recently: an idle one, or for one that waits, any that does not."""
         idle = [key for key, session in self._sessions.items() if session.status in (Status.IDLE, Status.ABORTED)]
+        if not idle and new.requests:
+            idle = [key for key, session in self._sessions.items() if not session.requests]
         return min(idle, key=lambda key: self._sessions[key].touched, default=None)
 
 
@@ -143,7 +146,7 @@ def shared_session(session: Session) -> Session | None:
         prompt_text="",
         last_output="",
         todos=(),
-        requests=tuple(map(_shared_request, session.requests)),
+        requests=tuple(map(_shared_request, session.requests[:MAX_REQUESTS])),
     )
 
 
@@ -154,6 +157,11 @@ def _encodable(text: str) -> str:
 
 def _shared_request(request: Request) -> Request:
     whole = replace(request, sending=False, refusal="", draft=())
-    if len(request.detail) <= MAX_DETAIL:
+    texts = [request.detail, *request.always]
+    for question in request.questions:
+        texts += [question.question, question.header]
+        texts += [text for option in question.options for text in (option.label, option.description)]
+    if sum(map(len, texts)) <= MAX_DETAIL:
         return whole
-    return replace(whole, detail=request.detail[:MAX_DETAIL], complete=False, read_only_reason=TOO_LONG)
+    cut = request.detail[:MAX_DETAIL]
+    return replace(whole, detail=cut, complete=False, read_only_reason=TOO_LONG, always=(), questions=())

@@ -79,11 +79,10 @@ class AnswersOfOthers:
 class AnswersFromHere:
     """Sends answers to the tray that owns the request. Lives on the event loop's thread."""
 
-    def __init__(self, fleet: Fleet, outbox: Outbox, name: str, box: str, now: Callable[[], int]) -> None:
-        """`name` is that of this tray, USER@HOST; `box` is the key with which to seal what only it may read."""
+    def __init__(self, fleet: Fleet, outbox: Outbox, box: str, now: Callable[[], int]) -> None:
+        """`box` is the key with which to seal what only this tray may read."""
         self._fleet = fleet
         self._outbox = outbox
-        self._name = name
         self._box = box
         self._now = now
         self._sent: dict[str, tuple[str, asyncio.Future[Result]]] = {}  # ID -> tray, and its result
@@ -128,15 +127,14 @@ class AnswersFromHere:
         request = self._fleet.request(RequestKey(server_id, str(params.get("requestID", ""))))
         if request is None or method not in ("permission.reply", "question.reply", "question.reject"):
             raise CallError("another tray takes only answers to requests", CallErrorKind.READ_ONLY)
-        name = server_id.removeprefix(tray.server_id(""))
+        server = server_id.removeprefix(tray.server_id(""))
         return AnswerWanted(
             id=secrets.token_hex(16),
             at=self._now(),
-            name=self._name,
             box=self._box,
-            server=name,
+            server=server,
             request=request.id,
-            seen=digest(name, request),
+            seen=digest(server, request),
             verdict=Verdict(params["reply"]) if method == "permission.reply" else None,
             message=str(params.get("message", "")),
             answers=tuple(map(tuple, params.get("answers", ()))),

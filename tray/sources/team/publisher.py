@@ -17,7 +17,7 @@ from tray.system.tasks import run_all
 CHANGE_INTERVAL = 4.0  # s between two changes; the first one after a pause is published at once
 URGENT_INTERVAL = 0.25  # s between two changes if a request or the state of a session has changed
 SNAPSHOT_INTERVAL = 1.0  # s between two snapshots that others ask for
-BEAT_INTERVAL = 1.5  # s without another message until a beat
+BEAT_INTERVAL = 2.0  # s without another message until a beat
 RETAINED_INTERVAL = 60.0  # s after a change until the retained snapshot contains it; who misses a change asks
 
 

@@ -51,7 +51,7 @@ class Sealer:
         self._box = X25519PrivateKey.generate()
         self._team_key = team_key
         self._public = self._signing.public_key().public_bytes_raw()
-        self.key = public_key(private_key)
+        self.key = key_text(self._public)
         self.id = tray_id(self.key)
         self.box = key_text(self._box.public_key().public_bytes_raw())
         self._cipher: Callable[[str], AESGCM] = lru_cache(MAX_DERIVED)(self._derive)

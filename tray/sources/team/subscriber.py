@@ -29,7 +29,7 @@ from tray.system.tasks import run_all
 MAX_TRAYS = 1_000  # further ones are not shown
 ASK_INTERVAL = 0.5  # s between two looks for missing snapshots
 ASK_AGAIN = 6  # looks until the same tray is asked again: it may be busy with the last one
-CHECK_INTERVAL = 0.9  # s between two checks for signs of life, which come every 1.5 s (publisher.BEAT_INTERVAL)
+CHECK_INTERVAL = 1.1  # s between two checks for signs of life, which come every 2 s (publisher.BEAT_INTERVAL)
 
 
 class Subscriber:

@@ -68,7 +68,7 @@ class TeamSource:
         self._publisher = Publisher(Publication(shared, options.started), self._outbox, has_beat=options.publishes)
         self._subscriber = Subscriber(self._sealer.key, self._outbox, report)
         self._asked = AnswersOfOthers(shared, self._outbox, options.trusted, execute, now)
-        self._sent = AnswersFromHere(fleet, self._outbox, options.name, self._sealer.box, now)
+        self._sent = AnswersFromHere(fleet, self._outbox, self._sealer.box, now)
         self._tasks = TaskSet()
         self._connections = 0
         self._unreadable: set[str] = set()

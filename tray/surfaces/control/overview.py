@@ -14,13 +14,17 @@ MAX_WIDTH = 300  # columns of a text; the terminal cuts it further
 MIN_ID = 8  # characters of an ID
 
 
-def overview(fleet: Fleet, index: SessionIndex, at: int) -> dict[str, Any]:
-    """Return the summary line and the rows. IDs are cut to the shortest unique start. `at`: now, in ms."""
+def overview(fleet: Fleet, index: SessionIndex, at: int, exposed: str = "") -> dict[str, Any]:
+    """Return the summary line and the rows. IDs are cut to the shortest unique start. `at`: now, in ms.
+
+    `exposed`: how long the internet can reach the page; "": it cannot.
+    """
     short_ids = _short_ids({key.session for key in fleet.sessions})
     rows = sorted(index.rows(), key=lambda row: (row.status.urgency, row.since))
     return {
         "tooltip": summarize(index).tooltip,
         "muted": EVERYTHING in fleet.mutes,
+        "exposed": exposed,
         "rows": [_row(row, index.project(row), short_ids[row.session.id], at) for row in rows],
     }
 

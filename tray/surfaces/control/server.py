@@ -33,13 +33,21 @@ class _Call(msgspec.Struct):
 class ControlServer:
     """Answers reports (`status` …), runs the methods of ControlMethods, and sends frames after `watch.…`."""
 
-    def __init__(self, fleet: Fleet, index: SessionIndex, methods: ControlMethods, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        index: SessionIndex,
+        methods: ControlMethods,
+        now: Callable[[], int],
+        exposed: Callable[[], str] = str,
+    ) -> None:
+        """`now` returns ms since the Unix epoch, `exposed` how long the internet can reach the page."""
         self._fleet = fleet
         self._index = index
         self._methods = methods
         self._reports: dict[str, Callable[[], dict[str, Any]]] = {
             "status": lambda: status_report(fleet, index),
-            "overview": lambda: overview(fleet, index, now()),
+            "overview": lambda: overview(fleet, index, now(), exposed()),
             "summary": lambda: summary_report(index),
         }
         self._watchers: dict[Watcher, asyncio.Event] = {}  # an event is set when there may be a frame to send

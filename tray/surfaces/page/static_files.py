@@ -27,7 +27,7 @@ TYPES = {
 
 WORKER, ICON = "/sw.js", "/icon.png"
 UNREAD = {  # what only readers of the source need: comments, empty lines and indentation
-    ".js": re.compile(rb"^ *(//|/\*\*|\*).*\n|^\n|^ +", re.MULTILINE),
+    ".js": re.compile(rb"^ *(//|/\*\*|\*).*\n|^\n|^ +|(?<=[;,{(]) // .*$", re.MULTILINE),
     ".css": re.compile(rb"^ */\*.*\*/ *\n|^\n|^ +", re.MULTILINE),
 }
 

@@ -1,6 +1,6 @@
 // The page: pairs this browser, connects, and shows what the address asks for.
 
-import { html, render, useEffect } from "/app/vendor/ui.js";
+import { effect, html, render, useEffect } from "/app/vendor/ui.js";
 import { call, loadToken, pair } from "/app/access.js";
 import { Dialog } from "/app/dialog.js";
 import { History } from "/app/history.js";
@@ -18,6 +18,7 @@ import {
   connection,
   entries,
   filter,
+  isOpen,
   notices,
   notify,
   pairingNumber,
@@ -131,11 +132,8 @@ async function start() {
       });
       pairingNumber.value = "";
     }
-    if (code || (await loadToken())) {
-      connect();
-      scope.value = (await call("GET", "/api/me")).scope;
-      keepWorker().catch(({ message }) => notify(`No notifications: ${message}`, true));
-    } else connection.value = "unpaired";
+    if (code || (await loadToken())) connect();
+    else connection.value = "unpaired";
   } catch (error) {
     pairingNumber.value = "";
     if (await loadToken().catch(() => "")) connect();
@@ -143,4 +141,11 @@ async function start() {
   }
 }
 
+/** Load what this browser may do and keep its notifications; the first connection may be long after the start. */
+async function loadDevice() {
+  scope.value = (await call("GET", "/api/me")).scope;
+  await keepWorker();
+}
+
+effect(() => isOpen.value && void loadDevice().catch(({ message }) => notify(`No notifications: ${message}`, true)));
 start();
