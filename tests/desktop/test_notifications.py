@@ -18,6 +18,7 @@ from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Command, OpenSession
 from tray.core.sessions import Request, RequestKind, SessionKey
 from tray.surfaces import notification_sender
+from tray.surfaces.notification_sender import ATTEMPTS
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
 from waiting import run, until_async
@@ -37,13 +38,13 @@ class RunningNotifications:
 
     def __init__(self, connect: Callable[..., Any]) -> None:
         self.commands: list[Command] = []
-        self.unshown: list[tuple[str, str]] = []
+        self.problems: list[str] = []
         self.now = 0.0  # s
         self.notifications = Notifications(
             "OpenCode Tray",
             None,
             self.commands.append,
-            on_not_shown=lambda *texts: self.unshown.append(texts),
+            on_problem=self.problems.append,
             connect=connect,
             clock=lambda: self.now,
         )
@@ -292,10 +293,13 @@ def test_a_button_answers_if_the_desktop_has_already_hidden_the_notification(bus
     run(test())
 
 
-def test_if_notifications_fail_it_is_logged_once_and_their_texts_are_passed_on(
+def test_if_notifications_fail_it_is_logged_and_reported_once(
     bus: PrivateBus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(**_: object) -> None:
+    calls: list[object] = []
+
+    def refuse(**options: object) -> None:
+        calls.append(options)
         raise OSError("Class not registered")
 
     async def test() -> None:
@@ -303,11 +307,9 @@ def test_if_notifications_fail_it_is_logged_once_and_their_texts_are_passed_on(
         async with running_notifications(refuse) as running:
             for number in range(3):
                 running.notifications.show(alert(body=f"request {number}"))
-                await until_async(lambda: len(running.unshown) == number + 1)  # noqa: B023  # called before the next round
-        assert running.unshown[0] == ("Permission · project — Work", "request 0")
-        assert [record.getMessage() for record in caplog.records] == [
-            "notifications cannot be shown here: Class not registered"
-        ]
+                await until_async(lambda: len(calls) == ATTEMPTS * (number + 1))  # noqa: B023  # called before the next
+        assert running.problems == ["notifications cannot be shown here: Class not registered"]
+        assert [record.getMessage() for record in caplog.records] == running.problems
         await desktop.stop()
 
     run(test())
@@ -434,10 +436,11 @@ def test_pending_requests_are_shown_once_a_daemon_starts(bus: PrivateBus) -> Non
         async with running_notifications() as running:
             running.notifications.show(permission_alert("per_1", ONE))
             running.notifications.show(permission_alert("per_2", TWO))
-            await until_async(lambda: len(running.unshown) == 2)
+            await until_async(lambda: running.problems)
             running.notifications.withdraw(ONE.session)
             desktop = await FakeDesktop(bus.address).start(panel=False)
             await until_async(lambda: shown(desktop) == [("project — Work", "bash: echo per_2")])
+            assert running.problems == ["no notification daemon is running; notifications are not shown", ""]
         await desktop.stop()
 
     run(test())

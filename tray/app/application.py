@@ -49,6 +49,7 @@ from tray.surfaces.control.status_report import status_report
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
+from tray.system import resources
 from tray.system.paths import Paths
 from tray.system.tasks import TaskSet
 from tray.system.text_dialog import ask_text
@@ -131,7 +132,7 @@ class App:
             self._tasks,
             self._commands,
             self._ways.exposed,
-            notifications,
+            notifications or self._new_notifications(),
             notify=notify,
         )
         self._sources.serve_clients("/client", self._surfaces.serve_client)
@@ -163,6 +164,12 @@ class App:
         )
         self._team = Team(paths.team, self.state, self._problems, self.apply, self._commands.execute)
         self._sources.use_team(self._team.call)
+
+    def _new_notifications(self) -> Notifications:
+        on_command = partial(self._commands.execute_soon, surface=Surface.NOTIFICATION)
+        return Notifications(
+            "OpenCode Tray", resources.app_icon(), on_command, on_problem=partial(self._problems.set, "notifications")
+        )
 
     # ------------------------------------------------------------------ start and stop
 

@@ -28,6 +28,13 @@ class Problems:
             log.warning("%s", text)
         self._by_topic[topic] = text
 
+    def set(self, topic: str, text: str) -> None:
+        """Set the problem of a topic, which is logged already, or remove it if the text is ""."""
+        if text:
+            self.report(topic, text, is_logged=True)
+        else:
+            self.clear(topic)
+
     def clear(self, topic: str) -> None:
         """Remove the problem of a topic."""
         self._by_topic.pop(topic, None)

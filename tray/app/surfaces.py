@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from functools import partial
 
 from aiohttp import web
 
@@ -13,7 +12,6 @@ from tray.app.command_runner import CommandRunner
 from tray.app.current_view import CurrentView
 from tray.app.page import Page
 from tray.app.state import AppState
-from tray.core.commands import Surface
 from tray.core.events import Change
 from tray.surfaces.control.methods import ControlMethods
 from tray.surfaces.control.server import ControlServer
@@ -22,7 +20,6 @@ from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.notifier import Notifier
 from tray.surfaces.view_throttle import ViewThrottle
-from tray.system import resources
 from tray.system.tasks import TaskSet
 
 WITHDRAW_TIMEOUT = 1.2  # s that the notification daemon gets to withdraw all notifications
@@ -39,7 +36,7 @@ class Surfaces:
         tasks: TaskSet,
         commands: CommandRunner,
         exposed: Callable[[], str],
-        notifications: Notifications | None,
+        notifications: Notifications,
         *,
         notify: bool,
     ) -> None:
@@ -50,9 +47,7 @@ class Surfaces:
         self._throttle = ViewThrottle(view.build)
         methods = ControlMethods(state.fleet, state.index, commands.execute)
         self._control = ControlServer(state.fleet, state.index, methods, state.now, exposed)
-        self._notifications = notifications or Notifications(
-            "OpenCode Tray", resources.app_icon(), partial(commands.execute_soon, surface=Surface.NOTIFICATION)
-        )
+        self._notifications = notifications
         self._notifier = Notifier(
             state.fleet,
             state.index,

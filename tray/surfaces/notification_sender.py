@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 SEND_TIMEOUT = 5.0  # s; without it, a stopped daemon would block all later notifications
 NEVER_EXPIRES = 0  # Desktop Notifications Specification: 0 is never, -1 is the daemon's default
 ATTEMPTS = 2  # the second one uses a new connection, as the bus may have been restarted
+NO_CENTER = "DummyNotificationCenter"  # the back end of a Python outside of a signed app on macOS: it shows nothing
 
 
 class NotificationHandlers(NamedTuple):
@@ -45,7 +46,10 @@ class NotificationSender:
         icon: Path | None,
         handlers: NotificationHandlers,
         connect: Callable[..., DesktopNotifier],
+        platform: str = sys.platform,
     ) -> None:
+        self._platform = platform
+        self._permission: asyncio.Task[bool] | None = None  # macOS asks the user once
         self.problem = ""  # why the last notification was not accepted
         self._app_name = app_name
         self._icon = Icon(path=icon) if icon is not None else None
@@ -64,6 +68,8 @@ class NotificationSender:
         for _ in range(ATTEMPTS):
             if await self._send(toast, identifier, on_dispatched):
                 return True
+            if self._platform != "linux":  # a new notifier would take the buttons from the notifications shown before
+                return False
             await self.close()
         return False
 
@@ -78,10 +84,13 @@ class NotificationSender:
             pass  # closed by the user already
         except Exception as error:  # noqa: BLE001  # the daemon has ended, and its notifications with it
             log.debug("a notification could not be withdrawn: %s", error)
-            await self.close()
+            if self._platform == "linux":
+                await self.close()
 
     async def close(self) -> None:
         """Close the connection; the next notification opens a new one."""
+        if self._permission is not None:
+            self._permission.cancel()
         bus, self._notifier = self._bus, None
         if bus is not None:
             await notification_daemon.disconnect(bus)
@@ -91,7 +100,8 @@ class NotificationSender:
         if notifier is None:
             return False
         self.problem = "the notification daemon does not accept notifications"
-        if sys.platform == "darwin" and not await notifier.has_authorisation():
+        if self._platform == "darwin" and not await self._is_allowed(notifier):
+            self.problem = "macOS does not allow the tray's notifications; see System Settings → Notifications"
             return False
         dispatched = asyncio.Event()
 
@@ -118,6 +128,18 @@ class NotificationSender:
             notification_daemon.on_notification_closed(self._bus, self._handlers.any_closed)
         return dispatched.is_set()
 
+    async def _is_allowed(self, notifier: DesktopNotifier) -> bool:
+        """Return whether macOS lets us show notifications; the first time, macOS asks the user.
+
+        The user may take any time for that. To give up the question would count as a refusal.
+        """
+        if self._permission is None:
+            self._permission = asyncio.get_running_loop().create_task(_ask(notifier), name="permission to notify")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEND_TIMEOUT):
+                return await notifier.has_authorisation()
+        return False
+
     def _open(self) -> DesktopNotifier | None:
         """Return the DesktopNotifier; None if the desktop has no notification service."""
         if self._notifier is None:
@@ -126,17 +148,40 @@ class NotificationSender:
             except Exception as error:  # noqa: BLE001  # no such service, not registered, forbidden: by the platform
                 self.problem = f"notifications cannot be shown here: {error}"
                 return None
-            notifier.on_clicked = self._handlers.clicked
-            notifier.on_button_pressed = self._handlers.button_pressed
-            notifier.on_replied = self._handlers.replied
-            notifier.on_dismissed = self._handlers.dismissed
+            if type(getattr(notifier, "_backend", None)).__name__ == NO_CENTER:
+                self.problem = "macOS shows no notifications of a Python that is not in a signed app"
+                return None
+            notifier.on_clicked = self._on_loop(self._handlers.clicked)
+            notifier.on_button_pressed = self._on_loop(self._handlers.button_pressed)
+            notifier.on_replied = self._on_loop(self._handlers.replied)
+            notifier.on_dismissed = self._on_loop(self._handlers.dismissed)
             self._notifier = notifier
         return self._notifier
+
+    def _on_loop(self, handler: Callable[..., object]) -> Callable[..., None]:
+        """Return a handler that can be called on any thread: macOS calls handlers on the thread of AppKit."""
+        loop = asyncio.get_running_loop()
+
+        def call(*arguments: str) -> None:
+            if self._platform == "darwin":
+                loop.call_soon_threadsafe(handler, *arguments)
+            else:
+                handler(*arguments)
+
+        return call
 
     @property
     def _bus(self) -> Any:
         """desktop-notifier's D-Bus connection, which it neither exposes nor closes; None if there is none."""
         return getattr(getattr(self._notifier, "_backend", None), "bus", None)
+
+
+async def _ask(notifier: DesktopNotifier) -> bool:
+    try:
+        return await notifier.request_authorisation()
+    except Exception as error:  # noqa: BLE001  # of the platform; the next notification says that it is not allowed
+        log.warning("macOS could not be asked whether notifications are allowed: %s", error)
+        return False
 
 
 def _state_icon(toast: Toast) -> Icon | None:

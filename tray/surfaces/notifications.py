@@ -21,7 +21,7 @@ from tray.surfaces.notification_sender import NotificationHandlers, Notification
 from tray.surfaces.toast_guard import ToastGuard
 from tray.surfaces.toasts import Toast, as_shown_by, toast_of
 from tray.system import notification_daemon
-from tray.system.notification_daemon import NotificationDaemon
+from tray.system.notification_daemon import APPLESCRIPT, NotificationDaemon
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +47,16 @@ class Notifications:
         icon: Path | None,
         on_command: Callable[[Command], None],
         *,
-        on_not_shown: Callable[[str, str], object] | None = None,
+        on_problem: Callable[[str], object] | None = None,
         connect: Callable[..., DesktopNotifier] = DesktopNotifier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_not_shown` receives title and body of notifications that could not be shown.
+        """`on_problem` receives why notifications are not shown, and "" once one is shown again.
 
         `connect` creates the DesktopNotifier. `clock` returns seconds and is monotonic.
         """
         self._on_command = on_command
-        self._on_not_shown = on_not_shown
+        self._on_problem = on_problem
         self._guard = ToastGuard(clock)
         handlers = NotificationHandlers(
             self._clicked, self._button_pressed, self._replied, self._pop_live, self._guard.closed
@@ -70,7 +70,7 @@ class Notifications:
         self._queue: dict[Key, Toast | None] = {}  # to do, oldest first; None: withdraw
         self._wake = asyncio.Event()
         self._ending = False
-        self._warned = False
+        self._problem = ""
 
     def show(self, alert: Alert) -> None:
         """Show the alert; it replaces the notification of its session."""
@@ -142,7 +142,7 @@ class Notifications:
             self._persistent[key] = toast
         shown = as_shown_by(daemon or NotificationDaemon(""), toast)
         if daemon is None:
-            self._report_not_shown(shown, "no notification daemon is running; notifications are not shown")
+            self._set_problem("no notification daemon is running; notifications are not shown")
             return
         if daemon.reads_markup:
             shown = replace(shown, body=escape(shown.body, quote=False))
@@ -153,9 +153,11 @@ class Notifications:
             self._guard.appeared()
 
         if await self._sender.send(shown, live.identifier, on_dispatched):
-            self._warned = False
-        elif not await notification_daemon.show_with_applescript(shown.title, shown.body):
-            self._report_not_shown(shown, self._sender.problem)
+            self._set_problem("")
+            return
+        plain = as_shown_by(NotificationDaemon(APPLESCRIPT), toast)
+        if not await notification_daemon.show_with_applescript(plain.title, plain.body):
+            self._set_problem(self._sender.problem)
 
     # ------------------------------------------------------------------ clicks
     # A stale id, the id of another program's notification and a second click match no live notification.
@@ -226,9 +228,9 @@ class Notifications:
         self._live.clear()
         self._owner = ""
 
-    def _report_not_shown(self, toast: Toast, problem: str) -> None:
-        if not self._warned:
+    def _set_problem(self, problem: str) -> None:
+        if problem and not self._problem:
             log.warning("%s", problem)
-        self._warned = True
-        if self._on_not_shown is not None:
-            self._on_not_shown(toast.title, toast.body)
+        if problem != self._problem and self._on_problem is not None:
+            self._on_problem(problem)
+        self._problem = problem

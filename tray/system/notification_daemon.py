@@ -10,8 +10,12 @@ from typing import Any
 
 import msgspec
 
+from tray.system.subprocesses import run
+
 PROBE_TIMEOUT = 2.0  # s
 DISCONNECT_TIMEOUT = 1.0  # s
+APPLESCRIPT_TIMEOUT = 5.0  # s
+APPLESCRIPT = "osascript"  # the "daemon" of macOS whose notifications have no buttons
 _NAME, _PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _OWNER_CHANGED = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{_NAME}'"
@@ -32,7 +36,9 @@ class NotificationDaemon(msgspec.Struct, frozen=True):
     @property
     def shows_buttons(self) -> bool:
         """Whether the actions of a notification are buttons."""
-        return sys.platform != "linux" or ("actions" in self.capabilities and self.name not in _BUTTONLESS)
+        if sys.platform != "linux":
+            return self.name != APPLESCRIPT
+        return "actions" in self.capabilities and self.name not in _BUTTONLESS
 
     @property
     def reads_markup(self) -> bool:
@@ -89,8 +95,8 @@ async def show_with_applescript(title: str, body: str) -> bool:
     """Show a notification without buttons on macOS, where an unbundled Python may show none itself. False elsewhere."""
     if sys.platform != "darwin":
         return False
-    process = await asyncio.create_subprocess_exec("osascript", "-e", _OSASCRIPT, "--", title, body)
-    return await process.wait() == 0
+    done = await run([APPLESCRIPT, "-e", _OSASCRIPT, "--", title, body], timeout=APPLESCRIPT_TIMEOUT)
+    return done.ok
 
 
 if sys.platform == "linux":
