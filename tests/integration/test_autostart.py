@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tray.system.autostart import DesktopEntry, LaunchAgent, own_command
+from tray.system.autostart import DesktopEntry, LaunchAgent
+from tray.system.own_program import own_command
 from tray_process import Home
 from waiting import until
 
@@ -38,7 +39,7 @@ def test_install_adds_plugin_and_autostart_and_uninstall_removes_both(home: Home
     plugin = home.path / "config/opencode/plugin/opencode-tray.js"
     done = home.run("install")
     assert (done.returncode, str(plugin) in done.stdout, str(entry) in done.stdout) == (0, True, True)
-    assert (plugin.exists(), DesktopEntry(entry).read()) == (True, own_command())
+    assert (plugin.exists(), DesktopEntry(entry).read()) == (True, own_command("run"))
     assert home.run("install").stdout.count("already") == 2
     assert "the tray starts at login" in home.run("doctor").stdout
     undone = home.run("uninstall")
@@ -75,7 +76,7 @@ def test_doctor_fixes_an_entry_for_a_missing_program(home: Home, entry: Path) ->
     findings = {finding["check"]: finding for finding in json.loads(home.run("doctor", "--json").stdout)}
     assert (findings["autostart"]["level"], "opencode-tray install" in findings["autostart"]["fix"]) == ("broken", True)
     home.run("doctor", "--fix")
-    assert DesktopEntry(entry).read() == own_command()
+    assert DesktopEntry(entry).read() == own_command("run")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the entry of Linux")
@@ -85,6 +86,20 @@ def test_install_reports_an_entry_that_cannot_be_written(home: Home, entry: Path
     done = home.run("install")
     assert (done.returncode, str(entry) in done.stderr) == (1, True)
     assert "Traceback" not in done.stderr
+
+
+def test_the_entry_of_a_package_counts_and_is_disabled_for_this_user_alone(tmp_path: Path) -> None:
+    for_all, own = tmp_path / "xdg/autostart/tray.desktop", tmp_path / "autostart/tray.desktop"
+    DesktopEntry(for_all).write(["opencode-tray", "run"])
+
+    def entry() -> DesktopEntry:
+        return DesktopEntry(own, [tmp_path / "missing", for_all.parent])
+
+    assert entry().read() == ["opencode-tray", "run"]
+    assert (entry().remove(), entry().remove()) == (True, False)
+    assert (entry().read(), DesktopEntry(for_all).read()) == (None, ["opencode-tray", "run"])
+    entry().write(["mine"])
+    assert entry().read() == ["mine"]
 
 
 @pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not installed")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tray.core.errors import UserError
 from tray.storage.files import move
-from tray.system.autostart import Autostart, own_command
+from tray.system.autostart import Autostart
+from tray.system.own_program import own_command_without_console
 from tray.system.resources import plugin_source
 
 PLUGIN_SIGNATURE = "OpenCode Tray's plugin"  # in the first lines of every version of the plugin file
@@ -150,10 +151,11 @@ def _leads_to(link: Path, program: Path) -> bool:
 
 def install_autostart(entry: Autostart) -> str:
     """Start the tray at each login."""
+    command = own_command_without_console("run")
     try:
-        if entry.read() == own_command():
+        if entry.read() == command:
             return f"The tray starts at login already: {entry.place}"
-        entry.write(own_command())
+        entry.write(command)
     except OSError as error:
         raise InstallError(f"cannot write {entry.place}: {error}") from error
     return f"Wrote {entry.place}; the tray starts at your next login"

@@ -9,6 +9,7 @@ r"""Start the tray at login, with an entry for this user that the platform reads
 
 from __future__ import annotations
 
+import os
 import plistlib
 import re
 import subprocess
@@ -47,15 +48,9 @@ def autostart() -> Autostart:
         return RunKey()
     if sys.platform == "darwin":
         return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist")
-    return DesktopEntry(Path(platformdirs.user_config_dir()) / f"autostart/{NAME}.desktop")
-
-
-def own_command() -> list[str]:
-    """Return the command that runs this installation of the tray."""
-    python = Path(sys.executable)
-    if sys.platform == "win32" and python.with_name("pythonw.exe").exists():
-        python = python.with_name("pythonw.exe")  # python.exe opens a console window
-    return [str(python), "-I", "-m", "tray", "run"]
+    folders = os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")  # XDG Base Directory Specification
+    for_all = [Path(folder) / "autostart" for folder in folders if folder]
+    return DesktopEntry(Path(platformdirs.user_config_dir()) / f"autostart/{NAME}.desktop", for_all)
 
 
 class _File:
@@ -87,11 +82,22 @@ class _File:
 
 
 class DesktopEntry(_File):
-    """The desktop entry of Linux and other freedesktop.org desktops."""
+    """The desktop entry of Linux and other freedesktop.org desktops.
+
+    A package may have installed one for all users, which an entry of the user with the same name replaces.
+    """
+
+    def __init__(self, path: Path, system_folders: Sequence[Path] = ()) -> None:
+        """`system_folders` are those of the entries for all users, the most important one first."""
+        super().__init__(path)
+        self._for_all = next((file for folder in system_folders if (file := folder / path.name).exists()), None)
 
     def read(self) -> list[str] | None:
         """Return the command, or None if there is no entry or the user has disabled it."""
-        text = self._read_text() or ""
+        text = self._read_text()
+        if text is None and self._for_all is not None:
+            text = self._for_all.read_text(encoding="utf-8", errors="replace")
+        text = text or ""
         keys = dict(re.findall(r"^([A-Za-z-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
         disabled = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
         return None if disabled or "Exec" not in keys else _split(keys["Exec"])
@@ -108,6 +114,14 @@ class DesktopEntry(_File):
             "Terminal=false\n"
             "StartupNotify=false\n"
         )
+
+    def remove(self) -> bool:
+        """Remove or disable the entry; return whether there was one."""
+        if self._for_all is None:
+            return super().remove()
+        was_enabled = self.read() is not None
+        self._write(f"[Desktop Entry]\nType=Application\nName={TITLE}\nHidden=true\n")
+        return was_enabled
 
 
 def _quote(word: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import sys
 from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
@@ -25,6 +24,7 @@ from tray.core.settings import HOSTS, PORT, Settings
 from tray.core.source_calls import CallError, SourceCall
 from tray.core.text import clean
 from tray.opencode.executable import opencode_program
+from tray.system.own_program import own_command
 from tray.system.programs import UnsafeArgumentError, shell_join
 
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
@@ -101,7 +101,7 @@ class SessionOpener:
         """
         port = str(self._settings()[PORT])
         last = ["--", argument] if argument else []
-        return await self._terminal.run([sys.executable, "-I", "-m", "tray", *words, "--port", port, *last])
+        return await self._terminal.run(own_command(*words, "--port", port, *last))
 
     async def attach(self, url: str, directory: str) -> CommandResult:
         """Open OpenCode's terminal UI on the server at `url`, in a new terminal."""
