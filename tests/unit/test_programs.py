@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def batch(folder: Path, text: str) -> str:
     path.write_bytes(text.encode())
     path.chmod(0o755)
     return str(path)
+
+
+def test_a_program_in_the_current_folder_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`shutil.which` of Windows looks there first."""
+    monkeypatch.setattr("shutil.which", lambda name: rf"./{name}.exe")
+    monkeypatch.setenv("PATH", os.pathsep.join([".", str(folder / "missing"), str(folder)]))
+    with pytest.raises(UnsafeArgumentError, match="only in the current folder"):
+        command_for(["ssh", "host"], windows=True)
+    (folder / "ssh.exe").touch(0o755)
+    monkeypatch.setenv("PATHEXT", ".COM;.exe")
+    assert command_for(["ssh", "host"], windows=True) == [str(folder / "ssh.exe"), "host"]
 
 
 @pytest.mark.parametrize("text", [OF_A_SCRIPT, OLDER])

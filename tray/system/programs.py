@@ -40,8 +40,7 @@ def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win3
     """Return the command that passes the arguments to the program unchanged. Raises UnsafeArgumentError."""
     if not windows:
         return list(command)
-    # An absolute path: Windows searches the current folder first, and others may write there.
-    program = shutil.which(command[0]) or command[0]
+    program = _on_path(command[0]) or command[0]
     arguments = command[1:]
     if program.lower().endswith(".ps1"):  # only PowerShell runs it; the .cmd beside it does the same
         program = program[:-4] + ".cmd"
@@ -57,6 +56,23 @@ def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win3
                 "use the .exe that it starts (for OpenCode: set `attach.opencode` in the settings)"
             )
     return [program, *arguments]
+
+
+def _on_path(name: str) -> str | None:
+    """Return the path of a program, never one that Windows would find first: in the current folder.
+
+    That folder may be a checkout of somebody else, with an `ssh.exe` in it. `shutil.which` looks there first, always up
+    to Python 3.11, and later unless the user has set NoDefaultCurrentDirectoryInExePath. Raises UnsafeArgumentError.
+    """
+    found = shutil.which(name)
+    if found is None or Path(found).is_absolute() or re.search(r"[\\/:]", name):
+        return found
+    extensions = ["", *os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")]
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        for path in (Path(folder) / f"{name}{extension}" for extension in extensions):
+            if path.is_absolute() and path.is_file() and os.access(path, os.X_OK):
+                return str(path)
+    raise UnsafeArgumentError(f"{name} is not on the PATH, only in the current folder; install it")
 
 
 def shell_join(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> str:
@@ -93,7 +109,7 @@ def _shim_target(batch: Path) -> list[str] | None:
     target = _beside(batch, script[1])
     named = _INTERPRETER.search(text)
     name = named[1].removesuffix(".exe") if named else "node"
-    interpreter = _beside(batch, f"{name}.exe") or shutil.which(name)
+    interpreter = _beside(batch, f"{name}.exe") or _on_path(name)
     if target is None or interpreter is None or interpreter.lower().endswith((".cmd", ".bat")):
         return None
     return [interpreter, target]
