@@ -19,6 +19,7 @@ from tray.agents.hook_file import HookCommand, HookFile
 from tray.agents.json_editor import InvalidJsonError
 from tray.core.agent_setup import AgentSetup, HookState
 from tray.storage.files import write_privately
+from tray.system.own_program import own_python
 from tray.system.paths import MAX_SOCKET_PATH
 
 
@@ -146,7 +147,7 @@ def _curl_command(socket: str, agent: str, seconds: int) -> str:
 
 
 def _python_command(socket: str, agent: str, seconds: int) -> str:
-    return python_hook_command(agent, socket, seconds, sys.executable)
+    return python_hook_command(agent, socket, seconds, own_python())
 
 
 def _read(path: Path) -> str:

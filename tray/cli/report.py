@@ -21,6 +21,7 @@ from tray.cli.exit_codes import OK
 from tray.core.errors import UserError
 from tray.core.text import clean
 from tray.system.paths import Paths
+from tray.system.programs import command_for
 
 TIMEOUT = 3.0  # s
 RETRY_INTERVAL = 2.0  # s until `run-with` connects again to a tray that was restarted
@@ -88,7 +89,7 @@ def _run(command: list[str]) -> int:
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command, which decides what to do
     signal.signal(signal.SIGTERM, terminate)
     try:
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command_for(command))
     except OSError as error:
         print(f"opencode-tray: cannot run {clean(command[0])}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE

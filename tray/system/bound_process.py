@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
 from tray.system.bound_program import END_TIME
-from tray.system.programs import command_for
+from tray.system.own_program import own_python
+from tray.system.programs import NO_WINDOW, command_for
 from tray.system.subprocesses import end
 
 RUNNER = "tray.system.bound_program"
 MAX_LINE = 65_536  # bytes
-if sys.platform == "win32":
-    NO_WINDOW = subprocess.CREATE_NO_WINDOW  # programs for a console would open one
-else:
-    NO_WINDOW = 0
 
 
 async def start_bound(command: Sequence[str]) -> asyncio.subprocess.Process:
@@ -29,7 +25,7 @@ async def start_bound(command: Sequence[str]) -> asyncio.subprocess.Process:
     from the tray, ends then. Raises UnsafeArgumentError.
     """
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", RUNNER, *command_for(command),  # -P: not the modules of the current directory
+        own_python(), "-P", "-m", RUNNER, *command_for(command),  # -P: not the modules of the current directory
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

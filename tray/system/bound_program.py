@@ -13,6 +13,8 @@ import sys
 import threading
 from contextlib import suppress
 
+from tray.system.programs import NO_WINDOW
+
 END_TIME = 1.0  # s that the other program gets before it is killed; cloudflared would take up to 30
 NOT_FOUND = 127
 
@@ -21,7 +23,7 @@ def main() -> int:
     """Return the exit code of the other program."""
     signal.signal(signal.SIGTERM, lambda *_: None)  # `_end_with_input` sends it to this process as well
     try:
-        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, creationflags=NO_WINDOW)
     except OSError as error:
         sys.stderr.write(f"{error.strerror}\n")
         return NOT_FOUND

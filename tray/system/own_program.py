@@ -10,15 +10,24 @@ from pathlib import Path
 IS_BUNDLE = bool(getattr(sys, "frozen", False))
 
 
+def own_python(executable: str = sys.executable) -> str:
+    """Return the program that runs our modules and prints: Python, or the executable of the bundle.
+
+    A tray that was started at login on Windows runs in pythonw.exe or opencode-trayw.exe, which print nothing.
+    """
+    path = Path(executable)
+    beside = path.with_name(f"{path.stem.removesuffix('w')}.exe")
+    return str(beside) if path.name.endswith("w.exe") and beside.exists() else executable
+
+
 def own_command(*words: str) -> list[str]:
     """Return the command that runs `opencode-tray WORDS`."""
-    return [sys.executable, *words] if IS_BUNDLE else [sys.executable, "-I", "-m", "tray", *words]
+    return [own_python(), *words] if IS_BUNDLE else [own_python(), "-I", "-m", "tray", *words]
 
 
 def own_command_without_console(*words: str) -> list[str]:
     """Return the same command without a console window, which Windows opens for python.exe and opencode-tray.exe."""
     program, *rest = own_command(*words)
     path = Path(program)
-    if sys.platform == "win32" and (windowed := path.with_name(f"{path.stem}w.exe")).exists():
-        program = str(windowed)
-    return [program, *rest]
+    windowed = path.with_name(f"{path.stem}w.exe")
+    return [str(windowed) if path.suffix == ".exe" and windowed.exists() else program, *rest]

@@ -11,11 +11,17 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tray.core.errors import UserError
+
+if sys.platform == "win32":
+    NO_WINDOW = subprocess.CREATE_NO_WINDOW  # else a program for a console opens one, which takes the focus
+else:
+    NO_WINDOW = 0
 
 SHIM_SIZE = 10_000  # bytes read of a batch file; npm's are about 350 bytes long
 _READ_BY_CMD = re.compile(r'["&|<>^%!\r\n]')

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tray.system.programs import NO_WINDOW, command_for
+
 TIMEOUT = 10.0  # s; a player without a sound server hangs, and is killed then
 
 PLAYERS: dict[str, Sequence[Sequence[str]]] = {
@@ -52,7 +54,11 @@ async def _run_first(programs: Sequence[Sequence[str]], arguments: list[str], st
         return False
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *program, *arguments, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
+        *command_for([*program, *arguments]),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=quiet,
+        stderr=quiet,
+        creationflags=NO_WINDOW,
     )
     try:
         async with asyncio.timeout(TIMEOUT):

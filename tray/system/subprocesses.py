@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from tray.system.programs import command_for
+from tray.system.programs import NO_WINDOW, command_for
 from tray.system.tasks import run_all
 
 TIMEOUT = 3.0  # s
@@ -52,6 +52,7 @@ async def run(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT if with_errors else asyncio.subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
+            creationflags=NO_WINDOW,
         )
     except OSError:
         return CompletedRun(127, "")

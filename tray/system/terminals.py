@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from tray.system import terminal_launcher
+from tray.system.own_program import own_python
 from tray.system.programs import command_for
 from tray.system.subprocesses import start
 
@@ -96,7 +97,7 @@ def known_terminal(preferred: Sequence[str]) -> str | None:
 
 
 def _launcher_command(job: Path) -> list[str]:
-    words = [sys.executable, "-I", terminal_launcher.__file__, str(job)]
+    words = [own_python(), "-I", terminal_launcher.__file__, str(job)]
     if sys.platform != "darwin":
         return words
     script = job.with_name("open.command")  # `open` takes a file, not a command

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tray.core.errors import UserError
-from tray.system.programs import command_for
+from tray.system.programs import NO_WINDOW, command_for
 from tray.system.subprocesses import end
 from tray.system.tasks import run_all
 
@@ -54,7 +54,9 @@ async def start(destination: str, script: str, options: Sequence[str] = ()) -> P
     command = command_for(["ssh", *OPTIONS, *options, "--", destination, f"exec sh -c '{script}'"])
     environment = {**os.environ, "LC_ALL": "C"}  # messages of ssh are read
     try:
-        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment)
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, creationflags=NO_WINDOW
+        )
     except OSError as error:
         raise SshError(f"cannot run ssh: {error.strerror}") from error
 

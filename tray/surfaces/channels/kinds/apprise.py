@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib.util import find_spec
 
 from tray.core.text import clean
@@ -19,6 +18,7 @@ from tray.surfaces.channels.channel import (
     Press,
 )  # fmt: skip
 from tray.system import subprocesses
+from tray.system.own_program import own_python
 
 SENDER = "tray.surfaces.channels.apprise_sender"
 MAX_SAID = 200  # characters
@@ -57,7 +57,7 @@ class Apprise:
 
     async def _run(self, content: dict[str, str]) -> str:
         """Send a message, or only read the address; return the name of the service. Raises ChannelError."""
-        command = (sys.executable, "-P", "-m", SENDER)  # -P: not the modules of the current directory
+        command = (own_python(), "-P", "-m", SENDER)  # -P: not the modules of the current directory
         done = await subprocesses.run(command, timeout=SEND_TIMEOUT, stdin=json.dumps({"url": self._url, **content}))
         said = clean(done.out.strip())[:MAX_SAID]
         if not done.ok:
