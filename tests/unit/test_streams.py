@@ -32,6 +32,13 @@ def test_a_pipe_gets_utf_8(encoding: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert raw.getvalue().decode() == TITLE.replace("\ud800", "?")
 
 
+def test_a_text_from_a_pipe_is_read_as_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    stream = io.TextIOWrapper(io.BytesIO("Größe".encode() + b"\xff"), encoding="cp1252")
+    take_any_text(stream)
+    assert stream.read() == "Größe\ufffd"
+
+
 def test_a_terminal_keeps_its_own_encoding() -> None:
     raw = io.BytesIO()
     stream = Terminal(raw, encoding="cp1252")

@@ -78,5 +78,5 @@ def milliseconds(text: str) -> int:
     """Return a time in ms since the Unix epoch; 0 if it is absent or invalid."""
     try:
         return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # OSError: Windows, for a local time before 1970
         return 0

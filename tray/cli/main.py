@@ -20,7 +20,7 @@ INTERRUPTED = 130  # exit code of a shell command that SIGINT ended
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. `arguments` are those after the program name (default: sys.argv)."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         take_any_text(stream)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if (unknown := _unknown_command(words)) is not None:

@@ -1,4 +1,4 @@
-"""Let stdout and stderr accept any character: users and models write all of them."""
+"""Let the standard streams take any character: users and models write all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 def take_any_text(stream: TextIO | None) -> None:
-    """Make writes never fail because of a character. Files and pipes get UTF-8, unless PYTHONIOENCODING is set.
+    """Never fail because of a character. Files and pipes have UTF-8, unless PYTHONIOENCODING is set.
 
     By default Windows encodes a pipe with a legacy code page, and a terminal in the C locale is ASCII; there an unknown
     character becomes `?`. Under `pythonw` the stream is None.

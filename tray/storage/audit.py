@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tray.storage.files import move
+
 log = logging.getLogger(__name__)
 
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
@@ -23,7 +25,8 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size + len(line) > MAX_SIZE:
-            _rotate(path)
+            with suppress(OSError):  # Windows, while another program reads it: the next answer tries again
+                _rotate(path)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, line.encode("utf-8", "replace"))
@@ -55,4 +58,4 @@ def _rotate(path: Path) -> None:
     backups = [path.with_name(f"{path.name}.{number}") for number in range(BACKUPS, 0, -1)]  # the oldest first
     for older, newer in pairwise([*backups, path]):
         with suppress(FileNotFoundError):
-            newer.replace(older)
+            move(str(newer), older)
