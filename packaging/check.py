@@ -66,7 +66,9 @@ DESKTOP_PACKAGES = (
     "iproute2",
     "chromium",
     "firefox-esr",
+    "debootstrap",
 )
+PACKAGES = CACHE / "packages"
 FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
@@ -146,8 +148,19 @@ def agents() -> bool:
         return all(pool.map(install, packages.keys(), packages.values()))
 
 
-def environment(name: str, lock: str) -> Path | None:
-    """Install the locked packages and the built wheel; return the folder of programs, or None after a failure."""
+def packages() -> bool:
+    """Build the bundle and the packages of this platform, which tests/desktop/test_packages.py tries."""
+    if sys.platform != "linux":
+        print("Not on Linux: the release workflow builds and tries the packages of this platform.")
+        return True
+    programs = environment("bundle", "requirements-bundle.lock", has_wheel=False)
+    folders = ("--output", PACKAGES, "--work", CACHE / "packages-work")
+    script = ROOT / "packaging" / "build_packages.py"
+    return programs is not None and quietly("build_packages.py", programs / "python", script, *folders)
+
+
+def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
+    """Install the locked packages, and the built wheel; return the folder of programs, or None after a failure."""
     file = ROOT / "packaging" / lock
     wanted = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = CACHE / f"{name}-{wanted}"
@@ -161,6 +174,8 @@ def environment(name: str, lock: str) -> Path | None:
         if not made:
             return None
         (folder / "complete").touch()
+    if not has_wheel:
+        return programs
     wheel = ("--no-deps", "--no-build-isolation", "--force-reinstall", ROOT)  # the lock file holds the build back end
     return programs if quietly("pip install .", *pip, *wheel) else None
 
@@ -176,6 +191,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "QWEN_CODE_TEST_DIR": str(CACHE / "qwen-code" / QWEN_CODE_VERSION),
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
         "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
+        "OPENCODE_TRAY_PACKAGES": str(PACKAGES),
         **WHEEL,
     }
     return {
@@ -283,7 +299,7 @@ def main() -> int:
     begun = time.monotonic()
     print("Setting up …", flush=True)
     needs_world = "tests" in wanted and not options.fast
-    if needs_world and not (desktop() and agents()):
+    if needs_world and not (desktop() and agents() and packages()):
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:

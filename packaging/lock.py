@@ -2,7 +2,8 @@
 """Write the lock files: exact versions with hashes, for every platform and every supported Python.
 
     requirements.lock         what run.py installs: the dependencies and the build back end
-    requirements-dev.lock     what check.py installs: the same versions, all extras and dependency groups but `lock`
+    requirements-dev.lock     what check.py installs: the same versions, all extras and other dependency groups
+    requirements-bundle.lock  what build_packages.py needs: the same versions, the extra `team`, and the group `bundle`
     requirements-lowest.lock  what its step `lowest` installs: the lowest versions that pyproject.toml allows
 
 Run it after each change of a requirement in pyproject.toml. Locked versions stay; `--upgrade` takes the newest.
@@ -23,7 +24,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING = ROOT / "packaging"
-LOCK, DEV_LOCK, LOWEST_LOCK = (PACKAGING / f"requirements{name}.lock" for name in ("", "-dev", "-lowest"))
+LOCK, DEV_LOCK, BUNDLE_LOCK, LOWEST_LOCK = (
+    PACKAGING / f"requirements{name}.lock" for name in ("", "-dev", "-bundle", "-lowest")
+)
+APART = ("lock", "bundle")  # groups that no other lock file contains
 OLDEST_PYTHON = "3.11"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -43,17 +47,19 @@ def compile_lock(output: Path, *options: str | Path) -> None:
 
 
 def main() -> None:
-    """Write the three files."""
+    """Write the four files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the locked ones")
     upgrade = ("--upgrade",) if parser.parse_args().upgrade else ()
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)
-    groups = [name for name in project["dependency-groups"] if name != "lock"]
+    groups = [name for name in project["dependency-groups"] if name not in APART]
     extras = [word for words in project["project"]["optional-dependencies"].values() for word in words]
     compile_lock(LOCK, "--group", "build", *upgrade)
     every_group = [word for name in groups for word in ("--group", name)]
     compile_lock(DEV_LOCK, *every_group, "--all-extras", "--constraints", LOCK, *upgrade)
+    bundled = ("--group", "build", "--group", "bundle", "--extra", "team")
+    compile_lock(BUNDLE_LOCK, *bundled, "--constraints", DEV_LOCK, *upgrade)
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder) / "tools.txt"  # the test tools are not what is tested: they keep their locked versions
         shipped = set(PIN.findall(LOCK.read_text(encoding="utf-8")))

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 class Home:
     """A private home folder, and the commands run in it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, program: Sequence[str] = (sys.executable, "-m", "tray")) -> None:
+        """`program` is the command `opencode-tray`."""
         self.path = path
+        self._program = program
         self.port = free_port()
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
         self.environment = {
@@ -51,7 +54,7 @@ class Home:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "tray", *arguments],
+            [*self._program, *arguments],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -62,7 +65,7 @@ class Home:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tray", *arguments],
+            [*self._program, *arguments],
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

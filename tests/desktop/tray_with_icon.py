@@ -13,9 +13,10 @@ from tray_process import Home
 class TrayWithIcon:
     """A running tray with a private home folder and port, and its user's actions."""
 
-    def __init__(self, desk: Desk, folder: Path) -> None:
+    def __init__(self, desk: Desk, folder: Path, *program: str) -> None:
+        """`program` is the command `opencode-tray`, if it is not the tested package's."""
         self.desk = desk
-        self.home = Home(folder)
+        self.home = Home(folder, program) if program else Home(folder)
         self.home.environment = {**desk.environment, **self.home.environment}
         self.process = self.home.tray(headless=False)
 

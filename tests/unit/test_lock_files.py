@@ -17,7 +17,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 DEPENDENCIES = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["project"]["optional-dependencies"].values() for line in lines]
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-lowest.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bundle.lock", "requirements-lowest.lock")
 
 
 def group(name: str) -> list[Requirement]:
@@ -52,14 +52,17 @@ def assert_satisfied(lock: str, requirements: list[Requirement]) -> None:
 def test_the_locks_satisfy_the_ranges() -> None:
     build = group("build")
     assert_satisfied("requirements.lock", [*DEPENDENCIES, *build])
-    every_group = [requirement for name in GROUPS if name != "lock" for requirement in group(name)]
+    every_group = [requirement for name in GROUPS if name not in ("lock", "bundle") for requirement in group(name)]
     assert_satisfied("requirements-dev.lock", [*DEPENDENCIES, *EXTRAS, *every_group])
+    assert_satisfied("requirements-bundle.lock", [*DEPENDENCIES, *build, *group("bundle")])
     assert_satisfied("requirements-lowest.lock", [*DEPENDENCIES, *EXTRAS, *build, *group("test")])
 
 
 def test_users_and_ci_get_the_same_versions() -> None:
-    dev = versions("requirements-dev.lock")
-    assert all(dev[name] == pins for name, pins in versions("requirements.lock").items())
+    shipped = versions("requirements.lock")
+    for other in ("requirements-dev.lock", "requirements-bundle.lock"):
+        locked = versions(other)
+        assert all(locked[name] == pins for name, pins in shipped.items()), other
 
 
 def test_the_lowest_lock_holds_the_lower_bound_of_each_dependency() -> None:

@@ -67,7 +67,7 @@ def command_for(command: Sequence[str], *, windows: bool = sys.platform == "win3
 def _on_path(name: str) -> str | None:
     """Return the path of a program, never one that Windows would find first: in the current folder.
 
-    That folder may be a checkout of somebody else, with an `ssh.exe` in it. `shutil.which` looks there first, always up
+    That folder may be a checkout of another user, with an `ssh.exe` in it. `shutil.which` looks there first, always up
     to Python 3.11, and later unless the user has set NoDefaultCurrentDirectoryInExePath. Raises UnsafeArgumentError.
     """
     found = shutil.which(name)
