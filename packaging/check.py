@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,7 @@ DESKTOP_PACKAGES = (
     "debootstrap",
 )
 PACKAGES = CACHE / "packages"
+DEBIAN = "bookworm"  # in which the Debian package is tried
 FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
@@ -159,6 +161,19 @@ def packages() -> bool:
     return programs is not None and quietly("build_packages.py", programs / "python", script, *folders)
 
 
+def debian() -> bool:
+    """Store a small Debian without Python, in which the tests install the Debian package."""
+    debootstrap, archive = shutil.which("debootstrap"), CACHE / f"{DEBIAN}.tar"
+    if archive.exists() or debootstrap is None or os.geteuid() != 0:
+        return True
+    with tempfile.TemporaryDirectory() as root, tempfile.TemporaryDirectory() as done:
+        command = (debootstrap, "--variant=minbase", DEBIAN, root)
+        made = quietly("debootstrap", *command) and quietly("tar", "tar", "-C", root, "-cf", f"{done}/root.tar", ".")
+        if made:
+            shutil.move(f"{done}/root.tar", archive)
+    return made
+
+
 def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
     """Install the locked packages, and the built wheel; return the folder of programs, or None after a failure."""
     file = ROOT / "packaging" / lock
@@ -180,6 +195,12 @@ def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
     return programs if quietly("pip install .", *pip, *wheel) else None
 
 
+def world() -> bool:
+    """Install and build what the tests try, at the same time: most of it waits for downloads."""
+    with ThreadPoolExecutor() as pool:
+        return all(pool.map(lambda work: work(), (packages, agents, debian)))
+
+
 def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[], bool]]:
     """Return what each step runs."""
     versions = {
@@ -192,6 +213,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
         "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
         "OPENCODE_TRAY_PACKAGES": str(PACKAGES),
+        "DEBIAN_ROOT_ARCHIVE": str(CACHE / f"{DEBIAN}.tar"),
         **WHEEL,
     }
     return {
@@ -299,7 +321,7 @@ def main() -> int:
     begun = time.monotonic()
     print("Setting up …", flush=True)
     needs_world = "tests" in wanted and not options.fast
-    if needs_world and not (desktop() and agents() and packages()):
+    if needs_world and not (desktop() and world()):
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:

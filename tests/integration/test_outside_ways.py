@@ -213,7 +213,8 @@ def test_icon_tooltip_menu_and_each_page_show_that_the_page_is_exposed(exposed: 
             assert stop is not None
             assert (await running.choose(stop)).message == "Ended: the tunnel"
             await until_async(lambda: not running.views[-1].icon.exposed, "the end of the mark")
-            assert "xposed" not in running.views[-1].tooltip + str(running.views[-1].menu[0])
+            await until_async(lambda: "xposed" not in str(running.views[-1].menu[0]), "the end of the line in the menu")
+            assert "xposed" not in running.views[-1].tooltip
             for socket in (live, other):
                 while "xposed" in str(socket.entries["summary"]):
                     await socket.read()

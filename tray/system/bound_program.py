@@ -27,20 +27,24 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"{error.strerror}\n")
         return NOT_FOUND
-    threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
-    return process.wait()
+    is_ending = threading.Event()
+    threading.Thread(target=_end_with_input, args=(process, is_ending), daemon=True).start()
+    code = process.wait()
+    if is_ending.is_set() and sys.platform != "win32":
+        os.killpg(0, signal.SIGKILL)  # what the program has started, and this process
+    return code
 
 
-def _end_with_input(process: subprocess.Popen[bytes]) -> None:
+def _end_with_input(process: subprocess.Popen[bytes], is_ending: threading.Event) -> None:
     while os.read(0, 4096):  # not through sys.stdin: a daemon thread that holds its lock disturbs the exit
         pass
-    if sys.platform == "win32":
-        process.kill()
-        return
-    os.killpg(0, signal.SIGTERM)  # also what the program has started
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(END_TIME)
-    os.killpg(0, signal.SIGKILL)
+    is_ending.set()
+    if sys.platform != "win32":
+        os.killpg(0, signal.SIGTERM)  # also what the program has started
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_TIME)
+            return
+    process.kill()
 
 
 if __name__ == "__main__":
