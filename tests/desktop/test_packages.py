@@ -123,7 +123,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def files_of(root: Path) -> set[Path]:
     """Return all files but those of the package manager and temporary ones."""
-    apart = {root / name for name in ("tmp", "proc", "var/lib/dpkg", "var/log", "var/cache")}
+    apart = {root / name for name in ("tmp", "proc", "var/lib/apt", "var/lib/dpkg", "var/log", "var/cache")}
     found: set[Path] = set()
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if Path(folder) / name not in apart]
