@@ -106,7 +106,8 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
                 await firefox.reload()
                 await firefox.shows(".lost", "Not connected to the tray")
             stored = running.paths.devices.read_text()
-            running.paths.devices.write_text(stored.replace('"scope":"act"', '"scope":"answer"'))
+            assert '"scope": "act"' in stored
+            running.paths.devices.write_text(stored.replace('"scope": "act"', '"scope": "answer"'))
             running = RunningApp(tmp_path / "tray", page_port=port)
             await running.app.start()
             life = asyncio.create_task(running.app.run_until_stopped())
