@@ -131,7 +131,9 @@ def test_a_disabled_desktop_entry_reads_as_none(tmp_path: Path, switch: str) -> 
 
 
 def test_a_launch_agent_keeps_the_command_and_an_invalid_one_reads_as_empty(tmp_path: Path) -> None:
-    entry = LaunchAgent(tmp_path / "Library/LaunchAgents/tray.plist")
+    environment = {"PATH": "/opt/homebrew/bin:/usr/bin", "CODEX_HOME": "", "OPENCODE_MONITOR_TOKEN": "secret"}
+    log = tmp_path / "Library/Logs/opencode-tray/launchd.log"
+    entry = LaunchAgent(tmp_path / "Library/LaunchAgents/tray.plist", log, environment)
     assert entry.read() is None
     entry.write(AWKWARD)
     assert entry.read() == AWKWARD
@@ -141,11 +143,24 @@ def test_a_launch_agent_keeps_the_command_and_an_invalid_one_reads_as_empty(tmp_
         True,
         {"SuccessfulExit": False},
     )
+    assert content["EnvironmentVariables"] == {"PATH": "/opt/homebrew/bin:/usr/bin"}
+    assert (content["StandardErrorPath"], log.parent.is_dir()) == (str(log), True)
+    if sys.platform != "win32":
+        assert entry.path.stat().st_mode & 0o777 == 0o644
     for wrong in (b"no list", b"<?xml", plistlib.dumps({"Label": "x"})):
         entry.path.write_bytes(wrong)
         assert entry.read() == []
     assert entry.remove()
     assert not entry.remove()
+
+
+def test_launchd_does_not_restart_a_tray_with_a_wrong_setting(home: Home) -> None:
+    settings = home.path / "config/opencode-tray/settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("listener = 1\n", encoding="utf-8")
+    done = home.run("run", "--headless", XPC_SERVICE_NAME="opencode-tray")
+    assert (done.returncode, "listener" in done.stderr) == (0, True)
+    assert home.run("run", "--headless").returncode == 2
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="the registry of Windows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Coroutine, Sequence
 
@@ -15,11 +16,22 @@ from tray.core.text import clean
 OPTIONS_WITH_VALUE = ("--port", "--ws-port", "--host")  # of `run`: the word after them is not a command
 MONITOR_FLAGS = {"--install-plugin": "install-plugin", "--uninstall-plugin": "uninstall-plugin"}  # opencode-monitor's
 UNTIL_CTRL_C = ("run", "watch", "demo")  # commands that the user ends with Ctrl-C
+LAUNCHD_LABEL = "opencode-tray"  # of the launch agent that system/autostart.py writes
 INTERRUPTED = 130  # exit code of a shell command that SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. `arguments` are those after the program name (default: sys.argv)."""
+    """Run a command and return its exit code. `arguments` are those after the program name (default: sys.argv).
+
+    If launchd has started the tray, only a crash or a kill is a failure: launchd would start it again every ten seconds,
+    although only the user can correct a setting.
+    """
+    code = _main(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    return OK if os.environ.get("XPC_SERVICE_NAME") == LAUNCHD_LABEL and list(words[:1]) == ["run"] else code
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         take_any_text(stream)
     words = list(sys.argv[1:] if arguments is None else arguments)

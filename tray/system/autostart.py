@@ -3,7 +3,7 @@ r"""Start the tray at login, with an entry for this user that the platform reads
 | platform | entry |
 |---|---|
 | Linux | a desktop entry (freedesktop.org's Desktop Application Autostart Specification 0.5) |
-| macOS | a launch agent (launchd.plist(5)), restarted after a crash |
+| macOS | a launch agent (launchd.plist(5)), restarted after a crash or a kill |
 | Windows | a value under `HKEY_CURRENT_USER\...\Run` |
 """
 
@@ -14,7 +14,7 @@ import plistlib
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 from xml.parsers.expat import ExpatError
@@ -47,7 +47,8 @@ def autostart() -> Autostart:
     if sys.platform == "win32":
         return RunKey()
     if sys.platform == "darwin":
-        return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist")
+        log = Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "launchd.log"
+        return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist", log, os.environ)
     folders = os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")  # XDG Base Directory Specification
     for_all = [Path(folder) / "autostart" for folder in folders if folder]
     return DesktopEntry(Path(platformdirs.user_config_dir()) / f"autostart/{NAME}.desktop", for_all)
@@ -138,8 +139,20 @@ def _split(line: str) -> list[str]:
     return [(re.sub(r"\\(.)", r"\1", quoted) or plain).replace("%%", "%") for quoted, plain in found]
 
 
+# launchd starts programs with a PATH of four system folders, and without what the user's shell sets.
+KEPT_VARIABLES = (
+    "PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "OPENCODE_CONFIG_DIR", "CLAUDE_CONFIG_DIR", "CODEX_HOME",
+)  # fmt: skip
+
+
 class LaunchAgent(_File):
     """The launch agent of macOS."""
+
+    def __init__(self, path: Path, log: Path, environment: Mapping[str, str]) -> None:
+        """`log` gets what is printed before the tray's own log is open. KEPT_VARIABLES of `environment` are stored."""
+        super().__init__(path)
+        self._log = log
+        self._environment = {name: environment[name] for name in KEPT_VARIABLES if environment.get(name)}
 
     def read(self) -> list[str] | None:
         """Return the command, [] if the file is invalid, or None if there is no entry."""
@@ -162,8 +175,13 @@ class LaunchAgent(_File):
             "KeepAlive": {"SuccessfulExit": False},
             "ProcessType": "Interactive",
             "LimitLoadToSessionType": "Aqua",
+            "EnvironmentVariables": self._environment,
+            "StandardErrorPath": str(self._log),
+            "StandardOutPath": str(self._log),
         }
+        self._log.parent.mkdir(parents=True, exist_ok=True)  # launchd does not make it
         self._write(plistlib.dumps(content).decode())
+        self.path.chmod(0o644)  # launchd refuses a file that others can write
 
 
 if sys.platform == "win32":
