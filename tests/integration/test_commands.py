@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from fakes import connection
+from tray import __version__
 from tray.core.settings import DEFAULT_PORT
 from tray.surfaces.control import status_report
 from tray_process import Home, free_port
@@ -61,6 +63,14 @@ def test_status_without_a_tray_fails_with_exit_code_1(home: Home) -> None:
 def test_invalid_usage_fails_with_exit_code_2(home: Home) -> None:
     assert home.run("status", "--nonsense").returncode == 2
     assert home.run("run", "--port", "many").returncode == 2
+
+
+def test_the_version_in_detail_names_python_and_where_the_program_is(home: Home) -> None:
+    done = home.run("--version", "--verbose")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"opencode-tray {__version__}, Python packages in ")
+    assert f"Python {platform.python_version()}" in done.stdout
+    assert home.run("--verbose").returncode == 2
 
 
 def test_an_unknown_command_suggests_a_similar_one_and_lists_all(home: Home) -> None:

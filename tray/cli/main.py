@@ -23,8 +23,8 @@ INTERRUPTED = 130  # exit code of a shell command that SIGINT ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. `arguments` are those after the program name (default: sys.argv).
 
-    If launchd has started the tray, only a crash or a kill is a failure: launchd would start it again every ten seconds,
-    although only the user can correct a setting.
+    If launchd has started the tray, only a crash or a kill is a failure: launchd would start it again every ten
+    seconds, although only the user can correct a setting.
     """
     code = _main(arguments)
     words = sys.argv[1:] if arguments is None else arguments
@@ -35,6 +35,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         take_any_text(stream)
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sorted(words) == ["--verbose", "--version"]:
+        return _run("tray.cli.version:print_details", None)
     if (unknown := _unknown_command(words)) is not None:
         print(f"opencode-tray: {unknown}", file=sys.stderr)
         return USAGE

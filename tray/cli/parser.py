@@ -68,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Without a command, opencode-tray starts the tray.",
     )
     parser.add_argument("--version", action="version", version=f"opencode-tray {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="with --version: also how and where it is installed")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     port = _port_option("port of the tray (default: the running tray's)")
     as_json = argparse.ArgumentParser(add_help=False)
