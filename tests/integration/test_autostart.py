@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tray.system.application_entry import ApplicationEntry
 from tray.system.autostart import DesktopEntry, LaunchAgent
 from tray.system.own_program import own_command
 from tray_process import Home
@@ -40,11 +41,13 @@ def test_install_adds_plugin_and_autostart_and_uninstall_removes_both(home: Home
     done = home.run("install")
     assert (done.returncode, str(plugin) in done.stdout, str(entry) in done.stdout) == (0, True, True)
     assert (plugin.exists(), DesktopEntry(entry).read()) == (True, own_command("run"))
-    assert home.run("install").stdout.count("already") == 2
+    menu = home.path / "data/applications/opencode-tray.desktop"
+    assert "Exec=" in menu.read_text(encoding="utf-8")
+    assert home.run("install").stdout.count("already") == 3
     assert "the tray starts at login" in home.run("doctor").stdout
     undone = home.run("uninstall")
     assert (undone.returncode, str(plugin) in undone.stdout, str(entry) in undone.stdout) == (0, True, True)
-    assert not plugin.exists()
+    assert (plugin.exists(), menu.exists()) == (False, False)
     assert list(entry.parent.iterdir()) == []
     assert "not started at login" in home.run("uninstall").stdout
 
@@ -112,14 +115,27 @@ def test_the_desktop_runs_exactly_the_command_that_was_written(tmp_path: Path) -
     assert json.loads(until(lambda: record.exists() and record.read_text(encoding="utf-8"), "its start", 10)) == AWKWARD
 
 
+def test_the_entry_of_a_package_in_the_application_menu_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "all").mkdir()
+    entry = ApplicationEntry(tmp_path / "own", [tmp_path / "all"], None)
+    assert (entry.write(["tray"]), entry.write(["tray"]), entry.write(["other"])) == (True, False, True)
+    assert (entry.remove(), entry.remove()) == (True, False)
+    (tmp_path / "all/opencode-tray.desktop").touch()
+    assert not ApplicationEntry(tmp_path / "own", [tmp_path / "all"], None).write(["tray"])
+    assert not entry.path.exists()
+
+
 @pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-utils is not installed")
-def test_the_desktop_entry_is_valid(tmp_path: Path) -> None:
-    entry = DesktopEntry(tmp_path / "tray.desktop")
-    entry.write([sys.executable, "-c", *AWKWARD])
-    done = subprocess.run(
-        ["desktop-file-validate", entry.path], capture_output=True, text=True, check=False, timeout=20
+def test_the_desktop_entries_are_valid(tmp_path: Path) -> None:
+    entry, in_menu = (
+        DesktopEntry(tmp_path / "tray.desktop"),
+        ApplicationEntry(tmp_path / "menu", [], tmp_path / "a.png"),
     )
-    assert (done.returncode, done.stdout) == (0, "")
+    entry.write([sys.executable, "-c", *AWKWARD])
+    in_menu.write([sys.executable, "-c", *AWKWARD])
+    for path in (entry.path, in_menu.path):
+        done = subprocess.run(["desktop-file-validate", path], capture_output=True, text=True, check=False, timeout=20)
+        assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("switch", ["Hidden=true", "X-GNOME-Autostart-enabled=false"])

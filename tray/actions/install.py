@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tray.core.errors import UserError
 from tray.storage.files import move
+from tray.system.application_entry import ApplicationEntry
 from tray.system.autostart import Autostart
 from tray.system.own_program import own_command_without_console
 from tray.system.resources import plugin_source
@@ -159,6 +160,24 @@ def install_autostart(entry: Autostart) -> str:
     except OSError as error:
         raise InstallError(f"cannot write {entry.place}: {error}") from error
     return f"Wrote {entry.place}; the tray starts at your next login"
+
+
+def install_application_entry(entry: ApplicationEntry) -> str:
+    """Show the tray in the application menu."""
+    try:
+        if entry.write(own_command_without_console("run")):
+            return f"Wrote {entry.path}; the application menu shows the tray"
+    except OSError as error:
+        raise InstallError(f"cannot write {entry.path}: {error}") from error
+    return "The application menu shows the tray already"
+
+
+def uninstall_application_entry(entry: ApplicationEntry) -> str:
+    """Do not show the tray in the application menu. The line is "" if it was not shown."""
+    try:
+        return f"Removed {entry.path}" if entry.remove() else ""
+    except OSError as error:
+        raise InstallError(f"cannot remove {entry.path}: {error}") from error
 
 
 def uninstall_autostart(entry: Autostart) -> str:

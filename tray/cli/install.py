@@ -13,15 +13,18 @@ from pathlib import Path
 
 from tray.actions.install import (
     InstallError,
+    install_application_entry,
     install_autostart,
     install_link,
     install_plugin,
+    uninstall_application_entry,
     uninstall_autostart,
     uninstall_link,
     uninstall_plugin,
 )
 from tray.cli import install_hooks as hooks
 from tray.cli.exit_codes import OK
+from tray.system.application_entry import application_entry
 from tray.system.autostart import autostart
 from tray.system.paths import Paths, command_link, environment_folder
 
@@ -31,12 +34,16 @@ def install(options: argparse.Namespace) -> int:
     agents = hooks.chosen(options.agents)
     if options.dry_run:
         print(f"Would write {Paths.of(os.environ).plugin}")
+        if (entry := application_entry(os.environ)) is not None and not entry.is_for_all:
+            print(f"Would write {entry.path}")
         print(f"Would {'remove' if options.no_autostart else 'write'} {autostart().place}")
         hooks.show(agents)
         return OK
     print(install_plugin(Paths.of(os.environ).plugin))
     if _program() == _installed_by_script():
         print(_link())
+    if (entry := application_entry(os.environ)) is not None:
+        print(install_application_entry(entry))
     print(uninstall_autostart(autostart()) if options.no_autostart else install_autostart(autostart()))
     if options.agents is None:
         hooks.offer()
@@ -51,6 +58,7 @@ def uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001
     removals: tuple[Callable[[], str], ...] = (
         lambda: uninstall_autostart(autostart()),
         lambda: uninstall_plugin(paths.plugin),
+        lambda: uninstall_application_entry(entry) if (entry := application_entry(os.environ)) is not None else "",
         lambda: uninstall_link(command_link(), _installed_by_script()),
         *hooks.removals(),
     )

@@ -54,20 +54,22 @@ def autostart() -> Autostart:
     return DesktopEntry(Path(platformdirs.user_config_dir()) / f"autostart/{NAME}.desktop", for_all)
 
 
-class _File:
-    """An autostart entry in a file of its own."""
+class EntryFile:
+    """An entry in a file of its own, which a desktop reads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.place = str(path)
 
-    def _write(self, text: str) -> None:
+    def write_text(self, text: str) -> None:
+        """Write the file. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_name(f".{self.path.name}.new")
         new.write_text(text, encoding="utf-8", newline="\n")
         new.replace(self.path)
 
-    def _read_text(self) -> str | None:
+    def read_text(self) -> str | None:
+        """Return the content of the file; None if there is none. Raises OSError."""
         try:
             return self.path.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
@@ -82,7 +84,7 @@ class _File:
         return True
 
 
-class DesktopEntry(_File):
+class DesktopEntry(EntryFile):
     """The desktop entry of Linux and other freedesktop.org desktops.
 
     A package may have installed one for all users, which an entry of the user with the same name replaces.
@@ -95,7 +97,7 @@ class DesktopEntry(_File):
 
     def read(self) -> list[str] | None:
         """Return the command, or None if there is no entry or the user has disabled it."""
-        text = self._read_text()
+        text = self.read_text()
         if text is None and self._for_all is not None:
             text = self._for_all.read_text(encoding="utf-8", errors="replace")
         text = text or ""
@@ -105,8 +107,8 @@ class DesktopEntry(_File):
 
     def write(self, command: Sequence[str]) -> None:
         """Run the command at login from now on."""
-        line = " ".join(map(_quote, command))
-        self._write(
+        line = " ".join(map(quote_exec, command))
+        self.write_text(
             "[Desktop Entry]\n"
             "Type=Application\n"
             f"Name={TITLE}\n"
@@ -121,11 +123,11 @@ class DesktopEntry(_File):
         if self._for_all is None:
             return super().remove()
         was_enabled = self.read() is not None
-        self._write(f"[Desktop Entry]\nType=Application\nName={TITLE}\nHidden=true\n")
+        self.write_text(f"[Desktop Entry]\nType=Application\nName={TITLE}\nHidden=true\n")
         return was_enabled
 
 
-def _quote(word: str) -> str:
+def quote_exec(word: str) -> str:
     r"""Quote an argument for an Exec key: `%` is doubled, and `\` is escaped for the quotes and for the string."""
     if re.fullmatch(r"[A-Za-z0-9_./+:@,=-]+", word):
         return word
@@ -145,7 +147,7 @@ KEPT_VARIABLES = (
 )  # fmt: skip
 
 
-class LaunchAgent(_File):
+class LaunchAgent(EntryFile):
     """The launch agent of macOS."""
 
     def __init__(self, path: Path, log: Path, environment: Mapping[str, str]) -> None:
@@ -156,7 +158,7 @@ class LaunchAgent(_File):
 
     def read(self) -> list[str] | None:
         """Return the command, [] if the file is invalid, or None if there is no entry."""
-        text = self._read_text()
+        text = self.read_text()
         if text is None:
             return None
         try:
@@ -180,7 +182,7 @@ class LaunchAgent(_File):
             "StandardOutPath": str(self._log),
         }
         self._log.parent.mkdir(parents=True, exist_ok=True)  # launchd does not make it
-        self._write(plistlib.dumps(content).decode())
+        self.write_text(plistlib.dumps(content).decode())
         self.path.chmod(0o644)  # launchd refuses a file that others can write
 
 

@@ -1,0 +1,56 @@
+"""The tray's entry in the application menu of a Linux desktop: it starts the tray again after *Quit*.
+
+A desktop entry (freedesktop.org's Desktop Entry Specification 1.5). Desktops also take from it the name and the icon of
+our notifications.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import platformdirs
+
+from tray.system import resources
+from tray.system.autostart import TITLE, EntryFile, quote_exec
+from tray.system.paths import NAME
+
+DEFAULT_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification 0.8
+
+
+class ApplicationEntry(EntryFile):
+    """The entry of this user. A package may have installed one for all users, which is enough."""
+
+    def __init__(self, folder: Path, system_folders: Sequence[Path], icon: Path | None) -> None:
+        """The folders are those of desktop entries."""
+        super().__init__(folder / f"{NAME}.desktop")
+        self.is_for_all = any((other / self.path.name).exists() for other in system_folders)
+        self._icon = icon
+
+    def write(self, command: Sequence[str]) -> bool:
+        """Write the entry, unless there is one for all users; return whether it has changed. Raises OSError."""
+        text = (
+            "[Desktop Entry]\n"
+            "Type=Application\n"
+            f"Name={TITLE}\n"
+            "Comment=Shows the coding-agent sessions that need you\n"
+            f"Exec={' '.join(map(quote_exec, command))}\n"
+            f"Icon={self._icon or NAME}\n"
+            "Categories=Development;\n"
+            "Terminal=false\n"
+            "StartupNotify=false\n"
+        )
+        if self.is_for_all or self.read_text() == text:
+            return False
+        self.write_text(text)
+        return True
+
+
+def application_entry(environment: Mapping[str, str]) -> ApplicationEntry | None:
+    """Return the entry of this user; None on systems with another kind of application menu."""
+    if sys.platform != "linux":
+        return None
+    folders = (environment.get("XDG_DATA_DIRS") or DEFAULT_DATA).split(":")
+    for_all = [Path(folder) / "applications" for folder in folders if folder]
+    return ApplicationEntry(Path(platformdirs.user_data_dir()) / "applications", for_all, resources.app_icon())
