@@ -8,7 +8,6 @@ takes the same arguments as Python there: `[-I] [-P] [-S] (-m MODULE | FILE.py) 
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 
 PYTHON_OPTIONS = {"-I", "-P", "-S"}  # they keep foreign modules out, of which a bundle has none
@@ -38,9 +37,13 @@ def main() -> None:
     while words and words[0] in PYTHON_OPTIONS:
         words.pop(0)
     if words[:1] == ["-m"] and len(words) > 1:
+        import runpy  # noqa: PLC0415  # a command needs nothing of it
+
         sys.argv[1:] = words[2:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     elif words and words[0].endswith(".py"):
+        import runpy  # noqa: PLC0415
+
         sys.argv[:] = words
         runpy.run_path(words[0], run_name="__main__")
     else:
