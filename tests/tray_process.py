@@ -29,17 +29,31 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return output
 
 
+KEPT = ("PATH", "LANG", "PYTHONPATH", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "TEMP", "TMP")
+
+
+def windows_profile(folder: str) -> dict[str, str]:
+    """Return the variables that replace the profile folder of Windows, where HOME and XDG folders count for nothing.
+
+    platformdirs asks Windows for the folder, unless its own variable names another; the plugin reads LOCALAPPDATA.
+    """
+    local = f"{folder}\\data"
+    return {"LOCALAPPDATA": local, "WIN_PD_OVERRIDE_LOCAL_APPDATA": local, "APPDATA": f"{folder}\\roaming"}
+
+
 class Home:
     """A private home folder, and the commands run in it."""
+
+    on_windows = sys.platform == "win32"
 
     def __init__(self, path: Path, program: Sequence[str] = (sys.executable, "-m", "tray")) -> None:
         """`program` is the command `opencode-tray`."""
         self.path = path
-        self._program = program
+        self.program = program
         self.port = free_port()
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
         self.environment = {
-            **kept,
+            **{name: os.environ[name] for name in KEPT if name in os.environ},
+            **(windows_profile(str(path)) if self.on_windows else {}),
             "HOME": str(path),
             "USERPROFILE": str(path),
             "XDG_CONFIG_HOME": str(path / "config"),
@@ -54,7 +68,7 @@ class Home:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._program, *arguments],
+            [*self.program, *arguments],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
@@ -65,7 +79,7 @@ class Home:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*self._program, *arguments],
+            [*self.program, *arguments],
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -108,3 +122,15 @@ class Home:
     @property
     def token(self) -> str:
         return (self.path / "data/opencode-tray/token").read_text(encoding="utf-8").strip()
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        folder = self.path / ("data" if self.on_windows else "config")
+        return folder / "opencode-tray/settings.toml"
+
+    @property
+    def log(self) -> Path:
+        """The tray's own log."""
+        log = "data/opencode-tray/Logs" if self.on_windows else "state/opencode-tray/log"
+        return self.path / log / "tray.log"

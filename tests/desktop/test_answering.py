@@ -65,7 +65,7 @@ class OpenCodeOnDesktop:
 def app(request: pytest.FixtureRequest, tray: TrayWithIcon, tmp_path: Path) -> Iterator[OpenCodeOnDesktop]:
     """Start `opencode serve` of the newest version, or of the version in the test's parameter."""
     version = getattr(request, "param", NEWEST)
-    settings = tray.home.path / "config/opencode-tray/settings.toml"
+    settings = tray.home.settings
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("[notifications]\nfinished = false\n", encoding="utf-8")
     tray.restart()

@@ -153,7 +153,7 @@ def test_a_killed_tray_shows_the_current_state_after_a_restart(tray: TrayWithIco
 
 @pytest.mark.opencode
 def test_a_session_of_the_real_opencode_waits_is_opened_and_completes(tray: TrayWithIcon, tmp_path: Path):
-    desk, settings = tray.desk, tray.home.path / "config/opencode-tray/settings.toml"
+    desk, settings = tray.desk, tray.home.settings
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("[notifications]\nfinished_after = 0\n", encoding="utf-8")
     tray.home.environment |= {"PATH": f"{binary(NEWEST).parent}:{os.environ['PATH']}", "TERMINAL": "xterm"}

@@ -59,7 +59,7 @@ def jobs(tray: TrayWithIcon, tmp_path: Path) -> Callable[[], list[str]]:
     log, terminal = tmp_path / "jobs", programs.folder / "xterm"
     terminal.write_text(TERMINAL.format(log=log), encoding="utf-8")
     terminal.chmod(0o755)
-    settings = tray.home.path / "config/opencode-tray/settings.toml"
+    settings = tray.home.settings
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(SETTINGS.format(terminal=terminal), encoding="utf-8")
     tray.home.environment["PATH"] = f"{programs.folder}:{tray.home.environment['PATH']}"

@@ -37,7 +37,7 @@ class Workspace:
 
     def start_tray(self, settings: str = "", *, notify: bool = False) -> None:
         """Write the settings file and start the tray."""
-        path = self.home.path / "config/opencode-tray/settings.toml"
+        path = self.home.settings
         path.parent.mkdir(parents=True)
         path.write_text(settings, encoding="utf-8")
         self.home.tray(*([] if notify else ["--no-notify"]))

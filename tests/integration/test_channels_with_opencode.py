@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, folder: Path, model: ModelServer, *channels: dict[str, Any]) -> None:
         self.tray = Home(folder / "tray")
         self.tray.path.mkdir()
-        settings = self.tray.path / "config/opencode-tray/settings.toml"
+        settings = self.tray.settings
         settings.parent.mkdir(parents=True)
         settings.write_text(channel_tables(*({**channel, **FULL} for channel in channels)), encoding="utf-8")
         self.process = self.tray.tray("--no-notify")
@@ -123,7 +123,7 @@ def test_the_command_tests_and_pairs_a_channel_and_explains_what_is_wrong(tmp_pa
     async def test() -> None:
         async with running_telegram() as telegram:
             home = Home(tmp_path)
-            settings = home.path / "config/opencode-tray/settings.toml"
+            settings = home.settings
             settings.parent.mkdir(parents=True)
             table = {"kind": "telegram", "token_env": "BOT_TOKEN", "server": telegram.address}
             settings.write_text(channel_tables(table), encoding="utf-8")

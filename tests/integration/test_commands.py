@@ -85,7 +85,7 @@ def test_an_unknown_command_suggests_a_similar_one_and_lists_all(home: Home) -> 
 
 
 def test_an_invalid_setting_names_file_key_value_and_allowed_values(home: Home) -> None:
-    settings = home.path / "config/opencode-tray/settings.toml"
+    settings = home.settings
     settings.parent.mkdir(parents=True)
     settings.write_text('[icon]\nstyle = "rainbow"\n', encoding="utf-8")
     for command in (("run", "--headless"), ("config",), ("status",)):
@@ -96,7 +96,7 @@ def test_an_invalid_setting_names_file_key_value_and_allowed_values(home: Home) 
 
 
 def test_an_invalid_port_in_the_file_is_reported_even_if_an_option_overrides_it(home: Home) -> None:
-    settings = home.path / "config/opencode-tray/settings.toml"
+    settings = home.settings
     settings.parent.mkdir(parents=True)
     settings.write_text("[listener]\nport = 70000\n", encoding="utf-8")
     process = home.start("run", "--headless", "--port", str(home.port))
@@ -434,7 +434,7 @@ def test_status_with_a_wrong_token_fails(home: Home) -> None:
 
 def test_a_running_tray_keeps_its_settings_when_the_file_becomes_invalid(home: Home) -> None:
     process = home.tray()
-    settings = home.path / "config/opencode-tray/settings.toml"
+    settings = home.settings
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text("[icon\n", encoding="utf-8")
     assert home.run("status", "--port", str(home.port)).returncode == 2  # the command says what is wrong

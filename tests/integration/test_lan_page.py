@@ -23,7 +23,7 @@ class LanHome(Home):
     """A running tray whose page is encrypted on the local network."""
 
     def start_tray(self) -> None:
-        settings = self.path / "config/opencode-tray/settings.toml"
+        settings = self.settings
         settings.parent.mkdir(parents=True)
         settings.write_text("[page]\nlan = true\nhttps = true\n", encoding="utf-8")
         self.tray("--no-notify")

@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     if not lan_address():
         pytest.skip("this machine is in no local network")
     home = Home(tmp_path)
-    settings = home.path / "config/opencode-tray/settings.toml"
+    settings = home.settings
     settings.parent.mkdir(parents=True)
     settings.write_text("[page]\nlan = true\n", encoding="utf-8")
     home.tray("--no-notify")

@@ -129,7 +129,7 @@ def test_rotation_closes_all_connections_and_accepts_the_new_token(tmp_path: Pat
                 await until_async(lambda: home.session(SES).get("title") == "After")
 
         asyncio.run(back())
-        log = (home.path / "state/opencode-tray/log/tray.log").read_text(encoding="utf-8")
+        log = home.log.read_text(encoding="utf-8")
         assert old not in log
         assert home.token not in log
     finally:

@@ -249,7 +249,7 @@ def test_the_password_of_the_opencode_process_is_used(tmp_path: Path, model: Mod
         setup.opencode.serve()
         setup.opencode.session()
         setup.status("idle")
-        log = setup.home.path / "state/opencode-tray/log/tray.log"
+        log = setup.home.log
         assert "secret-of-the-test" not in log.read_text(encoding="utf-8")
         assert "secret-of-the-test" not in str(setup.home.status())
     finally:
