@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-from tmux_terminal import TmuxTerminal
+from tmux_terminal import KILL, TmuxTerminal
 from waiting import at_most_every, until
 
 IN_CI = os.environ.get("CI") == "true"
@@ -73,7 +73,7 @@ class AgentProgram:
         command = [str(self.binary), *arguments]
         self._terminal = TmuxTerminal(self.home / "tmux.sock", self.project, self.environment, command)
 
-    def kill_terminal(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def kill_terminal(self, number: signal.Signals = KILL) -> None:
         """End the terminal UI, and its terminal."""
         if self._terminal is not None:
             self._terminal.kill(number)
@@ -93,7 +93,7 @@ class AgentProgram:
 
     # ------------------------------------------------------------------ the end
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, number: signal.Signals = KILL) -> None:
         """End every process that was started."""
         self.kill_terminal(number)
         for process in self._processes:

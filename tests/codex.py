@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from agent_program import PromptedProgram, installation_folder, make_repository, required
+from tmux_terminal import KILL
 from tray.agents.codex.hooks import HOOK_FILE
 from tray.agents.hook_command import hook_command
 from waiting import until
@@ -148,6 +149,6 @@ class Codex(PromptedProgram):
         self.socket.unlink(missing_ok=True)
         Path(f"{self.socket}.lock").unlink(missing_ok=True)
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, number: signal.Signals = KILL) -> None:
         super().kill(number)
         self.kill_daemon()

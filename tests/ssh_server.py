@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Self
 
 from agent_program import required
 from waiting import until
+
+if sys.platform != "win32":
+    import pwd
 
 SSHD = Path("/usr/sbin/sshd")
 NEAR, FAR = "10.77.41.1", "10.77.41.2"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SESSION = "tui"
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process with either, and lacks the name
 
 
 class TmuxTerminal:
@@ -40,7 +41,7 @@ class TmuxTerminal:
         """Press a key, such as Enter or Escape."""
         self.run("send-keys", "-t", SESSION, key)
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def kill(self, number: signal.Signals = KILL) -> None:
         """Send a signal to the programs in the terminal, and end the tmux server."""
         for pid in self.run("list-panes", "-a", "-F", "#{pane_pid}").split():
             with suppress(ProcessLookupError):  # a program that has ended just now

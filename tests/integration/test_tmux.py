@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tray.actions.attach.tmux import Tmux
 from tray.system.terminal_processes import TerminalProcess, terminal_process_of
 from waiting import until
 
+pty = pytest.importorskip("pty", reason="tmux and pseudo-terminals are POSIX's")
 if shutil.which("tmux") is None:
     if IN_CI:
         pytest.fail("tmux is not installed")
