@@ -6,14 +6,13 @@ id of the run (one start of OpenCode) in each line. Only versions up to 1.14 log
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -61,17 +60,25 @@ class Run(msgspec.Struct):
         del self.asks[:-MAX_ASKS]
 
 
+class _Position(NamedTuple):
+    """How far a file was read."""
+
+    inode: int  # another file may replace it
+    offset: int
+
+
 class Logs:
     """The log folder of one data folder; each `read` continues where the last one ended.
 
-    The files stay open: opening a log counts as the start of a new OpenCode process (`folder_watch.OPEN_EVENTS`).
+    The files stay open: opening a log counts as the start of a new OpenCode process (`folder_watch.OPEN_EVENTS`). Not
+    so on Windows, where OpenCode could not delete a file that is open.
     """
 
     def __init__(self, folder: Path) -> None:
         self.runs: dict[str, Run] = {}  # by id; for a file of its own, by its start time
         self._folder = folder
         self._streams: dict[Path, BinaryIO] = {}
-        self._offsets: dict[Path, int] = {}
+        self._read_to: dict[Path, _Position] = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -82,15 +89,18 @@ class Logs:
     def read(self, since: float) -> None:
         """Read what was added to the files that were changed after `since` (s). Raises OSError."""
         files = set(self._folder.glob("*.log"))
-        for removed in self._streams.keys() - files:
-            self._streams.pop(removed).close()
-            self._offsets.pop(removed, None)
+        for removed in self._read_to.keys() - files:
+            if removed in self._streams:
+                self._streams.pop(removed).close()
+            del self._read_to[removed]
             own = _OWN_FILE.fullmatch(removed.name)
             self.runs.pop(own[1] if own else "", None)
         for file in files:
             with suppress(OSError, ValueError):  # ValueError: an invalid time in the name
                 if file.stat().st_mtime >= since - 1:
                     self._read_added(file)
+        if sys.platform == "win32":
+            self.close()
         while len(self.runs) > MAX_RUNS:
             del self.runs[next(iter(self.runs))]
 
@@ -108,9 +118,11 @@ class Logs:
 
     def _read_added(self, file: Path) -> None:
         status = file.stat()
-        stream, offset = self._streams.get(file), self._offsets.get(file)
+        stream, position = self._streams.get(file), self._read_to.get(file)
         own = _OWN_FILE.fullmatch(file.name)
-        if stream is None or offset is None or status.st_size < offset or _is_replaced(stream, status):
+        if position is not None and position.inode == status.st_ino and position.offset <= status.st_size:
+            offset = position.offset
+        else:
             stream, offset = None, 0 if own else max(0, status.st_size - FIRST_READ)
         offset = max(offset, status.st_size - MAX_READ)
         if status.st_size == offset:
@@ -119,7 +131,7 @@ class Logs:
         stream.seek(offset)
         text = stream.read(status.st_size - offset)
         complete = text[: text.rfind(b"\n") + 1]
-        self._offsets[file] = offset + len(complete)
+        self._read_to[file] = _Position(status.st_ino, offset + len(complete))
         if own:
             self._parse_own(own[1], complete)
         else:
@@ -157,11 +169,6 @@ class Logs:
                 run.sessions.add(match["session"].decode())
             elif match["ask"]:
                 run.add_ask(_time(match["at"]), match["kind"].decode("ascii", "replace"))
-
-
-def _is_replaced(stream: BinaryIO, status: os.stat_result) -> bool:
-    """Whether the path now leads to another file. Windows does not replace files that are open."""
-    return sys.platform != "win32" and os.fstat(stream.fileno()).st_ino != status.st_ino
 
 
 def _time(text: bytes) -> int:
