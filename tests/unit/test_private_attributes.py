@@ -17,6 +17,7 @@ from desktop_notifier import DesktopNotifier
 from packaging.requirements import Requirement
 
 import tray
+from real_windows import needs_real_windows
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = Path(tray.__file__).parent / "surfaces" / "backends"
@@ -109,6 +110,7 @@ def test_dbus_fast_has_the_writer_whose_socket_we_replace() -> None:
     assert "self._writer" in inspect.getsource(aio.MessageBus)
 
 
+@needs_real_windows("it has no notifications of Windows")
 def test_desktop_notifier_keeps_its_connection_where_we_look() -> None:
     notifier = DesktopNotifier("test")
     assert hasattr(notifier, "_backend")

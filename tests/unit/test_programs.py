@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ OLDER = (
     '  node  "%~dp0\\node_modules\\opencode-ai\\bin\\opencode" %*\r\n)'
 )
 OTHER = '@echo off\r\nwsl opencode "%*"\r\n'
+EXE = ".exe" if sys.platform == "win32" else ""  # Windows finds no program without it
 HOSTILE = ("C:\\a&C:\\nodejs\\evil.cmd&rem", "C:\\100%PATH%", 'C:\\a"&calc', "C:\\a^b", "C:\\a|b", "C:\\a!b", "a\nb")
 
 
@@ -81,9 +83,9 @@ def test_a_program_shim_of_npm_runs_the_program_directly(folder: Path, argument:
 def test_node_is_found_on_the_path_if_it_is_not_beside_the_shim(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = folder / "nodejs"
     elsewhere.mkdir()
-    (elsewhere / "node").touch(0o755)
+    (elsewhere / f"node{EXE}").touch(0o755)
     monkeypatch.setenv("PATH", str(elsewhere))
-    assert command_for([batch(folder, OF_A_SCRIPT), "x"], windows=True)[0] == str(elsewhere / "node")
+    assert command_for([batch(folder, OF_A_SCRIPT), "x"], windows=True)[0] == str(elsewhere / f"node{EXE}")
 
 
 def test_a_powershell_shim_runs_the_same_program(folder: Path) -> None:
@@ -120,9 +122,9 @@ def test_other_platforms_leave_the_command_unchanged(folder: Path) -> None:
 def test_the_program_is_an_absolute_path_so_that_the_current_folder_cannot_shadow_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "ssh").touch(0o755)
+    (folder / f"ssh{EXE}").touch(0o755)
     monkeypatch.setenv("PATH", str(folder))
-    assert command_for(["ssh", "-t"], windows=True) == [str(folder / "ssh"), "-t"]
+    assert command_for(["ssh", "-t"], windows=True) == [str(folder / f"ssh{EXE}"), "-t"]
 
 
 @pytest.mark.parametrize(
