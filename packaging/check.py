@@ -69,12 +69,22 @@ DESKTOP_PACKAGES = (
     "firefox-esr",
     "debootstrap",
 )
+WINE_PACKAGES = ("wine", "wine64")
+# What differs on Windows: sockets, files and their locks, processes, paths. A process takes two seconds to start under
+# Wine, so the tests of the commands run on a real Windows alone (.github/workflows/test.yml).
+WINE_TESTS = (
+    "tests/unit",
+    *(f"tests/integration/test_{name}.py" for name in (
+        "windows", "autostart", "app_alone", "dashboard", "doctor", "event_stream", "listener", "local", "replies",
+        "stored", "trust",
+    )),
+)  # fmt: skip
 PACKAGES = CACHE / "packages"
 DEBIAN = "bookworm"  # in which the Debian package is tried
 FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
-STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest")
+STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest", "wine")
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
 FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
@@ -98,19 +108,32 @@ def quietly(what: str, *command: str | Path) -> bool:
 
 def desktop() -> bool:
     """Install the programs that the desktop tests need if possible; else print which tests are left out."""
-    query = shutil.which("dpkg-query")
-    if query is None:
+    if shutil.which("dpkg-query") is None:
         print("Not on Debian: tests of the real desktop are left out where its programs are missing.")
         return True
-    missing = [name for name in DESKTOP_PACKAGES if not _is_installed(query, name)]
-    if not missing:
-        return True
-    if sys.platform == "win32" or os.geteuid() != 0:
+    missing = _missing(DESKTOP_PACKAGES)
+    if missing and not _may_install():
         print(f"Not root: tests that need these are left out: {' '.join(missing)}")
         return True
+    return not missing or _install(missing)
+
+
+def _missing(packages: tuple[str, ...]) -> list[str]:
+    """Return which of these Debian packages are not installed."""
+    query = shutil.which("dpkg-query")
+    return [name for name in packages if query is None or not _is_installed(query, name)]
+
+
+def _may_install() -> bool:
+    """Return whether this is Debian, and we are root."""
+    return sys.platform != "win32" and shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def _install(packages: list[str]) -> bool:
+    """Install these Debian packages."""
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     return quietly("apt-get update", "apt-get", "update") and quietly(
-        "apt-get install", "apt-get", "install", "-y", "--no-install-recommends", *missing
+        "apt-get install", "apt-get", "install", "-y", "--no-install-recommends", *packages
     )
 
 
@@ -201,7 +224,7 @@ def world() -> bool:
         return all(pool.map(lambda work: work(), (packages, agents, debian)))
 
 
-def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[], bool]]:
+def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) -> dict[str, Callable[[], bool]]:
     """Return what each step runs."""
     versions = {
         "OPENCODE_TEST_DIR": str(CACHE / "opencode"),
@@ -225,6 +248,7 @@ def steps(programs: Path, pytest_arguments: list[str]) -> dict[str, Callable[[],
         "plugin": _plugin,
         "tests": lambda: _tests(programs / "pytest", pytest_arguments, versions),
         "lowest": _lowest,
+        "wine": lambda: _wine(programs, with_desktop=with_desktop),
     }
 
 
@@ -261,6 +285,22 @@ def _lowest() -> bool:
     programs = environment("lowest", "requirements-lowest.lock")
     tests = ("tests/unit", *(f"tests/desktop/test_{name}.py" for name in ("notifications", "status_notifier")))
     return programs is not None and run(programs / "pytest", "-n", WORKERS, "--dist", "loadfile", *tests, **WHEEL)
+
+
+def _wine(programs: Path, *, with_desktop: bool) -> bool:
+    """Run tests with Windows' Python under Wine, and then those that look at its notification area."""
+    if not sys.platform.startswith("linux"):
+        print("Not on Linux: tests with Wine are left out.")
+        return True
+    missing = [] if shutil.which("wine") else _missing(WINE_PACKAGES)
+    if missing and not _may_install():
+        print(f"Not root on Debian: tests with Wine are left out, as these are missing: {' '.join(missing)}")
+        return True
+    if missing and not _install(missing):
+        return False
+    arguments = ("-n", WORKERS, "--dist", "loadfile", *WINE_TESTS)
+    desktop_option = ("--desktop",) if with_desktop else ()
+    return run(programs / "python", ROOT / "packaging" / "wine.py", *desktop_option, "--", *arguments)
 
 
 def _types(mypy: Path) -> bool:
@@ -313,15 +353,18 @@ def main() -> int:
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
     if options.list_desktop_packages:
-        print(*DESKTOP_PACKAGES)
+        print(*DESKTOP_PACKAGES, *WINE_PACKAGES)
         return 0
     wanted = options.only or STEPS
     if sys.version_info < (3, 11):
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
-    needs_world = "tests" in wanted and not options.fast
-    if needs_world and not (desktop() and world()):
+    needs_desktop = not options.fast and not {"tests", "wine"}.isdisjoint(wanted)
+    needs_world = not options.fast and "tests" in wanted
+    if needs_desktop and not desktop():
+        return 1
+    if needs_world and not world():
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:
@@ -337,7 +380,7 @@ def main() -> int:
         *options.pytest,
     ]
     results: list[tuple[str, bool, float]] = []
-    for name, work in steps(programs, arguments).items():
+    for name, work in steps(programs, arguments, with_desktop=not options.fast).items():
         if name in wanted:
             print(f"\n== {name}", flush=True)
             began = time.monotonic()

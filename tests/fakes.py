@@ -144,12 +144,17 @@ class PluginThread:
     def event(self, kind: str, **properties: Any) -> None:
         self.send([kind, properties])
 
+    def receive(self) -> Any:
+        """Return the next frame, or None if the tray has closed the connection."""
+        assert self._plugin is not None
+        return self._do(self._plugin.receive())
+
     async def _connect(self) -> None:
         self._plugin = await self._open.enter_async_context(connection(f"http://127.0.0.1:{self._port}/"))
         await self._plugin.authenticate(self._token, **self._hello)
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE)
 
 
 @asynccontextmanager

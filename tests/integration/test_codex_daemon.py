@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from tray.core.sessions import Status
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.sources.agents import codex_daemon
 from waiting import run, until_async
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the daemon listens on a Unix socket")
 
 COMMAND = "item/commandExecution/requestApproval"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,8 @@ from tray.agents.copilot.open_sessions import OpenSessions
 from tray.core.servers import AgentKind
 from tray.core.sessions import Status
 from waiting import run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the process of the agent is `sleep`")
 
 SHELL = {"kind": "shell", "fullCommandText": "make"}
 

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from fake_opencode import FakeOpenCode
+from real_windows import needs_real_windows
 from tray.core.events import SourceEvent
 from tray.core.remote_hosts import HttpServer
 from tray.opencode.api import ServerAddress
@@ -29,6 +30,7 @@ def process(environment: dict[str, str] | None = None) -> OpenCodeProcess:
     return OpenCodeProcess(os.getpid(), time.time(), "/work", (), Path("/nowhere"), environment or {})
 
 
+@needs_real_windows("it does not tell whose a port is")
 @pytest.mark.parametrize("password", ["", "secret"])
 def test_the_http_server_of_a_process_is_found_with_and_without_a_password(password: str) -> None:
     async def scenario() -> None:
@@ -38,6 +40,7 @@ def test_the_http_server_of_a_process_is_found_with_and_without_a_password(passw
     asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
+@needs_real_windows("it does not tell whose a port is")
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"healthy": false}', b"7", b"\xff"])
 def test_another_server_of_a_process_is_not_taken_for_opencode(body: bytes) -> None:
     async def respond(_: web.Request) -> web.Response:

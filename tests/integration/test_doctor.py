@@ -40,7 +40,7 @@ def context(tmp_path: Path) -> DoctorContext:
     paths = Paths.inside(tmp_path / "ours")
     read_or_create_token(paths.token)
     install_plugin(paths.plugin)
-    program = tmp_path / "opencode"
+    program = tmp_path / ("opencode.exe" if sys.platform == "win32" else "opencode")
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
     return DoctorContext(

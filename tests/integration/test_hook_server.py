@@ -19,6 +19,8 @@ from tray.sources.agents import hook_server
 from tray.sources.agents.hook_server import MAX_OPEN, HookCall, HookServer
 from waiting import run, until_async
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no hook socket yet")
+
 ANSWER = b'{"decision": "allow"}'
 
 

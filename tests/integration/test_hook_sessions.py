@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,8 @@ from tray.core.servers import AgentKind
 from tray.core.sessions import Status
 from tray.sources.agents.hook_server import HookCall
 from waiting import run, until_async
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the process of the agent is `sleep`")
 
 STARTED, PROMPT, ENDED = SessionStarted("ses", "/project"), TurnStarted("ses", "/project", "Do it"), SessionEnded("ses")
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from real_windows import needs_real_windows
 from tray.opencode.processes import listening_addresses
 
 LISTENER = """
@@ -31,6 +32,7 @@ def ports(*before: str) -> tuple[int, Sequence[tuple[str, int]]]:
             process.kill()
 
 
+@needs_real_windows("it does not tell whose a port is")
 def test_finds_the_ports_that_a_process_listens_on() -> None:
     port, found = ports()
     assert list(found) == [("127.0.0.1", port)]

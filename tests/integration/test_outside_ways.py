@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ from tray.surfaces.page.sockets import MAX_PENDING_OUTSIDE, PageClose
 from tray_process import Home
 from tunnel_programs import HOST, TunnelPrograms
 from waiting import run, until, until_async
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the programs of the tunnels are scripts")
 
 AtWork = Callable[[], Any]
 FORWARDED = {"X-Forwarded-For": "127.0.0.1", "CF-Connecting-IP": "127.0.0.1", "Tailscale-User-Login": "me@example.com"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def test_revoke_needs_one_device_or_all(home: Home, words: tuple[str, ...]) -> N
     assert home.run("devices", *words, "--port", str(home.port)).returncode == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows always has a browser")
 def test_without_a_browser_the_command_says_how_to_get_the_address(home: Home) -> None:
     done = home.run("open", "--port", str(home.port))
     assert (done.returncode, done.stdout) == (1, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from fake_tailscale import NAME, STATUS, FakeTailscale, entry
 from tray.app.tailnet import Tailnet
 from tray.core.errors import UserError
 from waiting import run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake program is a script")
 
 PORT = 41236
 TARGET = f"http://127.0.0.1:{PORT}"

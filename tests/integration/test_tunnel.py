@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tray.app.tunnel import Tunnel, TunnelError
 from tray.system.tasks import TaskSet
 from tunnel_programs import HOST, NGROK_HOST, TunnelPrograms
 from waiting import run, until_async
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the programs of the tunnels are scripts")
 
 AT = 1_795_237_290_000
 PORT = 41236

@@ -33,7 +33,7 @@ def line(label: str) -> str:
 
 def confirmed(question: str) -> bool:
     """Ask the user to confirm a destructive command. Raises NoConfirmationError."""
-    if not sys.stdin.isatty():
+    if not can_ask():  # on Windows, the null device is a terminal for isatty()
         raise NoConfirmationError("not a terminal; pass --yes to confirm")
     return line(f"{question}? [y/N]").lower() in ("y", "yes")
 

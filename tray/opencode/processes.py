@@ -66,9 +66,9 @@ class OpenCodeProcess:
 def running_processes() -> list[OpenCodeProcess]:
     """Return this user's OpenCode processes that may run sessions, the oldest first."""
     found = []
-    for process in psutil.process_iter(["name"]):
-        if _is_opencode(process.info["name"] or ""):
-            with suppress(psutil.Error, OSError):
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # OSError: Windows may refuse the name of a process
+            if _is_opencode(process.name()):
                 found.append(_read(process))
     processes = (process for process in found if process is not None)
     with_sessions = (process for process in processes if process.command not in NO_SESSIONS and not process.is_bun)

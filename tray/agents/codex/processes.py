@@ -49,9 +49,9 @@ def newest_child(pid: int) -> float:
 def running_processes(home: CodexHome) -> list[CodexProcess]:
     """Return the processes with threads in this folder, the oldest first."""
     found = []
-    for process in psutil.process_iter(["name"]):
-        if (process.info["name"] or "").lower() in NAMES:
-            with suppress(psutil.Error, OSError):
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # OSError: Windows may refuse the name of a process
+            if process.name().lower() in NAMES:
                 found.append(_read(process, home))
     return sorted((process for process in found if process is not None), key=lambda process: process.started)
 

@@ -1,0 +1,82 @@
+"""The tray on a Windows desktop under Wine: icon, tooltip, menu and submenu, by real clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from test_panel import colour
+from windows_desk import PREFIX, WindowsTray
+
+from fake_desktop import PrivateBus, need
+from fakes import PluginThread
+from tray.core.sessions import Status
+from waiting import until
+
+pytestmark = [
+    pytest.mark.desktop,
+    pytest.mark.skipif(not PREFIX, reason="the step `wine` of packaging/check.py runs it, with a Wine prefix"),
+]
+
+SES, PER = "ses_1", "per_1"
+SNAPSHOT = {
+    "type": "snapshot",
+    "sessions": [{"id": SES, "title": "Grüße & Küsse", "directory": "C:\\Users\\Zoë\\R&D"}],
+    "status": {},
+    "permissions": [],
+}
+ASK = {"id": PER, "sessionID": SES, "permission": "bash", "metadata": {"command": "dir C:\\"}}
+ANSWER = 4  # row in the menu, after "Go to next", the counts, the section's name and the session
+IDLE, WAITING = colour(Status.IDLE), colour(Status.WAITING_FOR_PERMISSION)
+
+
+@pytest.fixture
+def windows_tray(tmp_path: Path, bus: PrivateBus) -> Iterator[WindowsTray]:
+    need("wine", "wineserver", "Xvfb", "xdotool", "xwininfo", "xsetroot", "import")
+    desk = Desk(tmp_path, bus)
+    desk.start()
+    folder = tmp_path / "Zoë Müller & Söhne"
+    folder.mkdir()
+    tray = WindowsTray(desk, folder)
+    try:
+        tray.wait_until_it_listens()
+        yield tray
+    finally:
+        tray.stop()
+        desk.stop()
+
+
+def test_a_permission_is_shown_and_answered_in_the_notification_area(windows_tray: WindowsTray) -> None:
+    tray, desk = windows_tray, windows_tray.desk
+    with PluginThread(tray.home.port, tray.home.token, directory="C:\\Users\\Zoë\\R&D") as plugin:
+        plugin.send(SNAPSHOT)
+        tray.icon(IDLE)
+        plugin.event("permission.asked", **ASK)
+        assert tray.tooltip(WAITING) == "1 needs you"
+        desk.screenshot("windows-tooltip")
+        menu = desk.open_menu(*tray.icon(WAITING))
+        desk.screenshot("windows-menu")
+        answers = desk.open_menu(menu.x + 60, desk.rows(menu)[ANSWER], button=1)
+        desk.screenshot("windows-answers")
+        desk.click(answers.x + 60, desk.rows(answers)[2])  # after the request's text in two lines
+        call = plugin.receive()
+        wanted = {"requestID": PER, "sessionID": SES, "reply": "once"}
+        assert (call["method"], call["params"]) == ("permission.reply", wanted)
+        plugin.send({"id": call["id"], "result": {}})
+        plugin.event("permission.replied", sessionID=SES, requestID=PER, reply="once")
+        tray.icon(IDLE)
+        until(lambda: [line["result"] for line in tray.audit()] == ["sending", "answered"], "the audit log")
+
+
+def test_a_second_start_leaves_one_icon_and_quit_removes_it(windows_tray: WindowsTray) -> None:
+    tray, desk = windows_tray, windows_tray.desk
+    x, y = tray.icon(IDLE)
+    second = tray.home.run("run", "--port", str(tray.home.port))
+    assert (second.returncode, "already running" in second.stdout) == (0, True)
+    menu = desk.open_menu(x, y)
+    desk.screenshot("windows-calm")
+    desk.click(menu.x + 60, desk.rows(menu)[-1])
+    until(lambda: not tray.endpoint.exists(), "the end of the tray")
+    until(lambda: desk.find(IDLE) is None, "the removal of the icon")

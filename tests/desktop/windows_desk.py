@@ -1,0 +1,120 @@
+"""The tray on a Windows desktop: Wine's taskbar with a notification area, in one window that fills the X screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from desk import Colour, Desk
+
+from tray_process import Home, windows_profile
+from waiting import until
+
+PREFIX = os.environ.get("WINE_TEST_PREFIX", "")  # set by packaging/wine.py
+PYTHON, PYTHONW = "C:\\py\\python.exe", "C:\\py\\pythonw.exe"
+TOOLTIP = """
+import ctypes, sys
+from ctypes import wintypes
+user32 = ctypes.windll.user32
+user32.OpenDesktopW.restype = wintypes.HANDLE
+user32.SetThreadDesktop.argtypes = [wintypes.HANDLE]
+user32.SendMessageW.argtypes = [wintypes.HWND, wintypes.UINT, wintypes.WPARAM, wintypes.LPVOID]
+desktop = user32.OpenDesktopW("tray", 0, False, 0x10000000)
+assert desktop and user32.SetThreadDesktop(desktop)
+texts = []
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def look(window, _):
+    name, text = ctypes.create_unicode_buffer(64), ctypes.create_unicode_buffer(512)
+    user32.GetClassNameW(window, name, 64)
+    if name.value == "tooltips_class32" and user32.IsWindowVisible(window):
+        user32.SendMessageW(window, 0x000D, 512, text)  # WM_GETTEXT
+        texts.append(text.value)
+    return True
+
+user32.EnumWindows(look, 0)
+sys.stdout.buffer.write("\\n".join(texts).encode())
+"""
+
+
+def windows_path(path: Path) -> str:
+    """Return the path of a Linux file inside Wine, where Z: is the root folder."""
+    return str(PureWindowsPath(f"Z:{path}"))
+
+
+class WindowsHome(Home):
+    """A private profile folder for Windows' Python under Wine, and the commands run in it."""
+
+    on_windows = True
+
+    def __init__(self, folder: Path, desk: Desk) -> None:
+        super().__init__(folder, ("wine", PYTHON, "-m", "tray"))
+        names = [name for name in self.environment if name.startswith("XDG_")]
+        self.environment |= {
+            **{name: windows_path(Path(self.environment[name])) for name in names},
+            **windows_profile(windows_path(folder)),
+            "USERPROFILE": windows_path(folder),
+            "HOME": os.environ["HOME"],
+            "DISPLAY": desk.display,
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+            "WINEPREFIX": PREFIX,
+        }
+
+    def wine(self, *words: str) -> str:
+        """Run a Windows program and return its output."""
+        done = subprocess.run(
+            ["wine", *words],
+            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        return done.stdout
+
+
+class WindowsTray:
+    """A tray that runs with pythonw.exe on a Windows desktop, as after login."""
+
+    def __init__(self, desk: Desk, folder: Path) -> None:
+        self.desk = desk
+        self.home = WindowsHome(folder, desk)
+        # Its standard output is a pipe, as Windows' Python does not start with a file under Wine.
+        self._explorer = subprocess.Popen(
+            ["wine", "explorer", "/desktop=tray,1280x800", PYTHONW, "-I", "-m", "tray", "run", *self._port],
+            env=self.home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    @property
+    def _port(self) -> tuple[str, str]:
+        return "--port", str(self.home.port)
+
+    def wait_until_it_listens(self) -> None:
+        until(self.endpoint.exists, "a tray that listens", 60)
+
+    @property
+    def endpoint(self) -> Path:
+        """The file that exists while the tray runs."""
+        return self.home.path / "data/opencode-tray/endpoint"
+
+    def icon(self, colour: Colour) -> tuple[int, int]:
+        """Move the pointer away, wait for an icon of this colour, and return its position."""
+        self.desk.run("xdotool", "mousemove", "10", "300")
+        return self.desk.wait_for_icon(colour)
+
+    def tooltip(self, colour: Colour) -> str:
+        """Point at the icon and return the text of the tooltip that appears."""
+        x, y = self.icon(colour)
+        self.desk.run("xdotool", "mousemove", str(x), str(y))
+        return until(lambda: self.home.wine(PYTHON, "-c", TOOLTIP), "a tooltip")
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Return the log of answers."""
+        text = (self.home.path / "data/opencode-tray/audit.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def stop(self) -> None:
+        """End every program in the prefix."""
+        subprocess.run(["wineserver", "--kill"], env=self.home.environment, timeout=30, check=False)
+        self._explorer.communicate(timeout=30)
+        self.home.stop()
