@@ -13,7 +13,7 @@ from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.files import move
+from tray.storage.files import move, remove
 from tray.storage.token import TokenError, read_or_create_token, read_token, token_from_environment
 
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the profile folder, not the file")
@@ -128,6 +128,24 @@ class BusyReplace:
         if self.left >= 0:
             raise PermissionError(13, "Access is denied", str(path))
         os.replace(source, path)  # noqa: PTH105  # the real one
+
+
+def test_remove_tries_again_while_another_program_reads_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    refusals = iter([PermissionError, PermissionError])
+    unlink = Path.unlink
+
+    def refuse(path: Path, **options: bool) -> None:
+        if (refusal := next(refusals, None)) is not None:
+            raise refusal
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    remove(file, tries=3)
+    assert not file.exists()
 
 
 def test_move_retries_while_another_program_reads_the_file(tmp_path: Path) -> None:

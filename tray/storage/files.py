@@ -47,6 +47,18 @@ def move(source: str, path: Path, *, tries: int = TRIES, replace: Callable[[str,
     replace(source, path)
 
 
+def remove(path: Path, *, tries: int = TRIES) -> None:
+    """Remove a file if it exists; retry while another program reads it. Raises OSError."""
+    for _ in range(tries - 1):
+        try:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            time.sleep(RETRY_INTERVAL)
+        else:
+            return
+    path.unlink(missing_ok=True)
+
+
 def is_private(path: Path) -> bool:
     """Whether only the owner can read the file. Always True on Windows, where the profile folder is protected."""
     return sys.platform == "win32" or (path.stat().st_mode & 0o077) == 0

@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import is_private, write_privately
+from tray.storage.files import is_private, remove, write_privately
 
 LENGTH = 32  # bytes of a private key (RFC 8032)
 
@@ -59,7 +59,7 @@ def _create(path: Path) -> StoredIdentity:
     except OSError:  # a file system without hard links
         return _write(path, created)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)  # Windows: another process may be reading it under its other name
     return created
 
 
