@@ -170,6 +170,7 @@ def test_a_launch_agent_keeps_the_command_and_an_invalid_one_reads_as_empty(tmp_
     assert not entry.remove()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no launchd")
 def test_launchd_does_not_restart_a_tray_with_a_wrong_setting(home: Home) -> None:
     settings = home.path / "config/opencode-tray/settings.toml"
     settings.parent.mkdir(parents=True)
