@@ -51,7 +51,7 @@ FOR_WINDOWS = (
     "--platform", "win_amd64", "--python-version", "3.13", "--implementation", "cp", "--only-binary", ":all:",
 )  # fmt: skip
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-DESKTOP_TESTS = "tests/desktop/test_windows.py"  # on Linux, which sees the screen and moves the mouse
+DESKTOP_TESTS = "tests/desktop/test_windows_icon.py"  # on Linux, which sees the screen and moves the mouse
 LAYOUT = "1"  # of the prefix; to be raised when this script makes it in another way
 
 
