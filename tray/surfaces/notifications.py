@@ -51,7 +51,9 @@ class Notifications:
         connect: Callable[..., DesktopNotifier] = DesktopNotifier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_problem` receives why notifications are not shown, and "" once one is shown again.
+        """`on_problem` receives why the platform shows no notifications, and "" once one is shown again.
+
+        A daemon that does not run is only logged: there may be none on purpose.
 
         `connect` creates the DesktopNotifier. `clock` returns seconds and is monotonic.
         """
@@ -142,7 +144,7 @@ class Notifications:
             self._persistent[key] = toast
         shown = as_shown_by(daemon or NotificationDaemon(""), toast)
         if daemon is None:
-            self._set_problem("no notification daemon is running; notifications are not shown")
+            self._set_problem("no notification daemon is running; notifications are not shown", is_reported=False)
             return
         if daemon.reads_markup:
             shown = replace(shown, body=escape(shown.body, quote=False))
@@ -228,9 +230,9 @@ class Notifications:
         self._live.clear()
         self._owner = ""
 
-    def _set_problem(self, problem: str) -> None:
+    def _set_problem(self, problem: str, *, is_reported: bool = True) -> None:
         if problem and not self._problem:
             log.warning("%s", problem)
-        if problem != self._problem and self._on_problem is not None:
+        if problem != self._problem and is_reported and self._on_problem is not None:
             self._on_problem(problem)
         self._problem = problem
