@@ -11,6 +11,7 @@ import pytest
 from tray.agents.codex import processes as codex
 from tray.agents.codex.home import CodexHome
 from tray.opencode import processes as opencode
+from tray.system import terminal_processes
 
 
 class Nameless:
@@ -38,7 +39,10 @@ class Named:
 
 @pytest.mark.parametrize(
     ("name", "running"),
-    [("opencode", opencode.running_processes), ("codex", lambda: codex.running_processes(CodexHome(Path("none"))))],
+    [
+        ("opencode", opencode.running_processes),
+        ("codex", lambda: codex.running_processes(CodexHome(Path("none")))),
+    ],
 )
 def test_a_process_without_a_readable_name_does_not_hide_the_others(
     name: str, running: Callable[[], list[object]], monkeypatch: pytest.MonkeyPatch
@@ -47,3 +51,14 @@ def test_a_process_without_a_readable_name_does_not_hide_the_others(
     monkeypatch.setattr(psutil, "process_iter", lambda *_: iter([Nameless(), Named(name)]))
     assert running() == []
     assert Named.asked == 1  # the second process was looked at
+
+
+def test_it_does_not_hide_the_terminals_of_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InTerminal(Named):
+        pid, info = 7, {"create_time": 1.0}
+
+    asked: list[int] = []
+    monkeypatch.setattr(psutil, "process_iter", lambda *_: iter([Nameless(), InTerminal("claude")]))
+    monkeypatch.setattr(terminal_processes, "terminal_process_of", asked.append)
+    assert terminal_processes.program_terminals("claude") == []
+    assert asked == [7]

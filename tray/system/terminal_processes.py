@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 
 import msgspec
@@ -92,9 +93,12 @@ def attached_terminals(url: str) -> list[TerminalProcess]:
 
 def program_terminals(name: str) -> list[TerminalProcess]:
     """Return this user's processes of a program that have a terminal, the newest first."""
-    processes = psutil.process_iter(["name", "create_time"])
-    names = (name, f"{name}.exe")
-    return _in_terminals([process for process in processes if (process.info["name"] or "").lower() in names])
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["create_time"]):
+        with suppress(psutil.Error, OSError):  # OSError: Windows may refuse the name of a process
+            if process.name().lower() in (name, f"{name}.exe"):
+                found.append(process)
+    return _in_terminals(found)
 
 
 def _in_terminals(found: list[psutil.Process]) -> list[TerminalProcess]:
