@@ -12,7 +12,7 @@ from tray.core.fleet import Fleet
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
-from tray.storage.files import write_privately
+from tray.storage.files import move, write_privately
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
     except JSON_ERRORS as error:
         renamed = path.with_suffix(path.suffix + ".corrupt")
         try:
-            path.replace(renamed)
+            move(str(path), renamed)
         except OSError:
             return None, f"cannot read or rename the cache {path}: {error}"
         return None, f"cannot read the cache: {error}; renamed it to {renamed}"

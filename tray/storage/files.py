@@ -37,26 +37,23 @@ def write_privately(path: Path, content: str | bytes, *, keep_mode: bool = False
 
 def move(source: str, path: Path, *, tries: int = TRIES, replace: Callable[[str, Path], object] = os.replace) -> None:
     """Replace `path` with the file `source`; retry while another program reads `path`. Raises OSError."""
-    for _ in range(tries - 1):
-        try:
-            replace(source, path)
-        except PermissionError:
-            time.sleep(RETRY_INTERVAL)
-        else:
-            return
-    replace(source, path)
+    _retry(lambda: replace(source, path), tries)
 
 
 def remove(path: Path, *, tries: int = TRIES) -> None:
     """Remove a file if it exists; retry while another program reads it. Raises OSError."""
+    _retry(lambda: path.unlink(missing_ok=True), tries)
+
+
+def _retry(work: Callable[[], object], tries: int) -> None:
     for _ in range(tries - 1):
         try:
-            path.unlink(missing_ok=True)
+            work()
         except PermissionError:
             time.sleep(RETRY_INTERVAL)
         else:
             return
-    path.unlink(missing_ok=True)
+    work()
 
 
 def is_private(path: Path) -> bool:

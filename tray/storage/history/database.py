@@ -7,6 +7,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from tray.storage.files import move
 from tray.storage.history.schema import MIGRATIONS, VERSION
 
 RETRY_INTERVAL = 0.02  # s
@@ -122,5 +123,5 @@ def _set_aside(path: Path) -> Path:
     for suffix in ("", "-wal", "-shm"):
         file = path.with_name(path.name + suffix)
         if file.exists():
-            file.replace(renamed.with_name(renamed.name + suffix))
+            move(str(file), renamed.with_name(renamed.name + suffix))
     return renamed
