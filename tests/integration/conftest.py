@@ -20,6 +20,7 @@ from fakes import FakePlugin, connection
 from model_server import ModelServer
 from running_app import SNAPSHOT, RunningApp
 from tray.app.clock import Clock
+from tray_process import Home
 from waiting import until_async
 
 
@@ -28,6 +29,14 @@ def socket_folder() -> Iterator[Path]:
     """Return a temporary folder with a short path: that of a unix socket in it may have 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="tray-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """Return a home folder without a tray, and with what is started in it until the end of the test."""
+    made = Home(tmp_path)
+    yield made
+    made.stop()
 
 
 @pytest.fixture

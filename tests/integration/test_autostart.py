@@ -8,7 +8,6 @@ import plistlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from waiting import until
 
 RECORD = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps(sys.argv[2:]))"
 AWKWARD = ["plain", "two words", 'a "quote"', "$HOME", "`id`", "back\\slash", "100%", "%u", "ends\\", "é ⊘", "a'b", ";"]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path)
-    yield home
-    home.stop()
 
 
 @pytest.fixture

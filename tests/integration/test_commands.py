@@ -13,9 +13,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,13 +27,6 @@ from tray_process import Home, free_port
 from waiting import until
 
 SES = "ses_1"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path)
-    yield made
-    made.stop()
 
 
 async def say_once(home: Home, *frames: Any) -> None:
