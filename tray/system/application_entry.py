@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from tray.system import resources
-from tray.system.autostart import TITLE, EntryFile, quote_exec
+from tray.system.autostart import EntryFile, desktop_entry
 from tray.system.paths import NAME
 
 DEFAULT_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification 0.8
@@ -30,17 +30,7 @@ class ApplicationEntry(EntryFile):
 
     def write(self, command: Sequence[str]) -> bool:
         """Write the entry, unless there is one for all users; return whether it has changed. Raises OSError."""
-        text = (
-            "[Desktop Entry]\n"
-            "Type=Application\n"
-            f"Name={TITLE}\n"
-            "Comment=Shows the coding-agent sessions that need you\n"
-            f"Exec={' '.join(map(quote_exec, command))}\n"
-            f"Icon={self._icon or NAME}\n"
-            "Categories=Development;\n"
-            "Terminal=false\n"
-            "StartupNotify=false\n"
-        )
+        text = desktop_entry(command, f"Icon={self._icon or NAME}", "Categories=Development;")
         if self.is_for_all or self.read_text() == text:
             return False
         self.write_text(text)

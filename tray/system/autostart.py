@@ -107,16 +107,7 @@ class DesktopEntry(EntryFile):
 
     def write(self, command: Sequence[str]) -> None:
         """Run the command at login from now on."""
-        line = " ".join(map(quote_exec, command))
-        self.write_text(
-            "[Desktop Entry]\n"
-            "Type=Application\n"
-            f"Name={TITLE}\n"
-            "Comment=Shows the coding-agent sessions that need you\n"
-            f"Exec={line}\n"
-            "Terminal=false\n"
-            "StartupNotify=false\n"
-        )
+        self.write_text(desktop_entry(command))
 
     def remove(self) -> bool:
         """Remove or disable the entry; return whether there was one."""
@@ -127,7 +118,22 @@ class DesktopEntry(EntryFile):
         return was_enabled
 
 
-def quote_exec(word: str) -> str:
+def desktop_entry(command: Sequence[str], *keys: str) -> str:
+    """Return a desktop entry for a command, with further keys, each as NAME=VALUE."""
+    lines = (
+        "[Desktop Entry]",
+        "Type=Application",
+        f"Name={TITLE}",
+        "Comment=Shows the coding-agent sessions that need you",
+        f"Exec={' '.join(map(_quote, command))}",
+        *keys,
+        "Terminal=false",
+        "StartupNotify=false",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _quote(word: str) -> str:
     r"""Quote an argument for an Exec key: `%` is doubled, and `\` is escaped for the quotes and for the string."""
     if re.fullmatch(r"[A-Za-z0-9_./+:@,=-]+", word):
         return word
