@@ -440,7 +440,7 @@ def test_pending_requests_are_shown_once_a_daemon_starts(bus: PrivateBus, caplog
             running.notifications.withdraw(ONE.session)
             desktop = await FakeDesktop(bus.address).start(panel=False)
             await until_async(lambda: shown(desktop) == [("project — Work", "bash: echo per_2")])
-            assert running.problems == [""]
+            await until_async(lambda: running.problems == [""])
         await desktop.stop()
 
     run(test())

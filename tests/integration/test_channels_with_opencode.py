@@ -111,7 +111,7 @@ def test_a_press_while_the_tray_is_dead_counts_once_after_its_restart(tmp_path: 
             telegram.press(number, telegram.buttons(number)["Allow once"], times=2)
             await asyncio.to_thread(desk.tray.tray, "--no-notify", "--port", str(desk.tray.port))
             written = desk.opencode.project / "answer.txt"
-            await until_async(written.exists, "the command to run", 60)
+            await until_async(lambda: written.exists() and written.read_text(), "the command to run", 60)
             await until_async(lambda: "Allowed once by kim" in telegram.messages[number]["text"], "how it ended")
             assert len(telegram.messages) == 1
             assert written.read_text() == "hi\n"

@@ -39,7 +39,7 @@ class TrayAndOpenCode:
     """A tray with discovery, and an OpenCode without the plugin."""
 
     def __init__(self, version: str, folder: Path, model: ModelServer, **environment: str) -> None:
-        self.opencode = OpenCode(version, folder / "home", model.port, environment, plugin=False, has_packages=False)
+        self.opencode = OpenCode(version, folder / "home", model.port, environment, plugin=False)
         self.home = Home(folder / "tray")
         self.home.path.mkdir()
         self.home.environment |= {
@@ -193,6 +193,7 @@ def test_with_the_plugin_a_session_is_one_row_with_the_plugin_as_source(setup: T
     setup.opencode.serve()
     name = setup.opencode.session()
     setup.status("idle")
+    until(lambda: [server["source"] for server in setup.servers()] == ["http"], "the HTTP connection")
     setup.opencode.settle()
     setup.opencode.kill(signal.SIGTERM)
     setup.status("disconnected")
