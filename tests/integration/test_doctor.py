@@ -287,6 +287,14 @@ def test_other_programs_that_notify_are_reported(
     assert word in only(desktop.duplicates, context).message
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="`open` starts applications that are not on the PATH")
+def test_a_configured_terminal_that_is_not_installed_is_reported(context: DoctorContext) -> None:
+    settings = parse_settings({"attach": {"terminal": "no-such-terminal --class x"}}, "", {}, {})
+    named = next(iter(desktop.terminal(replace(context, settings=settings))))
+    assert (named.level, "no-such-terminal" in named.message) == (Level.NOTE, True)
+    assert "double quotes" in named.fix
+
+
 def test_plugins_and_settings_that_do_not_notify_are_not_reported(context: DoctorContext, tmp_path: Path) -> None:
     (tmp_path / "config/plugin").mkdir(parents=True)
     (tmp_path / "config/tui.json").write_text('{"attention": {"enabled": false}}', encoding="utf-8")

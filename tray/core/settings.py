@@ -6,13 +6,13 @@ Every command reads the settings, so this module imports little.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from tray.core import quiet_hours
 from tray.core.budgets import Budget, parse_budgets
 from tray.core.channel_settings import ChannelSettings, parse_channels, shown
+from tray.core.command_line import split_command
 from tray.core.errors import UserError
 from tray.core.remote_hosts import Host, HttpServer, parse_hosts, parse_servers
 from tray.core.team_settings import (
@@ -120,7 +120,11 @@ def _text(value: Any) -> str:
 
 
 def _command(value: Any) -> str:
-    shlex.split(_text(value))  # raises ValueError for an unclosed quote
+    """Accept a command line of any system: which one this is, only its users know."""
+    try:
+        split_command(_text(value), windows=False)
+    except ValueError:
+        split_command(value, windows=True)
     return str(value)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tray.core.errors import UserError
+from tray.system.programs import split_command
 from tray.system.subprocesses import start
 from tray.system.terminals import open_terminal
 
@@ -61,10 +61,7 @@ async def _run_opener(command: Sequence[str]) -> bool:
 
 def _editor() -> list[str]:
     """Return the user's editor ($VISUAL, $EDITOR), or the first common one that is installed; empty if none."""
-    try:
-        configured = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    except ValueError:  # an unbalanced quote
-        configured = []
+    configured = split_command(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
     for words in ([configured] if configured else []) + [[name] for name in EDITORS]:
         found = shutil.which(words[0])
         if found is not None:

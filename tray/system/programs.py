@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tray.core import command_line
 from tray.core.errors import UserError
 
 if sys.platform == "win32":
@@ -79,6 +80,14 @@ def _on_path(name: str) -> str | None:
             if path.is_absolute() and path.is_file() and os.access(path, os.X_OK):
                 return str(path)
     raise UnsafeArgumentError(f"{name} is not on the PATH, only in the current folder; install it")
+
+
+def split_command(text: str, *, windows: bool = sys.platform == "win32") -> list[str]:
+    """Return the words of a command line by this system's rules; without a closing quote, the text as one word."""
+    try:
+        return command_line.split_command(text, windows=windows)
+    except ValueError:
+        return [text]
 
 
 def shell_join(command: Sequence[str], *, windows: bool = sys.platform == "win32") -> str:

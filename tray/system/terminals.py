@@ -46,6 +46,7 @@ TERMINALS: Mapping[str, Sequence[str]] = {
     "xterm": ("-e",),
     "uxterm": ("-e",),
 }
+WINDOWS_TERMINALS: Mapping[str, Sequence[str]] = {"wt": ("-w", "new", "new-tab"), "conhost": ()}
 # Terminals of macOS by name. `open` starts applications that are not on the PATH.
 MAC_TERMINALS: Mapping[str, Sequence[str]] = {
     "terminal": ("open", "-a", "Terminal"),
@@ -143,7 +144,7 @@ def _environment() -> dict[str, str]:
 def _openers(preferred: Sequence[str]) -> list[list[str]]:
     """Return the command prefixes that open a terminal, the preferred first."""
     if sys.platform == "win32":
-        return [*_opener(preferred), ["wt.exe", "-w", "new", "new-tab"], ["conhost.exe"]]
+        return [*_opener(preferred), *_opener(["wt.exe"]), *_opener(["conhost.exe"])]
     if sys.platform == "darwin":
         preferred = preferred or [os.environ.get("TERMINAL", "terminal")]
         wanted = MAC_TERMINALS.get(preferred[0].lower(), ()) if len(preferred) == 1 else preferred
@@ -166,7 +167,11 @@ def _opener(words: Sequence[str]) -> list[list[str]]:
         return []
     if len(words) > 1:
         return [list(words)]
-    return [[words[0], *TERMINALS.get(Path(words[0]).name, ("-e",))]]
+    name = Path(words[0]).name
+    known = TERMINALS
+    if sys.platform == "win32":
+        name, known = name.lower().removesuffix(".exe"), {**TERMINALS, **WINDOWS_TERMINALS}
+    return [[words[0], *known.get(name, ("-e",))]]
 
 
 def _debian_default() -> list[list[str]]:

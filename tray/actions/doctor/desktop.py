@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
 from tray.opencode.configuration import plugin_section
 from tray.system.paths import opencode_config
+from tray.system.programs import split_command
 from tray.system.terminals import known_terminal
 
 USE_WATCH = "use: opencode-tray watch"
@@ -86,7 +86,11 @@ def _text(path: Path) -> str:
 
 def terminal(context: DoctorContext) -> Iterator[Finding]:
     """Check which terminal opens sessions, and whether its window can be brought to the front."""
-    name = known_terminal(shlex.split(context.settings[TERMINAL], posix=sys.platform != "win32"))
+    preferred = split_command(context.settings[TERMINAL])
+    name = known_terminal(preferred)
+    if preferred and sys.platform != "darwin" and shutil.which(preferred[0]) is None:
+        fix = "set attach.terminal to an installed one; put a path with spaces in double quotes"
+        yield note("terminal", f"attach.terminal names {preferred[0]}, which is not installed", fix)
     if name is None:
         yield note("terminal", "no terminal was found to open sessions in", "set attach.terminal, or $TERMINAL")
     else:
