@@ -14,7 +14,7 @@ from test_panel import ROWS, colour, view
 from Xlib.display import Display as XDisplay
 from Xlib.protocol.display import Display
 
-from fake_desktop import PrivateBus, environment, need, running
+from fake_desktop import environment, need, running
 from tray.core.commands import Command, OpenNextSession
 from tray.core.sessions import Status
 from tray.surfaces.backends.open_icon import open_tray_icon
@@ -118,8 +118,8 @@ def test_xembed_is_used_where_no_status_notifier_panel_runs(desk: Desk):
         desk.wait_for_icon(colour(Status.ERROR))
 
 
-def test_without_a_display_there_is_no_icon(bus: PrivateBus):
-    with environment(DISPLAY=None, WAYLAND_DISPLAY=None):
+def test_without_a_display_and_a_bus_there_is_no_icon():
+    with environment(DISPLAY=None, WAYLAND_DISPLAY=None, DBUS_SESSION_BUS_ADDRESS="unix:path=/nowhere"):
         assert (
             open_tray_icon("opencode-tray", "OpenCode Tray", view(), lambda _: None, lambda _: None, lambda _: None)
             is None

@@ -27,6 +27,7 @@ from tray.app.history import History
 from tray.app.live_settings import LiveSettings
 from tray.app.outside_ways import OutsideWays
 from tray.app.page import Page, PageChanged
+from tray.app.panel_notice import PanelNotice
 from tray.app.periodic import Job, run_periodically
 from tray.app.phone_code import PhoneCode
 from tray.app.problems import Problems
@@ -136,6 +137,7 @@ class App:
             notify=notify,
         )
         self._sources.serve_clients("/client", self._surfaces.serve_client)
+        self._panel_notice = PanelNotice(paths.panel_notice, self._tasks, self._show_message)
         self._turns = TurnWatch(self.state, self._show_message)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -287,6 +289,10 @@ class App:
         """Pass the current view, and every new one, to `show`; on the loop's thread."""
         self._surfaces.show_on(show)
 
+    def expect_panel(self) -> None:
+        """Tell the user if no panel shows the icon; on the loop's thread."""
+        self._panel_notice.start()
+
     def view(self) -> TrayView:
         """Return the current view."""
         return self._view.build()
@@ -306,6 +312,11 @@ class App:
         """Set which submenus are open; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._surfaces.set_open, opened)
+
+    def post_hosted(self, hosted: bool) -> None:  # noqa: FBT001  # the back end's signature
+        """Set whether a panel shows the icon; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._panel_notice.set_hosted, hosted)
 
     async def execute(self, command: Command, surface: Surface) -> CommandResult:
         """Execute a command and return its result; on the loop's thread."""

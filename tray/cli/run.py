@@ -176,13 +176,15 @@ class Program:
         if app is None:
             return
         view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
-        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, app.post_opened, _host_changed)
+        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, app.post_opened, app.post_hosted)
         if icon is None:
             print("No system tray found; running without an icon. To see sessions: opencode-tray watch", flush=True)
             return
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
         self._loop.call_soon_threadsafe(app.show_on, icon.show)
+        if sys.platform == "linux":
+            self._loop.call_soon_threadsafe(app.expect_panel)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()
@@ -242,7 +244,3 @@ def _stop_after(worker: threading.Thread, icon: TrayIcon) -> None:
 
 async def _view_of(app: App) -> TrayView:
     return app.view()
-
-
-def _host_changed(shown: bool) -> None:  # noqa: FBT001  # the back end's signature
-    log.info("a panel shows the icon" if shown else "no panel shows the icon")

@@ -35,6 +35,7 @@ class Paths(NamedTuple):
     certificates: Path  # private folder with those of the page on the local network
     phone_code: Path  # the picture of a QR code that is shown now
     team: Path  # the identity of this tray in a team
+    panel_notice: Path  # exists once a notification has said that no panel shows the icon
 
     @classmethod
     def inside(cls, folder: Path) -> Paths:
@@ -42,7 +43,7 @@ class Paths(NamedTuple):
         names = (
             "settings.toml", "token", "endpoint", "cache.json", "audit.jsonl", "history.db", "tray.log", "plugin.js",
             "servers", "logs", "hooks/socket", "devices.json", "remotes.json", "channels.json",
-            "tailnet.json", "certificates", "phone.png", "team-identity.json",
+            "tailnet.json", "certificates", "phone.png", "team-identity.json", "panel-notice",
         )  # fmt: skip
         return cls(*(folder / name for name in names))
 
@@ -73,6 +74,7 @@ class Paths(NamedTuple):
             certificates=data / "certificates",
             phone_code=data / "phone.png",
             team=data / "team-identity.json",
+            panel_notice=data / "panel-notice",
         )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+NO_TRAY_ADVICE = (
+    "on GNOME install the AppIndicator extension, elsewhere add a status tray to the panel; or use: opencode-tray watch"
+)
 WATCHER, WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
@@ -26,6 +29,11 @@ class TrayHost(msgspec.Struct, frozen=True):
     def shows(self) -> bool:
         """Whether an icon is visible now."""
         return self.platform or self.panel or self.xembed
+
+
+def has_display() -> bool:
+    """Whether this process can show windows."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 async def find() -> TrayHost:

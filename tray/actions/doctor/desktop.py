@@ -18,6 +18,7 @@ from tray.opencode.configuration import plugin_section
 from tray.system.paths import opencode_config
 from tray.system.programs import split_command
 from tray.system.terminals import known_terminal
+from tray.system.tray_host import NO_TRAY_ADVICE, has_display
 
 USE_WATCH = "use: opencode-tray watch"
 # The programs that notifying plugins call, and the names of such plugins.
@@ -26,27 +27,22 @@ NAMED_NOTIFIER = re.compile(r'"([^"\s]*notif[^"\s]*)"', re.IGNORECASE)
 ATTENTION = re.compile(r'"attention"\s*:\s*\{[^{}]*"enabled"\s*:\s*true')  # of OpenCode's terminal UI (1.18)
 
 
-def _has_display() -> bool:
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 def tray_host(context: DoctorContext) -> Iterator[Finding]:
     """Check that the desktop shows tray icons."""
     host = context.tray_host
     if host.shows:
         name = "the platform's own tray" if host.platform else "a panel" if host.panel else "an XEmbed tray"
         yield fine("tray host", f"{name} shows the icon")
-    elif not _has_display():
+    elif not has_display():
         yield note("tray host", "this machine has no display", USE_WATCH)
     else:
-        fix = f"on GNOME install the AppIndicator extension, elsewhere add a status tray to the panel; or {USE_WATCH}"
-        yield note("tray host", "the desktop shows no tray icons", fix)
+        yield note("tray host", "the desktop shows no tray icons", NO_TRAY_ADVICE)
 
 
 def notifications(context: DoctorContext) -> Iterator[Finding]:
     """Check that a notification daemon is running, and its capabilities."""
     daemon = context.daemon
-    if daemon is None and not _has_display():
+    if daemon is None and not has_display():
         yield note("notifications", "no display and no notification daemon found", USE_WATCH)
     elif daemon is None:
         fix = "start a notification daemon (for example dunst)" if sys.platform == "linux" else "allow notifications"

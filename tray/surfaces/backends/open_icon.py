@@ -40,7 +40,7 @@ def open_tray_icon(
         return PystrayIcon(sys.platform, app_id, view, on_command, on_open_changed)
     x11, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
     host = asyncio.run(tray_host.find())
-    if not host.watcher and not (x11 or wayland):
+    if not host.bus and not (x11 or wayland):
         log.info("no tray icon: no display (neither DISPLAY nor WAYLAND_DISPLAY is set)")
         return None
     icons: list[Callable[[], TrayIcon]] = []
