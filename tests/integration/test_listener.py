@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import socket
 from collections.abc import Coroutine
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from fakes import FRAMES, TOKEN, FakePlugin, RunningListener, connection, plugin, running_listener
+from tray.actions.attach.target import is_local
 from tray.core.events import ServerLost, SnapshotTaken
 from tray.core.handshake import Side, proof
 from tray.core.remotes import Remote
@@ -24,6 +26,7 @@ from tray.sources.plugin import connection as plugin_connection
 from tray.sources.plugin.authentication import Authenticator
 from tray.sources.plugin.close_codes import RejectedError
 from tray.sources.plugin.handshake import decode_hello
+from tray.system.own_host import own_host
 from waiting import until_async as until
 
 HELLO_1 = FRAMES["protocol1"]["hello"]
@@ -71,6 +74,21 @@ def test_a_permission_and_its_answer_are_reported() -> None:
             await until(lambda: at.status(SES) == "waiting_for_permission")
             await peer.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
             await until(lambda: at.status(SES) == "idle")
+
+    run(test())
+
+
+@pytest.mark.parametrize("runs_here", [True, False])
+def test_a_plugin_with_another_host_name_is_on_this_machine_if_its_process_holds_the_connection(
+    runs_here: bool,
+) -> None:
+    async def test() -> None:
+        pid = os.getpid() if runs_here else os.getppid()
+        async with running_listener() as at, plugin(at, hostname="renamed", pid=pid) as peer:
+            await introduce(peer)
+            row = await until(lambda: at.index.row(SES))
+            assert row.server.host == (own_host() if runs_here else "renamed")
+            assert is_local(row.server) is runs_here
 
     run(test())
 
@@ -664,7 +682,7 @@ def test_a_peer_that_sends_all_the_time_is_pinged_as_well(monkeypatch: pytest.Mo
 def test_the_late_answer_to_an_abandoned_call_is_ignored() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as peer:
-            (server,) = at.listener.connections
+            (server,) = await until(lambda: at.listener.connections)
             calling = asyncio.create_task(at.listener.call(server, "tui.select", {}))
             call = await peer.receive()
             calling.cancel()
@@ -682,7 +700,7 @@ def test_the_late_answer_to_an_abandoned_call_is_ignored() -> None:
 def test_an_invalid_answer_is_a_call_error() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as peer:
-            (server,) = at.listener.connections
+            (server,) = await until(lambda: at.listener.connections)
             calling = asyncio.create_task(at.listener.call(server, "session.todo", {}))
             call = await peer.receive()
             await peer.send(f'{{"id":{call["id"]},"result":1e999}}')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from tray.sources.http.servers import HttpServers
 from tray.sources.local.sessions import LocalSessions
 from tray.system.exit_watch import ExitWatch, ProcessKey
 from tray.system.folder_watch import OPEN_EVENTS, FolderWatch
+from tray.system.own_host import own_host
 from tray.system.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Discovery:
         """Assign the servers found at the last look to the sources: plugins first, then HTTP, then local files."""
         if self._stopped:
             return
-        host, now = socket.gethostname(), self._now()
+        host, now = own_host(), self._now()
         current = [s for s in self._servers() if s.live or now - s.lost_at < RECONNECT_TIME]
         if not all(server.live for server in current):
             self._look_in(RECONNECT_TIME / 1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import suppress
 
 import psutil
@@ -13,6 +12,7 @@ from tray.core.servers import AgentKind, Server, Source
 from tray.core.sessions import Activity
 from tray.core.text import clean
 from tray.system.git import repository_of
+from tray.system.own_host import own_host
 
 PROMPT_OPTIONS = ("-p", "--prompt")  # of a process that ends with its turn
 
@@ -39,7 +39,7 @@ def process_server(
     return Server(
         id=server_id,
         name=clean(base_name(directory)),
-        host=socket.gethostname(),
+        host=own_host(),
         directory=directory,
         repository=repository_of(directory),
         pid=pid,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import socket
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +14,7 @@ from tray.core.errors import UserError
 from tray.core.loopback import is_loopback
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.sessions import Session
+from tray.system.own_host import own_host
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -69,7 +69,7 @@ class Target(msgspec.Struct, frozen=True):
 def is_local(server: Server) -> bool:
     """Return whether the server reports the name of this machine, or none, and not through a tunnel or a broker."""
     is_direct = not server.ssh and server.source is not Source.TEAM
-    return is_direct and server.host in ("", "localhost", socket.gethostname())
+    return is_direct and server.host in ("", "localhost", own_host())
 
 
 def is_absolute(directory: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from tray.core.servers import Server, Source
 from tray.core.text import clean
 from tray.opencode.api import ServerAddress
 from tray.system.git import repository_of
+from tray.system.own_host import own_host
 
 MAX_SHOWN = 200  # servers of one address that are reported at the same time, including those of earlier connections
 
@@ -96,7 +96,7 @@ class ReportedServers:
         return Server(
             id=self.id_of(directory),
             name=clean(base_name(directory)) or parts.netloc,
-            host=socket.gethostname() if is_local else parts.hostname or "",
+            host=own_host() if is_local else parts.hostname or "",
             directory=directory,
             repository=repository_of(directory) if is_local else "",
             url=self._address.url,

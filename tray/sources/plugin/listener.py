@@ -28,6 +28,7 @@ from tray.sources.plugin.handshake import Hello
 from tray.sources.plugin.opencode_dashboard import Dashboard, decode_post
 from tray.sources.plugin.opencode_monitor import call_opencode_monitor, report_opencode_monitor
 from tray.sources.protocol.events import FrameError
+from tray.system.own_host import holds_connection, own_host
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -242,6 +243,8 @@ class Listener:
                 await self._authenticator.reject(ws, request, revoked)
                 return
             server = _on_other_machine(server, found[0])
+        elif await _is_on_this_machine(server, request):
+            server = replace(server, host=own_host())
         connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
         if (old := self.connections.get(server_id)) is not None:
             old.replaced = True
@@ -315,6 +318,14 @@ def _on_other_machine(server: Server, remote: Remote) -> Server:
     url = server.url if server.url and not is_loopback(urlsplit(server.url).hostname or "") else None
     host = clean(remote.host or remote.ssh)
     return replace(server, key=remote.key, host=host, ssh=remote.ssh, opencode=remote.opencode, url=url)
+
+
+async def _is_on_this_machine(server: Server, request: web.Request) -> bool:
+    """Whether a plugin that reports another host name runs here: in a container, or since the machine was renamed."""
+    if server.host == own_host() or not is_loopback(request.remote or "") or request.transport is None:
+        return False
+    peer, own = (request.transport.get_extra_info(name) for name in ("peername", "sockname"))
+    return bool(peer and own) and await asyncio.to_thread(holds_connection, server.pid, peer[1], own[1])
 
 
 async def _ping(ws: web.WebSocketResponse) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from tray.opencode.processes import data_folder
 from tray.sources.stored.imported_session import ChangedSession, ImportedSession, StoredSource
 from tray.sources.stored.opencode import opencode_sources
 from tray.sources.stored.transcripts import claude_source, codex_source, copilot_source
+from tray.system.own_host import own_host
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Step(NamedTuple):
 
 def stored_sources(environment: Mapping[str, str], home: Path) -> list[StoredSource]:
     """Return everything that agents have stored on this machine."""
-    host = socket.gethostname()
+    host = own_host()
     return [
         *opencode_sources(data_folder(environment), host),
         claude_source(claude_folder(environment, home), host),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 
 import msgspec
@@ -27,6 +26,7 @@ from tray.surfaces.menu.server_menu import server_entries, starting_entries
 from tray.surfaces.menu.session_menu import mute_label, mute_menu
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import ROW_COLUMNS, title
+from tray.system.own_host import own_host
 
 MENU_LINES = 28  # rows of the menu that fit on a screen of 900 px without scrolling
 MAX_COUNT = 10  # waiting sessions in the icon's view: it shows "9+" for this and for every higher number
@@ -220,7 +220,7 @@ class ViewBuilder:
         build_next = partial(self._servers, settings, start + PAGE_SIZE, context)
         entries += next_page(("servers", str(start // PAGE_SIZE + 1)), remaining, build_next, context.open_submenus)
         if start == 0:
-            local_host = socket.gethostname()
+            local_host = own_host()
             own = [server for server in servers if server.source is not Source.TEAM and not server.key]
             folders = {server.directory for server in own if server.host in ("", local_host)}
             entries += starting_entries(folders, any_started=bool(settings.started))
