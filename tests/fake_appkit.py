@@ -19,6 +19,7 @@ from typing import Any
 
 OURS = "tray.surfaces.backends.pystray_darwin"
 PYSTRAYS = "pystray._darwin"
+TERMINATE_NOW, TERMINATE_LATER = 1, 2  # NSApplicationTerminateReply
 
 
 class NSObject:
@@ -162,11 +163,55 @@ class NSAttributedString(NSObject):
         return self
 
 
+class Application(NSObject):
+    """The application, which AppKit ends at logout if its delegate allows it."""
+
+    def __init__(self, mac: Mac) -> None:
+        self._mac = mac
+        self._delegate: Callable[[], Any] = lambda: None
+        self.has_stopped = False  # its main loop
+        self.is_asking = False  # it waits for the delegate's reply
+        self.has_exited = False
+
+    def setActivationPolicy_(self, policy: int) -> None:
+        pass
+
+    def setDelegate_(self, delegate: object) -> None:
+        self._delegate = weakref.ref(delegate)
+
+    def run(self) -> None:
+        self._mac.turn()
+
+    def terminate_(self, sender: object) -> None:
+        answer = self._delegate().applicationShouldTerminate_(self)
+        self.is_asking = answer == TERMINATE_LATER
+        self.has_exited = answer == TERMINATE_NOW
+
+    def replyToApplicationShouldTerminate_(self, allowed: bool) -> None:
+        assert self.is_asking
+        self.is_asking, self.has_exited = False, allowed
+
+    def stop_(self, sender: object) -> None:
+        self.has_stopped = True
+
+    def postEvent_atStart_(self, event: object, at_start: bool) -> None:
+        pass
+
+
+class Event(NSObject):
+    @classmethod
+    def otherEventWithType_location_modifierFlags_timestamp_windowNumber_context_subtype_data1_data2_(
+        cls, *values: object
+    ) -> Any:
+        return cls()
+
+
 class Mac:
     """A menu bar with one icon, and the actions of a user."""
 
     def __init__(self) -> None:
         self.item = StatusItem()
+        self.app = Application(self)
         self.removed = False
         self.common: deque[Callable[[], object]] = deque()
         self.default: deque[Callable[[], object]] = deque()
@@ -205,16 +250,10 @@ class Mac:
         """Return the modules of pyobjc that provide the menu bar."""
         mac = self
 
-        class Application(NSObject):
+        class SharedApplication(NSObject):
             @classmethod
-            def sharedApplication(cls) -> Any:
-                return cls()
-
-            def setActivationPolicy_(self, policy: int) -> None:
-                pass
-
-            def run(self) -> None:
-                mac.turn()
+            def sharedApplication(cls) -> Application:
+                return mac.app
 
         class StatusBar(NSObject):
             @classmethod
@@ -244,9 +283,11 @@ class Mac:
         return {
             "AppKit": _module(
                 "AppKit",
-                NSApplication=Application, NSApplicationActivationPolicyAccessory=1, NSFont=Font,
+                NSApplication=SharedApplication, NSApplicationActivationPolicyAccessory=1, NSApplicationDefined=15,
+                NSEvent=Event, NSFont=Font,
                 NSFontAttributeName="NSFont", NSImage=NSImage, NSMenu=NSMenu, NSMenuItem=NSMenuItem, NSOffState=0,
-                NSOnState=1, NSStatusBar=StatusBar, NSVariableStatusItemLength=-1.0,
+                NSOnState=1, NSPoint=lambda x, y: (x, y), NSStatusBar=StatusBar, NSTerminateLater=TERMINATE_LATER,
+                NSTerminateNow=TERMINATE_NOW, NSVariableStatusItemLength=-1.0,
             ),
             "Foundation": _module(
                 "Foundation",

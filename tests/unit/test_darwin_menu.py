@@ -1,4 +1,4 @@
-"""macOS: a click runs the command of the clicked row, even if the menu was updated since."""
+"""macOS: a click runs the command of the clicked row, and the program ends only after it has saved its state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fake_appkit import Mac, menu_bar
-from tray.core.commands import Command, OpenSession
+from tray.core.commands import Command, OpenSession, Quit
 from tray.core.sessions import SessionKey, Status
 from tray.surfaces.menu.items import Entry, Item, Separator
 from tray.surfaces.menu.view import IconView, TrayView
@@ -38,6 +38,11 @@ class Shown:
 
     def show(self, *menu: Entry) -> None:
         self.icon.post(lambda: self.icon.update(view(*menu)))
+        self.mac.turn()
+
+    def stop(self) -> None:
+        """Stop the icon, as the program does once everything is saved."""
+        self.icon.post(self.icon.end)
         self.mac.turn()
 
 
@@ -85,3 +90,21 @@ def test_an_open_menu_is_replaced_by_the_newest_one_after_it_has_closed(shown: S
     shown.mac.close_menu()
     shown.mac.turn()
     assert shown.mac.titles == ["three"]
+
+
+def test_at_logout_the_program_ends_only_after_its_ordinary_stop(shown: Shown) -> None:
+    app = shown.mac.app
+    app.terminate_(None)
+    assert shown.chosen == [Quit()]  # which saves the state
+    app.terminate_(None)  # asked again meanwhile
+    assert (shown.chosen, app.has_exited) == ([Quit()], False)
+    shown.stop()
+    assert (app.has_exited, app.has_stopped) == (True, False)
+
+
+def test_after_an_ordinary_stop_the_main_loop_has_ended_and_a_logout_does_not_wait(shown: Shown) -> None:
+    shown.stop()
+    app = shown.mac.app
+    assert (app.has_stopped, app.has_exited) == (True, False)
+    app.terminate_(None)
+    assert (app.has_exited, shown.chosen) == (True, [])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from tray.core.commands import Command
+from tray.core.commands import Command, Quit
 from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
@@ -35,6 +35,16 @@ class OpenCodeTrayRows(_NSObject):  # type: ignore[misc]  # pyobjc ships no type
         row.representedObject()()
 
 
+class OpenCodeTrayDelegate(_NSObject):  # type: ignore[misc]
+    """The application's delegate: AppKit asks it before it ends the program, at logout, restart and shutdown."""
+
+    icon: Icon
+
+    def applicationShouldTerminate_(self, _: Any) -> int:  # noqa: N802  # AppKit's name
+        """Return whether AppKit may end the program now; if later, the icon tells it when."""
+        return self.icon.prepare_to_terminate()
+
+
 class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     """pystray's icon, but sharp, recoloured by the menu bar if monochrome, and without an entry in the Dock."""
 
@@ -42,6 +52,10 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         super().__init__(app_id, view, on_command)
         self._rows = OpenCodeTrayRows.alloc().init()  # rows hold no reference to their target
         self._menu_due = False
+        self._is_terminating = False
+        self._app_delegate = OpenCodeTrayDelegate.alloc().init()  # the application holds no reference to it
+        self._app_delegate.icon = self
+        self._app.setDelegate_(self._app_delegate)
 
     def wake(self) -> None:
         """Make AppKit's main loop call `run_posted`; calling AppKit from another thread may crash."""
@@ -50,6 +64,26 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def retry_in(self, seconds: float) -> None:
         """Make AppKit's main loop call `retry` after this time."""
         _AppHelper.callLater(seconds, self.retry)
+
+    def prepare_to_terminate(self) -> int:
+        """Start the ordinary stop, which saves the state. Return an NSApplicationTerminateReply.
+
+        AppKit ends the process right after a reply that allows it, so `end` sends that reply.
+        """
+        if self.ended:
+            return int(_AppKit.NSTerminateNow)
+        if not self._is_terminating:
+            self._is_terminating = True
+            self._on_command(Quit())
+        return int(_AppKit.NSTerminateLater)
+
+    def end(self) -> None:
+        """Leave the main loop, or let AppKit end the process if it waits for that."""
+        if self._is_terminating:
+            self.ended = True
+            self._app.replyToApplicationShouldTerminate_(True)  # noqa: FBT003  # AppKit has no names
+        else:
+            super().end()
 
     def _run(self) -> None:
         self._app.setActivationPolicy_(_AppKit.NSApplicationActivationPolicyAccessory)
