@@ -119,9 +119,13 @@ class Button(NSObject):
 class StatusItem(NSObject):
     def __init__(self) -> None:
         self.menu: NSMenu | None = None
+        self.refusals = 0  # how often the next menus are refused
         self._button = Button()
 
     def setMenu_(self, menu: NSMenu | None) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("refused")
         self.menu = menu
 
     def button(self) -> Button:
@@ -216,6 +220,7 @@ class Mac:
         self.common: deque[Callable[[], object]] = deque()
         self.default: deque[Callable[[], object]] = deque()
         self.opened: NSMenu | None = None
+        self.delays: list[float] = []  # s, of the calls for later
 
     @property
     def titles(self) -> list[str]:
@@ -270,6 +275,7 @@ class Mac:
             mac.common.append(lambda: function(*args))
 
         def call_later(delay: float, function: Callable[..., object], *args: object) -> None:
+            mac.delays.append(delay)
             # AppHelper goes to the main thread first; there it waits, in the default mode, only if there is a delay.
             mac.common.append(lambda: mac.default.append(lambda: function(*args)) if delay else function(*args))
 

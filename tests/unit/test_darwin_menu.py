@@ -92,6 +92,22 @@ def test_an_open_menu_is_replaced_by_the_newest_one_after_it_has_closed(shown: S
     assert shown.mac.titles == ["three"]
 
 
+def test_a_menu_that_was_refused_is_set_later_at_growing_intervals(shown: Shown) -> None:
+    shown.mac.item.refusals = 3
+    shown.mac.delays.clear()
+    shown.show(row("new"))
+    assert shown.mac.titles == ["new"]
+    assert [delay for delay in shown.mac.delays if delay >= 1] == [1, 2, 4]
+
+
+def test_after_a_success_the_first_interval_is_the_shortest_again(shown: Shown) -> None:
+    for label in ("one", "two"):
+        shown.mac.item.refusals = 2
+        shown.mac.delays.clear()
+        shown.show(row(label))
+        assert [delay for delay in shown.mac.delays if delay >= 1] == [1, 2]
+
+
 def test_at_logout_the_program_ends_only_after_its_ordinary_stop(shown: Shown) -> None:
     app = shown.mac.app
     app.terminate_(None)

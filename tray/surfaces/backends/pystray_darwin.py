@@ -51,7 +51,6 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def __init__(self, app_id: str, view: TrayView, on_command: Callable[[Command], None]) -> None:
         super().__init__(app_id, view, on_command)
         self._rows = OpenCodeTrayRows.alloc().init()  # rows hold no reference to their target
-        self._menu_due = False
         self._is_terminating = False
         self._app_delegate = OpenCodeTrayDelegate.alloc().init()  # the application holds no reference to it
         self._app_delegate.icon = self
@@ -101,11 +100,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         """Replace the menu as soon as no menu is open."""
         if not self._menu_due:
             self._menu_due = True
-            _AppHelper.callLater(WHEN_CLOSED, self._replace_menu)
-
-    def _replace_menu(self) -> None:
-        self._menu_due = False
-        super()._update_menu()
+            _AppHelper.callLater(WHEN_CLOSED, self.replace_menu)
 
     def _create_menu_item(self, descriptor: Any, callbacks: list[Any]) -> Any:
         row = super()._create_menu_item(descriptor, callbacks)
