@@ -19,6 +19,7 @@ from typing import Any
 
 OURS = "tray.surfaces.backends.pystray_darwin"
 PYSTRAYS = "pystray._darwin"
+AWAKE = 0xEFFFFF  # NSActivityOptions: no App Nap, while the system may sleep
 TERMINATE_NOW, TERMINATE_LATER = 1, 2  # NSApplicationTerminateReply
 
 
@@ -184,6 +185,7 @@ class Application(NSObject):
         self._delegate = weakref.ref(delegate)
 
     def run(self) -> None:
+        self._mac.held_while_running = self._mac.activities.copy()
         self._mac.turn()
 
     def terminate_(self, sender: object) -> None:
@@ -220,6 +222,8 @@ class Mac:
         self.common: deque[Callable[[], object]] = deque()
         self.default: deque[Callable[[], object]] = deque()
         self.opened: NSMenu | None = None
+        self.activities: list[int] = []  # the options of those that are held
+        self.held_while_running: list[int] = []
         self.delays: list[float] = []  # s, of the calls for later
 
     @property
@@ -271,6 +275,18 @@ class Mac:
             def removeStatusItem_(self, item: StatusItem) -> None:
                 mac.removed = True
 
+        class ProcessInfo(NSObject):
+            @classmethod
+            def processInfo(cls) -> Any:
+                return cls()
+
+            def beginActivityWithOptions_reason_(self, options: int, reason: str) -> int:
+                mac.activities.append(options)
+                return options
+
+            def endActivity_(self, activity: int) -> None:
+                mac.activities.remove(activity)
+
         def call_after(function: Callable[..., object], *args: object) -> None:
             mac.common.append(lambda: function(*args))
 
@@ -298,6 +314,7 @@ class Mac:
             "Foundation": _module(
                 "Foundation",
                 NSAttributedString=NSAttributedString, NSData=bytes, NSDictionary=NSDictionary, NSObject=NSObject,
+                NSActivityUserInitiatedAllowingIdleSystemSleep=AWAKE, NSProcessInfo=ProcessInfo,
             ),
             "PyObjCTools": _module("PyObjCTools", __path__=[]),
             "PyObjCTools.AppHelper": _module("PyObjCTools.AppHelper", callAfter=call_after, callLater=call_later),

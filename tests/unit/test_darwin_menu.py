@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fake_appkit import Mac, menu_bar
+from fake_appkit import AWAKE, Mac, menu_bar
 from tray.core.commands import Command, OpenSession, Quit
 from tray.core.sessions import SessionKey, Status
 from tray.surfaces.menu.items import Entry, Item, Separator
@@ -124,3 +124,8 @@ def test_after_an_ordinary_stop_the_main_loop_has_ended_and_a_logout_does_not_wa
     assert (app.has_stopped, app.has_exited) == (True, False)
     app.terminate_(None)
     assert (app.has_exited, shown.chosen) == (True, [])
+
+
+def test_app_nap_is_off_while_the_icon_runs(shown: Shown) -> None:
+    assert shown.mac.held_while_running == [AWAKE]
+    assert shown.mac.activities == []

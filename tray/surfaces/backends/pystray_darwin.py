@@ -86,11 +86,13 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _run(self) -> None:
         self._app.setActivationPolicy_(_AppKit.NSApplicationActivationPolicyAccessory)
+        activity = _hold_activity()
         self._mark_ready()
         try:
             self._app.run()
         finally:
             self._status_bar.removeStatusItem_(self._status_item)
+            _Foundation.NSProcessInfo.processInfo().endActivity_(activity)
 
     def _update_icon(self) -> None:
         self._assert_image()
@@ -119,3 +121,9 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         image.setTemplate_(self._view.icon.monochrome)
         self._icon_image = image
         self._status_item.button().setImage_(image)
+
+
+def _hold_activity() -> Any:
+    """Keep macOS from slowing down our timers and network (App Nap), but not from sleeping; return the activity."""
+    options = _Foundation.NSActivityUserInitiatedAllowingIdleSystemSleep
+    return _Foundation.NSProcessInfo.processInfo().beginActivityWithOptions_reason_(options, "Watches sessions")
