@@ -120,6 +120,7 @@ class Button(NSObject):
 class StatusItem(NSObject):
     def __init__(self) -> None:
         self.menu: NSMenu | None = None
+        self.autosave_name = ""
         self.refusals = 0  # how often the next menus are refused
         self._button = Button()
 
@@ -128,6 +129,9 @@ class StatusItem(NSObject):
             self.refusals -= 1
             raise RuntimeError("refused")
         self.menu = menu
+
+    def setAutosaveName_(self, name: str) -> None:
+        self.autosave_name = name
 
     def button(self) -> Button:
         return self._button

@@ -129,3 +129,7 @@ def test_after_an_ordinary_stop_the_main_loop_has_ended_and_a_logout_does_not_wa
 def test_app_nap_is_off_while_the_icon_runs(shown: Shown) -> None:
     assert shown.mac.held_while_running == [AWAKE]
     assert shown.mac.activities == []
+
+
+def test_the_icon_has_the_name_under_which_macos_stores_its_position(shown: Shown) -> None:
+    assert shown.mac.item.autosave_name == "opencode-tray"

@@ -51,6 +51,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
     def __init__(self, app_id: str, view: TrayView, on_command: Callable[[Command], None]) -> None:
         super().__init__(app_id, view, on_command)
         self._rows = OpenCodeTrayRows.alloc().init()  # rows hold no reference to their target
+        self._status_item.setAutosaveName_(app_id)  # the name under which macOS stores its position
         self._is_terminating = False
         self._app_delegate = OpenCodeTrayDelegate.alloc().init()  # the application holds no reference to it
         self._app_delegate.icon = self
