@@ -137,13 +137,28 @@ class StatusItem(NSObject):
         return self._button
 
 
-class NSImage(NSObject):
-    def initWithData_(self, data: bytes) -> Any:
-        self.data = data
-        return self
+class NSBitmapImageRep(NSObject):
+    data: bytes
+    size: tuple[int, int]
+
+    @classmethod
+    def imageRepWithData_(cls, data: bytes) -> Any:
+        made = cls()
+        made.data = data
+        return made
 
     def setSize_(self, size: tuple[int, int]) -> None:
         self.size = size
+
+
+class NSImage(NSObject):
+    def initWithSize_(self, size: tuple[int, int]) -> Any:
+        self.size = size
+        self.representations: list[NSBitmapImageRep] = []
+        return self
+
+    def addRepresentation_(self, representation: NSBitmapImageRep) -> None:
+        self.representations.append(representation)
 
     def setTemplate_(self, template: bool) -> None:
         self.template = template
@@ -310,7 +325,7 @@ class Mac:
             "AppKit": _module(
                 "AppKit",
                 NSApplication=SharedApplication, NSApplicationActivationPolicyAccessory=1, NSApplicationDefined=15,
-                NSEvent=Event, NSFont=Font,
+                NSBitmapImageRep=NSBitmapImageRep, NSEvent=Event, NSFont=Font,
                 NSFontAttributeName="NSFont", NSImage=NSImage, NSMenu=NSMenu, NSMenuItem=NSMenuItem, NSOffState=0,
                 NSOnState=1, NSPoint=lambda x, y: (x, y), NSStatusBar=StatusBar, NSTerminateLater=TERMINATE_LATER,
                 NSTerminateNow=TERMINATE_NOW, NSVariableStatusItemLength=-1.0,

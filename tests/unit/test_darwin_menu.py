@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from fake_appkit import AWAKE, Mac, menu_bar
 from tray.core.commands import Command, OpenSession, Quit
@@ -133,3 +135,10 @@ def test_app_nap_is_off_while_the_icon_runs(shown: Shown) -> None:
 
 def test_the_icon_has_the_name_under_which_macos_stores_its_position(shown: Shown) -> None:
     assert shown.mac.item.autosave_name == "opencode-tray"
+
+
+def test_the_icon_has_as_many_pixels_as_the_usual_and_the_retina_screens_show(shown: Shown) -> None:
+    image = shown.mac.item.button().image
+    widths = [Image.open(io.BytesIO(each.data)).width for each in image.representations]
+    assert widths == [18, 36]
+    assert {image.size, *(each.size for each in image.representations)} == {(18, 18)}

@@ -14,7 +14,7 @@ from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import TrayView
 
 POINTS = 18  # Apple's Human Interface Guidelines for menu bar extras
-RETINA = 3  # pixels per point: the highest of all screens
+SCALES = (1, 2)  # pixels per point: the usual and the Retina screens
 # s. A call with a delay runs only in the run loop's default mode, so never while a menu is open. One without a delay
 # runs in the common modes, too, which include that of an open menu (pyobjc 13.0, AppHelper.py).
 WHEN_CLOSED = 0.001
@@ -115,13 +115,20 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         return row
 
     def _assert_image(self) -> None:
-        png = io.BytesIO()
-        draw(self._view.icon, POINTS * RETINA).save(png, "png")
-        image: Any = _AppKit.NSImage.alloc().initWithData_(_Foundation.NSData(png.getvalue()))
-        image.setSize_((POINTS, POINTS))
+        image: Any = _AppKit.NSImage.alloc().initWithSize_((POINTS, POINTS))
+        for scale in SCALES:
+            image.addRepresentation_(self._representation(POINTS * scale))
         image.setTemplate_(self._view.icon.monochrome)
         self._icon_image = image
         self._status_item.button().setImage_(image)
+
+    def _representation(self, pixels: int) -> Any:
+        """Return the icon of this width in pixels, from which AppKit selects by the screen."""
+        png = io.BytesIO()
+        draw(self._view.icon, pixels).save(png, "png")
+        representation: Any = _AppKit.NSBitmapImageRep.imageRepWithData_(_Foundation.NSData(png.getvalue()))
+        representation.setSize_((POINTS, POINTS))
+        return representation
 
 
 def _hold_activity() -> Any:
