@@ -84,6 +84,7 @@ class NSMenuItem(NSObject):
 
 class NSMenu(NSObject):
     rows: list[NSMenuItem]
+    is_closed = False  # by the program, not by the user
 
     def initWithTitle_(self, title: str) -> Any:
         self.rows = []
@@ -91,6 +92,9 @@ class NSMenu(NSObject):
 
     def setAutoenablesItems_(self, wanted: bool) -> None:
         pass
+
+    def cancelTracking(self) -> None:
+        self.is_closed = True
 
     def addItem_(self, row: NSMenuItem) -> None:
         self.rows.append(row)

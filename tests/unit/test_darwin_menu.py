@@ -142,3 +142,12 @@ def test_the_icon_has_as_many_pixels_as_the_usual_and_the_retina_screens_show(sh
     widths = [Image.open(io.BytesIO(each.data)).width for each in image.representations]
     assert widths == [18, 36]
     assert {image.size, *(each.size for each in image.representations)} == {(18, 18)}
+
+
+def test_a_stop_closes_the_open_menu_whose_own_loop_would_go_on(shown: Shown) -> None:
+    shown.mac.open_menu()
+    shown.show(row("new"))  # waits for the end of the open one
+    opened = shown.mac.opened
+    shown.stop()
+    assert opened is not None
+    assert opened.is_closed

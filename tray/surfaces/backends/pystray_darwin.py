@@ -52,6 +52,7 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         super().__init__(app_id, view, on_command)
         self._rows = OpenCodeTrayRows.alloc().init()  # rows hold no reference to their target
         self._status_item.setAutosaveName_(app_id)  # the name under which macOS stores its position
+        self._menu_handle: tuple[Any, list[Any]] | None = None  # pystray sets it with the first menu
         self._is_terminating = False
         self._app_delegate = OpenCodeTrayDelegate.alloc().init()  # the application holds no reference to it
         self._app_delegate.icon = self
@@ -78,7 +79,9 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         return int(_AppKit.NSTerminateLater)
 
     def end(self) -> None:
-        """Leave the main loop, or let AppKit end the process if it waits for that."""
+        """Leave the main loop, or let AppKit end the process if it waits for that. An open menu would prevent both."""
+        if self._menu_handle is not None:
+            self._menu_handle[0].cancelTracking()
         if self._is_terminating:
             self.ended = True
             self._app.replyToApplicationShouldTerminate_(True)  # noqa: FBT003  # AppKit has no names
