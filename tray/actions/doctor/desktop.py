@@ -36,7 +36,7 @@ def tray_host(context: DoctorContext) -> Iterator[Finding]:
     if host.shows:
         name = "the platform's own tray" if host.platform else "a panel" if host.panel else "an XEmbed tray"
         yield fine("tray host", f"{name} shows the icon")
-    elif not _has_display():
+    elif sys.platform == "darwin" or not _has_display():
         yield note("tray host", "this machine has no display", USE_WATCH)
     else:
         fix = f"on GNOME install the AppIndicator extension, elsewhere add a status tray to the panel; or {USE_WATCH}"
