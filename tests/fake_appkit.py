@@ -19,6 +19,8 @@ from typing import Any
 
 OURS = "tray.surfaces.backends.pystray_darwin"
 PYSTRAYS = "pystray._darwin"
+AWAKE = 0xEFFFFF  # NSActivityOptions: no App Nap, while the system may sleep
+TERMINATE_NOW, TERMINATE_LATER = 1, 2  # NSApplicationTerminateReply
 
 
 class NSObject:
@@ -82,6 +84,7 @@ class NSMenuItem(NSObject):
 
 class NSMenu(NSObject):
     rows: list[NSMenuItem]
+    is_closed = False  # by the program, not by the user
 
     def initWithTitle_(self, title: str) -> Any:
         self.rows = []
@@ -89,6 +92,9 @@ class NSMenu(NSObject):
 
     def setAutoenablesItems_(self, wanted: bool) -> None:
         pass
+
+    def cancelTracking(self) -> None:
+        self.is_closed = True
 
     def addItem_(self, row: NSMenuItem) -> None:
         self.rows.append(row)
@@ -118,22 +124,45 @@ class Button(NSObject):
 class StatusItem(NSObject):
     def __init__(self) -> None:
         self.menu: NSMenu | None = None
+        self.autosave_name = ""
+        self.refusals = 0  # how often the next menus are refused
         self._button = Button()
 
     def setMenu_(self, menu: NSMenu | None) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("refused")
         self.menu = menu
+
+    def setAutosaveName_(self, name: str) -> None:
+        self.autosave_name = name
 
     def button(self) -> Button:
         return self._button
 
 
-class NSImage(NSObject):
-    def initWithData_(self, data: bytes) -> Any:
-        self.data = data
-        return self
+class NSBitmapImageRep(NSObject):
+    data: bytes
+    size: tuple[int, int]
+
+    @classmethod
+    def imageRepWithData_(cls, data: bytes) -> Any:
+        made = cls()
+        made.data = data
+        return made
 
     def setSize_(self, size: tuple[int, int]) -> None:
         self.size = size
+
+
+class NSImage(NSObject):
+    def initWithSize_(self, size: tuple[int, int]) -> Any:
+        self.size = size
+        self.representations: list[NSBitmapImageRep] = []
+        return self
+
+    def addRepresentation_(self, representation: NSBitmapImageRep) -> None:
+        self.representations.append(representation)
 
     def setTemplate_(self, template: bool) -> None:
         self.template = template
@@ -162,15 +191,63 @@ class NSAttributedString(NSObject):
         return self
 
 
+class Application(NSObject):
+    """The application, which AppKit ends at logout if its delegate allows it."""
+
+    def __init__(self, mac: Mac) -> None:
+        self._mac = mac
+        self._delegate: Callable[[], Any] = lambda: None
+        self.has_stopped = False  # its main loop
+        self.is_asking = False  # it waits for the delegate's reply
+        self.has_exited = False
+
+    def setActivationPolicy_(self, policy: int) -> None:
+        pass
+
+    def setDelegate_(self, delegate: object) -> None:
+        self._delegate = weakref.ref(delegate)
+
+    def run(self) -> None:
+        self._mac.held_while_running = self._mac.activities.copy()
+        self._mac.turn()
+
+    def terminate_(self, sender: object) -> None:
+        answer = self._delegate().applicationShouldTerminate_(self)
+        self.is_asking = answer == TERMINATE_LATER
+        self.has_exited = answer == TERMINATE_NOW
+
+    def replyToApplicationShouldTerminate_(self, allowed: bool) -> None:
+        assert self.is_asking
+        self.is_asking, self.has_exited = False, allowed
+
+    def stop_(self, sender: object) -> None:
+        self.has_stopped = True
+
+    def postEvent_atStart_(self, event: object, at_start: bool) -> None:
+        pass
+
+
+class Event(NSObject):
+    @classmethod
+    def otherEventWithType_location_modifierFlags_timestamp_windowNumber_context_subtype_data1_data2_(
+        cls, *values: object
+    ) -> Any:
+        return cls()
+
+
 class Mac:
     """A menu bar with one icon, and the actions of a user."""
 
     def __init__(self) -> None:
         self.item = StatusItem()
+        self.app = Application(self)
         self.removed = False
         self.common: deque[Callable[[], object]] = deque()
         self.default: deque[Callable[[], object]] = deque()
         self.opened: NSMenu | None = None
+        self.activities: list[int] = []  # the options of those that are held
+        self.held_while_running: list[int] = []
+        self.delays: list[float] = []  # s, of the calls for later
 
     @property
     def titles(self) -> list[str]:
@@ -205,16 +282,10 @@ class Mac:
         """Return the modules of pyobjc that provide the menu bar."""
         mac = self
 
-        class Application(NSObject):
+        class SharedApplication(NSObject):
             @classmethod
-            def sharedApplication(cls) -> Any:
-                return cls()
-
-            def setActivationPolicy_(self, policy: int) -> None:
-                pass
-
-            def run(self) -> None:
-                mac.turn()
+            def sharedApplication(cls) -> Application:
+                return mac.app
 
         class StatusBar(NSObject):
             @classmethod
@@ -227,10 +298,23 @@ class Mac:
             def removeStatusItem_(self, item: StatusItem) -> None:
                 mac.removed = True
 
+        class ProcessInfo(NSObject):
+            @classmethod
+            def processInfo(cls) -> Any:
+                return cls()
+
+            def beginActivityWithOptions_reason_(self, options: int, reason: str) -> int:
+                mac.activities.append(options)
+                return options
+
+            def endActivity_(self, activity: int) -> None:
+                mac.activities.remove(activity)
+
         def call_after(function: Callable[..., object], *args: object) -> None:
             mac.common.append(lambda: function(*args))
 
         def call_later(delay: float, function: Callable[..., object], *args: object) -> None:
+            mac.delays.append(delay)
             # AppHelper goes to the main thread first; there it waits, in the default mode, only if there is a delay.
             mac.common.append(lambda: mac.default.append(lambda: function(*args)) if delay else function(*args))
 
@@ -244,13 +328,16 @@ class Mac:
         return {
             "AppKit": _module(
                 "AppKit",
-                NSApplication=Application, NSApplicationActivationPolicyAccessory=1, NSFont=Font,
+                NSApplication=SharedApplication, NSApplicationActivationPolicyAccessory=1, NSApplicationDefined=15,
+                NSBitmapImageRep=NSBitmapImageRep, NSEvent=Event, NSFont=Font,
                 NSFontAttributeName="NSFont", NSImage=NSImage, NSMenu=NSMenu, NSMenuItem=NSMenuItem, NSOffState=0,
-                NSOnState=1, NSStatusBar=StatusBar, NSVariableStatusItemLength=-1.0,
+                NSOnState=1, NSPoint=lambda x, y: (x, y), NSStatusBar=StatusBar, NSTerminateLater=TERMINATE_LATER,
+                NSTerminateNow=TERMINATE_NOW, NSVariableStatusItemLength=-1.0,
             ),
             "Foundation": _module(
                 "Foundation",
                 NSAttributedString=NSAttributedString, NSData=bytes, NSDictionary=NSDictionary, NSObject=NSObject,
+                NSActivityUserInitiatedAllowingIdleSystemSleep=AWAKE, NSProcessInfo=ProcessInfo,
             ),
             "PyObjCTools": _module("PyObjCTools", __path__=[]),
             "PyObjCTools.AppHelper": _module("PyObjCTools.AppHelper", callAfter=call_after, callLater=call_later),

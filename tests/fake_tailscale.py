@@ -11,10 +11,13 @@ NAME = "desk.tail1234.ts.net"
 STATUS = {"BackendState": "Running", "Self": {"DNSName": f"{NAME}."}, "CertDomains": [NAME], "Peer": None}
 
 _PROGRAM = """#!{python} -I
-import json, pathlib, sys
+import json, os, pathlib, sys
 
 folder, words = pathlib.Path({folder!r}), sys.argv[1:]
 config_file, name = folder / "serve.json", {name!r} + ":443"
+
+if os.environ.get("TAILSCALE_BE_CLI") != "1":
+    sys.exit("The Tailscale GUI failed to start")
 
 def read(name):
     return json.loads((folder / name).read_text())

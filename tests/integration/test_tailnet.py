@@ -12,6 +12,7 @@ import pytest
 from fake_tailscale import NAME, STATUS, FakeTailscale, entry
 from tray.app.tailnet import Tailnet
 from tray.core.errors import UserError
+from tray.system import tailscale as tailscale_program
 from waiting import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake program is a script")
@@ -174,3 +175,15 @@ def test_without_the_program_the_error_says_where_it_is(
 def test_funnel_is_never_used() -> None:
     sources = (path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "tray").rglob("*.py"))
     assert not [text for text in sources if '"funnel"' in text]
+
+
+def test_on_macos_the_program_is_found_outside_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    homebrew, app = tmp_path / "homebrew", tmp_path / "app"
+    monkeypatch.setattr(tailscale_program, "MAC_PROGRAMS", (str(homebrew), str(app)))
+    assert tailscale_program.program() == ""
+    app.touch()
+    assert tailscale_program.program() == str(app)
+    homebrew.touch()
+    assert tailscale_program.program() == str(homebrew)

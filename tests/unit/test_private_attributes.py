@@ -41,7 +41,7 @@ PYSTRAY = {
         "_on_display_change", "_on_notify", "_on_taskbarcreated", "_release_icon",
     },
     "_darwin": {
-        "_app", "_assert_image", "_create_menu_item", "_icon_image", "_status_bar", "_status_item",
+        "_app", "_assert_image", "_create_menu_item", "_icon_image", "_menu_handle", "_status_bar", "_status_item",
     },
     "_util/gtk": {"_finalize", "_initialize"},
     "_gtk": {"_update_menu"},

@@ -7,6 +7,8 @@ import sys
 import threading
 from contextlib import suppress
 
+from tray.system.subprocesses import run
+
 TIMEOUT = 3.0  # s; a clipboard program hangs if the display does not answer
 
 
@@ -16,6 +18,10 @@ async def copy(text: str) -> bool:
     Uses the platform's clipboard or, on Linux, wl-copy, xclip or xsel if installed. On an X display without these, the
     tray itself owns the clipboard for as long as it runs.
     """
+    if sys.platform == "darwin":
+        # pyperclip would call AppKit, which is not safe on this thread. pbcopy reads its input in the encoding of the
+        # locale, which launchd does not set.
+        return (await run(["pbcopy"], timeout=TIMEOUT, environment={"LC_ALL": "en_US.UTF-8"}, stdin=text)).ok
     if not await _copied(text):
         if sys.platform != "linux":
             return False

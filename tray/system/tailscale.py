@@ -18,7 +18,11 @@ from tray.core.lenient_json import JSON_ERRORS
 from tray.core.text import clean, shorten
 from tray.system.subprocesses import run
 
-MAC_PROGRAM = "/Applications/Tailscale.app/Contents/MacOS/Tailscale"  # the app puts nothing on the PATH
+# On macOS, where the app puts nothing on the PATH, and launchd's PATH lacks Homebrew's folders.
+MAC_PROGRAMS = (
+    "/opt/homebrew/bin/tailscale", "/usr/local/bin/tailscale", "/Applications/Tailscale.app/Contents/MacOS/Tailscale",
+)  # fmt: skip
+AS_COMMAND = {"TAILSCALE_BE_CLI": "1"}  # else the app's program shows its window unless a shell has started it
 PORT = 443
 TIMEOUT = 15.0  # s; without a permission that the tailnet's admin gives, `serve` waits for it
 MAX_REASON = 300  # columns of what the program says
@@ -56,7 +60,8 @@ def program() -> str:
     """Return Tailscale's program; "" if it is not installed."""
     if shutil.which("tailscale"):
         return "tailscale"
-    return MAC_PROGRAM if sys.platform == "darwin" and Path(MAC_PROGRAM).is_file() else ""
+    installed = MAC_PROGRAMS if sys.platform == "darwin" else ()
+    return next((path for path in installed if Path(path).is_file()), "")
 
 
 def serve_command(page_port: int) -> list[str]:
@@ -132,7 +137,7 @@ async def _read(*words: str) -> str:
 
 
 async def _run(command: list[str], *, with_errors: bool) -> str:
-    done = await run(command, timeout=TIMEOUT, with_errors=with_errors)
+    done = await run(command, timeout=TIMEOUT, environment=AS_COMMAND, with_errors=with_errors)
     if done.ok:
         return done.out
     line = " ".join(["tailscale", *command[1:]])

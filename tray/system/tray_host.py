@@ -19,7 +19,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 class TrayHost(msgspec.Struct, frozen=True):
     """The ways to show a tray icon that this desktop offers."""
 
-    platform: bool = False  # macOS and Windows always have a tray
+    platform: bool = False  # Windows always has a tray, macOS in a session with a screen
     bus: bool = False  # a D-Bus session bus
     watcher: bool = False  # a StatusNotifierWatcher on the bus, where icons register for panels
     panel: bool = False  # a panel that shows the registered icons
@@ -39,9 +39,18 @@ def has_display() -> bool:
 async def find() -> TrayHost:
     """Return the tray host of this desktop."""
     if sys.platform != "linux":
-        return TrayHost(platform=True)
+        return TrayHost(platform=sys.platform != "darwin" or has_window_server())
     bus, watcher, panel = await _on_bus()
     return TrayHost(bus=bus, watcher=watcher, panel=panel, xembed=bool(os.environ.get("DISPLAY")) and has_xembed())
+
+
+def has_window_server() -> bool:
+    """Whether this process of macOS may show windows, unlike one that was started over SSH. True if it is unknown."""
+    try:
+        quartz = import_module("Quartz")  # pystray requires it
+    except ImportError:
+        return True
+    return quartz.CGSessionCopyCurrentDictionary() is not None
 
 
 def has_xembed() -> bool:

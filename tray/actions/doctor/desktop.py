@@ -33,7 +33,7 @@ def tray_host(context: DoctorContext) -> Iterator[Finding]:
     if host.shows:
         name = "the platform's own tray" if host.platform else "a panel" if host.panel else "an XEmbed tray"
         yield fine("tray host", f"{name} shows the icon")
-    elif not has_display():
+    elif sys.platform == "darwin" or not has_display():
         yield note("tray host", "this machine has no display", USE_WATCH)
     else:
         yield note("tray host", "the desktop shows no tray icons", NO_TRAY_ADVICE)

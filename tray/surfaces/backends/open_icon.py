@@ -36,6 +36,9 @@ def open_tray_icon(
     """
     from tray.surfaces.backends.pystray_icon import PystrayIcon  # noqa: PLC0415  # not needed headless
 
+    if sys.platform == "darwin" and not tray_host.has_window_server():  # AppKit would end the program
+        log.info("no tray icon: macOS shows none in this session, as over SSH")
+        return None
     if sys.platform in ("darwin", "win32"):
         return PystrayIcon(sys.platform, app_id, view, on_command, on_open_changed)
     x11, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")

@@ -19,7 +19,6 @@ class GtkIcon(ToolkitIcon):
     """An icon that runs in GLib's main loop."""
 
     _rebuilt_at = -REBUILD_INTERVAL
-    _rebuild_due = False
 
     def wake(self) -> None:
         """Make the main loop call `run_posted` when it is idle."""
@@ -40,15 +39,15 @@ class GtkIcon(ToolkitIcon):
     def _update_menu(self) -> None:
         wait = self._rebuilt_at + REBUILD_INTERVAL - time.monotonic()
         if wait <= 0:
-            self._rebuild()
-        elif not self._rebuild_due:
-            self._rebuild_due = True
+            self._rebuilt_at = time.monotonic()
+            super()._update_menu()
+        elif not self._menu_due:
+            self._menu_due = True
             _GLib.timeout_add(int(wait * 1000), self._rebuild)
 
     def _rebuild(self) -> bool:
-        self._rebuild_due = False
         self._rebuilt_at = time.monotonic()
-        super()._update_menu()
+        self.replace_menu()
         return False  # no repetition of the GLib timeout
 
     def _finalize(self) -> None:

@@ -38,6 +38,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._is_ready = False
         self._backoff = Backoff(FIRST_RETRY, MAX_RETRY)
         self._retry_due = False
+        self._menu_due = False  # the toolkit's loop will call `replace_menu`
         # What the toolkit has accepted; None: nothing yet. It accepts the first menu when it starts.
         self._shown_icon: IconView | None = None
         self._shown_tooltip: str | None = None
@@ -83,6 +84,17 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         if not self.ended:
             self._show_changes()
 
+    def replace_menu(self) -> None:
+        """Replace the menu, if the back end could not do so at once. What fails is tried again later."""
+        self._menu_due = False
+        try:
+            super()._update_menu()
+        except Exception as error:  # noqa: BLE001  # toolkits raise anything; logged there
+            self._shown_menu = None
+            self._try_again_later(error)
+        else:
+            self._reset_backoff()
+
     def end(self) -> None:
         """Leave the toolkit's main loop."""
         self.ended = True
@@ -116,13 +128,22 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             except Exception as error:  # noqa: BLE001  # toolkits raise anything; logged below
                 failure = error
         if failure is None:
+            self._reset_backoff()
+        else:
+            self._try_again_later(failure)
+
+    def _reset_backoff(self) -> None:
+        if not self._retry_due and not self._menu_due:
             self._backoff.reset()
-        elif not self._retry_due:
-            self._retry_due = True
-            delay = self._backoff.next_delay()
-            level = logging.WARNING if delay == FIRST_RETRY else logging.DEBUG
-            log.log(level, "the tray did not accept the icon: %s; next attempt in %g s", failure, delay)
-            self.retry_in(delay)
+
+    def _try_again_later(self, failure: Exception) -> None:
+        if self._retry_due:
+            return
+        self._retry_due = True
+        delay = self._backoff.next_delay()
+        level = logging.WARNING if delay == FIRST_RETRY else logging.DEBUG
+        log.log(level, "the tray did not accept the icon: %s; next attempt in %g s", failure, delay)
+        self.retry_in(delay)
 
     def _show_tray_icon(self) -> None:
         if self.visible:
