@@ -200,8 +200,7 @@ def debian() -> bool:
 def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
     """Install the locked packages, and the built wheel; return the folder of programs, or None after a failure."""
     file = ROOT / "packaging" / lock
-    wanted = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = CACHE / f"{name}-{wanted}"
+    folder = CACHE / f"{name}-{_key(file)}"
     programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = programs / ("python.exe" if sys.platform == "win32" else "python")
     pip = (python, "-m", "pip", "install", "--quiet")
@@ -216,6 +215,29 @@ def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
         return programs
     wheel = ("--no-deps", "--no-build-isolation", "--force-reinstall", ROOT)  # the lock file holds the build back end
     return programs if quietly("pip install .", *pip, *wheel) else None
+
+
+def wheels() -> bool:
+    """Store the locked dependencies as wheels, from which tests/integration/test_installers.py installs."""
+    lock = ROOT / "packaging" / "requirements.lock"
+    complete = wheel_folder() / "complete"
+    if complete.exists():
+        return True
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes")
+    done = quietly("pip wheel", *pip, "--wheel-dir", wheel_folder(), "-r", lock)
+    if done:
+        complete.touch()
+    return done
+
+
+def wheel_folder() -> Path:
+    """Return the folder of the locked dependencies' wheels for this Python."""
+    return CACHE / f"wheels-{_key(ROOT / 'packaging' / 'requirements.lock')}"
+
+
+def _key(lock: Path) -> str:
+    """Return what differs between lock files and between Python versions."""
+    return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
 
 
 def world() -> bool:
@@ -236,6 +258,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
         "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
         "OPENCODE_TRAY_PACKAGES": str(PACKAGES),
+        "OPENCODE_TRAY_WHEELS": str(wheel_folder()),
         "DEBIAN_ROOT_ARCHIVE": str(CACHE / f"{DEBIAN}.tar"),
         **WHEEL,
     }
@@ -365,6 +388,8 @@ def main() -> int:
     if needs_desktop and not desktop():
         return 1
     if needs_world and not world():
+        return 1
+    if "tests" in wanted and not wheels():
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:
