@@ -70,6 +70,7 @@ DESKTOP_PACKAGES = (
     "debootstrap",
 )
 WINE_PACKAGES = ("wine", "wine64")
+SETUP_PACKAGES = ("nsis",)
 # What differs on Windows: sockets, files and their locks, processes, paths. A process takes two seconds to start under
 # Wine, so the tests of the commands run on a real Windows alone (.github/workflows/test.yml).
 WINE_TESTS = (
@@ -85,6 +86,8 @@ FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written 
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest", "wine")
+OPTIONAL_STEPS = ("windows_setup",)  # run only if --only names them
+STEPS_HELP = f"of {', '.join(STEPS)}; and {', '.join(OPTIONAL_STEPS)}, which runs only if it is named"
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
 FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
@@ -272,6 +275,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "tests": lambda: _tests(programs / "pytest", pytest_arguments, versions),
         "lowest": _lowest,
         "wine": lambda: _wine(programs, with_desktop=with_desktop),
+        "windows_setup": lambda: _windows_setup(programs),
     }
 
 
@@ -315,7 +319,7 @@ def _wine(programs: Path, *, with_desktop: bool) -> bool:
     if not sys.platform.startswith("linux"):
         print("Not on Linux: tests with Wine are left out.")
         return True
-    missing = [] if shutil.which("wine") else _missing(WINE_PACKAGES)
+    missing = _missing_for_wine()
     if missing and not _may_install():
         print(f"Not root on Debian: tests with Wine are left out, as these are missing: {' '.join(missing)}")
         return True
@@ -324,6 +328,19 @@ def _wine(programs: Path, *, with_desktop: bool) -> bool:
     arguments = ("-n", WORKERS, "--dist", "loadfile", *WINE_TESTS)
     desktop_option = ("--desktop",) if with_desktop else ()
     return run(programs / "python", ROOT / "packaging" / "wine.py", *desktop_option, "--", *arguments)
+
+
+def _windows_setup(programs: Path) -> bool:
+    """Build the bundle for Windows and its setup program under Wine, and install, start and remove it there."""
+    missing = [*_missing_for_wine(), *([] if shutil.which("makensis") else _missing(SETUP_PACKAGES))]
+    if missing and not (_may_install() and _install(missing)):
+        print(f"The setup program cannot be built, as these are missing: {' '.join(missing)}")
+        return False
+    return run(programs / "python", ROOT / "packaging" / "wine_setup.py")
+
+
+def _missing_for_wine() -> list[str]:
+    return [] if shutil.which("wine") else _missing(WINE_PACKAGES)
 
 
 def _types(mypy: Path) -> bool:
@@ -370,7 +387,7 @@ def _install_packages(npm: str, folder: Path) -> bool:
 def main() -> int:
     """Set up, run the steps, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
+    parser.add_argument("--only", nargs="+", choices=(*STEPS, *OPTIONAL_STEPS), metavar="STEP", help=STEPS_HELP)
     parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and of real agents")
     parser.add_argument("--list-desktop-packages", action="store_true", help="print the Debian packages, and exit")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
@@ -383,7 +400,7 @@ def main() -> int:
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
-    needs_desktop = not options.fast and not {"tests", "wine"}.isdisjoint(wanted)
+    needs_desktop = not options.fast and not {"tests", "wine", "windows_setup"}.isdisjoint(wanted)
     needs_world = not options.fast and "tests" in wanted
     if needs_desktop and not desktop():
         return 1
@@ -412,7 +429,7 @@ def main() -> int:
             results.append((name, work(), time.monotonic() - began))
     print("\n== summary")
     for name, ok, seconds in results:
-        print(f"{'ok    ' if ok else 'FAILED'} {name:8} {seconds:6.1f} s")
+        print(f"{'ok    ' if ok else 'FAILED'} {name:13} {seconds:6.1f} s")
     return 0 if all(ok for _, ok, _ in results) else 1
 
 
