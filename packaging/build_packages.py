@@ -4,7 +4,7 @@
 | platform | result |
 |---|---|
 | Linux | `.tar.gz`, `.deb`, `.rpm` |
-| Windows | `.zip`, and the setup program if NSIS is installed |
+| Windows | `.zip`, from which build_setup.py makes the setup program |
 | macOS | `.zip` with the `.app` |
 
 Run it with the Python of an environment that contains packaging/requirements-bundle.lock. A bundle runs only on
@@ -40,14 +40,15 @@ GLIBC_SYMBOL = re.compile(rb"GLIBC_(\d+)\.(\d+)")
 def run(*command: str | Path, **environment: str) -> None:
     """Run a command that finds the modules of the checkout. Raises CalledProcessError."""
     words = [str(word) for word in command]
-    subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, check=True)
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))  # wine_setup.py names a folder
+    subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": path, **environment}, check=True)
 
 
 def build_bundle(work: Path) -> Path:
     """Build the bundle with PyInstaller; return its folder, or on macOS the `.app`."""
     output = work / "bundle"
     options = ("--noconfirm", "--log-level", "WARN", "--distpath", output, "--workpath", work / "pyinstaller")
-    run(PROGRAMS / "pyinstaller", *options, HERE / "opencode-tray.spec")
+    run(sys.executable, "-m", "PyInstaller", *options, HERE / "opencode-tray.spec")
     return output / ("OpenCode Tray.app" if sys.platform == "darwin" else "opencode-tray")
 
 

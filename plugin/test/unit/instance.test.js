@@ -28,5 +28,7 @@ test("a stopped instance neither starts nor takes events", () => {
 test("the version is that of the package and of the tray", () => {
   const read = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8")
   assert.equal(JSON.parse(read("plugin/package.json")).version, VERSION)
+  const lock = JSON.parse(read("plugin/package-lock.json"))
+  assert.deepEqual([lock.version, lock.packages[""].version], [VERSION, VERSION])
   assert.ok(read("tray/__init__.py").includes(`__version__ = "${VERSION}"`))
 })
