@@ -80,3 +80,17 @@ def test_a_second_start_leaves_one_icon_and_quit_removes_it(windows_tray: Window
     desk.click(menu.x + 60, desk.rows(menu)[-1])
     until(lambda: not tray.endpoint.exists(), "the end of the tray")
     until(lambda: desk.find(IDLE) is None, "the removal of the icon")
+
+
+def test_the_tray_agrees_to_a_logoff_and_has_saved_everything_when_windows_may_end_it(
+    windows_tray: WindowsTray,
+) -> None:
+    tray = windows_tray
+    cache = tray.home.path / "data/opencode-tray/cache.json"
+    with PluginThread(tray.home.port, tray.home.token) as plugin:
+        plugin.send(SNAPSHOT)
+        until(lambda: tray.home.session(SES), "the session")
+        assert tray.log_off(cache) == "{1} True"
+    assert SES in cache.read_text(encoding="utf-8")
+    assert not tray.endpoint.exists()
+    until(lambda: tray.desk.find(IDLE) is None, "the removal of the icon")

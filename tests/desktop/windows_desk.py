@@ -15,7 +15,7 @@ from waiting import until
 
 PREFIX = os.environ.get("WINE_TEST_PREFIX", "")  # set by packaging/wine.py
 PYTHON, PYTHONW = "C:\\py\\python.exe", "C:\\py\\pythonw.exe"
-TOOLTIP = """
+ON_DESKTOP = """
 import ctypes, sys
 from ctypes import wintypes
 user32 = ctypes.windll.user32
@@ -24,6 +24,8 @@ user32.SetThreadDesktop.argtypes = [wintypes.HANDLE]
 user32.SendMessageW.argtypes = [wintypes.HWND, wintypes.UINT, wintypes.WPARAM, wintypes.LPVOID]
 desktop = user32.OpenDesktopW("tray", 0, False, 0x10000000)
 assert desktop and user32.SetThreadDesktop(desktop)
+"""
+TOOLTIP = f"""{ON_DESKTOP}
 texts = []
 
 @ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
@@ -37,6 +39,25 @@ def look(window, _):
 
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
+"""
+# What Windows does at logoff, for one process. Prints the answers of its windows, and whether a file exists then.
+LOGOFF = f"""{ON_DESKTOP}
+import os
+windows = []
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def look(window, _):
+    pid = wintypes.DWORD()
+    user32.GetWindowThreadProcessId(wintypes.HWND(window), ctypes.byref(pid))
+    if pid.value == int(sys.argv[1]):
+        windows.append(window)
+    return True
+
+user32.EnumWindows(look, 0)
+answers = [user32.SendMessageW(window, 0x0011, 0, None) for window in windows]  # WM_QUERYENDSESSION
+for window in windows:
+    user32.SendMessageW(window, 0x0016, 1, None)  # WM_ENDSESSION
+print(set(answers), os.path.exists(sys.argv[2]))
 """
 
 
@@ -107,6 +128,11 @@ class WindowsTray:
         x, y = self.icon(colour)
         self.desk.run("xdotool", "mousemove", str(x), str(y))
         return until(lambda: self.home.wine(PYTHON, "-c", TOOLTIP), "a tooltip")
+
+    def log_off(self, saved: Path) -> str:
+        """Announce the end of the session to the tray, and return its answers and whether the file exists then."""
+        pid = json.loads(self.endpoint.read_text(encoding="utf-8"))["pid"]
+        return self.home.wine(PYTHON, "-c", LOGOFF, str(pid), windows_path(saved)).strip()
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the log of answers."""

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tray.app.application import App
@@ -26,6 +27,7 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
 from tray.system.paths import Paths
+from tray.system.session_end import STOP_TIMEOUT, stop_with_console, stop_with_session
 from tray.system.signals import StopSignals
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Program:
         if self._failure is not None:
             worker.join()
             return self._cannot_listen(self._failure)
+        stop_with_console(partial(self._stop_and_wait, worker))
         with suppress(OSError):  # stdout is closed
             self._print_address()
         if not self._headless:
@@ -158,6 +161,11 @@ class Program:
         if self._app is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._app.stop)
 
+    def _stop_and_wait(self, worker: threading.Thread) -> None:
+        """Stop and wait until everything is saved, for STOP_TIMEOUT at most; on any thread but the loop's."""
+        self._stop()
+        worker.join(STOP_TIMEOUT)
+
     def _print_address(self) -> None:
         if self._app is None:
             return
@@ -182,6 +190,7 @@ class Program:
             return
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
+        stop_with_session(partial(self._stop_and_wait, worker))
         self._loop.call_soon_threadsafe(app.show_on, icon.show)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
