@@ -15,6 +15,7 @@ from waiting import until
 
 PREFIX = os.environ.get("WINE_TEST_PREFIX", "")  # set by packaging/wine.py
 PYTHON, PYTHONW = "C:\\py\\python.exe", "C:\\py\\pythonw.exe"
+DETACHED = "import subprocess,sys;subprocess.run(sys.argv[1:],creationflags=8)"  # DETACHED_PROCESS
 ON_DESKTOP = """
 import ctypes, sys
 from ctypes import wintypes
@@ -39,6 +40,31 @@ def look(window, _):
 
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
+"""
+# Prints the texts in the dialogs of the desktop, and closes the dialogs.
+DIALOG = f"""{ON_DESKTOP}
+texts, dialogs = [], []
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def read(window, _):
+    text = ctypes.create_unicode_buffer(512)
+    user32.SendMessageW(window, 0x000D, 512, text)  # WM_GETTEXT
+    texts.append(text.value)
+    return True
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def look(window, _):
+    name = ctypes.create_unicode_buffer(64)
+    user32.GetClassNameW(wintypes.HWND(window), name, 64)
+    if name.value == "#32770" and user32.IsWindowVisible(wintypes.HWND(window)):
+        user32.EnumChildWindows(wintypes.HWND(window), read, 0)
+        dialogs.append(window)
+    return True
+
+user32.EnumWindows(look, 0)
+sys.stdout.buffer.write("\\n".join(texts).encode())
+for dialog in dialogs:
+    user32.SendMessageW(dialog, 0x0111, 1, None)  # WM_COMMAND, IDOK
 """
 # What Windows does at logoff, for one process. Prints the answers of its windows, and whether a file exists then.
 LOGOFF = f"""{ON_DESKTOP}
@@ -100,9 +126,11 @@ class WindowsTray:
     def __init__(self, desk: Desk, folder: Path) -> None:
         self.desk = desk
         self.home = WindowsHome(folder, desk)
-        # Its standard output is a pipe, as Windows' Python does not start with a file under Wine.
+        # The tray gets no standard streams, as after login; those of the program that starts it are pipes, as Windows'
+        # Python does not start with files under Wine.
         self._explorer = subprocess.Popen(
-            ["wine", "explorer", "/desktop=tray,1280x800", PYTHONW, "-I", "-m", "tray", "run", *self._port],
+            ["wine", "explorer", "/desktop=tray,1280x800", PYTHONW, "-c", DETACHED,
+             PYTHONW, "-I", "-m", "tray", "run", *self._port],
             env=self.home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -133,6 +161,10 @@ class WindowsTray:
         """Announce the end of the session to the tray, and return its answers and whether the file exists then."""
         pid = json.loads(self.endpoint.read_text(encoding="utf-8"))["pid"]
         return self.home.wine(PYTHON, "-c", LOGOFF, str(pid), windows_path(saved)).strip()
+
+    def dialog(self) -> str:
+        """Wait for a dialog, close it and return its texts."""
+        return until(lambda: self.home.wine(PYTHON, "-c", DIALOG), "a dialog", 60)
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the log of answers."""

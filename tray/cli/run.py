@@ -18,6 +18,7 @@ from tray.app.application import App
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.log_file import log_to
+from tray.cli.start_failure import report
 from tray.cli.status import describe
 from tray.core.errors import UserError
 from tray.core.loopback import connect_host, is_loopback
@@ -92,6 +93,8 @@ class Program:
         if not self._headless:
             self._run_icon(worker)
         worker.join()
+        if self._has_crashed:
+            report(f"the tray has stopped because of an error; see {self._paths.log}", headless=self._headless)
         return FAILED if self._has_crashed else OK
 
     def wait_until_listening(self) -> int:
@@ -218,7 +221,7 @@ class Program:
             message = f"port {port} is in use by {program}; stop it, or choose another port with --port N"
         else:
             message = f"cannot listen on {self._settings[HOST]}:{port}: {error}"
-        print(f"opencode-tray: {message}", file=sys.stderr)
+        report(message, headless=self._headless)
         return PORT_TAKEN
 
 
