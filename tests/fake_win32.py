@@ -117,6 +117,10 @@ class Windows:
         self.PostMessageW(self._windows[0], TASKBAR_CREATED, 0, 0)
         self.settle()
 
+    def ask(self, message: int) -> int:
+        """Send a message to the icon's window, and return the answer."""
+        return self._dispatch((self._windows[0], message, 0, 0))
+
     # ------------------------------------------------------------------ user32, kernel32, shell32
 
     def Shell_NotifyIconW(self, code: int, data: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,19 +33,37 @@ IDLE, WAITING = colour(Status.IDLE), colour(Status.WAITING_FOR_PERMISSION)
 
 
 @pytest.fixture
-def windows_tray(tmp_path: Path, bus: PrivateBus) -> Iterator[WindowsTray]:
-    need("wine", "wineserver", "Xvfb", "xdotool", "xwininfo", "xsetroot", "import")
-    desk = Desk(tmp_path, bus)
-    desk.start()
+def profile(tmp_path: Path) -> Path:
     folder = tmp_path / "Zoë Müller & Söhne"
     folder.mkdir()
-    tray = WindowsTray(desk, folder)
+    return folder
+
+
+@pytest.fixture
+def starting_tray(tmp_path: Path, profile: Path, bus: PrivateBus) -> Iterator[Callable[[], WindowsTray]]:
+    """A function that starts a tray."""
+    need("wine", "wineserver", "Xvfb", "xdotool", "xwininfo", "xsetroot", "import")
+    desk = Desk(tmp_path, bus)
+    trays: list[WindowsTray] = []
+
+    def start() -> WindowsTray:
+        trays.append(WindowsTray(desk, profile))
+        return trays[-1]
+
+    desk.start()
     try:
-        tray.wait_until_it_listens()
-        yield tray
+        yield start
     finally:
-        tray.stop()
+        for tray in trays:
+            tray.stop()
         desk.stop()
+
+
+@pytest.fixture
+def windows_tray(starting_tray: Callable[[], WindowsTray]) -> WindowsTray:
+    tray = starting_tray()
+    tray.wait_until_it_listens()
+    return tray
 
 
 def test_a_permission_is_shown_and_answered_in_the_notification_area(windows_tray: WindowsTray) -> None:
@@ -80,3 +98,29 @@ def test_a_second_start_leaves_one_icon_and_quit_removes_it(windows_tray: Window
     desk.click(menu.x + 60, desk.rows(menu)[-1])
     until(lambda: not tray.endpoint.exists(), "the end of the tray")
     until(lambda: desk.find(IDLE) is None, "the removal of the icon")
+
+
+def test_the_tray_agrees_to_a_logoff_and_has_saved_everything_when_windows_may_end_it(
+    windows_tray: WindowsTray,
+) -> None:
+    tray = windows_tray
+    cache = tray.home.path / "data/opencode-tray/cache.json"
+    with PluginThread(tray.home.port, tray.home.token) as plugin:
+        plugin.send(SNAPSHOT)
+        until(lambda: tray.home.session(SES), "the session")
+        assert tray.log_off(cache) == "{1} True"
+    assert SES in cache.read_text(encoding="utf-8")
+    assert not tray.endpoint.exists()
+    until(lambda: tray.desk.find(IDLE) is None, "the removal of the icon")
+
+
+def test_a_wrong_setting_is_shown_and_logged_if_there_is_no_console(
+    profile: Path, starting_tray: Callable[[], WindowsTray]
+) -> None:
+    settings = profile / "data/opencode-tray/settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[icon]\nstyle = "rainbow"\n', encoding="utf-8")
+    tray = starting_tray()
+    shown = tray.dialog()
+    assert "rainbow" in shown
+    assert "rainbow" in tray.home.log.read_text(encoding="utf-8")

@@ -16,7 +16,8 @@ from waiting import until
 
 PREFIX = os.environ.get("WINE_TEST_PREFIX", "")  # set by packaging/wine.py
 PYTHON, PYTHONW = "C:\\py\\python.exe", "C:\\py\\pythonw.exe"
-TOOLTIP = """
+DETACHED = "import subprocess,sys;subprocess.run(sys.argv[1:],creationflags=8)"  # DETACHED_PROCESS
+ON_DESKTOP = """
 import ctypes, sys
 from ctypes import wintypes
 user32 = ctypes.windll.user32
@@ -25,6 +26,8 @@ user32.SetThreadDesktop.argtypes = [wintypes.HANDLE]
 user32.SendMessageW.argtypes = [wintypes.HWND, wintypes.UINT, wintypes.WPARAM, wintypes.LPVOID]
 desktop = user32.OpenDesktopW("tray", 0, False, 0x10000000)
 assert desktop and user32.SetThreadDesktop(desktop)
+"""
+TOOLTIP = f"""{ON_DESKTOP}
 texts = []
 
 @ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
@@ -38,6 +41,50 @@ def look(window, _):
 
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
+"""
+# Prints the texts in the dialogs of the desktop, and closes the dialogs.
+DIALOG = f"""{ON_DESKTOP}
+texts, dialogs = [], []
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def read(window, _):
+    text = ctypes.create_unicode_buffer(512)
+    user32.SendMessageW(window, 0x000D, 512, text)  # WM_GETTEXT
+    texts.append(text.value)
+    return True
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def look(window, _):
+    name = ctypes.create_unicode_buffer(64)
+    user32.GetClassNameW(wintypes.HWND(window), name, 64)
+    if name.value == "#32770" and user32.IsWindowVisible(wintypes.HWND(window)):
+        user32.EnumChildWindows(wintypes.HWND(window), read, 0)
+        dialogs.append(window)
+    return True
+
+user32.EnumWindows(look, 0)
+sys.stdout.buffer.write("\\n".join(texts).encode())
+for dialog in dialogs:
+    user32.SendMessageW(dialog, 0x0111, 1, None)  # WM_COMMAND, IDOK
+"""
+# What Windows does at logoff, for one process. Prints the answers of its windows, and whether a file exists then.
+LOGOFF = f"""{ON_DESKTOP}
+import os
+windows = []
+
+@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
+def look(window, _):
+    pid = wintypes.DWORD()
+    user32.GetWindowThreadProcessId(wintypes.HWND(window), ctypes.byref(pid))
+    if pid.value == int(sys.argv[1]):
+        windows.append(window)
+    return True
+
+user32.EnumWindows(look, 0)
+answers = [user32.SendMessageW(window, 0x0011, 0, None) for window in windows]  # WM_QUERYENDSESSION
+for window in windows:
+    user32.SendMessageW(window, 0x0016, 1, None)  # WM_ENDSESSION
+print(set(answers), os.path.exists(sys.argv[2]))
 """
 
 
@@ -85,9 +132,10 @@ class WindowsTray:
         """`command` is `opencode-tray` with a console, `windowed` the same without."""
         self.desk = desk
         self.home = WindowsHome(folder, desk, command)
-        # Its standard output is a pipe, as Windows' Python does not start with a file under Wine.
+        # The tray gets no standard streams, as after login; those of the program that starts it are pipes, as Windows'
+        # Python does not start with files under Wine.
         self._explorer = subprocess.Popen(
-            ["wine", "explorer", "/desktop=tray,1280x800", *windowed, "run", *self._port],
+            ["wine", "explorer", "/desktop=tray,1280x800", PYTHONW, "-c", DETACHED, *windowed, "run", *self._port],
             env=self.home.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -113,6 +161,15 @@ class WindowsTray:
         x, y = self.icon(colour)
         self.desk.run("xdotool", "mousemove", str(x), str(y))
         return until(lambda: self.home.wine(PYTHON, "-c", TOOLTIP), "a tooltip")
+
+    def log_off(self, saved: Path) -> str:
+        """Announce the end of the session to the tray, and return its answers and whether the file exists then."""
+        pid = json.loads(self.endpoint.read_text(encoding="utf-8"))["pid"]
+        return self.home.wine(PYTHON, "-c", LOGOFF, str(pid), windows_path(saved)).strip()
+
+    def dialog(self) -> str:
+        """Wait for a dialog, close it and return its texts."""
+        return until(lambda: self.home.wine(PYTHON, "-c", DIALOG), "a dialog", 60)
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the log of answers."""

@@ -1,12 +1,14 @@
-"""The exit code of `run` if the tray stops because of an error."""
+"""What `run` does if the tray cannot start or stops because of an error."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tray.app.application import App
+from tray.cli import start_failure
 from tray.cli.exit_codes import FAILED
 from tray.cli.run import Program
 from tray.core.settings import Settings
@@ -26,6 +28,28 @@ def test_the_exit_code_after_an_error_restarts_the_tray(
         monkeypatch.setattr(App, "start", _start)
     program = Program(Paths.inside(tmp_path), Settings({}, {}), {}, Token("x" * 64), headless=True, notify=False)
     assert program.run() == FAILED
+
+
+@pytest.mark.parametrize("headless", [False, True])
+def test_without_stderr_a_failure_is_logged_and_shown_unless_there_may_be_no_user(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, headless: bool
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(start_failure, "show_error", shown.append)
+    monkeypatch.setattr(sys, "stderr", None)
+    start_failure.report("port 1 is in use", headless=headless)
+    assert shown == ([] if headless else ["port 1 is in use"])
+    assert caplog.messages == ["port 1 is in use"]
+
+
+def test_with_stderr_a_failure_is_printed_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(start_failure, "show_error", shown.append)
+    start_failure.report("port 1 is in use", headless=False)
+    assert capsys.readouterr().err == "opencode-tray: port 1 is in use\n"
+    assert (shown, caplog.messages) == ([], [])
 
 
 async def _start(*_: object) -> int:

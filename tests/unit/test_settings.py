@@ -136,5 +136,26 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path: Path) -> None:
         load_settings(path, {}, {})
 
 
+@pytest.mark.parametrize(("encoding", "named"), [("utf-16", "UTF-16"), ("latin-1", "not UTF-8")])
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path: Path, encoding: str, named: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('[attach]\nterminal = "Müller"\n', encoding=encoding)
+    with pytest.raises(SettingsFileError, match=f"the text is {named}; save it as UTF-8"):
+        load_settings(path, {}, {})
+
+
+def test_an_error_in_a_file_with_a_path_in_double_quotes_names_the_single_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('[attach]\nopencode = "C:\\Users\\me\\opencode.exe"\n', encoding="utf-8")
+    with pytest.raises(SettingsFileError, match=r"line 2.*single quotes"):
+        load_settings(path, {}, {})
+    path.write_text("[attach]\nopencode = 'C:\\Users\\me\\opencode.exe'\n", encoding="utf-8")
+    load_settings(path, {}, {})
+    path.write_text("[attach\n", encoding="utf-8")
+    with pytest.raises(SettingsFileError) as other:
+        load_settings(path, {}, {})
+    assert "quotes" not in str(other.value)
+
+
 def test_without_a_file_all_values_are_defaults(tmp_path: Path) -> None:
     assert load_settings(tmp_path / "none.toml", {}, {})[ICON_COUNT] is True

@@ -136,3 +136,8 @@ def test_a_click_selects_the_row_shown_although_the_menu_was_updated(running: Ru
     running.windows.pick("ls")
     assert running.chosen == [go_to("ls")]
     running.assert_shows(view("rm -rf ~", "ls", "pwd"))
+
+
+def test_the_icon_does_not_refuse_the_end_of_the_session(running: Running) -> None:
+    running.start()
+    assert running.windows.ask(0x0011) == 1  # WM_QUERYENDSESSION

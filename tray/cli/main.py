@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -51,14 +52,23 @@ def _main(arguments: Sequence[str] | None) -> int:
     except UserError as error:
         if getattr(options, "json", False):
             print(json.dumps({"ok": False, "message": str(error)}, ensure_ascii=False))
-        message = "\n    ".join(map(clean, str(error).splitlines()))
-        print(f"opencode-tray: {message}", file=sys.stderr)
+        _report(error, options)
         return USAGE if error.is_usage else FAILED
     except KeyboardInterrupt:
         return OK if options.command in UNTIL_CTRL_C else INTERRUPTED
     except BrokenPipeError:  # `| head`
         sys.stderr.close()
         return OK
+
+
+def _report(error: UserError, options: argparse.Namespace) -> None:
+    message = "\n    ".join(map(clean, str(error).splitlines()))
+    if options.command == "run":
+        from tray.cli.start_failure import report_before_the_log
+
+        report_before_the_log(message, headless=options.headless)
+    else:
+        print(f"opencode-tray: {message}", file=sys.stderr)
 
 
 def _run(target: str, options: object) -> int:

@@ -11,12 +11,14 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tray.app.application import App
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.log_file import log_to
+from tray.cli.start_failure import report
 from tray.cli.status import describe
 from tray.core.errors import UserError
 from tray.core.loopback import connect_host, is_loopback
@@ -26,6 +28,7 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
 from tray.system.paths import Paths
+from tray.system.session_end import STOP_TIMEOUT, stop_with_console, stop_with_session
 from tray.system.signals import StopSignals
 
 if TYPE_CHECKING:
@@ -84,11 +87,14 @@ class Program:
         if self._failure is not None:
             worker.join()
             return self._cannot_listen(self._failure)
+        stop_with_console(partial(self._stop_and_wait, worker))
         with suppress(OSError):  # stdout is closed
             self._print_address()
         if not self._headless:
             self._run_icon(worker)
         worker.join()
+        if self._has_crashed:
+            report(f"the tray has stopped because of an error; see {self._paths.log}", headless=self._headless)
         return FAILED if self._has_crashed else OK
 
     def wait_until_listening(self) -> int:
@@ -158,6 +164,11 @@ class Program:
         if self._app is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._app.stop)
 
+    def _stop_and_wait(self, worker: threading.Thread) -> None:
+        """Stop and wait until everything is saved, for STOP_TIMEOUT at most; on any thread but the loop's."""
+        self._stop()
+        worker.join(STOP_TIMEOUT)
+
     def _print_address(self) -> None:
         if self._app is None:
             return
@@ -182,6 +193,7 @@ class Program:
             return
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
+        stop_with_session(partial(self._stop_and_wait, worker))
         self._loop.call_soon_threadsafe(app.show_on, icon.show)
         if sys.platform == "linux":
             self._loop.call_soon_threadsafe(app.expect_panel)
@@ -211,7 +223,7 @@ class Program:
             message = f"port {port} is in use by {program}; stop it, or choose another port with --port N"
         else:
             message = f"cannot listen on {self._settings[HOST]}:{port}: {error}"
-        print(f"opencode-tray: {message}", file=sys.stderr)
+        report(message, headless=self._headless)
         return PORT_TAKEN
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tray.core.errors import UserError
 from tray.core.settings import SETTINGS, Settings, parse_settings
+
+UNESCAPED_PATH = re.compile(r'"[A-Za-z]:\\(?!\\)')
+PATH_HINT = r"; write a path with backslashes in single quotes: 'C:\Users\me'"
 
 
 class SettingsFileError(UserError):
@@ -22,13 +27,23 @@ def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str
 
     Raises SettingsFileError, or SettingError for an invalid value.
     """
+    text = ""
     try:
-        table = _toml(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        table = _toml(text)
     except FileNotFoundError:
         table = {}
-    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError among them
-        raise SettingsFileError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsFileError(f"{path}: the text is {_encoding(error)}; save it as UTF-8") from error
+    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError among them
+        hint = PATH_HINT if UNESCAPED_PATH.search(text) else ""
+        raise SettingsFileError(f"{path}: {error}{hint}") from error
     return parse_settings(table, str(path), environment, flags)
+
+
+def _encoding(error: UnicodeDecodeError) -> str:
+    """Name the encoding of a text that is not UTF-8: UTF-16 if it has a byte order mark, as Windows PowerShell adds."""
+    return "UTF-16" if error.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "not UTF-8"
 
 
 def _toml(text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tray.surfaces.menu.view import TrayView
 TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
 PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
+WM_QUERYENDSESSION = 0x0011
 WM_TIMER = 0x0113
 RETRY_TIMER = 1  # timer id, unique in our window
 
@@ -37,6 +38,8 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self._menu_open = False
         self._message_handlers[_WM_POSTED] = self._on_posted
         self._message_handlers[WM_TIMER] = self._on_timer
+        # pystray answers 0 to what it does not know, which would refuse the logoff (system/session_end.py stops us).
+        self._message_handlers[WM_QUERYENDSESSION] = lambda *_: 1
 
     def wake(self) -> None:
         """Post a message to our window, whose handler calls `run_posted`."""
