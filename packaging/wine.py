@@ -70,7 +70,8 @@ class WinePrefix:
             "PYTHONUTF8": "1",  # files of tests are UTF-8; the processes that they start do not inherit it
             "WINEARCH": "win64",
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=",  # else it asks whether to download Mono and Gecko
+            # It asks neither whether to download Mono and Gecko, nor does it copy shortcuts to the desktop of Linux.
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=",
             "WINEPREFIX": str(self.folder / "prefix"),
         }
 
