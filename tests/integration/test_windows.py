@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes import PluginThread
-from real_windows import only_windows, only_wine
+from real_windows import only_windows, only_wine, open_wine_desktop
 from running_app import ASK, SES, SNAPSHOT
 from tray.storage.files import RETRY_INTERVAL, write_privately
 from tray.system.autostart import autostart
@@ -117,6 +117,7 @@ def test_a_profile_folder_with_spaces_umlauts_and_signs_of_the_shell_works(tmp_p
 def test_install_starts_the_tray_at_login_and_from_the_start_menu_and_uninstall_undoes_it(home: Home) -> None:
     from tray.system.start_menu import FOLDER, Shortcut  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
 
+    open_wine_desktop()
     entry, shortcut = autostart(), Shortcut(home.path / "roaming" / FOLDER)
     program, *arguments = own_command_without_console("run")
     assert (entry.read(), shortcut.read()) == (None, None)
