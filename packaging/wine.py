@@ -17,9 +17,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from check import CACHE, ROOT, quietly, run
 from forwarder_dll import forwarder_dll
@@ -71,14 +73,16 @@ class WinePrefix:
             "PYTHONUTF8": "1",  # files of tests are UTF-8; the processes that they start do not inherit it
             "WINEARCH": "win64",
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=",  # else it asks whether to download Mono and Gecko
+            # It asks neither whether to download Mono and Gecko, nor does it copy shortcuts to the desktop of Linux.
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=",
             "WINEPREFIX": str(self.folder / "prefix"),
         }
 
     def run(self, program: Path | str, *arguments: str, **environment: str) -> bool:
         """Run a Windows program in the checkout with its output shown; return whether it succeeded.
 
-        Its output is a pipe: Windows' Python does not start with a file as its standard output under Wine.
+        Its output is a pipe: Windows' Python does not start with a file as its standard output under Wine. Programs
+        that it leaves behind, such as Wine's desktop, keep the pipe open, so they are ended.
         """
         process = subprocess.Popen(
             ["wine", str(program), *arguments],
@@ -89,9 +93,11 @@ class WinePrefix:
             stderr=subprocess.STDOUT,
         )
         with process:
-            while process.stdout and (text := os.read(process.stdout.fileno(), 65_536)):
-                sys.stdout.buffer.write(text)
-                sys.stdout.buffer.flush()
+            printing = threading.Thread(target=_print_all, args=(process.stdout,))
+            printing.start()
+            process.wait()
+            subprocess.run(["wineserver", "--kill"], env=self.environment, check=False)
+            printing.join()
         return process.returncode == 0
 
     def make(self) -> bool:
@@ -158,6 +164,13 @@ class WinePrefix:
         """Build the wheel of the project and install it."""
         options = ("--no-deps", "--no-compile", "--no-build-isolation", "--upgrade", "--target", self.packages)
         return quietly("pip install .", *PIP, "install", "--quiet", *options, ROOT)
+
+
+def _print_all(pipe: IO[bytes]) -> None:
+    """Print what comes out of the pipe until it is closed."""
+    while text := os.read(pipe.fileno(), 65_536):
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:

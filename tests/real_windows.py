@@ -20,6 +20,15 @@ def _is_wine() -> bool:
 IS_WINE = _is_wine()
 
 
+def open_wine_desktop() -> None:
+    """Open the desktop of Wine, which a process without windows lacks.
+
+    Else the first process that needs it starts it, and it keeps the pipes of that process open.
+    """
+    if sys.platform == "win32" and IS_WINE:
+        ctypes.WinDLL("user32").GetDesktopWindow()
+
+
 def needs_real_windows(reason: str) -> pytest.MarkDecorator:
     """Return a mark that skips a test under Wine; `reason` says what Wine lacks."""
     return pytest.mark.skipif(IS_WINE, reason=f"Wine: {reason}")

@@ -108,7 +108,7 @@ class WindowsHome(Home):
             "HOME": os.environ["HOME"],
             "DISPLAY": desk.display,
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=",
             "WINEPREFIX": PREFIX,
         }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tray.system.application_entry import ApplicationEntry
+from tray.system.application_entry import DesktopMenuEntry
 from tray.system.autostart import DesktopEntry, LaunchAgent
 from tray.system.own_program import own_command
 from tray_process import Home
@@ -109,11 +109,11 @@ def test_the_desktop_runs_exactly_the_command_that_was_written(tmp_path: Path) -
 
 def test_the_entry_of_a_package_in_the_application_menu_is_enough(tmp_path: Path) -> None:
     (tmp_path / "all").mkdir()
-    entry = ApplicationEntry(tmp_path / "own", [tmp_path / "all"], None)
+    entry = DesktopMenuEntry(tmp_path / "own", [tmp_path / "all"], None)
     assert (entry.write(["tray"]), entry.write(["tray"]), entry.write(["other"])) == (True, False, True)
     assert (entry.remove(), entry.remove()) == (True, False)
     (tmp_path / "all/opencode-tray.desktop").touch()
-    assert not ApplicationEntry(tmp_path / "own", [tmp_path / "all"], None).write(["tray"])
+    assert not DesktopMenuEntry(tmp_path / "own", [tmp_path / "all"], None).write(["tray"])
     assert not entry.path.exists()
 
 
@@ -121,7 +121,7 @@ def test_the_entry_of_a_package_in_the_application_menu_is_enough(tmp_path: Path
 def test_the_desktop_entries_are_valid(tmp_path: Path) -> None:
     entry, in_menu = (
         DesktopEntry(tmp_path / "tray.desktop"),
-        ApplicationEntry(tmp_path / "menu", [], tmp_path / "a.png"),
+        DesktopMenuEntry(tmp_path / "menu", [], tmp_path / "a.png"),
     )
     entry.write([sys.executable, "-c", *AWKWARD])
     in_menu.write([sys.executable, "-c", *AWKWARD])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes import PluginThread
-from real_windows import only_windows, only_wine
+from real_windows import only_windows, only_wine, open_wine_desktop
 from running_app import ASK, SES, SNAPSHOT
 from tray.storage.files import RETRY_INTERVAL, write_privately
 from tray.system.autostart import autostart
@@ -114,18 +114,39 @@ def test_a_profile_folder_with_spaces_umlauts_and_signs_of_the_shell_works(tmp_p
 
 
 @only_wine
-def test_install_starts_the_tray_at_login_and_uninstall_undoes_it(home: Home) -> None:
-    entry = autostart()
-    assert entry.read() is None
+def test_install_starts_the_tray_at_login_and_from_the_start_menu_and_uninstall_undoes_it(home: Home) -> None:
+    from tray.system.start_menu import FOLDER, Shortcut  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
+
+    open_wine_desktop()
+    entry, shortcut = autostart(), Shortcut(home.path / "roaming" / FOLDER)
+    program, *arguments = own_command_without_console("run")
+    assert (entry.read(), shortcut.read()) == (None, None)
     try:
         done = home.run("install")
         assert (done.returncode, entry.place in done.stdout) == (0, True), done.stderr
         assert entry.read() == own_command_without_console("run")
-        assert home.run("install").stdout.count("already") == 2
+        assert str(shortcut.path) in done.stdout
+        assert shortcut.read() == (program, subprocess.list2cmdline(arguments))
+        assert home.run("install").stdout.count("already") == 3
         findings = {finding["check"]: finding for finding in json.loads(home.run("doctor", "--json").stdout)}
         assert findings["autostart"]["level"] == "ok"
         undone = home.run("uninstall")
         assert (undone.returncode, entry.place in undone.stdout) == (0, True), undone.stderr
-        assert entry.read() is None
+        assert str(shortcut.path) in undone.stdout
+        assert (entry.read(), shortcut.read()) == (None, None)
     finally:
         entry.remove()
+
+
+def test_a_shortcut_keeps_the_command_and_replaces_a_file_that_is_none(tmp_path: Path) -> None:
+    from tray.system.start_menu import Shortcut  # type: ignore[attr-defined,unused-ignore]  # noqa: PLC0415
+
+    shortcut = Shortcut(tmp_path / AWKWARD)
+    assert (shortcut.read(), shortcut.remove()) == (None, False)
+    assert shortcut.write([sys.executable, "two words", "Zoë"])
+    assert not shortcut.write([sys.executable, "two words", "Zoë"])
+    assert shortcut.read() == (sys.executable, '"two words" Zoë')
+    shortcut.path.write_text("no shortcut", encoding="utf-8")
+    assert shortcut.write([sys.executable])
+    assert shortcut.read() == (sys.executable, "")
+    assert shortcut.remove()
