@@ -121,6 +121,5 @@ def test_a_wrong_setting_is_shown_and_logged_if_there_is_no_console(
     settings.parent.mkdir(parents=True)
     settings.write_text('[icon]\nstyle = "rainbow"\n', encoding="utf-8")
     tray = starting_tray()
-    shown = tray.dialog()
-    assert "rainbow" in shown
+    tray.wait_for_dialog("rainbow")
     assert "rainbow" in tray.home.log.read_text(encoding="utf-8")
