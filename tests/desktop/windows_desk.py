@@ -42,9 +42,9 @@ def look(window, _):
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
 """
-# Prints the texts in the dialogs of the desktop, and closes the dialogs.
+# Prints the texts in the dialogs of the desktop.
 DIALOG = f"""{ON_DESKTOP}
-texts, dialogs = [], []
+texts = []
 
 @ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
 def read(window, _):
@@ -59,13 +59,10 @@ def look(window, _):
     user32.GetClassNameW(wintypes.HWND(window), name, 64)
     if name.value == "#32770" and user32.IsWindowVisible(wintypes.HWND(window)):
         user32.EnumChildWindows(wintypes.HWND(window), read, 0)
-        dialogs.append(window)
     return True
 
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
-for dialog in dialogs:
-    user32.SendMessageW(dialog, 0x0111, 1, None)  # WM_COMMAND, IDOK
 """
 # What Windows does at logoff, for one process. Prints the answers of its windows, and whether a file exists then.
 LOGOFF = f"""{ON_DESKTOP}
@@ -167,9 +164,9 @@ class WindowsTray:
         pid = json.loads(self.endpoint.read_text(encoding="utf-8"))["pid"]
         return self.home.wine(PYTHON, "-c", LOGOFF, str(pid), windows_path(saved)).strip()
 
-    def dialog(self) -> str:
-        """Wait for a dialog, close it and return its texts."""
-        return until(lambda: self.home.wine(PYTHON, "-c", DIALOG), "a dialog", 60)
+    def wait_for_dialog(self, text: str) -> None:
+        """Wait for a dialog that contains a text."""
+        until(lambda: text in self.home.wine(PYTHON, "-c", DIALOG), f"a dialog with {text!r}", 60)
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the log of answers."""
