@@ -51,7 +51,7 @@ from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
 from tray.system import resources
-from tray.system.paths import Paths
+from tray.system.paths import TITLE, Paths
 from tray.system.tasks import TaskSet
 from tray.system.text_dialog import ask_text
 
@@ -170,7 +170,7 @@ class App:
     def _new_notifications(self) -> Notifications:
         on_command = partial(self._commands.execute_soon, surface=Surface.NOTIFICATION)
         return Notifications(
-            "OpenCode Tray", resources.app_icon(), on_command, on_problem=partial(self._problems.set, "notifications")
+            TITLE, resources.app_icon(), on_command, on_problem=partial(self._problems.set, "notifications")
         )
 
     # ------------------------------------------------------------------ start and stop

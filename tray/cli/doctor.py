@@ -22,7 +22,7 @@ from tray.core.text import counted
 from tray.storage.settings_file import load_settings
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
-from tray.system.paths import Paths
+from tray.system.paths import TITLE, Paths
 from tray.system.resources import app_icon
 
 MARKS = {Level.OK: "ok", Level.NOTE: "· ", Level.BROKEN: "!!"}
@@ -74,7 +74,7 @@ async def _test_notification() -> int:
     if daemon is None:
         print("No notification daemon is running; see opencode-tray doctor")
         return FAILED
-    notifications = Notifications("OpenCode Tray", app_icon(), lambda _: None)
+    notifications = Notifications(TITLE, app_icon(), lambda _: None)
     notifications.show_text("Test notification", "Notifications of OpenCode Tray look like this.")
     running = asyncio.create_task(notifications.run())
     await asyncio.sleep(TEST_DURATION)

@@ -27,7 +27,7 @@ from tray.storage.endpoint import Address, read_endpoint
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
-from tray.system.paths import Paths
+from tray.system.paths import NAME, TITLE, Paths
 from tray.system.session_end import STOP_TIMEOUT, stop_with_console, stop_with_session
 from tray.system.signals import StopSignals
 
@@ -187,7 +187,7 @@ class Program:
         if app is None:
             return
         view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
-        icon = open_tray_icon("opencode-tray", "OpenCode Tray", view, app.post, app.post_opened, app.post_hosted)
+        icon = open_tray_icon(NAME, TITLE, view, app.post, app.post_opened, app.post_hosted)
         if icon is None:
             print("No system tray found; running without an icon. To see sessions: opencode-tray watch", flush=True)
             return

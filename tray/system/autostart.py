@@ -21,9 +21,8 @@ from xml.parsers.expat import ExpatError
 
 import platformdirs
 
-from tray.system.paths import NAME
+from tray.system.paths import NAME, TITLE
 
-TITLE = "OpenCode Tray"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 

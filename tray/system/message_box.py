@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-TITLE = "OpenCode Tray"
+from tray.system.paths import TITLE
 
 if sys.platform == "win32":
     import ctypes

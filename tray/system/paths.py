@@ -11,6 +11,7 @@ from typing import NamedTuple
 import platformdirs
 
 NAME = "opencode-tray"
+TITLE = "OpenCode Tray"  # as users see it
 MAX_SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes of the path of a unix socket (sun_path in sys/un.h)
 
 

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from tray.system.paths import TITLE
+
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 4.0  # s; Windows ends a program that takes five
@@ -97,9 +99,7 @@ if sys.platform == "win32":
         window_class = _WindowClass(procedure=procedure, name=WINDOW_CLASS)
         _user32.RegisterClassW(ctypes.byref(window_class))
         # Its title is shown if the end takes long. A message-only window would get no notice.
-        window = _user32.CreateWindowExW(
-            0, WINDOW_CLASS, "OpenCode Tray", _WS_POPUP, 0, 0, 0, 0, None, None, None, None
-        )
+        window = _user32.CreateWindowExW(0, WINDOW_CLASS, TITLE, _WS_POPUP, 0, 0, 0, 0, None, None, None, None)
         if not window:
             log.info("no notice of the end of the session: %s", ctypes.WinError(ctypes.get_last_error()))
             return

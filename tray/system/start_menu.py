@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tray.system.autostart import TITLE, EntryFile
+from tray.system.autostart import EntryFile
+from tray.system.paths import TITLE
 
 FOLDER = r"Microsoft\Windows\Start Menu\Programs"  # inside %APPDATA%
 APP_ID = TITLE  # the AppUserModelID that desktop-notifier gives to our notifications: the name of the program
