@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tray.storage.files import write_privately
 from tray.system import tray_host
+from tray.system.display import has_display
 from tray.system.tasks import TaskSet
 from tray.system.tray_host import NO_TRAY_ADVICE
 
@@ -46,7 +47,7 @@ class PanelNotice:
         if self._is_hosted or (await tray_host.find()).shows:  # a tray of X11 shows it without a panel's knowledge
             return
         log.warning("the desktop shows no tray icons; %s", NO_TRAY_ADVICE)
-        if tray_host.has_display() and not await asyncio.to_thread(self._mark.exists):
+        if has_display() and not await asyncio.to_thread(self._mark.exists):
             self._show_message("The icon is not visible", f"This desktop shows no tray icons: {NO_TRAY_ADVICE}")
             await asyncio.to_thread(self._write_mark)
 

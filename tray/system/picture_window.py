@@ -8,13 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tray.system.display import has_display
+from tray.system.paths import TITLE
 from tray.system.subprocesses import start
 
 # Dialog programs are first: they show the picture as it is. A viewer may take seconds to start.
 VIEWERS: Mapping[str, Sequence[Sequence[str]]] = {
     "linux": (
-        ("kdialog", "--title", "OpenCode Tray", "--imgbox"),
-        ("yad", "--title=OpenCode Tray", "--button=Close", "--image"),
+        ("kdialog", "--title", TITLE, "--imgbox"),
+        ("yad", f"--title={TITLE}", "--button=Close", "--image"),
         ("xdg-open",),
     ),
     "darwin": (("open",),),
@@ -25,7 +27,7 @@ async def show_picture(path: Path) -> bool:
     """Show the picture, and return whether a program was found for it."""
     if sys.platform == "win32":
         return await asyncio.to_thread(_open_on_windows, path)
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return False
     for viewer in VIEWERS.get(sys.platform, VIEWERS["linux"]):
         if await start([*viewer, str(path)]):

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from tray.system import terminal_launcher
+from tray.system.display import has_display
 from tray.system.own_program import own_python
 from tray.system.programs import command_for
 from tray.system.subprocesses import start
@@ -149,7 +150,7 @@ def _openers(preferred: Sequence[str]) -> list[list[str]]:
         preferred = preferred or [os.environ.get("TERMINAL", "terminal")]
         wanted = MAC_TERMINALS.get(preferred[0].lower(), ()) if len(preferred) == 1 else preferred
         return [opener for opener in (list(wanted), *_opener(preferred), list(MAC_TERMINALS["terminal"])) if opener]
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return []
     named = os.environ.get("TERMINAL", "")
     return [

@@ -31,11 +31,6 @@ class TrayHost(msgspec.Struct, frozen=True):
         return self.platform or self.panel or self.xembed
 
 
-def has_display() -> bool:
-    """Whether this process can show windows."""
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 async def find() -> TrayHost:
     """Return the tray host of this desktop."""
     if sys.platform != "linux":

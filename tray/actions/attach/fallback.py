@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import webbrowser
 from collections.abc import Sequence
 
 from tray.core.commands import CommandResult
 from tray.system import clipboard
+from tray.system.display import has_display
 from tray.system.programs import UnsafeArgumentError, shell_join
 
 
@@ -19,7 +18,7 @@ async def open_page(url: str) -> bool:
 
 
 def _open_page(url: str) -> bool:
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         return False  # a text browser would take over the tray's own terminal
     try:
         return webbrowser.open(url)

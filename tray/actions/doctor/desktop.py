@@ -15,10 +15,11 @@ from tray.actions.install import PLUGIN_SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
 from tray.opencode.configuration import plugin_section
+from tray.system.display import has_display
 from tray.system.paths import opencode_config
 from tray.system.programs import split_command
 from tray.system.terminals import known_terminal
-from tray.system.tray_host import NO_TRAY_ADVICE, has_display
+from tray.system.tray_host import NO_TRAY_ADVICE
 
 USE_WATCH = "use: opencode-tray watch"
 # The programs that notifying plugins call, and the names of such plugins.

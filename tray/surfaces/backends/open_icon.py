@@ -15,6 +15,7 @@ from tray.surfaces.backends.tray_icon import TrayIcon, TrayUnavailable
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system import tray_host
+from tray.system.display import has_display
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,9 @@ def open_tray_icon(
         return None
     if sys.platform in ("darwin", "win32"):
         return PystrayIcon(sys.platform, app_id, view, on_command, on_open_changed)
-    x11, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
+    x11 = os.environ.get("DISPLAY")
     host = asyncio.run(tray_host.find())
-    if not host.bus and not (x11 or wayland):
+    if not host.bus and not has_display():
         log.info("no tray icon: no display (neither DISPLAY nor WAYLAND_DISPLAY is set)")
         return None
     icons: list[Callable[[], TrayIcon]] = []
