@@ -305,18 +305,20 @@ class App:
 
     def post(self, command: Command) -> None:
         """Execute a command that was chosen in the menu; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._commands.execute_soon, command, Surface.MENU)
+        self._post(self._commands.execute_soon, command, Surface.MENU)
 
     def post_opened(self, opened: OpenSubmenus) -> None:
         """Set which submenus are open; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._surfaces.set_open, opened)
+        self._post(self._surfaces.set_open, opened)
 
     def post_hosted(self, hosted: bool) -> None:  # noqa: FBT001  # the back end's signature
         """Set whether a panel shows the icon; from any thread."""
+        self._post(self._panel_notice.set_hosted, hosted)
+
+    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call on the loop's thread, unless the loop has ended."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._panel_notice.set_hosted, hosted)
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
     async def execute(self, command: Command, surface: Surface) -> CommandResult:
         """Execute a command and return its result; on the loop's thread."""
