@@ -14,6 +14,7 @@ from tray.core.settings import (
     PORT,
     QUIET_HOURS,
     SETTINGS,
+    TERMINAL,
     SettingError,
     parse_settings,
 )
@@ -71,6 +72,18 @@ def test_an_unknown_setting_is_answered_with_the_nearest(file: dict[str, object]
         parse_settings(file, "settings.toml", {}, {})
     assert str(caught.value).startswith("settings.toml: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command", ["kitty --class 'a b'", r'"C:\Program Files\WezTerm\wezterm.exe" start --', "C:\\bin\\"]
+)
+def test_a_command_may_follow_the_rules_of_any_system(command: str) -> None:
+    assert parse_settings({"attach": {"terminal": command}}, "settings.toml", {}, {})[TERMINAL] == command
+
+
+def test_a_command_without_its_closing_quote_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"attach\.terminal"):
+        parse_settings({"attach": {"terminal": 'kitty "a'}}, "settings.toml", {}, {})
 
 
 def test_an_overridden_invalid_value_is_a_problem_but_not_an_error() -> None:
