@@ -48,7 +48,7 @@ def context(tmp_path: Path) -> DoctorContext:
         environment={"OPENCODE_CONFIG_DIR": str(tmp_path / "config")},
         settings=parse_settings({}, "", {}, {}),
         settings_problem="",
-        status={"servers": []},
+        status={"host": "here", "servers": []},
         address=Address("127.0.0.1", 41235),
         port_owner="python (pid 1)",
         daemon=NotificationDaemon("daemon", frozenset({"actions"})),
@@ -212,15 +212,16 @@ def test_the_fix_names_the_configuration_folder_of_the_process(context: DoctorCo
 
 def test_connected_processes_and_servers_are_not_reported(context: DoctorContext) -> None:
     running = replace(context, processes=[process("/srv/a"), process("/srv/b", "serve", pid=8)])
-    plugin = {**HTTP, "source": "plugin", "host": running.host, "pid": 7, "plugin": "", "directory": "/srv/a"}
-    connected = replace(running, status={"servers": [plugin]})
+    plugin = {**HTTP, "source": "plugin", "host": "here", "pid": 7, "plugin": "", "directory": "/srv/a"}
+    connected = replace(running, status={"host": "here", "servers": [plugin]})
     assert found(connections.plugins, connected) == []
     assert [finding.message for finding in connections.plugins(connected)] == ["1 OpenCode is connected by plugin"]
 
 
 def test_another_version_of_the_plugin_on_another_machine_is_reported(context: DoctorContext) -> None:
     plugin = {**HTTP, "source": "plugin", "host": "far", "pid": 7, "plugin": "0.0.1", "directory": "/srv"}
-    assert "far runs plugin 0.0.1" in only(connections.plugins, replace(context, status={"servers": [plugin]})).message
+    report = {"host": "here", "servers": [plugin]}
+    assert "far runs plugin 0.0.1" in only(connections.plugins, replace(context, status=report)).message
 
 
 @pytest.mark.parametrize(

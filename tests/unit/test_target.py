@@ -15,6 +15,7 @@ from replay import SERVER
 from tray.actions.attach.target import Target, TargetError, is_local, is_web_address
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
+from tray.system.own_host import own_host
 
 ID = "ses_e0384e8b5ffe5JJE0hM1yBmZr8"
 
@@ -31,6 +32,12 @@ def test_a_server_of_another_tray_is_not_local_whatever_host_it_names() -> None:
     own = replace(SERVER, host=socket.gethostname())
     assert is_local(own)
     assert not is_local(replace(own, source=Source.TEAM))
+
+
+def test_the_sessions_of_this_machine_stay_local_while_it_is_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = replace(SERVER, host=own_host())
+    monkeypatch.setattr(socket, "gethostname", lambda: "renamed")
+    assert is_local(here)
 
 
 def test_without_an_http_server_the_session_is_opened_in_its_directory() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -64,8 +63,8 @@ class DoctorContext(msgspec.Struct, frozen=True, dict=True):  # dict: for the ca
 
     @property
     def host(self) -> str:
-        """The name under which plugins report this machine."""
-        return socket.gethostname()
+        """The name of this machine in the report of the running tray, which keeps it if the machine is renamed."""
+        return str(self.status["host"]) if self.status is not None else ""
 
 
 async def gather(

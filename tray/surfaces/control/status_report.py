@@ -53,6 +53,7 @@ from tray.core.sessions import Request, Session, Status
 from tray.core.summary import Summary, next_waiting, summarize
 from tray.core.text import shorten
 from tray.surfaces.session_text import MARKS, context_percent, title
+from tray.system.own_host import own_host
 
 BAR_ROWS = 20  # sessions in the tooltip or menu of a status bar
 TITLE_WIDTH = 60  # columns of a title there
@@ -63,6 +64,7 @@ def status_report(fleet: Fleet, index: SessionIndex) -> dict[str, Any]:
     rows = sorted(index.rows(), key=lambda row: (row.status.urgency, row.since))
     return {
         "version": __version__,
+        "host": own_host(),
         "attention": _attention(summarize(index)),
         "muted": EVERYTHING in fleet.mutes,
         "servers": [_server(server) for server in fleet.servers.values()],
