@@ -27,23 +27,8 @@ user32.SendMessageW.argtypes = [wintypes.HWND, wintypes.UINT, wintypes.WPARAM, w
 desktop = user32.OpenDesktopW("tray", 0, False, 0x10000000)
 assert desktop and user32.SetThreadDesktop(desktop)
 """
-TOOLTIP = f"""{ON_DESKTOP}
-texts = []
-
-@ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
-def look(window, _):
-    name, text = ctypes.create_unicode_buffer(64), ctypes.create_unicode_buffer(512)
-    user32.GetClassNameW(window, name, 64)
-    if name.value == "tooltips_class32" and user32.IsWindowVisible(window):
-        user32.SendMessageW(window, 0x000D, 512, text)  # WM_GETTEXT
-        texts.append(text.value)
-    return True
-
-user32.EnumWindows(look, 0)
-sys.stdout.buffer.write("\\n".join(texts).encode())
-"""
-# Prints the texts in the dialogs of the desktop.
-DIALOG = f"""{ON_DESKTOP}
+# Prints the texts of the visible windows of a class, and of the windows in them.
+TEXTS = f"""{ON_DESKTOP}
 texts = []
 
 @ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)
@@ -57,13 +42,15 @@ def read(window, _):
 def look(window, _):
     name = ctypes.create_unicode_buffer(64)
     user32.GetClassNameW(wintypes.HWND(window), name, 64)
-    if name.value == "#32770" and user32.IsWindowVisible(wintypes.HWND(window)):
+    if name.value == sys.argv[1] and user32.IsWindowVisible(wintypes.HWND(window)):
+        read(window, 0)
         user32.EnumChildWindows(wintypes.HWND(window), read, 0)
     return True
 
 user32.EnumWindows(look, 0)
 sys.stdout.buffer.write("\\n".join(texts).encode())
 """
+TOOLTIP, DIALOG = "tooltips_class32", "#32770"  # classes of windows
 # What Windows does at logoff, for one process. Prints the answers of its windows, and whether a file exists then.
 LOGOFF = f"""{ON_DESKTOP}
 import os
@@ -157,7 +144,7 @@ class WindowsTray:
         """Point at the icon and return the text of the tooltip that appears."""
         x, y = self.icon(colour)
         self.desk.run("xdotool", "mousemove", str(x), str(y))
-        return until(lambda: self.home.wine(PYTHON, "-c", TOOLTIP), "a tooltip")
+        return until(lambda: self.home.wine(PYTHON, "-c", TEXTS, TOOLTIP), "a tooltip")
 
     def log_off(self, saved: Path) -> str:
         """Announce the end of the session to the tray, and return its answers and whether the file exists then."""
@@ -166,7 +153,7 @@ class WindowsTray:
 
     def wait_for_dialog(self, text: str) -> None:
         """Wait for a dialog that contains a text."""
-        until(lambda: text in self.home.wine(PYTHON, "-c", DIALOG), f"a dialog with {text!r}", 60)
+        until(lambda: text in self.home.wine(PYTHON, "-c", TEXTS, DIALOG), f"a dialog with {text!r}", 60)
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the log of answers."""
