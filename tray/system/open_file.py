@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tray.core.errors import UserError
-from tray.system.programs import split_command
+from tray.system.programs import command_words
 from tray.system.subprocesses import start
 from tray.system.terminals import open_terminal
 
@@ -61,7 +61,7 @@ async def _run_opener(command: Sequence[str]) -> bool:
 
 def _editor() -> list[str]:
     """Return the user's editor ($VISUAL, $EDITOR), or the first common one that is installed; empty if none."""
-    configured = split_command(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    configured = command_words(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
     for words in ([configured] if configured else []) + [[name] for name in EDITORS]:
         found = shutil.which(words[0])
         if found is not None:

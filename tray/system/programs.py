@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tray.core import command_line
+from tray.core.command_line import split_command
 from tray.core.errors import UserError
 
 if sys.platform == "win32":
@@ -82,10 +82,10 @@ def _on_path(name: str) -> str | None:
     raise UnsafeArgumentError(f"{name} is not on the PATH, only in the current folder; install it")
 
 
-def split_command(text: str, *, windows: bool = sys.platform == "win32") -> list[str]:
+def command_words(text: str) -> list[str]:
     """Return the words of a command line by this system's rules; without a closing quote, the text as one word."""
     try:
-        return command_line.split_command(text, windows=windows)
+        return split_command(text, windows=sys.platform == "win32")
     except ValueError:
         return [text]
 

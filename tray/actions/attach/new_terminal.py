@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import SERVERS, TERMINAL, Settings
-from tray.system.programs import split_command
+from tray.system.programs import command_words
 from tray.system.terminals import open_terminal
 
 CONNECT_TIMEOUT = 1.0  # s for a connection to a server on another machine
@@ -36,7 +36,7 @@ class NewTerminal:
         environment: dict[str, str] = {}
         if account is not None and password:
             environment = {"OPENCODE_SERVER_USERNAME": account.username, "OPENCODE_SERVER_PASSWORD": password}
-        preferred = split_command(self._settings()[TERMINAL])
+        preferred = command_words(self._settings()[TERMINAL])
         return await open_terminal(command, folder=folder, environment=environment, preferred=preferred)
 
     def _account(self, url: str) -> HttpServer | None:

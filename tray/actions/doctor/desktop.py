@@ -17,7 +17,7 @@ from tray.core.text import clean
 from tray.opencode.configuration import plugin_section
 from tray.system.display import has_display
 from tray.system.paths import opencode_config
-from tray.system.programs import split_command
+from tray.system.programs import command_words
 from tray.system.terminals import known_terminal
 from tray.system.tray_host import NO_TRAY_ADVICE
 
@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
 
 def terminal(context: DoctorContext) -> Iterator[Finding]:
     """Check which terminal opens sessions, and whether its window can be brought to the front."""
-    preferred = split_command(context.settings[TERMINAL])
+    preferred = command_words(context.settings[TERMINAL])
     name = known_terminal(preferred)
     if preferred and sys.platform != "darwin" and shutil.which(preferred[0]) is None:
         fix = "set attach.terminal to an installed one; put a path with spaces in double quotes"
