@@ -19,9 +19,9 @@ DELAY = 30.0  # s: at login, panels start together with the tray
 
 
 class PanelNotice:
-    """Shows one notification if no panel has shown the icon for DELAY after its start, and never another one.
+    """Shows a notification if no panel shows the icon DELAY after its start; only once, also over restarts.
 
-    `mark` is the file whose existence says that the notification was shown. Lives on the loop's thread.
+    `mark` is the file that exists once the notification was shown. Lives on the loop's thread.
     """
 
     def __init__(

@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 def _command(value: Any) -> str:
-    """Accept a command line of any system: which one this is, only its users know."""
+    """Accept a command line by the rules of POSIX or of Windows: core does not know the system."""
     try:
         split_command(_text(value), windows=False)
     except ValueError:

@@ -101,7 +101,7 @@ if sys.platform == "win32":
         # Its title is shown if the end takes long. A message-only window would get no notice.
         window = _user32.CreateWindowExW(0, WINDOW_CLASS, TITLE, _WS_POPUP, 0, 0, 0, 0, None, None, None, None)
         if not window:
-            log.info("no notice of the end of the session: %s", ctypes.WinError(ctypes.get_last_error()))
+            log.info("the state is not saved at the end of the session: %s", ctypes.WinError(ctypes.get_last_error()))
             return
         message = wintypes.MSG()
         while _user32.GetMessageW(ctypes.byref(message), None, 0, 0) > 0:
