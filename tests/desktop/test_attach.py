@@ -94,7 +94,7 @@ def test_attaching_to_a_server_with_a_password_does_not_reveal_it(workspace: Wor
         20,
     )
     assert "secret-of-the-test" not in workspace.desk.run("ps", "ax", "-o", "args")
-    until(workspace.front, "the new terminal")
+    until(lambda: workspace.front().startswith("OC | "), "the session in the new terminal")
     assert workspace.run("attach", session) == "Brought the window to the front"  # the one that is there already
     workspace.desk.screenshot("attach-password")
 
