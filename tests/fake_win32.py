@@ -25,7 +25,8 @@ PYSTRAYS = ("pystray._util.win32", "pystray._win32")
 TASKBAR_CREATED = 0xC000  # the first number that RegisterWindowMessage gives
 WM_TIMER, WM_NOTIFY, WM_RBUTTONUP, WM_QUIT = 0x113, 0x40B, 0x205, 0x12  # WM_NOTIFY is pystray's
 NIM_ADD, NIM_MODIFY, NIM_DELETE = range(3)
-NIF_ICON, NIF_TIP = 2, 4
+NIF_ICON, NIF_TIP, NIF_INFO = 2, 4, 16
+NIN_BALLOONUSERCLICK = 0x405
 MFT_SEPARATOR = 0x800
 DEADLINE = 10.0  # s
 SUCCESS = 1
@@ -36,6 +37,7 @@ class Shown(msgspec.Struct):
 
     picture: bytes = b""
     tip: str = ""
+    balloon: tuple[str, str] = ("", "")  # title and text
 
 
 class Row(msgspec.Struct):
@@ -111,6 +113,11 @@ class Windows:
         self.settle()
         return milliseconds
 
+    def click_balloon(self) -> None:
+        """Click the text that is shown beside the icon."""
+        self.PostMessageW(self._windows[0], WM_NOTIFY, 0, NIN_BALLOONUSERCLICK)
+        self.settle()
+
     def restart_explorer(self) -> None:
         """Restart Explorer, which loses its icons."""
         self.icons.clear()
@@ -135,6 +142,8 @@ class Windows:
             shown.picture = self._pictures[data.hIcon]
         if data.uFlags & NIF_TIP:
             shown.tip = data.szTip
+        if data.uFlags & NIF_INFO:
+            shown.balloon = (data.szInfoTitle, data.szInfo)
         return SUCCESS
 
     def LoadImageW(self, instance: object, path: str, *_: object) -> int:

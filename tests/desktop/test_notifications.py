@@ -20,6 +20,7 @@ from tray.core.sessions import Request, RequestKind, SessionKey
 from tray.surfaces import notification_sender
 from tray.surfaces.notification_sender import ATTEMPTS
 from tray.surfaces.notifications import Notifications
+from tray.surfaces.toasts import NO_BUTTONS_NOTE, Balloon
 from tray.system import notification_daemon
 from waiting import run, until_async
 
@@ -310,6 +311,38 @@ def test_if_notifications_fail_it_is_logged_and_reported_once(
                 await until_async(lambda: len(calls) == ATTEMPTS * (number + 1))  # noqa: B023  # called before the next
         assert running.problems == ["notifications cannot be shown here: Class not registered"]
         assert [record.getMessage() for record in caplog.records] == running.problems
+        await desktop.stop()
+
+    run(test())
+
+
+def test_what_the_platform_refuses_is_shown_beside_the_icon(bus: PrivateBus) -> None:
+    shown: list[Balloon | None] = []
+
+    def refuse(**_: object) -> None:
+        raise OSError("Class not registered")
+
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with running_notifications(refuse) as running:
+            notifications = running.notifications
+            asking = alert(body="ls")
+            notifications.show(replace(asking, request=permission_request("per_1"), answerable=True))
+            await until_async(lambda: running.problems)  # there is no icon yet
+            notifications.show_balloons_on(shown.append)
+            await until_async(lambda: len(shown) == 1)
+            assert shown[0] == Balloon(
+                "Permission · project — Work", f"ls\n{NO_BUTTONS_NOTE}", OpenSession(asking.session)
+            )
+            notifications.show_text("Answered", "ls")
+            await until_async(lambda: len(shown) == 2)
+            notifications.withdraw(asking.session.session)  # not the one that is shown
+            notifications.show(replace(asking, session=TWO))
+            await until_async(lambda: len(shown) == 3)
+            notifications.withdraw(TWO.session)
+            await until_async(lambda: len(shown) == 4)
+            assert shown[3] is None
+        assert running.problems == ["notifications cannot be shown here: Class not registered", ""]
         await desktop.stop()
 
     run(test())

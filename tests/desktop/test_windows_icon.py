@@ -124,3 +124,15 @@ def test_a_wrong_setting_is_shown_and_logged_if_there_is_no_console(
     log = tray.home.log
     until(lambda: log.exists() and "rainbow" in log.read_text(encoding="utf-8"), "the log", 60)
     tray.wait_for_dialog("rainbow")
+
+
+def test_a_notification_is_shown_beside_the_icon_and_goes_with_its_request(windows_tray: WindowsTray) -> None:
+    """Wine has no notification service, like some Windows."""
+    tray = windows_tray
+    with PluginThread(tray.home.port, tray.home.token, directory="C:\\Users\\Zoë\\R&D") as plugin:
+        plugin.send(SNAPSHOT)
+        plugin.event("permission.asked", **ASK)
+        until(lambda: "bash: dir C:\\" in tray.tooltips(), "a balloon")
+        tray.desk.screenshot("windows-balloon")
+        plugin.event("permission.replied", sessionID=SES, requestID=PER, reply="once")
+        until(lambda: "bash: dir C:\\" not in tray.tooltips(), "the removal of the balloon")

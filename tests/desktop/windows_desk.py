@@ -144,7 +144,11 @@ class WindowsTray:
         """Point at the icon and return the text of the tooltip that appears."""
         x, y = self.icon(colour)
         self.desk.run("xdotool", "mousemove", str(x), str(y))
-        return until(lambda: self.home.wine(PYTHON, "-c", TEXTS, TOOLTIP), "a tooltip")
+        return until(lambda: "\n".join(self.tooltips()), "a tooltip")
+
+    def tooltips(self) -> list[str]:
+        """Return the lines of the tooltips and of the balloon that are on the screen."""
+        return self.home.wine(PYTHON, "-c", TEXTS, TOOLTIP).splitlines()
 
     def log_off(self, saved: Path) -> str:
         """Announce the end of the session to the tray, and return its answers and whether the file exists then."""

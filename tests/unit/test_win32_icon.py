@@ -16,6 +16,7 @@ from tray.core.sessions import SessionKey, Status
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Item, Separator
 from tray.surfaces.menu.view import IconView, TrayView
+from tray.surfaces.toasts import Balloon
 
 CALM = TrayView(IconView(Status.IDLE), "No sessions", (Item("row", "row"),))
 
@@ -46,6 +47,13 @@ class Running:
     def show(self, shown: TrayView) -> None:
         self.icon.post(lambda: self.icon.update(shown))
         self.windows.settle()
+
+    def show_balloon(self, balloon: Balloon | None) -> tuple[str, str]:
+        """Show a balloon and return its title and text."""
+        self.icon.post(lambda: self.icon.show_balloon(balloon))
+        self.windows.settle()
+        assert self.windows.icon is not None
+        return self.windows.icon.balloon
 
     def assert_shows(self, shown: TrayView) -> None:
         assert self.windows.icon is not None
@@ -141,3 +149,34 @@ def test_a_click_selects_the_row_shown_although_the_menu_was_updated(running: Ru
 def test_the_icon_does_not_refuse_the_end_of_the_session(running: Running) -> None:
     running.start()
     assert running.windows.ask(0x0011) == 1  # WM_QUERYENDSESSION
+
+
+def test_a_click_on_a_balloon_runs_its_command(running: Running) -> None:
+    running.start()
+    assert running.show_balloon(Balloon("Finished · api", "Done.", go_to("api"))) == ("Finished · api", "Done.")
+    running.windows.click_balloon()
+    assert running.show_balloon(Balloon("Message", "Copied.")) == ("Message", "Copied.")
+    running.windows.click_balloon()
+    assert running.show_balloon(None) == ("", "")
+    running.windows.click_balloon()
+    assert running.chosen == [go_to("api")]
+
+
+def test_a_balloon_is_shown_as_far_as_it_fits(running: Running) -> None:
+    running.start()
+    assert running.show_balloon(Balloon("title only", "")) == ("title only", "title only")
+    assert running.show_balloon(Balloon("é" * 70, "😀" * 200)) == ("é" * 63, "😀" * 127)
+
+
+def test_a_balloon_that_explorer_refused_is_shown_once_it_accepts(running: Running) -> None:
+    running.windows.refuses = True
+    running.start()
+    running.icon.post(lambda: running.icon.show_balloon(Balloon("Finished · api", "Done.")))
+    running.windows.settle()
+    running.windows.refuses = False
+    running.windows.ring()
+    assert running.windows.icon is not None
+    assert running.windows.icon.balloon == ("Finished · api", "Done.")
+    running.windows.restart_explorer()
+    assert running.windows.icon is not None
+    assert running.windows.icon.balloon == ("", "")  # it was shown

@@ -50,6 +50,7 @@ from tray.surfaces.control.status_report import status_report
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
+from tray.surfaces.toasts import Balloon
 from tray.system import resources
 from tray.system.paths import TITLE, Paths
 from tray.system.tasks import TaskSet
@@ -288,6 +289,10 @@ class App:
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """Pass the current view, and every new one, to `show`; on the loop's thread."""
         self._surfaces.show_on(show)
+
+    def show_balloons_on(self, show: Callable[[Balloon | None], None]) -> None:
+        """Show notifications on the icon where the platform shows none; on the loop's thread."""
+        self._surfaces.show_balloons_on(show)
 
     def expect_panel(self) -> None:
         """Tell the user if no panel shows the icon; on the loop's thread."""

@@ -19,6 +19,7 @@ from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.surfaces.notifications import Notifications
 from tray.surfaces.notifier import Notifier
+from tray.surfaces.toasts import Balloon
 from tray.surfaces.view_throttle import ViewThrottle
 from tray.system.tasks import TaskSet
 
@@ -101,6 +102,10 @@ class Surfaces:
     def show_on(self, show: Callable[[TrayView], None]) -> None:
         """Pass the current view, and every new one, to `show`."""
         self._throttle.show_on(show)
+
+    def show_balloons_on(self, show: Callable[[Balloon | None], None]) -> None:
+        """Show notifications on the icon where the platform shows none, as in `Notifications`."""
+        self._notifications.show_balloons_on(show)
 
     def set_open(self, opened: OpenSubmenus) -> None:
         """Set which submenus are open."""

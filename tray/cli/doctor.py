@@ -22,6 +22,7 @@ from tray.core.text import counted
 from tray.storage.settings_file import load_settings
 from tray.surfaces.notifications import Notifications
 from tray.system import notification_daemon
+from tray.system.notification_daemon import BALLOON
 from tray.system.paths import TITLE, Paths
 from tray.system.resources import app_icon
 
@@ -73,6 +74,9 @@ async def _test_notification() -> int:
     daemon = await notification_daemon.find()
     if daemon is None:
         print("No notification daemon is running; see opencode-tray doctor")
+        return FAILED
+    if daemon.name == BALLOON:
+        print("This Windows shows no notifications of programs; a running tray shows them beside its icon")
         return FAILED
     notifications = Notifications(TITLE, app_icon(), lambda _: None)
     notifications.show_text("Test notification", "Notifications of OpenCode Tray look like this.")

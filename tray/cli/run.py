@@ -181,6 +181,7 @@ class Program:
 
     def _run_icon(self, worker: threading.Thread) -> None:
         from tray.surfaces.backends.open_icon import open_tray_icon
+        from tray.surfaces.backends.pystray_icon import PystrayIcon
         from tray.surfaces.backends.tray_icon import TrayUnavailable
 
         app = self._app
@@ -195,6 +196,8 @@ class Program:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
         stop_with_session(partial(self._stop_and_wait, worker))
         self._loop.call_soon_threadsafe(app.show_on, icon.show)
+        if isinstance(icon, PystrayIcon) and icon.has_balloons:
+            self._loop.call_soon_threadsafe(app.show_balloons_on, icon.show_balloon)
         if sys.platform == "linux":
             self._loop.call_soon_threadsafe(app.expect_panel)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()

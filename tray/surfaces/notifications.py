@@ -19,9 +19,9 @@ from tray.core.alerts import Alert
 from tray.core.commands import AnswerCommand, Command
 from tray.surfaces.notification_sender import NotificationHandlers, NotificationSender
 from tray.surfaces.toast_guard import ToastGuard
-from tray.surfaces.toasts import Toast, as_shown_by, toast_of
+from tray.surfaces.toasts import Balloon, Toast, as_shown_by, toast_of
 from tray.system import notification_daemon
-from tray.system.notification_daemon import APPLESCRIPT, NotificationDaemon
+from tray.system.notification_daemon import APPLESCRIPT, BALLOON, NotificationDaemon
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,18 @@ class Notifications:
         self._wake = asyncio.Event()
         self._ending = False
         self._problem = ""
+        self._show_balloon: Callable[[Balloon | None], None] | None = None
+        self._in_balloon: tuple[Key, ...] = ()  # the key of the balloon's notification
+
+    def show_balloons_on(self, show: Callable[[Balloon | None], None]) -> None:
+        """Show on the icon what the platform does not show, also what it has refused before.
+
+        `show` replaces the balloon of the icon; None removes it.
+        """
+        self._show_balloon = show
+        for key in self._persistent.keys() - self._live.keys():
+            self._queue.setdefault(key, self._persistent[key])
+        self._wake.set()
 
     def show(self, alert: Alert) -> None:
         """Show the alert; it replaces the notification of its session."""
@@ -157,9 +169,17 @@ class Notifications:
         if await self._sender.send(shown, live.identifier, on_dispatched):
             self._set_problem("")
             return
+        self._set_problem("" if await self._show_without_buttons(key, toast) else self._sender.problem)
+
+    async def _show_without_buttons(self, key: Key, toast: Toast) -> bool:
+        """Show the notification in the way that the platform has beside its notifications; False if it has none."""
+        if self._show_balloon is not None:
+            plain = as_shown_by(NotificationDaemon(BALLOON), toast)
+            self._show_balloon(Balloon(plain.title, plain.body, plain.click))
+            self._in_balloon = (key,)
+            return True
         plain = as_shown_by(NotificationDaemon(APPLESCRIPT), toast)
-        if not await notification_daemon.show_with_applescript(plain.title, plain.body):
-            self._set_problem(self._sender.problem)
+        return await notification_daemon.show_with_applescript(plain.title, plain.body)
 
     # ------------------------------------------------------------------ clicks
     # A stale id, the id of another program's notification and a second click match no live notification.
@@ -193,6 +213,9 @@ class Notifications:
         return found
 
     async def _clear(self, key: Key) -> None:
+        if key in self._in_balloon and self._show_balloon is not None:
+            self._in_balloon = ()
+            self._show_balloon(None)
         live = self._live.pop(key, None)
         if live is None or self._new_owner not in (None, self._owner):
             return  # for another daemon, its number may be another program's notification

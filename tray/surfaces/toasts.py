@@ -83,6 +83,14 @@ class Toast(msgspec.Struct, frozen=True):
         return self.reason is not None and self.reason.is_request
 
 
+class Balloon(msgspec.Struct, frozen=True):
+    """A text that the icon shows where the platform has no other notifications. It has no buttons."""
+
+    title: str
+    text: str
+    click: Command | None = None
+
+
 def toast_of(alert: Alert) -> Toast:
     """Return the notification for an alert. A click opens the session; buttons give the answers that fit."""
     go = OpenSession(alert.session)

@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from tray.system.paths import TITLE
 from tray.system.subprocesses import run
 
 PROBE_TIMEOUT = 2.0  # s
 DISCONNECT_TIMEOUT = 1.0  # s
 APPLESCRIPT_TIMEOUT = 5.0  # s
 APPLESCRIPT = "osascript"  # the "daemon" of macOS whose notifications have no buttons
+BALLOON = "balloon"  # the "daemon" of a Windows without WinRT: the icon shows the text
 _NAME, _PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _OWNER_CHANGED = f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='{_NAME}'"
@@ -37,7 +39,7 @@ class NotificationDaemon(msgspec.Struct, frozen=True):
     def shows_buttons(self) -> bool:
         """Whether the actions of a notification are buttons."""
         if sys.platform != "linux":
-            return self.name != APPLESCRIPT
+            return self.name not in (APPLESCRIPT, BALLOON)
         return "actions" in self.capabilities and self.name not in _BUTTONLESS
 
     @property
@@ -83,12 +85,24 @@ class DaemonMonitor:
 
 
 async def find() -> NotificationDaemon | None:
-    """Return the desktop's notification daemon, or None."""
+    """Return the desktop's notification daemon, or None. Asks Windows whether it shows notifications of programs."""
+    if sys.platform == "win32" and not _has_toasts():
+        return NotificationDaemon(BALLOON)
     monitor = DaemonMonitor(lambda _: None)
     try:
         return await monitor.find()
     finally:
         await monitor.close()
+
+
+def _has_toasts() -> bool:
+    from desktop_notifier import DesktopNotifier  # noqa: PLC0415  # slow to import
+
+    try:
+        DesktopNotifier(app_name=TITLE)
+    except Exception:  # noqa: BLE001  # WinRT raises anything: not registered, forbidden by a policy
+        return False
+    return True
 
 
 async def show_with_applescript(title: str, body: str) -> bool:

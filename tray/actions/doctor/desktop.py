@@ -16,12 +16,14 @@ from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
 from tray.opencode.configuration import plugin_section
 from tray.system.display import has_display
+from tray.system.notification_daemon import BALLOON
 from tray.system.paths import opencode_config
 from tray.system.programs import command_words
 from tray.system.terminals import known_terminal
 from tray.system.tray_host import NO_TRAY_ADVICE
 
 USE_WATCH = "use: opencode-tray watch"
+PLATFORM_NAMES = {"darwin": "macOS", "win32": "Windows"}
 # The programs that notifying plugins call, and the names of such plugins.
 NOTIFIERS = re.compile(r"notify-send|terminal-notifier|display notification|node-notifier|\bosascript\b")
 NAMED_NOTIFIER = re.compile(r'"([^"\s]*notif[^"\s]*)"', re.IGNORECASE)
@@ -51,8 +53,12 @@ def notifications(context: DoctorContext) -> Iterator[Finding]:
     elif sys.platform == "linux" and "actions" not in daemon.capabilities:
         message = f"{daemon.name} shows notifications, but without buttons"
         yield note("notifications", message, "answer in the menu, or use another daemon (dunst, xfce4-notifyd …)")
+    elif daemon.name == BALLOON:
+        yield note(
+            "notifications", "Windows shows notifications beside the icon, without buttons", "answer in the menu"
+        )
     else:
-        yield fine("notifications", f"{daemon.name} shows notifications")
+        yield fine("notifications", f"{PLATFORM_NAMES.get(daemon.name, daemon.name)} shows notifications")
     if not context.settings[NOTIFY]:
         yield note("notifications", "notifications are switched off", "set notifications.enabled = true")
 

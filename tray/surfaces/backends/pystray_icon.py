@@ -11,6 +11,7 @@ from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
+from tray.surfaces.toasts import Balloon
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class PystrayIcon:
     ) -> None:
         self.name = kind
         self.has_menu = kind != "xorg"
+        self.has_balloons = kind == "win32"
         self._app_id = app_id
         self._view = view
         self._on_command = on_command
@@ -53,6 +55,12 @@ class PystrayIcon:
         """Show this view."""
         self._view = view
         self._post()
+
+    def show_balloon(self, balloon: Balloon | None) -> None:
+        """Show this balloon, if `has_balloons`; None removes the one that is shown. From any thread."""
+        icon = self._icon
+        if icon is not None:
+            icon.post(lambda: icon.show_balloon(balloon))
 
     def stop(self) -> None:
         """Remove the icon; `run` returns."""

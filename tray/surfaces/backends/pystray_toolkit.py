@@ -13,6 +13,7 @@ from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Entry, Item, default_command
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import MARKS
+from tray.surfaces.toasts import Balloon
 from tray.system.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._shown_icon: IconView | None = None
         self._shown_tooltip: str | None = None
         self._shown_menu: tuple[Entry, ...] | None = view.menu
+        self._balloon: Balloon | None = None
+        self._shown_balloon: Balloon | None = None
         super().__init__(app_id, draw(view.icon, ICON_SIZE), "", self._menu_of(view.menu))
 
     # ------------------------------------------------------------------ from any thread
@@ -61,6 +64,11 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         raise NotImplementedError
 
     # ------------------------------------------------------------------ on the toolkit's thread
+
+    def show_balloon(self, balloon: Balloon | None) -> None:
+        """Show this balloon; None removes the one that is shown. Only for a toolkit that has balloons."""
+        self._balloon = balloon
+        self._show_changes()
 
     def run_posted(self) -> None:
         """Call what was posted."""
@@ -108,6 +116,10 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         """Return the tooltip as the toolkit requires it."""
         return tooltip
 
+    def send_balloon(self, balloon: Balloon | None) -> None:
+        """Make the toolkit show this balloon, or remove the one that is shown."""
+        raise NotImplementedError
+
     def __del__(self) -> None:
         """Do nothing: pystray would call the toolkit, which may be closed, from the garbage collector's thread."""
 
@@ -122,7 +134,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         if not self._is_ready:
             return
         failure: Exception | None = None
-        for part in (self._show_tray_icon, self._show_icon, self._show_tooltip, self._show_menu):
+        for part in (self._show_tray_icon, self._show_icon, self._show_tooltip, self._show_menu, self._show_balloon):
             try:
                 part()
             except Exception as error:  # noqa: BLE001  # toolkits raise anything; logged below
@@ -171,6 +183,11 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         if menu != self._shown_menu:
             self.menu = self._menu_of(menu)
             self._shown_menu = menu
+
+    def _show_balloon(self) -> None:
+        if self.visible and self._balloon is not self._shown_balloon:
+            self.send_balloon(self._balloon)
+            self._shown_balloon = self._balloon
 
     # ------------------------------------------------------------------ pystray's hooks
 

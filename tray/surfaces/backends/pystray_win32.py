@@ -13,13 +13,16 @@ from tray.surfaces.backends.pystray_module import pystray_module
 from tray.surfaces.backends.pystray_toolkit import ToolkitIcon
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.view import TrayView
+from tray.surfaces.toasts import Balloon
 
-TOOLTIP_LENGTH = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final NUL
+# UTF-16 units, without the final NUL, of NOTIFYICONDATAW: szTip, szInfoTitle and szInfo
+TOOLTIP_LENGTH, BALLOON_TITLE_LENGTH, BALLOON_TEXT_LENGTH = 127, 63, 255
 SMALL_ICON_WIDTH = 49  # GetSystemMetrics: SM_CXSMICON
 PER_MONITOR_V2 = -4  # DPI_AWARENESS_CONTEXT_PER_MONITOR_AWARE_V2
 WM_QUERYENDSESSION = 0x0011
 WM_TIMER = 0x0113
 RETRY_TIMER = 1  # timer id, unique in our window
+NIN_BALLOONUSERCLICK = 0x0400 + 5  # shellapi.h: WM_USER + 5
 
 _Base: Any = pystray_module("_win32").Icon
 _api = import_module("pystray._util.win32")
@@ -56,8 +59,17 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def tooltip_text(self, tooltip: str) -> str:
         """Shorten the tooltip to what Windows accepts."""
-        units = tooltip.replace("&", "&&").encode("utf-16-le", "replace")[: 2 * TOOLTIP_LENGTH]
-        return units.decode("utf-16-le", "ignore")
+        return _cut(tooltip.replace("&", "&&"), TOOLTIP_LENGTH)
+
+    def send_balloon(self, balloon: Balloon | None) -> None:
+        """Show this balloon, which Windows 10 and later show as a notification without buttons; None removes it."""
+        title, text = (balloon.title, balloon.text) if balloon is not None else ("", "")
+        self._message(
+            _api.NIM_MODIFY,
+            _api.NIF_INFO,
+            szInfoTitle=_cut(title, BALLOON_TITLE_LENGTH),
+            szInfo=_cut(text or title, BALLOON_TEXT_LENGTH),  # an empty text removes the balloon
+        )
 
     def _run(self) -> None:
         with suppress(AttributeError, OSError):  # before Windows 10 1703
@@ -105,7 +117,10 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
             super()._update_menu()
 
     def _on_notify(self, wparam: int, lparam: int) -> None:
-        if lparam != _api.WM_RBUTTONUP:
+        if lparam == NIN_BALLOONUSERCLICK:
+            if self._balloon is not None and self._balloon.click is not None:
+                self._on_command(self._balloon.click)
+        elif lparam != _api.WM_RBUTTONUP:
             super()._on_notify(wparam, lparam)
         elif not self._menu_open:
             self._menu_open = True
@@ -121,3 +136,8 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         size = _api.windll.user32.GetSystemMetrics(SMALL_ICON_WIDTH)
         with _util.serialized_image(draw(self._view.icon, size), "ICO") as path:
             self._icon_handle = _api.LoadImage(None, path, _api.IMAGE_ICON, size, size, _api.LR_LOADFROMFILE)
+
+
+def _cut(text: str, units: int) -> str:
+    """Return the beginning of a text that has at most this number of UTF-16 units."""
+    return text.encode("utf-16-le", "replace")[: 2 * units].decode("utf-16-le", "ignore")
