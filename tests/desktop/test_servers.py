@@ -21,7 +21,7 @@ from waiting import until
 
 pytestmark = [pytest.mark.desktop, pytest.mark.opencode]
 
-SERVERS = -7  # row in the menu, before Mute, Open dashboard, Phone, Settings, Doctor and Quit
+SERVERS = -8  # row in the menu, before Mute, Open dashboard, Phone, Settings, Doctor, About and Quit
 START, STOP_ALL = -2, -2  # rows of the submenu, above "Clean up"; only one of them is shown
 IDLE = colour(Status.IDLE)
 

@@ -23,10 +23,12 @@ from tray.core.commands import (
     InstallPlugin,
     Mute,
     OpenNextSession,
+    OpenReleases,
     OpenSession,
     Quit,
     RunDoctor,
     SendDraftAnswer,
+    ShowAbout,
     StopTurn,
     Unmute,
 )
@@ -540,6 +542,13 @@ def test_a_mute_shows_its_end_and_can_be_undone() -> None:
 def test_a_problem_is_shown_in_the_menu() -> None:
     view = shown(view_settings=ViewSettings(problems=("settings.toml: icon.style = 'x' is not allowed",)))
     assert any(label.startswith("⚠ settings.toml") for label in labels(view.menu))
+
+
+def test_the_menu_says_what_it_is_or_which_newer_version_there_is() -> None:
+    about = item_in(shown(), "about")
+    assert (about.label, about.command) == ("About OpenCode Tray", ShowAbout())
+    newer = item_in(shown(view_settings=ViewSettings(newer_version="1.2")), "about")
+    assert (newer.label, newer.command) == ("Version 1.2 is available…", OpenReleases())
 
 
 def test_the_same_events_give_an_equal_view() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from tray.actions.agent_hooks import AgentHooks, apply
+from tray.actions.attach.fallback import open_page
 from tray.actions.attach.opener import SessionOpener
 from tray.actions.install import install_plugin
 from tray.actions.page_actions import PageActions
@@ -21,11 +22,13 @@ from tray.core.commands import (
     ExplainIgnoredClick,
     InstallHooks,
     InstallPlugin,
+    OpenReleases,
     OpenSettings,
     PageCommand,
     RotateToken,
     RunDoctor,
     ServerCommand,
+    ShowAbout,
     ShowSummary,
 )
 from tray.core.errors import UserError
@@ -33,9 +36,12 @@ from tray.core.settings import Settings
 from tray.storage.files import write_privately
 from tray.storage.settings_file import template
 from tray.storage.token import Token
+from tray.system.installation import installed_as, python_version
 from tray.system.open_file import open_file
 from tray.system.paths import Paths
 from tray.system.text_dialog import Ask
+
+RELEASES = "https://pypi.org/project/opencode-tray/"
 
 
 class AppActions:
@@ -98,6 +104,11 @@ class AppActions:
                 return CommandResult(await open_file(self._paths.settings), as_requested=False)
             case RunDoctor():
                 return await self._run_doctor()
+            case ShowAbout():
+                return CommandResult(f"Version {installed_as()}; {python_version()}", as_requested=False)
+            case OpenReleases():
+                opened = await open_page(RELEASES)
+                return CommandResult(f"Opened {RELEASES}" if opened else f"See {RELEASES}", as_requested=opened)
             case RotateToken():
                 await asyncio.to_thread(self._token.rotate)
                 asyncio.get_running_loop().call_soon(self._token_rotated)  # after the result has been sent

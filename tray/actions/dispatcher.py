@@ -31,6 +31,7 @@ from tray.core.commands import (
     OpenDashboard,
     OpenInBrowser,
     OpenNextSession,
+    OpenReleases,
     OpenSession,
     OpenSettings,
     OpenTunnel,
@@ -43,6 +44,7 @@ from tray.core.commands import (
     ServeOnTailnet,
     ServerCommand,
     SessionCommand,
+    ShowAbout,
     ShowPhoneCode,
     ShowSummary,
     Surface,
@@ -84,6 +86,8 @@ _TITLES: Mapping[type, str] = {
     SendTestMessage: "Channels",
     PairChannel: "Channels",
     RunDoctor: "Doctor",
+    ShowAbout: "OpenCode Tray",
+    OpenReleases: "OpenCode Tray",
 }
 
 

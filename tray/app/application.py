@@ -38,6 +38,7 @@ from tray.app.state_cache import StateCache
 from tray.app.surfaces import Surfaces
 from tray.app.team import Team
 from tray.app.turn_watch import TurnWatch
+from tray.app.update_check import UpdateCheck
 from tray.core.commands import Command, CommandResult, InstallHooks, InstallPlugin, ServerCommand, Surface
 from tray.core.events import Event, ServerChanged, TimePassed
 from tray.core.outcomes import Outcomes
@@ -124,6 +125,7 @@ class App:
         )
         self._outcomes = Outcomes()
         self._build_actions(running)
+        self._updates = UpdateCheck(self._settings, self._tasks, self._newer_version, clock.monotonic)
         self._view = CurrentView(
             self.state, self._sources, self._problems, self._setup, self._history, self.channels, self._page, self._ways
         )
@@ -209,6 +211,7 @@ class App:
             "look for OpenCode": self._sources.look,
             "expire": partial(self.apply, TimePassed()),
             "look at turns": self._turns.check,
+            "look for a newer version": self._updates.check_if_due,
             "repeat alerts": self._surfaces.repeat_alerts,
             "repeat alerts in channels": self.channels.repeat,
             "check channels": self._check_channels,
@@ -336,6 +339,10 @@ class App:
 
     def _check_channels(self) -> None:
         self._tasks.spawn(self.channels.check_due(), "check of channels")  # a service may be slow
+
+    def _newer_version(self, version: str) -> None:
+        self._view.newer_version = version
+        self._surfaces.refresh()
 
     def _ways_changed(self) -> None:
         self._page.ways_changed()

@@ -39,6 +39,7 @@ class CurrentView:
         ways: OutsideWays,
     ) -> None:
         self.opened = OpenSubmenus()  # the submenus that are open
+        self.newer_version = ""  # of the tray; "" if none is known
         self._state = state
         self._builder = ViewBuilder(state.fleet, state.index)
         self._sources = sources
@@ -66,5 +67,6 @@ class CurrentView:
             channels=self._channels.overview() if with_menu else (),
             pairings=self._page.pairings,
             phone=self._ways.overview(with_commands=with_menu and PHONE_MENU in self.opened),
+            newer_version=self.newer_version,
         )
         return self._builder.build(view_settings, self._state.now(), self.opened, with_menu=with_menu)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-from tray import __version__
 from tray.cli.exit_codes import OK
+from tray.system.installation import installed_as, python_version
 from tray.system.own_program import IS_BUNDLE, own_python
 
 LIBRARIES = ("aiohttp", "desktop-notifier", "pystray", "pillow", "msgspec")
@@ -16,9 +15,8 @@ LIBRARIES = ("aiohttp", "desktop-notifier", "pystray", "pillow", "msgspec")
 
 def print_details(_: object) -> int:
     """Print versions and paths. Nothing of them is secret."""
-    kind = "a bundle" if IS_BUNDLE else "Python packages"
-    print(f"opencode-tray {__version__}, {kind} in {Path(__file__).parents[2]}")
-    print(f"Python {platform.python_version()} ({platform.python_implementation()}), {own_python()}")
+    print(f"opencode-tray {installed_as()}")
+    print(f"{python_version()}, {own_python()}")
     print(f"{platform.platform()}, {platform.machine()}, {sys.platform}")
     print(", ".join(f"{name} {_version_of(name)}" for name in LIBRARIES))
     return OK

@@ -278,6 +278,14 @@ class RunDoctor(msgspec.Struct, frozen=True):
     """Check the installation and show the findings."""
 
 
+class ShowAbout(msgspec.Struct, frozen=True):
+    """Show the version of the tray, and how and where it is installed."""
+
+
+class OpenReleases(msgspec.Struct, frozen=True):
+    """Open the page of the project's releases in the browser."""
+
+
 class RotateToken(msgspec.Struct, frozen=True):
     """Create a new token and close all connections that used the old one."""
 
@@ -432,6 +440,8 @@ AppCommand = (
     | ShowSummary
     | OpenSettings
     | RunDoctor
+    | ShowAbout
+    | OpenReleases
     | RotateToken
     | PageCommand
 )

@@ -346,6 +346,14 @@ TURN_MINUTES = Setting(
 )
 DEBUG = Setting("log.debug", False, "true or false", "write a detailed log", _flag, ("OPENCODE_MONITOR_DEBUG",))
 
+CHECK_UPDATES = Setting(
+    "updates.check",
+    False,
+    "true or false",
+    "ask the Python package index once a day whether there is a newer version",
+    _flag,
+)
+
 NOT_QUOTED = (TEAM_BROKER, TEAM_KEY)  # a value that is not allowed may contain a secret
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -388,6 +396,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     TEAM_PUBLISH,
     TEAM_WATCH,
     TEAM_ANSWERS,
+    CHECK_UPDATES,
     DEBUG,
     HOSTS,
     SERVERS,

@@ -8,14 +8,23 @@ import msgspec
 
 from tray.core.agent_setup import AgentSetup
 from tray.core.channel_state import ChannelState
-from tray.core.commands import InstallPlugin, OpenDashboard, OpenNextSession, OpenSettings, Quit, RunDoctor
+from tray.core.commands import (
+    InstallPlugin,
+    OpenDashboard,
+    OpenNextSession,
+    OpenReleases,
+    OpenSettings,
+    Quit,
+    RunDoctor,
+    ShowAbout,
+)
 from tray.core.fleet import Fleet
 from tray.core.pairing import PendingPairing
 from tray.core.phone_ways import PhoneWays
 from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import EVERYTHING, SessionIndex
 from tray.core.summary import Summary, next_waiting, summarize
-from tray.core.text import counted, shorten
+from tray.core.text import clean, counted, shorten
 from tray.surfaces.menu.agent_menu import agent_entries
 from tray.surfaces.menu.all_sessions import AllSessions
 from tray.surfaces.menu.channel_menu import channel_entries
@@ -27,6 +36,7 @@ from tray.surfaces.menu.session_menu import mute_label, mute_menu
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import ROW_COLUMNS, title
 from tray.system.own_host import own_host
+from tray.system.paths import TITLE
 
 MENU_LINES = 28  # rows of the menu that fit on a screen of 900 px without scrolling
 MAX_COUNT = 10  # waiting sessions in the icon's view: it shows "9+" for this and for every higher number
@@ -55,6 +65,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     channels: tuple[ChannelState, ...] = ()
     pairings: tuple[PendingPairing, ...] = ()  # phones that wait for a decision
     phone: PhoneWays = PhoneWays()
+    newer_version: str = ""  # of the tray; "" if none is known
 
 
 class ViewBuilder:
@@ -191,7 +202,13 @@ class ViewBuilder:
             *self._page_items(settings, context),
             Item("settings", "Settings…", OpenSettings()),
             Item("doctor", "Doctor", RunDoctor()),
+            self._about(settings.newer_version),
         )
+
+    def _about(self, newer_version: str) -> Item:
+        if newer_version:
+            return Item("about", f"Version {clean(newer_version)} is available…", OpenReleases())
+        return Item("about", f"About {TITLE}", ShowAbout())
 
     def _page_items(self, settings: ViewSettings, context: MenuContext) -> tuple[Item, ...]:
         if not settings.has_page:
