@@ -68,6 +68,7 @@ DESKTOP_PACKAGES = (
     "chromium",
     "firefox-esr",
     "debootstrap",
+    "systemd",
 )
 WINE_PACKAGES = ("wine", "wine64")
 SETUP_PACKAGES = ("nsis",)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tray.actions.install import install_autostart
 from tray.system.application_entry import DesktopMenuEntry
 from tray.system.autostart import DesktopEntry, LaunchAgent
 from tray.system.own_program import own_command
@@ -95,6 +96,30 @@ def test_the_entry_of_a_package_counts_and_is_disabled_for_this_user_alone(tmp_p
     assert (entry().read(), DesktopEntry(for_all).read()) == (None, ["opencode-tray", "run"])
     entry().write(["mine"])
     assert entry().read() == ["mine"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such entries")
+def test_the_entry_of_a_package_that_starts_this_program_is_enough(tmp_path: Path) -> None:
+    program, link = tmp_path / "lib/tray", tmp_path / "bin/tray"
+    for path in (program, link):
+        path.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    link.symlink_to(program)
+    for_all = DesktopEntry(tmp_path / "xdg/autostart/tray.desktop")
+    for_all.write([str(link), "run"])
+    own = tmp_path / "autostart/tray.desktop"
+
+    def entry() -> DesktopEntry:
+        return DesktopEntry(own, [for_all.path.parent])
+
+    assert install_autostart(entry(), [str(program), "run"]) == f"The tray starts at login already: {for_all.path}"
+    entry().remove()
+    assert entry().place == str(own)
+    assert "starts at your next login" in install_autostart(entry(), [str(program), "run"])
+    assert (own.exists(), entry().read()) == (False, [str(link), "run"])
+    install_autostart(entry(), [str(tmp_path / "other"), "run"])
+    assert entry().read() == [str(tmp_path / "other"), "run"]
 
 
 @pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not installed")

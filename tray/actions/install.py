@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from tray.core.errors import UserError
 from tray.storage.files import move
 from tray.system.application_entry import ApplicationEntry
-from tray.system.autostart import Autostart
+from tray.system.autostart import Autostart, is_same_command
 from tray.system.own_program import own_command_without_console
 from tray.system.resources import plugin_source
 
@@ -150,16 +151,16 @@ def _leads_to(link: Path, program: Path) -> bool:
 # ------------------------------------------------------------------ the start at login
 
 
-def install_autostart(entry: Autostart) -> str:
-    """Start the tray at each login."""
-    command = own_command_without_console("run")
+def install_autostart(entry: Autostart, command: Sequence[str] = ()) -> str:
+    """Start the tray at each login; `command` is the one that starts it, by default that of this program."""
+    command = command or own_command_without_console("run")
     try:
-        if entry.read() == command:
+        if is_same_command(entry.read(), command):
             return f"The tray starts at login already: {entry.place}"
         entry.write(command)
     except OSError as error:
         raise InstallError(f"cannot write {entry.place}: {error}") from error
-    return f"Wrote {entry.place}; the tray starts at your next login"
+    return f"The tray starts at your next login: {entry.place}"
 
 
 def install_application_entry(entry: ApplicationEntry) -> str:

@@ -25,31 +25,55 @@ from tray.actions.install import (
 from tray.cli import install_hooks as hooks
 from tray.cli.exit_codes import OK
 from tray.system.application_entry import application_entry
-from tray.system.autostart import autostart
+from tray.system.autostart import Autostart, autostart, linux_autostart, own_configuration
 from tray.system.paths import Paths, command_link, environment_folder
+from tray.system.systemd_unit import TARGET, systemctl
 
 
 def install(options: argparse.Namespace) -> int:
     """Install the plugin, the autostart entry and the hooks of agents, and print what was done. Raises UserError."""
     agents = hooks.chosen(options.agents)
+    entry, advice = _autostart(uses_systemd=options.systemd)
     if options.dry_run:
         print(f"Would write {Paths.of(os.environ).plugin}")
-        if (entry := application_entry(os.environ)) is not None and not entry.is_for_all:
-            print(f"Would write {entry.path}")
-        print(f"Would {'remove' if options.no_autostart else 'write'} {autostart().place}")
+        if (menu := application_entry(os.environ)) is not None and not menu.is_for_all:
+            print(f"Would write {menu.path}")
+        print(f"Would {'remove' if options.no_autostart else 'write'} {entry.place}")
         hooks.show(agents)
         return OK
     print(install_plugin(Paths.of(os.environ).plugin))
     if _program() == _installed_by_script():
         print(_link())
-    if (entry := application_entry(os.environ)) is not None:
-        print(install_application_entry(entry))
-    print(uninstall_autostart(autostart()) if options.no_autostart else install_autostart(autostart()))
+    if (menu := application_entry(os.environ)) is not None:
+        print(install_application_entry(menu))
+    if options.no_autostart:
+        print(uninstall_autostart(entry))
+    else:
+        print(install_autostart(entry) + (f". {advice}" if advice else ""))
     if options.agents is None:
         hooks.offer()
     else:
         hooks.install(agents)
     return OK
+
+
+def _autostart(*, uses_systemd: bool) -> tuple[Autostart, str]:
+    """Return the autostart entry, and what the user has to do as well, if anything.
+
+    Where the desktop reads no autostart entries, the unit of systemd is chosen if the session is one of systemd.
+    """
+    if sys.platform != "linux":
+        if uses_systemd:
+            raise InstallError("--systemd is for Linux")
+        return autostart(), ""
+    entries, line = linux_autostart(), own_configuration(os.environ)
+    if uses_systemd and shutil.which("systemctl") is None:
+        raise InstallError("there is no systemd here; leave out --systemd")
+    if uses_systemd or (line and systemctl("is-active", TARGET)):
+        return entries.with_unit(), ""
+    if line and not entries.uses_unit:
+        return entries, f"This desktop starts no such entries: add this line to its configuration: {line}"
+    return entries, ""
 
 
 def uninstall(options: argparse.Namespace) -> int:  # noqa: ARG001

@@ -256,6 +256,8 @@ def _add_setup_commands(commands: Commands, port: argparse.ArgumentParser, as_js
     install = _add(commands, "install")
     about = "do not start at login; remove an existing autostart entry"
     install.add_argument("--no-autostart", action="store_true", help=about)
+    about = "start at login with a unit of systemd instead of an autostart entry (Linux)"
+    install.add_argument("--systemd", action="store_true", help=about)
     about = "install the hooks of these agents: claude,codex,qwen,gemini; all (that are found); none (default: ask)"
     install.add_argument("--agents", metavar="NAMES", help=about)
     install.add_argument("--dry-run", action="store_true", help="only show what would be changed")

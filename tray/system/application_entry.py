@@ -14,7 +14,8 @@ from typing import Protocol
 import platformdirs
 
 from tray.system import resources
-from tray.system.autostart import EntryFile, desktop_entry
+from tray.system.autostart import desktop_entry
+from tray.system.entry_file import EntryFile
 from tray.system.paths import NAME
 
 DEFAULT_DATA = "/usr/local/share:/usr/share"  # XDG Base Directory Specification 0.8

@@ -2,7 +2,7 @@ r"""Start the tray at login, with an entry for this user that the platform reads
 
 | platform | entry |
 |---|---|
-| Linux | a desktop entry (freedesktop.org's Desktop Application Autostart Specification 0.5) |
+| Linux | a desktop entry (freedesktop.org's Desktop Application Autostart Specification 0.5), or a unit of systemd |
 | macOS | a launch agent (launchd.plist(5)), restarted after a crash or a kill |
 | Windows | a value under `HKEY_CURRENT_USER\...\Run` |
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import plistlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,15 +22,27 @@ from xml.parsers.expat import ExpatError
 
 import platformdirs
 
+from tray.system.entry_file import EntryFile
 from tray.system.paths import NAME, TITLE
+from tray.system.systemd_unit import SystemdUnit
 
+# Window managers and compositors that read no autostart entries, and how their own configuration starts a program.
+OWN_CONFIGURATION = {
+    "sway": f"exec {NAME} run",
+    "i3": f"exec --no-startup-id {NAME} run",
+    "hyprland": f"exec-once = {NAME} run",
+    "niri": f'spawn-at-startup "{NAME}" "run"',
+    "river": f"riverctl spawn '{NAME} run'",
+}
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
 class Autostart(Protocol):
     """The autostart entry of a platform."""
 
-    place: str  # its location, as shown to the user
+    @property
+    def place(self) -> str:
+        """Its location, as shown to the user."""
 
     def read(self) -> list[str] | None:
         """Return the command that runs at login, or None. Raises OSError."""
@@ -43,44 +56,69 @@ class Autostart(Protocol):
 
 def autostart() -> Autostart:
     """Return the autostart entry for this platform and user."""
+    return linux_autostart() if sys.platform == "linux" else _other_autostart()
+
+
+def linux_autostart() -> LinuxAutostart:
+    """Return the autostart entries of this user on Linux."""
+    folder = Path(platformdirs.user_config_dir())
+    system_folders = os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")  # XDG Base Directory Specification
+    for_all = [Path(folder) / "autostart" for folder in system_folders if folder]
+    return LinuxAutostart(
+        DesktopEntry(folder / f"autostart/{NAME}.desktop", for_all), SystemdUnit(folder / "systemd/user")
+    )
+
+
+def _other_autostart() -> Autostart:
     if sys.platform == "win32":
         return RunKey()
-    if sys.platform == "darwin":
-        log = Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "launchd.log"
-        return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist", log, os.environ)
-    folders = os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")  # XDG Base Directory Specification
-    for_all = [Path(folder) / "autostart" for folder in folders if folder]
-    return DesktopEntry(Path(platformdirs.user_config_dir()) / f"autostart/{NAME}.desktop", for_all)
+    log = Path(platformdirs.user_log_dir(NAME, appauthor=False)) / "launchd.log"
+    return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist", log, os.environ)
 
 
-class EntryFile:
-    """An entry in a file of its own, which a desktop reads."""
+def own_configuration(environment: Mapping[str, str]) -> str:
+    """Return the line that the configuration of this desktop needs, because it reads no entries; "" if it does."""
+    names = environment.get("XDG_CURRENT_DESKTOP", "").lower().split(":")
+    return next((OWN_CONFIGURATION[name] for name in names if name in OWN_CONFIGURATION), "")
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.place = str(path)
 
-    def write_text(self, text: str) -> None:
-        """Write the file. Raises OSError."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.new")
-        new.write_text(text, encoding="utf-8", newline="\n")
-        new.replace(self.path)
+class LinuxAutostart:
+    """The autostart entries of a user on Linux. At most one of them is enabled, as the session may honour both."""
 
-    def read_text(self) -> str | None:
-        """Return the content of the file; None if there is none. Raises OSError."""
-        try:
-            return self.path.read_text(encoding="utf-8", errors="replace")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    def __init__(self, entry: DesktopEntry, unit: SystemdUnit, *, uses_unit: bool | None = None) -> None:
+        """`uses_unit`: whether `write` writes the unit; by default if the unit is enabled already."""
+        self._entry = entry
+        self._unit = unit
+        self.uses_unit = unit.is_enabled if uses_unit is None else uses_unit
+
+    def with_unit(self) -> LinuxAutostart:
+        """Return the same entries, of which `write` enables the unit."""
+        return LinuxAutostart(self._entry, self._unit, uses_unit=True)
+
+    @property
+    def place(self) -> str:
+        """The location of the entry that is used, as shown to the user."""
+        return self._unit.place if self.uses_unit else self._entry.place
+
+    def read(self) -> list[str] | None:
+        """Return the command of the entry that is used, or None if another one or none is enabled. Raises OSError."""
+        if self.uses_unit:
+            return self._unit.read() if self._entry.read() is None else None
+        return self._entry.read()
+
+    def write(self, command: Sequence[str]) -> None:
+        """Run the command at login from now on. Raises OSError."""
+        if self.uses_unit:
+            self._unit.write(command)
+            self._entry.remove()
+        else:
+            self._entry.write(command)
+            self._unit.remove()
 
     def remove(self) -> bool:
-        """Remove the entry; return whether there was one."""
-        try:
-            self.path.unlink()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+        """Remove or disable both entries; return whether one was enabled. Raises OSError."""
+        removed = self._unit.remove()
+        return self._entry.remove() or removed
 
 
 class DesktopEntry(EntryFile):
@@ -94,19 +132,22 @@ class DesktopEntry(EntryFile):
         super().__init__(path)
         self._for_all = next((file for folder in system_folders if (file := folder / path.name).exists()), None)
 
+    @property
+    def place(self) -> str:
+        """The entry of this user if there is one, else the one for all users, if a package has installed it."""
+        return str(self.path if self._for_all is None or self.path.exists() else self._for_all)
+
     def read(self) -> list[str] | None:
         """Return the command, or None if there is no entry or the user has disabled it."""
         text = self.read_text()
-        if text is None and self._for_all is not None:
-            text = self._for_all.read_text(encoding="utf-8", errors="replace")
-        text = text or ""
-        keys = dict(re.findall(r"^([A-Za-z-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-        disabled = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
-        return None if disabled or "Exec" not in keys else _split(keys["Exec"])
+        return self._read_for_all() if text is None else _command_in(text)
 
     def write(self, command: Sequence[str]) -> None:
-        """Run the command at login from now on."""
-        self.write_text(desktop_entry(command))
+        """Run the command at login from now on. No entry is needed if the one for all users starts this program."""
+        if is_same_command(self._read_for_all(), command):
+            super().remove()
+        else:
+            self.write_text(desktop_entry(command))
 
     def remove(self) -> bool:
         """Remove or disable the entry; return whether there was one."""
@@ -115,6 +156,24 @@ class DesktopEntry(EntryFile):
         was_enabled = self.read() is not None
         self.write_text(f"[Desktop Entry]\nType=Application\nName={TITLE}\nHidden=true\n")
         return was_enabled
+
+    def _read_for_all(self) -> list[str] | None:
+        return None if self._for_all is None else _command_in(self._for_all.read_text("utf-8", errors="replace"))
+
+
+def _command_in(text: str) -> list[str] | None:
+    """Return the command of a desktop entry; None if it has none or is disabled."""
+    keys = dict(re.findall(r"^([A-Za-z-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
+    disabled = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
+    return None if disabled or "Exec" not in keys else _split(keys["Exec"])
+
+
+def is_same_command(written: Sequence[str] | None, command: Sequence[str]) -> bool:
+    """Whether a command of an entry starts the same program, perhaps by its name or through a link."""
+    if not written:
+        return False
+    program = shutil.which(written[0])
+    return written[1:] == command[1:] and program is not None and Path(program).resolve() == Path(command[0]).resolve()
 
 
 def desktop_entry(command: Sequence[str], *keys: str) -> str:

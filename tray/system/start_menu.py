@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tray.system.autostart import EntryFile
+from tray.system.entry_file import EntryFile
 from tray.system.paths import TITLE
 
 FOLDER = r"Microsoft\Windows\Start Menu\Programs"  # inside %APPDATA%
