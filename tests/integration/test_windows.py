@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from fakes import PluginThread
 from real_windows import only_windows, only_wine, open_wine_desktop
 from running_app import ASK, SES, SNAPSHOT
+from tray.cli.log_file import LogFile
 from tray.storage.files import RETRY_INTERVAL, write_privately
 from tray.system.autostart import autostart
 from tray.system.own_program import own_command_without_console
@@ -150,3 +152,22 @@ def test_a_shortcut_keeps_the_command_and_replaces_a_file_that_is_none(tmp_path:
     assert shortcut.write([sys.executable])
     assert shortcut.read() == (sys.executable, "")
     assert shortcut.remove()
+
+
+def test_no_line_and_no_old_log_is_lost_while_another_process_has_the_log_open(tmp_path: Path) -> None:
+    path, old = tmp_path / "tray.log", tmp_path / "tray.log.1"
+    old.write_text("old", encoding="utf-8")
+    handler = LogFile(path, maxBytes=100, backupCount=2, encoding="utf-8")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path), "60"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        for number in range(20):
+            handler.handle(logging.makeLogRecord({"msg": f"line {number} of the log"}))
+        other.kill()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines == [f"line {number} of the log" for number in range(20)]
+    assert old.read_text(encoding="utf-8") == "old"
+    handler.handle(logging.makeLogRecord({"msg": "the next line"}))
+    handler.close()
+    assert path.read_text(encoding="utf-8").splitlines() == ["the next line"]
+    assert old.read_text(encoding="utf-8").splitlines() == lines

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import webbrowser
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tray.actions.serve.listing import FoundServer, clean_up, select_server
 from tray.actions.serve.server_actions import ServerActions
 from tray.actions.serve.start import ServerOptions, start
+from tray.actions.serve.stop import stop
 from tray.core.commands import CommandResult, OpenServer, ShowServerLog, StartServer
 from tray.core.errors import UserError
 from tray.core.settings import parse_settings
@@ -116,3 +119,29 @@ def test_only_logs_that_were_removed_are_reported_as_removed(paths: Paths) -> No
     (paths.server_logs / "4096.log").touch()
     (paths.server_logs / "4097.log").mkdir()  # cannot be removed like a file
     assert clean_up(paths) == [str(paths.server_logs / "4096.log")]
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_server_that_gets_no_signal_is_asked_to_close_everything_first(paths: Paths, is_killed: bool) -> None:
+    asked: list[tuple[str, str, bool]] = []
+
+    async def test() -> None:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+
+        async def answer(request: web.Request) -> web.Response:
+            asked.append((request.method, request.path, process.returncode is None))
+            return web.json_response(data=True)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        server = FoundServer("1", "healthy", url, pid=process.pid)
+        assert (await stop(server, paths, is_killed=is_killed)).ok
+        await process.wait()
+        await runner.cleanup()
+
+    asyncio.run(test())
+    assert asked == ([("POST", "/global/dispose", True)] if is_killed else [])

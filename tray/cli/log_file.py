@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import logging
+import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 LOG_SIZE, LOG_BACKUPS = 1_000_000, 3  # bytes of a log file; number of rotated files that are kept
+
+
+class LogFile(RotatingFileHandler):
+    """A rotating log that goes on in the same file while another process has it open: Windows does not rename it then.
+
+    The base class would lose every line until the file is free, and remove an old file with each of them.
+    """
+
+    def doRollover(self) -> None:  # noqa: N802  # the name of the base class
+        """Rotate, if the file can be renamed now."""
+        if sys.platform == "win32":
+            if self.stream is not None:
+                self.stream.close()
+                self.stream = None  # as in the base class; the next line opens it again
+            probe = Path(f"{self.baseFilename}.rotating")
+            try:
+                Path(self.baseFilename).rename(probe)
+                probe.rename(self.baseFilename)
+            except OSError:
+                return
+        super().doRollover()
 
 
 def log_to(path: Path, *, debug: bool) -> None:
@@ -25,7 +47,7 @@ def log_to(path: Path, *, debug: bool) -> None:
     root.addHandler(warn)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
+        file = LogFile(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
     except OSError as error:
         log.warning("cannot write the log file: %s", error)
         return

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Windows reserves ranges of ports for virtual machines; on other systems only root may use the ports below 1024.
+RESERVED = (
+    "is reserved by Windows (see: netsh interface ipv4 show excludedportrange protocol=tcp)"
+    if sys.platform == "win32"
+    else "is reserved by the system"
+)
+
 
 def run(options: argparse.Namespace) -> int:
     """Run until stopped and return the exit code. Raises UserError."""
@@ -71,7 +78,7 @@ class Program:
         self._started = threading.Event()
         self._failure: OSError | None = None
         self._has_crashed = False
-        self._port_user = ""  # the program that has the default port, if another port is used because of it
+        self._reason = ""  # why the default port is not used, if it is not
         self._signals: StopSignals | None = None
 
     def run(self) -> int:
@@ -150,7 +157,7 @@ class Program:
                 raise
             if await asyncio.to_thread(_overview_at, self._wanted) is not None:  # a tray of this user has the port
                 raise
-            self._port_user = await asyncio.to_thread(_program_on, self._wanted.port) or "another program"
+            self._reason = await asyncio.to_thread(_why_refused, self._wanted.port, error)
             await app.start(0)
 
     def _may_use_another_port(self) -> bool:
@@ -173,7 +180,7 @@ class Program:
         if self._app is None:
             return
         host = self._settings[HOST]
-        reason = f" (port {self._settings[PORT]} is in use by {self._port_user})" if self._port_user else ""
+        reason = f" (port {self._settings[PORT]} {self._reason})" if self._reason else ""
         print(f"OpenCode Tray listens on {host}:{self._app.port}{reason}", flush=True)
         if not is_loopback(host):
             print(f"Warning: other machines can reach {host}. Only clients with the token are accepted,", flush=True)
@@ -224,6 +231,8 @@ class Program:
             return self._already_running(port, overview)
         if program := _program_on(port):
             message = f"port {port} is in use by {program}; stop it, or choose another port with --port N"
+        elif error.errno == errno.EACCES:
+            message = f"port {port} {RESERVED}; choose another port with --port N"
         else:
             message = f"cannot listen on {self._settings[HOST]}:{port}: {error}"
         report(message, headless=self._headless)
@@ -239,11 +248,19 @@ def _overview_at(address: Address) -> dict[str, Any] | None:
     return overview
 
 
-def _program_on(port: int) -> str:
-    """Return the program that listens on the port; "" if unknown."""
+def _why_refused(port: int, error: OSError) -> str:
+    """Return why a port cannot be used, as the rest of a sentence about it."""
+    program = _program_on(port)
+    if program is None and error.errno == errno.EACCES:
+        return RESERVED
+    return f"is in use by {program or 'another program'}"
+
+
+def _program_on(port: int) -> str | None:
+    """Return the program that listens on the port; None if unknown."""
     from tray.system.ports import port_owner  # needs psutil
 
-    return port_owner(port) or ""
+    return port_owner(port)
 
 
 def tune_garbage_collector() -> None:
