@@ -30,6 +30,7 @@ PICTURES = {  # reason -> the state whose icon the notification shows
     "finished": Status.COMPLETED,
 }
 PICTURE_SIZE = 128  # px; notification daemons show 32 to 64, at twice the scale 128
+ICO_SIZES = (256, 64, 48, 40, 32, 24, 20, 16)  # px; Windows shows 16 to 64, by place and scale
 LOUDNESS = 0.28  # of full scale: a quiet cue
 
 
@@ -52,6 +53,8 @@ def sound(notes: tuple[tuple[float, float, float], ...]) -> bytes:
 def main() -> None:
     """Write every built file."""
     draw(IconView(Status.BUSY), 256).save(ASSETS / "opencode-tray.png", optimize=True)
+    largest, *others = (draw(IconView(Status.BUSY), size) for size in ICO_SIZES)
+    largest.save(ASSETS / "opencode-tray.ico", append_images=others, sizes=[(size, size) for size in ICO_SIZES])
     (ASSETS / "toasts").mkdir(exist_ok=True)
     for reason, status in PICTURES.items():
         picture = draw(IconView(status), PICTURE_SIZE)

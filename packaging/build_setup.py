@@ -15,11 +15,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from PIL import Image
 from project import ROOT, version
 
 RECIPE = ROOT / "packaging/bundle/opencode-tray.nsi"
-ICON_SIZES = (16, 32, 48, 256)  # pixels
 
 
 def build_setup(archive: Path, output: Path) -> Path:
@@ -27,14 +25,11 @@ def build_setup(archive: Path, output: Path) -> Path:
     setup = output.resolve() / f"{archive.stem}-setup.exe"
     with tempfile.TemporaryDirectory() as work:
         shutil.unpack_archive(archive, work)
-        icon = Path(work) / "opencode-tray.ico"
-        with Image.open(ROOT / "assets/opencode-tray.png") as picture:
-            picture.save(icon, sizes=[(size, size) for size in ICON_SIZES])
         values = {
             "VERSION": version(),
             "NUMBER": file_version(version()),
             "BUNDLE": Path(work) / "opencode-tray",
-            "ICON": icon,
+            "ICON": ROOT / "assets/opencode-tray.ico",
             "LICENSE": ROOT / "LICENSE",
             "OUTPUT": setup,
         }

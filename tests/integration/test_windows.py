@@ -148,6 +148,7 @@ def test_a_shortcut_keeps_the_command_and_replaces_a_file_that_is_none(tmp_path:
     assert shortcut.write([sys.executable, "two words", "Zoë"])
     assert not shortcut.write([sys.executable, "two words", "Zoë"])
     assert shortcut.read() == (sys.executable, '"two words" Zoë')
+    assert Path(shortcut.icon()).read_bytes().startswith(b"\0\0\1\0")  # an .ico file
     shortcut.path.write_text("no shortcut", encoding="utf-8")
     assert shortcut.write([sys.executable])
     assert shortcut.read() == (sys.executable, "")

@@ -27,11 +27,13 @@ from tray.cli.exit_codes import OK
 from tray.system.application_entry import application_entry
 from tray.system.autostart import Autostart, autostart, linux_autostart, own_configuration
 from tray.system.paths import Paths, command_link, environment_folder
+from tray.system.sandbox import refuse_sandbox
 from tray.system.systemd_unit import TARGET, systemctl
 
 
 def install(options: argparse.Namespace) -> int:
     """Install the plugin, the autostart entry and the hooks of agents, and print what was done. Raises UserError."""
+    refuse_sandbox()
     agents = hooks.chosen(options.agents)
     entry, advice = _autostart(uses_systemd=options.systemd)
     if options.dry_run:

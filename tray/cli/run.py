@@ -28,6 +28,7 @@ from tray.storage.settings_file import load_settings
 from tray.storage.token import Token
 from tray.surfaces.menu.view import TrayView
 from tray.system.paths import NAME, TITLE, Paths
+from tray.system.sandbox import refuse_sandbox
 from tray.system.session_end import STOP_TIMEOUT, stop_with_console, stop_with_session
 from tray.system.signals import StopSignals
 
@@ -46,6 +47,7 @@ RESERVED = (
 
 def run(options: argparse.Namespace) -> int:
     """Run until stopped and return the exit code. Raises UserError."""
+    refuse_sandbox()
     paths = Paths.of(os.environ)
     flags = {
         HOST.key: options.host,

@@ -24,6 +24,11 @@ def app_icon() -> Path | None:
     return icon if icon.exists() else None
 
 
+def windows_icon() -> Path:
+    """Return the application icon for shortcuts of Windows, in several sizes."""
+    return _found("assets/opencode-tray.ico")
+
+
 def app_drawing() -> Path:
     """Return the application icon as SVG."""
     return _found("assets/opencode-tray.svg")

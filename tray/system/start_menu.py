@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tray.system.entry_file import EntryFile
 from tray.system.paths import TITLE
+from tray.system.resources import windows_icon
 
 FOLDER = r"Microsoft\Windows\Start Menu\Programs"  # inside %APPDATA%
 APP_ID = TITLE  # the AppUserModelID that desktop-notifier gives to our notifications: the name of the program
@@ -111,12 +112,17 @@ if sys.platform == "win32":
                 return None
             program = ctypes.create_unicode_buffer(_PATH_LENGTH)
             arguments = ctypes.create_unicode_buffer(_ARGUMENTS_LENGTH)
-            with _new_link() as link:
-                with _as(link, _IPersistFile) as file:
-                    _call(file, 5, ctypes.c_wchar_p(str(self.path)), wintypes.DWORD(0))
+            with self._loaded() as link:
                 _call(link, 3, program, ctypes.c_int(_PATH_LENGTH), ctypes.c_void_p(), wintypes.DWORD(_RAW_PATH))
                 _call(link, 10, arguments, ctypes.c_int(_ARGUMENTS_LENGTH))
             return program.value, arguments.value
+
+        def icon(self) -> str:
+            """Return the file with the picture of the shortcut. Raises OSError."""
+            path = ctypes.create_unicode_buffer(_PATH_LENGTH)
+            with self._loaded() as link:
+                _call(link, 16, path, ctypes.c_int(_PATH_LENGTH), ctypes.pointer(ctypes.c_int()))
+            return path.value
 
         def write(self, command: Sequence[str]) -> bool:
             """Write the shortcut; return whether it has changed. Raises OSError."""
@@ -128,9 +134,18 @@ if sys.platform == "win32":
             with _new_link() as link:
                 _call(link, 20, ctypes.c_wchar_p(program))
                 _call(link, 11, ctypes.c_wchar_p(arguments))
+                _call(link, 17, ctypes.c_wchar_p(str(windows_icon())), ctypes.c_int(0))
                 _call(link, 7, ctypes.c_wchar_p("Shows the coding-agent sessions that need you"))
                 with suppress(OSError):  # an older shell has no such property
                     _set_app_id(link)
                 with _as(link, _IPersistFile) as file:
                     _call(file, 6, ctypes.c_wchar_p(str(self.path)), wintypes.BOOL(1))
             return True
+
+        @contextmanager
+        def _loaded(self) -> Iterator[ctypes.c_void_p]:
+            """Provide the shortcut as it is in the file. Raises OSError."""
+            with _new_link() as link:
+                with _as(link, _IPersistFile) as file:
+                    _call(file, 5, ctypes.c_wchar_p(str(self.path)), wintypes.DWORD(0))
+                yield link

@@ -23,10 +23,18 @@ from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart as autostart_entry
 from tray.system.paths import Paths
 from tray.system.resources import plugin_source
+from tray.system.sandbox import sandbox_problem
 
 INSTALL_PLUGIN = "run: opencode-tray install-plugin"
 # In the settings, also in a comment. `password_env` and its like hold no secret.
 SECRET = re.compile(r"\b(?:password|(?:\w+_)?token|secret|topic)[\"']?\s*=|/webhooks/|\bkey[\"']?\s*=\s*[\"'][^\"']")
+
+
+def sandbox(context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
+    """Check that the tray is not in a sandbox that hides the agents from it."""
+    if problem := sandbox_problem():
+        what, _, fix = problem.partition(". ")
+        yield broken("sandbox", what, fix)
 
 
 def settings(context: DoctorContext) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from tray.system.paths import Paths
 Check = Callable[[DoctorContext], Iterator[Finding]]
 
 CHECKS: tuple[Check, ...] = (
+    installation.sandbox,
     installation.settings,
     installation.token,
     installation.plugin,
