@@ -95,3 +95,31 @@ def test_opening_a_file_is_reported_and_listing_the_folder_is_not(tmp_path: Path
             watch.stop()
 
     run(scenario())
+
+
+@pytest.mark.parametrize(("platform", "is_watched"), [("darwin", False), ("linux", True)])
+def test_a_home_folder_is_not_watched_on_macos_where_a_watch_includes_its_subfolders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, is_watched: bool
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    below = tmp_path / "data"
+    below.mkdir()
+
+    async def scenario() -> None:
+        reports: list[int] = []
+        watch = FolderWatch(CHANGE_EVENTS, lambda: reports.append(1))
+        try:
+            watch.watch([tmp_path / "missing"])
+            (tmp_path / "new").touch()
+            if is_watched:
+                await until_async(lambda: reports)
+            watch.watch([below / "missing"])
+            before = len(reports)
+            (below / "new").touch()
+            await until_async(lambda: len(reports) > before)
+        finally:
+            watch.stop()
+        assert len(reports) == (2 if is_watched else 1)
+
+    run(scenario())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,11 @@ class FolderWatch(FileSystemEventHandler):
         self._reported = False
 
     def watch(self, folders: Collection[Path]) -> None:
-        """Watch these folders instead of those before. For a missing folder, watch its nearest existing parent."""
+        """Watch these folders instead of those before. For a missing folder, watch its nearest existing parent.
+
+        On macOS that is not the home folder or one above it: FSEvents reports every change in all of their subfolders,
+        which would wake us all the time. The callers look again from time to time anyway.
+        """
         if self._observer is None and not folders:
             return  # an observer is two threads
         if self._observer is None:
@@ -63,7 +68,7 @@ class FolderWatch(FileSystemEventHandler):
             self._observer.start()
         self._reported = False
         nearest = (next(filter(is_folder, (folder, *folder.parents)), None) for folder in folders)
-        wanted = {folder for folder in nearest if folder is not None}
+        wanted = {folder for folder in nearest if folder is not None} - _too_wide()
         for folder in self._watches.keys() - wanted:
             self._observer.unschedule(self._watches.pop(folder))
         for folder in wanted - self._watches.keys():
@@ -95,6 +100,11 @@ class FolderWatch(FileSystemEventHandler):
                 self._loop.call_soon_threadsafe(self._on_change)
             except RuntimeError:
                 return  # the loop is closed
+
+
+def _too_wide() -> set[Path]:
+    """Return the folders that are not watched, as a watch includes their subfolders."""
+    return {Path.home(), *Path.home().parents} if sys.platform == "darwin" else set()
 
 
 def _is_relevant(record: logging.LogRecord) -> bool:

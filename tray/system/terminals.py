@@ -21,6 +21,7 @@ from tray.system.subprocesses import start
 
 MAX_TERMINALS = 4  # to try, one after the other
 START_TIMEOUT = 8.0  # s for a terminal to open and start the command
+OPEN_TIMEOUT = 30.0  # s; macOS may ask the user before it runs the command in an application that `open` has started
 FAILED_START_TIMEOUT = 1.0  # s after the terminal exited with an error: mate-terminal does, although it opens a window
 
 # Arguments between the name of a terminal and the command to run in it.
@@ -85,7 +86,8 @@ async def open_terminal(
             return None
         try:
             started = await start([*opener, *_launcher_command(job)], _environment())
-            if await _is_removed(job, START_TIMEOUT if started else FAILED_START_TIMEOUT):
+            timeout = OPEN_TIMEOUT if opener[0] == "open" else START_TIMEOUT
+            if await _is_removed(job, timeout if started else FAILED_START_TIMEOUT):
                 return opener[2] if opener[0] == "open" else Path(opener[0]).name
         finally:
             _discard(job)
