@@ -1526,7 +1526,9 @@ async function readPlace(env) {
     weztermPane: env.WEZTERM_PANE,
     weztermSocket: env.WEZTERM_UNIX_SOCKET,
     itermSession: env.ITERM_SESSION_ID,
-    windowId: env.WINDOWID
+    windowId: env.WINDOWID,
+    wsl: env.WSL_DISTRO_NAME,
+    program: env.WSL_DISTRO_NAME && process.execPath
   };
   const isSet = (field) => isText(field[1]);
   const fields = Object.entries(place).filter(isSet);
@@ -1567,8 +1569,8 @@ async function repositoryOf(directory) {
 }
 
 // src/endpoint.js
-import { readdir } from "node:fs/promises";
-import { join as join3 } from "node:path";
+import { readdir as readdir2 } from "node:fs/promises";
+import { join as join4 } from "node:path";
 
 // src/settings.js
 import { homedir, platform, tmpdir } from "node:os";
@@ -1584,6 +1586,7 @@ function readSettings(env) {
     tokenFile,
     endpointFile: join2(dirname2(tokenFile), "endpoint"),
     traysFolder: join2(dirname2(tokenFile), "trays"),
+    wsl: env.WSL_DISTRO_NAME ?? "",
     logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join2(tmpdir(), "opencode-plugin.log") : ""
   };
 }
@@ -1613,25 +1616,47 @@ function dataFolder(env) {
   return join2(homedir(), ".local", "share", name);
 }
 
+// src/windows.js
+import { readdir } from "node:fs/promises";
+import { join as join3 } from "node:path";
+var USERS = "/mnt/c/Users";
+var DATA_FOLDER = "AppData/Local/opencode-tray";
+var MAX_USERS = 50;
+async function trayFolderOnWindows(users = USERS) {
+  try {
+    for (const name of (await readdir(users)).slice(0, MAX_USERS)) {
+      const folder = join3(users, name, DATA_FOLDER);
+      if (await readSmallFile(join3(folder, "token"))) return folder;
+    }
+  } catch {
+  }
+  return "";
+}
+
 // src/endpoint.js
 var MAX_TRAYS = 8;
-async function findLocalTray(settings, url) {
+async function findLocalTray(settings, url, windowsUsers) {
   const token = settings.token || (await readSmallFile(settings.tokenFile)).trim();
-  return { url: url ?? await findListener(settings), token, key: "" };
+  const onWindows = settings.wsl && !token ? await trayFolderOnWindows(windowsUsers) : "";
+  if (!onWindows) return { url: url ?? await findListener(settings), token, key: "" };
+  const files = { ...settings, endpointFile: join4(onWindows, "endpoint") };
+  const itsToken = (await readSmallFile(join4(onWindows, "token"))).trim();
+  return { url: url ?? await findListener(files), token: itsToken, key: "" };
 }
 async function findListener(settings) {
   try {
     const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
     const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
-    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port);
+    const mayRun = settings.wsl !== "" || isRunning(pid);
+    if (isHost && parsePort(port) && mayRun) return listenerUrl(host, port);
   } catch {
   }
   return listenerUrl("127.0.0.1", DEFAULT_PORT);
 }
 async function remoteTrays({ traysFolder }) {
   try {
-    const names = (await readdir(traysFolder)).filter((name) => name.endsWith(".json")).sort();
-    return names.slice(0, MAX_TRAYS).map((name) => join3(traysFolder, name));
+    const names = (await readdir2(traysFolder)).filter((name) => name.endsWith(".json")).sort();
+    return names.slice(0, MAX_TRAYS).map((name) => join4(traysFolder, name));
   } catch {
     return [];
   }

@@ -4,20 +4,27 @@ import { join } from "node:path"
 import { readSmallFile } from "./files.js"
 import { DEFAULT_PORT, listenerUrl, parsePort } from "./settings.js"
 import { isText } from "./values.js"
+import { trayFolderOnWindows } from "./windows.js"
 /** @import { Endpoint, Settings } from "./types.d.ts" */
 
 const MAX_TRAYS = 8 // on other machines
 
 /**
  * Return the tray that runs on this machine, by its endpoint file; else that of the default port. A file whose process
- * has ended is ignored. `url`, if given, is that of the tray.
+ * has ended is ignored. In WSL without a tray of its own, that is the tray on Windows. `url`, if given, is that of the
+ * tray.
  * @param {Settings} settings
  * @param {string} [url]
+ * @param {string} [windowsUsers]
  * @returns {Promise<Endpoint>}
  */
-export async function findLocalTray(settings, url) {
+export async function findLocalTray(settings, url, windowsUsers) {
   const token = settings.token || (await readSmallFile(settings.tokenFile)).trim()
-  return { url: url ?? (await findListener(settings)), token, key: "" }
+  const onWindows = settings.wsl && !token ? await trayFolderOnWindows(windowsUsers) : ""
+  if (!onWindows) return { url: url ?? (await findListener(settings)), token, key: "" }
+  const files = { ...settings, endpointFile: join(onWindows, "endpoint") }
+  const itsToken = (await readSmallFile(join(onWindows, "token"))).trim()
+  return { url: url ?? (await findListener(files)), token: itsToken, key: "" }
 }
 
 /** @param {Settings} settings */
@@ -25,7 +32,8 @@ async function findListener(settings) {
   try {
     const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile))
     const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host)
-    if (isHost && parsePort(port) && isRunning(pid)) return listenerUrl(host, port)
+    const mayRun = settings.wsl !== "" || isRunning(pid) // WSL does not see the processes of Windows
+    if (isHost && parsePort(port) && mayRun) return listenerUrl(host, port)
   } catch {}
   return listenerUrl("127.0.0.1", DEFAULT_PORT)
 }

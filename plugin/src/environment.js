@@ -39,6 +39,8 @@ export async function readPlace(env) {
     weztermSocket: env.WEZTERM_UNIX_SOCKET,
     itermSession: env.ITERM_SESSION_ID,
     windowId: env.WINDOWID,
+    wsl: env.WSL_DISTRO_NAME,
+    program: env.WSL_DISTRO_NAME && process.execPath,
   }
   const isSet = (/** @type {[string, string | undefined]} */ field) => isText(field[1])
   const fields = Object.entries(place).filter(isSet)

@@ -20,6 +20,7 @@ export function readSettings(env) {
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
     traysFolder: join(dirname(tokenFile), "trays"),
+    wsl: env.WSL_DISTRO_NAME ?? "",
     logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
   }
 }

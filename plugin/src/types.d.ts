@@ -9,6 +9,7 @@ export interface Settings {
   tokenFile: string
   endpointFile: string
   traysFolder: string // with a file for each tray on another machine
+  wsl: string // the name of the WSL distribution; "": this is not WSL
   logFile: string // "": no debug log
 }
 

@@ -91,6 +91,31 @@ def run(work: Any) -> Any:
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
+def test_a_session_in_wsl_is_opened_there_without_a_shell(desk: Desk) -> None:
+    program = "/home/zoë/.opencode/bin/opencode"
+    server = replace(desk.here, host="pc (Ubuntu-24.04)", wsl="Ubuntu-24.04", opencode=program, directory="/srv/$(id)")
+    session = replace(desk.session, directory="/srv/$(id)")
+    words = ["--distribution", "Ubuntu-24.04", "--cd", "/srv/$(id)", "--exec", program, "/srv/$(id)", "--session", SES]
+    result = run(desk.opener.open(session, server))
+    assert (result.ok, "wsl.exe was not found" in result.message) == (False, True), "this is not Windows"
+    desk.programs.add("wsl.exe")
+    assert run(desk.opener.open(session, server)).message == "Opened in xterm"
+    (job,) = desk.jobs
+    assert job["command"] == ["wsl.exe", *words]
+    desk.set(hosts=[{"name": "pc (Ubuntu-24.04)", "ssh": "me@wsl.example"}])
+    assert run(desk.opener.open(desk.session, server)).message == "Opened on me@wsl.example in xterm"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"wsl": "--shutdown"}, {"wsl": "a\nb"}, {"opencode": "opencode"}, {"opencode": "/bin/x\n"}]
+)
+def test_what_wsl_would_take_for_something_else_is_refused(desk: Desk, fields: dict[str, str]) -> None:
+    desk.programs.add("wsl.exe")
+    server = replace(desk.here, **{"host": "pc (x)", "wsl": "Ubuntu", "opencode": "/bin/opencode", **fields})
+    result = run(desk.opener.open(desk.session, server))
+    assert (result.ok, result.message.startswith("Not opened: "), desk.jobs) == (False, True, [])
+
+
 def test_a_local_session_is_opened_in_a_new_terminal(desk: Desk) -> None:
     result = run(desk.opener.open(desk.session, desk.here))
     assert (result.ok, result.message) == (True, "Opened in xterm")

@@ -24,6 +24,8 @@ class TerminalLocation(msgspec.Struct, frozen=True):
     wezterm_socket: str = ""
     iterm_session: str = ""
     window_id: str = ""
+    wsl: str = ""  # the distribution of the Windows Subsystem for Linux
+    program: str = ""  # the path of OpenCode there
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -129,6 +131,7 @@ class Server(msgspec.Struct, frozen=True):
     key: str = ""  # of the token of its machine; "": it has proven the tray's own
     ssh: str = ""  # the destination of that machine, "HOST" or "USER@HOST"
     opencode: str = "opencode"  # the program there
+    wsl: str = ""  # the distribution of WSL in which it runs; "": not in one, or in that of this tray
     owner: str = ""  # the tray that publishes it, USER@HOST; "": it is no server of the team
     refusal: str = ""  # of a server of the team: why its requests cannot be answered from here
     clock_skew: int = 0  # ms that its machine's clock was ahead of ours when it connected

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urlsplit
 
+from tray.actions.attach.target import WSL
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import SERVERS, TERMINAL, Settings
 from tray.system.programs import command_words
@@ -46,6 +47,8 @@ class NewTerminal:
 
 def why_not_opened(command: Sequence[str]) -> str:
     """Return why no terminal could be opened for this command, and what to do."""
+    if shutil.which(command[0]) is None and command[0] in ("ssh", WSL):
+        return f"{command[0]} was not found"
     if shutil.which(command[0]) is None:
         return f"{command[0]} was not found; set `attach.opencode` in the settings to its path"
     return "No terminal could be opened; set `attach.terminal` in the settings"

@@ -165,6 +165,11 @@ class SessionOpener:
             if (opened := await self._terminal.run(command, url=target.url)) is not None:
                 return CommandResult(f"Opened in {opened}")
             reason = why_not_opened(command)
+        elif host is None and server.wsl:
+            command = target.command_in_wsl(server.wsl, server.opencode)
+            if (opened := await self._terminal.run(command)) is not None:
+                return CommandResult(f"Opened in {opened}")
+            reason = why_not_opened(command)
         elif host is None:
             reason = f"{server.host} is another machine; add it to `[[hosts]]` in the settings"
         else:
@@ -181,7 +186,10 @@ class SessionOpener:
         """Return the command that the user can type to open the session. Raises TargetError."""
         if is_local(server) or target.url is not None:
             return target.command("opencode")
-        host = self._host(server) or Host(server.host, server.host)
+        host = self._host(server)
+        if host is None and server.wsl:
+            return target.command_in_wsl(server.wsl, server.opencode)
+        host = host or Host(server.host, server.host)
         if not is_destination(host.ssh):
             raise TargetError(f"{host.ssh[:40]!r} is not a host name")
         return ["ssh", "-t", "--", host.ssh, shlex.join(_remote_command(host, target))]

@@ -17,8 +17,12 @@ from tray.core.sessions import Session
 from tray.system.own_host import own_host
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}|[0-9A-Fa-f:.]{2,45}")
+
+
+WSL = "wsl.exe"  # https://learn.microsoft.com/windows/wsl/basic-commands
 
 
 class TargetError(UserError):
@@ -57,6 +61,15 @@ class Target(msgspec.Struct, frozen=True):
         if self.url is not None:
             return [opencode, "attach", self.url, "--session", self.session, "--dir", self.directory]
         return [opencode, self.directory, "--session", self.session]
+
+    def command_in_wsl(self, distribution: str, program: str) -> list[str]:
+        """Return the command of Windows that opens the session in WSL, without a shell there. Raises TargetError."""
+        if not _DISTRIBUTION.fullmatch(distribution):
+            raise TargetError(f"{distribution[:40]!r} is not the name of a distribution")
+        if _CONTROL.search(program) or not program.startswith("/"):
+            raise TargetError(f"{program[:80]!r} is not the path of a program in WSL")
+        options = ["--distribution", distribution, "--cd", self.directory, "--exec"]
+        return [WSL, *options, *replace(self, url=None).command(program)]
 
     def page(self) -> str | None:
         """Return the URL of the session's web page, or None if its OpenCode has no HTTP server."""

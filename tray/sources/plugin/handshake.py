@@ -33,6 +33,8 @@ class _Location(msgspec.Struct, rename="camel"):
     wezterm_socket: Text = ""
     iterm_session: Text = ""
     window_id: Text = ""
+    wsl: Text = ""
+    program: Text = ""
 
 
 class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):

@@ -28,7 +28,7 @@ from tray.sources.plugin.handshake import Hello
 from tray.sources.plugin.opencode_dashboard import Dashboard, decode_post
 from tray.sources.plugin.opencode_monitor import call_opencode_monitor, report_opencode_monitor
 from tray.sources.protocol.events import FrameError
-from tray.system.own_host import holds_connection, own_host
+from tray.system.own_host import holds_connection, own_host, own_wsl
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -243,6 +243,8 @@ class Listener:
                 await self._authenticator.reject(ws, request, revoked)
                 return
             server = _on_other_machine(server, found[0])
+        elif server.place.wsl not in ("", own_wsl()):
+            server = _in_wsl(server)
         elif await _is_on_this_machine(server, request):
             server = replace(server, host=own_host())
         connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
@@ -318,6 +320,12 @@ def _on_other_machine(server: Server, remote: Remote) -> Server:
     url = server.url if server.url and not is_loopback(urlsplit(server.url).hostname or "") else None
     host = clean(remote.host or remote.ssh)
     return replace(server, key=remote.key, host=host, ssh=remote.ssh, opencode=remote.opencode, url=url)
+
+
+def _in_wsl(server: Server) -> Server:
+    """Return the server as one of another machine: it reports the name of Windows, but has its own processes."""
+    program = server.place.program or server.opencode
+    return replace(server, host=f"{server.host} ({clean(server.place.wsl)})", wsl=server.place.wsl, opencode=program)
 
 
 async def _is_on_this_machine(server: Server, request: web.Request) -> bool:
