@@ -70,6 +70,9 @@ DESKTOP_PACKAGES = (
     "firefox-esr",
     "debootstrap",
     "systemd",
+    "sway",
+    "waybar",
+    "grim",
 )
 WINE_PACKAGES = ("wine", "wine64")
 SETUP_PACKAGES = ("nsis",)

@@ -87,6 +87,11 @@ class Window:
 class Desk:
     """The desktop. Programs need the variables in `environment` to run on it."""
 
+    name = "xfce"
+    panel = "xfce4-panel"  # the name by which it was started here
+    panel_lines = (760, 800)  # the part of the screen in which the panel is
+    click_opens_menu = False  # a left click on the icon opens its menu as well
+
     def __init__(self, folder: Path, bus: PrivateBus) -> None:
         self.bus = bus
         self.display = ""
@@ -183,6 +188,11 @@ class Desk:
         self.spawn("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
         until(lambda: self.on_bus(WATCHER), "the panel", 20)
 
+    def restart_panel(self) -> None:
+        """Kill the panel, as a crash does, and start it again."""
+        self.end(self.panel, signal.SIGKILL)
+        self.start_panel()
+
     def start_xembed_tray(self) -> None:
         """Start an XEmbed tray, which has no D-Bus interface."""
         place = ["--edge", "bottom", "--align", "right", "--height", "32", "--widthtype", "pixel", "--width", "200"]
@@ -229,7 +239,8 @@ class Desk:
 
     def find(self, colour: Colour, pixels: int = 20) -> tuple[int, int] | None:
         """Return the centre of the pixels of this colour in the panel, or None if there are fewer than `pixels`."""
-        strip = (0, 760 * self.scale, 1280 * self.scale, 800 * self.scale)
+        top, bottom = self.panel_lines
+        strip = (0, top * self.scale, 1280 * self.scale, bottom * self.scale)
         picture = self.grab(strip)
         seen = picture.tobytes()
         hits = [
@@ -267,7 +278,10 @@ class Desk:
         return "IsViewable" in self.run("xwininfo", "-id", window.id)
 
     def rows(self, window: Window) -> list[int]:
-        """Return the y coordinate on the screen of each row of text in a menu, from the top."""
+        """Return the y coordinate on the screen of each row of text in a menu, from the top.
+
+        What reaches an edge is not a row but a shadow, or a round corner with what is behind it.
+        """
         picture = self.grab(window.box)
         colours = picture.getcolors(1 << 20)
         assert colours is not None
@@ -276,7 +290,8 @@ class Desk:
         text = ImageChops.add(ImageChops.add(red, green), blue).point(lambda difference: 255 * (difference > 90))
         _, lines = text.crop((14, 0, text.width - 14, text.height)).getprojection()
         bands = re.finditer("1{5,}", "".join("01"[bool(line)] for line in lines))
-        return [window.y + (band.start() + band.end()) // 2 for band in bands]
+        inside = [band.span() for band in bands if band.start() > 0 and band.end() < len(lines)]
+        return [window.y + (start + end) // 2 for start, end in inside]
 
     def screenshot(self, name: str) -> None:
         """Save a picture of the screen as an artifact of the test run."""
@@ -284,6 +299,10 @@ class Desk:
         self.run("import", "-window", "root", str(ARTIFACTS / f"{name}.png"))
 
     # ------------------------------------------------------------------ mouse and keyboard
+
+    def point(self, x: int, y: int) -> None:
+        """Move the pointer."""
+        self.run("xdotool", "mousemove", str(x), str(y))
 
     def click(self, x: int, y: int, button: int = 1, *options: str) -> None:
         """Move the pointer and click; if a menu has just opened, wait until GTK accepts the click."""
@@ -305,6 +324,12 @@ class Desk:
         menu = until(steady, "a menu")
         until(lambda: self.rows(menu) or not self.is_open(menu), "the rows of the menu")
         return menu
+
+    def open_submenu(self, menu: Window, row: int) -> tuple[int, list[int]]:
+        """Open the submenu of a row of a menu; return a place in its rows: x on the screen, and y of each row."""
+        window = self.open_menu(menu.x + 60, self.rows(menu)[row], button=1)
+        until(lambda: len(self.rows(window)) > 1, "the rows of the submenu")
+        return window.x + 30, self.rows(window)
 
     def _is_tooltip(self, window: str) -> bool:
         return "TOOLTIP" in self.run("xprop", "-id", window, "_NET_WM_WINDOW_TYPE")

@@ -32,5 +32,5 @@ class TrayWithIcon:
 
     def icon(self, colour: Colour) -> tuple[int, int]:
         """Move the pointer away, wait for an icon of this colour, and return its position."""
-        self.desk.run("xdotool", "mousemove", "10", "700")
+        self.desk.point(10, 700)
         return self.desk.wait_for_icon(colour)
