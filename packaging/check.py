@@ -74,6 +74,15 @@ DESKTOP_PACKAGES = (
     "waybar",
     "grim",
 )
+LARGE_DESKTOP_PACKAGES = (
+    "plasma-workspace",
+    "plasma-desktop-data",
+    "kwin-x11",
+    "gnome-shell",
+    "gnome-shell-extension-appindicator",
+    "cinnamon",
+    "xapp-sn-watcher",
+)
 WINE_PACKAGES = ("wine", "wine64")
 SETUP_PACKAGES = ("nsis",)
 # What differs on Windows: sockets, files and their locks, processes, paths. A process takes two seconds to start under
@@ -91,8 +100,8 @@ FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written 
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest", "wine")
-OPTIONAL_STEPS = ("windows_setup",)  # run only if --only names them
-STEPS_HELP = f"of {', '.join(STEPS)}; and {', '.join(OPTIONAL_STEPS)}, which runs only if it is named"
+OPTIONAL_STEPS = ("windows_setup", "large_desktops")  # run only if --only names them
+STEPS_HELP = f"of {', '.join(STEPS)}; and {', '.join(OPTIONAL_STEPS)}, which run only if they are named"
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
 FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
 WHEEL = {"OPENCODE_TEST_WHEEL": "1"}  # tests/unit/test_installed_package.py then expects `tray` outside the checkout
@@ -283,6 +292,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "lowest": _lowest,
         "wine": lambda: _wine(programs, with_desktop=with_desktop),
         "windows_setup": lambda: _windows_setup(programs),
+        "large_desktops": lambda: _large_desktops(programs),
     }
 
 
@@ -346,6 +356,15 @@ def _windows_setup(programs: Path) -> bool:
     return run(programs / "python", ROOT / "packaging" / "wine_setup.py")
 
 
+def _large_desktops(programs: Path) -> bool:
+    """Install KDE Plasma, GNOME Shell and Cinnamon, 330 MB, and look at the icon and its menu there."""
+    missing = _missing(LARGE_DESKTOP_PACKAGES)
+    if missing and not (_may_install() and _install(missing)):
+        print(f"The large desktops cannot be tested, as these are missing: {' '.join(missing)}")
+        return False
+    return run(programs / "pytest", "tests/desktop/test_large_desktops.py", LARGE_DESKTOPS_TEST="1", **WHEEL)
+
+
 def _missing_for_wine() -> list[str]:
     return [] if shutil.which("wine") else _missing(WINE_PACKAGES)
 
@@ -407,7 +426,7 @@ def main() -> int:
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
-    needs_desktop = not options.fast and not {"tests", "wine", "windows_setup"}.isdisjoint(wanted)
+    needs_desktop = not options.fast and not {"tests", "wine", *OPTIONAL_STEPS}.isdisjoint(wanted)
     needs_world = not options.fast and "tests" in wanted
     if needs_desktop and not desktop():
         return 1
