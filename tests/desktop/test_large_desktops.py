@@ -25,16 +25,7 @@ pytestmark = [
 SESSIONS = {"gnome": 3}  # of the whole program; with 30, GNOME's submenus have no room inside the menu
 
 
-# GNOME's extension of version 43 may drop an icon that registers by a name just after the shell has started.
-DROPS_ICONS = pytest.mark.xfail(reason="the extension may drop the icon", strict=False)
-KINDS = [
-    pytest.param(PlasmaDesk, id="plasma"),
-    pytest.param(GnomeDesk, id="gnome", marks=DROPS_ICONS),
-    pytest.param(CinnamonDesk, id="cinnamon"),
-]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[PlasmaDesk, GnomeDesk, CinnamonDesk], ids=lambda kind: str(kind.name))
 def desk(request: pytest.FixtureRequest, tmp_path: Path, bus: PrivateBus) -> Iterator[Desk]:
     made: Desk = request.param(tmp_path, bus)
     try:

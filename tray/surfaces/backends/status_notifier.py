@@ -178,7 +178,9 @@ class StatusNotifierIcon:
     async def _register(self, bus: MessageBus) -> None:
         if not self._registered:
             self._registered = True  # before the call: the watcher may end before its reply is read
-            body = [self._bus_name]
+            # Not by its name: GNOME's extension of version 43 then forgets what the icon is as soon as it notices the
+            # owner of the name, and may drop the icon.
+            body = [bus.unique_name]
             request = Message(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", signature="s", body=body)
             try:
                 await call(bus, request)
