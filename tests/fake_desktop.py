@@ -173,6 +173,11 @@ class FakeDesktop:
         await asyncio.wait_for(self._asked.wait(), DEADLINE)
         await self.bus.release_name(WATCHER)
 
+    def drop(self, item: str) -> None:
+        """Forget an icon that is still there, as panels do after an error of their own."""
+        self.items.remove(item)
+        self.bus.send(Message.new_signal(WATCHER_PATH, WATCHER, "StatusNotifierItemUnregistered", "s", [item]))
+
     async def stop_panel(self) -> None:
         """Hide the panel."""
         self.items.clear()
@@ -186,6 +191,10 @@ class FakeDesktop:
     async def properties(self) -> dict[str, Any]:
         """Return the properties of the icon that registered last."""
         return dict((await self._ask(self.items[-1], "/StatusNotifierItem", PROPERTIES, "GetAll", "s", ITEM))[0])
+
+    async def property(self, name: str) -> Any:
+        """Return a property of the icon that registered last. Raises RuntimeError."""
+        return (await self._ask(self.items[-1], "/StatusNotifierItem", PROPERTIES, "Get", "ss", ITEM, name))[0]
 
     async def menu(self) -> Row:
         """Return its menu."""

@@ -24,7 +24,7 @@ from tray.core.commands import (
     ShowSummary,
 )
 from tray.core.sessions import SessionKey, Status
-from tray.surfaces.backends import dbus_menu
+from tray.surfaces.backends import dbus_menu, status_notifier
 from tray.surfaces.backends.dbus_introspection import MENU, MENU_PATH
 from tray.surfaces.backends.status_notifier import FALLBACK_AFTER, StatusNotifierIcon
 from tray.surfaces.backends.tray_icon import TrayUnavailable
@@ -400,10 +400,13 @@ def test_an_answer_is_accepted_at_once_in_a_menu_that_was_reported_open(bus: Pri
     with_panel(bus, view(answer_row("one"), answer_row("two")), scenario)
 
 
-def test_unknown_rows_and_properties_get_an_empty_reply(bus: PrivateBus):
+def test_unknown_rows_get_an_empty_reply_and_unknown_properties_an_error(bus: PrivateBus):
     async def scenario(desktop: FakeDesktop, app: App, reports: Reports):
         assert await desktop.layout(4711) == [4711, {}, []]
         assert (await desktop.properties())["IconThemePath"] == ""
+        assert await desktop.property("Category") == "ApplicationStatus"
+        with pytest.raises(RuntimeError, match=r"Error\.UnknownProperty"):  # GNOME asks for properties of Ayatana
+            await desktop.property("XAyatanaLabel")
 
     with_app(bus, scenario)
 
@@ -513,6 +516,34 @@ def test_the_icon_registers_with_a_late_and_with_a_restarted_panel(bus: PrivateB
             await desktop.stop_panel()
             await until_async(lambda: reports.hosts[-1:] == [False])
             assert len(reports.hosts) == 2 * times
+        await desktop.stop()
+
+    with running(icon):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("ending", ["", "/StatusNotifierItem"])
+def test_an_icon_that_a_panel_has_dropped_registers_again_at_growing_intervals(
+    bus: PrivateBus, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(status_notifier, "FIRST_RETURN", 0.1)
+    reports = Reports()
+    icon = reports.icon(view())
+
+    async def main() -> None:
+        desktop = await FakeDesktop(bus.address).start(notifications=False)
+        clock = asyncio.get_running_loop().time
+        passed: list[float] = []
+        for _ in range(3):
+            await until_async(lambda: len(desktop.items) == 1 and reports.hosts[-1:] == [True])
+            desktop.items[0] += ending
+            desktop.drop(desktop.items[0])
+            started = clock()
+            await until_async(lambda: len(desktop.items) == 1)
+            passed.append(clock() - started)
+        assert passed[0] >= 0.1
+        assert passed[2] >= 0.4
+        await until_async(lambda: reports.hosts == [True, False] * 3 + [True])
         await desktop.stop()
 
     with running(icon):

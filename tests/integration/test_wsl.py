@@ -1,5 +1,6 @@
-"""A real OpenCode inside WSL reports to a tray on Windows, as far as namespaces can stand for WSL: own processes, mounts
-and network, and the profile folders of Windows below /mnt/c.
+"""A real OpenCode inside WSL reports to a tray on Windows, as far as namespaces can stand for WSL.
+
+They give it processes, mounts and a network of its own, with the profile folders of Windows below /mnt/c.
 """
 
 from __future__ import annotations

@@ -56,9 +56,10 @@ from tray.core.servers import AgentKind, Server, Source
 from tray.core.session_index import SessionIndex
 from tray.core.sessions import Activity, Failure, Option, Question, Request, RequestKind, SessionKey, Status
 from tray.core.text import GOES_ON, width
-from tray.surfaces.menu.builder import MENU_LINES, Setup, ViewBuilder, ViewSettings
+from tray.surfaces.menu.builder import Setup, ViewBuilder, ViewSettings
 from tray.surfaces.menu.items import Entry, Item, OpenSubmenus, default_command, walk
 from tray.surfaces.menu.view import IconView, TrayView
+from tray.system.display import menu_lines
 
 S = SERVER.id
 AT = 1_795_237_290_000
@@ -318,16 +319,22 @@ def test_idle_sessions_are_in_a_submenu() -> None:
     assert len(idle.children) == 3
 
 
+@pytest.mark.parametrize("desktop", ["XFCE", "ubuntu:GNOME"])
 @pytest.mark.parametrize("working", [3, 26, 120])
 @pytest.mark.parametrize("waiting", [0, 1, 5, 40])
-def test_the_menu_fits_on_the_screen_and_contains_every_session(working: int, waiting: int) -> None:
+def test_the_menu_fits_on_the_screen_and_contains_every_session(
+    working: int, waiting: int, desktop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", desktop)
+    lines = menu_lines()
     asking = [event for n in range(waiting) for event in (session(f"w{n:02}", title=f"Wait {n}"), asks(f"w{n:02}"))]
     events = (*asking, *(event for n in range(working) for event in busy(f"b{n}")), session("rests"), *finished("done"))
-    view = shown(*events, open_submenus=OpenSubmenus())
-    assert len(view.menu) <= MENU_LINES
+    view = shown(*events, open_submenus=OpenSubmenus(), view_settings=ViewSettings(lines=lines))
+    assert lines * (36 if "GNOME" in desktop else 30) <= (736 if "GNOME" in desktop else 900), "px, without GNOME's bar"
+    assert len(view.menu) <= lines
     inside = {entry.key for entry in view.menu}
     if waiting:
-        assert {f"w{n:02}" for n in range(min(waiting, 8))} <= inside
+        assert {f"w{n:02}" for n in range(min(waiting, 3 if "GNOME" in desktop else 8))} <= inside
         assert next(entry.key for entry in view.menu if entry.key in ("needs", "working")) == "needs"
     reached = _reached(events)
     assert reached >= {*(f"w{n:02}" for n in range(waiting)), *(f"b{n}" for n in range(working)), "rests", "done"}

@@ -20,6 +20,7 @@ from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.phone_menu import PHONE_MENU
 from tray.surfaces.menu.usage_line import today_line
 from tray.surfaces.menu.view import TrayView
+from tray.system.display import menu_lines
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class CurrentView:
         self._channels = channels
         self._page = page
         self._ways = ways
+        self._lines = menu_lines()
 
     def build(self, with_menu: bool = True) -> TrayView:  # noqa: FBT001, FBT002  # the throttle's signature
         """Return the current view; without `with_menu`, with the menu of the last one."""
@@ -61,6 +63,7 @@ class CurrentView:
             problems=self._problems.texts,
             started=self._sources.started,
             columns=settings[MENU_COLUMNS],
+            lines=self._lines,
             today=today_line(self._history.today) if with_menu else "",
             setup=self._setup.result,
             has_page=settings[PAGE],

@@ -1,4 +1,4 @@
-"""Whether there is a display."""
+"""Whether there is a display, and how much of a menu it shows."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ def has_display() -> bool:
     On Linux, a variable names the display of X11 or Wayland. On other systems it is unknown, so True.
     """
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def menu_lines() -> int:
+    """Return how many rows of a menu fit on a small screen without scrolling: 900 px, or 768 px in GNOME.
+
+    The rows of GNOME's own menus are 36 px high, those of other desktops 20 to 30 px.
+    """
+    return 19 if "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "").split(":") else 28

@@ -84,6 +84,8 @@ class DBusItem:
                 return Message.new_method_return(call, "a{sv}", [self._properties(on_menu=on_menu)])
             case "Get", [_, str(name)] if name in self._properties(on_menu=on_menu):
                 return Message.new_method_return(call, "v", [self._properties(on_menu=on_menu)[name]])
+            case "Get", [_, str(name)]:
+                return Message.new_error(call, f"{BUS}.Error.UnknownProperty", f"unknown property {name}")
             case _ if on_menu:
                 return self.menu.answer(call)
             case "Activate" | "SecondaryActivate", _:

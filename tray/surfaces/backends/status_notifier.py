@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 REGISTER_RETRIES = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s between attempts, during the first minute of a session
 FALLBACK_AFTER = 5.0  # s without a watcher after which an XEmbed tray may show the icon
 FIRST_RECONNECT, MAX_RECONNECT = 0.25, 8.0  # s between attempts to connect, doubled each time
+FIRST_RETURN, MAX_RETURN = 2.0, 300.0  # s until an icon that the panel has dropped registers again, doubled each time
 
 _instances = count(1)
 
@@ -70,6 +71,7 @@ class StatusNotifierIcon:
         self._bus: MessageBus | None = None
         self._register_now = asyncio.Event()
         self._timers = ItemTimers(self._item, self._send_messages)
+        self._return = Backoff(FIRST_RETURN, MAX_RETURN)
 
     # ------------------------------------------------------------------ from any thread
 
@@ -213,8 +215,26 @@ class StatusNotifierIcon:
                 self._timers.update()
             self._register_now.set()
         elif message.interface == WATCHER and message.message_type is MessageType.SIGNAL:
-            self._register_now.set()
+            if message.member == "StatusNotifierItemUnregistered" and self._is_own(message.body):
+                self._return_later()
+            else:
+                self._register_now.set()
         return None
+
+    def _is_own(self, body: list[object]) -> bool:
+        """Return whether the body of a signal names this icon: by its bus name, which a path may follow."""
+        name = str(body[0]).partition("/")[0] if body else ""
+        return self._bus is not None and name in (self._bus.unique_name, self._bus_name)
+
+    def _return_later(self) -> None:
+        """Register again after a while: a panel has dropped the icon, which is still there, after an error."""
+        if not self._registered:
+            return
+        delay = self._return.next_delay()
+        log.info("the panel has dropped the icon; it registers again in %g s", delay)
+        self._registered = False
+        self._set_hosted(hosted=False)
+        asyncio.get_running_loop().call_later(delay, self._register_now.set)
 
     def _send_messages(self) -> None:
         for message in self._item.take_messages():

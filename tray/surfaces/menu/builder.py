@@ -38,7 +38,6 @@ from tray.surfaces.session_text import ROW_COLUMNS, title
 from tray.system.own_host import own_host
 from tray.system.paths import TITLE
 
-MENU_LINES = 28  # rows of the menu that fit on a screen of 900 px without scrolling
 MAX_COUNT = 10  # waiting sessions in the icon's view: it shows "9+" for this and for every higher number
 NONE_OPEN = OpenSubmenus()
 
@@ -57,6 +56,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     monochrome: bool = False
     show_count: bool = True
     columns: int = ROW_COLUMNS  # of a row in the menu
+    lines: int = 28  # rows of the menu that fit on the screen
     problems: tuple[str, ...] = ()
     started: frozenset[str] = frozenset()  # addresses of the servers that the tray started
     today: str = ""  # today's usage, in one line
@@ -107,11 +107,11 @@ class ViewBuilder:
     def _menu(self, settings: ViewSettings, summary: Summary, context: MenuContext) -> tuple[Entry, ...]:
         header = self._header(settings, summary)
         footer = self._footer(settings, context)
-        sections = self._sections.entries(context, MENU_LINES - len(header) - len(footer))
-        is_long = len(header) + len(sections) + len(footer) > MENU_LINES
+        sections = self._sections.entries(context, settings.lines - len(header) - len(footer))
+        is_long = len(header) + len(sections) + len(footer) > settings.lines
         if is_long or any(entry.key.endswith("-next-page") for entry in sections):
             footer = self._short_footer(settings, context)
-            sections = self._sections.entries(context, MENU_LINES - len(header) - len(footer))
+            sections = self._sections.entries(context, settings.lines - len(header) - len(footer))
         return (*header, *sections, *footer)
 
     # ------------------------------------------------------------------ header
