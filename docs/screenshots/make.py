@@ -51,6 +51,16 @@ STATES = {  # in the order of urgency
     Status.DISCONNECTED: "disconnected",
 }
 YELLOW = (255, 196, 28)
+DESKTOPS = {  # name: picture of a test in tests/desktop
+    "Xfce": "app-menu",
+    "LXQt": "LXQt-session",
+    "MATE": "MATE-session",
+    "KDE Plasma": "plasma-answers",
+    "GNOME with its extension": "gnome-answers",
+    "Cinnamon": "cinnamon-answers",
+    "Sway with Waybar": "waybar-answers",
+    "Windows (under Wine)": "windows-answers",
+}
 DEMO = """
 import tray.cli.demo as demo, tray.core.settings as settings, tray.cli.main as cli
 demo.STEP = 9e9  # s: nothing changes meanwhile
@@ -241,7 +251,25 @@ def phone() -> None:
     save(picture.quantize(16), "phone")
 
 
+def desktops() -> None:
+    """The menu on each desktop, from the pictures that the tests have taken: run those first, as Platforms says."""
+    columns, width, height, bar = 4, 470, 350, 26
+    sheet = Image.new("RGB", (columns * width, -(-len(DESKTOPS) // columns) * (height + bar)), "#ffffff")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, 15)
+    for number, (name, file) in enumerate(DESKTOPS.items()):
+        left, top = number % columns * width, number // columns * (height + bar)
+        picture = Image.open(ARTIFACTS / f"{file}.png").convert("RGB")
+        desktop = Image.new("RGB", picture.size, picture.getpixel((0, 0)))
+        box = ImageChops.difference(picture, desktop).getbbox()
+        picture = picture.crop((max(box[0], picture.width - 1000), box[1], picture.width, box[3]))
+        picture.thumbnail((width - 10, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (left + 5, top + bar))
+        pen.text((left + 5, top + 4), name, fill="#202020", font=font)
+    save(sheet.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE), "desktops")
+
+
 PICTURES: dict[str, Callable[[], None]] = {
+    "desktops": desktops,
     "icons": icons,
     "menu": menu,
     "question": submenu("answer-question", 6),
