@@ -54,7 +54,7 @@ class FakeNotifications:
 class RunningApp:
     """An app whose files are in a folder of the test."""
 
-    def __init__(self, folder: Path, clock: Clock = time, page_port: int | None = 0) -> None:
+    def __init__(self, folder: Path, clock: Clock = time, page_port: int = 0) -> None:
         self.settings = folder / "settings.toml"
         self.paths = Paths.inside(folder)
         self.notifications = FakeNotifications()

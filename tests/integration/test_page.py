@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -18,13 +17,11 @@ import pytest
 from fakes import FRAMES, TOKEN, FakePlugin
 from page_client import PageClient, new_address
 from running_app import ASK, SES, RunningApp
-from tray.app.page import PORTS
 from tray.core.commands import ListDevices, RevokeDevice
 from tray.core.devices import Scope
 from tray.core.fleet import Fleet
 from tray.core.history import HistoryRecord
 from tray.core.session_index import SessionIndex
-from tray.core.settings import PAGE_PORT
 from tray.surfaces.menu.items import walk
 from tray.surfaces.page.access import Access
 from tray.surfaces.page.answers import CHANGED
@@ -541,24 +538,6 @@ def test_messages_todos_and_changes_are_read_from_opencode(with_page: AtWork) ->
             assert await read("draft", {"text": 5}) == {"text": ""}
             todos = [{"content": "write", "status": "pending"}]
             assert (await read("todos", todos))["todos"] == todos
-
-    run(test())
-
-
-def test_without_a_configured_port_the_page_of_a_second_user_takes_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def test() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            monkeypatch.setattr(PAGE_PORT, "default", other.getsockname()[1])
-            running = RunningApp(tmp_path, page_port=None)
-            await running.app.start()
-            life = asyncio.create_task(running.app.run_until_stopped())
-            address = urlsplit(await new_address(running))
-            assert PAGE_PORT.default < int(address.port or 0) < PAGE_PORT.default + PORTS
-            assert not [item.label for item in walk(running.app.view().menu) if "cannot be used" in item.label]
-            running.app.stop()
-            await asyncio.wait_for(life, 2)
 
     run(test())
 

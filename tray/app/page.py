@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import NamedTuple
 
 from tray.app.lan_page import LanPage
@@ -28,7 +27,6 @@ from tray.system.paths import Paths
 log = logging.getLogger(__name__)
 
 TOPIC, DEVICES_TOPIC = "page", "devices"
-PORTS = 10  # from the default one on: other users of this machine may have a page as well
 OTHER_WAYS = "use opencode-tray phone --tailscale or --tunnel"
 
 
@@ -94,7 +92,7 @@ class Page:
         )
         server = PageServer(state.fleet, state.index, self._access, services, self._pairings)
         try:
-            await _start(server, port, tries=PORTS if settings.source(PAGE_PORT) == "default" else 1)
+            await server.start(port)
         except OSError as error:
             self._why_not = f"no page: port {port} cannot be used ({error.strerror or error}); set page.port"
             self._problems.report(TOPIC, self._why_not)
@@ -205,12 +203,3 @@ class Page:
     async def revoke_all(self) -> int:
         """Revoke all devices; return their number."""
         return await self._access.revoke_all()
-
-
-async def _start(server: PageServer, port: int, tries: int) -> None:
-    """Serve on the first of `tries` ports from `port` on that is free. Raises OSError if none is."""
-    for candidate in range(port, port + tries - 1):
-        with suppress(OSError):
-            await server.start(candidate)
-            return
-    await server.start(port + tries - 1)
