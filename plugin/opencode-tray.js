@@ -1569,12 +1569,22 @@ async function repositoryOf(directory) {
 }
 
 // src/endpoint.js
-import { readdir as readdir2 } from "node:fs/promises";
-import { join as join4 } from "node:path";
+import { readdir } from "node:fs/promises";
+import { join as join3 } from "node:path";
 
 // src/settings.js
 import { homedir, platform, tmpdir } from "node:os";
 import { dirname as dirname2, join as join2 } from "node:path";
+
+// src/windows.js
+function trayFolderOnWindows(env) {
+  if (!env.WSL_DISTRO_NAME) return "";
+  const profiles = (env.PATH ?? "").split(":").map((path) => /^\/.*\/Users\/[^/]+(?=\/AppData\/Local\/)/.exec(path)?.[0]);
+  const profile = profiles.find((found) => found !== void 0 && !found.endsWith("/Public"));
+  return profile ? `${profile}/AppData/Local/opencode-tray` : "";
+}
+
+// src/settings.js
 var DEFAULT_PORT = 41235;
 var MAX_LISTENERS = 8;
 function readSettings(env) {
@@ -1586,7 +1596,7 @@ function readSettings(env) {
     tokenFile,
     endpointFile: join2(dirname2(tokenFile), "endpoint"),
     traysFolder: join2(dirname2(tokenFile), "trays"),
-    wsl: env.WSL_DISTRO_NAME ?? "",
+    windowsFolder: env.OPENCODE_TRAY_TOKEN_FILE ? "" : trayFolderOnWindows(env),
     logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join2(tmpdir(), "opencode-plugin.log") : ""
   };
 }
@@ -1616,47 +1626,33 @@ function dataFolder(env) {
   return join2(homedir(), ".local", "share", name);
 }
 
-// src/windows.js
-import { readdir } from "node:fs/promises";
-import { join as join3 } from "node:path";
-var USERS = "/mnt/c/Users";
-var DATA_FOLDER = "AppData/Local/opencode-tray";
-var MAX_USERS = 50;
-async function trayFolderOnWindows(users = USERS) {
-  try {
-    for (const name of (await readdir(users)).slice(0, MAX_USERS)) {
-      const folder = join3(users, name, DATA_FOLDER);
-      if (await readSmallFile(join3(folder, "token"))) return folder;
-    }
-  } catch {
-  }
-  return "";
-}
-
 // src/endpoint.js
 var MAX_TRAYS = 8;
-async function findLocalTray(settings, url, windowsUsers) {
-  const token = settings.token || (await readSmallFile(settings.tokenFile)).trim();
-  const onWindows = settings.wsl && !token ? await trayFolderOnWindows(windowsUsers) : "";
-  if (!onWindows) return { url: url ?? await findListener(settings), token, key: "" };
-  const files = { ...settings, endpointFile: join4(onWindows, "endpoint") };
-  const itsToken = (await readSmallFile(join4(onWindows, "token"))).trim();
-  return { url: url ?? await findListener(files), token: itsToken, key: "" };
+async function findLocalTray(settings, url) {
+  const { tokenFile, endpointFile, windowsFolder } = settings;
+  const isOfWindows = tokenFile.startsWith("/mnt/");
+  const own = await readListener(endpointFile, (endpoint) => isOfWindows || isRunning(endpoint.pid));
+  const byDefault = listenerUrl("127.0.0.1", DEFAULT_PORT);
+  if (windowsFolder && !own && !settings.token) {
+    const token2 = (await readSmallFile(join3(windowsFolder, "token"))).trim();
+    const found = await readListener(join3(windowsFolder, "endpoint"), ({ host }) => host === "127.0.0.1");
+    if (token2) return { url: url ?? found ?? byDefault, token: token2, key: "" };
+  }
+  const token = settings.token || (await readSmallFile(tokenFile)).trim();
+  return { url: url ?? own ?? byDefault, token, key: "" };
 }
-async function findListener(settings) {
+async function readListener(file, isValid) {
   try {
-    const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile));
+    const { host, port, pid } = JSON.parse(await readSmallFile(file));
     const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host);
-    const mayRun = settings.wsl !== "" || isRunning(pid);
-    if (isHost && parsePort(port) && mayRun) return listenerUrl(host, port);
+    if (isHost && parsePort(port) && isValid({ host, pid })) return listenerUrl(host, port);
   } catch {
   }
-  return listenerUrl("127.0.0.1", DEFAULT_PORT);
 }
 async function remoteTrays({ traysFolder }) {
   try {
-    const names = (await readdir2(traysFolder)).filter((name) => name.endsWith(".json")).sort();
-    return names.slice(0, MAX_TRAYS).map((name) => join4(traysFolder, name));
+    const names = (await readdir(traysFolder)).filter((name) => name.endsWith(".json")).sort();
+    return names.slice(0, MAX_TRAYS).map((name) => join3(traysFolder, name));
   } catch {
     return [];
   }

@@ -4,38 +4,42 @@ import { join } from "node:path"
 import { readSmallFile } from "./files.js"
 import { DEFAULT_PORT, listenerUrl, parsePort } from "./settings.js"
 import { isText } from "./values.js"
-import { trayFolderOnWindows } from "./windows.js"
 /** @import { Endpoint, Settings } from "./types.d.ts" */
 
 const MAX_TRAYS = 8 // on other machines
 
 /**
- * Return the tray that runs on this machine, by its endpoint file; else that of the default port. A file whose process
- * has ended is ignored. In WSL without a tray of its own, that is the tray on Windows. `url`, if given, is that of the
- * tray.
+ * Return the tray that runs on this machine, by its endpoint file; else that of the default port. In WSL without a
+ * running tray that is the tray on Windows, if there is one. `url`, if given, is that of the tray.
  * @param {Settings} settings
  * @param {string} [url]
- * @param {string} [windowsUsers]
  * @returns {Promise<Endpoint>}
  */
-export async function findLocalTray(settings, url, windowsUsers) {
-  const token = settings.token || (await readSmallFile(settings.tokenFile)).trim()
-  const onWindows = settings.wsl && !token ? await trayFolderOnWindows(windowsUsers) : ""
-  if (!onWindows) return { url: url ?? (await findListener(settings)), token, key: "" }
-  const files = { ...settings, endpointFile: join(onWindows, "endpoint") }
-  const itsToken = (await readSmallFile(join(onWindows, "token"))).trim()
-  return { url: url ?? (await findListener(files)), token: itsToken, key: "" }
+export async function findLocalTray(settings, url) {
+  const { tokenFile, endpointFile, windowsFolder } = settings
+  const isOfWindows = tokenFile.startsWith("/mnt/") // its process is not seen from WSL
+  const own = await readListener(endpointFile, (endpoint) => isOfWindows || isRunning(endpoint.pid))
+  const byDefault = listenerUrl("127.0.0.1", DEFAULT_PORT)
+  if (windowsFolder && !own && !settings.token) {
+    const token = (await readSmallFile(join(windowsFolder, "token"))).trim()
+    const found = await readListener(join(windowsFolder, "endpoint"), ({ host }) => host === "127.0.0.1")
+    if (token) return { url: url ?? found ?? byDefault, token, key: "" }
+  }
+  const token = settings.token || (await readSmallFile(tokenFile)).trim()
+  return { url: url ?? own ?? byDefault, token, key: "" }
 }
 
-/** @param {Settings} settings */
-async function findListener(settings) {
+/**
+ * Return the URL in an endpoint file; nothing if there is none, or if `isValid` refuses it.
+ * @param {string} file
+ * @param {(endpoint: { host: string, pid: unknown }) => boolean} isValid
+ */
+async function readListener(file, isValid) {
   try {
-    const { host, port, pid } = JSON.parse(await readSmallFile(settings.endpointFile))
+    const { host, port, pid } = JSON.parse(await readSmallFile(file))
     const isHost = isText(host) && /^[\w.:-]{1,253}$/.test(host)
-    const mayRun = settings.wsl !== "" || isRunning(pid) // WSL does not see the processes of Windows
-    if (isHost && parsePort(port) && mayRun) return listenerUrl(host, port)
+    if (isHost && parsePort(port) && isValid({ host, pid })) return listenerUrl(host, port)
   } catch {}
-  return listenerUrl("127.0.0.1", DEFAULT_PORT)
 }
 
 /**

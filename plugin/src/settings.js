@@ -2,6 +2,7 @@
 import { homedir, platform, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { isText } from "./values.js"
+import { trayFolderOnWindows } from "./windows.js"
 /** @import { Settings } from "./types.d.ts" */
 
 export const DEFAULT_PORT = 41235
@@ -20,7 +21,7 @@ export function readSettings(env) {
     tokenFile,
     endpointFile: join(dirname(tokenFile), "endpoint"),
     traysFolder: join(dirname(tokenFile), "trays"),
-    wsl: env.WSL_DISTRO_NAME ?? "",
+    windowsFolder: env.OPENCODE_TRAY_TOKEN_FILE ? "" : trayFolderOnWindows(env),
     logFile: isDebug ? env.OPENCODE_PLUGIN_LOG_FILE || join(tmpdir(), "opencode-plugin.log") : "",
   }
 }

@@ -9,7 +9,7 @@ export interface Settings {
   tokenFile: string
   endpointFile: string
   traysFolder: string // with a file for each tray on another machine
-  wsl: string // the name of the WSL distribution; "": this is not WSL
+  windowsFolder: string // of the tray on Windows, if this is WSL; else ""
   logFile: string // "": no debug log
 }
 

@@ -1,23 +1,14 @@
 /** The tray on Windows, as seen by an OpenCode inside the Windows Subsystem for Linux (WSL). */
-import { readdir } from "node:fs/promises"
-import { join } from "node:path"
-import { readSmallFile } from "./files.js"
-
-export const USERS = "/mnt/c/Users" // where WSL shows the profile folders of Windows, unless /etc/wsl.conf says otherwise
-const DATA_FOLDER = "AppData/Local/opencode-tray"
-const MAX_USERS = 50
 
 /**
- * Return the folder with the token of the tray on Windows; "" if no tray was started there. WSL sees only the profile
- * of the Windows user who has started it, and those that are open to all.
- * @param {string} [users]
+ * Return the folder of the tray on Windows, for the Windows user who has started WSL; "" if it is unknown. WSL adds the
+ * PATH of Windows to its own, which has folders of that user's profile. Other profiles count for nothing: their users
+ * could pose as the tray.
+ * @param {NodeJS.ProcessEnv} env
  */
-export async function trayFolderOnWindows(users = USERS) {
-  try {
-    for (const name of (await readdir(users)).slice(0, MAX_USERS)) {
-      const folder = join(users, name, DATA_FOLDER)
-      if (await readSmallFile(join(folder, "token"))) return folder
-    }
-  } catch {}
-  return ""
+export function trayFolderOnWindows(env) {
+  if (!env.WSL_DISTRO_NAME) return ""
+  const profiles = (env.PATH ?? "").split(":").map((path) => /^\/.*\/Users\/[^/]+(?=\/AppData\/Local\/)/.exec(path)?.[0])
+  const profile = profiles.find((found) => found !== undefined && !found.endsWith("/Public"))
+  return profile ? `${profile}/AppData/Local/opencode-tray` : ""
 }

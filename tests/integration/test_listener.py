@@ -26,7 +26,7 @@ from tray.sources.plugin import connection as plugin_connection
 from tray.sources.plugin.authentication import Authenticator
 from tray.sources.plugin.close_codes import RejectedError
 from tray.sources.plugin.handshake import decode_hello
-from tray.system.own_host import own_host, own_wsl
+from tray.system.own_host import own_host
 from waiting import until_async as until
 
 HELLO_1 = FRAMES["protocol1"]["hello"]
@@ -93,27 +93,28 @@ def test_a_plugin_with_another_host_name_is_on_this_machine_if_its_process_holds
     run(test())
 
 
-@pytest.mark.parametrize("own", ["", "Debian", "Ubuntu"])
-def test_a_plugin_in_wsl_is_on_another_machine_unless_the_tray_runs_in_the_same_distribution(
-    own: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "holds", "local", "wsl"),
+    [
+        (own_host(), True, True, ""),  # the tray runs in the same distribution
+        (own_host(), False, False, "Ubuntu"),
+        (own_host().upper(), False, False, "Ubuntu"),
+        ("another-laptop", False, False, ""),  # through a tunnel
+    ],
+)
+def test_a_plugin_in_wsl_is_on_another_machine_unless_its_process_is_here(
+    name: str, holds: bool, local: bool, wsl: str
 ) -> None:
-    monkeypatch.setenv("WSL_DISTRO_NAME", own)
-    own_wsl.cache_clear()
-
     async def test() -> None:
-        place = {"wsl": "Ubuntu", "program": "/opt/opencode"}
-        async with running_listener() as at, plugin(at, hostname=own_host(), pid=os.getpid(), place=place) as peer:
+        place, pid = {"wsl": "Ubuntu", "program": "/opt/opencode"}, os.getpid() if holds else os.getppid()
+        async with running_listener() as at, plugin(at, hostname=name, pid=pid, place=place) as peer:
             await introduce(peer)
             server = (await until(lambda: at.index.row(SES))).server
-            assert is_local(server) is (own == "Ubuntu")
-            assert (server.wsl, server.opencode) == (
-                ("", "opencode") if own == "Ubuntu" else ("Ubuntu", "/opt/opencode")
-            )
+            assert (is_local(server), server.wsl) == (local, wsl)
+            assert server.opencode == ("/opt/opencode" if wsl else "opencode")
+            assert server.host == (f"{name} (Ubuntu)" if wsl else name)
 
-    try:
-        run(test())
-    finally:
-        own_wsl.cache_clear()
+    run(test())
 
 
 def test_two_instances_of_one_process_have_two_connections() -> None:

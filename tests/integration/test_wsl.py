@@ -38,7 +38,9 @@ class WindowsAndWsl:
     def __init__(self, folder: Path, model_port: int) -> None:
         self.tray = Home(folder / "windows")
         self.tray.path.mkdir()
-        self.opencode = OpenCode(NEWEST, folder / "wsl", model_port, {"WSL_DISTRO_NAME": DISTRIBUTION})
+        path = f"{os.environ['PATH']}:/mnt/c/Users/Zoë/AppData/Local/Microsoft/WindowsApps"  # as WSL makes it
+        variables = {"WSL_DISTRO_NAME": DISTRIBUTION, "PATH": path}
+        self.opencode = OpenCode(NEWEST, folder / "wsl", model_port, variables)
         self.network = ""
         program = folder / "opencode-in-wsl"
         self._program, self._original = program, self.opencode.binary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import socket
 from contextlib import suppress
 
@@ -17,12 +16,6 @@ def own_host() -> str:
     macOS renames a machine when it joins another network.
     """
     return socket.gethostname()
-
-
-@functools.cache
-def own_wsl() -> str:
-    """Return the distribution of the Windows Subsystem for Linux in which this program runs; "" outside of it."""
-    return os.environ.get("WSL_DISTRO_NAME", "")
 
 
 def holds_connection(pid: int, local_port: int, remote_port: int) -> bool:

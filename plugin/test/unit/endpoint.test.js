@@ -8,7 +8,7 @@ import { readSmallFile } from "../../src/files.js"
 
 const folder = mkdtempSync(join(tmpdir(), "opencode-tray-"))
 const traysFolder = join(folder, "trays")
-const settings = { wsl: "", listeners: [], token: "", tokenFile: join(folder, "token"), endpointFile: join(folder, "endpoint"), traysFolder, logFile: "" }
+const settings = { windowsFolder: "", listeners: [], token: "", tokenFile: join(folder, "token"), endpointFile: join(folder, "endpoint"), traysFolder, logFile: "" }
 test.after(() => rmSync(folder, { recursive: true }))
 
 test("the token comes from the environment, else from the file, else there is none", async () => {

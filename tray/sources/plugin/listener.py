@@ -28,7 +28,7 @@ from tray.sources.plugin.handshake import Hello
 from tray.sources.plugin.opencode_dashboard import Dashboard, decode_post
 from tray.sources.plugin.opencode_monitor import call_opencode_monitor, report_opencode_monitor
 from tray.sources.protocol.events import FrameError
-from tray.system.own_host import holds_connection, own_host, own_wsl
+from tray.system.own_host import holds_connection, own_host
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -243,10 +243,10 @@ class Listener:
                 await self._authenticator.reject(ws, request, revoked)
                 return
             server = _on_other_machine(server, found[0])
-        elif server.place.wsl not in ("", own_wsl()):
-            server = _in_wsl(server)
-        elif await _is_on_this_machine(server, request):
+        elif _may_run_elsewhere(server) and await _holds_connection(server, request):
             server = replace(server, host=own_host())
+        elif server.place.wsl and _has_own_name(server):
+            server = _in_wsl(server)
         connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
         if (old := self.connections.get(server_id)) is not None:
             old.replaced = True
@@ -328,9 +328,19 @@ def _in_wsl(server: Server) -> Server:
     return replace(server, host=f"{server.host} ({clean(server.place.wsl)})", wsl=server.place.wsl, opencode=program)
 
 
-async def _is_on_this_machine(server: Server, request: web.Request) -> bool:
-    """Whether a plugin that reports another host name runs here: in a container, or since the machine was renamed."""
-    if server.host == own_host() or not is_loopback(request.remote or "") or request.transport is None:
+def _has_own_name(server: Server) -> bool:
+    """Whether a plugin reports the name of this machine, in the letters of Windows or of WSL."""
+    return server.host.casefold() == own_host().casefold()
+
+
+def _may_run_elsewhere(server: Server) -> bool:
+    """Whether the name does not decide: WSL has that of its Windows, containers and renamed machines another one."""
+    return bool(server.place.wsl) or server.host != own_host()
+
+
+async def _holds_connection(server: Server, request: web.Request) -> bool:
+    """Whether the process that the plugin reports runs here and has this connection."""
+    if not is_loopback(request.remote or "") or request.transport is None:
         return False
     peer, own = (request.transport.get_extra_info(name) for name in ("peername", "sockname"))
     return bool(peer and own) and await asyncio.to_thread(holds_connection, server.pid, peer[1], own[1])
