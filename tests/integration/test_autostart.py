@@ -122,6 +122,21 @@ def test_the_entry_of_a_package_that_starts_this_program_is_enough(tmp_path: Pat
     assert entry().read() == [str(tmp_path / "other"), "run"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links")
+def test_the_entry_of_another_environment_is_replaced(tmp_path: Path) -> None:
+    """The Pythons of both are links to the same program."""
+    pythons = [tmp_path / name / "bin/python" for name in ("old", "new")]
+    for python in pythons:
+        python.parent.mkdir(parents=True)
+        python.symlink_to(sys.executable)
+    old, new = ([str(python), "-I", "-m", "tray", "run"] for python in pythons)
+    entry = DesktopEntry(tmp_path / "tray.desktop")
+    assert "next login" in install_autostart(entry, old)
+    assert "already" in install_autostart(entry, old)
+    assert "next login" in install_autostart(entry, new)
+    assert entry.read() == new
+
+
 @pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not installed")
 def test_the_desktop_runs_exactly_the_command_that_was_written(tmp_path: Path) -> None:
     entry, record = DesktopEntry(tmp_path / "auto start/tray.desktop"), tmp_path / "record"

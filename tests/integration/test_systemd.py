@@ -66,6 +66,7 @@ def test_the_tray_starts_with_the_session_is_restarted_after_a_crash_and_ends_wi
 ) -> None:
     done = home.run("install", "--systemd")
     assert (done.returncode, UNIT in done.stdout) == (0, True), done.stderr
+    assert "does not start graphical-session.target" in done.stdout
     assert not (home.path / "config/autostart/opencode-tray.desktop").exists()
     assert home.run("install").stdout.count("already") == 3  # the unit stays
     assert UNIT in home.run("doctor").stdout
@@ -97,6 +98,7 @@ def test_a_desktop_without_autostart_gets_a_unit_or_the_line_for_its_configurati
     home.environment["XDG_CURRENT_DESKTOP"] = "sway"
     done = home.run("install")
     assert "add this line to its configuration: exec opencode-tray run" in done.stdout
+    assert "this desktop does not read" in home.run("doctor").stdout
     manager.start_session()
     done = home.run("install")
     assert UNIT in done.stdout
@@ -136,8 +138,36 @@ def test_a_unit_that_is_not_enabled_or_has_no_command_is_recognised(tmp_path: Pa
     unit = SystemdUnit(tmp_path)
     unit.write(["tray"])
     link = tmp_path / f"{TARGET}.wants" / UNIT
-    unit.path.write_text("[Service]\n", encoding="utf-8")
+    unit.path.write_text(unit.path.read_text(encoding="utf-8").replace("ExecStart=", "#"), encoding="utf-8")
     assert unit.read() == []
     link.unlink()
     assert unit.read() is None
     assert unit.remove()
+
+
+def test_a_unit_that_the_user_has_written_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    unit = SystemdUnit(tmp_path / "user")
+    unit.path.parent.mkdir()
+    unit.path.write_text("[Service]\nExecStart=opencode-tray run\n", encoding="utf-8")
+    entries = LinuxAutostart(DesktopEntry(tmp_path / "tray.desktop"), unit)
+    with pytest.raises(FileExistsError, match="not written by OpenCode Tray"):
+        entries.with_unit().write(["tray"])
+    entries.write(["tray"])
+    assert (entries.remove(), entries.remove()) == (True, False)
+    assert "ExecStart=opencode-tray run" in unit.path.read_text(encoding="utf-8")
+    link = unit.path.parent / f"{TARGET}.wants" / UNIT
+    link.parent.mkdir()
+    link.symlink_to(unit.path)
+    assert unit.read() == ["opencode-tray", "run"]
+
+
+def test_a_failing_start_is_given_up(manager: UserManager, home: Home, tmp_path: Path) -> None:
+    unit, record = SystemdUnit(home.path / "config/systemd/user"), tmp_path / "starts"
+    unit.write(["/bin/sh", "-c", f"echo >> {record}; exit 1"])
+    unit.path.write_text(
+        unit.path.read_text(encoding="utf-8").replace("RestartSec=5", "RestartSec=0"), encoding="utf-8"
+    )
+    manager.run("daemon-reload")
+    manager.start_session()
+    until(lambda: manager.run("is-failed", UNIT) == "failed", "the end")
+    assert record.read_text(encoding="utf-8") == "\n" * 5

@@ -71,7 +71,10 @@ def _autostart(*, uses_systemd: bool) -> tuple[Autostart, str]:
     entries, line = linux_autostart(), own_configuration(os.environ)
     if uses_systemd and shutil.which("systemctl") is None:
         raise InstallError("there is no systemd here; leave out --systemd")
-    if uses_systemd or (line and systemctl("is-active", TARGET)):
+    is_managed = (uses_systemd or line) and systemctl("is-active", TARGET)
+    if uses_systemd and not is_managed:
+        return entries.with_unit(), f"This session does not start {TARGET}: the tray starts only in sessions that do"
+    if is_managed:
         return entries.with_unit(), ""
     if line and not entries.uses_unit:
         return entries, f"This desktop starts no such entries: add this line to its configuration: {line}"

@@ -169,11 +169,12 @@ def _command_in(text: str) -> list[str] | None:
 
 
 def is_same_command(written: Sequence[str] | None, command: Sequence[str]) -> bool:
-    """Whether a command of an entry starts the same program, perhaps by its name or through a link."""
-    if not written:
+    """Whether a command of an entry starts the same program, perhaps by its name, or a bundle through a link."""
+    if not written or written[1:] != command[1:] or (program := shutil.which(written[0])) is None:
         return False
-    program = shutil.which(written[0])
-    return written[1:] == command[1:] and program is not None and Path(program).resolve() == Path(command[0]).resolve()
+    if "-m" in command:  # the Pythons of two environments are links to the same program
+        return Path(program).absolute() == Path(command[0]).absolute()
+    return Path(program).resolve() == Path(command[0]).resolve()
 
 
 def desktop_entry(command: Sequence[str], *keys: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -21,6 +22,7 @@ from tray.opencode.configuration import npm_configuration
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart as autostart_entry
+from tray.system.autostart import own_configuration
 from tray.system.paths import Paths
 from tray.system.resources import plugin_source
 from tray.system.sandbox import sandbox_problem
@@ -133,6 +135,9 @@ def autostart(context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
     if command is not None and (not command or shutil.which(command[0]) is None):
         message = f"the program that {entry.place} starts does not exist"
         yield broken("autostart", message, "run: opencode-tray install", lambda: install_autostart(entry))
+    elif command is not None and (line := own_configuration(os.environ)) and entry.place.endswith(".desktop"):
+        fix = f"run opencode-tray install, or add this line to its configuration: {line}"
+        yield note("autostart", f"this desktop does not read {entry.place}", fix)
     elif command is not None:
         yield fine("autostart", f"the tray starts at login ({entry.place})")
 
