@@ -348,6 +348,21 @@ def test_what_the_platform_refuses_is_shown_beside_the_icon(bus: PrivateBus) -> 
     run(test())
 
 
+def test_a_notification_that_is_being_sent_when_the_icon_appears_is_shown_once(bus: PrivateBus) -> None:
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with running_notifications() as running:
+            running.notifications.show(alert(body="ls"))
+            for _ in range(50):
+                running.notifications.show_balloons_on(lambda _: None)
+                await asyncio.sleep(0.001)
+            await until_async(lambda: desktop.notes)
+            assert desktop.noted == 1
+        await desktop.stop()
+
+    run(test())
+
+
 def test_all_notifications_are_withdrawn_at_exit(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)

@@ -13,10 +13,12 @@ from PIL import Image
 from fake_win32 import Windows, notification_area
 from tray.core.commands import Command, OpenSession
 from tray.core.sessions import SessionKey, Status
+from tray.surfaces.backends.pystray_icon import PystrayIcon
 from tray.surfaces.icon import draw
 from tray.surfaces.menu.items import Item, Separator
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.toasts import Balloon
+from waiting import until
 
 CALM = TrayView(IconView(Status.IDLE), "No sessions", (Item("row", "row"),))
 
@@ -179,4 +181,20 @@ def test_a_balloon_that_explorer_refused_is_shown_once_it_accepts(running: Runni
     assert running.windows.icon.balloon == ("Finished · api", "Done.")
     running.windows.restart_explorer()
     assert running.windows.icon is not None
-    assert running.windows.icon.balloon == ("", "")  # it was shown
+    assert running.windows.icon.balloon == ("Finished · api", "Done.")  # it was lost
+    running.icon.post(running.icon.show_again)  # as after a change of the resolution
+    running.windows.settle()
+    assert running.windows.icon is not None
+    assert running.windows.icon.balloon == ("", "")
+
+
+def test_a_balloon_that_comes_before_the_icon_is_shown_with_it() -> None:
+    with notification_area() as (windows, _):
+        icon = PystrayIcon("win32", "opencode-tray", CALM, lambda _: None)
+        icon.show_balloon(Balloon("Permission · api", "ls"))
+        thread = threading.Thread(target=icon.run, daemon=True)
+        thread.start()
+        until(lambda: windows.icon is not None and windows.icon.balloon == ("Permission · api", "ls"), "the balloon")
+        icon.stop()
+        thread.join(10)
+        assert not thread.is_alive()

@@ -69,6 +69,7 @@ class Notifications:
         self._new_owner: str | None = None  # bus name of the process that replaced it, until that is handled
         self._live: dict[Key, _Live] = {}
         self._persistent: dict[Key, Toast] = {}  # to show again on another daemon, until answered
+        self._refused: dict[Key, Toast] = {}  # that the platform did not show
         self._queue: dict[Key, Toast | None] = {}  # to do, oldest first; None: withdraw
         self._wake = asyncio.Event()
         self._ending = False
@@ -82,8 +83,8 @@ class Notifications:
         `show` replaces the balloon of the icon; None removes it.
         """
         self._show_balloon = show
-        for key in self._persistent.keys() - self._live.keys():
-            self._queue.setdefault(key, self._persistent[key])
+        for key, toast in self._refused.items():
+            self._queue.setdefault(key, toast)
         self._wake.set()
 
     def show(self, alert: Alert) -> None:
@@ -142,6 +143,7 @@ class Notifications:
             log.exception("a notification failed")
 
     async def _process(self, key: Key, toast: Toast | None) -> None:
+        self._refused.pop(key, None)
         self._persistent.pop(key, None)  # first, so that a new daemon gets the new toast only
         if self._sender.is_disconnected:
             await self._forget_daemon()
@@ -169,7 +171,11 @@ class Notifications:
         if await self._sender.send(shown, live.identifier, on_dispatched):
             self._set_problem("")
             return
-        self._set_problem("" if await self._show_without_buttons(key, toast) else self._sender.problem)
+        if await self._show_without_buttons(key, toast):
+            self._set_problem("")
+        else:
+            self._refused[key] = toast
+            self._set_problem(self._sender.problem)
 
     async def _show_without_buttons(self, key: Key, toast: Toast) -> bool:
         """Show the notification in the way that the platform has beside its notifications; False if it has none."""

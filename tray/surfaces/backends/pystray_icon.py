@@ -32,6 +32,7 @@ class PystrayIcon:
         self.has_balloons = kind == "win32"
         self._app_id = app_id
         self._view = view
+        self._balloon: Balloon | None = None
         self._on_command = on_command
         self._on_open_changed = on_open_changed
         self._icon: ToolkitIcon | None = None
@@ -58,9 +59,8 @@ class PystrayIcon:
 
     def show_balloon(self, balloon: Balloon | None) -> None:
         """Show this balloon, if `has_balloons`; None removes the one that is shown. From any thread."""
-        icon = self._icon
-        if icon is not None:
-            icon.post(lambda: icon.show_balloon(balloon))
+        self._balloon = balloon
+        self._post()
 
     def stop(self) -> None:
         """Remove the icon; `run` returns."""
@@ -84,3 +84,5 @@ class PystrayIcon:
             icon.end()
         else:
             icon.update(self._view)
+            if self._balloon is not icon.balloon:
+                icon.show_balloon(self._balloon)

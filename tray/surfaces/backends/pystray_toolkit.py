@@ -44,7 +44,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._shown_icon: IconView | None = None
         self._shown_tooltip: str | None = None
         self._shown_menu: tuple[Entry, ...] | None = view.menu
-        self._balloon: Balloon | None = None
+        self.balloon: Balloon | None = None  # the last one that was to be shown
         self._shown_balloon: Balloon | None = None
         super().__init__(app_id, draw(view.icon, ICON_SIZE), "", self._menu_of(view.menu))
 
@@ -67,7 +67,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     def show_balloon(self, balloon: Balloon | None) -> None:
         """Show this balloon; None removes the one that is shown. Only for a toolkit that has balloons."""
-        self._balloon = balloon
+        self.balloon = balloon
         self._show_changes()
 
     def run_posted(self) -> None:
@@ -185,9 +185,9 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._shown_menu = menu
 
     def _show_balloon(self) -> None:
-        if self.visible and self._balloon is not self._shown_balloon:
-            self.send_balloon(self._balloon)
-            self._shown_balloon = self._balloon
+        if self.visible and self.balloon is not self._shown_balloon:
+            self.send_balloon(self.balloon)
+            self._shown_balloon = self.balloon
 
     # ------------------------------------------------------------------ pystray's hooks
 

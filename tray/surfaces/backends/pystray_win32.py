@@ -84,7 +84,8 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
         self.retry()
 
     def _on_taskbarcreated(self, *_: int) -> None:
-        """Explorer was restarted, perhaps before it had accepted the icon."""
+        """Explorer was restarted, perhaps before it had accepted the icon, and has lost the balloon."""
+        self._shown_balloon = None
         self.show_again()
 
     def _on_display_change(self, *_: int) -> None:
@@ -118,8 +119,8 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _on_notify(self, wparam: int, lparam: int) -> None:
         if lparam == NIN_BALLOONUSERCLICK:
-            if self._balloon is not None and self._balloon.click is not None:
-                self._on_command(self._balloon.click)
+            if self.balloon is not None and self.balloon.click is not None:
+                self._on_command(self.balloon.click)
         elif lparam != _api.WM_RBUTTONUP:
             super()._on_notify(wparam, lparam)
         elif not self._menu_open:
