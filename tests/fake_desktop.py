@@ -173,6 +173,10 @@ class FakeDesktop:
         await asyncio.wait_for(self._asked.wait(), DEADLINE)
         await self.bus.release_name(WATCHER)
 
+    def announce(self, item: str) -> None:
+        """Report that an icon has registered."""
+        self.bus.send(Message.new_signal(WATCHER_PATH, WATCHER, "StatusNotifierItemRegistered", "s", [item]))
+
     def drop(self, item: str) -> None:
         """Forget an icon that is still there, as panels do after an error of their own."""
         self.items.remove(item)

@@ -33,6 +33,7 @@ REGISTER_RETRIES = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s between attempts, duri
 FALLBACK_AFTER = 5.0  # s without a watcher after which an XEmbed tray may show the icon
 FIRST_RECONNECT, MAX_RECONNECT = 0.25, 8.0  # s between attempts to connect, doubled each time
 FIRST_RETURN, MAX_RETURN = 2.0, 300.0  # s until an icon that the panel has dropped registers again, doubled each time
+STAYED = 60.0  # s that an icon was shown, after which the first delay counts again
 
 _instances = count(1)
 
@@ -72,6 +73,7 @@ class StatusNotifierIcon:
         self._register_now = asyncio.Event()
         self._timers = ItemTimers(self._item, self._send_messages)
         self._return = Backoff(FIRST_RETURN, MAX_RETURN)
+        self._registered_at = self._not_before = 0.0  # s on the clock of the loop
 
     # ------------------------------------------------------------------ from any thread
 
@@ -178,7 +180,7 @@ class StatusNotifierIcon:
                 retries = iter(REGISTER_RETRIES)
 
     async def _register(self, bus: MessageBus) -> None:
-        if not self._registered:
+        if not self._registered and asyncio.get_running_loop().time() >= self._not_before:
             self._registered = True  # before the call: the watcher may end before its reply is read
             # Not by its name: GNOME's extension of version 43 then forgets what the icon is as soon as it notices the
             # owner of the name, and may drop the icon.
@@ -190,6 +192,7 @@ class StatusNotifierIcon:
                 self._registered = False
                 raise
             self._was_registered = True
+            self._registered_at = asyncio.get_running_loop().time()
         hosted = await host_registered(bus)
         if self._registered:
             self._set_hosted(hosted=hosted)
@@ -210,6 +213,7 @@ class StatusNotifierIcon:
             _, old_owner, _ = message.body
             if old_owner:  # not for a new watcher: the call that is on its way may have reached it
                 self._registered = False
+                self._not_before = 0.0
                 self._set_hosted(hosted=False)
                 self._item.menu.closed()
                 self._timers.update()
@@ -230,11 +234,15 @@ class StatusNotifierIcon:
         """Register again after a while: a panel has dropped the icon, which is still there, after an error."""
         if not self._registered:
             return
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._registered_at > STAYED:
+            self._return.reset()
         delay = self._return.next_delay()
+        self._not_before = loop.time() + delay
         log.info("the panel has dropped the icon; it registers again in %g s", delay)
         self._registered = False
         self._set_hosted(hosted=False)
-        asyncio.get_running_loop().call_later(delay, self._register_now.set)
+        loop.call_later(delay, self._register_now.set)
 
     def _send_messages(self) -> None:
         for message in self._item.take_messages():
