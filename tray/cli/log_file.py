@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
+from contextlib import suppress
+from itertools import pairwise
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -19,18 +20,19 @@ class LogFile(RotatingFileHandler):
     """
 
     def doRollover(self) -> None:  # noqa: N802  # the name of the base class
-        """Rotate, if the file can be renamed now."""
-        if sys.platform == "win32":
-            if self.stream is not None:
-                self.stream.close()
-                self.stream = None  # as in the base class; the next line opens it again
-            probe = Path(f"{self.baseFilename}.rotating")
-            try:
-                Path(self.baseFilename).rename(probe)
-                probe.rename(self.baseFilename)
-            except OSError:
-                return
-        super().doRollover()
+        """Rotate, if the file can be renamed now. An attempt that was interrupted is completed."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None  # as in the base class; the next line opens it again
+        leaving = Path(f"{self.baseFilename}.rotating")
+        older = [Path(f"{self.baseFilename}.{number}") for number in range(1, self.backupCount + 1)]
+        with suppress(OSError):
+            if not leaving.exists():
+                Path(self.baseFilename).rename(leaving)
+            for file, next_file in reversed(list(pairwise(older))):
+                if file.exists():
+                    file.replace(next_file)
+            leaving.replace(older[0])
 
 
 def log_to(path: Path, *, debug: bool) -> None:
