@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tray.app.application import App
-from tray.cli import start_failure
+from tray.cli import run, start_failure
 from tray.cli.exit_codes import FAILED
 from tray.cli.run import Program
-from tray.core.settings import Settings
+from tray.core.settings import ON_MACHINE, OTHER_AGENTS, PAGE, PORT, Settings
 from tray.storage.token import Token
 from tray.system.paths import Paths
+from waiting import until
 
 
 @pytest.mark.parametrize("method", ["start", "run_until_stopped"])
@@ -54,3 +55,34 @@ def test_with_stderr_a_failure_is_printed_only(
 
 async def _start(*_: object) -> int:
     return 0
+
+
+def test_a_tray_that_is_stopped_while_its_icon_opens_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop has ended before the icon is there."""
+    settings = Settings({PORT.key: 0, PAGE.key: False, ON_MACHINE.key: False, OTHER_AGENTS.key: False}, {})
+    program = Program(Paths.inside(tmp_path), settings, {}, Token("x" * 64), headless=False, notify=False)
+    opened: list[str] = []
+
+    class Icon:
+        has_menu, name = True, "fake"
+
+        def show(self, view: object) -> None:
+            opened.append("shown")
+
+        def run(self) -> None:
+            opened.append("ended")
+
+        def stop(self) -> None:
+            opened.append("stopped")
+
+    def open_icon(*_: object) -> Icon:
+        app = program._app  # noqa: SLF001  # the app that is stopped just now
+        assert app is not None
+        program._loop.call_soon_threadsafe(app.stop)  # noqa: SLF001
+        until(program._loop.is_closed, "the end of the loop")  # noqa: SLF001
+        return Icon()
+
+    monkeypatch.setattr("tray.surfaces.backends.open_icon.open_tray_icon", open_icon)
+    monkeypatch.setattr(run, "StopSignals", lambda: None)
+    assert program.run() == 0
+    assert "ended" in opened

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -325,8 +326,9 @@ class App:
 
     def _post(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call on the loop's thread, unless the loop has ended."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, *arguments)
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(callback, *arguments)
 
     async def execute(self, command: Command, surface: Surface) -> CommandResult:
         """Execute a command and return its result; on the loop's thread."""

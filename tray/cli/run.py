@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,7 @@ class Program:
         self._headless = headless
         self._notify = notify
         self._app: App | None = None
+        self._first_view: TrayView | None = None  # None: there is to be no icon
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._failure: OSError | None = None
@@ -133,6 +135,8 @@ class Program:
             self._failure = OSError(str(error))
             return
         self._app = app
+        if not self._headless:
+            self._first_view = app.view()
         self._started.set()
         stopping = asyncio.create_task(self._stop_at_signal(app), name="signals")
         try:
@@ -170,8 +174,13 @@ class Program:
         return Address(connect_host(self._settings[HOST]), self._settings[PORT])
 
     def _stop(self) -> None:
-        if self._app is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._app.stop)
+        if self._app is not None:
+            self._post(self._app.stop)
+
+    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call on the loop's thread, unless the loop has ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _stop_and_wait(self, worker: threading.Thread) -> None:
         """Stop and wait until everything is saved, for STOP_TIMEOUT at most; on any thread but the loop's."""
@@ -193,10 +202,9 @@ class Program:
         from tray.surfaces.backends.pystray_icon import PystrayIcon
         from tray.surfaces.backends.tray_icon import TrayUnavailable
 
-        app = self._app
-        if app is None:
+        app, view = self._app, self._first_view
+        if app is None or view is None:
             return
-        view = asyncio.run_coroutine_threadsafe(_view_of(app), self._loop).result()
         icon = open_tray_icon(NAME, TITLE, view, app.post, app.post_opened, app.post_hosted)
         if icon is None:
             print("No system tray found; running without an icon. To see sessions: opencode-tray watch", flush=True)
@@ -204,11 +212,11 @@ class Program:
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
         stop_with_session(partial(self._stop_and_wait, worker))
-        self._loop.call_soon_threadsafe(app.show_on, icon.show)
+        self._post(app.show_on, icon.show)
         if isinstance(icon, PystrayIcon) and icon.has_balloons:
-            self._loop.call_soon_threadsafe(app.show_balloons_on, icon.show_balloon)
+            self._post(app.show_balloons_on, icon.show_balloon)
         if sys.platform == "linux":
-            self._loop.call_soon_threadsafe(app.expect_panel)
+            self._post(app.expect_panel)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()
@@ -274,7 +282,3 @@ def tune_garbage_collector() -> None:
 def _stop_after(worker: threading.Thread, icon: TrayIcon) -> None:
     worker.join()
     icon.stop()
-
-
-async def _view_of(app: App) -> TrayView:
-    return app.view()
