@@ -11,7 +11,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"plugin/PROTOCOL.md": "protocol.md", ".github/SECURITY.md": "security.md"}  # file: page
+PAGES = {"plugin/PROTOCOL.md": "protocol.md", ".github/SECURITY.md": "threat-model.md"}  # file: page
 PICTURES = {"assets/opencode-tray.png": "images/opencode-tray.png"}
 ORIGINS = {page: path for path, page in PAGES.items()}
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")  # not of a picture, not to another site

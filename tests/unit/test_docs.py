@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 NAV = re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-GENERATED = {"protocol.md", "security.md"}  # by docs/hooks.py
+GENERATED = {"protocol.md", "threat-model.md"}  # by docs/hooks.py
 COMMAND_PAGES = ("commands.md", "servers.md")
 LINES = 150  # of a page
 README_LINES = 90
@@ -165,3 +165,10 @@ def test_each_kind_of_channel_is_documented_with_its_fields(name: str) -> None:
     assert f"| `{name}` |" in page
     for field in (*kind.needed, *kind.optional):
         assert re.search(rf"\b{field}(_env)?\b", page), field
+
+
+def test_each_test_that_the_page_on_security_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGES["security.md"]))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 30
+    assert not named - set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE))

@@ -8,7 +8,9 @@ import socket
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -21,7 +23,7 @@ from tray.core.errors import UserError
 from tray.core.settings import parse_settings
 from tray.storage.servers import StartedServer, write_server
 from tray.system import text_dialog
-from tray.system.background_process import ProcessIdentity
+from tray.system.background_process import ProcessIdentity, end_process_tree
 from tray.system.paths import Paths
 from tray_process import free_port
 
@@ -145,3 +147,19 @@ def test_a_server_that_gets_no_signal_is_asked_to_close_everything_first(paths: 
 
     asyncio.run(test())
     assert asked == ([("POST", "/global/dispose", True)] if is_killed else [])
+
+
+@pytest.mark.parametrize("change", [{"started": -100.0}, {"boot": "another boot"}])
+def test_a_process_that_got_the_id_of_another_is_not_ended(change: dict[str, Any]) -> None:
+    async def test() -> None:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+        identity = ProcessIdentity.of(process.pid)
+        assert identity is not None
+        if "started" in change:
+            change["started"] += identity.started
+        assert await end_process_tree(msgspec.structs.replace(identity, **change))  # that one has ended
+        assert process.returncode is None
+        assert await end_process_tree(identity)
+        assert await process.wait() != 0
+
+    asyncio.run(test())
