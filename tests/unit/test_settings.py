@@ -48,6 +48,7 @@ def test_the_source_of_highest_precedence_wins_and_is_named() -> None:
         ({"notifications": {"quiet_hours": "22-7"}}, "notifications.quiet_hours"),
         ({"notifications": {"enabled": "maybe"}}, "notifications.enabled"),
         ({"notifications": {"when_looking": True}}, "notifications.when_looking"),
+        ({"attach": {"terminal": 7}}, "attach.terminal"),
     ],
 )
 def test_an_error_names_the_value_and_what_is_allowed(file: dict[str, object], key: str) -> None:

@@ -121,11 +121,12 @@ def _text(value: Any) -> str:
 
 def _command(value: Any) -> str:
     """Accept a command line by the rules of POSIX or of Windows: core does not know the system."""
+    text = _text(value)
     try:
-        split_command(_text(value), windows=False)
+        split_command(text, windows=False)
     except ValueError:
-        split_command(value, windows=True)
-    return str(value)
+        split_command(text, windows=True)
+    return text
 
 
 def _address(value: Any) -> str:
