@@ -81,7 +81,8 @@ class HookPayload(msgspec.Struct, frozen=True):
         """Return the output that answers the questions, in order: the chosen labels, or the user's own texts."""
         arguments = self.arguments
         listed = arguments.get("questions")
-        questions = [str(entry.get("question", "")) for entry in listed or () if isinstance(entry, dict)]
+        entries = listed if isinstance(listed, list) else []
+        questions = [str(entry.get("question", "")) for entry in entries if isinstance(entry, dict)]
         texts = {question: ", ".join(chosen) for question, chosen in zip(questions, answers, strict=False)}
         return _output({"behavior": "allow", "updatedInput": {**arguments, "answers": texts}})
 
