@@ -1631,7 +1631,8 @@ var MAX_TRAYS = 8;
 async function findLocalTray(settings, url) {
   const { tokenFile, endpointFile, windowsFolder } = settings;
   const isOfWindows = tokenFile.startsWith("/mnt/");
-  const own = await readListener(endpointFile, (endpoint) => isOfWindows || isRunning(endpoint.pid));
+  const isNeeded = url === void 0 || windowsFolder !== "";
+  const own = isNeeded ? await readListener(endpointFile, ({ pid }) => isOfWindows || isRunning(pid)) : void 0;
   const byDefault = listenerUrl("127.0.0.1", DEFAULT_PORT);
   if (windowsFolder && !own && !settings.token) {
     const token2 = (await readSmallFile(join3(windowsFolder, "token"))).trim();

@@ -18,7 +18,8 @@ const MAX_TRAYS = 8 // on other machines
 export async function findLocalTray(settings, url) {
   const { tokenFile, endpointFile, windowsFolder } = settings
   const isOfWindows = tokenFile.startsWith("/mnt/") // its process is not seen from WSL
-  const own = await readListener(endpointFile, (endpoint) => isOfWindows || isRunning(endpoint.pid))
+  const isNeeded = url === undefined || windowsFolder !== ""
+  const own = isNeeded ? await readListener(endpointFile, ({ pid }) => isOfWindows || isRunning(pid)) : undefined
   const byDefault = listenerUrl("127.0.0.1", DEFAULT_PORT)
   if (windowsFolder && !own && !settings.token) {
     const token = (await readSmallFile(join(windowsFolder, "token"))).trim()
