@@ -123,3 +123,24 @@ def test_a_home_folder_is_not_watched_on_macos_where_a_watch_includes_its_subfol
         assert len(reports) == (2 if is_watched else 1)
 
     run(scenario())
+
+
+def test_a_missing_folder_is_reported_when_it_or_a_folder_above_it_is_created(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reports: list[int] = []
+        watch = FolderWatch(CHANGE_EVENTS, lambda: reports.append(1))
+        folder = tmp_path / "data" / "opencode"
+        try:
+            for number, made in enumerate((tmp_path / "data", folder, folder / "a-wal"), 1):
+                watch.watch([folder])
+                made.touch() if made.name == "a-wal" else made.mkdir()
+                await until_async(lambda expected=number: len(reports) == expected)
+            watch.watch([folder])
+            (folder / "another").mkdir()  # in a folder that exists, only the wanted kinds count
+            (folder / "a-wal").write_bytes(b"x")
+            await until_async(lambda: len(reports) == 4)
+        finally:
+            watch.stop()
+        assert len(reports) == 4
+
+    run(scenario())

@@ -23,8 +23,7 @@ from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.session_index import SessionIndex
 from tray.opencode.processes import OpenCodeProcess
-from tray.sources.local.sessions import MIN_INTERVAL, LocalSessions
-from tray.system.folder_watch import FolderWatch
+from tray.sources.local.sessions import LocalSessions
 from waiting import until_async as until
 
 WORK = "/work"
@@ -104,28 +103,6 @@ def test_a_session_becomes_busy_waiting_completed_and_removed(made: Database) ->
             await watch.shows("completed")
             watch.local.follow([], ())
             await watch.shows(None)  # an idle session is not shown after the end of its process
-
-    run(scenario())
-
-
-def test_a_change_whose_notification_was_lost_is_read_at_the_next_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(FolderWatch, "watch", lambda *_: None)
-    made = Database(tmp_path / "opencode.db")
-
-    async def scenario() -> None:
-        one = process(made.path.parent)
-        async with watching(one) as watch:
-            await until(lambda: watch.local._stamps, deadline=10)  # noqa: SLF001  # the first reading
-            await asyncio.sleep(2 * MIN_INTERVAL)  # after which the files would be watched
-            made.session("ses_1", now())
-
-            def look() -> bool:
-                watch.local.follow([one], ())
-                return watch.status() is not None
-
-            await until(look, deadline=10)
 
     run(scenario())
 

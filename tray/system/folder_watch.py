@@ -46,16 +46,17 @@ class FolderWatch(FileSystemEventHandler):
     """
 
     def __init__(self, kinds: EventKinds, on_change: Callable[[], None]) -> None:
-        self._kinds = list(kinds)
+        self._kinds = kinds
         self._on_change = on_change
         self._observer: BaseObserver | None = None
-        self._watches: dict[Path, ObservedWatch] = {}
+        self._watches: dict[Path, tuple[EventKinds, ObservedWatch]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reported = False
 
     def watch(self, folders: Collection[Path]) -> None:
         """Watch these folders instead of those before. For a missing folder, watch its nearest existing parent.
 
+        The parent is watched for new folders as well: one of them may be the missing one, or lead to it.
         On macOS that is not the home folder or one above it: FSEvents reports every change in all of their subfolders,
         which would wake us all the time. The callers look again from time to time anyway.
         """
@@ -67,15 +68,22 @@ class FolderWatch(FileSystemEventHandler):
             self._observer = Observer()
             self._observer.start()
         self._reported = False
-        nearest = (next(filter(is_folder, (folder, *folder.parents)), None) for folder in folders)
-        wanted = {folder for folder in nearest if folder is not None} - _too_wide()
-        for folder in self._watches.keys() - wanted:
-            self._observer.unschedule(self._watches.pop(folder))
-        for folder in wanted - self._watches.keys():
+        wanted: dict[Path, EventKinds] = {}
+        for folder in folders:
+            nearest = next(filter(is_folder, (folder, *folder.parents)), None)
+            if nearest is not None and nearest not in _too_wide():
+                kinds = self._kinds if nearest == folder else (*self._kinds, DirCreatedEvent)
+                wanted[nearest] = max(kinds, wanted.get(nearest, ()), key=len)  # two may have the same parent
+        for folder in [folder for folder, (kinds, _) in self._watches.items() if wanted.get(folder) != kinds]:
+            self._observer.unschedule(self._watches.pop(folder)[1])
+        for folder in wanted.keys() - self._watches.keys():
+            kinds = wanted[folder]
             try:
-                self._watches[folder] = self._observer.schedule(self, str(folder), event_filter=self._kinds)
+                watched = self._observer.schedule(self, str(folder), event_filter=list(kinds))
             except OSError as error:  # for example, no inotify watches left
                 log.warning("cannot watch %s: %s", folder, error)
+            else:
+                self._watches[folder] = kinds, watched
 
     def pause(self) -> None:
         """Watch nothing until the next call of `watch`."""

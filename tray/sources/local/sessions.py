@@ -68,9 +68,9 @@ class LocalSessions:
         for server_id in wanted.keys() - self._processes.keys():
             self._ended.pop(server_id, None)
             self._report(ServerConnected(_server(server_id, wanted[server_id])))
-        self._processes, before = wanted, self._processes
-        if wanted.keys() != before.keys() or (self._stamps and file_stamps(wanted.values()) != self._stamps):
-            self._changed.set()  # the second: the system may lose the notification of a change
+        if wanted.keys() != self._processes.keys():
+            self._changed.set()
+        self._processes = wanted
 
     async def run(self) -> None:
         """Read at each change, until cancelled."""
