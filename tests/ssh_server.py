@@ -7,10 +7,12 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from agent_program import required
+from network import network_namespace
 from waiting import until
 
 if sys.platform != "win32":
@@ -35,24 +37,18 @@ class FarMachine:
         self.home = folder / "home"
         self.destination = f"{FAR_USER}@{FAR}"
         self._server: subprocess.Popen[bytes] | None = None
+        self._network = ExitStack()
 
     def __enter__(self) -> Self:
         self._make_user()
-        call("ip", "netns", "add", self.name)
-        call("ip", "link", "add", f"{self.name}n", "type", "veth", "peer", "name", f"{self.name}f", "netns", self.name)
-        call("ip", "address", "add", f"{NEAR}/30", "dev", f"{self.name}n")
-        call("ip", "link", "set", f"{self.name}n", "up")
-        self.inside("ip", "address", "add", f"{FAR}/30", "dev", f"{self.name}f")
-        self.inside("ip", "link", "set", f"{self.name}f", "up")
-        self.inside("ip", "link", "set", "lo", "up")
+        self._network.enter_context(network_namespace(self.name, NEAR, FAR))
         self._make_keys()
         self.boot()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.shut_down()
-        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", f"{self.name}n"], check=False, capture_output=True)
+        self._network.close()
 
     def _make_user(self) -> None:
         self.home.mkdir(parents=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import desk
 from desk import WATCHER, Desk
 
@@ -30,12 +28,9 @@ class CinnamonDesk(Desk):
     def start(self, scale: int = 1) -> None:
         need("cinnamon", XAPP_WATCHER, *desk.PROGRAMS)
         super().start(scale)
-        settings = Path(self.environment["XDG_CONFIG_HOME"]) / "glib-2.0/settings"
-        settings.mkdir(parents=True)
-        (settings / "keyfile").write_text(SETTINGS)
+        self.write_gsettings(SETTINGS)
         self.environment |= {
             "XDG_CURRENT_DESKTOP": "X-Cinnamon",
-            "GSETTINGS_BACKEND": "keyfile",
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "DBUS_SYSTEM_BUS_ADDRESS": self.bus.address,  # it needs one, but none of the services there
         }

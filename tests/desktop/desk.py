@@ -188,6 +188,17 @@ class Desk:
         self.spawn("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
         until(lambda: self.on_bus(WATCHER), "the panel", 20)
 
+    def write_config(self, name: str, text: str) -> None:
+        """Write a file in the folder of settings."""
+        path = Path(self.environment["XDG_CONFIG_HOME"]) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def write_gsettings(self, text: str) -> None:
+        """Give GNOME's, Cinnamon's and MATE's programs these settings."""
+        self.write_config("glib-2.0/settings/keyfile", text)
+        self.environment["GSETTINGS_BACKEND"] = "keyfile"
+
     def restart_panel(self) -> None:
         """Kill the panel, as a crash does, and start it again."""
         self.end(self.panel, signal.SIGKILL)

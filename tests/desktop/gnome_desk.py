@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from desk import WATCHER, Window
 from PIL import Image
 from wayland_desk import Box, WaylandDesk
@@ -39,13 +37,10 @@ class GnomeDesk(WaylandDesk):
     def start(self, scale: int = 1) -> None:
         assert scale == 1
         need(*PROGRAMS)
-        settings = Path(self.environment["XDG_CONFIG_HOME"]) / "glib-2.0/settings"
-        settings.mkdir(parents=True)
-        (settings / "keyfile").write_text(SETTINGS)
+        self.write_gsettings(SETTINGS)
         self.environment |= {
             "XDG_CURRENT_DESKTOP": "GNOME",
             "XDG_SESSION_TYPE": "wayland",
-            "GSETTINGS_BACKEND": "keyfile",
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "DBUS_SYSTEM_BUS_ADDRESS": self.bus.address,  # it needs one, but none of the services there
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from desk import Desk
@@ -9,11 +11,25 @@ from test_menu import fleet
 from test_panel import ROWS, colour, shown, view
 from tray_with_icon import TrayWithIcon
 
+from fake_desktop import environment
 from tray.core.commands import OpenNextSession, OpenSession, Quit
 from tray.core.sessions import SessionKey, Status
 from waiting import until
 
 ANSWER, ALLOW_ONCE = 4, 3  # rows in the menu, and in the submenu after the request's text in three lines
+
+
+@contextmanager
+def running_desk(made: Desk) -> Iterator[Desk]:
+    """Start a desktop and its panel, and point this process at it; end all of it afterwards."""
+    try:
+        made.start()
+        made.start_panel()
+        names = ("DISPLAY", "WAYLAND_DISPLAY")
+        with environment(**{name: made.environment.get(name) for name in names}):
+            yield made
+    finally:
+        made.stop()
 
 
 def check_icon_and_menu(desk: Desk) -> None:

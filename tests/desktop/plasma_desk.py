@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 
 import desk
 from desk import WATCHER, Desk
@@ -48,9 +47,7 @@ class PlasmaDesk(Desk):
     def start(self, scale: int = 1) -> None:
         need(*PROGRAMS, *desk.PROGRAMS)
         super().start(scale)
-        config = Path(self.environment["XDG_CONFIG_HOME"])
-        config.mkdir(parents=True)
-        (config / "plasma-org.kde.plasma.desktop-appletsrc").write_text(LAYOUT)
+        self.write_config("plasma-org.kde.plasma.desktop-appletsrc", LAYOUT)
         self.environment |= {
             "XDG_CURRENT_DESKTOP": "KDE",
             "KDE_FULL_SESSION": "true",

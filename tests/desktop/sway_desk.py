@@ -28,6 +28,7 @@ class SwayDesk(WaylandDesk):
 
     name = "waybar"
     panel = "waybar"
+    _mouse: WaylandMouse | None = None  # None: not started
     above_panel = (0, 0, 1280, 776)  # a menu overlaps the panel, and ends above the pointer
 
     def start(self, scale: int = 1) -> None:
@@ -48,7 +49,8 @@ class SwayDesk(WaylandDesk):
         self._mouse = WaylandMouse(display, 1280, 800)
 
     def stop(self) -> None:
-        self._mouse.close()
+        if self._mouse is not None:
+            self._mouse.close()
         super().stop()
 
     def start_panel(self, *, dark: bool = True) -> None:

@@ -10,10 +10,10 @@ import pytest
 from cinnamon_desk import CinnamonDesk
 from desk import Desk
 from gnome_desk import GnomeDesk
-from panel_checks import check_answer, check_icon_and_menu, check_return
+from panel_checks import check_answer, check_icon_and_menu, check_return, running_desk
 from plasma_desk import PlasmaDesk
 
-from fake_desktop import PrivateBus, environment
+from fake_desktop import PrivateBus
 
 pytestmark = [
     pytest.mark.desktop,
@@ -27,14 +27,8 @@ SESSIONS = {"gnome": 3}  # of the whole program; with 30, GNOME's submenus have 
 
 @pytest.fixture(params=[PlasmaDesk, GnomeDesk, CinnamonDesk], ids=lambda kind: str(kind.name))
 def desk(request: pytest.FixtureRequest, tmp_path: Path, bus: PrivateBus) -> Iterator[Desk]:
-    made: Desk = request.param(tmp_path, bus)
-    try:
-        made.start()
-        made.start_panel()
-        with environment(DISPLAY=made.environment.get("DISPLAY"), WAYLAND_DISPLAY=None):
-            yield made
-    finally:
-        made.stop()
+    with running_desk(request.param(tmp_path, bus)) as made:
+        yield made
 
 
 def test_the_icon_and_its_menu_work(desk: Desk):

@@ -57,24 +57,18 @@ toplevel-id='bottom'
 def start_lxqt_panel(desk: Desk) -> None:
     need("lxqt-panel", "openbox")
     desk.environment |= {"XDG_CURRENT_DESKTOP": "LXQt", "QT_QPA_PLATFORM": "xcb", "QT_FONT_DPI": "75"}
-    write(desk, "lxqt/panel.conf", LXQT_PANEL)
+    desk.write_config("lxqt/panel.conf", LXQT_PANEL)
     desk.spawn("openbox", ["openbox", "--sm-disable"])
     desk.spawn("panel", ["lxqt-panel"])
 
 
 def start_mate_panel(desk: Desk) -> None:
     need("mate-panel", "openbox", MATE_APPLET)
-    desk.environment |= {"XDG_CURRENT_DESKTOP": "MATE", "GSETTINGS_BACKEND": "keyfile", "GTK_THEME": "Adwaita"}
-    write(desk, "glib-2.0/settings/keyfile", MATE_PANEL)
+    desk.environment |= {"XDG_CURRENT_DESKTOP": "MATE", "GTK_THEME": "Adwaita"}
+    desk.write_gsettings(MATE_PANEL)
     desk.spawn("openbox", ["openbox", "--sm-disable"])
     desk.spawn("applet", [MATE_APPLET])  # the bus starts nothing by itself
     desk.spawn("panel", ["mate-panel"])
-
-
-def write(desk: Desk, name: str, text: str) -> None:
-    path = Path(desk.environment["XDG_CONFIG_HOME"]) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def submenu(desk: Desk, menu: Window, row: int, least: int) -> Window:

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from awkward_arguments import AWKWARD, RECORD
 from tray.actions.install import install_autostart
 from tray.system.application_entry import DesktopMenuEntry
 from tray.system.autostart import DesktopEntry, LaunchAgent
 from tray.system.own_program import own_command
 from tray_process import Home
 from waiting import until
-
-RECORD = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps(sys.argv[2:]))"
-AWKWARD = ["plain", "two words", 'a "quote"', "$HOME", "`id`", "back\\slash", "100%", "%u", "ends\\", "é ⊘", "a'b", ";"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zeroconf import IPVersion
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from model_server import ModelServer
+from network import ip, network_namespace
 from opencode import NEWEST, OpenCode
 from tray.core.events import ServerConnected, SourceEvent
 from tray.sources.discovery import Discovery, DiscoverySettings
@@ -158,21 +159,13 @@ def machine() -> Iterator[str]:
     """Create a network namespace with its own address, which looks like another machine."""
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("needs root and the ip command of Linux to create another machine")
-    name, cable = f"far{os.getpid()}", f"v{os.getpid()}"
-    steps = (
-        f"netns add {name}", f"link add {cable} type veth peer name {cable}f netns {name}",
-        f"addr add 198.18.0.1/30 dev {cable}", f"link set {cable} up",  # addresses: RFC 2544, for such tests
-        f"-n {name} addr add {FAR_MACHINE}/30 dev {cable}f", f"-n {name} link set {cable}f up",
-        f"-n {name} link set lo up", f"-n {name} route add 224.0.0.0/4 dev {cable}f",
-    )  # fmt: skip
-    try:
-        for step in steps:
-            done = subprocess.run(["ip", *step.split()], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.skip(f"cannot create a network namespace: {done.stderr}")
+    with ExitStack() as stack:
+        try:
+            name = stack.enter_context(network_namespace(f"far{os.getpid()}", "198.18.0.1", FAR_MACHINE))  # RFC 2544
+            ip("-n", name, "route", "add", "224.0.0.0/4", "dev", f"{name}f")
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"cannot create a network namespace: {error.stderr}")
         yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)  # and its end of the veth pair
 
 
 @pytest.mark.opencode

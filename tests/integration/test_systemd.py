@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import systemd
+from awkward_arguments import AWKWARD, RECORD
 from systemd import UserManager, user_manager
 from tray.system.autostart import DesktopEntry, LinuxAutostart
 from tray.system.systemd_unit import TARGET, SystemdUnit
@@ -21,21 +22,6 @@ from waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
 
-RECORD = "import json, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps(sys.argv[2:]))"
-AWKWARD = [
-    "plain",
-    "two words",
-    'a "quote"',
-    "$HOME",
-    "${HOME}",
-    "`id`",
-    "back\\slash",
-    "100%",
-    "%u",
-    "ends\\",
-    "é",
-    ";",
-]
 UNIT = "opencode-tray.service"
 
 

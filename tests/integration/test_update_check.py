@@ -14,6 +14,7 @@ from tray.app.update_check import INTERVAL, UpdateCheck, is_newer
 from tray.core.settings import CHECK_UPDATES, SETTINGS, Settings
 from tray.system.tasks import TaskSet
 from waiting import run
+from web_server import serving
 
 
 class Index:
@@ -51,15 +52,9 @@ async def index() -> AsyncIterator[Index]:
     made = Index()
     app = web.Application()
     app.router.add_get("/json", made.answer_request)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/json"
-    try:
+    async with serving(app) as port:
+        made.url = f"http://127.0.0.1:{port}/json"
         yield made
-    finally:
-        await runner.cleanup()
 
 
 def test_it_is_off_by_default() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from model_server import ModelServer
+from network import network_namespace
 from opencode import NEWEST, OpenCode
 from tray_process import Home
 from waiting import until
@@ -104,22 +104,10 @@ def test_the_tray_on_windows_is_found_and_answers_as_for_another_machine(machine
 
 def test_with_a_network_of_its_own_the_address_of_windows_is_named(machine: WindowsAndWsl) -> None:
     """The default of WSL 2: the tray listens on the virtual network, and OpenCode knows its address."""
-    name = f"wsl{os.getpid()}"
-    cable = f"w{os.getpid() % 100_000}"
-    words = (
-        f"netns add {name}", f"link add {cable} type veth peer name {cable}f netns {name}",
-        f"address add {NEAR}/30 dev {cable}", f"link set {cable} up",
-        f"-n {name} address add {FAR}/30 dev {cable}f", f"-n {name} link set {cable}f up", f"-n {name} link set lo up",
-    )  # fmt: skip
-    try:
-        for word in words:
-            subprocess.run(["ip", *word.split()], check=True, capture_output=True)
+    with network_namespace(f"wsl{os.getpid()}", NEAR, FAR) as name:
         machine.network = name
         machine.start_tray(OPENCODE_TRAY_LISTENER_HOST=NEAR)
         machine.opencode.environment["OPENCODE_MONITOR_HOST"] = f"{NEAR}:{machine.tray.port}"
         machine.enter()
         machine.opencode.run("hello")
         until(lambda: machine.server().get("host", "").endswith(f" ({DISTRIBUTION})"), "the server", 30)
-    finally:
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-        subprocess.run(["ip", "link", "del", cable], capture_output=True, check=False)

@@ -26,6 +26,7 @@ from tray.system import text_dialog
 from tray.system.background_process import ProcessIdentity, end_process_tree
 from tray.system.paths import Paths
 from tray_process import free_port
+from web_server import serving
 
 URL = "http://127.0.0.1:1"
 
@@ -136,14 +137,10 @@ def test_a_server_that_gets_no_signal_is_asked_to_close_everything_first(paths: 
 
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        server = FoundServer("1", "healthy", url, pid=process.pid)
-        assert (await stop(server, paths, is_killed=is_killed)).ok
+        async with serving(app) as port:
+            server = FoundServer("1", "healthy", f"http://127.0.0.1:{port}", pid=process.pid)
+            assert (await stop(server, paths, is_killed=is_killed)).ok
         await process.wait()
-        await runner.cleanup()
 
     asyncio.run(test())
     assert asked == ([("POST", "/global/dispose", True)] if is_killed else [])
