@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tray.system.tasks import run_all
+from tray.system.tasks import call_on_loop, run_all
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -46,3 +46,14 @@ def test_results_are_in_the_order_of_the_coroutines() -> None:
         return value
 
     assert asyncio.run(run_all([number(1, 5), number(2, 0)])) == [1, 2]
+
+
+def test_a_call_on_a_loop_that_has_ended_or_not_begun_has_no_effect() -> None:
+    called: list[int] = []
+    loop = asyncio.new_event_loop()
+    call_on_loop(loop, called.append, 1)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    call_on_loop(loop, called.append, 2)
+    call_on_loop(None, called.append, 3)
+    assert called == [1]

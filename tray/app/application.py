@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -55,7 +54,7 @@ from tray.surfaces.notifications import Notifications
 from tray.surfaces.toasts import Balloon
 from tray.system import resources
 from tray.system.paths import TITLE, Paths
-from tray.system.tasks import TaskSet
+from tray.system.tasks import TaskSet, call_on_loop
 from tray.system.text_dialog import ask_text
 
 log = logging.getLogger(__name__)
@@ -314,21 +313,15 @@ class App:
 
     def post(self, command: Command) -> None:
         """Execute a command that was chosen in the menu; from any thread."""
-        self._post(self._commands.execute_soon, command, Surface.MENU)
+        call_on_loop(self._loop, self._commands.execute_soon, command, Surface.MENU)
 
     def post_opened(self, opened: OpenSubmenus) -> None:
         """Set which submenus are open; from any thread."""
-        self._post(self._surfaces.set_open, opened)
+        call_on_loop(self._loop, self._surfaces.set_open, opened)
 
     def post_hosted(self, hosted: bool) -> None:  # noqa: FBT001  # the back end's signature
         """Set whether a panel shows the icon; from any thread."""
-        self._post(self._panel_notice.set_hosted, hosted)
-
-    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
-        """Call on the loop's thread, unless the loop has ended."""
-        if self._loop is not None:
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(callback, *arguments)
+        call_on_loop(self._loop, self._panel_notice.set_hosted, hosted)
 
     async def execute(self, command: Command, surface: Surface) -> CommandResult:
         """Execute a command and return its result; on the loop's thread."""

@@ -30,7 +30,7 @@ from tray.storage.history.usage import active_roots, usage
 from tray.storage.history.writer import HistoryWriter
 from tray.system.local_day import day_number
 from tray.system.paths import Paths
-from tray.system.tasks import TaskSet
+from tray.system.tasks import TaskSet, call_on_loop
 
 log = logging.getLogger(__name__)
 
@@ -162,8 +162,7 @@ class History:
         loop = asyncio.get_running_loop()
 
         def on_loop(work: Callable[[], None]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(lambda: work() if self._writer is writer else None)
+            call_on_loop(loop, lambda: work() if self._writer is writer else None)
 
         writer = HistoryWriter(
             self._path, lambda text: on_loop(partial(self._report, text)), lambda: on_loop(self._changed)

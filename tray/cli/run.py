@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from tray.system.paths import NAME, TITLE, Paths
 from tray.system.sandbox import refuse_sandbox
 from tray.system.session_end import STOP_TIMEOUT, stop_with_console, stop_with_session
 from tray.system.signals import StopSignals
+from tray.system.tasks import call_on_loop
 
 if TYPE_CHECKING:
     from tray.surfaces.backends.tray_icon import TrayIcon  # not needed headless
@@ -175,12 +175,7 @@ class Program:
 
     def _stop(self) -> None:
         if self._app is not None:
-            self._post(self._app.stop)
-
-    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
-        """Call on the loop's thread, unless the loop has ended."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback, *arguments)
+            call_on_loop(self._loop, self._app.stop)
 
     def _stop_and_wait(self, worker: threading.Thread) -> None:
         """Stop and wait until everything is saved, for STOP_TIMEOUT at most; on any thread but the loop's."""
@@ -212,11 +207,11 @@ class Program:
         if not icon.has_menu:
             print(f"The {icon.name} tray has no menu; a click opens the session that has waited longest.", flush=True)
         stop_with_session(partial(self._stop_and_wait, worker))
-        self._post(app.show_on, icon.show)
+        call_on_loop(self._loop, app.show_on, icon.show)
         if isinstance(icon, PystrayIcon) and icon.has_balloons:
-            self._post(app.show_balloons_on, icon.show_balloon)
+            call_on_loop(self._loop, app.show_balloons_on, icon.show_balloon)
         if sys.platform == "linux":
-            self._post(app.expect_panel)
+            call_on_loop(self._loop, app.expect_panel)
         threading.Thread(target=_stop_after, args=(worker, icon), name="stop icon", daemon=True).start()
         try:
             icon.run()

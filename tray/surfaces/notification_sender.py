@@ -14,6 +14,7 @@ from desktop_notifier import Button, DesktopNotifier, Icon, Notification, ReplyF
 
 from tray.surfaces.toasts import Toast
 from tray.system import notification_daemon, resources
+from tray.system.tasks import call_on_loop
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class NotificationSender:
 
         def call(*arguments: str) -> None:
             if self._platform == "darwin":
-                loop.call_soon_threadsafe(handler, *arguments)
+                call_on_loop(loop, handler, *arguments)
             else:
                 handler(*arguments)
 

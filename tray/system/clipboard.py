@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from contextlib import suppress
 
 from tray.system.subprocesses import run
+from tray.system.tasks import call_on_loop
 
 TIMEOUT = 3.0  # s; a clipboard program hangs if the display does not answer
 
@@ -49,8 +49,7 @@ async def _copied(text: str) -> bool:
             ok = False
         else:
             ok = True
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(finish, ok)
+        call_on_loop(loop, finish, ok)
 
     threading.Thread(target=work, name="clipboard", daemon=True).start()
     try:

@@ -22,6 +22,8 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
+from tray.system.tasks import call_on_loop
+
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
@@ -102,12 +104,9 @@ class FolderWatch(FileSystemEventHandler):
         """Report the first event. Called by watchdog on its own thread."""
         if isinstance(event, FileOpenedEvent) and Path(os.fsdecode(event.src_path)).is_dir():
             return  # a program, maybe the tray itself, lists the folder
-        if not self._reported and self._loop is not None:
+        if not self._reported:
             self._reported = True
-            try:
-                self._loop.call_soon_threadsafe(self._on_change)
-            except RuntimeError:
-                return  # the loop is closed
+            call_on_loop(self._loop, self._on_change)
 
 
 def _too_wide() -> set[Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,13 @@ async def run_all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     return [task.result() for task in tasks]
+
+
+def call_on_loop(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *arguments: object) -> None:
+    """Call soon on the thread of a loop; from any thread. Without effect if the loop has ended, or not begun (None)."""
+    if loop is not None:
+        with suppress(RuntimeError):  # it may end at any moment, so that asking whether it has ended is not enough
+            loop.call_soon_threadsafe(callback, *arguments)
 
 
 class TaskSet:

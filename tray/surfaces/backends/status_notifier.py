@@ -25,6 +25,7 @@ from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
 from tray.system.backoff import Backoff
 from tray.system.session_bus import BusError, call, connect
+from tray.system.tasks import call_on_loop
 from tray.system.tray_host import WATCHER, WATCHER_PATH, host_registered
 
 log = logging.getLogger(__name__)
@@ -87,18 +88,12 @@ class StatusNotifierIcon:
     def show(self, view: TrayView) -> None:
         """Show this view."""
         self._view = view
-        self._post(self._update)
+        call_on_loop(self._loop, self._update)
 
     def stop(self) -> None:
         """Remove the icon; `run` returns."""
         self._stopping = True
-        self._post(self._cancel)
-
-    def _post(self, callback: Callable[[], None]) -> None:
-        loop = self._loop
-        if loop is not None:
-            with suppress(RuntimeError):  # the loop has just been closed
-                loop.call_soon_threadsafe(callback)
+        call_on_loop(self._loop, self._cancel)
 
     # ------------------------------------------------------------------ connection
 
