@@ -134,6 +134,8 @@ def test_an_index_that_cannot_be_reached_is_asked_again_a_day_later() -> None:
         ("1.1rc1", "1.0", False),
         ("", "1.0", False),
         ("latest", "1.0", False),
+        ("9" * 5_000, "1.0", False),  # Python converts no text of this length to a number
+        ("٢", "1.0", False),
     ],
 )
 def test_versions_are_compared_by_their_numbers(version: str, than: str, newer: bool) -> None:

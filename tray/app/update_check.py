@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 INDEX = "https://pypi.org/pypi/opencode-tray/json"  # https://docs.pypi.org/api/json/
 INTERVAL = 86_400.0  # s between two questions
-_RELEASE = re.compile(r"\d+(?:\.\d+)*")  # a final release: no alpha, beta or candidate
+_RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}")  # a final release: no alpha, beta or candidate
 
 
 class UpdateCheck:
