@@ -10,7 +10,7 @@ from tray.actions.doctor.finding import Level
 from tray.actions.doctor.installation import sandbox as check
 from tray.cli.main import main
 from tray.system import sandbox
-from tray.system.sandbox import sandbox_problem
+from tray.system.sandbox import Sandbox, find_sandbox
 
 STORE = (
     "C:\\Program Files\\WindowsApps\\PythonSoftwareFoundation.Python.3.13_3.13.2544.0_x64__qbz5n2kfra8p0",
@@ -21,34 +21,38 @@ OTHERS = ("C:\\py", "C:\\Users\\a\\AppData\\Local\\Programs\\Python\\Python313",
 
 @pytest.mark.parametrize("python", STORE)
 def test_the_python_of_the_store_is_refused(tmp_path: Path, python: str) -> None:
-    assert "Microsoft Store" in sandbox_problem(tmp_path / "none", python, "win32")
+    found = find_sandbox(tmp_path / "none", python, "win32")
+    assert found is not None
+    assert "Microsoft Store" in found.problem
 
 
 @pytest.mark.parametrize("python", OTHERS)
 def test_other_pythons_are_not(tmp_path: Path, python: str) -> None:
-    assert sandbox_problem(tmp_path / "none", python, "win32") == ""
+    assert find_sandbox(tmp_path / "none", python, "win32") is None
 
 
 def test_flatpak_is_recognised_by_its_file(tmp_path: Path) -> None:
     info = tmp_path / ".flatpak-info"
-    assert sandbox_problem(info, "/usr", "linux") == ""
+    assert find_sandbox(info, "/usr", "linux") is None
     info.touch()
-    assert "flatpak-spawn --host" in sandbox_problem(info, "/usr", "linux")
+    found = find_sandbox(info, "/usr", "linux")
+    assert found is not None
+    assert "flatpak-spawn --host" in found.advice
 
 
 @pytest.mark.parametrize("command", [["run", "--headless"], ["install", "--agents", "none"]])
 def test_run_and_install_end_with_the_reason(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sandbox, "sandbox_problem", lambda: "this is a sandbox. Leave it")
+    monkeypatch.setattr(sandbox, "find_sandbox", lambda: Sandbox("this is a sandbox", "Leave it"))
     assert main(command) == 2
     assert capsys.readouterr().err == "opencode-tray: this is a sandbox. Leave it\n"
 
 
 def test_doctor_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(problem: str) -> list[tuple[Level, str, str]]:
-        monkeypatch.setattr("tray.actions.doctor.installation.sandbox_problem", lambda: problem)
+    def findings(found: Sandbox | None) -> list[tuple[Level, str, str]]:
+        monkeypatch.setattr("tray.actions.doctor.installation.find_sandbox", lambda: found)
         return [(finding.level, finding.message, finding.fix) for finding in check(None)]  # type: ignore[arg-type]
 
-    assert found("this is a sandbox. Leave it") == [(Level.BROKEN, "this is a sandbox", "Leave it")]
-    assert found("") == []
+    assert findings(Sandbox("this is a sandbox", "Leave it")) == [(Level.BROKEN, "this is a sandbox", "Leave it")]
+    assert findings(None) == []

@@ -52,7 +52,7 @@ class Running:
 
     def show_balloon(self, balloon: Balloon | None) -> tuple[str, str]:
         """Show a balloon and return its title and text."""
-        self.icon.post(lambda: self.icon.show_balloon(balloon))
+        self.icon.post(lambda: self.icon.update(CALM, balloon))
         self.windows.settle()
         assert self.windows.icon is not None
         return self.windows.icon.balloon
@@ -173,7 +173,8 @@ def test_a_balloon_is_shown_as_far_as_it_fits(running: Running) -> None:
 def test_a_balloon_that_explorer_refused_is_shown_once_it_accepts(running: Running) -> None:
     running.windows.refuses = True
     running.start()
-    running.icon.post(lambda: running.icon.show_balloon(Balloon("Finished · api", "Done.")))
+    balloon = Balloon("Finished · api", "Done.")
+    running.icon.post(lambda: running.icon.update(CALM, balloon))
     running.windows.settle()
     running.windows.refuses = False
     running.windows.ring()

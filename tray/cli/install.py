@@ -25,7 +25,7 @@ from tray.actions.install import (
 from tray.cli import install_hooks as hooks
 from tray.cli.exit_codes import OK
 from tray.system.application_entry import application_entry
-from tray.system.autostart import Autostart, autostart, linux_autostart, own_configuration
+from tray.system.autostart import Autostart, autostart, linux_autostart, startup_line
 from tray.system.paths import Paths, command_link, environment_folder
 from tray.system.sandbox import refuse_sandbox
 from tray.system.systemd_unit import TARGET, systemctl
@@ -68,7 +68,7 @@ def _autostart(*, uses_systemd: bool) -> tuple[Autostart, str]:
         if uses_systemd:
             raise InstallError("--systemd is for Linux")
         return autostart(), ""
-    entries, line = linux_autostart(), own_configuration(os.environ)
+    entries, line = linux_autostart(), startup_line(os.environ)
     if uses_systemd and shutil.which("systemctl") is None:
         raise InstallError("there is no systemd here; leave out --systemd")
     is_managed = (uses_systemd or line) and systemctl("is-active", TARGET)

@@ -82,7 +82,7 @@ class Program:
         self._started = threading.Event()
         self._failure: OSError | None = None
         self._has_crashed = False
-        self._reason = ""  # why the default port is not used, if it is not
+        self._why_other_port = ""  # the rest of a sentence about the default port, if it is not used
         self._signals: StopSignals | None = None
 
     def run(self) -> int:
@@ -163,7 +163,8 @@ class Program:
                 raise
             if await asyncio.to_thread(_overview_at, self._wanted) is not None:  # a tray of this user has the port
                 raise
-            self._reason = await asyncio.to_thread(_why_refused, self._wanted.port, error)
+            why = await asyncio.to_thread(_why_refused, self._wanted.port, error)
+            self._why_other_port = why or "is in use by another program"
             await app.start(0)
 
     def _may_use_another_port(self) -> bool:
@@ -186,7 +187,7 @@ class Program:
         if self._app is None:
             return
         host = self._settings[HOST]
-        reason = f" (port {self._settings[PORT]} {self._reason})" if self._reason else ""
+        reason = f" (port {self._settings[PORT]} {self._why_other_port})" if self._why_other_port else ""
         print(f"OpenCode Tray listens on {host}:{self._app.port}{reason}", flush=True)
         if not is_loopback(host):
             print(f"Warning: other machines can reach {host}. Only clients with the token are accepted,", flush=True)
@@ -234,10 +235,9 @@ class Program:
         port = self._settings[PORT]
         if (overview := _overview_at(self._wanted)) is not None:
             return self._already_running(port, overview)
-        if program := _program_on(port):
-            message = f"port {port} is in use by {program}; stop it, or choose another port with --port N"
-        elif error.errno == errno.EACCES:
-            message = f"port {port} {RESERVED}; choose another port with --port N"
+        if why := _why_refused(port, error):
+            stop = "" if why == RESERVED else "stop it, or "
+            message = f"port {port} {why}; {stop}choose another port with --port N"
         else:
             message = f"cannot listen on {self._settings[HOST]}:{port}: {error}"
         report(message, headless=self._headless)
@@ -254,18 +254,13 @@ def _overview_at(address: Address) -> dict[str, Any] | None:
 
 
 def _why_refused(port: int, error: OSError) -> str:
-    """Return why a port cannot be used, as the rest of a sentence about it."""
-    program = _program_on(port)
-    if program is None and error.errno == errno.EACCES:
-        return RESERVED
-    return f"is in use by {program or 'another program'}"
-
-
-def _program_on(port: int) -> str | None:
-    """Return the program that listens on the port; None if unknown."""
+    """Return why a port cannot be used, as the rest of a sentence about it; "" if unknown."""
     from tray.system.ports import port_owner  # needs psutil
 
-    return port_owner(port)
+    program = port_owner(port)
+    if program is not None:
+        return f"is in use by {program}"
+    return RESERVED if error.errno == errno.EACCES else ""
 
 
 def tune_garbage_collector() -> None:

@@ -179,13 +179,12 @@ class Notifications:
 
     async def _show_without_buttons(self, key: Key, toast: Toast) -> bool:
         """Show the notification in the way that the platform has beside its notifications; False if it has none."""
-        if self._show_balloon is not None:
-            plain = as_shown_by(NotificationDaemon(BALLOON), toast)
-            self._show_balloon(Balloon(plain.title, plain.body, plain.click))
-            self._in_balloon = (key,)
-            return True
-        plain = as_shown_by(NotificationDaemon(APPLESCRIPT), toast)
-        return await notification_daemon.show_with_applescript(plain.title, plain.body)
+        plain = as_shown_by(NotificationDaemon(APPLESCRIPT if self._show_balloon is None else BALLOON), toast)
+        if self._show_balloon is None:
+            return await notification_daemon.show_with_applescript(plain.title, plain.body)
+        self._show_balloon(Balloon(plain.title, plain.body, plain.click))
+        self._in_balloon = (key,)
+        return True
 
     # ------------------------------------------------------------------ clicks
     # A stale id, the id of another program's notification and a second click match no live notification.

@@ -27,7 +27,7 @@ from tray.system.paths import NAME, TITLE
 from tray.system.systemd_unit import SystemdUnit
 
 # Window managers and compositors that read no autostart entries, and how their own configuration starts a program.
-OWN_CONFIGURATION = {
+STARTUP_LINES = {
     "sway": f"exec {NAME} run",
     "i3": f"exec --no-startup-id {NAME} run",
     "hyprland": f"exec-once = {NAME} run",
@@ -76,10 +76,10 @@ def _other_autostart() -> Autostart:
     return LaunchAgent(Path.home() / f"Library/LaunchAgents/{NAME}.plist", log, os.environ)
 
 
-def own_configuration(environment: Mapping[str, str]) -> str:
+def startup_line(environment: Mapping[str, str]) -> str:
     """Return the line that the configuration of this desktop needs, because it reads no entries; "" if it does."""
     names = environment.get("XDG_CURRENT_DESKTOP", "").lower().split(":")
-    return next((OWN_CONFIGURATION[name] for name in names if name in OWN_CONFIGURATION), "")
+    return next((STARTUP_LINES[name] for name in names if name in STARTUP_LINES), "")
 
 
 class LinuxAutostart:

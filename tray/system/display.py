@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+MENU_LINES, GNOME_MENU_LINES = 28, 19  # rows of a menu that fit on a screen of 900 px, and in GNOME of 768 px
+
 
 def has_display() -> bool:
     """Whether programs that this process starts can show windows.
@@ -15,8 +17,9 @@ def has_display() -> bool:
 
 
 def menu_lines() -> int:
-    """Return how many rows of a menu fit on a small screen without scrolling: 900 px, or 768 px in GNOME.
+    """Return how many rows of a menu fit on a small screen without scrolling.
 
     The rows of GNOME's own menus are 36 px high, those of other desktops 20 to 30 px.
     """
-    return 19 if "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "").split(":") else 28
+    is_gnome = "GNOME" in os.environ.get("XDG_CURRENT_DESKTOP", "").split(":")
+    return GNOME_MENU_LINES if is_gnome else MENU_LINES

@@ -22,10 +22,10 @@ from tray.opencode.configuration import npm_configuration
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart as autostart_entry
-from tray.system.autostart import own_configuration
+from tray.system.autostart import startup_line
 from tray.system.paths import Paths
 from tray.system.resources import plugin_source
-from tray.system.sandbox import sandbox_problem
+from tray.system.sandbox import find_sandbox
 
 INSTALL_PLUGIN = "run: opencode-tray install-plugin"
 # In the settings, also in a comment. `password_env` and its like hold no secret.
@@ -34,9 +34,8 @@ SECRET = re.compile(r"\b(?:password|(?:\w+_)?token|secret|topic)[\"']?\s*=|/webh
 
 def sandbox(context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
     """Check that the tray is not in a sandbox that hides the agents from it."""
-    if problem := sandbox_problem():
-        what, _, fix = problem.partition(". ")
-        yield broken("sandbox", what, fix)
+    if (found := find_sandbox()) is not None:
+        yield broken("sandbox", found.problem, found.advice)
 
 
 def settings(context: DoctorContext) -> Iterator[Finding]:
@@ -135,7 +134,7 @@ def autostart(context: DoctorContext) -> Iterator[Finding]:  # noqa: ARG001
     if command is not None and (not command or shutil.which(command[0]) is None):
         message = f"the program that {entry.place} starts does not exist"
         yield broken("autostart", message, "run: opencode-tray install", lambda: install_autostart(entry))
-    elif command is not None and (line := own_configuration(os.environ)) and entry.place.endswith(".desktop"):
+    elif command is not None and (line := startup_line(os.environ)) and entry.place.endswith(".desktop"):
         fix = f"run opencode-tray install, or add this line to its configuration: {line}"
         yield note("autostart", f"this desktop does not read {entry.place}", fix)
     elif command is not None:

@@ -83,6 +83,4 @@ class PystrayIcon:
         if self._stopping:
             icon.end()
         else:
-            icon.update(self._view)
-            if self._balloon is not icon.balloon:
-                icon.show_balloon(self._balloon)
+            icon.update(self._view, self._balloon)

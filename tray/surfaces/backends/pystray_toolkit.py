@@ -44,7 +44,7 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
         self._shown_icon: IconView | None = None
         self._shown_tooltip: str | None = None
         self._shown_menu: tuple[Entry, ...] | None = view.menu
-        self.balloon: Balloon | None = None  # the last one that was to be shown
+        self._balloon: Balloon | None = None
         self._shown_balloon: Balloon | None = None
         super().__init__(app_id, draw(view.icon, ICON_SIZE), "", self._menu_of(view.menu))
 
@@ -65,19 +65,17 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
 
     # ------------------------------------------------------------------ on the toolkit's thread
 
-    def show_balloon(self, balloon: Balloon | None) -> None:
-        """Show this balloon; None removes the one that is shown. Only for a toolkit that has balloons."""
-        self.balloon = balloon
-        self._show_changes()
-
     def run_posted(self) -> None:
         """Call what was posted."""
         while self._posted:
             self._posted.popleft()()
 
-    def update(self, view: TrayView) -> None:
-        """Show this view. What the toolkit does not accept now is tried again later."""
-        self._view = view
+    def update(self, view: TrayView, balloon: Balloon | None = None) -> None:
+        """Show this view and, if the toolkit has balloons, this balloon or none.
+
+        What the toolkit does not accept now is tried again later.
+        """
+        self._view, self._balloon = view, balloon
         self._show_changes()
 
     def show_again(self) -> None:
@@ -185,9 +183,9 @@ class ToolkitIcon(_Base):  # type: ignore[misc]  # pystray ships no types
             self._shown_menu = menu
 
     def _show_balloon(self) -> None:
-        if self.visible and self.balloon is not self._shown_balloon:
-            self.send_balloon(self.balloon)
-            self._shown_balloon = self.balloon
+        if self.visible and self._balloon is not self._shown_balloon:
+            self.send_balloon(self._balloon)
+            self._shown_balloon = self._balloon
 
     # ------------------------------------------------------------------ pystray's hooks
 

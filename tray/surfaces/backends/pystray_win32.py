@@ -119,8 +119,8 @@ class Icon(ToolkitIcon, _Base):  # type: ignore[misc]  # pystray ships no types
 
     def _on_notify(self, wparam: int, lparam: int) -> None:
         if lparam == NIN_BALLOONUSERCLICK:
-            if self.balloon is not None and self.balloon.click is not None:
-                self._on_command(self.balloon.click)
+            if self._balloon is not None and self._balloon.click is not None:
+                self._on_command(self._balloon.click)
         elif lparam != _api.WM_RBUTTONUP:
             super()._on_notify(wparam, lparam)
         elif not self._menu_open:

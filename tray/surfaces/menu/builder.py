@@ -35,6 +35,7 @@ from tray.surfaces.menu.server_menu import server_entries, starting_entries
 from tray.surfaces.menu.session_menu import mute_label, mute_menu
 from tray.surfaces.menu.view import IconView, TrayView
 from tray.surfaces.session_text import ROW_COLUMNS, title
+from tray.system.display import MENU_LINES
 from tray.system.own_host import own_host
 from tray.system.paths import TITLE
 
@@ -56,7 +57,7 @@ class ViewSettings(msgspec.Struct, frozen=True):
     monochrome: bool = False
     show_count: bool = True
     columns: int = ROW_COLUMNS  # of a row in the menu
-    lines: int = 28  # rows of the menu that fit on the screen
+    lines: int = MENU_LINES  # rows of the menu that fit on the screen
     problems: tuple[str, ...] = ()
     started: frozenset[str] = frozenset()  # addresses of the servers that the tray started
     today: str = ""  # today's usage, in one line
