@@ -547,7 +547,7 @@ def test_an_icon_that_a_panel_has_dropped_registers_again_at_growing_intervals(
         assert passed[0] >= 0.1
         assert passed[2] >= 0.4
         await until_async(lambda: reports.hosts == [True, False] * 3 + [True])
-        monkeypatch.setattr(status_notifier, "STAYED", 0.0)
+        monkeypatch.setattr(status_notifier, "ACCEPTED_AFTER", 0.0)
         desktop.drop(desktop.items[0])  # it was shown for long enough: the first delay counts again
         started = clock()
         await until_async(lambda: len(desktop.items) == 1)

@@ -24,15 +24,15 @@ class LogFile(RotatingFileHandler):
         if self.stream is not None:
             self.stream.close()
             self.stream = None  # as in the base class; the next line opens it again
-        leaving = Path(f"{self.baseFilename}.rotating")
+        rotating = Path(f"{self.baseFilename}.rotating")
         older = [Path(f"{self.baseFilename}.{number}") for number in range(1, self.backupCount + 1)]
         with suppress(OSError):
-            if not leaving.exists():
-                Path(self.baseFilename).rename(leaving)
+            if not rotating.exists():
+                Path(self.baseFilename).rename(rotating)
             for file, next_file in reversed(list(pairwise(older))):
                 if file.exists():
                     file.replace(next_file)
-            leaving.replace(older[0])
+            rotating.replace(older[0])
 
 
 def log_to(path: Path, *, debug: bool) -> None:

@@ -243,7 +243,7 @@ class Listener:
                 await self._authenticator.reject(ws, request, revoked)
                 return
             server = _on_other_machine(server, found[0])
-        elif _may_run_elsewhere(server) and await _holds_connection(server, request):
+        elif _is_host_uncertain(server) and await _holds_connection(server, request):
             server = replace(server, host=own_host())
         elif server.place.wsl and _has_own_name(server):
             server = _in_wsl(server)
@@ -333,8 +333,11 @@ def _has_own_name(server: Server) -> bool:
     return server.host.casefold() == own_host().casefold()
 
 
-def _may_run_elsewhere(server: Server) -> bool:
-    """Whether the name does not decide: WSL has that of its Windows, containers and renamed machines another one."""
+def _is_host_uncertain(server: Server) -> bool:
+    """Whether the host name does not say where a plugin runs.
+
+    WSL has the name of its Windows; a container, and a machine that was renamed, have another name than this one.
+    """
     return bool(server.place.wsl) or server.host != own_host()
 
 

@@ -34,7 +34,7 @@ REGISTER_RETRIES = (2.0, 3.0, 5.0, 10.0, 20.0, 20.0)  # s between attempts, duri
 FALLBACK_AFTER = 5.0  # s without a watcher after which an XEmbed tray may show the icon
 FIRST_RECONNECT, MAX_RECONNECT = 0.25, 8.0  # s between attempts to connect, doubled each time
 FIRST_RETURN, MAX_RETURN = 2.0, 300.0  # s until an icon that the panel has dropped registers again, doubled each time
-STAYED = 60.0  # s that an icon was shown, after which the first delay counts again
+ACCEPTED_AFTER = 60.0  # s that an icon was shown, after which the delays begin with the first one again
 
 _instances = count(1)
 
@@ -230,7 +230,7 @@ class StatusNotifierIcon:
         if not self._registered:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() - self._registered_at > STAYED:
+        if loop.time() - self._registered_at > ACCEPTED_AFTER:
             self._return.reset()
         delay = self._return.next_delay()
         self._not_before = loop.time() + delay
