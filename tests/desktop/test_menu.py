@@ -18,6 +18,7 @@ from waiting import until
 pytestmark = pytest.mark.desktop
 
 SCREEN_HEIGHT, PANEL_HEIGHT = 800, 40
+MENU_BORDER = 10  # pixels below the last row
 PROJECTS = ("shop-api", "shop-web", "infra", "docs", "payments-service", "mobile")
 TITLES = (
     "Refund flow with partial captures",
@@ -150,14 +151,19 @@ def test_a_menu_shows_the_current_state_when_it_is_opened(desk: Desk, start: Sta
     until(lambda: tray.tray.home.session("ses_001")["status"] == "error", "the last event")
     menu = desk.open_menu(*icon)
     desk.run("xdotool", "mousemove", "10", "10")
-    opened = desk.grab(menu.box)
     desk.screenshot("opened-after-a-burst")
+    opened, rows = desk.grab(menu.box), len(desk.rows(menu))
     desk.press("Escape")
     until(lambda: not desk.is_open(menu), "a closed menu")
     again = desk.open_menu(*icon)
     desk.run("xdotool", "mousemove", "10", "10")
-    assert (again.width, again.height) == (menu.width, menu.height)
-    assert until(lambda: desk.grab(again.box).tobytes() == opened.tobytes(), "the same menu")
+    assert len(desk.rows(again)) == rows
+    # GTK keeps the height of a menu whose rows are removed as it opens: there may be free space below the last row
+    common = (0, 0, menu.width, min(menu.height, again.height) - MENU_BORDER)
+    until(
+        lambda: desk.grab(again.box).crop(common).tobytes() == opened.crop(common).tobytes(),
+        "the same menu",
+    )
 
 
 def test_the_doctor_row_opens_a_terminal_with_the_findings(desk: Desk, start: Start, monkeypatch: pytest.MonkeyPatch):
