@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Bundle the UI library of the local page into one file, for developers only: users and CI use the file as it is.
+"""Bundle the libraries of the local page, for developers only: users and CI use the files as they are.
 
-Writes `ui.js`, `VENDORED.toml` (names, versions, licences, sources, hashes) and `LICENSES.txt` into
+Writes `ui.js`, `hmac.js`, `VENDORED.toml` (names, versions, licences, sources, hashes) and `LICENSES.txt` into
 tray/surfaces/page/static/vendor/. Run it after a change of `PACKAGES`. Needs npm.
 """
 
@@ -16,9 +16,16 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "tray/surfaces/page/static/vendor"
-PACKAGES = {"preact": "11.2.0", "htm": "3.1.1", "@preact/signals": "2.11.4", "@preact/signals-core": "1.14.5"}
+PACKAGES = {
+    "preact": "11.2.0",
+    "htm": "3.1.1",
+    "@preact/signals": "2.11.4",
+    "@preact/signals-core": "1.14.5",
+    "@noble/hashes": "2.4.0",
+}
 ESBUILD = "0.28.2"
-ENTRY = """
+ENTRIES = {
+    "ui.js": """
 import { h } from "preact";
 import htm from "htm";
 export { render } from "preact";
@@ -26,11 +33,16 @@ export { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 export { batch, computed, effect, signal } from "@preact/signals";
 export const html = htm.bind(h);
 export { h };
-"""
+""",
+    "hmac.js": """
+export { hmac } from "@noble/hashes/hmac.js";
+export { sha256 } from "@noble/hashes/sha2.js";
+""",
+}
 
 
 def main() -> None:
-    """Install the packages in a temporary folder, bundle them, and write the three files."""
+    """Install the packages in a temporary folder, bundle them, and write the files."""
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("vendor.py needs npm")
@@ -39,29 +51,33 @@ def main() -> None:
         wanted = [f"{package}@{version}" for package, version in {**PACKAGES, "esbuild": ESBUILD}.items()]
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--save-exact", "--prefix", name)
         subprocess.run([npm, "install", *options, *wanted], check=True, stdout=subprocess.DEVNULL)
-        (folder / "entry.js").write_text(ENTRY, encoding="utf-8")
-        bundled = folder / "ui.js"
-        subprocess.run(
-            [
-                folder / "node_modules/.bin/esbuild", folder / "entry.js", "--bundle", "--minify", "--format=esm",
-                "--target=es2022", "--legal-comments=none", "--log-level=warning", f"--outfile={bundled}",
-            ],
-            check=True,
-        )  # fmt: skip
         FOLDER.mkdir(parents=True, exist_ok=True)
-        shutil.copy(bundled, FOLDER / "ui.js")
+        for bundle, entry in ENTRIES.items():
+            (folder / f"entry-{bundle}").write_text(entry, encoding="utf-8")
+            subprocess.run(
+                [
+                    folder / "node_modules/.bin/esbuild", folder / f"entry-{bundle}", "--bundle", "--minify",
+                    "--format=esm", "--target=es2022", "--legal-comments=none", "--log-level=warning",
+                    "--allow-overwrite", f"--outfile={FOLDER / bundle}",
+                ],
+                check=True,
+            )  # fmt: skip
         (FOLDER / "VENDORED.toml").write_text(_description(folder), encoding="utf-8")
         (FOLDER / "LICENSES.txt").write_text(_licences(folder), encoding="utf-8")
-    print(f"wrote {FOLDER / 'ui.js'}: {(FOLDER / 'ui.js').stat().st_size} bytes")
+    for bundle in ENTRIES:
+        print(f"wrote {FOLDER / bundle}: {(FOLDER / bundle).stat().st_size} bytes")
 
 
 def _description(folder: Path) -> str:
     locked = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-    digest = hashlib.sha256((FOLDER / "ui.js").read_bytes()).hexdigest()
+    digests = {bundle: hashlib.sha256((FOLDER / bundle).read_bytes()).hexdigest() for bundle in ENTRIES}
     lines = [
-        "# What is bundled in ui.js, written by packaging/vendor.py.",
+        "# What is bundled in these files, written by packaging/vendor.py.",
         "",
-        f'file = "ui.js"\nsha256 = "{digest}"\nesbuild = "{ESBUILD}"',
+        f'esbuild = "{ESBUILD}"',
+        "",
+        "[sha256]",
+        *(f'"{bundle}" = "{digest}"' for bundle, digest in digests.items()),
     ]
     for package, version in PACKAGES.items():
         manifest = json.loads((folder / "node_modules" / package / "package.json").read_text(encoding="utf-8"))

@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from running_app import RunningApp
 from tray.core.commands import OpenDashboard
 from tray.core.devices import Scope
+from tray.core.handshake import Side, proof
+
+
+class PairedDevice(NamedTuple):
+    """What a browser keeps: `paired` is the answer to its pairing."""
+
+    id: str
+    token: str
+
+    @classmethod
+    def of(cls, paired: dict[str, Any]) -> Self:
+        return cls(paired["id"], paired["token"])
+
+    def login_body(self) -> dict[str, str]:
+        """Return the body of a login, with a fresh nonce."""
+        return {"device": self.id, "nonce": secrets.token_hex(16)}
+
+    def login(self, host: str, body: dict[str, str], answer: dict[str, str]) -> str:
+        """Return the key of the calls, after the tray has proved that it is the tray."""
+        nonces = body["nonce"], answer["nonce"]
+        assert answer["proof"] == proof(Side.PAGE, self.token, host, *nonces)
+        return proof(Side.BROWSER, self.token, host, *nonces)
 
 
 class PageClient:
-    """A paired device, or one that is not paired yet."""
+    """A paired device that has logged in, or one that is not paired yet."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str, token: str = "") -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: str, login: str = "") -> None:
         self.session = session
         self.address = address.rstrip("/")
-        self.token = token
+        self.login = login
+        self.device = PairedDevice("", "")
 
     @classmethod
     async def pair(
@@ -30,12 +55,25 @@ class PageClient:
         client = cls(session, address)
         status, answer = await client.call("POST", "/api/pair", {"code": code, "name": name})
         assert status == 200, answer
-        client.token = answer["token"]
+        await client.log_in(PairedDevice.of(answer))
         return client
+
+    async def log_in(self, device: PairedDevice) -> None:
+        """Log in as a device under the `Host` that this client sends."""
+        self.device, body = device, device.login_body()
+        status, answer = await self.call("POST", "/api/login", body)
+        assert status == 200, answer
+        host = self.session.headers.get("Host") or urlsplit(self.address).netloc
+        self.login = device.login(host, body, answer)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that prove the device."""
+        return {"Authorization": f"Bearer {self.login}"} if self.login else {}
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Return status and decoded body."""
-        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        sent = self.headers
         content = None if body is None else json.dumps(body)
         if method != "GET":
             sent["Content-Type"] = "application/json"
@@ -50,7 +88,7 @@ class PageClient:
     @asynccontextmanager
     async def live(self, **auth: Any) -> AsyncIterator[LiveSocket]:
         async with self.session.ws_connect(f"{self.address}/ws") as socket:
-            await socket.send_json({"auth": self.token, **auth})
+            await socket.send_json({"auth": self.login, **auth})
             yield LiveSocket(socket)
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fakes import FakePlugin
+from fakes import TOKEN, FakePlugin
 from lighthouse import lighthouse_report
 from page_client import new_address
 from running_app import RunningApp
 from sample_history import YESTERDAY, fill_history
 from sample_sessions import sample_sessions
-from tray.core.commands import RevokeDevices
-from tray.core.devices import Scope
+from tray.core.commands import ListDevices, RevokeDevices
+from tray.core.devices import Scope, device_token
 from tray.storage.history.search import SessionQuery, find_sessions
 from tray.storage.history.usage import usage
 from tray.system.local_day import number_of
@@ -485,24 +485,28 @@ def test_a_used_code_and_a_revoked_browser_get_the_pairing_page(with_sessions: C
             await third.wait_for_selector("text=this code was used")
             await opened.running.choose(RevokeDevices())
             await page.wait_for_selector(".unpaired", timeout=1000)
+            assert all("401 (Unauthorized)" in error for error in opened.errors)  # its login
+            opened.errors.clear()
 
     run(test())
 
 
-READ_TOKEN = """
+READ_LOGIN = "import('/app/access.js').then(({ currentLogin }) => currentLogin())"
+READ_KEY = """
 () => new Promise((resolve) => {
   const opening = indexedDB.open("opencode-tray", 1);
   opening.onsuccess = () => {
-    const read = opening.result.transaction("device").objectStore("device").get("token");
-    read.onsuccess = () => resolve(read.result);
+    const read = opening.result.transaction("device").objectStore("device").get("own");
+    read.onsuccess = () => crypto.subtle.exportKey("raw", read.result.key).then(
+      () => resolve("read"), ({ name }) => resolve(name));
   };
 })
 """
 HOSTILE = """
-async ([target, token]) => {
+async ([target, login]) => {
   const attempts = [];
   const body = JSON.stringify({ reply: "once", seen: "x" });
-  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  const headers = { "content-type": "application/json", authorization: `Bearer ${login}` };
   const post = (mode, more) => fetch(`${target}api/requests/per_migrate/reply`, { method: "POST", body, mode, ...more })
     .then((answer) => attempts.push(`${mode} ${answer.type} ${answer.status}`), () => attempts.push(`${mode} failed`));
   await post("cors", { headers });
@@ -511,13 +515,59 @@ async ([target, token]) => {
     () => attempts.push("read"), () => attempts.push("read failed"));
   await new Promise((resolve) => {
     const socket = new WebSocket(`${target.replace("http", "ws")}ws`);
-    socket.onopen = () => { socket.send(JSON.stringify({ auth: token })); };
+    socket.onopen = () => { socket.send(JSON.stringify({ auth: login })); };
     socket.onmessage = () => { attempts.push("watched"); resolve(); };
     socket.onclose = () => { attempts.push("closed"); resolve(); };
   });
   return attempts;
 }
 """
+
+
+def test_a_program_that_takes_the_port_while_the_tray_is_stopped_learns_nothing(
+    tmp_path: Path, chromium: Callable[[], Any]
+) -> None:
+    async def test() -> None:
+        seen: list[tuple[str, dict[str, str], str]] = []
+
+        async def impostor(request: web.Request) -> web.Response:
+            seen.append((request.path, dict(request.headers), await request.text()))
+            return web.json_response({"nonce": "ab" * 16, "proof": "cd" * 32, "scope": "act", "devices": []})
+
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", impostor)
+        first = RunningApp(tmp_path)
+        await first.app.start()
+        life = asyncio.create_task(first.app.run_until_stopped())
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(await new_address(first))
+            await page.wait_for_selector("text=No sessions yet")
+            assert await page.evaluate(READ_KEY) == "InvalidAccessError"  # no script can read it
+            login = await page.evaluate(READ_LOGIN)
+            (device,) = (await first.choose(ListDevices())).result
+            first.app.stop()
+            await life
+            port = int(page.url.split(":")[2].split("/")[0])
+            async with serving(application, port=port):
+                await page.wait_for_selector("text=Another program has the tray")
+                await page.evaluate("location.hash = '#/devices'")
+                await page.wait_for_selector(".records .problem, .records .warning, .records [role=alert]")
+            assert {path for path, _, _ in seen} <= {"/api/login", "/favicon.svg"}
+            assert {tuple(json.loads(body)) for path, _, body in seen if path == "/api/login"} == {("device", "nonce")}
+            for _, headers, body in seen:
+                assert "Authorization" not in headers
+                assert device_token(TOKEN, device["id"]) not in str((headers, body))
+                assert login not in str((headers, body))
+            second = RunningApp(tmp_path, page_port=port)
+            await second.app.start()
+            life = asyncio.create_task(second.app.run_until_stopped())
+            await page.wait_for_selector(".lost", state="detached")
+            assert await page.evaluate(READ_LOGIN) not in ("", login)
+            second.app.stop()
+            await life
+
+    run(test())
 
 
 async def _hostile(_: web.Request) -> web.Response:
@@ -544,12 +594,12 @@ def test_the_worker_can_be_registered_again_under_the_policy_of_the_page(with_se
     run(test())
 
 
-def test_a_page_on_another_port_gets_nothing_even_with_the_token(with_sessions: Callable[[], Any]) -> None:
+def test_a_page_on_another_port_gets_nothing_even_with_a_login(with_sessions: Callable[[], Any]) -> None:
     async def test() -> None:
         async with with_sessions() as opened:
             own = await opened.open()
-            token = await own.evaluate(READ_TOKEN)
-            assert len(token) == 43
+            login = await own.evaluate(READ_LOGIN)
+            assert len(login) == 64
             application = web.Application()
             application.router.add_get("/", _hostile)
             async with serving(application) as port:
@@ -557,7 +607,7 @@ def test_a_page_on_another_port_gets_nothing_even_with_the_token(with_sessions: 
                 for host in ("127.0.0.1", "localhost"):
                     await page.goto(f"http://{host}:{port}/")
                     target = own.url.split("#")[0]
-                    attempts = await page.evaluate(HOSTILE, [target, token])
+                    attempts = await page.evaluate(HOSTILE, [target, login])
                     assert attempts == ["cors failed", "no-cors failed", "read failed", "closed"]
                     assert await page.evaluate("indexedDB.databases().then((all) => all.length)") == 0
             assert "per_migrate" in asked(opened.running)
@@ -576,14 +626,14 @@ def test_a_browser_that_may_only_watch_is_offered_no_answer(with_sessions: Calla
             await page.evaluate("location.hash = '#/s/ses_refund'")
             await page.wait_for_selector(".messages")
             assert await page.locator(".head button, .prompt").count() == 0
-            token = await page.evaluate(READ_TOKEN)
+            login = await page.evaluate(READ_LOGIN)
             answer = await page.evaluate(
-                """async (token) => (await fetch("/api/requests/per_migrate/reply", {
+                """async (login) => (await fetch("/api/requests/per_migrate/reply", {
                     method: "POST",
-                    headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+                    headers: { "content-type": "application/json", authorization: `Bearer ${login}` },
                     body: JSON.stringify({ reply: "once", seen: "x" }),
                 })).status""",
-                token,
+                login,
             )
             assert answer == 403
             assert "per_migrate" in asked(opened.running)

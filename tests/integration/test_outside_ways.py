@@ -16,7 +16,7 @@ import pytest
 
 from fake_tailscale import NAME, FakeTailscale, entry
 from fakes import FRAMES
-from page_client import PageClient, new_address
+from page_client import PageClient, PairedDevice, new_address
 from running_app import RunningApp
 from tray.core.commands import (
     CloseWays,
@@ -146,7 +146,7 @@ def test_a_phone_pairs_behind_the_tunnel_after_the_number_was_compared(exposed: 
             assert (pending["number"], pending["address"]) == (begun["number"], HOST)
             await running.choose(DecidePairing(pending["id"], Scope.ANSWER))
             body = {"pending": begun["pending"], "secret": begun["secret"]}
-            phone.token = (await phone.call("POST", "/api/pair/wait", body))[1]["token"]
+            await phone.log_in(PairedDevice.of((await phone.call("POST", "/api/pair/wait", body))[1]))
             assert (await phone.call("GET", "/api/me"))[1]["scope"] == "answer"
             async with phone.live() as live:
                 assert (await live.read())["type"] == "view"
@@ -295,7 +295,7 @@ def test_the_tailnet_reaches_the_page_and_no_mark_is_shown(at_work: AtWork, tail
                 assert (await phone.call("POST", "/api/pair", {"code": "x"}, **headers))[0] == 401
                 code = shown["address"].partition("#c=")[2]
                 assert (await phone.call("POST", "/api/pair", {"code": code}, **headers))[0] == 202
-                phone.token = desk.token
+                await phone.log_in(desk.device)
                 async with phone.live() as far, desk.live() as near:
                     for live in (far, near):
                         await live.read()

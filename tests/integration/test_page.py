@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ import aiohttp
 import pytest
 
 from fakes import FRAMES, TOKEN, FakePlugin
-from page_client import PageClient, new_address
+from page_client import PageClient, PairedDevice, new_address
 from running_app import ASK, SES, RunningApp
 from tray.core.commands import ListDevices, RevokeDevice
 from tray.core.devices import Scope
@@ -26,9 +27,10 @@ from tray.surfaces.menu.items import walk
 from tray.surfaces.page.access import Access
 from tray.surfaces.page.answers import CHANGED
 from tray.surfaces.page.pairings import Pairings
-from tray.surfaces.page.server import ANSWERS, FAILURES, PageServer
+from tray.surfaces.page.server import ANSWERS, FAILURES, PageServer, has_ipv6
 from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.sockets import MAX_OF_DEVICE, MAX_PENDING, PageClose
+from tray_process import free_port
 from waiting import run, until_async
 
 AtWork = Callable[[], Any]
@@ -66,7 +68,7 @@ def test_a_code_is_exchanged_once_for_a_token(with_page: AtWork) -> None:
             assert (await stranger.call("POST", "/api/pair", {"code": code}))[0] == 401
             assert (await stranger.call("GET", "/api/me"))[0] == 401
             stored = running.paths.devices.read_text(encoding="utf-8")
-            assert client.token not in stored
+            assert client.device.token not in stored
 
     run(test())
 
@@ -113,12 +115,35 @@ def test_every_call_needs_a_device_with_its_scope(tmp_path: Path) -> None:
             for method, path, _ in calls:
                 assert (await stranger.call(method, path, {}))[0] in (401, 429), (method, path)
             for own in (Scope.WATCH, Scope.ANSWER):
-                _, token = await access.pair(access.new_code(own), own.value, "127.0.0.1")
-                client = PageClient(session, stranger.address, token)
+                device, token = await access.pair(access.new_code(own), own.value, "127.0.0.1")
+                client = PageClient(session, stranger.address)
+                await client.log_in(PairedDevice(device.id, token))
                 for method, path, needed in calls:
                     if not own.allows(needed):
                         status, answer = await client.call(method, path, {})
                         assert (status, answer) == (403, {"error": f"this device may only {own.value}"})
+        await server.stop()
+
+    run(test())
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
+def test_the_page_has_both_loopback_addresses_or_none(tmp_path: Path) -> None:
+    """Browsers try ::1 first for `localhost`: a program that has it could pass requests on to the page."""
+
+    async def test() -> None:
+        access = Access(tmp_path / "devices.json", lambda: TOKEN, lambda: time.time_ns() // 1_000_000)
+        server = page_server(access)
+        port = free_port()
+        with socket.create_server(("::1", port), family=socket.AF_INET6):
+            with pytest.raises(OSError, match="in use"):
+                await server.start(port)
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
+        await server.start(port)
+        async with aiohttp.ClientSession() as session:
+            for host in ("127.0.0.1", "localhost", "[::1]"):
+                assert await PageClient(session, f"http://{host}:{port}").call("GET", "/health") == (200, {"ok": True})
         await server.stop()
 
     run(test())
@@ -246,7 +271,9 @@ def test_an_answer_is_sent_once_and_its_origin_is_in_the_audit_log(with_page: At
             assert entries[0]["surface"] == "page"
             assert entries[0]["device"].startswith("Test (")
             assert entries[0]["device"].endswith("at 127.0.0.1")
-            assert client.token not in running.paths.audit.read_text(encoding="utf-8")
+            audit = running.paths.audit.read_text(encoding="utf-8")
+            assert client.login not in audit
+            assert client.device.token not in audit
 
     run(test())
 
@@ -383,13 +410,32 @@ def test_a_revoked_device_is_disconnected_within_a_second(with_page: AtWork) -> 
     run(test())
 
 
+def test_the_token_of_a_device_is_no_login(with_page: AtWork) -> None:
+    async def test() -> None:
+        async with with_page() as (_, __, client):
+            token = PageClient(client.session, client.address, client.device.token)
+            assert (await token.call("GET", "/api/me"))[0] == 401
+
+    run(test())
+
+
+@pytest.mark.parametrize("nonce", ["", "ab" * 15, "AB" * 16, "ab" * 16 + "\n", "ab" * 16 + "\nab", "é" * 32])
+def test_a_login_needs_a_whole_nonce(with_page: AtWork, nonce: str) -> None:
+    async def test() -> None:
+        async with with_page() as (_, __, client):
+            status, answer = await client.call("POST", "/api/login", {"device": client.device.id, "nonce": nonce})
+            assert (status, "proof" in answer) == (400, False)
+
+    run(test())
+
+
 def test_devices_revoke_each_other_and_themselves(with_page: AtWork) -> None:
     async def test() -> None:
         async with with_page() as (running, _, client):
             other = await PageClient.pair(client.session, running, "Other")
             devices = (await client.call("GET", "/api/devices"))[1]["devices"]
             assert [(device["name"], device["is_own"]) for device in devices] == [("Test", True), ("Other", False)]
-            assert not any(key in devices[0] for key in ("token", "token_hash"))
+            assert not any(key in devices[0] for key in ("token", "push"))
             assert (await client.call("DELETE", f"/api/devices/{devices[1]['id']}", {}))[0] == 200
             assert (await other.call("GET", "/api/me"))[0] == 401
             assert (await client.call("DELETE", "/api/me", {}))[0] == 200
@@ -405,7 +451,9 @@ def test_guessing_is_limited(with_page: AtWork) -> None:
             statuses = [(await guess.call("GET", "/api/me"))[0] for _ in range(FAILURES + 1)]
             assert statuses == [401] * FAILURES + [429]
             assert (await guess.call("POST", "/api/pair", {"code": "guess"}))[0] == 429
-            assert (await client.call("GET", "/api/me"))[0] == 200  # a process that guesses locks no user out
+            assert (await guess.call("POST", "/api/login", PairedDevice("guess", "").login_body()))[0] == 429
+            await client.log_in(client.device)  # a process that guesses locks no user out
+            assert (await client.call("GET", "/api/me"))[0] == 200
 
     run(test())
 
@@ -417,7 +465,7 @@ def test_answers_and_sockets_of_a_device_are_limited(with_page: AtWork) -> None:
             assert [status for status, _ in calls] == [404] * ANSWERS + [429]
             sockets = [await client.session.ws_connect(f"{client.address}/ws") for _ in range(MAX_OF_DEVICE + 1)]
             for ws in sockets:
-                await ws.send_json({"auth": client.token})
+                await ws.send_json({"auth": client.login})
                 message = await ws.receive(timeout=5)
             assert message.type is aiohttp.WSMsgType.CLOSE
             assert sockets[-1].close_code == PageClose.TOO_MANY
@@ -434,7 +482,7 @@ def test_sockets_without_a_device_leave_room_for_those_with_one(with_page: AtWor
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await client.session.ws_connect(address)
             assert refused.value.status == 429
-            await silent[0].send_json({"auth": client.token})
+            await silent[0].send_json({"auth": client.login})
             assert (await silent[0].receive_json(timeout=5))["type"] == "view"
             await client.session.ws_connect(address)  # there is a place again
 
@@ -550,7 +598,9 @@ def test_a_port_in_use_is_a_problem_not_an_error(tmp_path: Path) -> None:
             await running.app.start()
             life = asyncio.create_task(running.app.run_until_stopped())
             labels = [item.label for item in walk(running.app.view().menu)]
-            assert any(f"port {port} cannot be used" in label for label in labels)
+            assert any(
+                f"port {port} cannot be used" in label and f"(pid {os.getpid()}) has it" in label for label in labels
+            )
             with pytest.raises(AssertionError, match="no page"):
                 await new_address(running)
             running.app.stop()

@@ -9,13 +9,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from fakes import TOKEN
+from page_client import PairedDevice
 from running_app import RunningApp
 from tray.core.commands import ListDevices, OpenDashboard, RevokeDevice
-from tray.core.devices import Device, Scope, token_hash
+from tray.core.devices import Device, Scope
 from tray.core.settings import PAGE
 from tray.storage.devices import StoredDevices, read_devices, write_devices
 from tray.surfaces.menu.items import walk
@@ -32,16 +35,22 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def pair(address: str, name: str) -> str:
-    """Pair a device and return its token."""
+    """Pair a device, log in, and return its login."""
     page, _, code = address.partition("#c=")
-    body = json.dumps({"code": code, "name": name}).encode()
-    request = urllib.request.Request(f"{page}api/pair", body, {"Content-Type": "application/json"})  # noqa: S310
+    device = PairedDevice.of(post(f"{page}api/pair", {"code": code, "name": name}))
+    body = device.login_body()
+    return device.login(urlsplit(page).netloc, body, post(f"{page}api/login", body))
+
+
+def post(address: str, body: dict[str, str]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, json.dumps(body).encode(), headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return str(json.load(answer)["token"])
+        return dict(json.load(answer))
 
 
-def status_of(page: str, token: str) -> int:
-    request = urllib.request.Request(f"{page}api/me", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+def status_of(page: str, login: str) -> int:
+    request = urllib.request.Request(f"{page}api/me", headers={"Authorization": f"Bearer {login}"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return int(answer.status)
@@ -68,11 +77,11 @@ def test_devices_are_listed_and_revoked(home: Home) -> None:
 def test_a_rotated_token_revokes_all_devices(home: Home) -> None:
     port = ("--port", str(home.port))
     address = home.run("open", "--print", "--scope", "watch", *port).stdout.strip()
-    page, token = address.partition("#")[0], pair(address, "Firefox")
-    assert status_of(page, token) == 200
+    page, login = address.partition("#")[0], pair(address, "Firefox")
+    assert status_of(page, login) == 200
     assert "watch" in home.run("devices", *port).stdout
     assert home.run("token", "rotate", *port).returncode == 0
-    until(lambda: status_of(page, token) == 401, "the device to be revoked")
+    until(lambda: status_of(page, login) == 401, "the device to be revoked")
 
 
 @pytest.mark.parametrize("words", [("revoke",), ("revoke", "a", "--all"), ("list", "--all"), ("list", "a")])
@@ -91,7 +100,7 @@ def test_devices_are_listed_and_revoked_while_the_page_is_turned_off(tmp_path: P
     async def test() -> None:
         (tmp_path / "settings.toml").write_text("[page]\nenabled = false\n", encoding="utf-8")
         running = RunningApp(tmp_path)
-        device = Device("ab12", "Phone", Scope.ACT, token_hash("secret"), 1, 1, "127.0.0.1")
+        device = Device("ab12", "Phone", Scope.ACT, 1, 1, "127.0.0.1")
         write_devices(running.paths.devices, TOKEN, StoredDevices((device,)))
         await running.app.start()
         life = asyncio.create_task(running.app.run_until_stopped())

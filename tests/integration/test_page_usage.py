@@ -205,7 +205,7 @@ def test_the_export_is_that_of_the_command_behind_the_filter(with_history: Calla
             assert len(rows) == 30
             assert {row["title"] for row in rows} == {f"""'=Work, "{number}\"""" for number in range(6)}  # no formula
             assert sum(int(row["reported_microdollars"] or 0) for row in rows) == sum(1234 * n for n in range(1, 30, 2))
-            headers = {"Authorization": f"Bearer {client.token}"}
+            headers = client.headers
             address = f"{client.address}/api/export.json?{PERIOD}&program=claude"
             async with client.session.get(address, headers=headers) as answer:
                 lines = (await answer.text()).splitlines()
@@ -228,7 +228,7 @@ def test_an_export_that_a_browser_does_not_read_ends_and_only_one_is_sent_at_a_t
         async with with_history() as (client, paths):
             with closing(open_history(paths.history)[0]) as connection:
                 Recorder(connection).store([SessionRecord("ses_past_1", title="x" * 5_000_000)])
-            headers = {"Authorization": f"Bearer {client.token}"}
+            headers = client.headers
             path = f"/api/export.json?{PERIOD}"
 
             async def can_export() -> bool:

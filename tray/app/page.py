@@ -23,6 +23,7 @@ from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.server import HOST, PageServer
 from tray.surfaces.page.services import Execute, PageServices, Write
 from tray.system.paths import Paths
+from tray.system.ports import port_owner
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,9 @@ class Page:
         try:
             await server.start(port)
         except OSError as error:
-            self._why_not = f"no page: port {port} cannot be used ({error.strerror or error}); set page.port"
+            owner = await asyncio.to_thread(port_owner, port)
+            reason = f"{owner} has it" if owner is not None else error.strerror or error
+            self._why_not = f"no page: port {port} cannot be used ({reason}); set page.port"
             self._problems.report(TOPIC, self._why_not)
             return ""
         self._server = server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from enum import Enum
 from typing import Any
 
@@ -40,16 +40,16 @@ class Device(msgspec.Struct, frozen=True):
     id: str
     name: str
     scope: Scope
-    token_hash: str  # SHA-256 of its token, which has 256 random bits
     created: int
     last_seen: int
     address: str = ""  # from which it was last seen
     push: PushSubscription | None = None  # None: it has not turned notifications on
 
 
-def token_hash(token: str) -> str:
-    """Return the hash that is stored of a device's token."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+def device_token(tray_token: str, device_id: str) -> str:
+    """Return the token of a device, in hex: it follows from the tray's token, so that it is stored nowhere."""
+    message = f"opencode-tray device {device_id}"
+    return hmac.new(tray_token.encode("utf-8", "replace"), message.encode(), "sha256").hexdigest()
 
 
 def public_fields(device: Device) -> dict[str, Any]:

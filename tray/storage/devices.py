@@ -1,4 +1,4 @@
-"""The file of the paired devices: readable only by the owner, with hashes in place of tokens."""
+"""The file of the paired devices: readable only by the owner. It contains no token of a device."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tray.core.channel_settings import ChannelSettings
-from tray.core.devices import Device, PushSubscription, Scope, push_channel, push_channel_name, token_hash
+from tray.core.devices import Device, PushSubscription, Scope, device_token, push_channel, push_channel_name
 from tray.core.errors import UserError
 from tray.core.text import shorten
 from tray.storage.devices import StoredDevices, read_devices, write_devices
+from tray.surfaces.page.logins import Logins, Offer
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Access:
         self._now = now
         self._codes: dict[str, tuple[Scope, int]] = {}  # code -> scope, time of its end
         self._devices: dict[str, Device] = {}  # by ID, oldest first
+        self._logins = Logins()
         self._push_key = ""
         self._is_changed = False
         self._writing = asyncio.Lock()  # an older state never replaces a newer one
@@ -98,14 +100,13 @@ class Access:
         """Return a new device and its token. Raises AccessError if there are too many."""
         if len(self._devices) >= MAX_DEVICES:
             raise AccessError(f"{MAX_DEVICES} devices are paired; revoke one first: opencode-tray devices")
-        token, at = secrets.token_urlsafe(32), self._now()
-        shown = shorten(name, MAX_NAME) or "Browser"
-        device = Device(secrets.token_hex(6), shown, scope, token_hash(token), at, at, address)
+        shown, at = shorten(name, MAX_NAME) or "Browser", self._now()
+        device = Device(secrets.token_hex(6), shown, scope, at, at, address)
         self._devices[device.id] = device
         self._is_changed = True
         await self.save_if_changed()
         log.info("paired the device %s (%s)", device.id, scope.value)
-        return device, token
+        return device, device_token(self._tray_token(), device.id)
 
     def _drop_old_codes(self) -> None:
         now = self._now()
@@ -113,10 +114,16 @@ class Access:
 
     # ------------------------------------------------------------------ devices
 
-    def device_of(self, token: str, address: str) -> Device | None:
-        """Return the device with this token, and note that it was seen."""
-        wanted = token_hash(token)
-        found = next((d for d in self._devices.values() if hmac.compare_digest(d.token_hash, wanted)), None)
+    def offer_login(self, device_id: str, host: str, nonce: str) -> Offer | None:
+        """Answer a browser that logs in as a device; None: there is no such device."""
+        if device_id not in self._devices:
+            return None
+        return self._logins.offer(device_id, device_token(self._tray_token(), device_id), host, nonce)
+
+    def device_of(self, login: str, address: str) -> Device | None:
+        """Return the device with this login, and note that it was seen."""
+        device_id = self._logins.device_of(login)
+        found = self._devices.get(device_id) if device_id is not None else None
         if found is None:
             return None
         at = self._now()
@@ -144,6 +151,7 @@ class Access:
     async def _remove(self, devices: list[Device]) -> None:
         for device in devices:
             del self._devices[device.id]
+        self._logins.end(device.id for device in devices)
         self.revoked(frozenset(device.id for device in devices))
         if any(device.push is not None for device in devices):
             self.push_changed()

@@ -1,9 +1,10 @@
-"""HTTP routes with which a browser of this machine, or a phone, gets a token of its own."""
+"""HTTP routes with which a browser of this machine, or a phone, gets a token of its own, and logs in with it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -31,8 +32,15 @@ class WaitBody(msgspec.Struct, forbid_unknown_fields=True):
     secret: str
 
 
+class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body with which a paired browser logs in."""
+
+    device: str  # its ID
+    nonce: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+
+
 class PairingRoutes:
-    """Answers the calls of devices that are not paired yet."""
+    """Answers the calls of devices that are not paired yet, or not logged in."""
 
     def __init__(
         self, access: Access, pairings: Pairings, https_hosts: Hosts, count_failure: Callable[[str], None]
@@ -66,6 +74,15 @@ class PairingRoutes:
         except AccessError as error:
             raise self._refused(peer, error) from error
         return web.json_response({"token": token, **public_fields(device)})
+
+    async def log_in(self, request: web.Request) -> web.StreamResponse:
+        """Prove to a paired browser that this is the tray. The browser's own proof is then the key of its calls."""
+        peer = outside_host(request, self._https_hosts()) or request.remote or ""
+        body = await decode_body(request, LoginBody)
+        offer = self._access.offer_login(body.device, request.headers.get("Host", ""), body.nonce)
+        if offer is None:
+            raise self._refused(peer, AccessError("this device is not paired"))
+        return web.json_response(offer._asdict())
 
     async def wait_for_decision(self, request: web.Request) -> web.StreamResponse:
         """Answer a phone: 202 as long as the user at the desk has not decided."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,6 +35,7 @@ from tray.surfaces.page.usage_routes import UsageRoutes
 from tray.system.local_day import day_number
 
 HOST = "127.0.0.1"
+HOST_IPV6 = "::1"  # browsers try it first for `localhost`: another program must not have it
 STOP_TIMEOUT = 0.5  # s for handlers to end
 FAILURES, ANSWERS = 10, 60  # a minute: failed authentications of an address, answers of a device
 AUDIT_ENTRIES = 200
@@ -84,10 +86,12 @@ class PageServer:
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, port).start()
+            self.port = int(runner.addresses[0][1])
+            if has_ipv6():
+                await web.TCPSite(runner, HOST_IPV6, self.port).start()
         except OSError:
             await runner.cleanup()
             raise
-        self.port = int(runner.addresses[0][1])
         return self.port
 
     async def serve_on(self, address: str, context: ssl.SSLContext | None = None, name: str = "") -> None:
@@ -160,6 +164,7 @@ class PageServer:
         router.add_get("/ws", self._sockets.serve)
         router.add_post("/api/pair", self._pairing.pair)
         router.add_post("/api/pair/wait", self._pairing.wait_for_decision)
+        router.add_post("/api/login", self._pairing.log_in)
         for method, path, scope, work in self.routes:
             router.add_route(method, path, self._guarded(scope, work))
 
@@ -169,12 +174,12 @@ class PageServer:
         """Return a handler that does the work for devices with this scope, and sends its result as JSON."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            kind, _, token = request.headers.get("Authorization", "").partition(" ")
+            kind, _, login = request.headers.get("Authorization", "").partition(" ")
             peer = self._peer(request)
-            device = self._authenticate(token if kind == "Bearer" else "", peer)
+            device = self._authenticate(login if kind == "Bearer" else "", peer)
             if device is None:
                 self._check_failures(peer)
-                raise web.HTTPUnauthorized(text="this device is not paired")
+                raise web.HTTPUnauthorized(text="this device is not logged in")
             if not device.scope.allows(scope):
                 raise web.HTTPForbidden(text=f"this device may only {device.scope.value}")
             result = await work(request, device)
@@ -184,15 +189,15 @@ class PageServer:
 
         return handle
 
-    def _authenticate(self, token: str, address: str) -> Device | None:
-        """Return the device of the token; count a failure."""
-        device = self._access.device_of(token, address)
+    def _authenticate(self, login: str, address: str) -> Device | None:
+        """Return the device of the login; count a failure."""
+        device = self._access.device_of(login, address)
         if device is None:
             self._failures.add(address)
         return device
 
     def _check_failures(self, peer: str) -> None:
-        """Raise HTTPTooManyRequests after a failure if there were too many. A valid token or code is always taken.
+        """Raise HTTPTooManyRequests after a failure if there were too many. A valid login or code is always taken.
 
         Otherwise another process on this machine, which has the same address, could lock the user out.
         """
@@ -260,6 +265,15 @@ class PageServer:
 
     async def _revoke_own(self, _: web.Request, own: Device) -> Any:
         return public_fields(await self._access.revoke(own.id))
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has an IPv6 loopback."""
+    try:
+        with socket.create_server((HOST_IPV6, 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 async def _health(_: web.Request) -> web.Response:

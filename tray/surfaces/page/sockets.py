@@ -44,7 +44,7 @@ class Sockets:
     """All open sockets."""
 
     def __init__(self, live: LiveView, device_of: Callable[[str, str], Device | None], https_hosts: Hosts) -> None:
-        """`device_of` returns the device of a token and address, or None."""
+        """`device_of` returns the device of a login and address, or None."""
         self._live = live
         self._device_of = device_of
         self._https_hosts = https_hosts
@@ -82,7 +82,7 @@ class Sockets:
         auth = _decode(message.data) if message.type is WSMsgType.TEXT else None
         device = self._device_of(auth.auth, address) if auth is not None else None
         if auth is None or device is None:
-            await ws.close(code=PageClose.UNAUTHORIZED, message=b"this device is not paired")
+            await ws.close(code=PageClose.UNAUTHORIZED, message=b"this device is not logged in")
             return
         owners = [owner for owner in self._open.values() if owner]
         if len(owners) >= MAX_SOCKETS or owners.count(device.id) >= MAX_OF_DEVICE:

@@ -1,7 +1,10 @@
-// The token of this device, and the calls to the server. The token is kept in IndexedDB: it belongs to this origin
-// with its port, and is never sent by itself, as a cookie would be.
+// This device, and the calls to the server. A token of the device, which pairing gives, proves each side to the other
+// and is never sent. It is kept in IndexedDB: it belongs to this origin with its port.
+
+import { hex, proof, readKey } from "/app/proof.js";
 
 const STORE = "device";
+const MISDIRECTED = 421;
 
 function database() {
   return new Promise((resolve, reject) => {
@@ -25,23 +28,23 @@ async function withStore(mode, use) {
   }
 }
 
-let token = "";
+let device = null; // {id, key}
+let login = ""; // what proves this device to the tray that runs now
+let loggingIn = null; // the promise of a login
 let markReady;
-const isReady = new Promise((resolve) => (markReady = resolve)); // resolved once the token is known, or known to be missing
+const isReady = new Promise((resolve) => (markReady = resolve)); // resolved once it is known whether this device is paired
 
-export const currentToken = () => token;
+export const currentLogin = () => login;
+export const logOut = () => (login = "");
 
-export async function loadToken() {
+/** Read which device this is; return whether it was ever paired. */
+export async function loadDevice() {
   try {
-    return (token = (await withStore("readonly", (store) => store.get("token"))) ?? "");
+    device = (await withStore("readonly", (store) => store.get("own"))) ?? null;
+    return device !== null;
   } finally {
     markReady();
   }
-}
-
-export async function forgetToken() {
-  token = "";
-  await withStore("readwrite", (store) => store.delete("token"));
 }
 
 /**
@@ -53,9 +56,25 @@ export async function pair(code, onNumber) {
   if (answer.number) onNumber(answer.number);
   const { pending, secret } = answer;
   while (!answer.token) answer = await send("POST", "/api/pair/wait", { pending, secret });
-  token = answer.token;
+  device = { id: answer.id, key: await readKey(answer.token) };
+  login = "";
   markReady();
-  await withStore("readwrite", (store) => store.put(token, "token"));
+  await withStore("readwrite", (store) => store.put(device, "own"));
+}
+
+/** Log in to the tray that runs now. Throws CallError: 401 if this device is not paired any more. */
+export function logIn() {
+  loggingIn ??= prove().finally(() => (loggingIn = null));
+  return loggingIn;
+}
+
+async function prove() {
+  const nonce = hex(crypto.getRandomValues(new Uint8Array(16)));
+  const { id, key } = device;
+  const answer = await send("POST", "/api/login", { device: id, nonce });
+  const prove = (side) => proof(key, [`opencode-tray ${side}`, location.host, nonce, answer.nonce].join("\n"));
+  if (answer.proof !== (await prove("page"))) throw new CallError("Another program has the tray’s address", MISDIRECTED);
+  login = await prove("browser");
 }
 
 export class CallError extends Error {
@@ -67,14 +86,12 @@ export class CallError extends Error {
 
 /** Call the server and return the decoded answer. Throws CallError, also if the server cannot be reached. */
 export async function call(method, path, body) {
-  await isReady;
-  return send(method, path, body);
+  return (await loggedIn(method, path, body)).json();
 }
 
 /** Save what the server sends as a file. Throws CallError. */
 export async function download(path, name) {
-  await isReady;
-  const content = await (await request("GET", path)).blob();
+  const content = await (await loggedIn("GET", path)).blob();
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
   link.download = name;
@@ -82,12 +99,23 @@ export async function download(path, name) {
   URL.revokeObjectURL(link.href);
 }
 
-async function send(method, path, body) {
-  return (await request(method, path, body)).json();
+async function loggedIn(method, path, body) {
+  await isReady;
+  if (device && !login) await logIn();
+  try {
+    return await request(method, path, body, { Authorization: `Bearer ${login}` });
+  } catch (error) {
+    if (error.status !== 401 || !device) throw error;
+    await logIn(); // the tray was restarted
+    return request(method, path, body, { Authorization: `Bearer ${login}` });
+  }
 }
 
-async function request(method, path, body) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+async function send(method, path, body) {
+  return (await request(method, path, body, {})).json();
+}
+
+async function request(method, path, body, headers) {
   if (method !== "GET") headers["Content-Type"] = "application/json";
   let response;
   try {

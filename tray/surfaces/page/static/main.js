@@ -1,7 +1,7 @@
 // The page: pairs this browser, connects, and shows what the address asks for.
 
 import { effect, html, render, useEffect } from "/app/vendor/ui.js";
-import { call, loadToken, pair } from "/app/access.js";
+import { call, loadDevice, pair } from "/app/access.js";
 import { Dialog } from "/app/dialog.js";
 import { History } from "/app/history.js";
 import { Icon } from "/app/icons.js";
@@ -21,6 +21,7 @@ import {
   isOpen,
   notices,
   notify,
+  obstacle,
   pairingNumber,
   pairingProblem,
   route,
@@ -50,7 +51,7 @@ function Bar() {
 
 function Connection() {
   if (connection.value !== "lost") return null;
-  return html`<div class="lost" role="alert"><p><b>Not connected to the tray.</b> ${lostFor()} Trying again…</p>
+  return html`<div class="lost" role="alert"><p><b>Not connected to the tray.</b> ${obstacle.value && `${obstacle.value}. `}${lostFor()} Trying again…</p>
     <button onClick=${connect}>Try now</button></div>`;
 }
 
@@ -114,7 +115,7 @@ function Page() {
     }`;
 }
 
-/** Pair with the code in the address, which is removed from it at once, or use the token that this browser has. */
+/** Pair with the code in the address, which is removed from it at once, or use the pairing that this browser has. */
 async function start() {
   document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
   const code = location.hash.match(/^#c=([\w-]+)$/)?.[1];
@@ -132,20 +133,20 @@ async function start() {
       });
       pairingNumber.value = "";
     }
-    if (code || (await loadToken())) connect();
+    if (code || (await loadDevice())) connect();
     else connection.value = "unpaired";
   } catch (error) {
     pairingNumber.value = "";
-    if (await loadToken().catch(() => "")) connect();
-    else await unpair(error.message).catch(() => (connection.value = "unpaired"));
+    if (await loadDevice().catch(() => false)) connect();
+    else unpair(error.message);
   }
 }
 
 /** Load what this browser may do and keep its notifications; the first connection may be long after the start. */
-async function loadDevice() {
+async function loadRights() {
   scope.value = (await call("GET", "/api/me")).scope;
   await keepWorker();
 }
 
-effect(() => isOpen.value && void loadDevice().catch(({ message }) => notify(`No notifications: ${message}`, true)));
+effect(() => isOpen.value && void loadRights().catch(({ message }) => notify(`No notifications: ${message}`, true)));
 start();

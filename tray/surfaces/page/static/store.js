@@ -1,7 +1,7 @@
 // The state of the page: what the server sent last, how the connection is, and what the user looks at.
 
 import { batch, computed, signal } from "/app/vendor/ui.js";
-import { currentToken, forgetToken } from "/app/access.js";
+import { currentLogin, logIn, logOut } from "/app/access.js";
 
 const UNAUTHORIZED = 4401;
 const FIRST_DELAY = 500; // ms until the first attempt to connect again
@@ -11,6 +11,7 @@ const TICK = 20_000; // ms between two updates of the ages on the page
 
 export const entries = signal(new Map()); // key -> entry, as tray/surfaces/page/view.py describes
 export const connection = signal("connecting"); // or "open", "lost", "unpaired"
+export const obstacle = signal(""); // why the connection is lost, if that is known
 export const lastUpdate = signal(0); // ms, this browser's clock
 export const pairingNumber = signal(""); // that a phone shows until the user at the desk has decided
 export const pairingProblem = signal("");
@@ -31,6 +32,7 @@ export const isOpen = computed(() => connection.value === "open");
 
 let clockOffset = 0; // ms that the tray's clock is ahead
 let socket;
+let attempt; // the newest one to connect
 let retry;
 let delay = FIRST_DELAY;
 let sequence = null;
@@ -54,8 +56,10 @@ export function notify(text, isError = false) {
 }
 
 /** Show that the server no longer knows this device. */
-export async function unpair(problem = "") {
-  await forgetToken();
+export function unpair(problem = "") {
+  clearTimeout(retry);
+  attempt = null;
+  socket?.close();
   batch(() => {
     pairingProblem.value = problem;
     connection.value = "unpaired";
@@ -64,22 +68,36 @@ export async function unpair(problem = "") {
   sequence = null;
 }
 
-export function connect() {
+/** Log in and follow the view; each attempt ends the one before. */
+export async function connect() {
   clearTimeout(retry);
   socket?.close();
+  const started = (attempt = {});
+  try {
+    await logIn();
+  } catch (error) {
+    if (started !== attempt) return;
+    if (error.status === 401) unpair("This browser is no longer paired.");
+    else lost(error.status ? error.message : "");
+    return;
+  }
+  if (started !== attempt) return;
   const opened = (socket = new WebSocket(`${location.origin.replace("http", "ws")}/ws`));
-  opened.onopen = () => opened.send(JSON.stringify({ auth: currentToken(), since: sequence, epoch }));
+  opened.onopen = () => opened.send(JSON.stringify({ auth: currentLogin(), since: sequence, epoch }));
   opened.onmessage = ({ data }) => apply(JSON.parse(data));
   opened.onclose = ({ code }) => {
-    if (opened !== socket) return;
-    if (code === UNAUTHORIZED) {
-      unpair("This browser is no longer paired.");
-      return;
-    }
-    if (connection.value !== "unpaired") connection.value = "lost";
-    retry = setTimeout(connect, delay * (0.75 + Math.random() / 2));
-    delay = Math.min(delay * 2, LONGEST_DELAY);
+    if (started !== attempt) return;
+    if (code === UNAUTHORIZED) connect(); // the next login says whether this device was revoked
+    else lost("");
   };
+}
+
+function lost(reason) {
+  logOut(); // another program may have the address now
+  if (connection.value !== "unpaired") connection.value = "lost";
+  obstacle.value = reason;
+  retry = setTimeout(connect, delay * (0.75 + Math.random() / 2));
+  delay = Math.min(delay * 2, LONGEST_DELAY);
 }
 
 function apply(frame) {
@@ -90,6 +108,7 @@ function apply(frame) {
     for (const key of frame.removed ?? []) changed.delete(key);
     entries.value = changed;
     connection.value = "open";
+    obstacle.value = "";
     lastUpdate.value = Date.now();
     clockOffset = frame.at - Date.now();
     now.value = frame.at;

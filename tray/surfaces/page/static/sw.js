@@ -1,7 +1,7 @@
 // The service worker: shows the notifications of the push service, gives the answers of their buttons, and opens the
 // page without a network. The server puts the version and the paths of its files in front of this file.
 
-import { call, loadToken } from "/app/access.js";
+import { call, loadDevice } from "/app/access.js";
 
 const ANSWER_TIMEOUT = 3_000; // ms until the page opens from what is kept
 const CACHE = `page ${VERSION}`;
@@ -61,7 +61,7 @@ self.addEventListener("notificationclose", (event) => event.waitUntil(countWaiti
 
 async function press(code, { tag, title, data }) {
   try {
-    await loadToken();
+    await loadDevice();
     await call("POST", "/api/push/press", { code });
   } catch (error) {
     const shown = { tag, title, body: `Not answered: ${error.message}. Tap to open it`, actions: [], silent: false };
