@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -460,10 +460,11 @@ def test_guessing_is_limited(with_page: AtWork) -> None:
 
 def test_answers_and_sockets_of_a_device_are_limited(with_page: AtWork) -> None:
     async def test() -> None:
-        async with with_page() as (_, __, client):
+        async with with_page() as (_, __, client), AsyncExitStack() as stack:
             calls = [await client.call("POST", "/api/requests/x/reply", {"seen": ""}) for _ in range(ANSWERS + 1)]
             assert [status for status, _ in calls] == [404] * ANSWERS + [429]
-            sockets = [await client.session.ws_connect(f"{client.address}/ws") for _ in range(MAX_OF_DEVICE + 1)]
+            openings = [client.session.ws_connect(f"{client.address}/ws") for _ in range(MAX_OF_DEVICE + 1)]
+            sockets = [await stack.enter_async_context(opening) for opening in openings]
             for ws in sockets:
                 await ws.send_json({"auth": client.login})
                 message = await ws.receive(timeout=5)
@@ -475,16 +476,19 @@ def test_answers_and_sockets_of_a_device_are_limited(with_page: AtWork) -> None:
 
 def test_sockets_without_a_device_leave_room_for_those_with_one(with_page: AtWork) -> None:
     async def test() -> None:
-        async with with_page() as (_, __, client), client.live() as first:
+        async with with_page() as (_, __, client), client.live() as first, AsyncExitStack() as stack:
             await first.read()
-            address = f"{client.address}/ws"
-            silent = [await client.session.ws_connect(address) for _ in range(MAX_PENDING)]
+
+            async def connect() -> aiohttp.ClientWebSocketResponse:
+                return await stack.enter_async_context(client.session.ws_connect(f"{client.address}/ws"))
+
+            silent = [await connect() for _ in range(MAX_PENDING)]
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await client.session.ws_connect(address)
+                await connect()
             assert refused.value.status == 429
             await silent[0].send_json({"auth": client.login})
             assert (await silent[0].receive_json(timeout=5))["type"] == "view"
-            await client.session.ws_connect(address)  # there is a place again
+            await connect()  # there is a place again
 
     run(test())
 
