@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from tray.opencode.sqlite import databases
 from tray.sources.local import database, json_storage
 from tray.sources.local.inference import infer
 from tray.sources.local.records import StoredSession
+from tray.sources.stored.opencode import opencode_sources
 
 RUNNING = {"type": "tool", "tool": "bash", "callID": "c", "state": {"status": "running", "input": {"command": "ls"}}}
 ENDED = {"type": "tool", "tool": "bash", "callID": "d", "state": {"status": "completed", "output": OUTPUT, "input": {}}}
@@ -243,3 +245,28 @@ def test_old_and_truncated_files_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "session/project/ses_half.json").write_text('{"id": "ses_h', encoding="utf-8")
     assert json_storage.read_sessions(tmp_path, {"/work"}, 100_000, ()) == []
     assert [one.info.id for one in json_storage.read_sessions(tmp_path, {"/work"}, 100_000, {"ses_old"})] == ["ses_old"]
+
+
+@pytest.mark.parametrize("value", [b"\xff", None, 2**62, float("inf"), "x"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("message", "data"), ("message", "id"), ("part", "data"), ("part", "id"), ("session", "time_updated")],
+)  # fmt: skip
+def test_a_value_of_another_type_hides_no_other_session(tmp_path: Path, table: str, column: str, value: Any) -> None:
+    """SQLite checks no types, and a damaged or hostile database has other columns than OpenCode's."""
+    made = Database(tmp_path / "opencode.db")
+    for name in ("ses_1", "ses_2"):
+        made.session(name, 200)
+        (message,) = made.messages(name, [assistant(150)])
+        made.parts(name, message, [TEXT])
+    with closing(made.connect()) as connection:
+        connection.execute(f"CREATE TABLE other AS SELECT * FROM {table}")  # without its constraints
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"ALTER TABLE other RENAME TO {table}")
+        key = "id" if table == "session" else "session_id"
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = 'ses_1'", (value,))
+    assert "ses_2" in read(made)
+    (source,) = opencode_sources(tmp_path, "host")
+    names = {found.name for found in source.find(0)}
+    assert "ses_2" in names
+    assert all(source.read(name) for name in names)

@@ -171,20 +171,22 @@ def _todos(connection: sqlite3.Connection, session_id: str) -> tuple[TodoInfo, .
     return tuple(TodoInfo(str(row["content"]), str(row["status"])) for row in rows)
 
 
-def _message(message_id: str, session_id: str, data: str) -> MessageInfo | None:
-    decoder = _cached_message if len(data) <= MAX_CACHED else _decode_message
-    return decoder(message_id, session_id, data)
+def _message(message_id: object, session_id: object, data: object) -> MessageInfo | None:
+    is_short = isinstance(data, str) and len(data) <= MAX_CACHED
+    return (_cached_message if is_short else _decode_message)(message_id, session_id, data)
 
 
-def _decode_message(message_id: str, session_id: str, data: str) -> MessageInfo | None:
+def _decode_message(message_id: object, session_id: object, data: object) -> MessageInfo | None:
     return _decode(MessageInfo, data, id=message_id, sessionID=session_id)
 
 
 _cached_message = lru_cache(maxsize=MAX_SESSIONS * MAX_MESSAGES)(_decode_message)  # most are unchanged at each reading
 
 
-def _decode(shape: type[S], data: str, **columns: str) -> S | None:
+def _decode(shape: type[S], data: object, **columns: object) -> S | None:
     """Return a record from its JSON and the ids in their own columns, or None if it is invalid."""
+    if not isinstance(data, str) or not all(isinstance(value, str) for value in columns.values()):
+        return None  # a value of SQLite may have any type
     fields = "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in columns.items())
     text = f"{{{fields}{data.lstrip()[1:]}".encode("utf-8", "replace")
     try:
