@@ -58,6 +58,11 @@ class FakeTelegram:
             {"message": {"message_id": next(self._numbers), "from": sender, "chat": chat, "text": text, **replied}}
         )
 
+    def send_nonsense(self) -> None:
+        """Send an update whose number is none."""
+        self._updates.append({"update_id": None, "message": 7})
+        self._changed.set()
+
     def _add(self, update: dict[str, Any]) -> None:
         self._updates.append({"update_id": 100 + next(self._numbers), **update})
         self._changed.set()
@@ -98,7 +103,11 @@ class FakeTelegram:
         return {"id": 7, "is_bot": True, "first_name": "Tray", "username": "tray_bot"}
 
     async def _getUpdates(self, given: dict[str, Any]) -> Any:  # noqa: N802
-        self._updates = [update for update in self._updates if update["update_id"] >= given["offset"]]
+        self._updates = [
+            update
+            for update in self._updates
+            if not isinstance(update["update_id"], int) or update["update_id"] >= given["offset"]
+        ]
         if not self._updates:
             self._changed.clear()
             try:

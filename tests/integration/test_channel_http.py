@@ -81,6 +81,18 @@ def test_a_refusal_says_whether_another_attempt_makes_sense(
     run(test())
 
 
+def test_an_answer_may_ask_to_wait_for_longer_than_a_number_can_say() -> None:
+    body = b'{"retry_after": 1' + b"0" * 400 + b"}"
+
+    async def test() -> None:
+        async with server(head("429 Wait", len(body)), body) as url:
+            with pytest.raises(ChannelError) as caught:
+                await get(url)
+            assert caught.value.status == 429
+
+    run(test())
+
+
 @pytest.mark.parametrize("url", ["ntfy.example", "http://", "ftp://a/"])
 def test_an_address_that_is_none_waits_for_the_user(url: str) -> None:
     async def test() -> None:

@@ -109,6 +109,19 @@ def test_a_permission_is_allowed_with_a_button_and_the_message_says_how_it_ended
     run(test())
 
 
+def test_an_update_whose_number_is_none_does_not_end_the_answers(phone: Callable[..., Any]) -> None:
+    async def test() -> None:
+        async with running_telegram() as telegram, phone(telegram) as at:
+            await at.link.event("permission.asked", **ASK)
+            number = await at.message("bash: ls")
+            telegram.send_nonsense()
+            telegram.press(number, telegram.buttons(number)["Allow once"])
+            await at.confirm()
+            await at.shows(number, "Allowed once by kim (telegram)")
+
+    run(test())
+
+
 def test_the_message_is_never_changed_by_the_press_itself(phone: Callable[..., Any]) -> None:
     async def test() -> None:
         async with running_telegram() as telegram, phone(telegram) as at:

@@ -96,5 +96,5 @@ def _seconds(wait: Any) -> float:
     """Return a number of seconds, at most MAX_RETRY_AFTER; 0 for a date or nonsense."""
     try:
         return max(0.0, min(float(wait), MAX_RETRY_AFTER))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -126,7 +126,8 @@ class Telegram:
             tasks = [handling.spawn(self._take(update, press, handling), "update of Telegram") for update in updates]
             if tasks:
                 await asyncio.wait(tasks, timeout=HANDLED_WITHIN)
-                offset = max(offset, *(int(update.get("update_id", 0)) + 1 for update in updates))
+                numbers = [number for update in updates if isinstance(number := update.get("update_id"), int)]
+                offset = max(offset, *(number + 1 for number in numbers), 0)
                 self._context.remember(OFFSET, str(offset))
 
     async def _take(self, update: dict[str, Any], press: Press, handling: TaskSet) -> None:
