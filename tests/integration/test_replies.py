@@ -364,6 +364,15 @@ def test_the_audit_log_contains_labels_and_verdicts_but_no_typed_text(at_work: A
     run(test())
 
 
+def test_a_line_of_the_audit_log_that_is_not_valid_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    audit.append(log, {"result": "first"})
+    with log.open("ab") as file:
+        file.write(b"[" * 10_000 + b"\n" + b"\xff\x00{\n")
+    audit.append(log, {"result": "second"})
+    assert [entry["result"] for entry in audit.newest(log, 5)] == ["second", "first"]
+
+
 def test_the_audit_log_is_rotated_and_a_write_error_is_only_logged(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,7 +47,7 @@ def newest(path: Path, count: int) -> list[dict[str, Any]]:
         for line in reversed(lines):
             if len(found) == count:
                 return found
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 entry = json.loads(line)
                 if isinstance(entry, dict):
                     found.append(entry)
