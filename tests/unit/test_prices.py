@@ -12,7 +12,14 @@ from tray.opencode.model_prices import ModelPrices
 OPUS = {"cost": {"input": 5, "output": 25, "cache_read": 0.5, "cache_write": 6.25}}
 MODELS = {
     "anthropic": {"models": {"claude-opus": OPUS, "plain": {"cost": {"input": 2, "output": 4}}, "none": {}}},
-    "broken": {"models": {"bad": {"cost": "free"}, "free": {"cost": {"input": 0, "output": 0}}}},
+    "broken": {
+        "models": {
+            "bad": {"cost": "free"},
+            "huge": {"cost": {"input": 1e308}},
+            "negative": {"cost": {"output": -1}},
+            "free": {"cost": {"input": 0, "output": 0}},
+        }
+    },
 }
 
 

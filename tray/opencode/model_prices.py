@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import astuple
 
 from tray.core.lenient_json import decode_or
 from tray.core.prices import Price
 
+MAX_PRICE = 1e6  # US dollars for a million tokens; a larger or negative price is not known
 MAX_SIZE = 20_000_000  # bytes of the file; a larger one is not read
 
 
@@ -59,8 +61,9 @@ def _prices(providers: Mapping[str, _Provider]) -> Iterator[tuple[str, Price]]:
     for provider, known in providers.items():
         for name, model in known.models.items():
             cost = decode_or(bytes(model.cost), _Cost, _UNKNOWN)
-            if cost is not _UNKNOWN:
-                yield f"{provider}/{name}", _price(cost)
+            price = _price(cost)
+            if cost is not _UNKNOWN and all(0 <= dollars <= MAX_PRICE for dollars in astuple(price)):
+                yield f"{provider}/{name}", price
 
 
 def _price(cost: _Cost) -> Price:
