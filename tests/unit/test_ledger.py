@@ -38,8 +38,9 @@ from tray.core.history import (
     TurnOutcome,
     TurnRecord,
 )
-from tray.core.ledger import MAX_TOKENS, Ledger, step_of
+from tray.core.ledger import Ledger, step_of
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import MAX_TOKENS
 from tray.core.prices import Price
 from tray.core.servers import Server
 from tray.core.sessions import Activity, Outcome

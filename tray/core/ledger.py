@@ -31,6 +31,7 @@ from tray.core.history import (
     TurnRecord,
 )
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import token_count
 from tray.core.opencode_ids import created_at, is_inherited
 from tray.core.prices import Prices, estimate, micro_dollars, price_of
 from tray.core.servers import DEMO, AgentKind, Server, Source
@@ -38,7 +39,6 @@ from tray.core.sessions import Outcome, Request, Session, SessionKey
 from tray.core.timestamps import is_timestamp
 
 MAX_TITLE, MAX_LINE, MAX_DETAIL = 200, 200, 500  # characters kept
-MAX_TOKENS = 10**12  # of one kind in one response; a larger count is an error of the agent, and counts as 0
 MAX_LINES = 10**7  # that one edit adds or removes; a larger count is an error of the agent, and counts as 0
 MAX_COST = 10**12  # micro-dollars of one response; a larger cost is not known
 MIN_CLOCK_SKEW = 2_000  # ms; less may be the delay of the connection
@@ -201,7 +201,7 @@ def step_of(
     created, ended = created_at(message.id, message.completed), message.completed
     if message.role != "assistant" or not is_timestamp(ended - clock_skew):
         return None
-    tokens = Tokens(*(count if 0 <= count <= MAX_TOKENS else 0 for count in astuple(message.tokens)))
+    tokens = Tokens(*map(token_count, astuple(message.tokens)))
     price = price_of(message.model, prices)
     is_reported = message.cost > 0
     return StepRecord(

@@ -11,6 +11,7 @@ from tray.agents.claude.transcript import Transcript
 from tray.agents.claude.usage import SessionUsage
 from tray.core.events import Digest, SessionFacts, SnapshotTaken
 from tray.core.messages import Message
+from tray.core.numbers import moment
 from tray.core.plan_limits import PlanLimit
 from tray.core.sessions import Activity, RequestKind, Retry
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
@@ -102,8 +103,8 @@ def _facts(entry: RegistryEntry, transcript: Transcript, usage: SessionUsage, *,
         entry.session_id,
         title=transcript.title or (entry.name if entry.name_source in NAMED_BY else ""),
         directory=entry.cwd,
-        created=entry.started_at or None,
-        updated=entry.status_updated_at or None,
+        created=moment(entry.started_at) or None,
+        updated=moment(entry.status_updated_at) or None,
         digest=Digest(
             messages=transcript.messages,
             cost=usage.cost,

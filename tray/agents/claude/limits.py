@@ -12,6 +12,7 @@ import msgspec
 
 from tray.agents.transcripts import milliseconds
 from tray.core.lenient_json import decode_or
+from tray.core.numbers import moment
 from tray.core.plan_limits import PlanLimit, window_name
 
 MAX_AGE = 3600_000  # ms after which Claude Code does not use the values any more
@@ -49,7 +50,7 @@ class RefusedLimit(msgspec.Struct, rename="camel"):
     def limit(self) -> PlanLimit | None:
         """The limit; None if it is not of the plan."""
         name = NAMES.get(self.rate_limit_type)
-        return PlanLimit(name, 100.0, round(self.resets_at * 1000)) if name else None
+        return PlanLimit(name, 100.0, moment(self.resets_at * 1000)) if name else None
 
 
 class LimitsFile:

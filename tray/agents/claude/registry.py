@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -22,7 +23,7 @@ MAX_SIZE = 100_000  # bytes of a file; larger ones are ignored
 class RegistryEntry(msgspec.Struct, frozen=True, rename="camel"):
     """One process, as its file describes it. Times are in ms since the Unix epoch."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
     session_id: str
     cwd: str = ""
     proc_start: str = ""  # on Linux: field 22 of /proc/PID/stat, in clock ticks since the boot

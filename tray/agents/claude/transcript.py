@@ -14,6 +14,7 @@ from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, 
 from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import moment, whole
 from tray.core.plan_limits import PlanLimit
 from tray.core.sessions import Retry
 from tray.core.text import beginning, last_line
@@ -114,7 +115,7 @@ class Transcript:
                 self._take_user(line, line.message, at)
             case "system" if line.subtype == "api_error":
                 error = decode_or(bytes(line.error), _ApiError, _ApiError())
-                self.retry = Retry(line.retry_attempt, error.text, at + int(line.retry_in_ms))
+                self.retry = Retry(whole(line.retry_attempt), error.text, moment(at + line.retry_in_ms))
                 self.refused = decode_or(bytes(error.rate_limits), RefusedLimit, RefusedLimit()).limit
             case "ai-title":
                 self._ai_title = line.ai_title[:MAX_TEXT]

@@ -16,6 +16,7 @@ from tray.agents.new_steps import NewSteps
 from tray.agents.transcripts import milliseconds
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import money, token_count
 
 SUBAGENT = "subagent"  # the agent of its steps
 SYNTHETIC = "<synthetic>"  # the model of messages that Claude Code wrote itself
@@ -111,7 +112,7 @@ class FileUsage:
         elif line.type == "user" and line.uuid:
             self.user_lines.add(line.uuid)
         elif line.type == "cost-state":
-            self._costs.append(_Cost(max(0.0, line.total_cost), line.start_time, len(self.messages)))
+            self._costs.append(_Cost(money(line.total_cost), line.start_time, len(self.messages)))
 
     def _take_message(self, message_id: str, message: UsageMessage, line: UsageLine) -> None:
         before = self.messages.get(message_id, Tokens())
@@ -168,13 +169,9 @@ def _tokens(raw: msgspec.Raw) -> Tokens:
         usage = decode(bytes(raw), _Usage)
     except JSON_ERRORS:
         return Tokens()
-    return Tokens(
-        usage.input_tokens or 0,
-        usage.output_tokens or 0,
-        0,
-        usage.cache_read_input_tokens or 0,
-        usage.cache_creation_input_tokens or 0,
-    )
+    counts = (usage.input_tokens, usage.output_tokens, 0, usage.cache_read_input_tokens,
+              usage.cache_creation_input_tokens)  # fmt: skip
+    return Tokens(*map(token_count, counts))
 
 
 def _largest(one: Tokens, other: Tokens) -> Tokens:

@@ -15,6 +15,7 @@ from tray.agents.codex.protocol import Frame, FrameId
 from tray.agents.codex.rollout import Rollout
 from tray.agents.tool_call import MAX_TEXT, describe
 from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.core.numbers import moment
 from tray.core.sessions import Option, Question, Request, RequestKind
 
 MAX_QUESTIONS, MAX_OPTIONS = 20, 50  # that are kept
@@ -217,7 +218,7 @@ def _questions(asking: _Questions, frame_id: FrameId, now: int) -> Asked | None:
         title=first.header[:MAX_TEXT] or "question",
         detail=first.question[:MAX_TEXT],
         questions=tuple(map(_question, listed)),
-        asked_at=asking.started_at_ms or now,
+        asked_at=moment(asking.started_at_ms) or now,
         read_only_reason=TERMINAL_ONLY if any(question.is_secret for question in listed) else "",
     )
     return Asked(frame_id, asking.turn_id or "", request, question_ids=tuple(question.id for question in listed))
@@ -240,7 +241,7 @@ def _permission(asking: _Asking, frame_id: FrameId, title: str, text: str, now: 
         kind=RequestKind.PERMISSION,
         title=title,
         detail=(text or asking.reason or "")[:MAX_TEXT],
-        asked_at=asking.started_at_ms or now,
+        asked_at=moment(asking.started_at_ms) or now,
     )
 
 

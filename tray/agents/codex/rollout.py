@@ -13,6 +13,7 @@ from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, 
 from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import moment, token_count, whole
 from tray.core.plan_limits import PlanLimit, window_name
 from tray.core.text import beginning, last_line
 
@@ -195,7 +196,7 @@ class Rollout:
         self.steps.add(Message(record.response_id, model=self.model, tokens=tokens, completed=at))
 
     def _take_event(self, event: Event, at: int) -> None:
-        self.context_size = event.model_context_window or self.context_size
+        self.context_size = token_count(event.model_context_window) or self.context_size
         match event.type:
             case "task_started":
                 self.turn_id = event.turn_id
@@ -263,17 +264,14 @@ class RolloutFile(GrowingFile[Rollout]):
 
 
 def _limit(window: _Window) -> PlanLimit:
-    name = window_name(window.window_minutes) if window.window_minutes else "plan"
-    return PlanLimit(name, window.used_percent, (window.resets_at or 0) * 1000)
+    minutes = whole(window.window_minutes or 0)
+    name = window_name(minutes) if minutes else "plan"
+    return PlanLimit(name, window.used_percent, moment((window.resets_at or 0) * 1000))
 
 
 def _tokens(usage: _Usage) -> Tokens:
     """Return the usage in OpenCode's terms, in which no token is counted twice."""
-    cached = usage.cached_input_tokens + usage.cache_write_input_tokens
-    return Tokens(
-        max(0, usage.input_tokens - cached),
-        max(0, usage.output_tokens - usage.reasoning_output_tokens),
-        usage.reasoning_output_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_input_tokens,
-    )
+    read, written = token_count(usage.cached_input_tokens), token_count(usage.cache_write_input_tokens)
+    reasoning = token_count(usage.reasoning_output_tokens)
+    given, output = token_count(usage.input_tokens), token_count(usage.output_tokens)
+    return Tokens(max(0, given - read - written), max(0, output - reasoning), reasoning, read, written)

@@ -13,6 +13,7 @@ from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, ToolCall, 
 from tray.core.history import TurnOutcome
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import token_count
 from tray.core.text import beginning, last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
 
@@ -264,7 +265,6 @@ class EventsFile(GrowingFile[Events]):
 
 def _tokens(usage: _Usage) -> Tokens:
     """Return the usage in OpenCode's terms, in which no token is counted twice."""
-    cached = usage.cache_read_tokens + usage.cache_write_tokens
-    return Tokens(
-        max(0, usage.input_tokens - cached), usage.output_tokens, 0, usage.cache_read_tokens, usage.cache_write_tokens
-    )
+    read, written = token_count(usage.cache_read_tokens), token_count(usage.cache_write_tokens)
+    given = max(0, token_count(usage.input_tokens) - read - written)
+    return Tokens(given, token_count(usage.output_tokens), 0, read, written)

@@ -15,6 +15,7 @@ from tray.agents.tool_call import MAX_TEXT
 from tray.agents.transcripts import ABORTED, MAX_OUTPUT, GrowingFile, milliseconds
 from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import token_count
 from tray.core.text import last_line
 
 CANCELLED = "Request cancelled."  # the text of an "info" after Escape
@@ -63,7 +64,9 @@ class Chat:
                 self.last = Message(line.id, error="APIError", error_text=text[:MAX_TEXT], completed=at)
 
     def _take_answer(self, line: _Line, usage: _Usage, text: str, at: int) -> None:
-        tokens = Tokens(max(0, usage.input - usage.cached), usage.output, usage.thoughts, usage.cached)
+        cached = token_count(usage.cached)
+        given = max(0, token_count(usage.input) - cached)
+        tokens = Tokens(given, token_count(usage.output), token_count(usage.thoughts), cached)
         if line.id not in self._counted:
             self._counted.add(line.id)
             self.tokens += tokens

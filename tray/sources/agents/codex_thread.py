@@ -12,6 +12,7 @@ from tray.agents.codex.asked import Asked
 from tray.agents.codex.inference import ThreadState, is_settling
 from tray.agents.codex.protocol import FrameId, Thread
 from tray.agents.codex.rollout import Rollout, RolloutFile
+from tray.core.numbers import moment
 
 
 class DaemonThread(msgspec.Struct):
@@ -53,8 +54,8 @@ class DaemonThread(msgspec.Struct):
             thread.status.is_active or self.is_settling(now),
             title=thread.name or "",
             parent=thread.parent_thread_id or "",
-            created=thread.created_at * 1000,
-            updated=thread.updated_at * 1000,
+            created=moment(thread.created_at * 1000),
+            updated=moment(thread.updated_at * 1000),
             asked=tuple(self.asked.values()),
         )
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from tray.core.events import Digest, SessionFacts
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import whole
 from tray.core.sessions import Activity, Request, RequestKind, Todo
 from tray.core.text import last_line
 from tray.core.transitions.turns import FINISH_TOOL_CALLS
@@ -28,7 +29,7 @@ from tray.sources.local.logs import Ask
 from tray.sources.local.records import MAX_MESSAGES, StoredPart, StoredSession
 from tray.sources.protocol.digest import sum_messages
 from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
-from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, todos_to_core, whole
+from tray.sources.protocol.schema import LONG, OUTPUT, SHORT, todos_to_core
 
 THINKING_TIME = 60_000  # ms between a prompt and the start of the answer, at most (otop's value)
 STEP_GAP = 5_000  # ms between two steps of a turn, at most

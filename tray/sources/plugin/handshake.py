@@ -12,6 +12,7 @@ from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.paths import base_name
 from tray.core.servers import Server, TerminalLocation
 from tray.core.text import clean
+from tray.core.timestamps import is_timestamp
 from tray.sources.protocol.events import FrameError
 
 Name = Annotated[str, Meta(max_length=256)]
@@ -80,7 +81,7 @@ class Hello(msgspec.Struct, rename="camel", tag_field="type", tag="hello"):
             verified=verified,
             place=TerminalLocation(**msgspec.structs.asdict(self.place)),
             runs_once=self.command == "run",
-            clock_skew=self.time - at if self.time else 0,
+            clock_skew=self.time - at if is_timestamp(self.time) else 0,
         )
 
 

@@ -28,12 +28,13 @@ from tray.core.events import (
 )
 from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import moment, money, token_count, whole
 from tray.core.paths import base_name
 from tray.core.servers import Server, Source
 from tray.core.sessions import Activity, Failure, Request, RequestKind
 from tray.core.text import clean, last_line
 from tray.sources.protocol.events import FrameError
-from tray.sources.protocol.schema import LONG, MAX_PATH, OUTPUT, SHORT, Number, moment, money, whole
+from tray.sources.protocol.schema import LONG, MAX_PATH, OUTPUT, SHORT, Number
 
 SILENCE = 10 * 60_000  # ms without a post after which an instance counts as disconnected
 MAX_INSTANCES = 100  # of all hosts; a further one replaces the one that has not posted for the longest time
@@ -234,6 +235,6 @@ def _message(post: Post) -> Message:
         finish="stop",
         agent=(post.agent or "")[:SHORT],
         model=post.model,
-        tokens=Tokens(*map(whole, counts)),
+        tokens=Tokens(*map(token_count, counts)),
         cost=money(post.cost),
     )

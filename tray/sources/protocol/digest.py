@@ -10,10 +10,11 @@ import msgspec
 from tray.core.events import Digest
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import money
 from tray.core.opencode_ids import is_inherited
 from tray.core.text import last_line
 from tray.sources.protocol.events import FrameError
-from tray.sources.protocol.schema import OUTPUT, SHORT, MessageInfo, Number, PartInfo, TokensInfo, money
+from tray.sources.protocol.schema import OUTPUT, SHORT, MessageInfo, Number, PartInfo, TokensInfo
 
 
 class Usage(NamedTuple):

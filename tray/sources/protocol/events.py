@@ -24,6 +24,7 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.lenient_json import JSON_ERRORS
+from tray.core.numbers import whole
 from tray.core.sessions import Activity
 from tray.core.text import beginning, last_line
 from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
@@ -39,7 +40,6 @@ from tray.sources.protocol.schema import (
     TodoInfo,
     extension_of,
     todos_to_core,
-    whole,
 )
 
 

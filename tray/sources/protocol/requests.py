@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from tray.core.numbers import moment
 from tray.core.opencode_ids import age
 from tray.core.sessions import Option, Question, Request, RequestKind
-from tray.sources.protocol.schema import LONG, SHORT, Number, moment
+from tray.sources.protocol.schema import LONG, SHORT, Number
 
 MAX_QUESTIONS = 20  # of one request
 MAX_OPTIONS = 50  # of one question

@@ -13,10 +13,10 @@ import msgspec
 from tray.core.events import SessionFacts
 from tray.core.lenient_json import decode_or
 from tray.core.messages import Message, Tokens
+from tray.core.numbers import moment, money, token_count, whole
 from tray.core.paths import base_name
 from tray.core.sessions import Activity, Failure, Retry, Todo
 from tray.core.text import last_line
-from tray.core.timestamps import is_timestamp
 
 LONG = 2_000  # characters kept of a command, a question, an error
 MAX_EXTENSION = 12  # characters, without the dot
@@ -24,7 +24,6 @@ SHORT = 500  # characters kept of a title, a name, an id
 OUTPUT = 200  # characters kept of the last line of output
 MAX_TODOS = 100  # of one session
 MAX_PATH = 4096  # characters kept of a directory
-LARGEST = 2**53  # up to it, every integer is exact in JSON
 
 Number = int | float
 
@@ -52,7 +51,7 @@ class TokensInfo(msgspec.Struct):
     def to_core(self) -> Tokens:
         """Return the record of core."""
         counts = (self.input, self.output, self.reasoning, self.cache.read, self.cache.write)
-        return Tokens(*(whole(count) for count in counts))
+        return Tokens(*map(token_count, counts))
 
     @classmethod
     def from_core(cls, tokens: Tokens) -> TokensInfo:
@@ -186,21 +185,6 @@ class TodoInfo(msgspec.Struct):
 def todos_to_core(todos: list[TodoInfo]) -> tuple[Todo, ...]:
     """Return the records of core, at most MAX_TODOS."""
     return tuple(Todo(todo.content[:SHORT], todo.status[:SHORT]) for todo in todos[:MAX_TODOS])
-
-
-def whole(number: Number) -> int:
-    """Return a count, or a time of which only the presence matters; 0 if it is out of range."""
-    return int(number) if 0 <= number <= LARGEST else 0
-
-
-def moment(number: Number) -> int:
-    """Return a time in ms since the Unix epoch that is shown or sorted by; 0 (unknown) if it is out of range."""
-    return int(number) if is_timestamp(number) else 0
-
-
-def money(number: Number) -> float:
-    """Return a cost; 0 if it is out of range."""
-    return float(number) if 0 <= number <= LARGEST else 0.0
 
 
 def _cut(text: str | None, limit: int = SHORT) -> str | None:

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from tray.core.events import SessionFacts, SnapshotTaken
 from tray.core.fleet_state import MAX_SESSIONS
 from tray.core.lenient_json import JSON_ERRORS
+from tray.core.numbers import whole
 from tray.core.servers import Service
 from tray.core.sessions import Activity, Request, Retry, Todo
 from tray.opencode.services import services_of
 from tray.sources.protocol.digest import DigestInfo
 from tray.sources.protocol.events import ABSENT, FrameError
 from tray.sources.protocol.requests import PermissionInfo, QuestionInfo
-from tray.sources.protocol.schema import LARGEST, SHORT, Number, SessionInfo, StatusInfo, TodoInfo, todos_to_core
+from tray.sources.protocol.schema import SHORT, Number, SessionInfo, StatusInfo, TodoInfo, todos_to_core
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -109,8 +110,8 @@ def _limits(section: msgspec.Raw) -> dict[str, int] | None:
     entries = _decode_object(section)
     if entries is None:
         return None
-    sizes = {key: _decode(entry, float) or 0 for key, entry in entries.items()}
-    return {key: int(size) for key, size in sizes.items() if 0 < size <= LARGEST}
+    sizes = {key: whole(_decode(entry, float) or 0) for key, entry in entries.items()}
+    return {key: size for key, size in sizes.items() if size}
 
 
 def _services(mcp: msgspec.Raw, lsp: msgspec.Raw) -> tuple[Service, ...] | None:
