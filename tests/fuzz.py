@@ -21,6 +21,8 @@ HOSTILE = [
     " ", "\u2028\u2029", "\ud800", "../../etc/passwd", "",
 ]  # fmt: skip
 WRONG_TYPE_SHARE = 0.002  # share of values with a wrong type
+DAMAGED_SHARE = 0.1  # of the inputs are cut, or have wrong bytes
+RAW_DEPTH = 3  # levels of a value of any type
 NUMBERS = [0, 1, -1, 2**31, 2**53, 2**63, 2**64 + 1, -(2**63), 1e308, -1e308, 0.1, 1e-300]
 
 
@@ -46,7 +48,7 @@ class Fuzz:
             return self.random.choice(HOSTILE) + self.random.choice(WORDS) + self.random.choice(HOSTILE)
         length = self.random.choice((1, 3, 20, 200))
         top = self.random.choice((0x7F, 0x24F, 0xFFFF, sys.maxunicode))
-        return "".join(chr(self.random.randint(0, top)) for _ in range(length))
+        return "".join(map(chr, self.random.choices(range(top + 1), k=length)))
 
     def value(self, kind: inspect.Type, depth: int = 4) -> Any:
         """Return a value of this type, sometimes of a wrong type."""
@@ -63,7 +65,9 @@ class Fuzz:
                 return self.random.choice((*NUMBERS, self.random.randint(0, 10**13)))
             case inspect.LiteralType(values=values):
                 return self.random.choice(values)
-            case inspect.ListType(item_type=item):
+            case inspect.EnumType(cls=cls):
+                return self.random.choice(list(cls)).value
+            case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
                 return [
                     self.value(item, depth - 1) for _ in range(self.random.choice((0, 1, 2, 5)) if depth > 0 else 0)
                 ]
@@ -142,3 +146,48 @@ class Fuzz:
                 "7",
             ]
         )
+
+
+class Inputs(Fuzz):
+    """Draws inputs: records of the protocols' types, with values of any type where the type says nothing."""
+
+    def value(self, kind: inspect.Type, depth: int = 4) -> Any:
+        """Return a value of this type, sometimes of a wrong type."""
+        if isinstance(kind, inspect.RawType | inspect.AnyType):
+            return self.anything(RAW_DEPTH)
+        return super().value(kind, depth)
+
+    def anything(self, depth: int) -> Any:
+        """Return any JSON value."""
+        draw = self.random.randrange(8 if depth > 0 else 6)
+        if draw == 6:
+            return [self.anything(depth - 1) for _ in range(self.random.randrange(4))]
+        if draw == 7:
+            return {self.random.choice((self.text(), *COMMON)): self.anything(depth - 1) for _ in range(3)}
+        return (None, True, self.random.randint(-(2**65), 2**65), self.random.uniform(-1e12, 1e12), self.text(),
+                self.random.choice(COMMON))[draw]  # fmt: skip
+
+    def json(self, value: Any) -> bytes:
+        """Return the value as JSON, sometimes damaged."""
+        raw = json.dumps(value, ensure_ascii=self.random.random() < 0.5).encode("utf-8", "surrogatepass")
+        return self.damaged(raw) if self.random.random() < DAMAGED_SHARE else raw
+
+    def damaged(self, raw: bytes) -> bytes:
+        """Return the bytes cut, with one of them changed, or nested a thousand times."""
+        place = self.random.randrange(len(raw) + 1)
+        return self.random.choice(
+            (raw[:place], raw[:place] + self.random.randbytes(3) + raw[place:], raw[place:], b"[" * 1_000 + raw, b"")
+        )
+
+    def line(self, shape: type[msgspec.Struct], kinds: tuple[str, ...], field: str, shapes: tuple[Any, ...]) -> bytes:
+        """Return a line of a log: a record of a kind, with a record of another type in one of its fields."""
+        record = self.record(shape)
+        record["type"] = self.random.choice((*kinds, self.text()))
+        record["timestamp"] = self.random.choice(TIMES)
+        record[field] = self.record(self.random.choice(shapes)) if self.random.random() < 0.9 else self.anything(2)
+        return self.json(record)
+
+
+COMMON = ("command", "questions", "question", "options", "label", "text", "type", "content", "id", "path", "message")
+TIMES = ("2026-11-28T08:00:00Z", "2026-11-28T08:00:00.123456+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+         "2026-13-45", "", "now", "2026-11-28T08:00:00")  # fmt: skip

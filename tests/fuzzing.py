@@ -8,38 +8,60 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
-from fuzz import HOSTILE, Fuzz
+import fuzz_files
+import fuzz_services
+from fuzz import HOSTILE, Inputs
+from fuzz_fleet import FuzzedFleet
 from replay import SERVER
 from tray.agents.claude import hooks as claude_hooks
-from tray.agents.claude.transcript import Transcript, TranscriptLine
+from tray.agents.claude.inference import snapshot as claude_snapshot
+from tray.agents.claude.limits import RefusedLimit, with_refused
+from tray.agents.claude.registry import RegistryEntry
+from tray.agents.claude.transcript import Transcript, TranscriptLine, _ApiError
 from tray.agents.codex import hooks as codex_hooks
+from tray.agents.codex import requests as codex_requests
 from tray.agents.codex import rollout as codex
+from tray.agents.codex.inference import ThreadState
+from tray.agents.codex.inference import snapshot as codex_snapshot
+from tray.agents.codex.protocol import Frame, Thread
+from tray.agents.codex.requests import asked, thread_id_of
 from tray.agents.copilot import events as copilot
+from tray.agents.copilot.inference import snapshot as copilot_snapshot
+from tray.agents.copilot.open_sessions import OpenSession
 from tray.agents.gemini import hooks as gemini_hooks
 from tray.agents.qwen import hooks as qwen_hooks
-from tray.core.events import ServerConnected, SourceEvent
+from tray.core.commands import Command, CommandResult, Surface
+from tray.core.errors import UserError
+from tray.core.events import ServerConnected, SessionFacts, SnapshotTaken, SourceEvent, StepsReported, TurnsReported
 from tray.core.fleet import Fleet
+from tray.core.lenient_json import decode_or
+from tray.core.servers import AgentKind
+from tray.core.session_commands import SESSION_COMMANDS
 from tray.core.session_index import SessionIndex
 from tray.core.settings import SETTINGS, SettingError, parse_settings
 from tray.core.team import BEAT, CHANGE, PRESENCE, SNAPSHOT, Beat, Change, Presence, Snapshot, Topic
 from tray.opencode.sse import Decoder
+from tray.sources.agents.codex_thread import DaemonThread
+from tray.sources.plugin.handshake import Auth, Hello, decode_auth, decode_hello
 from tray.sources.protocol.events import FrameError, decode_event
 from tray.sources.protocol.snapshot import decode_snapshot
 from tray.sources.team.outbox import Outbox
 from tray.sources.team.sealing import Opened, Sealer, UnsealError
 from tray.sources.team.subscriber import Subscriber
-from tray.surfaces.control.status_report import status_report
-from tray.surfaces.menu.builder import ViewBuilder, ViewSettings
+from tray.surfaces.control.methods import ControlMethods, Params
 from tray.surfaces.page.answers import AnswerBody
 from tray.surfaces.page.history_routes import AnnotationBody, RemovalBody
 from tray.surfaces.page.pairing_routes import PairBody, WaitBody
@@ -47,54 +69,7 @@ from tray.surfaces.page.push_routes import PressBody, SubscriptionBody
 from tray.surfaces.page.session_routes import CommandBody, ConfirmBody
 
 COUNT = 100_000  # inputs of each reader
-DAMAGED_SHARE = 0.1  # of the inputs are cut, or have wrong bytes
-RAW_DEPTH = 3  # levels of a value of any type
 AT = 1_790_000_000_000  # ms since the Unix epoch
-
-
-class Inputs(Fuzz):
-    """Draws inputs: records of the protocols' types, with values of any type where the type says nothing."""
-
-    def value(self, kind: inspect.Type, depth: int = 4) -> Any:
-        """Return a value of this type, sometimes of a wrong type."""
-        if isinstance(kind, inspect.RawType | inspect.AnyType):
-            return self.anything(RAW_DEPTH)
-        return super().value(kind, depth)
-
-    def anything(self, depth: int) -> Any:
-        """Return any JSON value."""
-        draw = self.random.randrange(8 if depth > 0 else 6)
-        if draw == 6:
-            return [self.anything(depth - 1) for _ in range(self.random.randrange(4))]
-        if draw == 7:
-            return {self.random.choice((self.text(), *COMMON)): self.anything(depth - 1) for _ in range(3)}
-        return (None, True, self.random.randint(-(2**65), 2**65), self.random.uniform(-1e12, 1e12), self.text(),
-                self.random.choice(COMMON))[draw]  # fmt: skip
-
-    def json(self, value: Any) -> bytes:
-        """Return the value as JSON, sometimes damaged."""
-        raw = json.dumps(value, ensure_ascii=self.random.random() < 0.5).encode("utf-8", "surrogatepass")
-        return self.damaged(raw) if self.random.random() < DAMAGED_SHARE else raw
-
-    def damaged(self, raw: bytes) -> bytes:
-        """Return the bytes cut, with one of them changed, or nested a thousand times."""
-        place = self.random.randrange(len(raw) + 1)
-        return self.random.choice(
-            (raw[:place], raw[:place] + self.random.randbytes(3) + raw[place:], raw[place:], b"[" * 1_000 + raw, b"")
-        )
-
-    def line(self, shape: type[msgspec.Struct], kinds: tuple[str, ...], field: str, shapes: tuple[Any, ...]) -> bytes:
-        """Return a line of a log: a record of a kind, with a record of another type in one of its fields."""
-        record = self.record(shape)
-        record["type"] = self.random.choice((*kinds, self.text()))
-        record["timestamp"] = self.random.choice(TIMES)
-        record[field] = self.record(self.random.choice(shapes)) if self.random.random() < 0.9 else self.anything(2)
-        return self.json(record)
-
-
-COMMON = ("command", "questions", "question", "options", "label", "text", "type", "content", "id", "path", "message")
-TIMES = ("2026-11-28T08:00:00Z", "2026-11-28T08:00:00.123456+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
-         "2026-13-45", "", "now", "2026-11-28T08:00:00")  # fmt: skip
 
 
 def hooks(seed: int) -> Callable[[], None]:
@@ -132,17 +107,47 @@ def transcripts(seed: int) -> Callable[[], None]:
     payloads = tuple(shape for shape in vars(codex).values() if _is_record(shape, codex.__name__))
     data = tuple(shape for shape in vars(copilot).values() if _is_record(shape, copilot.__name__))
     claude_message = (_field_type(TranscriptLine, "message"),)
+    fleets = {kind: FuzzedFleet(kind) for kind in (AgentKind.CLAUDE, AgentKind.CODEX, AgentKind.COPILOT)}
     made: list[Any] = [Transcript(), codex.Rollout(), copilot.Events()]
+
+    def error() -> dict[str, Any]:
+        limits = inputs.record(RefusedLimit) | {"rateLimitType": "five_hour"}
+        return inputs.record(_ApiError) | {"rateLimits": limits}
 
     def feed() -> None:
         if inputs.random.random() < 0.001:  # a new file
             made[:] = [Transcript(), codex.Rollout(), copilot.Events()]
         made[0].add(inputs.line(TranscriptLine, kinds["claude"], "message", claude_message))
+        if inputs.random.random() < 0.1:
+            retry = inputs.record(TranscriptLine) | {"type": "system", "subtype": "api_error", "error": error()}
+            made[0].add(inputs.json(retry))
         made[1].add(inputs.line(codex.RolloutLine, kinds["codex"], "payload", payloads))
         made[2].add(inputs.line(copilot.EventLine, kinds["copilot"], "data", data))
-        assert isinstance(made[0].title, str)
-        assert isinstance(made[1].model, str)
-        assert isinstance(made[2].is_busy, bool)
+        if inputs.random.random() < 0.02:
+            look()
+
+    def look() -> None:
+        claude, thread, events = made
+        limits = with_refused((), claude.refused, AT)
+        entry = decode_or(inputs.json(inputs.record(RegistryEntry)), RegistryEntry, RegistryEntry(7, "s"))
+        state = ThreadState("t", "/work", thread, is_active=inputs.random.random() < 0.5)
+        session = OpenSession("s", Path("/work"), 7, 1.0)
+        shown = {
+            AgentKind.CLAUDE: (
+                claude_snapshot("", entry, claude, plan_limits=limits),
+                claude.usage.steps,
+                claude.turns,
+            ),
+            AgentKind.CODEX: (codex_snapshot("", [state]), thread.steps, thread.turns),
+            AgentKind.COPILOT: (copilot_snapshot("", session, events), events.steps, events.turns),
+        }
+        for kind, (snapshot, steps, turns) in shown.items():
+            server = fleets[kind].server.id
+            taken = steps.take("t/") if kind is AgentKind.CODEX else steps.take()
+            session_id = (snapshot.sessions or ())[0].id
+            reports = StepsReported(server, session_id, taken), TurnsReported(server, session_id, turns.take())
+            fleets[kind].apply((msgspec.structs.replace(snapshot, server_id=server), *reports), AT)
+            fleets[kind].look(AT)
 
     return feed
 
@@ -162,10 +167,7 @@ def _field_type(shape: type[msgspec.Struct], name: str) -> type[msgspec.Struct]:
 
 def frames(seed: int) -> Callable[[], None]:
     """The plugin's frames: each is applied or refused, and icon, menu and report can be built afterwards."""
-    inputs, fleet = Inputs(seed), Fleet()
-    index = SessionIndex(fleet)
-    views = ViewBuilder(fleet, index)
-    fleet.apply(ServerConnected(SERVER), AT)
+    inputs, fleet = Inputs(seed), FuzzedFleet()
     fed = 0
 
     def feed() -> None:
@@ -179,18 +181,115 @@ def frames(seed: int) -> Callable[[], None]:
             )
         except FrameError:
             return
-        for event in events:
-            index.update(fleet.apply(event, AT + fed))
-        if fed % 500 == 0:
-            views.build(ViewSettings(), AT + fed)
-            json.dumps(status_report(fleet, index))
+        fleet.apply(events, AT + fed)
+
+    return feed
+
+
+def handshake(seed: int) -> Callable[[], None]:
+    """The frames of the handshake: each is refused, or names a server that can be shown."""
+    inputs, fleet = Inputs(seed), FuzzedFleet()
+    remotes = ("127.0.0.1", "::1", "::ffff:10.0.0.7", "fe80::1%eth0")
+    urls = ("http://auto:4096", "http://[::1", "https://h:99999", "javascript:alert(1)", "http://a@b:1/../?#", "AUTO")
+
+    def feed() -> None:
+        record = {"type": "hello", "protocol": 2, "nonce": "0" * 64, "instance": "a-1", "serverId": "h-7"}
+        record |= {name: value for name, value in inputs.record(Hello).items() if inputs.random.random() < 0.7}
+        if inputs.random.random() < 0.3:
+            record["serverUrl"] = inputs.random.choice(urls)
+        if inputs.random.random() < 0.02:
+            fleet.look(AT)
+        if inputs.random.random() < 0.9:  # most texts that are drawn are too long, or no name
+            record |= {"protocol": 2, "nonce": "0" * 64, "instance": "a-1", "key": ""}
+        try:
+            hello = decode_hello(inputs.json(record))
+            fleet.connect(hello.to_server(SERVER.id, inputs.random.choice(remotes), verified=True, at=AT), AT)
+        except FrameError:
+            pass
+        with suppress(FrameError):
+            decode_auth(inputs.json({"type": "auth", **inputs.record(Auth)}))
+
+    return feed
+
+
+def control(seed: int) -> Callable[[], None]:
+    """The calls of commands: each is a command of ours, or refused with a reason."""
+    inputs, fleet = Inputs(seed), Fleet()
+    index = SessionIndex(fleet)
+    for event in (ServerConnected(SERVER), SnapshotTaken(SERVER.id, (SessionFacts("ses_1"), SessionFacts("ses_2")))):
+        index.update(fleet.apply(event, AT))
+    taken: list[Command] = []
+
+    async def execute(command: Command, _: Surface) -> CommandResult:
+        taken.append(command)
+        return CommandResult(ok=True, message="")
+
+    methods = ControlMethods(fleet, index, execute)
+    names = ("reply", "mute", "unmute", "phone", "phone.decide", "devices.revoke", "dashboard", *SESSION_COMMANDS)
+
+    def feed() -> None:
+        record = inputs.record(Params)
+        if inputs.random.random() < 0.7:
+            record["session"] = inputs.random.choice(("ses_1", "ses", "", "ses_2"))
+        call = methods.run(inputs.random.choice((*names, inputs.text())), msgspec.Raw(inputs.json(record)))
+        with suppress(UserError):
+            drive(call)
+        taken.clear()
+
+    return feed
+
+
+def drive(call: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a coroutine that waits for nothing."""
+    try:
+        call.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+def daemon(seed: int) -> Callable[[], None]:
+    """The frames of Codex' daemon: each is a request that can be shown, a thread, or ignored."""
+    inputs, fleet = Inputs(seed), FuzzedFleet(AgentKind.CODEX)
+    requests = {
+        "item/commandExecution/requestApproval": codex_requests._Command,  # noqa: SLF001
+        "item/fileChange/requestApproval": codex_requests._FileChange,  # noqa: SLF001
+        "item/permissions/requestApproval": codex_requests._Permissions,  # noqa: SLF001
+        "mcpServer/elicitation/request": codex_requests._Elicitation,  # noqa: SLF001
+        "item/tool/requestUserInput": codex_requests._Questions,  # noqa: SLF001
+    }
+    decisions = (
+        {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["git", 7]}},
+        {"applyNetworkPolicyAmendment": {"network_policy_amendment": {"host": "h", "action": "allow"}}},
+        "acceptForSession",
+    )
+    threads: list[ThreadState] = []
+
+    def feed() -> None:
+        method = inputs.random.choice(tuple(requests))
+        params = inputs.record(requests[method])
+        if inputs.random.random() < 0.3:
+            params["availableDecisions"] = [inputs.random.choice(decisions), inputs.anything(2)]
+        raw = inputs.json({"method": method, "id": inputs.random.choice((1, "a", 2**70)), "params": params})
+        frame = decode_or(raw, Frame, Frame())
+        item = asked(frame, None, AT)
+        thread = DaemonThread(decode_or(inputs.json(inputs.record(Thread)), Thread, Thread("t")))
+        thread_id_of(frame)
+        if item is not None:
+            json.dumps((item.once, item.always, item.reject))
+            thread.asked = {item.frame_id: item}
+        threads.append(thread.state(AT))
+        if len(threads) == 20:
+            fleet.apply((codex_snapshot(fleet.server.id, threads),), AT)
+            fleet.look(AT)
+            threads.clear()
 
     return feed
 
 
 def team(seed: int) -> Callable[[], None]:
-    """What the members of a team publish: it is taken or refused."""
-    inputs = Inputs(seed)
+    """What the members of a team publish: it is taken and can be shown, or refused."""
+    inputs, fleet = Inputs(seed), FuzzedFleet()
     reported: list[SourceEvent] = []
     sealer = Sealer(bytes(32), bytes(range(32)))
     subscriber = Subscriber(sealer.key, Outbox("team", sealer, _publish), reported.append)
@@ -205,6 +304,7 @@ def team(seed: int) -> Callable[[], None]:
         except UnsealError:
             return
         finally:
+            fleet.apply(reported, AT)
             reported.clear()
 
     return feed
@@ -298,10 +398,21 @@ READERS: dict[str, Callable[[int], Callable[[], None]]] = {
     "hooks": hooks,
     "transcripts": transcripts,
     "frames": frames,
+    "handshake": handshake,
+    "control": control,
+    "daemon": daemon,
     "team": team,
     "event-stream": event_stream,
     "page": page,
     "settings": settings,
+    "database": fuzz_files.opencode_database,
+    "storage": fuzz_files.opencode_storage,
+    "logs": fuzz_files.opencode_logs,
+    "agent-files": fuzz_files.agent_files,
+    "state": fuzz_files.state,
+    "history": fuzz_files.history,
+    "channels": fuzz_services.channels,
+    "http": fuzz_services.opencode_http,
 }
 
 
@@ -323,6 +434,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))  # noqa: S311  # no secret
     options = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # what is wrong with an input
     for name in options.names or READERS:
         if name not in READERS:
             sys.exit(f"unknown reader {name}; known: {', '.join(READERS)}")
