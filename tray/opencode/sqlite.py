@@ -12,6 +12,8 @@ from typing import TypeVar
 BUSY_TIMEOUT = 0.2  # s; in WAL mode a reader waits only for the end of a checkpoint
 TRIES = 5  # the WAL file appears when the first OpenCode opens the database and disappears when the last closes it
 RETRY_INTERVAL = 0.02  # s
+MAX_TIME = 20.0  # s; a damaged file, or a view in place of a table, may give endless rows
+MAX_LENGTH = 32_000_000  # bytes of a row or text; reading a longer one raises sqlite3.DataError
 
 T = TypeVar("T")
 
@@ -33,23 +35,30 @@ def read(database: Path, work: Callable[[sqlite3.Connection], T]) -> T:
     With `readonly_shm`, a parameter of SQLite's VFS for Unix and Windows, the index is never written and only shared
     locks are taken. A database without a WAL file is open in no process and is read without any lock (`immutable`).
     """
+    end = time.monotonic() + MAX_TIME
     for _ in range(TRIES - 1):
         with suppress(sqlite3.DatabaseError):
-            return _read(database, work)
+            return _read(database, work, end)
         time.sleep(RETRY_INTERVAL)
-    return _read(database, work)
+    return _read(database, work, end)
 
 
-def _read(database: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+def _read(database: Path, work: Callable[[sqlite3.Connection], T], end: float) -> T:
     with closing(_open(database)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > end, 10_000)
         return work(connection)
 
 
 def _open(database: Path) -> sqlite3.Connection:
+    for file in (database, *(database.with_name(f"{database.name}-{kind}") for kind in ("wal", "shm", "journal"))):
+        if file.exists() and not file.is_file():  # opening a pipe blocks
+            raise sqlite3.OperationalError(f"not a regular file: {file}")
     in_use = database.with_name(f"{database.name}-wal").exists()
     uri = f"{database.absolute().as_uri()}?mode=ro&{'readonly_shm' if in_use else 'immutable'}=1"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)
     connection.row_factory = sqlite3.Row
     connection.text_factory = lambda text: text.decode("utf-8", "replace")  # one invalid title is not an error
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_LENGTH)
     connection.execute("PRAGMA query_only=1")
+    connection.execute("PRAGMA trusted_schema=0")  # https://sqlite.org/security.html
     return connection

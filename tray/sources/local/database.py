@@ -18,6 +18,13 @@ from tray.sources.local.records import MAX_MESSAGES, MAX_PARTS, MAX_SESSIONS, MA
 from tray.sources.protocol.digest import sum_messages
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
+MAX_IMPORTED = 100_000  # messages read of one session for the history
+# Others are not read: `summary_diffs` may have the content of many files.
+_COLUMNS = ("id", "parent_id", "title", "directory", "time_created", "time_updated")
+_LATER_COLUMNS = (
+    "summary_additions", "summary_deletions", "summary_files", "cost", "tokens_input", "tokens_output",
+    "tokens_reasoning", "tokens_cache_read", "tokens_cache_write", "agent",
+)  # fmt: skip
 MAX_CACHED = 4_000  # characters of a message that is cached; some messages contain the changes of whole files
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -45,11 +52,13 @@ def read_whole_session(database: Path, session_id: str) -> tuple[SessionInfo, li
 
     def work(connection: sqlite3.Connection) -> tuple[SessionInfo, list[MessageInfo]] | None:
         columns = {str(row[1]) for row in connection.execute("PRAGMA table_info(session)")}
-        row = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
+        query = f"SELECT {_selected(columns)} FROM session WHERE id = ?"  # noqa: S608  # only constants are inserted
+        row = connection.execute(query, (session_id,)).fetchone()
         info = _info(row, columns) if row is not None else None
         if info is None:
             return None
-        rows = connection.execute("SELECT id, data FROM message WHERE session_id = ?", (session_id,))
+        query = "SELECT id, data FROM message WHERE session_id = ? LIMIT ?"
+        rows = connection.execute(query, (session_id, MAX_IMPORTED))
         read = (_decode_message(row["id"], session_id, row["data"]) for row in rows)
         return info, [message for message in read if message is not None]
 
@@ -72,34 +81,45 @@ def _session_rows(
                 ORDER BY time_updated DESC LIMIT :limit)
             UNION
             SELECT session.id FROM session JOIN wanted ON session.parent_id = wanted.id
-        ) SELECT session.* FROM session JOIN wanted USING (id)
-        ORDER BY time_updated DESC LIMIT 2 * :limit"""  # noqa: S608  # only the constant above is inserted
+        ) SELECT {_selected(columns)} FROM session JOIN wanted USING (id)
+        ORDER BY time_updated DESC LIMIT 2 * :limit"""  # noqa: S608  # only constants are inserted
     parameters = {
         "ids": _json_array(session_ids), "directories": _json_array(directories), "since": since, "limit": MAX_SESSIONS,
     }  # fmt: skip
     return connection.execute(query, parameters).fetchall()
 
 
+def _selected(columns: Collection[str]) -> str:
+    return ", ".join((*_COLUMNS, *(name for name in _LATER_COLUMNS if name in columns)))
+
+
 def _stored(connection: sqlite3.Connection, columns: Collection[str], row: sqlite3.Row) -> StoredSession | None:
-    """Return one session, or None if its row is invalid."""
-    session_id = row["id"]
+    """Return one session, without its messages if one of them is too long; None if its row is invalid."""
     info = _info(row, columns)
     if info is None:
         return None
+    try:
+        return _with_messages(connection, info)
+    except sqlite3.DataError:
+        return StoredSession(info)
+
+
+def _with_messages(connection: sqlite3.Connection, info: SessionInfo) -> StoredSession:
+    session_id = info.id
     newest = connection.execute(
         "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT ?",
         (session_id, MAX_MESSAGES),
-    ).fetchall()
-    read = [_message(message_id, session_id, data) for message_id, data in reversed(newest)]
-    messages = tuple(message for message in read if message is not None)
-    count = len(newest)
+    )
+    read = {message_id: _message(message_id, session_id, data) for message_id, data in newest}
+    messages = tuple(message for message in reversed(read.values()) if message is not None)
+    count = len(read)
     if count == MAX_MESSAGES:
         (count,) = connection.execute("SELECT count(*) FROM message WHERE session_id = ?", (session_id,)).fetchone()
     return StoredSession(
         info=info,
         messages=messages,
         count=count,
-        parts=_parts(connection, newest[0]["id"]) if newest else (),
+        parts=_parts(connection, next(iter(read))) if read else (),
         todos=_todos(connection, session_id),
         inherited=_inherited(connection, info),
     )
@@ -159,9 +179,9 @@ def _parts(connection: sqlite3.Connection, message_id: str) -> tuple[StoredPart,
             ELSE data END AS data
         FROM part WHERE message_id = ? ORDER BY id DESC LIMIT ?""",
         (message_id, MAX_PARTS),
-    ).fetchall()
-    read = (_decode(StoredPart, data, id=part_id, messageID=message_id) for part_id, data in reversed(rows))
-    return tuple(part for part in read if part is not None)
+    )
+    read = [_decode(StoredPart, data, id=part_id, messageID=message_id) for part_id, data in rows]
+    return tuple(part for part in reversed(read) if part is not None)
 
 
 def _todos(connection: sqlite3.Connection, session_id: str) -> tuple[TodoInfo, ...]:

@@ -27,9 +27,8 @@ def opencode_sources(data: Path, host: str) -> Iterator[StoredSource]:
 
 
 def _find(database: Path, since: int) -> list[ChangedSession]:
-    query = (
-        "SELECT id, time_updated FROM session WHERE time_updated >= ? AND typeof(time_updated) = 'integer' ORDER BY 2"
-    )
+    query = """SELECT id, time_updated FROM session
+        WHERE time_updated >= ? AND typeof(time_updated) = 'integer' ORDER BY time_updated"""
 
     def work(connection: sqlite3.Connection) -> list[ChangedSession]:
         return [ChangedSession(str(row[0]), int(row[1])) for row in connection.execute(query, (since,))]
