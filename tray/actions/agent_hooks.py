@@ -18,6 +18,7 @@ from tray.agents.hook_command import hook_command, python_hook_command
 from tray.agents.hook_file import HookCommand, HookFile
 from tray.agents.json_editor import InvalidJsonError
 from tray.core.agent_setup import AgentSetup, HookState
+from tray.regular_files import read_regular
 from tray.storage.files import write_privately
 from tray.system.own_program import own_python
 from tray.system.paths import MAX_SOCKET_PATH
@@ -153,7 +154,7 @@ def _python_command(socket: str, agent: str, seconds: int) -> str:
 def _read(path: Path) -> str:
     """Return the text of a file, with its line ends; "" if there is none. Raises InstallError."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_regular(path).decode()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.errors import UserError
+from tray.regular_files import read_regular
 from tray.storage.files import move
 from tray.system.application_entry import ApplicationEntry
 from tray.system.autostart import Autostart, is_same_command
@@ -101,7 +102,7 @@ def _is_plugin(content: bytes) -> bool:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -10,7 +10,9 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-MAX_FIRST_READ = 50_000_000  # bytes; of a longer file, only the end is read
+from tray.regular_files import open_regular
+
+MAX_READ = 50_000_000  # bytes; of a file that is or grew longer, only the end is read
 MAX_OUTPUT = 200  # characters kept of the last line of output
 ABORTED = "MessageAbortedError"  # OpenCode's name for a turn that the user stopped
 
@@ -50,24 +52,25 @@ class GrowingFile(Generic[Content]):
         status = self.path.stat()
         if (status.st_dev, status.st_ino, status.st_size) == (*self._identity, self._offset):
             return
-        with self.path.open("rb") as stream:
+        with open_regular(self.path) as stream:
             status = os.fstat(stream.fileno())
             identity = status.st_dev, status.st_ino
             if identity != self._identity or status.st_size < self._offset:
                 self.content = self._empty()
                 self._identity = identity
-                self._offset = max(0, status.st_size - MAX_FIRST_READ)
+                self._offset = 0
+            self._offset = max(self._offset, status.st_size - MAX_READ)
             stream.seek(self._offset)
-            added = stream.read(status.st_size - self._offset)
-        complete = added[: added.rfind(b"\n") + 1]
-        self._offset += len(complete)
-        for line in complete.split(b"\n"):
-            self.content.add(line)
+            for line in stream:  # one at a time: a list of 50 MB of empty lines would be 400 MB long
+                if self._offset >= status.st_size or not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                self.content.add(line[:-1])
 
 
 def last_lines(path: Path, size: int) -> list[bytes]:
     """Return the complete lines in the last `size` bytes of a file. Raises OSError."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         start = max(0, os.fstat(stream.fileno()).st_size - size)
         stream.seek(start)
         lines = stream.read(size).split(b"\n")

@@ -8,6 +8,7 @@ import ssl
 from datetime import datetime
 from pathlib import Path
 
+from tray.regular_files import read_regular
 from tray.storage.files import write_privately
 from tray.system.own_authority import (
     Signed,
@@ -54,7 +55,7 @@ class LanCertificate:
 
     def _read(self, name: str) -> Signed | None:
         try:
-            return Signed((self._folder / f"{name}.crt").read_bytes(), (self._folder / f"{name}.key").read_bytes())
+            return Signed(read_regular(self._folder / f"{name}.crt"), read_regular(self._folder / f"{name}.key"))
         except OSError:
             return None
 

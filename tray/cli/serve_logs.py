@@ -11,6 +11,7 @@ from tray.actions.serve.errors import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import server_with_id
 from tray.core.text import clean
+from tray.regular_files import open_regular
 
 POLL_INTERVAL = 0.2  # s between two reads of a log that is followed
 MAX_READ = 2_000_000  # bytes at the end of a log in which the last lines are looked for
@@ -23,7 +24,7 @@ async def logs(options: argparse.Namespace) -> int:
         raise ServeError(f"{server.name} was not started by opencode-tray, so its log is unknown")
     path = Path(server.log)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             *lines, partial = stream.read()[-MAX_READ:].split(b"\n")
             if partial and not options.follow:
                 lines.append(partial)

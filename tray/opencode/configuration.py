@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tray.regular_files import read_regular
+
 NAMES = ("opencode.json", "opencode.jsonc")
-MAX_SIZE = 1_000_000  # characters that are read of a file
+MAX_SIZE = 1_000_000  # bytes of a file; a longer one is not read
 PACKAGE = re.compile(r'"opencode-tray(@[^"]*)?"')
 
 
@@ -19,7 +21,7 @@ def npm_configuration(folder: Path) -> Path | None:
     """Return the file in `folder` whose list of plugins contains the npm package, or None."""
     for file in (folder / name for name in NAMES):
         try:
-            text = file.read_text(encoding="utf-8", errors="replace")[:MAX_SIZE]
+            text = read_regular(file, MAX_SIZE).decode("utf-8", "replace")
         except OSError:
             continue
         if PACKAGE.search(plugin_section(text)):

@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 
 from tray.core.lenient_json import decode_or
 from tray.core.prices import Price
+from tray.regular_files import read_regular
 
 MAX_PRICE = 1e6  # US dollars for a million tokens; a larger or negative price is not known
 MAX_SIZE = 20_000_000  # bytes of the file; a larger one is not read
@@ -48,9 +49,9 @@ class ModelPrices:
         try:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size)
-            if version == self._version or status.st_size > MAX_SIZE:
+            if version == self._version:
                 return None
-            providers = decode_or(self._path.read_bytes(), dict[str, _Provider], {})
+            providers = decode_or(read_regular(self._path, MAX_SIZE), dict[str, _Provider], {})
         except OSError:
             return None
         self._version = version

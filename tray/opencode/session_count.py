@@ -10,6 +10,7 @@ import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
 from tray.opencode import sqlite
+from tray.regular_files import read_regular
 
 MAX_FILES = 2_000  # of the older JSON storage to read; the count of a larger storage is a lower bound
 
@@ -30,7 +31,7 @@ def count_sessions(data: Path, directory: str) -> int:
         return count
     for _, file in zip(range(MAX_FILES), data.glob("storage/session/*/*.json"), strict=False):
         with suppress(OSError, *JSON_ERRORS):
-            session = msgspec.json.decode(file.read_bytes(), type=_Session)
+            session = msgspec.json.decode(read_regular(file), type=_Session)
             count += session.directory == directory and session.parent is None
     return count
 

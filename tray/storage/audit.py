@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tray.regular_files import read_regular
 from tray.storage.files import move
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def newest(path: Path, count: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for file in (path, path.with_name(f"{path.name}.1")):
         try:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_regular(file).decode("utf-8", "replace").splitlines()
         except OSError:
             continue
         for line in reversed(lines):

@@ -12,6 +12,7 @@ from tray.core.fleet import Fleet
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
+from tray.regular_files import read_regular
 from tray.storage.files import move, write_privately
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
     if _is_special(path):
         return None, f"cannot use the cache {path}: not a regular file"
     try:
-        cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
+        cache = msgspec.json.decode(read_regular(path), type=_Cache)
         if cache.version != VERSION:
             raise msgspec.ValidationError(f"version {cache.version}, not {VERSION}")
     except FileNotFoundError:

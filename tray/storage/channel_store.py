@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import is_private
+from tray.storage.files import NotPrivateError, read_privately
 
 
 class ChannelRecord(msgspec.Struct):
@@ -23,11 +23,11 @@ class ChannelRecord(msgspec.Struct):
 def read_channels(path: Path) -> tuple[dict[str, ChannelRecord], str]:
     """Return the records by the names of the channels and "", or no records and the problem."""
     try:
-        if not is_private(path):
-            return {}, f"other users can read {path}; channels that were paired have to be paired again"
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, ChannelRecord]), ""
+        return msgspec.json.decode(read_privately(path), type=dict[str, ChannelRecord]), ""
     except FileNotFoundError:
         return {}, ""
+    except NotPrivateError:
+        return {}, f"other users can read {path}; channels that were paired have to be paired again"
     except (OSError, *JSON_ERRORS) as error:
         return {}, f"cannot read {path}, channels that were paired have to be paired again: {error}"
 

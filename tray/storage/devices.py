@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.devices import Device
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import is_private, write_privately
+from tray.storage.files import NotPrivateError, read_privately, write_privately
 
 
 class _File(msgspec.Struct):
@@ -32,11 +32,11 @@ class StoredDevices(NamedTuple):
 def read_devices(path: Path, tray_token: str) -> tuple[StoredDevices, str]:
     """Return what was stored and "", or nothing and the problem. Devices of another tray token are left out."""
     try:
-        if not is_private(path):
-            return StoredDevices(), f"other users can read {path}; all devices have to pair again"
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(read_privately(path), type=_File)
     except FileNotFoundError:
         return StoredDevices(), ""
+    except NotPrivateError:
+        return StoredDevices(), f"other users can read {path}; all devices have to pair again"
     except (OSError, *JSON_ERRORS) as error:
         return StoredDevices(), f"cannot read {path}, all devices have to pair again: {error}"
     if file.tray_token != _fingerprint(tray_token):

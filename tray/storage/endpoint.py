@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT
+from tray.regular_files import read_regular
 from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
 
@@ -53,10 +54,7 @@ def read_endpoint(path: Path) -> Endpoint | None:
     The file is only a hint: the handshake proves that our tray listens there.
     """
     try:
-        if not path.is_file():  # opening a pipe blocks
-            return None
-        with path.open("rb") as file:
-            endpoint = _validated(json.loads(file.read(MAX_SIZE)))
+        endpoint = _validated(json.loads(read_regular(path, MAX_SIZE)))
     except (OSError, ValueError, RecursionError):
         return None
     return None if endpoint is None or _has_ended(endpoint.pid) else endpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -9,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from tray.regular_files import MAX_SIZE, open_regular
 
 # Windows cannot replace a file that another program reads, such as an antivirus program for some milliseconds.
 TRIES = 10 if sys.platform == "win32" else 1
@@ -56,6 +59,16 @@ def _retry(work: Callable[[], object], tries: int) -> None:
     work()
 
 
-def is_private(path: Path) -> bool:
-    """Whether only the owner can read the file. Always True on Windows, where the profile folder is protected."""
-    return sys.platform == "win32" or (path.stat().st_mode & 0o077) == 0
+class NotPrivateError(PermissionError):
+    """Other users can read or write a file that should be private."""
+
+
+def read_privately(path: Path) -> bytes:
+    """Return the content of a file that only the owner can read. Raises OSError, and NotPrivateError of that kind.
+
+    On Windows, where the profile folder is protected, every file counts as private.
+    """
+    with open_regular(path) as file:
+        if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & 0o077:
+            raise NotPrivateError(errno.EACCES, "other users can read it", str(path))
+        return file.read(MAX_SIZE)

@@ -9,13 +9,14 @@ import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.remotes import Remote
+from tray.regular_files import read_regular
 from tray.storage.files import write_privately
 
 
 def read_remotes(path: Path) -> tuple[tuple[Remote, ...], str]:
     """Return the machines and "", or none and the problem."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[Remote, ...]), ""
+        return msgspec.json.decode(read_regular(path), type=tuple[Remote, ...]), ""
     except FileNotFoundError:
         return (), ""
     except (OSError, *JSON_ERRORS) as error:

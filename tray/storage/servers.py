@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import is_private, write_privately
+from tray.storage.files import NotPrivateError, read_privately, write_privately
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,9 @@ def read_servers(folder: Path) -> list[StartedServer]:
     found = []
     for file in folder.glob("*.json"):
         try:
-            if not is_private(file):
-                log.warning("ignoring %s: other users can read it; remove it", file)
-                continue
-            found.append(msgspec.json.decode(file.read_bytes(), type=StartedServer))
+            found.append(msgspec.json.decode(read_privately(file), type=StartedServer))
+        except NotPrivateError:
+            log.warning("ignoring %s: other users can read it; remove it", file)
         except (OSError, *JSON_ERRORS) as error:
             log.warning("cannot read %s: %s", file, error)
     return sorted(found, key=lambda server: (len(server.name), server.name))

@@ -11,7 +11,9 @@ from typing import Any
 
 from tray.core.errors import UserError
 from tray.core.settings import SETTINGS, Settings, parse_settings
+from tray.regular_files import read_regular
 
+MAX_SIZE = 1_000_000  # bytes
 UNESCAPED_PATH = re.compile(r'"[A-Za-z]:\\(?!\\)')
 PATH_HINT = r"; write a path with backslashes in single quotes: 'C:\Users\me'"
 
@@ -29,7 +31,7 @@ def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str
     """
     text = ""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, MAX_SIZE).decode("utf-8-sig")
         table = _toml(text)
     except FileNotFoundError:
         table = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
+from tray.regular_files import read_regular
 from tray.storage.files import write_privately
 
 
@@ -20,7 +21,7 @@ class TailnetEntry(msgspec.Struct, frozen=True):
 def read_entry(path: Path) -> TailnetEntry | None:
     """Return the entry; None if there is none, or if the file is not valid."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=TailnetEntry)
+        return msgspec.json.decode(read_regular(path), type=TailnetEntry)
     except (OSError, *JSON_ERRORS):
         return None
 

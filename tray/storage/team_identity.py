@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import is_private, remove, write_privately
+from tray.storage.files import NotPrivateError, read_privately, remove, write_privately
 
 LENGTH = 32  # bytes of a private key (RFC 8032)
 
@@ -30,13 +30,13 @@ class StoredIdentity(msgspec.Struct, frozen=True):
 def read_identity(path: Path) -> StoredIdentity:
     """Return the identity, which is created if missing. Raises TeamIdentityError."""
     try:
-        if path.exists() and not is_private(path):
-            raise TeamIdentityError(f"other users can read {path}; run: chmod 600 {path}")
-        stored = msgspec.json.decode(path.read_bytes(), type=StoredIdentity)
+        stored = msgspec.json.decode(read_privately(path), type=StoredIdentity)
         if not re.fullmatch(rf"[0-9a-f]{{{2 * LENGTH}}}", stored.private_key):
             raise TeamIdentityError(f"{path} is damaged; remove it, and other trays have to trust a new key")
     except FileNotFoundError:
         return _create(path)
+    except NotPrivateError:
+        raise TeamIdentityError(f"other users can read {path}; run: chmod 600 {path}") from None
     except (OSError, *JSON_ERRORS) as error:
         raise TeamIdentityError(f"cannot read {path}: {error}") from error
     return stored

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.errors import UserError
-from tray.storage.files import is_private, write_privately
+from tray.storage.files import NotPrivateError, read_privately, write_privately
 
 
 class TokenError(UserError):
@@ -57,11 +57,11 @@ class Token:
 def read_token(path: Path) -> str | None:
     """Return the token, or None if there is no file. Raises TokenError if it is empty or other users can read it."""
     try:
-        if not is_private(path):
-            raise TokenError(f"other users can read {path}; run: chmod 600 {path}")
-        token = path.read_text(encoding="utf-8").strip()
+        token = read_privately(path).decode().strip()
     except FileNotFoundError:
         return None
+    except NotPrivateError:
+        raise TokenError(f"other users can read {path}; run: chmod 600 {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise TokenError(f"cannot read {path}: {error}") from error
     if not token:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tray.regular_files import read_regular
+
 
 class EntryFile:
     """An entry in a file of its own, which a desktop reads."""
@@ -26,7 +28,7 @@ class EntryFile:
     def read_text(self) -> str | None:
         """Return the content of the file; None if there is none. Raises OSError."""
         try:
-            return self.path.read_text(encoding="utf-8", errors="replace")
+            return read_regular(self.path).decode("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError):
             return None
 

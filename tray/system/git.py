@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
+from tray.regular_files import read_regular
+
 MAX_GIT_FILE = 4096  # bytes; a `.git` file holds one path
 _LINKED = re.compile(r"gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*")  # gitrepository-layout(5), "gitfile"
 
@@ -15,10 +17,7 @@ def repository_of(directory: str) -> str:
     For a bare repository `shop/.bare` or `shop.git`, it is `shop`.
     """
     try:
-        file = Path(directory) / ".git"
-        if not directory or not file.is_file() or file.stat().st_size > MAX_GIT_FILE:
-            return ""
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(Path(directory) / ".git", MAX_GIT_FILE).decode() if directory else ""
     except (OSError, ValueError):
         return ""
     linked = _LINKED.fullmatch(text)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tray.core.command_line import split_command
 from tray.core.errors import UserError
+from tray.regular_files import open_regular
 
 if sys.platform == "win32":
     NO_WINDOW = subprocess.CREATE_NO_WINDOW  # else a program for a console opens one, which takes the focus
@@ -111,7 +112,7 @@ def _quoted(word: str) -> str:
 def _shim_target(batch: Path) -> list[str] | None:
     """Return the command that a package manager's batch file runs, or None for another kind of batch file."""
     try:
-        with batch.open("rb") as stream:
+        with open_regular(batch) as stream:
             text = stream.read(SHIM_SIZE).decode("utf-8", "replace")
     except OSError:
         return None

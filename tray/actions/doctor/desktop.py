@@ -15,6 +15,7 @@ from tray.actions.install import PLUGIN_SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
 from tray.opencode.configuration import plugin_section
+from tray.regular_files import read_regular
 from tray.system.display import has_display
 from tray.system.notification_daemon import BALLOON
 from tray.system.paths import opencode_config
@@ -82,7 +83,7 @@ def duplicates(context: DoctorContext) -> Iterator[Finding]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")[:1_000_000]
+        return read_regular(path, 1_000_000).decode("utf-8", "replace")
     except OSError:
         return ""
 

@@ -19,6 +19,7 @@ from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
 from tray.opencode.configuration import npm_configuration
+from tray.regular_files import read_regular
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart as autostart_entry
@@ -77,7 +78,7 @@ def _private_files(paths: Paths) -> Iterator[Path]:
     yield from (paths.cache, paths.audit, paths.history, paths.devices, paths.channels, paths.team)
     yield from (*paths.servers.glob("*.json"), *paths.certificates.glob("*.key"))
     try:
-        if SECRET.search(paths.settings.read_text(encoding="utf-8", errors="replace")):
+        if SECRET.search(read_regular(paths.settings).decode("utf-8", "replace")):
             yield paths.settings
     except OSError:
         return  # there is no settings file, or `settings` reports the error

@@ -16,6 +16,7 @@ from tray.core.source_calls import CallError
 from tray.core.text import clean
 from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import listening_addresses
+from tray.regular_files import open_regular
 from tray.storage.servers import StartedServer
 from tray.system.background_process import ProcessIdentity
 
@@ -89,7 +90,7 @@ def is_taken(hostname: str, port: int) -> bool:
 def _last_lines(log: Path, log_start: int) -> str:
     """Return the last lines that this start has written to the log, as plain text."""
     try:
-        with log.open("rb") as stream:
+        with open_regular(log) as stream:
             stream.seek(log_start)
             text = stream.read()[-20_000:].decode("utf-8", "replace")
     except OSError:

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from tray.agents.claude.usage import FileUsage
-from tray.agents.transcripts import MAX_FIRST_READ, GrowingFile, milliseconds
+from tray.agents.transcripts import MAX_READ, GrowingFile, milliseconds
 from tray.core.lenient_json import decode_or
+from tray.regular_files import open_regular, read_regular
 
 MAX_LINES, MAX_LINE = 100, 1_000_000  # that are read of a file's start, and bytes of each
 MAX_RELATED = 100  # files that are read
@@ -65,7 +66,7 @@ def _is_related(file: Path, start: _Start) -> bool:
 
 
 def _start_of(file: Path) -> _Start | None:
-    with suppress(OSError), file.open("rb") as stream:
+    with suppress(OSError), open_regular(file) as stream:
         for raw in islice(iter(lambda: stream.readline(MAX_LINE), b""), MAX_LINES):
             start = decode_or(raw, _Start, _Start())
             if start.uuid:
@@ -75,7 +76,7 @@ def _start_of(file: Path) -> _Start | None:
 
 def _contains(file: Path, text: bytes) -> bool:
     try:
-        return file.stat().st_size <= MAX_FIRST_READ and text in file.read_bytes()
+        return text in read_regular(file, MAX_READ)
     except OSError:
         return False
 

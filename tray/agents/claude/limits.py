@@ -14,6 +14,7 @@ from tray.agents.transcripts import milliseconds
 from tray.core.lenient_json import decode_or
 from tray.core.numbers import moment
 from tray.core.plan_limits import PlanLimit, window_name
+from tray.regular_files import read_regular
 
 MAX_AGE = 3600_000  # ms after which Claude Code does not use the values any more
 MAX_SIZE = 20_000_000  # bytes of the file; a larger one is not read
@@ -66,8 +67,8 @@ class LimitsFile:
         try:
             status = self._path.stat()
             state = status.st_mtime_ns, status.st_size
-            if state != self._read_state and status.st_size <= MAX_SIZE:
-                self._cached = _cached(self._path.read_bytes())
+            if state != self._read_state:
+                self._cached = _cached(read_regular(self._path, MAX_SIZE))
                 self._read_state = state
         except OSError:
             return ()

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.regular_files import read_regular
 
 MAX_FILES = 500  # that are read; more are ignored
 ATTEMPTS, ATTEMPT_INTERVAL = 4, 0.01  # readings of invalid files, and s between two
@@ -61,10 +62,9 @@ def read_registry(folder: Path) -> list[RegistryEntry]:
 def _add_entry(file: Path, entries: list[RegistryEntry]) -> bool:
     """Add the entry of a file, if it has one, and return whether the file was valid."""
     try:
-        if file.stat().st_size <= MAX_SIZE:
-            entries.append(decode(file.read_bytes(), RegistryEntry))
+        entries.append(decode(read_regular(file, MAX_SIZE), RegistryEntry))
     except OSError:
-        return True  # removed meanwhile
+        return True  # removed meanwhile, or too large
     except JSON_ERRORS:
         return False  # half written, or of another version
     return True

@@ -7,6 +7,7 @@ from pathlib import Path
 from tray.agents.claude.hooks import PERMISSION_REQUEST
 from tray.agents.hook_file import HookFile
 from tray.agents.json_editor import InvalidJsonError, parse
+from tray.regular_files import read_regular
 
 DAY = 86_400  # s; a request waits as long as its dialog, which Claude Code shows meanwhile
 
@@ -28,7 +29,7 @@ class HookSettings:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size)
             if version != self._version:
-                self._is_installed = _reports_requests(self._path.read_text(encoding="utf-8"))
+                self._is_installed = _reports_requests(read_regular(self._path).decode())
                 self._version = version
         except (OSError, UnicodeDecodeError):
             self._is_installed, self._version = False, (-1, -1)

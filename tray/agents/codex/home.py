@@ -5,6 +5,7 @@ All of it is internal to Codex: every file and field may be absent.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import decode_or
+from tray.regular_files import open_regular
 
 ROLLOUTS = "sessions/*/*/*/rollout-*-{}.jsonl"  # in Codex' folder, with the id of a thread or "*"
 MAX_PID_FILE = 10_000  # bytes
@@ -84,8 +86,8 @@ def home_folder(environment: Mapping[str, str], home: Path) -> Path:
 def _end_of(path: Path, size: int) -> bytes:
     """Return the last bytes of a file; none if it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - size))
+        with open_regular(path) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
             return stream.read(size)
     except OSError:
         return b""

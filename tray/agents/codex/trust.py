@@ -15,6 +15,7 @@ from typing import Any
 from tray.agents.codex.hooks import HOOK_FILE
 from tray.agents.hook_file import OwnHook
 from tray.agents.json_editor import InvalidJsonError
+from tray.regular_files import read_regular
 
 CONFIGURATION = "config.toml"
 DEFAULT_TIMEOUT = 600  # s, of Codex
@@ -23,7 +24,7 @@ DEFAULT_TIMEOUT = 600  # s, of Codex
 def are_hooks_trusted(path: Path) -> bool:
     """Return whether Codex runs all hooks of the tray. `path` is that of the file with the hooks."""
     try:
-        hooks = list(HOOK_FILE.own(path.read_text(encoding="utf-8")))
+        hooks = list(HOOK_FILE.own(read_regular(path).decode()))
         states = _states(path.with_name(CONFIGURATION))
     except (OSError, ValueError, InvalidJsonError):
         return False
@@ -32,7 +33,7 @@ def are_hooks_trusted(path: Path) -> bool:
 
 def _states(configuration: Path) -> dict[str, Any]:
     """Return the state of each hook. Raises OSError, and ValueError if the file is not valid."""
-    hooks = tomllib.loads(configuration.read_text(encoding="utf-8")).get("hooks")
+    hooks = tomllib.loads(read_regular(configuration).decode()).get("hooks")
     states = hooks.get("state") if isinstance(hooks, dict) else None
     return states if isinstance(states, dict) else {}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import decode_or
+from tray.regular_files import open_regular
 
 SESSIONS, EVENTS, WORKSPACE = "session-state", "events.jsonl", "workspace.yaml"
 TRANSCRIPTS = f"{SESSIONS}/{{}}/{EVENTS}"  # in Copilot CLI's folder, with the id of a session or "*"
@@ -96,7 +97,7 @@ def _open_session(folder: Path, pid: int) -> OpenSession | None:
 def _workspace(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the values of `workspace.yaml` that are used. They are on one line each."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             text = stream.read(MAX_WORKSPACE).decode("utf-8", "replace")
     except OSError:
         return

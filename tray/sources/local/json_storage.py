@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
+from tray.regular_files import read_regular
 from tray.sources.local.records import MAX_MESSAGES, MAX_PARTS, MAX_SESSIONS, MAX_TODOS, StoredPart, StoredSession
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
@@ -96,7 +97,7 @@ def _file_names(folder: Path) -> list[str]:
 
 def _todos(file: Path) -> tuple[TodoInfo, ...]:
     try:
-        return tuple(msgspec.json.decode(file.read_bytes(), type=list[TodoInfo])[:MAX_TODOS])
+        return tuple(msgspec.json.decode(read_regular(file), type=list[TodoInfo])[:MAX_TODOS])
     except (OSError, *JSON_ERRORS):
         return ()
 
@@ -104,6 +105,6 @@ def _todos(file: Path) -> tuple[TodoInfo, ...]:
 def _read(shape: type[S], file: Path) -> S | None:
     """Return the record of a file, or None if it is missing or incomplete: it is read again after its next change."""
     try:
-        return decode(file.read_bytes(), shape)
+        return decode(read_regular(file), shape)
     except (OSError, *JSON_ERRORS):
         return None

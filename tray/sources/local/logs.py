@@ -16,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
+from tray.regular_files import open_regular
+
 FIRST_READ = 1024 * 1024  # bytes at the end of a shared log that are read first
 MAX_READ = 4 * 1024 * 1024  # bytes read at once; older ones are skipped
 MAX_ASKS, MAX_RUNS = 100, 500  # that are kept, of one run and of one folder
@@ -140,7 +142,7 @@ class Logs:
     def _open(self, file: Path) -> BinaryIO:
         if file in self._streams:
             self._streams.pop(file).close()
-        self._streams[file] = file.open("rb")
+        self._streams[file] = open_regular(file)
         return self._streams[file]
 
     def _parse_own(self, name: str, text: bytes) -> None:

@@ -21,6 +21,7 @@ from tray.agents.copilot.open_sessions import TRANSCRIPTS as COPILOT_TRANSCRIPTS
 from tray.core.history import SessionRecord
 from tray.core.lenient_json import decode_or
 from tray.core.servers import AgentKind
+from tray.regular_files import open_regular
 from tray.sources.stored.imported_session import ChangedSession, ImportedSession, StoredSource
 
 MAX_LINES = 50  # of a transcript that are searched for its directory
@@ -70,7 +71,7 @@ def _read_claude(host: str, path: Path) -> ImportedSession | None:
 
 
 def _directories(path: Path) -> Iterator[str]:
-    with suppress(FileNotFoundError), path.open("rb") as lines:
+    with suppress(FileNotFoundError), open_regular(path) as lines:
         for raw in islice(lines, MAX_LINES):
             line = decode_or(raw, _Line, _Line())
             if line.cwd:
