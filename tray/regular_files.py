@@ -1,4 +1,4 @@
-"""Read files that other programs may have replaced: only regular files, and not more of them than was asked for.
+"""Open files that other programs may have replaced: only regular files are read, and not more than was asked for.
 
 Opening a pipe blocks until another program opens it as well, and a device may have no end.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_SIZE = 64_000_000  # bytes
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_FLAGS = os.O_RDONLY | _WITHOUT_WAITING | getattr(os, "O_BINARY", 0)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -35,3 +36,14 @@ def read_regular(path: Path, limit: int = MAX_SIZE) -> bytes:
     if max(size, len(content)) > limit:
         raise OSError(errno.EFBIG, f"longer than {limit} bytes", str(path))
     return content
+
+
+def open_to_append(path: Path) -> int:
+    """Open a file for appending, and return its handle. A new file can be read by its owner only.
+
+    Raises OSError, also if it is a pipe that no program reads.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _WITHOUT_WAITING, 0o600)
+    if _WITHOUT_WAITING:
+        os.set_blocking(handle, True)
+    return handle

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
+from io import TextIOWrapper
 from itertools import pairwise
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from tray.regular_files import open_to_append
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +22,11 @@ class LogFile(RotatingFileHandler):
 
     The base class would lose every line until the file is free, and remove an old file with each of them.
     """
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file, which only the owner can read, without waiting for a reader if it is a pipe."""
+        handle = open_to_append(Path(self.baseFilename))
+        return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
 
     def doRollover(self) -> None:  # noqa: N802  # the name of the base class
         """Rotate, if the file can be renamed now. An attempt that was interrupted is completed."""
@@ -48,7 +57,7 @@ def log_to(path: Path, *, debug: bool) -> None:
     warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     root.addHandler(warn)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = LogFile(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
     except OSError as error:
         log.warning("cannot write the log file: %s", error)

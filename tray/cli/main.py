@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    _keep_others_from_writing()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         take_any_text(stream)
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -59,6 +60,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # `| head`
         sys.stderr.close()
         return OK
+
+
+def _keep_others_from_writing() -> None:
+    """Let no user of the machine write to what is created: plugins, hooks and entries for the login run as this one."""
+    umask = os.umask(0o022)
+    os.umask(umask if umask & 0o002 else umask | 0o022)
 
 
 def _report(error: UserError, options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tray.regular_files import read_regular
+from tray.regular_files import open_to_append, read_regular
 from tray.storage.files import move
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
         if path.exists() and path.stat().st_size + len(line) > MAX_SIZE:
             with suppress(OSError):  # Windows, while another program reads it: the next answer tries again
                 _rotate(path)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = open_to_append(path)
         try:
             os.write(handle, line.encode("utf-8", "replace"))
         finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from tray.regular_files import open_to_append
 from tray.system.process_start import process_stat
 from tray.system.programs import command_for
 
@@ -72,7 +73,7 @@ def launch(
     """
     command = command_for(command)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # `rotate_log` relies on O_APPEND
+    handle = open_to_append(log)  # `rotate_log` relies on that
     try:
         if sys.platform == "win32":
             flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
@@ -95,7 +96,7 @@ def rotate_log(log: Path) -> None:
     """Copy a log longer than LOG_SIZE to `LOG.1` and truncate it, while its program keeps writing to it."""
     with suppress(OSError):
         if log.stat().st_size > LOG_SIZE:
-            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+            shutil.copy(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
 
 

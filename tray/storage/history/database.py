@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tray.storage.files import move
+from tray.storage.files import move, remove
 from tray.storage.history.schema import MIGRATIONS, VERSION
 
 RETRY_INTERVAL = 0.02  # s
@@ -56,7 +57,9 @@ def _try_to_open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
         if 0 < (version := _version(connection)) < VERSION:
-            backup(connection, path.with_name(f"{path.name}.v{version}"))
+            older = path.with_name(f"{path.name}.v{version}")
+            remove(older)  # of an attempt that was interrupted
+            backup(connection, older)
         _migrate(connection)
     except BaseException:
         connection.close()
@@ -86,8 +89,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def backup(connection: sqlite3.Connection, path: Path) -> None:
-    """Copy a database to a file that only the owner can read. Raises OSError or sqlite3.Error."""
-    path.touch(mode=0o600)
+    """Copy a database to a new file that only the owner can read. Raises OSError or sqlite3.Error."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # not to a file or link of another user
     with closing(sqlite3.connect(path)) as copy:
         connection.backup(copy)
 

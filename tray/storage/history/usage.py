@@ -72,6 +72,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     """Return a connection that cannot write; None if there is no history yet. Raises sqlite3.Error."""
     if not path.exists():
         return None
+    if not path.is_file():  # opening a pipe blocks
+        raise sqlite3.OperationalError(f"not a regular file: {path}")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
