@@ -214,7 +214,8 @@ def test_a_corrupt_cache_is_renamed_and_the_tray_runs(home: Home) -> None:
     cache.write_text("{broken", encoding="utf-8")
     home.tray()
     assert home.status()["sessions"] == []
-    assert cache.with_suffix(".json.corrupt").read_text(encoding="utf-8") == "{broken"
+    (damaged,) = cache.parent.glob("cache.json.damaged-*")
+    assert damaged.read_text(encoding="utf-8") == "{broken"
 
 
 def test_status_json_has_the_documented_keys(home: Home) -> None:

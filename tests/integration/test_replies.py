@@ -366,20 +366,19 @@ def test_the_audit_log_contains_labels_and_verdicts_but_no_typed_text(at_work: A
 
 def test_a_line_of_the_audit_log_that_is_not_valid_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
-    audit.append(log, {"result": "first"})
+    written = audit.AuditLog(log)
+    written.append({"result": "first"})
     with log.open("ab") as file:
         file.write(b"[" * 10_000 + b"\n" + b"\xff\x00{\n")
-    audit.append(log, {"result": "second"})
+    written.append({"result": "second"})
     assert [entry["result"] for entry in audit.newest(log, 5)] == ["second", "first"]
 
 
-def test_the_audit_log_is_rotated_and_a_write_error_is_only_logged(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_audit_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "MAX_SIZE", 100)
     path = tmp_path / "audit.jsonl"
+    written = audit.AuditLog(path)
     for number in range(20):
-        audit.append(path, {"number": number, "text": "x" * 40})
+        assert written.append({"number": number, "text": "x" * 40}) == ""
     assert {found.name for found in tmp_path.iterdir()} == {"audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"}
     assert json.loads(path.read_text().splitlines()[-1])["number"] == 19
-    audit.append(tmp_path / "audit.jsonl" / "no folder" / "x", {"number": 1})

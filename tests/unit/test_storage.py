@@ -12,8 +12,9 @@ import pytest
 from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
+from tray.storage.audit import AuditLog, newest
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.files import move, remove
+from tray.storage.files import move, remove, set_aside
 from tray.storage.token import TokenError, read_or_create_token, read_token, token_from_environment
 
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the profile folder, not the file")
@@ -104,9 +105,10 @@ def test_a_corrupt_cache_is_renamed_and_reported(tmp_path: Path, content: bytes)
     restored, problem = read_cache(path)
     assert restored is None
     assert problem is not None
-    assert "renamed it to" in problem
     assert not path.exists()
-    assert (tmp_path / "cache.json.corrupt").read_bytes() == content
+    (damaged,) = tmp_path.iterdir()
+    assert damaged.read_bytes() == content
+    assert f"renamed to {damaged.name}" in problem
 
 
 def test_the_cache_is_written_atomically(tmp_path: Path) -> None:
@@ -161,3 +163,28 @@ def test_move_raises_after_the_last_try(tmp_path: Path) -> None:
     source.write_text("new", encoding="utf-8")
     with pytest.raises(PermissionError):
         move(str(source), tmp_path / "token", tries=2, replace=BusyReplace(2))
+
+
+def test_an_entry_after_one_that_was_cut_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"number":1}\n{"num', encoding="utf-8")  # the disk was full
+    assert AuditLog(path).append({"number": 2}) == ""
+    assert newest(path, 9) == [{"number": 2}, {"number": 1}]
+
+
+def test_entries_that_cannot_be_written_are_written_later_in_their_order(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.touch()
+    log = AuditLog(folder / "audit.jsonl")
+    assert "answers are not recorded" in log.append({"number": 1})
+    folder.unlink()
+    assert log.append({"number": 2}) == ""
+    assert newest(folder / "audit.jsonl", 9) == [{"number": 2}, {"number": 1}]
+
+
+def test_a_file_that_was_damaged_twice_in_a_second_is_kept_twice(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in "ab":
+        path.write_text(content, encoding="utf-8")
+        set_aside(path)
+    assert sorted(file.read_text(encoding="utf-8") for file in tmp_path.iterdir()) == ["a", "b"]

@@ -131,7 +131,7 @@ def apply(change: HookChange) -> str:
         else:
             path.resolve().unlink()
     except OSError as error:
-        raise InstallError(f"cannot write {path}: {error}") from error
+        raise InstallError(f"cannot write {path}: {error.strerror}") from error
     return f"{title}: {'changed' if change.after else 'removed'} {path}"
 
 

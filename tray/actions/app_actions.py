@@ -137,4 +137,4 @@ def _create_settings(path: Path) -> None:
         if not path.exists():
             write_privately(path, template())
     except OSError as error:
-        raise SettingsFileError(f"cannot write {path}: {error}") from error
+        raise SettingsFileError(f"cannot write {path}: {error.strerror}") from error

@@ -46,7 +46,7 @@ from tray.core.pairing import PendingPairing
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import HOST, PORT, Settings
 from tray.sources.router import SourceRouter
-from tray.storage.token import Token
+from tray.storage.token import Token, TokenError
 from tray.surfaces.control.status_report import status_report
 from tray.surfaces.menu.items import OpenSubmenus
 from tray.surfaces.menu.view import TrayView
@@ -173,7 +173,10 @@ class App:
     def _new_notifications(self) -> Notifications:
         on_command = partial(self._commands.execute_soon, surface=Surface.NOTIFICATION)
         return Notifications(
-            TITLE, resources.app_icon(), on_command, on_problem=partial(self._problems.set, "notifications")
+            TITLE,
+            resources.app_icon(),
+            on_command,
+            on_problem=partial(self._problems.set, "notifications", is_logged=True),
         )
 
     # ------------------------------------------------------------------ start and stop
@@ -244,7 +247,13 @@ class App:
         self._tasks.spawn(self.channels.reload_settings(), "settings of channels")
 
     async def _reread_token(self) -> None:
-        if await asyncio.to_thread(self._token.reread):
+        try:
+            is_new = await asyncio.to_thread(self._token.reread)
+        except TokenError as error:
+            self._problems.report("token", f"{error}; until then, only what is connected now is shown in full")
+            return
+        self._problems.clear("token")
+        if is_new:
             self._token_changed()
 
     async def run_until_stopped(self) -> None:

@@ -181,11 +181,7 @@ class Channels:
                 await self._http.close()
 
     def _report(self, name: str, about: str, text: str) -> None:
-        topic = f"{TOPIC} {name} {about}"
-        if text:
-            self._problems.report(topic, text)
-        else:
-            self._problems.clear(topic)
+        self._problems.set(f"{TOPIC} {name} {about}", text)
 
     def _problem_of(self, name: str) -> str:
         return next(filter(None, (self._problems.text(f"{TOPIC} {name} {about}") for about in ABOUT)), "")
@@ -300,7 +296,8 @@ class Channels:
             try:
                 await asyncio.to_thread(write_privately, self._path, text)
             except (OSError, ValueError) as error:
-                self._problems.report(TOPIC, f"cannot write {self._path}: {error}; alerts may come twice")
+                reason = getattr(error, "strerror", "") or error
+                self._problems.report(TOPIC, f"cannot write {self._path}: {reason}; alerts may come twice")
                 return False
             self._problems.clear(TOPIC)
             return True

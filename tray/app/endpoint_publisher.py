@@ -46,6 +46,6 @@ class EndpointPublisher:
             await asyncio.to_thread(write_endpoint, self._path, endpoint)
         except OSError as error:
             effect = f"plugins may not find the tray on port {endpoint.port}"
-            self._problems.report(TOPIC, f"{effect}: cannot write {self._path}: {error}")
+            self._problems.report(TOPIC, f"{effect}: cannot write {self._path}: {error.strerror}")
         else:
             self._problems.clear(TOPIC)

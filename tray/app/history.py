@@ -24,7 +24,7 @@ from tray.core.ledger import Ledger
 from tray.core.settings import BUDGETS, HISTORY, HISTORY_DAYS, HISTORY_TEXT, ON_MACHINE, OTHER_AGENTS
 from tray.core.source_calls import SourceCall
 from tray.opencode.model_prices import ModelPrices
-from tray.storage import audit
+from tray.storage.audit import AuditLog
 from tray.storage.history.database import HistoryError
 from tray.storage.history.usage import active_roots, usage
 from tray.storage.history.writer import HistoryWriter
@@ -34,7 +34,7 @@ from tray.system.tasks import TaskSet, call_on_loop
 
 log = logging.getLogger(__name__)
 
-TOPIC = "history"
+TOPIC, AUDIT_TOPIC = "history", "audit log"
 WRITE_TIMEOUT = 5.0  # s
 
 
@@ -58,7 +58,7 @@ class History:
         """`call` and `report` belong to the sources; `show` shows title and text in a notification."""
         self.today = UsageToday()
         self._path = paths.history
-        self._audit_log = paths.audit
+        self._audit = AuditLog(paths.audit)
         self._settings = state.settings
         self._now = state.now
         self._problems = problems
@@ -95,7 +95,7 @@ class History:
 
     def record_answer(self, entry: Mapping[str, Any]) -> None:
         """Write an entry to the audit log, and record where a request was answered."""
-        audit.append(self._audit_log, entry)
+        self._problems.set(AUDIT_TOPIC, self._audit.append(entry))
         if self._writer is not None and entry["result"] == ANSWERED:
             verdict, surface = entry.get("verdict", ""), entry["surface"]
             self._writer.put([RequestRecord(entry["request"], entry["session"], verdict=verdict, surface=surface)])
@@ -115,6 +115,7 @@ class History:
 
     async def refresh(self) -> None:
         """Apply the settings, read new prices, begin a new day at midnight, and store what could not be stored."""
+        self._problems.set(AUDIT_TOPIC, self._audit.retry())
         self._apply_settings()
         if self._writer is not None:
             prices = await asyncio.to_thread(self._prices.read)
@@ -147,6 +148,7 @@ class History:
 
     async def stop(self) -> None:
         """Record nothing more, and store what is waiting."""
+        self._audit.retry()
         if (writer := self._end()) is not None:
             await asyncio.to_thread(writer.stop)
 
@@ -171,10 +173,7 @@ class History:
         return writer
 
     def _report(self, problem: str) -> None:
-        if problem:
-            self._problems.report(TOPIC, problem, is_logged=True)
-        else:
-            self._problems.clear(TOPIC)
+        self._problems.set(TOPIC, problem, is_logged=True)
         self._on_change()
 
     def _changed(self) -> None:

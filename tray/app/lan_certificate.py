@@ -56,7 +56,7 @@ class LanCertificate:
     def _read(self, name: str) -> Signed | None:
         try:
             return Signed(read_regular(self._folder / f"{name}.crt"), read_regular(self._folder / f"{name}.key"))
-        except OSError:
+        except FileNotFoundError:  # with any other error, a new authority would replace one that phones trust
             return None
 
     def _write(self, name: str, signed: Signed) -> Signed:

@@ -41,7 +41,8 @@ class LanPage:
                 await server.serve_on(address)
                 self.url = f"http://{address}:{server.port}"
         except OSError as error:
-            return error.strerror or str(error)
+            reason = error.strerror or str(error)
+            return f"{reason}: {error.filename}" if error.filename else reason
         return ""
 
     async def _serve_encrypted(self, server: PageServer, address: str) -> None:

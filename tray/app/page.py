@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from tray.app.lan_page import LanPage
@@ -64,6 +65,7 @@ class Page:
         self._write = write
         self._access = Access(paths.devices, token, state.now)
         self._access.push_changed = changed.push
+        self._access.on_problem = partial(problems.set, DEVICES_TOPIC)
         self._pairings = Pairings(state.now, changed.pairing)
         self._server: PageServer | None = None
         self._lan = LanPage(paths.certificates)

@@ -28,10 +28,10 @@ class Problems:
             log.warning("%s", text)
         self._by_topic[topic] = text
 
-    def set(self, topic: str, text: str) -> None:
-        """Set the problem of a topic, which is logged already, or remove it if the text is ""."""
+    def set(self, topic: str, text: str, *, is_logged: bool = False) -> None:
+        """Set the problem of a topic as `report` does, or remove it if the text is ""."""
         if text:
-            self.report(topic, text, is_logged=True)
+            self.report(topic, text, is_logged=is_logged)
         else:
             self.clear(topic)
 

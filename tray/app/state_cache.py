@@ -12,6 +12,7 @@ from tray.core.events import Restored
 from tray.storage.cache import encode_cache, read_cache, write_cache
 
 SAVE_INTERVAL = 60.0  # s
+TOPIC = "cache"
 
 
 class StateCache:
@@ -29,7 +30,7 @@ class StateCache:
         """Read the cache of the last run; None if there is none that can be read."""
         restored, problem = await asyncio.to_thread(read_cache, self._path)
         if problem is not None:
-            self._problems.report("cache", problem)
+            self._problems.report("damaged cache", problem)
         return restored
 
     def mark_changed(self) -> None:
@@ -38,11 +39,18 @@ class StateCache:
 
     async def save_if_due(self) -> None:
         """Write the cache if the state changed and the last write was SAVE_INTERVAL ago."""
-        at = self._clock.monotonic()
-        if self._is_changed and at - self._saved_at >= SAVE_INTERVAL:
-            self._is_changed, self._saved_at = False, at
+        if self._is_changed and self._clock.monotonic() - self._saved_at >= SAVE_INTERVAL:
             await self.save()
 
     async def save(self) -> None:
-        """Write the cache."""
-        await asyncio.to_thread(write_cache, self._path, encode_cache(self._state.fleet))
+        """Write the cache. After an error, the next `save_if_due` tries again."""
+        self._is_changed = False
+        try:
+            await asyncio.to_thread(write_cache, self._path, encode_cache(self._state.fleet))
+        except OSError as error:
+            self._is_changed = True
+            why = f"cannot write {self._path}: {error.strerror}"
+            self._problems.report(TOPIC, f"{why}; after a restart, sessions will be as they were before")
+        else:
+            self._saved_at = self._clock.monotonic()
+            self._problems.clear(TOPIC)

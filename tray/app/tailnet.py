@@ -25,16 +25,18 @@ class Tailnet:
         self._path = path
         self._changed = changed
         self._changing = asyncio.Lock()
+        self._entry: TailnetEntry | None = None  # of this run: the file may be damaged meanwhile
         self.host = ""  # the name under which the tailnet reaches the page; "" if it does not
 
     async def undo_previous(self) -> str:
         """Undo what a tray that was killed has left behind. Return the problem, or ""."""
         async with self._changing:
-            entry = await asyncio.to_thread(read_entry, self._path)
-            if entry is None or self.host:
+            if self.host:
                 return ""
             try:
-                await self._undo(entry)
+                entry = await asyncio.to_thread(read_entry, self._path)
+                if entry is not None:
+                    await self._undo(entry)
             except (UserError, OSError) as error:
                 return f"the page may still be in your tailnet, from the last run of the tray: {error}"
             return ""
@@ -59,7 +61,7 @@ class Tailnet:
             except BaseException:
                 await asyncio.shield(self._undo(entry))
                 raise
-            self.host = name
+            self._entry, self.host = entry, name
             log.info("the page is served to the tailnet")
         self._changed()
         return name
@@ -72,9 +74,10 @@ class Tailnet:
         async with self._changing:
             was_open, self.host = bool(self.host), ""
             try:
-                entry = await asyncio.to_thread(read_entry, self._path)
+                entry = self._entry or await asyncio.to_thread(read_entry, self._path)
                 if entry is not None:
                     await self._undo(entry)
+                self._entry = None
             finally:
                 if was_open:
                     self._changed()

@@ -149,11 +149,7 @@ class Team:
         return await self._execute(command, Surface.TEAM)
 
     def _set_problem(self, about: str, text: str) -> None:
-        topic = f"{TOPIC} {about}"
-        if text:
-            self._problems.report(topic, f"team: {text}")
-        else:
-            self._problems.clear(topic)
+        self._problems.set(f"{TOPIC} {about}", f"team: {text}" if text else "")
 
 
 def tray_name() -> str:

@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tray.regular_files import open_to_append, read_regular
+from tray.regular_files import open_regular, open_to_append, read_regular
 from tray.storage.files import move
 
-log = logging.getLogger(__name__)
-
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
+MAX_WAITING = 10_000  # entries kept while they cannot be written; the oldest are dropped
 BACKUPS = 2  # rotated files: audit.jsonl.1, the newer one, and audit.jsonl.2
 
 
-def append(path: Path, entry: Mapping[str, Any]) -> None:
-    """Append an entry. An error is logged, not raised, so that the user can still answer."""
-    line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size + len(line) > MAX_SIZE:
-            with suppress(OSError):  # Windows, while another program reads it: the next answer tries again
-                _rotate(path)
-        handle = open_to_append(path)
+class AuditLog:
+    """Appends entries. Those that cannot be written, as while the disk is full, are kept for another try."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+
+    def append(self, entry: Mapping[str, Any]) -> str:
+        """Append an entry; return why it cannot be written now, or ""."""
+        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
+        self._waiting.append(line.encode("utf-8", "replace"))
+        return self.retry()
+
+    def retry(self) -> str:
+        """Write what is waiting; return why that is not possible now, or ""."""
         try:
-            os.write(handle, line.encode("utf-8", "replace"))
-        finally:
-            os.close(handle)
-    except OSError as error:
-        log.warning("cannot write the audit log %s: %s", path, error)
+            while self._waiting:
+                self._write(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            return f"answers are not recorded: cannot write {self._path}: {error.strerror}"
+        return ""
+
+    def _write(self, line: bytes) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._path.exists() and self._path.stat().st_size + len(line) > MAX_SIZE:
+            with suppress(OSError):  # Windows, while another program reads it: the next answer tries again
+                _rotate(self._path)
+        if _ends_within_a_line(self._path):  # the disk was full, or the machine stopped
+            line = b"\n" + line
+        with os.fdopen(open_to_append(self._path), "ab") as file:
+            file.write(line)
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 1, 0))
+            return file.read(1) not in (b"", b"\n")
+    except FileNotFoundError:
+        return False
 
 
 def newest(path: Path, count: int) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import msgspec
@@ -13,9 +12,7 @@ from tray.core.lenient_json import JSON_ERRORS
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
 from tray.regular_files import read_regular
-from tray.storage.files import move, write_privately
-
-log = logging.getLogger(__name__)
+from tray.storage.files import set_aside_unreadable, write_privately
 
 
 class _Cache(msgspec.Struct):
@@ -41,17 +38,13 @@ def encode_cache(fleet: Fleet) -> str:
 
 
 def write_cache(path: Path, text: str) -> None:
-    """Write the cache atomically. An error is logged, not raised: only the state after a restart is lost."""
-    if _is_special(path):
-        return
-    try:
+    """Write the cache atomically. Raises OSError."""
+    if not _is_special(path):
         write_privately(path, text)
-    except OSError as error:
-        log.warning("cannot write the cache: %s", error)
 
 
 def read_cache(path: Path) -> tuple[Restored | None, str | None]:
-    """Return the cached state or None, and a problem to report or None. A corrupt file is renamed to `*.corrupt`."""
+    """Return the cached state or None, and a problem to report or None. A corrupt file is set aside."""
     if _is_special(path):
         return None, f"cannot use the cache {path}: not a regular file"
     try:
@@ -60,15 +53,8 @@ def read_cache(path: Path) -> tuple[Restored | None, str | None]:
             raise msgspec.ValidationError(f"version {cache.version}, not {VERSION}")
     except FileNotFoundError:
         return None, None
-    except JSON_ERRORS as error:
-        renamed = path.with_suffix(path.suffix + ".corrupt")
-        try:
-            move(str(path), renamed)
-        except OSError:
-            return None, f"cannot read or rename the cache {path}: {error}"
-        return None, f"cannot read the cache: {error}; renamed it to {renamed}"
-    except OSError as error:
-        return None, f"cannot read the cache {path}: {error}"
+    except (OSError, *JSON_ERRORS) as error:
+        return None, f"{set_aside_unreadable(path, error)}; sessions are shown once their agents connect"
     return Restored(cache.servers, cache.sessions, cache.mutes), None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately
+from tray.storage.files import NotPrivateError, read_privately, set_aside_unreadable
 
 
 class ChannelRecord(msgspec.Struct):
@@ -29,7 +29,7 @@ def read_channels(path: Path) -> tuple[dict[str, ChannelRecord], str]:
     except NotPrivateError:
         return {}, f"other users can read {path}; channels that were paired have to be paired again"
     except (OSError, *JSON_ERRORS) as error:
-        return {}, f"cannot read {path}, channels that were paired have to be paired again: {error}"
+        return {}, f"{set_aside_unreadable(path, error)}; channels that were paired have to be paired again"
 
 
 def encode_channels(records: Mapping[str, ChannelRecord]) -> str:

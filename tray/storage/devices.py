@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.devices import Device
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately, write_privately
+from tray.storage.files import NotPrivateError, read_privately, set_aside_unreadable, write_privately
 
 
 class _File(msgspec.Struct):
@@ -38,7 +38,7 @@ def read_devices(path: Path, tray_token: str) -> tuple[StoredDevices, str]:
     except NotPrivateError:
         return StoredDevices(), f"other users can read {path}; all devices have to pair again"
     except (OSError, *JSON_ERRORS) as error:
-        return StoredDevices(), f"cannot read {path}, all devices have to pair again: {error}"
+        return StoredDevices(), f"{set_aside_unreadable(path, error)}; all devices have to pair again"
     if file.tray_token != _fingerprint(tray_token):
         return StoredDevices(), ""
     return StoredDevices(file.devices, file.push_key), ""

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from tray.regular_files import MAX_SIZE, open_regular
@@ -46,6 +47,29 @@ def move(source: str, path: Path, *, tries: int = TRIES, replace: Callable[[str,
 def remove(path: Path, *, tries: int = TRIES) -> None:
     """Remove a file if it exists; retry while another program reads it. Raises OSError."""
     _retry(lambda: path.unlink(missing_ok=True), tries)
+
+
+def set_aside(path: Path, *endings: str) -> Path:
+    """Rename a file that cannot be used, so that nothing overwrites it; return its new path. Raises OSError.
+
+    `endings` are those of the files that belong to it, such as "-wal".
+    """
+    stem = f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = (path.with_name(f"{stem}-{number}" if number else stem) for number in count())
+    renamed = next(name for name in names if not os.path.lexists(name))
+    for ending in ("", *endings):
+        file = path.with_name(path.name + ending)
+        if file.exists():
+            move(str(file), renamed.with_name(renamed.name + ending))
+    return renamed
+
+
+def set_aside_unreadable(path: Path, error: Exception) -> str:
+    """Set aside a file that cannot be read, and return a clause about it for the user."""
+    try:
+        return f"cannot read {path} ({error}); it was renamed to {set_aside(path).name}"
+    except OSError:  # a read-only file system: nothing overwrites it either
+        return f"cannot read {path} ({error})"
 
 
 def _retry(work: Callable[[], object], tries: int) -> None:

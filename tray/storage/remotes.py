@@ -10,7 +10,7 @@ import msgspec
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.remotes import Remote
 from tray.regular_files import read_regular
-from tray.storage.files import write_privately
+from tray.storage.files import set_aside_unreadable, write_privately
 
 
 def read_remotes(path: Path) -> tuple[tuple[Remote, ...], str]:
@@ -20,7 +20,7 @@ def read_remotes(path: Path) -> tuple[tuple[Remote, ...], str]:
     except FileNotFoundError:
         return (), ""
     except (OSError, *JSON_ERRORS) as error:
-        return (), f"cannot read {path}; add the machines again: {error}"
+        return (), f"{set_aside_unreadable(path, error)}; add the machines again: opencode-tray remote add"
 
 
 def write_remotes(path: Path, remotes: Iterable[Remote]) -> None:

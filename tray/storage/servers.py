@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately, write_privately
+from tray.storage.files import NotPrivateError, read_privately, set_aside_unreadable, write_privately
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +38,23 @@ class StartedServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_servers(folder: Path) -> list[StartedServer]:
-    """Return the records sorted by name. A file that cannot be used is logged and skipped."""
+    """Return the records sorted by name. A damaged file is set aside; others that cannot be used are skipped."""
     found = []
     for file in folder.glob("*.json"):
         try:
             found.append(msgspec.json.decode(read_privately(file), type=StartedServer))
         except NotPrivateError:
-            log.warning("ignoring %s: other users can read it; remove it", file)
-        except (OSError, *JSON_ERRORS) as error:
-            log.warning("cannot read %s: %s", file, error)
+            _warn_once(f"ignoring {file}: other users can read it; remove it")
+        except JSON_ERRORS as error:
+            log.warning("%s; if its server still runs, end it yourself", set_aside_unreadable(file, error))
+        except OSError as error:  # it may be readable at the next look
+            _warn_once(f"cannot read {file}: {error}")
     return sorted(found, key=lambda server: (len(server.name), server.name))
+
+
+@lru_cache(maxsize=64)
+def _warn_once(text: str) -> None:
+    log.warning("%s", text)
 
 
 def write_server(folder: Path, server: StartedServer) -> None:

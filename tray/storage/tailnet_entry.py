@@ -6,9 +6,14 @@ from pathlib import Path
 
 import msgspec
 
+from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
 from tray.regular_files import read_regular
 from tray.storage.files import write_privately
+
+
+class TailnetEntryError(UserError):
+    """The file cannot be read; the text says what to do."""
 
 
 class TailnetEntry(msgspec.Struct, frozen=True):
@@ -19,11 +24,14 @@ class TailnetEntry(msgspec.Struct, frozen=True):
 
 
 def read_entry(path: Path) -> TailnetEntry | None:
-    """Return the entry; None if there is none, or if the file is not valid."""
+    """Return the entry; None if there is none. Raises TailnetEntryError."""
     try:
         return msgspec.json.decode(read_regular(path), type=TailnetEntry)
-    except (OSError, *JSON_ERRORS):
+    except FileNotFoundError:
         return None
+    except (OSError, *JSON_ERRORS) as error:
+        advice = "look at: tailscale serve status, remove the entry of the tray there, then this file"
+        raise TailnetEntryError(f"cannot read {path} ({error}); {advice}") from error
 
 
 def write_entry(path: Path, entry: TailnetEntry) -> None:

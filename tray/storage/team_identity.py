@@ -32,13 +32,16 @@ def read_identity(path: Path) -> StoredIdentity:
     try:
         stored = msgspec.json.decode(read_privately(path), type=StoredIdentity)
         if not re.fullmatch(rf"[0-9a-f]{{{2 * LENGTH}}}", stored.private_key):
-            raise TeamIdentityError(f"{path} is damaged; remove it, and other trays have to trust a new key")
+            raise msgspec.ValidationError("the key is not valid")
     except FileNotFoundError:
         return _create(path)
     except NotPrivateError:
         raise TeamIdentityError(f"other users can read {path}; run: chmod 600 {path}") from None
-    except (OSError, *JSON_ERRORS) as error:
-        raise TeamIdentityError(f"cannot read {path}: {error}") from error
+    except JSON_ERRORS as error:
+        advice = "restore it, or remove it; then other trays have to trust a new key"
+        raise TeamIdentityError(f"{path} is damaged ({error}); {advice}") from error
+    except OSError as error:
+        raise TeamIdentityError(f"cannot read {path}: {error.strerror}") from error
     return stored
 
 

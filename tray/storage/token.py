@@ -11,6 +11,9 @@ from pathlib import Path
 from tray.core.errors import UserError
 from tray.storage.files import NotPrivateError, read_privately, write_privately
 
+MIN_LENGTH = 16  # characters: what a file has after it was cut could be guessed
+ADVICE = "remove it and start the tray again, which makes a new one"
+
 
 class TokenError(UserError):
     """The token cannot be used; the message says what to do."""
@@ -42,12 +45,16 @@ class Token:
             self._text = replace_token(self._path)
 
     def reread(self) -> bool:
-        """Reload the file, which another process may have rotated. Returns whether the token has changed."""
+        """Reload the file, which another process may have rotated; write it again if it is missing.
+
+        Returns whether the token has changed. Raises TokenError; the current token stays.
+        """
+        if self._path is None:
+            return False
         with self._lock:
-            try:
-                token = read_token(self._path) if self._path is not None else None
-            except TokenError:
-                return False  # keep the current token; doctor reports the file
+            token = read_token(self._path)
+            if token is None:
+                _write(self._path, self._text)
             if token is None or token == self._text:
                 return False
             self._text = token
@@ -55,17 +62,19 @@ class Token:
 
 
 def read_token(path: Path) -> str | None:
-    """Return the token, or None if there is no file. Raises TokenError if it is empty or other users can read it."""
+    """Return the token, or None if there is no file. Raises TokenError if it is damaged or other users can read it."""
     try:
-        token = read_privately(path).decode().strip()
+        token = read_privately(path).decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return None
     except NotPrivateError:
         raise TokenError(f"other users can read {path}; run: chmod 600 {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise TokenError(f"cannot read {path}: {error.strerror}") from error
     if not token:
-        raise TokenError(f"{path} is empty; remove it and try again")
+        raise TokenError(f"{path} is empty; {ADVICE}")
+    if len(token) < MIN_LENGTH or not (token.isascii() and token.isprintable()):
+        raise TokenError(f"{path} is damaged: it has to be one line of at least {MIN_LENGTH} characters; {ADVICE}")
     return token
 
 
@@ -80,11 +89,15 @@ def read_or_create_token(path: Path) -> str:
 def replace_token(path: Path) -> str:
     """Write a new token, 32 random bytes in hex, to the file and return it. Raises TokenError."""
     token = secrets.token_hex(32)
+    _write(path, token)
+    return token
+
+
+def _write(path: Path, token: str) -> None:
     try:
         write_privately(path, token + "\n")
     except OSError as error:
-        raise TokenError(f"cannot write {path}: {error}") from error
-    return token
+        raise TokenError(f"cannot write {path}: {error.strerror}") from error
 
 
 def token_from_environment(environment: Mapping[str, str]) -> str | None:

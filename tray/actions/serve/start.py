@@ -186,4 +186,4 @@ def _write(paths: Paths, server: StartedServer) -> None:
     try:
         write_server(paths.servers, server)
     except OSError as error:
-        raise ServeError(f"cannot write {paths.servers}: {error}") from error
+        raise ServeError(f"cannot write {paths.servers}: {error.strerror}") from error

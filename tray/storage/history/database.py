@@ -8,7 +8,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tray.storage.files import move, remove
+from tray.storage.files import remove, set_aside
 from tray.storage.history.schema import MIGRATIONS, VERSION
 
 RETRY_INTERVAL = 0.02  # s
@@ -118,13 +118,6 @@ def recover(path: Path, error: Exception) -> str:
 
 
 def _begin_anew(path: Path, error: Exception) -> str:
-    return f"the history was damaged ({error}); it was renamed to {_set_aside(path)}, and a new one begun"
-
-
-def _set_aside(path: Path) -> Path:
-    renamed = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            move(str(file), renamed.with_name(renamed.name + suffix))
-    return renamed
+    return (
+        f"the history was damaged ({error}); it was renamed to {set_aside(path, '-wal', '-shm')}, and a new one begun"
+    )

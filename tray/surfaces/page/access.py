@@ -35,7 +35,8 @@ class Access:
     """The codes and devices. Lives on the loop's thread; the file is written in another one.
 
     `tray_token` returns the tray's token; `now` returns ms since the Unix epoch; `revoked` is called with the IDs of
-    devices that have just been revoked; `push_changed` is called when devices take notifications, or no more.
+    devices that have just been revoked; `push_changed` is called when devices take notifications, or no more;
+    `on_problem` takes why the file cannot be written, and "" once it is.
     """
 
     def __init__(self, path: Path, tray_token: Callable[[], str], now: Callable[[], int]) -> None:
@@ -50,6 +51,7 @@ class Access:
         self._writing = asyncio.Lock()  # an older state never replaces a newer one
         self.revoked: Callable[[frozenset[str]], None] = lambda _: None
         self.push_changed: Callable[[], None] = lambda: None
+        self.on_problem: Callable[[str], None] = lambda _: None
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -64,7 +66,7 @@ class Access:
         return problem
 
     async def save_if_changed(self) -> None:
-        """Write the file if a device was added, revoked or seen. An error is logged."""
+        """Write the file if a device was added, revoked or seen. An error is passed to `on_problem`."""
         async with self._writing:
             if not self._is_changed:
                 return
@@ -74,7 +76,10 @@ class Access:
                 await asyncio.to_thread(write_devices, self._path, self._tray_token(), stored)
             except OSError as error:
                 self._is_changed = True  # try again later: a revoked device must not come back with a restart
-                log.warning("cannot write %s: %s", self._path, error)
+                why = f"cannot write {self._path}: {error.strerror}"
+                self.on_problem(f"{why}; after a restart, devices will be as they were before")
+            else:
+                self.on_problem("")
 
     # ------------------------------------------------------------------ pairing
 
