@@ -54,3 +54,16 @@ def test_a_rotation_that_fails_is_completed_later(
     files = [tmp_path / f"tray.log{ending}" for ending in (".3", ".2", ".1", "")]
     assert lines(*filter(Path.exists, files)) == ["old", *(f"line {number}" for number in range(6))]
     assert not (tmp_path / "tray.log.rotating").exists()
+
+
+def test_a_log_that_cannot_be_opened_at_first_is_written_once_that_is_possible(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    folder.touch()  # as on a read-only disk, the folder cannot be created
+    handler = LogFile(folder / "tray.log", maxBytes=1000, backupCount=2, encoding="utf-8", delay=True)
+    with pytest.raises(OSError, match="log"):
+        handler.open()
+    write(handler, 1)
+    folder.unlink()
+    write(handler, 2)
+    handler.close()
+    assert lines(folder / "tray.log") == ["line 2"]

@@ -38,17 +38,18 @@ def install_plugin(target: Path) -> str:
         found = _read(target)
         if found is not None and not _is_plugin(found):
             raise InstallError(f"{target} was not written by OpenCode Tray; move it away and install again")
-        for copy in copies:
+        if found != source:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(source)
+            move(str(temporary), target)
+        for copy in copies:  # not before: with a full disk, OpenCode still has the plugin that it had
             copy.unlink()
-        if found == source:
-            return f"The plugin is installed already: {target}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(source)
-        move(str(temporary), target)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise InstallError(f"cannot write {target}: {error}") from error
+        raise InstallError(f"cannot write {target}: {error.strerror}") from error
+    if found == source:
+        return f"The plugin is installed already: {target}"
     return f"{'Wrote' if found is None else 'Updated'} {target}; OpenCode loads it when it starts next"
 
 
@@ -170,7 +171,7 @@ def install_application_entry(entry: ApplicationEntry) -> str:
         if entry.write(own_command_without_console("run")):
             return f"Wrote {entry.path}; the application menu shows the tray"
     except OSError as error:
-        raise InstallError(f"cannot write {entry.path}: {error}") from error
+        raise InstallError(f"cannot write {entry.path}: {error.strerror}") from error
     return "The application menu shows the tray already"
 
 

@@ -23,10 +23,15 @@ class LogFile(RotatingFileHandler):
     The base class would lose every line until the file is free, and remove an old file with each of them.
     """
 
+    def open(self) -> None:
+        """Open the file. Raises OSError."""
+        self.stream = self._open()
+
     def _open(self) -> TextIOWrapper:
         """Open the file, which only the owner can read, without waiting for a reader if it is a pipe."""
-        handle = open_to_append(Path(self.baseFilename))
-        return os.fdopen(handle, "a", encoding=self.encoding, errors=self.errors)
+        path = Path(self.baseFilename)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.fdopen(open_to_append(path), "a", encoding=self.encoding, errors=self.errors)
 
     def doRollover(self) -> None:  # noqa: N802  # the name of the base class
         """Rotate, if the file can be renamed now. An attempt that was interrupted is completed."""
@@ -56,11 +61,10 @@ def log_to(path: Path, *, debug: bool) -> None:
     warn.setLevel(logging.DEBUG if debug else logging.WARNING)
     warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     root.addHandler(warn)
+    file = LogFile(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = LogFile(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8")
+        file.open()
     except OSError as error:
         log.warning("cannot write the log file: %s", error)
-        return
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.addHandler(file)
+    root.addHandler(file)  # a file that cannot be opened now is opened once that is possible

@@ -22,8 +22,12 @@ class EntryFile:
         """Write the file. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_name(f".{self.path.name}.new")
-        new.write_text(text, encoding="utf-8", newline="\n")
-        new.replace(self.path)
+        try:
+            new.write_text(text, encoding="utf-8", newline="\n")
+            new.replace(self.path)
+        except BaseException:  # such as a full disk
+            new.unlink(missing_ok=True)
+            raise
 
     def read_text(self) -> str | None:
         """Return the content of the file; None if there is none. Raises OSError."""

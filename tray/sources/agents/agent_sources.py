@@ -25,6 +25,8 @@ from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
+HOOKS_INTERVAL = 5.0  # s between two attempts to accept hooks
+
 
 class AgentSource(Protocol):
     """Follows the sessions of one agent. Lives on the event loop's thread."""
@@ -72,10 +74,23 @@ class AgentSources:
         """Follow the sessions from now on, and accept hooks if the socket is free."""
         for kind, source in self._sources.items():
             self._tasks.spawn(source.run(), f"sessions of {kind.title}")
+        if problem := await self._receive_hooks():
+            self._tasks.spawn(self._receive_hooks_later(problem), "hooks of agents")
+
+    async def _receive_hooks(self) -> str:
+        """Accept hooks; return why that is not possible now: the disk may be full, or another tray have the socket."""
         try:
             await self._hooks.start()
         except OSError as error:
-            log.info("hooks of agents are not received: %s", error)  # doctor says so if hooks are installed
+            return str(error)
+        return ""
+
+    async def _receive_hooks_later(self, problem: str) -> None:
+        log.info("hooks of agents are not received: %s", problem)  # doctor says so if hooks are installed
+        while problem:
+            await asyncio.sleep(HOOKS_INTERVAL)
+            problem = await self._receive_hooks()
+        log.info("hooks of agents are received now")
 
     async def stop(self) -> None:
         """Release all hooks, and end all sources."""

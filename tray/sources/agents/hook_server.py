@@ -66,6 +66,7 @@ class HookServer:
             await web.UnixSite(self._runner, self._path).start()
         except OSError:
             await self._runner.cleanup()
+            self._runner = None
             raise
 
     async def stop(self) -> None:
