@@ -1,0 +1,216 @@
+"""Let a fleet work on a real tray for an hour, with faults, and compare the tray with the truth all the time.
+
+    PYTHONPATH=.:tests python tests/soak.py [--minutes 60] [--seed N] [--actions N] [--rate 50] [--cycle 1500]
+
+Plugins, browsers, phones, commands, hooks and strangers do what a generator with the seed chooses. Every few actions the
+tray's status has to equal the truth, and every notification that is due has to be shown once. After each cycle the fleet
+returns to the same base, at which the tray is measured. A failure prints the seed, the number of the action, and the last
+actions; the same seed repeats them: `--actions` stops after that number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from fake_desktop import FakeDesktop, PrivateBus
+from soak_actions import Fleet
+from soak_clients import Screen
+from soak_measures import MB, Sample, SoakHome, audit_errors, cpu_per_action, history_errors, last_third, slope
+from soak_truth import Notices
+
+COMPARE_EVERY, SETTLE_EVERY = 25, 200  # actions
+KILL_CYCLE = 1  # the cycle in which the tray is killed: memory is measured in the life after it
+REST = 2.0  # s at the base before it is measured
+
+
+@dataclass
+class Result:
+    """What a soak has found and measured."""
+
+    seed: int
+    actions: int = 0
+    error: str = ""
+    samples: list[Sample] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
+    digest: str = ""  # of all actions: the same for the same seed and number
+
+    @property
+    def megabytes_per_hour(self) -> float:
+        return slope([(sample.at / 3600, sample.memory / MB) for sample in last_third(self.samples)])
+
+    @property
+    def bytes_per_action(self) -> float:
+        """The growth of memory in the life of the last tray, without the first sample: tables have filled since."""
+        life = [sample for sample in self.samples if sample.life == self.samples[-1].life]
+        return slope([(sample.actions, sample.memory) for sample in life[1:]])
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        self._folder = folder
+        self._options = options
+        self._digest = hashlib.sha256()
+        self._life = 0
+        self.result = Result(options.seed)
+        self.fleet: Fleet | None = None
+
+    async def run(self) -> Result:
+        """Run until the time or the actions are over."""
+        try:
+            await self._run()
+        except Exception as error:  # the result says what was found
+            log = self.fleet.log if self.fleet is not None else ()
+            lines = "\n".join(f"  {line}" for line in log)
+            kind = type(error).__name__
+            self.result.error = (
+                f"seed {self._options.seed}, action {self.result.actions}: {kind}: {error}\nthe last actions:\n{lines}"
+            )
+            if not isinstance(error, AssertionError):
+                import traceback  # noqa: PLC0415
+
+                self.result.error += "\n" + "".join(traceback.format_exception(error)[-6:])
+        self.result.digest = self._digest.hexdigest()[:16]
+        return self.result
+
+    async def _run(self) -> None:
+        async with AsyncExitStack() as stack:
+            screen, notices, address = None, Notices(), ""
+            if shutil.which("dbus-daemon"):
+                bus = PrivateBus(self._folder)
+                bus.start()
+                stack.callback(bus.stop)
+                desktop = await FakeDesktop(bus.address).start(panel=False)
+                stack.push_async_callback(desktop.stop)
+                screen, address = Screen(desktop, notices), bus.address
+            else:
+                print("no dbus-daemon: notifications are not checked")
+            home = SoakHome(self._folder / "home", address, is_traced=self._options.trace)
+            stack.callback(home.stop)
+            await asyncio.to_thread(home.start_tray)
+            http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(40)))
+            fleet = self.fleet = Fleet(self._options.seed, home, http, screen, notices)
+            stack.push_async_callback(fleet.close)
+            await fleet.connect_all(again=False)
+            await fleet.pair_devices()
+            await self._work(fleet, home)
+            await self._finish(fleet, home)
+
+    async def _work(self, fleet: Fleet, home: SoakHome) -> None:
+        options, result = self._options, self.result
+        end = time.monotonic() + options.minutes * 60
+        kill_at = options.cycle * KILL_CYCLE + fleet.rng.randrange(options.cycle // 4, options.cycle // 2)
+
+        def is_over() -> bool:
+            return bool(result.actions >= options.actions if options.actions else time.monotonic() >= end)
+
+        while not is_over():
+            for _ in range(options.cycle):
+                if is_over():
+                    break
+                result.actions += 1
+                due = time.monotonic() + 1 / options.rate
+                await fleet.act()
+                self._digest.update(f"{fleet.log[-1]}\n".encode())
+                if result.actions == kill_at:
+                    fleet.log.append("the tray is killed and started again")
+                    await fleet.restart_tray()
+                    self._life += 1
+                if result.actions % COMPARE_EVERY == 0:
+                    await fleet.compare()
+                if result.actions % SETTLE_EVERY == 0:
+                    await fleet.settle()
+                    await fleet.press()
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            fleet.log.append("all sessions end")
+            await fleet.empty()
+            await asyncio.sleep(REST)
+            await fleet.settle()
+            sample = await asyncio.to_thread(Sample.of, home, self._life, result.actions)
+            result.samples.append(sample)
+            print(f"{sample.line()}, {self._digest.hexdigest()[:8]}", flush=True)
+            if self._options.trace:
+                print(*json.loads(home.counts.read_text(encoding="utf-8"))["grown"], sep="\n  ", flush=True)
+
+    async def _finish(self, fleet: Fleet, home: SoakHome) -> None:
+        result, data = self.result, home.path / "data/opencode-tray"
+        errors = await asyncio.to_thread(history_errors, data / "history.db", fleet.steps)
+        errors += audit_errors(data, fleet.answered)
+        log = home.log.read_text(encoding="utf-8", errors="replace")
+        if "Traceback" in log:
+            errors.append(f"the tray's log has an error: …{log[log.index('Traceback') - 300 :][:2000]}")
+        if home.process.poll() is not None:
+            errors.append(f"the tray has ended: {home.process.returncode}")
+        shown, cpu = fleet.notices.shown, cpu_per_action(result.samples)
+        result.summary = [
+            f"seed {result.seed}, {result.actions} actions: {dict(sorted(fleet.done.items()))}",
+            f"{len(fleet.steps)} responses in the history, {dict(fleet.given)} answers, {sum(shown.values())} "
+            f"notifications of {len(shown)} events, {fleet.notices.others} results of commands",
+            f"memory: {result.megabytes_per_hour:+.3f} MB an hour in the last third, "
+            f"{result.bytes_per_action:+.1f} bytes an action, CPU: {' '.join(f'{ms:.2f}' for ms in cpu)} ms an action",
+        ]
+        if errors:
+            raise AssertionError("; ".join(errors))
+
+
+def growth(samples: Sequence[Sample]) -> list[str]:
+    """Return which counts have not returned to those after the warm-up."""
+    if len(samples) < 3:
+        return []
+    life = [sample for sample in samples if sample.life == samples[-1].life]
+    first, last, errors = life[0], life[-1], []
+    for name in ("threads", "files", "children", "tasks"):
+        before, after = getattr(first, name), getattr(last, name)
+        if after > before + 2:
+            errors.append(f"{name}: {before} after the warm-up, {after} at the end")
+    if last.tasks > first.tasks + 2:
+        errors.append(f"more tasks: {last.task_names - first.task_names}")
+    return errors
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--actions", type=int, default=0, help="stop after this many actions, whatever the time")
+    parser.add_argument("--rate", type=float, default=50, help="actions a second, at most")
+    parser.add_argument("--cycle", type=int, default=1500, help="actions between two measurements")
+    parser.add_argument("--trace", action="store_true", help="print which lines hold more memory, after each cycle")
+    return parser.parse_args(arguments)
+
+
+def soak(options: argparse.Namespace) -> Result:
+    """Run a soak in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
+        return asyncio.run(Soak(Path(folder), options).run())
+
+
+def main() -> int:
+    """Run and report."""
+    options = parse()
+    print(f"seed {options.seed}", flush=True)
+    result = soak(options)
+    print("\n".join(result.summary))
+    errors = [result.error] if result.error else growth(result.samples)
+    print("\n".join(errors) or "nothing found")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What the soak measures of the tray's process, and what its history has to hold."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from soak_truth import Session, Step
+from tray_process import Home, free_port
+from waiting import until
+
+TRAY = Path(__file__).with_name("soak_tray.py")
+MB = 2**20
+SUMS = ("input", "output", "reasoning", "cache_read", "cache_write", "reported", "estimated")
+GROUP = ("day", "place", "kind", "model", "agent", "sub")
+
+
+class SoakHome(Home):
+    """A private home folder with a tray whose asyncio tasks can be counted."""
+
+    def __init__(self, path: Path, bus: str = "", *, is_traced: bool = False) -> None:
+        """`bus` is the address of a session bus. `is_traced`: the counts name the lines whose memory has grown."""
+        super().__init__(path, (sys.executable, str(TRAY)))
+        self.counts = path / "counts.json"
+        self.environment |= {
+            "OPENCODE_TRAY_DISCOVERY_AGENTS": "1",
+            "OPENCODE_TRAY_PAGE_PORT": str(free_port()),
+            "SOAK_COUNTS": str(self.counts),
+            **({"DBUS_SESSION_BUS_ADDRESS": bus} if bus else {}),
+            **({"SOAK_TRACE": "1"} if is_traced else {}),
+        }
+        self.has_screen = bool(bus)
+        self.settings.parent.mkdir(parents=True)
+        self.settings.write_text("[page]\nlan = true\n[notifications]\nfinished_after = 0\n", encoding="utf-8")
+        self._tray: subprocess.Popen[str] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        assert self._tray is not None
+        return self._tray
+
+    def start_tray(self) -> None:
+        self._tray = self.tray(*(() if self.has_screen else ("--no-notify",)))
+
+    def count(self) -> dict[str, Any]:
+        """Have the tray collect its garbage, and return its counts."""
+        self.counts.unlink(missing_ok=True)
+        self.process.send_signal(signal.SIGUSR1)
+        until(self.counts.exists, "the counts of the tray")
+        counts: dict[str, Any] = json.loads(self.counts.read_text(encoding="utf-8"))
+        return counts
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The tray at its base: all plugins are connected, and there are no sessions. Times in s, memory in bytes."""
+
+    at: float
+    life: int  # which run of the tray
+    actions: int
+    before: int  # memory before garbage was collected
+    memory: int  # the same after it: what no other process shares (USS)
+    cpu: float
+    threads: int
+    files: int
+    children: int
+    tasks: int
+    blocks: int  # of memory that Python has allocated
+    task_names: Counter[str]
+
+    @classmethod
+    def of(cls, home: SoakHome, life: int, actions: int) -> Sample:
+        process = psutil.Process(home.process.pid)
+        times, before = process.cpu_times(), process.memory_full_info().uss
+        counts = home.count()
+        return cls(
+            at=time.monotonic(),
+            life=life,
+            actions=actions,
+            before=before,
+            memory=process.memory_full_info().uss,
+            cpu=times.user + times.system,
+            threads=process.num_threads(),
+            files=process.num_fds(),
+            children=len(process.children(recursive=True)),
+            tasks=len(counts["tasks"]),
+            blocks=counts["blocks"],
+            task_names=Counter(counts["tasks"]),
+        )
+
+    def line(self) -> str:
+        return (
+            f"{self.actions:7} actions: {self.memory / MB:6.2f} MB (before: {self.before / MB:6.2f}), "
+            f"{self.cpu:6.1f} s CPU, {self.threads} threads, {self.files} files, {self.children} children, "
+            f"{self.tasks} tasks, {self.blocks} blocks"
+        )
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Return the slope of the line of least squares; 0 for less than two points."""
+    return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else 0.0
+
+
+def last_third(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of the last third of the time, all of the tray that runs now."""
+    begun, ended = samples[0].at, samples[-1].at
+    return [s for s in samples if s.life == samples[-1].life and s.at >= ended - (ended - begun) / 3]
+
+
+def cpu_per_action(samples: Sequence[Sample]) -> list[float]:
+    """Return the CPU time in ms for each action between each two samples."""
+    pairs = zip(samples, samples[1:], strict=False)
+    return [(b.cpu - a.cpu) / (b.actions - a.actions) * 1000 for a, b in pairs if a.life == b.life]
+
+
+def history_errors(path: Path, steps: Sequence[tuple[Session, Step]]) -> list[str]:
+    """Return what is wrong in the history: sums that differ from their steps, and steps that differ from the truth."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        sums = ", ".join(f"SUM({name})" for name in SUMS)
+        kept = ", ".join(f"SUM(COALESCE(step.{name}, 0))" for name in SUMS)
+        join = "step JOIN session ON session.id = step.session WHERE NOT step.inherited"
+        group = "step.day, session.place, session.kind, step.model, step.agent, session.parent IS NOT NULL"
+        pairs = {
+            "daily": (
+                f"SELECT {', '.join(GROUP)}, steps, {', '.join(SUMS)} FROM daily ORDER BY 1, 2, 3, 4, 5, 6",
+                f"SELECT {group}, COUNT(*), {kept} FROM {join} GROUP BY {group} ORDER BY 1, 2, 3, 4, 5, 6",
+            ),
+            "total": (
+                f"SELECT session, steps, {sums} FROM total GROUP BY session ORDER BY session",
+                f"SELECT step.session, COUNT(*), {kept} FROM {join} GROUP BY step.session ORDER BY step.session",
+            ),
+        }
+        errors = []
+        for name, (summed, single) in pairs.items():
+            if (found := database.execute(summed).fetchall()) != (expected := database.execute(single).fetchall()):
+                wrong = set(found) ^ set(expected)
+                errors.append(f"{name} differs from the sum of steps in {len(wrong)} rows: {list(wrong)[:4]}")
+        columns = "step.id, session.uid, input, output, reported, inherited"
+        query = f"SELECT {columns} FROM step JOIN session ON session.id = step.session WHERE session.kind = 'opencode'"
+        stored = {row[0]: row[1:] for row in database.execute(query)}
+    known = {step.id: (session.id, *step.tokens, step.cost, int(step.is_inherited)) for session, step in steps}
+    missing = [step.id for _, step in steps if step.is_sure and step.id not in stored]
+    errors += [f"{len(missing)} steps are missing, such as {missing[:3]}"] if missing else []
+    wrong_steps = [(key, row, known.get(key)) for key, row in stored.items() if known.get(key) != row]
+    return errors + ([f"{len(wrong_steps)} steps are wrong, such as {wrong_steps[:3]}"] if wrong_steps else [])
+
+
+def audit_errors(folder: Path, answered: dict[str, str]) -> list[str]:
+    """Return what is wrong in the audit log: each answer of the tray's has one line that says so, others have none."""
+    lines = [line for file in sorted(folder.glob("audit.jsonl*")) for line in file.read_text("utf-8").splitlines()]
+    entries = [json.loads(line) for line in lines]
+    confirmed = Counter(entry["request"] for entry in entries if entry["result"] == "answered")
+    expected = Counter(request for request, by in answered.items() if by == "tray")
+    wrong = {request for request in {*confirmed, *expected} if confirmed[request] != expected[request]}
+    return [f"audit log: {len(wrong)} answers differ, such as {sorted(wrong)[:3]}"] if wrong else []

@@ -1,0 +1,63 @@
+"""Run the command `opencode-tray`, and write what its process holds to a file at each SIGUSR1."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tray.cli.main import main
+
+LINES = 25  # of the program, that hold more memory than at the first signal
+
+loops: list[asyncio.AbstractEventLoop] = []
+first: list[tracemalloc.Snapshot] = []
+
+
+def remember(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return a function that makes an event loop, and keeps it in `loops`."""
+
+    def make() -> asyncio.AbstractEventLoop:
+        loops.append(new_loop())
+        return loops[-1]
+
+    return make
+
+
+def write_counts(*_: Any) -> None:
+    """Collect garbage, return free memory to the system, and write the counts to the file that SOAK_COUNTS names."""
+    path = Path(os.environ["SOAK_COUNTS"])
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+    counts: dict[str, Any] = {
+        "tasks": [task.get_name() for loop in loops if not loop.is_closed() for task in asyncio.all_tasks(loop)],
+        "blocks": sys.getallocatedblocks(),
+    }
+    if tracemalloc.is_tracing():
+        now = tracemalloc.take_snapshot()
+        first.append(now)
+        grown = now.compare_to(first[0], "lineno")
+        counts["grown"] = [str(line) for line in grown if line.size_diff > 0][:LINES]
+        del first[1:]
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(counts))
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGUSR1") and "SOAK_COUNTS" in os.environ:
+        asyncio.new_event_loop = remember(asyncio.new_event_loop)
+        signal.signal(signal.SIGUSR1, write_counts)
+        if "SOAK_TRACE" in os.environ:
+            tracemalloc.start()
+    sys.exit(main())
