@@ -31,8 +31,8 @@ from tray.core.events import (
     ToolReported,
 )
 from tray.core.messages import Message
-from tray.core.session_index import EVERYTHING, project_scope, session_scope
-from tray.core.sessions import Activity, Failure, Question, Request, RequestKind, SessionKey
+from tray.core.session_index import EVERYTHING, project_scope
+from tray.core.sessions import Activity, Failure, Question, Request, RequestKind, SessionKey, session_scope
 
 OTHER = replace(SERVER, id="other", name="other")
 names = st.sampled_from(["a", "b", "c"])

@@ -2,10 +2,10 @@
 
     PYTHONPATH=.:tests python tests/soak.py [--minutes 60] [--seed N] [--actions N] [--rate 50] [--cycle 1500]
 
-Plugins, browsers, phones, commands, hooks and strangers do what a generator with the seed chooses. Every few actions the
-tray's status has to equal the truth, and every notification that is due has to be shown once. After each cycle the fleet
-returns to the same base, at which the tray is measured. A failure prints the seed, the number of the action, and the last
-actions; the same seed repeats them: `--actions` stops after that number.
+Plugins, browsers, phones, commands, hooks and strangers do what a generator with the seed chooses. Every few actions
+the tray's status has to equal the truth, and every notification that is due has to be shown once. After each cycle the
+fleet returns to the same base, at which the tray is measured. A failure prints the seed, the number of the action, and
+the last actions; the same seed repeats them: `--actions` stops after that number.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from pathlib import Path
 import aiohttp
 
 from fake_desktop import FakeDesktop, PrivateBus
-from soak_actions import Fleet
+from soak_actions import Fleet, Found
 from soak_clients import Screen
 from soak_measures import MB, Sample, SoakHome, audit_errors, cpu_per_action, history_errors, last_third, slope
 from soak_truth import Notices
@@ -74,17 +75,12 @@ class Soak:
         """Run until the time or the actions are over."""
         try:
             await self._run()
-        except Exception as error:  # the result says what was found
+        except Exception as error:  # noqa: BLE001  # the result says what was found
+            where = f"seed {self._options.seed}, action {self.result.actions}"
             log = self.fleet.log if self.fleet is not None else ()
-            lines = "\n".join(f"  {line}" for line in log)
-            kind = type(error).__name__
-            self.result.error = (
-                f"seed {self._options.seed}, action {self.result.actions}: {kind}: {error}\nthe last actions:\n{lines}"
-            )
-            if not isinstance(error, AssertionError):
-                import traceback  # noqa: PLC0415
-
-                self.result.error += "\n" + "".join(traceback.format_exception(error)[-6:])
+            trace = "" if isinstance(error, Found) else "".join(traceback.format_exception(error)[-6:])
+            lines = [f"{where}: {type(error).__name__}: {error}", "the last actions:", *log, trace]
+            self.result.error = "\n  ".join(lines)
         self.result.digest = self._digest.hexdigest()[:16]
         return self.result
 
@@ -157,15 +153,19 @@ class Soak:
         if home.process.poll() is not None:
             errors.append(f"the tray has ended: {home.process.returncode}")
         shown, cpu = fleet.notices.shown, cpu_per_action(result.samples)
+        answers = f"{len(fleet.steps)} responses in the history, {dict(fleet.given)} answers"
+        notes = (
+            f"{sum(shown.values())} notifications of {len(shown)} events, {fleet.notices.others} results of commands"
+        )
+        memory = f"memory: {result.megabytes_per_hour:+.3f} MB an hour in the last third"
         result.summary = [
             f"seed {result.seed}, {result.actions} actions: {dict(sorted(fleet.done.items()))}",
-            f"{len(fleet.steps)} responses in the history, {dict(fleet.given)} answers, {sum(shown.values())} "
-            f"notifications of {len(shown)} events, {fleet.notices.others} results of commands",
-            f"memory: {result.megabytes_per_hour:+.3f} MB an hour in the last third, "
-            f"{result.bytes_per_action:+.1f} bytes an action, CPU: {' '.join(f'{ms:.2f}' for ms in cpu)} ms an action",
+            f"{answers}, {notes}",
+            f"{memory}, {result.bytes_per_action:+.1f} bytes an action",
+            f"CPU: {' '.join(f'{ms:.2f}' for ms in cpu)} ms an action",
         ]
         if errors:
-            raise AssertionError("; ".join(errors))
+            raise Found("; ".join(errors))
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:

@@ -19,10 +19,10 @@ import aiohttp
 
 from fakes import FRAMES, connection
 from soak_clients import CallFailed, Control, CutOff, Device, Hooks, PluginLink, Screen, paired_browser, paired_phone
+from soak_measures import SoakHome
 from soak_truth import MODELS, RESTING, Agent, Ask, Ids, Notices, Session, Step, reported
 from tray.core.click_guard import REFUSED, SETTLE
 from tray.system.lan_address import lan_address
-from soak_measures import SoakHome
 from waiting import until_async
 
 AGENTS, MAX_SESSIONS, MAX_ASKS = 8, 60, 14
@@ -32,7 +32,7 @@ MATCH = 5.0  # s in which the tray has to show the truth
 Action = Callable[[], Awaitable[str]]
 
 
-class Found(AssertionError):
+class Found(AssertionError):  # noqa: N818  # what the soak looks for
     """The tray differs from the truth."""
 
 
@@ -381,7 +381,7 @@ class Fleet:
 
     async def child(self) -> str:
         parent = self.pick(s for link in self.links for s in link.agent.sessions)
-        if parent is None or len(self.sessions) >= MAX_SESSIONS or parent.parent is not None and parent.parent.parent:
+        if parent is None or len(self.sessions) >= MAX_SESSIONS or (parent.parent is not None and parent.parent.parent):
             return ""
         await self.quiet(parent.agent)
         session, frames = self._new_session(parent.agent, parent)
@@ -403,9 +403,7 @@ class Fleet:
         return f"{session.name} begins"
 
     def _working(self) -> Session | None:
-        found: Session | None = self.pick(
-            s for link in self.links for s in link.agent.sessions if s.activity != "idle"
-        )
+        found: Session | None = self.pick(s for link in self.links for s in link.agent.sessions if s.activity != "idle")
         return found
 
     async def step(self) -> str:
@@ -608,7 +606,9 @@ class Fleet:
         self.note(ask.session)
 
     async def _by_device(self, ask: Ask, value: str, device: Device) -> dict[str, Any]:
-        body = {"reject": True} if value == "reject" else {"reply": value} if ask.is_permission else {"answers": [[value]]}
+        body = (
+            {"reject": True} if value == "reject" else {"reply": value} if ask.is_permission else {"answers": [[value]]}
+        )
         self.given["device"] += 1
         try:
             status, result = await device.answer(ask, body)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,7 @@ def last_third(samples: Sequence[Sample]) -> list[Sample]:
 
 def cpu_per_action(samples: Sequence[Sample]) -> list[float]:
     """Return the CPU time in ms for each action between each two samples."""
-    pairs = zip(samples, samples[1:], strict=False)
-    return [(b.cpu - a.cpu) / (b.actions - a.actions) * 1000 for a, b in pairs if a.life == b.life]
+    return [(b.cpu - a.cpu) / (b.actions - a.actions) * 1000 for a, b in pairwise(samples) if a.life == b.life]
 
 
 def history_errors(path: Path, steps: Sequence[tuple[Session, Step]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is true in the fleet of the soak: agents, sessions, requests and steps, and what the tray has to show of them."""
+"""What is true in the fleet of the soak: agents, sessions, requests and steps, and what the tray has to show."""
 
 from __future__ import annotations
 

@@ -42,8 +42,18 @@ from tray.core.fleet import (
 from tray.core.fleet_state import MAX_SESSIONS, MAX_UNPROVEN_SESSIONS
 from tray.core.messages import Message, Tokens
 from tray.core.servers import AgentKind, Server
-from tray.core.session_index import SessionIndex, session_scope
-from tray.core.sessions import Activity, Failure, Request, RequestKind, Retry, Session, SessionKey, Status
+from tray.core.session_index import SessionIndex
+from tray.core.sessions import (
+    Activity,
+    Failure,
+    Request,
+    RequestKind,
+    Retry,
+    Session,
+    SessionKey,
+    Status,
+    session_scope,
+)
 from tray.core.summary import next_waiting, summarize
 
 S = SERVER.id
@@ -462,6 +472,12 @@ def test_a_muted_session_does_not_count_in_the_icon_but_mute_all_does_not_matter
     assert summarize(index).waiting == 1
     index.update(fleet.apply(TimePassed(), 9000))
     assert fleet.mutes == {}
+
+
+def test_the_mute_of_a_deleted_session_ends() -> None:
+    fleet, index = fleet_with(session("a"), session("b"), MuteSet(session_scope("a"), 9000), MuteSet("session:b", 9000))
+    index.update(fleet.apply(SessionDeleted(S, "a"), 1000))
+    assert fleet.mutes == {session_scope("b"): 9000}
 
 
 def test_the_number_of_sessions_is_limited_and_waiting_ones_stay() -> None:

@@ -54,6 +54,7 @@ class HistoryGaps:
     async def _compare(self, server_id: str) -> None:
         await asyncio.sleep(SETTLE_TIME)
         self._waiting.discard(server_id)
+        self._read = {name: tokens for name, tokens in self._read.items() if self._fleet.keys_of(name)}
         sessions = [self._fleet.sessions[key] for key in self._fleet.keys(server_id)]
         used = {session.id: session for session in sessions if session.tokens.total > self._read.get(session.id, 0)}
         if not used:

@@ -28,12 +28,10 @@ class ClickGuard:
         """
         if surface in (Surface.COMMAND, Surface.CHANNEL, Surface.TEAM):
             return True
-        last, when = self._answered.get((surface, device), (request, 0))
-        if last != request and 0 <= at - when < SETTLE:
-            self._answered[surface, device] = last, at
-            return False
-        self._answered[surface, device] = request, at
-        return True
+        self._answered = {by: given for by, given in self._answered.items() if 0 <= at - given[1] < SETTLE}
+        last, _ = self._answered.get((surface, device), (request, at))
+        self._answered[surface, device] = last, at
+        return last == request
 
     def may_go(self, surface: Surface, at: int) -> bool:
         """Return whether to follow *Go to next*; False for the second click of a double click on the icon."""

@@ -48,7 +48,7 @@ from tray.core.events import (
 from tray.core.fleet_state import FleetState
 from tray.core.servers import AgentKind, Server
 from tray.core.session_events import close_request, open_request, report_detail, report_session, report_turn
-from tray.core.sessions import Activity, Outcome, Request, Session, SessionKey, Status
+from tray.core.sessions import Activity, Outcome, Request, Session, SessionKey, Status, session_scope
 from tray.core.snapshots import end_everything, merge_shared, merge_snapshot
 from tray.core.transitions import turns
 
@@ -133,8 +133,7 @@ class Fleet:
             case SessionReported(server_id, facts):
                 report_session(state, server_id, facts, at)
             case SessionDeleted(server_id, session_id):
-                state.closed.add(server_id, session_id)
-                state.remove_session(SessionKey(server_id, session_id))
+                self._delete_session(SessionKey(server_id, session_id))
             case RequestAsked(server_id, request):
                 open_request(state, server_id, request, at)
             case RequestClosed(server_id, _, request_id, _):
@@ -163,7 +162,7 @@ class Fleet:
             case MuteSet(scope, until):
                 state.set_mutes({**state.mutes, scope: until})
             case MuteCleared(scope):
-                state.set_mutes({name: until for name, until in state.mutes.items() if name != scope})
+                self._clear_mute(scope)
             case TimePassed():
                 self._expire(at)
             case _:
@@ -186,6 +185,14 @@ class Fleet:
         self._state.put_server(
             replace(server, connected=False, confirmed=False, lost_at=at, said_goodbye=goodbye, finished=finished)
         )
+
+    def _delete_session(self, key: SessionKey) -> None:
+        self._state.closed.add(key.server, key.session)
+        self._state.remove_session(key)
+        self._clear_mute(session_scope(key.session))
+
+    def _clear_mute(self, scope: str) -> None:
+        self._state.set_mutes({name: until for name, until in self.mutes.items() if name != scope})
 
     def _set_branch(self, server_id: str, branch: str) -> None:
         if server_id in self.servers:

@@ -15,7 +15,7 @@ from tray.core.fleet import Fleet
 from tray.core.messages import Tokens
 from tray.core.project_names import Folder, ProjectNames
 from tray.core.servers import Server, Source
-from tray.core.sessions import Activity, Request, Session, SessionKey, Status
+from tray.core.sessions import Activity, Request, Session, SessionKey, Status, session_scope
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -43,11 +43,6 @@ class SessionRow(msgspec.Struct, frozen=True):
     def waiting(self) -> tuple[Request, ...]:
         """The requests that the user can answer now: none while its agent is not connected."""
         return self.requests if self.status.needs_user else ()
-
-
-def session_scope(session_id: str) -> str:
-    """Return the mute scope of one session."""
-    return f"session:{session_id}"
 
 
 def project_scope(directory: str) -> str:

@@ -56,6 +56,11 @@ class SessionKey(NamedTuple):
     session: str
 
 
+def session_scope(session_id: str) -> str:
+    """Return the mute scope of one session."""
+    return f"session:{session_id}"
+
+
 class RequestKind(Enum):
     """The kinds of requests."""
 

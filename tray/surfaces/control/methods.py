@@ -47,8 +47,8 @@ from tray.core.id_lookup import find_request, find_session
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.phone_ways import Way
 from tray.core.session_commands import SESSION_COMMANDS
-from tray.core.session_index import EVERYTHING, SessionIndex, project_scope, session_scope
-from tray.core.sessions import Request, RequestKind
+from tray.core.session_index import EVERYTHING, SessionIndex, project_scope
+from tray.core.sessions import Request, RequestKind, session_scope
 
 
 class MethodError(UserError):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from tray.core.commands import SESSION_COMMAND_RECORDS, CopyText, Mute, MuteSpan, Unmute
 from tray.core.fleet import Fleet
 from tray.core.session_commands import SESSION_COMMANDS, SessionCommandInfo
-from tray.core.session_index import SessionRow, project_scope, session_scope
-from tray.core.sessions import SessionKey, Status
+from tray.core.session_index import SessionRow, project_scope
+from tray.core.sessions import SessionKey, Status, session_scope
 from tray.core.text import wrap
 from tray.surfaces.menu.items import Entry, Item, Separator
 from tray.surfaces.session_choices import agent_commands

@@ -20,8 +20,8 @@ from tray.core.commands import (
 )
 from tray.core.fleet import Fleet
 from tray.core.session_commands import SESSION_COMMANDS
-from tray.core.session_index import SessionIndex, SessionRow, session_scope
-from tray.core.sessions import Session, SessionKey
+from tray.core.session_index import SessionIndex, SessionRow
+from tray.core.sessions import Session, SessionKey, session_scope
 from tray.core.source_calls import CallError
 from tray.surfaces.control.methods import ControlMethods, Params
 from tray.surfaces.page.answers import CHANGED
