@@ -1,6 +1,6 @@
 """Let a fleet work on a real tray for an hour, with faults, and compare the tray with the truth all the time.
 
-    PYTHONPATH=.:tests python tests/soak.py [--minutes 60] [--seed N] [--actions N] [--rate 50] [--cycle 1500]
+    PYTHONPATH=$PWD:$PWD/tests python tests/soak.py [--minutes 60] [--seed N] [--actions N] [--rate 50] [--cycle 1500]
 
 Plugins, browsers, phones, commands, hooks and strangers do what a generator with the seed chooses. Every few actions
 the tray's status has to equal the truth, and every notification that is due has to be shown once. After each cycle the

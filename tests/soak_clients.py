@@ -17,7 +17,7 @@ import aiohttp
 
 from fake_desktop import FakeDesktop
 from fakes import FakePlugin
-from page_client import LiveSocket, PageClient
+from page_client import LiveSocket, PageClient, PairedDevice
 from soak_truth import HOST, Agent, Ask, Notices
 from tray.cli.client import Handshake
 from tray.core.handshake import Side
@@ -168,8 +168,9 @@ class Device:
     async def open(self) -> None:
         """Open the live view."""
         await self.close()
+        await self.client.log_in(self.client.device)  # anew: the tray may have been restarted
         ws = await self.client.session.ws_connect(f"{self.client.address}/ws", max_msg_size=0)
-        await ws.send_json({"auth": self.client.token})
+        await ws.send_json({"auth": self.client.login})
         self.live = LiveSocket(ws)
         await self.live.read()
         self._reading = asyncio.create_task(self._read(self.live), name="live view")
@@ -211,7 +212,7 @@ async def paired_browser(http: aiohttp.ClientSession, control: Control) -> Devic
     client = PageClient(http, address)
     status, answer = await client.call("POST", "/api/pair", {"code": code, "name": "Browser"})
     assert status == 200, answer
-    client.token = answer["token"]
+    await client.log_in(PairedDevice.of(answer))
     return Device(client)
 
 
@@ -226,7 +227,7 @@ async def paired_phone(http: aiohttp.ClientSession, control: Control) -> Device:
     body = {"pending": begun["pending"], "secret": begun["secret"]}
     status, answer = await client.call("POST", "/api/pair/wait", body)
     assert status == 200, answer
-    client.token = answer["token"]
+    await client.log_in(PairedDevice.of(answer))
     return Device(client)
 
 
