@@ -28,6 +28,7 @@ from tray.agents.codex.home import CodexHome
 from tray.agents.codex.trust import are_hooks_trusted
 from tray.agents.copilot.open_sessions import OpenSessions
 from tray.agents.transcripts import MAX_READ, GrowingFile, last_lines
+from tray.cli.log_file import LogFile
 from tray.core.errors import UserError
 from tray.core.servers import AgentKind
 from tray.opencode import sqlite
@@ -39,16 +40,21 @@ from tray.sources.local.database import read_sessions, read_whole_session
 from tray.sources.local.logs import Logs
 from tray.sources.stored.opencode import opencode_sources
 from tray.storage import audit
-from tray.storage.cache import read_cache
+from tray.storage.cache import read_cache, write_cache
 from tray.storage.channel_store import read_channels
 from tray.storage.devices import read_devices
 from tray.storage.endpoint import read_endpoint
+from tray.storage.files import write_privately
+from tray.storage.history.database import open_history
+from tray.storage.history.usage import open_for_reading
 from tray.storage.remotes import read_remotes
 from tray.storage.servers import read_servers
 from tray.storage.settings_file import load_settings
 from tray.storage.tailnet_entry import read_entry
 from tray.storage.team_identity import read_identity
 from tray.storage.token import read_token
+from tray.system.background_process import launch
+from tray.system.entry_file import EntryFile
 from tray.system.git import repository_of
 
 resource = pytest.importorskip("resource", reason="Windows has no pipes and devices in folders")
@@ -215,6 +221,25 @@ def test_millions_of_empty_lines_fill_no_memory(tmp_path: Path) -> None:
     in_time(file.read, 30)
     assert file.content.lines == MAX_READ // 10
     assert peak() - before < 20_000_000
+
+
+WRITERS: dict[str, Callable[[Path], Any]] = {
+    "audit log": lambda file: audit.append(file, {"answer": "once"}),
+    "log": lambda file: LogFile(file).close(),
+    "log of a server": lambda file: launch(["true"], folder="/", environment={}, log=file).wait(),
+    "history": lambda file: open_history(file)[0].close(),
+    "history that is read": open_for_reading,
+    "cache": lambda file: write_cache(file, "{}"),
+    "private file": lambda file: write_privately(file, "{}"),
+    "entry of the desktop": lambda file: EntryFile(file).write_text("x"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_pipe_in_place_of_a_file_holds_up_no_writer(tmp_path: Path, name: str) -> None:
+    """An answer, for example, must not wait for its entry in the audit log."""
+    pipe(tmp_path / "file")
+    in_time(lambda: WRITERS[name](tmp_path / "file"))
 
 
 # ------------------------------------------------------------------ databases

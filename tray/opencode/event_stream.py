@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,24 @@ from tray.opencode.sse import Decoder, TooBigError
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive; newer ones send one every 10 s
 
+TURN = 0.01  # s of work on the events of one server, after which everything else on the event loop gets its turn
+SLICE = 16_384  # bytes that are decoded at once
+
 Json = dict[str, Any]
+
+
+class Turn:
+    """The time in which a task works on many events without a break."""
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._end = self._time() + TURN
+
+    async def give_way(self) -> None:
+        """Let other tasks work if the time is over. A server that sends events without a pause stops no other one."""
+        if self._time() > self._end:
+            await asyncio.sleep(0)
+            self._end = self._time() + TURN
 
 
 @asynccontextmanager
@@ -51,7 +68,6 @@ async def _events(
         try:
             async with asyncio.timeout(silence):
                 chunk = await stream.readany()
-            events = list(decoder.feed(chunk))
         except TimeoutError:
             if has_heartbeats():
                 raise CallError(f"no data for {silence:g} s", CallErrorKind.SILENT) from None
@@ -59,12 +75,21 @@ async def _events(
             continue
         except (aiohttp.ClientError, OSError) as error:
             raise CallError("the connection was lost", CallErrorKind.GONE) from error
-        except TooBigError as error:
-            raise CallError("an event is too long: is this an OpenCode server?") from error
         if not chunk:
             raise CallError("the connection was lost", CallErrorKind.GONE)
-        for event in events:
-            yield event
+        turn = Turn()
+        for start in range(0, len(chunk), SLICE):
+            for event in _events_of(decoder, chunk[start : start + SLICE]):
+                yield event
+                await turn.give_way()
+            await turn.give_way()
+
+
+def _events_of(decoder: Decoder, part: bytes) -> Iterator[bytes]:
+    try:
+        yield from decoder.feed(part)
+    except TooBigError as error:
+        raise CallError("an event is too long: is this an OpenCode server?") from error
 
 
 async def _decoded(events: AsyncIterator[bytes]) -> AsyncIterator[Json]:

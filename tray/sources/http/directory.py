@@ -13,6 +13,7 @@ from tray.core.servers import Server
 from tray.core.sessions import RequestKind
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
+from tray.opencode.event_stream import Turn
 from tray.opencode.services import read_services
 from tray.sources.http.output_stream import Delta, OutputStream, Part
 from tray.sources.http.permission_command import lacks_command, with_command
@@ -86,9 +87,13 @@ class DirectoryFollower:
         async with self._reading:
             self._waiting = []
             self._report(await take_snapshot(self.server.id, self.server.directory, self._read, self._now()))
-            waiting, self._waiting = self._waiting, None
-            for event in waiting:
-                self._report(event)
+            turn = Turn()
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []  # more may arrive meanwhile
+                for event in waiting:
+                    self._report(event)
+                    await turn.give_way()
+            self._waiting = None
             overflowed, self._overflowed = self._overflowed, False
         if overflowed:
             self._spawn(self.read)
