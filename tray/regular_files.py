@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +45,6 @@ def open_to_append(path: Path) -> int:
     Raises OSError, also if it is a pipe that no program reads.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _WITHOUT_WAITING, 0o600)
-    if _WITHOUT_WAITING:
+    if sys.platform != "win32":
         os.set_blocking(handle, True)
     return handle

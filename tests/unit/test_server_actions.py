@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
+import subprocess
 import sys
 import webbrowser
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 from aiohttp import web
 
@@ -23,7 +26,7 @@ from tray.core.errors import UserError
 from tray.core.settings import parse_settings
 from tray.storage.servers import StartedServer, write_server
 from tray.system import text_dialog
-from tray.system.background_process import ProcessIdentity, end_process_tree
+from tray.system.background_process import ProcessIdentity, end_process_tree, send_signal
 from tray.system.paths import Paths
 from tray_process import free_port
 from web_server import serving
@@ -144,6 +147,46 @@ def test_a_server_that_gets_no_signal_is_asked_to_close_everything_first(paths: 
 
     asyncio.run(test())
     assert asked == ([("POST", "/global/dispose", True)] if is_killed else [])
+
+
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")  # pid_namespaces(7): the next process gets the number after it
+
+
+class EndsMeanwhile(psutil.Process):
+    """A process that ends just after it was found running, whose pid passes to another one."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(process.pid)
+        self.ended = process
+        self.next: subprocess.Popen[bytes] | None = None
+
+    def is_running(self) -> bool:
+        found = super().is_running()
+        self.ended.kill()
+        self.ended.wait()
+        for _ in range(50):  # other programs start processes as well
+            LAST_PID.write_text(str(self.pid - 1), encoding="ascii")
+            self.next = subprocess.Popen(["sleep", "60"])
+            if self.next.pid == self.pid:
+                break
+            self.next.kill()
+            self.next.wait()
+        return found
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="only root on Linux can choose the pid of a process")
+def test_a_process_that_gets_the_id_while_a_signal_is_sent_does_not_get_the_signal() -> None:
+    process = EndsMeanwhile(subprocess.Popen(["sleep", "60"]))
+    send_signal(process, signal.SIGKILL)
+    assert process.next is not None
+    try:
+        if process.next.pid != process.pid:
+            pytest.skip("another program got the pid")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.next.wait(0.3)
+    finally:
+        process.next.kill()
+        process.next.wait()
 
 
 @pytest.mark.parametrize("change", [{"started": -100.0}, {"boot": "another boot"}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -42,14 +43,15 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
 
     def process(self) -> psutil.Process | None:
         """Return the process, or None once it has ended."""
+        try:
+            process = psutil.Process(self.pid)  # before the comparison: whoever has the pid then has had it until then
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return None
         now = ProcessIdentity.of(self.pid)
         if now is None or now.boot != self.boot or abs(now.started - self.started) > 0.05:
             return None
-        try:
-            process = psutil.Process(self.pid)
-            return process if process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.Error:
-            return None
+        return process if not is_zombie else None
 
 
 def _start_time(pid: int) -> float:
@@ -124,14 +126,43 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 def _terminate(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with suppress(psutil.Error):  # psutil compares the start time before it sends a signal
-            process.terminate()
+        send_signal(process, signal.SIGTERM)
 
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
+        send_signal(process, _SIGKILL)
+
+
+if sys.platform == "linux":
+    _SIGKILL = signal.SIGKILL
+
+    def send_signal(process: psutil.Process, number: int) -> None:
+        """Send a signal to a process, unless it has ended: a later one with its pid never gets it.
+
+        A file descriptor holds the process, so that its pid cannot pass to another one between check and signal.
+        """
+        with suppress(psutil.Error, OSError):
+            try:
+                handle = os.pidfd_open(process.pid)
+            except ProcessLookupError:
+                return
+            except OSError:  # a kernel before 5.3, or a sandbox that forbids the call
+                process.send_signal(number)
+                return
+            try:
+                if process.is_running():
+                    signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
+
+else:
+    _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has only one way to end a process
+
+    def send_signal(process: psutil.Process, number: int) -> None:
+        """Send a signal to a process, unless it has ended: psutil compares the start times before."""
         with suppress(psutil.Error):
-            process.kill()
+            process.send_signal(number)
 
 
 async def _wait(processes: list[psutil.Process], timeout: float) -> bool:
