@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -75,6 +76,20 @@ def test_the_bundle_is_small_and_shows_its_icon_and_menu(bundle: Path, desk: Des
     assert size < MAX_SIZE * 1_000_000
     with tray_of(desk, tmp_path / "tray", str(bundle)) as tray:
         answer_in_the_menu(tray, "bundle-menu")
+
+
+def test_the_bundle_contains_the_licence_of_each_package_and_the_lgpl_ones_as_files(bundle: Path) -> None:
+    inside = bundle.parent / "_internal"
+    page = (Path(__file__).parents[2] / "docs/licences.md").read_text(encoding="utf-8")
+    locked = re.findall(r"^\| ([a-z][\w.-]*) \| \S+ \| .+ \| (?:all|Linux) \|$", page, re.MULTILINE)
+    build_only = {"hatchling", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
+    for name in {*locked, "python", "pyinstaller"} - build_only:
+        texts = [file for file in (inside / "licences" / name).glob("*") if file.stat().st_size > 100]
+        assert texts, name
+    for name, module in (("pystray", "pystray"), ("python-xlib", "Xlib"), ("zeroconf", "zeroconf")):
+        texts = [file.read_text(encoding="utf-8") for file in (inside / "licences" / name).iterdir()]
+        assert any("GNU LESSER GENERAL PUBLIC LICENSE" in text for text in texts), name
+        assert (inside / module / "__init__.pyc").exists()
 
 
 def test_programs_that_the_bundle_starts_load_their_own_libraries(bundle: Path) -> None:
@@ -158,6 +173,7 @@ def test_the_debian_package_works_without_python_and_leaves_nothing(
         "etc/xdg/autostart/opencode-tray.desktop",
     ):
         assert (system / path).exists(), path
+    assert "LESSER" in inside("cat", "/usr/share/doc/opencode-tray/licences/pystray/COPYING.LGPL")
     with tray_of(desk, tmp_path / "tray", "chroot", str(system), "/usr/bin/opencode-tray") as tray:
         answer_in_the_menu(tray, "debian-package-menu")
         assert tray.home.run("install", "--no-autostart", "--agents", "").returncode == 0
