@@ -100,7 +100,7 @@ FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written 
 MAX_RUN_AGAIN = 5  # tests; more failures have a common cause
 WORKERS = "2"  # tests at a time: each may be a desktop and several OpenCodes of 400 MB
 STEPS = ("format", "lint", "types", "imports", "docs", "plugin", "tests", "lowest", "wine")
-OPTIONAL_STEPS = ("windows_setup", "large_desktops")  # run only if --only names them
+OPTIONAL_STEPS = ("windows_setup", "large_desktops", "audit")  # run only if --only names them
 STEPS_HELP = f"of {', '.join(STEPS)}; and {', '.join(OPTIONAL_STEPS)}, which run only if they are named"
 AGENTS = ("opencode", "claude_code", "codex", "copilot_cli", "gemini_cli", "qwen_code")  # markers of their tests
 FAST = " and ".join(f"not {marker}" for marker in ("desktop", "browser", *AGENTS))
@@ -293,6 +293,7 @@ def steps(programs: Path, pytest_arguments: list[str], *, with_desktop: bool) ->
         "wine": lambda: _wine(programs, with_desktop=with_desktop),
         "windows_setup": lambda: _windows_setup(programs),
         "large_desktops": lambda: _large_desktops(programs),
+        "audit": _audit,
     }
 
 
@@ -365,6 +366,12 @@ def _large_desktops(programs: Path) -> bool:
     return run(programs / "pytest", "tests/desktop/test_large_desktops.py", LARGE_DESKTOPS_TEST="1", **WHEEL)
 
 
+def _audit() -> bool:
+    """Look up known vulnerabilities of the locked packages, which needs the services of PyPI and npm."""
+    programs = environment("audit", "requirements-audit.lock", has_wheel=False)
+    return programs is not None and run(programs / "python", ROOT / "packaging" / "audit.py")
+
+
 def _missing_for_wine() -> list[str]:
     return [] if shutil.which("wine") else _missing(WINE_PACKAGES)
 
@@ -426,7 +433,7 @@ def main() -> int:
         sys.exit(f"The tests need Python 3.11 or newer; this is {sys.version.split()[0]}.")
     begun = time.monotonic()
     print("Setting up …", flush=True)
-    needs_desktop = not options.fast and not {"tests", "wine", *OPTIONAL_STEPS}.isdisjoint(wanted)
+    needs_desktop = not options.fast and not {"tests", "wine", "windows_setup", "large_desktops"}.isdisjoint(wanted)
     needs_world = not options.fast and "tests" in wanted
     if needs_desktop and not desktop():
         return 1

@@ -4,6 +4,7 @@
     requirements.lock         what run.py installs: the dependencies and the build back end
     requirements-dev.lock     what check.py installs: the same versions, all extras and other dependency groups
     requirements-bundle.lock  what build_packages.py needs: the same versions, the extra `team`, and the group `bundle`
+    requirements-audit.lock   what its step `audit` installs: the group `audit` alone
     requirements-lowest.lock  what its step `lowest` installs: the lowest versions that pyproject.toml allows
 
 Run it after each change of a requirement in pyproject.toml. Locked versions stay; `--upgrade` takes the newest.
@@ -24,22 +25,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING = ROOT / "packaging"
-LOCK, DEV_LOCK, BUNDLE_LOCK, LOWEST_LOCK = (
-    PACKAGING / f"requirements{name}.lock" for name in ("", "-dev", "-bundle", "-lowest")
+LOCK, DEV_LOCK, BUNDLE_LOCK, AUDIT_LOCK, LOWEST_LOCK = (
+    PACKAGING / f"requirements{name}.lock" for name in ("", "-dev", "-bundle", "-audit", "-lowest")
 )
-APART = ("lock", "bundle")  # groups that no other lock file contains
+APART = ("lock", "bundle", "audit")  # groups that no other lock file contains
 OLDEST_PYTHON = "3.11"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def compile_lock(output: Path, *options: str | Path) -> None:
-    """Run `uv pip compile`. Raises CalledProcessError, after uv's own message, if there is no solution."""
+def compile_lock(output: Path, *options: str | Path, sources: tuple[str, ...] = ("pyproject.toml",)) -> None:
+    """Run `uv pip compile`. Raises CalledProcessError, after uv's own message, if there is no solution.
+
+    Without `sources`, the project's own requirements are left out.
+    """
     uv = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if uv is None:
         sys.exit("lock.py needs uv; install it with: pip install --group lock")
     command = (
-        uv, "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version", OLDEST_PYTHON,
+        uv, "pip", "compile", *sources, "--quiet", "--universal", "--python-version", OLDEST_PYTHON,
         "--generate-hashes", "--no-emit-index-url", "--no-annotate",
         "--custom-compile-command", "python packaging/lock.py", "--output-file", output, *options,
     )  # fmt: skip
@@ -47,7 +51,7 @@ def compile_lock(output: Path, *options: str | Path) -> None:
 
 
 def main() -> None:
-    """Write the four files."""
+    """Write the five files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of the locked ones")
     upgrade = ("--upgrade",) if parser.parse_args().upgrade else ()
@@ -60,6 +64,7 @@ def main() -> None:
     compile_lock(DEV_LOCK, *every_group, "--all-extras", "--constraints", LOCK, *upgrade)
     bundled = ("--group", "build", "--group", "bundle", "--extra", "team")
     compile_lock(BUNDLE_LOCK, *bundled, "--constraints", DEV_LOCK, *upgrade)
+    compile_lock(AUDIT_LOCK, "--group", "audit", "--constraints", DEV_LOCK, *upgrade, sources=())
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder) / "tools.txt"  # the test tools are not what is tested: they keep their locked versions
         shipped = set(PIN.findall(LOCK.read_text(encoding="utf-8")))
