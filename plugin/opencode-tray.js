@@ -61,7 +61,7 @@ var Handshake = class {
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected };
-    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame) };
+    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame), isNumbered: frame.numbers === true };
     const { nonce, proof } = frame;
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof));
     if (!isTrusted) return { close: CLOSE.untrusted };
@@ -604,6 +604,7 @@ async function selectSession({ opencode }, params) {
 
 // src/calls.js
 var MAX_CALLS = 4;
+var MAX_IDS = 100;
 var CODES = { noMethod: -32601, badParameters: -32602, refused: -32e3, notFound: -32001, unsupported: -32002 };
 async function snapshot({ feed }) {
   await feed.sendSnapshot();
@@ -636,6 +637,8 @@ var METHODS = {
 var CallServer = class {
   #context;
   #running = 0;
+  /** @type {Set<number>} ids of the newest calls */
+  #ids = /* @__PURE__ */ new Set();
   /** @param {Context} context */
   constructor(context) {
     this.#context = context;
@@ -646,6 +649,7 @@ var CallServer = class {
    */
   async answer(frame) {
     if (!isRecord(frame) || !Number.isInteger(frame.id) || typeof frame.method !== "string") return void 0;
+    if (this.#isCopy(frame.id)) return void 0;
     if (this.#running >= MAX_CALLS) return failure(frame.id, CODES.refused, "too many calls at once");
     this.#running += 1;
     try {
@@ -653,6 +657,16 @@ var CallServer = class {
     } finally {
       this.#running -= 1;
     }
+  }
+  /**
+   * Whether a call has been served: a relay on the way may send a frame twice, and a prompt must not be sent twice.
+   * @param {number} id
+   */
+  #isCopy(id) {
+    if (this.#ids.has(id)) return true;
+    this.#ids.add(id);
+    if (this.#ids.size > MAX_IDS) this.#ids.delete([...this.#ids][0]);
+    return false;
   }
   /**
    * Return what is sent instead of an answer that does not fit into a frame.
@@ -812,6 +826,7 @@ var MAX_SILENCE = 65 * SECOND;
 var Heartbeat = class {
   #onSilence;
   #lastPing = 0;
+  // ms of the clock that is never set
   /** @type {Timer | undefined} */
   #timer;
   /** @param {() => void} onSilence */
@@ -820,7 +835,7 @@ var Heartbeat = class {
   }
   /** Take a ping of the tray; the first one starts the watch. */
   pinged() {
-    this.#lastPing = Date.now();
+    this.#lastPing = performance.now();
     if (!this.#timer) this.#checkLater();
   }
   stop() {
@@ -828,7 +843,7 @@ var Heartbeat = class {
   }
   #checkLater() {
     this.#timer = after(MAX_SILENCE / 2, () => {
-      if (Date.now() - this.#lastPing > MAX_SILENCE) this.#onSilence();
+      if (performance.now() - this.#lastPing > MAX_SILENCE) this.#onSilence();
       else this.#checkLater();
     });
   }
@@ -1086,10 +1101,14 @@ var Feed = class {
   // events were dropped
   #retries = 0;
   #hasLimits = false;
+  #number = 0;
+  // of the last frame that was sent
   /** @type {Record<string, Timer | undefined>} by what they do next */
   #timers = {};
   /** @type {import("./handshake.js").Wishes} */
   wishes = { prompts: false, edits: false };
+  isNumbered = false;
+  // whether the tray asks for the number of each frame
   /**
    * @param {Instance} instance
    * @param {Output} output
@@ -1118,7 +1137,7 @@ var Feed = class {
     if (this.#isBehind) return;
     if (this.#output.unread() > MAX_UNREAD) return this.#fallBehind();
     const changes = this.#sent.changes(event);
-    if (changes) this.#output.send([changes.type, changes.properties]);
+    if (changes) this.#send([changes.type, changes.properties]);
     if (event.type === "session.status" && !this.#hasLimits) attempt(() => this.#sendLimits());
   }
   /**
@@ -1140,7 +1159,7 @@ var Feed = class {
     this.#isBehind = false;
     const snapshot2 = await this.#instance.snapshot().catch((error) => this.#instance.log(`no snapshot: ${error?.name}`));
     if (this.#isClosed) return;
-    if (snapshot2 && this.#output.send(shrink(snapshot2))) this.#sent = new SentState(snapshot2);
+    if (snapshot2 && this.#send(shrink(snapshot2))) this.#sent = new SentState(snapshot2);
     this.#queue = void 0;
     if (this.#isBehind) this.#fallBehind();
     else for (const event of queue) this.event(event);
@@ -1156,13 +1175,13 @@ var Feed = class {
     }
   }
   /** Drop events, and send a snapshot as soon as the tray has read enough. */
-  #fallBehind(since = Date.now()) {
+  #fallBehind(since = performance.now()) {
     this.#isBehind = true;
     if (this.#timers.catchUp) return;
     this.#later("catchUp", CATCH_UP_INTERVAL, () => {
       if (!this.#isBehind) return;
       if (this.#output.unread() <= MAX_UNREAD / 2) return this.sendSnapshot();
-      if (Date.now() - since > MAX_SILENCE) return this.#output.onStuck();
+      if (performance.now() - since > MAX_SILENCE) return this.#output.onStuck();
       this.#fallBehind(since);
     });
   }
@@ -1171,7 +1190,7 @@ var Feed = class {
     this.#hasLimits = true;
     const limits = await readLimits(this.#instance.opencode);
     if (this.#isClosed) return;
-    if (limits) this.#output.send({ type: "snapshot", limits });
+    if (limits) this.#send({ type: "snapshot", limits });
     else this.#hasLimits = false;
     this.#sendServicesSoon();
   }
@@ -1188,7 +1207,18 @@ var Feed = class {
     const services = {};
     if (isRecord(mcp)) services.mcp = trimServices(mcp);
     if (Array.isArray(lsp)) services.lsp = trimServices(lsp);
-    if (Object.keys(services).length) this.#output.send({ type: "snapshot", ...services });
+    if (Object.keys(services).length) this.#send({ type: "snapshot", ...services });
+  }
+  /**
+   * Send a frame; return false if it is too large. The numbers ascend by 1, so the tray finds out what was lost on the way.
+   * @param {any} frame
+   */
+  #send(frame) {
+    if (!this.isNumbered) return this.#output.send(frame);
+    const number = this.#number + 1;
+    const isSent = this.#output.send(Array.isArray(frame) ? [...frame, number] : { ...frame, number });
+    if (isSent) this.#number = number;
+    return isSent;
   }
   /**
    * @param {string} name
@@ -1366,6 +1396,7 @@ var Channel = class {
   }
   /** @param {any} frame */
   #receive(frame) {
+    if (frame === void 0) return this.#transport.drop(CLOSE.unexpected);
     if (this.#services) return this.#answer(this.#services.calls, frame);
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected };
     if ("send" in next) this.#transport.send(next.send);
@@ -1373,7 +1404,7 @@ var Channel = class {
     else this.#welcomed(next);
   }
   /** @param {import("./handshake.js").Welcome} welcome */
-  #welcomed({ wishes: wishes2 }) {
+  #welcomed({ wishes: wishes2, isNumbered }) {
     this.#timeout.cancel();
     const transport = this.#transport;
     const { opencode, watcher } = this.#instance;
@@ -1383,6 +1414,7 @@ var Channel = class {
       onStuck: () => transport.drop(CLOSE.silent)
     });
     feed.wishes = wishes2;
+    feed.isNumbered = isNumbered;
     const calls = new CallServer({ opencode, watcher, feed });
     this.#services = { feed, calls };
     this.#callbacks.onOpen();
@@ -1411,7 +1443,7 @@ var Channel = class {
 
 // src/connection.js
 var FIRST_WAIT = 2 * SECOND;
-var MAX_WAIT = 30 * SECOND;
+var MAX_WAIT = 4 * SECOND;
 var MAX_LOGGED = 5;
 function retryDelay(failures, random = Math.random()) {
   const most = Math.min(MAX_WAIT, FIRST_WAIT * 2 ** Math.max(0, failures - 2));

@@ -12,6 +12,7 @@ import { isRecord, MAX_LINE, truncate } from "./values.js"
 /** @typedef {(context: Context, params: any) => Promise<any>} Method checks its parameters and returns the result */
 
 const MAX_CALLS = 4 // at once
+const MAX_IDS = 100 // of calls that are remembered
 
 /** Error codes: the first two are JSON-RPC's. */
 const CODES = { noMethod: -32601, badParameters: -32602, refused: -32000, notFound: -32001, unsupported: -32002 }
@@ -54,6 +55,8 @@ const METHODS = {
 export class CallServer {
   #context
   #running = 0
+  /** @type {Set<number>} ids of the newest calls */
+  #ids = new Set()
 
   /** @param {Context} context */
   constructor(context) {
@@ -66,6 +69,7 @@ export class CallServer {
    */
   async answer(frame) {
     if (!isRecord(frame) || !Number.isInteger(frame.id) || typeof frame.method !== "string") return undefined
+    if (this.#isCopy(frame.id)) return undefined
     if (this.#running >= MAX_CALLS) return failure(frame.id, CODES.refused, "too many calls at once")
     this.#running += 1
     try {
@@ -73,6 +77,17 @@ export class CallServer {
     } finally {
       this.#running -= 1
     }
+  }
+
+  /**
+   * Whether a call has been served: a relay on the way may send a frame twice, and a prompt must not be sent twice.
+   * @param {number} id
+   */
+  #isCopy(id) {
+    if (this.#ids.has(id)) return true
+    this.#ids.add(id)
+    if (this.#ids.size > MAX_IDS) this.#ids.delete([...this.#ids][0])
+    return false
   }
 
   /**

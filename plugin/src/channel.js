@@ -75,6 +75,7 @@ export class Channel {
 
   /** @param {any} frame */
   #receive(frame) {
+    if (frame === undefined) return this.#transport.drop(CLOSE.unexpected) // it was changed on the way
     if (this.#services) return this.#answer(this.#services.calls, frame)
     const next = this.#handshake?.receive(frame) ?? { close: CLOSE.unexpected }
     if ("send" in next) this.#transport.send(next.send)
@@ -83,7 +84,7 @@ export class Channel {
   }
 
   /** @param {import("./handshake.js").Welcome} welcome */
-  #welcomed({ wishes }) {
+  #welcomed({ wishes, isNumbered }) {
     this.#timeout.cancel()
     const transport = this.#transport
     const { opencode, watcher } = this.#instance
@@ -93,6 +94,7 @@ export class Channel {
       onStuck: () => transport.drop(CLOSE.silent),
     })
     feed.wishes = wishes
+    feed.isNumbered = isNumbered
     const calls = new CallServer({ opencode, watcher, feed })
     this.#services = { feed, calls }
     this.#callbacks.onOpen()

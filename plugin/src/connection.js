@@ -6,11 +6,11 @@ import { SECOND } from "./values.js"
 /** @import { Endpoint, Event, Timer } from "./types.d.ts" */
 
 const FIRST_WAIT = 2 * SECOND
-const MAX_WAIT = 30 * SECOND
+const MAX_WAIT = 4 * SECOND // a tray that is back shows what is true within 5 s
 const MAX_LOGGED = 5 // failures in a row
 
 /**
- * Return the ms to wait after so many failures in a row: drawn from the upper half of a range that doubles up to 30 s.
+ * Return the ms to wait after so many failures in a row: drawn from the upper half of a range that doubles up to 4 s.
  * All plugins lose a tray that restarts in the same moment, so the first wait is drawn at random as well.
  * @param {number} failures at least 1
  */

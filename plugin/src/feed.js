@@ -38,10 +38,12 @@ export class Feed {
   #isBehind = false // events were dropped
   #retries = 0
   #hasLimits = false
+  #number = 0 // of the last frame that was sent
   /** @type {Record<string, Timer | undefined>} by what they do next */
   #timers = {}
   /** @type {import("./handshake.js").Wishes} */
   wishes = { prompts: false, edits: false }
+  isNumbered = false // whether the tray asks for the number of each frame
 
   /**
    * @param {Instance} instance
@@ -73,7 +75,7 @@ export class Feed {
     if (this.#isBehind) return
     if (this.#output.unread() > MAX_UNREAD) return this.#fallBehind()
     const changes = this.#sent.changes(event)
-    if (changes) this.#output.send([changes.type, changes.properties])
+    if (changes) this.#send([changes.type, changes.properties])
     if (event.type === "session.status" && !this.#hasLimits) attempt(() => this.#sendLimits())
   }
 
@@ -98,7 +100,7 @@ export class Feed {
     this.#isBehind = false
     const snapshot = await this.#instance.snapshot().catch((error) => this.#instance.log(`no snapshot: ${error?.name}`))
     if (this.#isClosed) return
-    if (snapshot && this.#output.send(shrink(snapshot))) this.#sent = new SentState(snapshot)
+    if (snapshot && this.#send(shrink(snapshot))) this.#sent = new SentState(snapshot)
     this.#queue = undefined
     if (this.#isBehind) this.#fallBehind()
     else for (const event of queue) this.event(event)
@@ -116,13 +118,13 @@ export class Feed {
   }
 
   /** Drop events, and send a snapshot as soon as the tray has read enough. */
-  #fallBehind(since = Date.now()) {
+  #fallBehind(since = performance.now()) {
     this.#isBehind = true
     if (this.#timers.catchUp) return
     this.#later("catchUp", CATCH_UP_INTERVAL, () => {
       if (!this.#isBehind) return
       if (this.#output.unread() <= MAX_UNREAD / 2) return this.sendSnapshot()
-      if (Date.now() - since > MAX_SILENCE) return this.#output.onStuck()
+      if (performance.now() - since > MAX_SILENCE) return this.#output.onStuck()
       this.#fallBehind(since)
     })
   }
@@ -132,7 +134,7 @@ export class Feed {
     this.#hasLimits = true
     const limits = await readLimits(this.#instance.opencode)
     if (this.#isClosed) return
-    if (limits) this.#output.send({ type: "snapshot", limits })
+    if (limits) this.#send({ type: "snapshot", limits })
     else this.#hasLimits = false
     this.#sendServicesSoon()
   }
@@ -152,7 +154,19 @@ export class Feed {
     const services = {}
     if (isRecord(mcp)) services.mcp = trimServices(mcp)
     if (Array.isArray(lsp)) services.lsp = trimServices(lsp)
-    if (Object.keys(services).length) this.#output.send({ type: "snapshot", ...services })
+    if (Object.keys(services).length) this.#send({ type: "snapshot", ...services })
+  }
+
+  /**
+   * Send a frame; return false if it is too large. The numbers ascend by 1, so the tray finds out what was lost on the way.
+   * @param {any} frame
+   */
+  #send(frame) {
+    if (!this.isNumbered) return this.#output.send(frame)
+    const number = this.#number + 1
+    const isSent = this.#output.send(Array.isArray(frame) ? [...frame, number] : { ...frame, number })
+    if (isSent) this.#number = number
+    return isSent
   }
 
   /**

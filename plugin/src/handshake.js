@@ -4,7 +4,7 @@ import { CLOSE } from "./close-codes.js"
 import { PROTOCOL } from "./version.js"
 
 /** @typedef {{ prompts: boolean, edits: boolean }} Wishes whether the beginning of prompts and changes of files are sent */
-/** @typedef {{ welcomed: true, wishes: Wishes }} Welcome */
+/** @typedef {{ welcomed: true, wishes: Wishes, isNumbered: boolean }} Welcome */
 
 /** The plugin's side of one handshake. */
 export class Handshake {
@@ -32,7 +32,7 @@ export class Handshake {
    */
   receive(frame) {
     if (frame?.type !== this.#expected) return { close: CLOSE.unexpected }
-    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame) }
+    if (frame.type === "welcome") return { welcomed: true, wishes: wishesOf(frame), isNumbered: frame.numbers === true }
     const { nonce, proof } = frame
     const isTrusted = /^[0-9a-f]{64}$/.test(nonce) && isEqual(this.#proof("tray", nonce), String(proof))
     if (!isTrusted) return { close: CLOSE.untrusted }

@@ -8,7 +8,7 @@ export const MAX_SILENCE = 65 * SECOND
 /** Calls `onSilence` when the tray has stopped pinging. Does nothing if the runtime does not show pings. */
 export class Heartbeat {
   #onSilence
-  #lastPing = 0
+  #lastPing = 0 // ms of the clock that is never set
   /** @type {Timer | undefined} */
   #timer
 
@@ -19,7 +19,7 @@ export class Heartbeat {
 
   /** Take a ping of the tray; the first one starts the watch. */
   pinged() {
-    this.#lastPing = Date.now()
+    this.#lastPing = performance.now()
     if (!this.#timer) this.#checkLater()
   }
 
@@ -29,7 +29,7 @@ export class Heartbeat {
 
   #checkLater() {
     this.#timer = after(MAX_SILENCE / 2, () => {
-      if (Date.now() - this.#lastPing > MAX_SILENCE) this.#onSilence()
+      if (performance.now() - this.#lastPing > MAX_SILENCE) this.#onSilence()
       else this.#checkLater()
     })
   }

@@ -143,6 +143,7 @@ export async function withPlugin({ env = {}, answers = {}, input = {}, tray = ne
   const realSocket = globalThis.WebSocket
   globalThis.WebSocket = network.WebSocket
   mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_795_237_287_000 })
+  const monotonic = mock.method(performance, "now", () => Date.now())
   if (tray) network.listen(tray)
   const client = fakeClient({ ...quiet, ...answers })
   const hooks = await OpenCodeTray({ client, directory, project: { id: "p1" }, serverUrl: new URL("http://localhost:4096/"), ...input })
@@ -152,6 +153,7 @@ export async function withPlugin({ env = {}, answers = {}, input = {}, tray = ne
   } finally {
     await hooks.dispose()
     mock.timers.reset()
+    monotonic.mock.restore()
     globalThis.WebSocket = realSocket
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
     Object.assign(process.env, before)

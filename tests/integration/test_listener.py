@@ -703,6 +703,31 @@ def test_a_peer_that_sends_all_the_time_is_pinged_as_well(monkeypatch: pytest.Mo
     run(test())
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [["vcs.branch.updated", {"branch": "x"}, 3]],
+        [["vcs.branch.updated", {"branch": "x"}, 2], ["vcs.branch.updated", {"branch": "x"}, 2]],
+        [{"type": "snapshot", "number": 7}],
+        ["[spoiled"],
+    ],
+    ids=["lost", "doubled", "lost before a snapshot", "spoiled"],
+)
+def test_after_a_frame_that_was_lost_doubled_or_spoiled_a_snapshot_is_requested(
+    monkeypatch: pytest.MonkeyPatch, frames: list[Any]
+) -> None:
+    monkeypatch.setattr(listener, "REREAD_DELAY", 0.1)
+
+    async def test() -> None:
+        async with running_listener() as running, connection(running.url) as peer:
+            await peer.authenticate()
+            await peer.send({"type": "snapshot", "number": 1}, *frames)
+            assert (await peer.receive())["method"] == "snapshot"
+
+    run(test())
+
+
 def test_the_late_answer_to_an_abandoned_call_is_ignored() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as peer:

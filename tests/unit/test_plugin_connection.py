@@ -24,7 +24,7 @@ class BlockedSocket:
 
 
 def call(socket: Any, timeout: float) -> Any:
-    connection = PluginConnection(SERVER, socket, lambda _: None, lambda: 0)
+    connection = PluginConnection(SERVER, socket, lambda _: None, lambda: 0, lambda: None)
     return asyncio.wait_for(connection.call("session.todo", {}, timeout), 5)
 
 

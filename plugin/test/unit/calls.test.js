@@ -18,6 +18,14 @@ test("a frame that is not a call has no answer", async () => {
     assert.equal(await server().answer(frame), undefined)
 })
 
+test("a call that arrives twice is served once", async () => {
+  const calls = server(async () => {})
+  assert.deepEqual(await calls.answer({ id: 1, method: "snapshot" }), { id: 1, result: {} })
+  assert.equal(await calls.answer({ id: 1, method: "snapshot" }), undefined)
+  for (let id = 2; id < 300; id++) assert.deepEqual(await calls.answer({ id, method: "snapshot" }), { id, result: {} })
+  assert.equal(await calls.answer({ id: 250, method: "snapshot" }), undefined)
+})
+
 test("the fifth call at once is refused, and a place is free when one has ended", async () => {
   const release = []
   const calls = server(() => new Promise((resolve) => release.push(resolve)))

@@ -12,7 +12,7 @@ const challenge = (handshake, token) => handshake.receive({ type: "challenge", n
 test("a right proof is answered with the plugin's own, then the welcome counts", () => {
   const handshake = new Handshake("secret", "id")
   assert.deepEqual(challenge(handshake), { send: { type: "auth", proof: proof(handshake, "plugin") } })
-  assert.deepEqual(handshake.receive({ type: "welcome" }), { welcomed: true, wishes: { prompts: false, edits: false } })
+  assert.deepEqual(handshake.receive({ type: "welcome" }), { welcomed: true, wishes: { prompts: false, edits: false }, isNumbered: false })
 })
 
 test("a wrong proof is untrusted, a frame out of turn unexpected", () => {

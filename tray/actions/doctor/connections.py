@@ -67,7 +67,7 @@ def _reason_with_plugin(environment: Mapping[str, str], context: DoctorContext) 
     for name in TOKEN_VARIABLES:
         if environment and environment.get(name, "") != context.environment.get(name, ""):
             return f"{message}: its {name} differs from the value here", f"start it with the same {name}"
-    return message, f"wait: the plugin tries at least every 30 s; if it does not connect, {RESTART}"
+    return message, f"wait: the plugin tries at least every 4 s; if it does not connect, {RESTART}"
 
 
 def _may_mean_tray(value: str, context: DoctorContext) -> bool:

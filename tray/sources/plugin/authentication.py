@@ -165,7 +165,7 @@ class Authenticator:
             raise RejectedError(CloseCode.OUT_OF_ORDER, f"invalid auth: {error}") from error
         if not same(auth.proof, proof(side, token, hello.instance, hello.nonce or "", nonce)):
             raise RejectedError(CloseCode.UNAUTHORIZED, "wrong token")
-        await ws.send_json({"type": "welcome", "version": __version__, **self._wishes()})
+        await ws.send_json({"type": "welcome", "version": __version__, "numbers": True, **self._wishes()})
         return True
 
 

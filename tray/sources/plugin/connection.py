@@ -17,7 +17,7 @@ from tray.core.servers import Server
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import shorten
 from tray.sources.plugin.close_codes import CloseCode, RejectedError, encode_reason
-from tray.sources.protocol.events import ABSENT, FrameError, decode_event
+from tray.sources.protocol.events import ABSENT, FrameError, decode_numbered_event
 from tray.sources.protocol.snapshot import decode_snapshot
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class _Frame(msgspec.Struct):
     id: int | None = None
     result: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
+    number: int = 0
 
 
 _frame = msgspec.json.Decoder(_Frame)
@@ -60,7 +61,8 @@ _frame = msgspec.json.Decoder(_Frame)
 class PluginConnection:
     """A connection that is served by the task of its socket. It ends when `serve` returns.
 
-    `report` is called with each event, `now` returns the time in ms since the Unix epoch.
+    `report` is called with each event, `now` returns the time in ms since the Unix epoch. `on_loss` is called when a
+    frame was lost, doubled or changed on the way: only a new snapshot shows what is true then.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class PluginConnection:
         socket: web.WebSocketResponse,
         report: Callable[[SourceEvent], None],
         now: Callable[[], int],
+        on_loss: Callable[[], None],
         *,
         is_opencode_monitor: bool = False,
     ) -> None:
@@ -79,6 +82,8 @@ class PluginConnection:
         self._socket = socket
         self._report = report
         self._now = now
+        self._on_loss = on_loss
+        self._last_number = 0  # of the frames that are numbered
         self._calls: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._abandoned: deque[int] = deque(maxlen=MAX_ABANDONED)
         self._last_call = 0
@@ -156,6 +161,7 @@ class PluginConnection:
             cleaned = replace_lone_surrogates(raw)
             if cleaned == raw:
                 self._count_bad_frame(str(error))
+                self._on_loss()
             else:
                 self._receive(cleaned)
 
@@ -168,6 +174,7 @@ class PluginConnection:
         if frame.type == "event" and frame.event is not ABSENT:
             self._decode_event(frame.event)
         elif frame.type == "snapshot" and not self.is_opencode_monitor:
+            self._check_number(frame.number)
             self._take(decode_snapshot(self.server.id, raw, self._now()))
         elif frame.type == "goodbye":
             self.goodbye = True
@@ -177,8 +184,17 @@ class PluginConnection:
             raise FrameError(f"unknown frame type {frame.type[:40]!r}")
 
     def _decode_event(self, raw: bytes | msgspec.Raw) -> None:
-        for event in decode_event(self.server.id, raw, self._now()):
+        number, events = decode_numbered_event(self.server.id, raw, self._now())
+        self._check_number(number)
+        for event in events:
             self._take(event)
+
+    def _check_number(self, number: int) -> None:
+        """Take the number of a frame: plugins number what they send without a gap, if they do at all."""
+        if number:
+            expected, self._last_number = self._last_number + 1, number
+            if number != expected:
+                self._on_loss()
 
     def _take(self, event: SourceEvent) -> None:
         """Report an event, or hold it back."""

@@ -37,6 +37,7 @@ MAX_FRAME = 4 * 1024 * 1024  # bytes
 PING_EVERY = 20.0  # s
 # s without data; aiohttp waits half of that for the pong to its own ping, so it finds a dead peer within 32 s
 SILENCE = 1.05 * PING_EVERY
+REREAD_DELAY = 2.0  # s after a loss; all that is lost in this time needs one snapshot
 CLOSE_TIMEOUT = 1.0  # s for the other side to answer a close frame
 STOP_TIMEOUT = 0.5  # s for handlers to end after that
 
@@ -68,6 +69,7 @@ class Listener:
         self._wishes = wishes
         self._remote = remote
         self._tunnel_port = 0
+        self._rereading: set[str] = set()  # ids of servers that are asked for a snapshot soon
         self._authenticator = Authenticator(token, self._count_read_only, wishes, self._remote_token)
         self._dashboard = Dashboard(report, now)
         self._sockets: set[web.WebSocketResponse] = set()
@@ -247,7 +249,14 @@ class Listener:
             server = replace(server, host=own_host())
         elif server.place.wsl and _has_own_name(server):
             server = _in_wsl(server)
-        connection = PluginConnection(server, ws, self._report, self._now, is_opencode_monitor=is_opencode_monitor)
+        connection = PluginConnection(
+            server,
+            ws,
+            self._report,
+            self._now,
+            lambda: self._note_loss(server),
+            is_opencode_monitor=is_opencode_monitor,
+        )
         if (old := self.connections.get(server_id)) is not None:
             old.replaced = True
             replaced = old.close(CloseCode.REPLACED, "the same instance connected again")
@@ -288,6 +297,19 @@ class Listener:
 
     def _count_read_only(self) -> int:
         return sum(not connection.server.verified for connection in self.connections.values())
+
+    def _note_loss(self, server: Server) -> None:
+        """Request a snapshot soon. One request is enough for all that is lost until then."""
+        if server.verified and server.id not in self._rereading:
+            self._rereading.add(server.id)
+            self._tasks.spawn(self._reread_soon(server), f"snapshot of {server.name} after a loss")
+
+    async def _reread_soon(self, server: Server) -> None:
+        log.info("%s: a frame was lost or changed on the way; its state is read again", server.name)
+        await asyncio.sleep(REREAD_DELAY)
+        self._rereading.discard(server.id)
+        if (connection := self.connections.get(server.id)) is not None:
+            await self._reread(connection)
 
     async def _reread(self, connection: PluginConnection) -> None:
         """Request a snapshot, or read it call by call if the plugin cannot send one."""

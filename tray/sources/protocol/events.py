@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -51,10 +51,18 @@ ABSENT = msgspec.Raw(b"")  # the value of an absent field
 
 
 class _Envelope(msgspec.Struct):
-    """An event of protocol 1. Protocol 2 sends `[type, properties]`."""
+    """An event of protocol 1."""
 
     type: str
     properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Event(NamedTuple):
+    """An event of protocol 2."""
+
+    type: str
+    properties: msgspec.Raw
+    number: int = 0  # among the frames of its connection; 0: it has none
 
 
 class _Session(msgspec.Struct):
@@ -212,7 +220,7 @@ EVENTS: Mapping[str, EventKind] = {
     "server.instance.disposed": _event_kind(_Disposed, lambda server, *_: InstanceDisposed(server)),
 }
 
-_event = msgspec.json.Decoder(tuple[str, msgspec.Raw] | _Envelope)
+_event = msgspec.json.Decoder(_Event | _Envelope)
 
 
 def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[SourceEvent, ...]:
@@ -220,10 +228,15 @@ def decode_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[Sou
 
     Return `()` for an event that the tray does not use. `at` is the time now, in ms since the Unix epoch.
     """
+    return decode_numbered_event(server_id, raw, at)[1]
+
+
+def decode_numbered_event(server_id: str, raw: bytes | msgspec.Raw, at: int) -> tuple[int, tuple[SourceEvent, ...]]:
+    """Decode as `decode_event` does; return the number of its frame as well, 0 if it has none. Raises FrameError."""
     try:
         event = _event.decode(raw)
-        name, properties = (event.type, event.properties) if isinstance(event, _Envelope) else event
-        kind = EVENTS.get(name)
-        return () if kind is None else kind.decode(server_id, properties, at)
+        kind = EVENTS.get(event.type)
+        number = event.number if isinstance(event, _Event) else 0
+        return number, () if kind is None else kind.decode(server_id, event.properties, at)
     except JSON_ERRORS as error:
         raise FrameError(str(error)) from error
