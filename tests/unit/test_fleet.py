@@ -98,6 +98,16 @@ def test_a_finished_turn_is_completed_until_it_is_seen() -> None:
     assert status_of(index, "a") is Status.IDLE
 
 
+@pytest.mark.fault
+def test_a_turn_whose_last_message_ends_after_its_idle_is_completed_once() -> None:
+    begun = (session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", Message("msg_1")))
+    fleet, index = fleet_with(*begun, ActivityReported(S, "a", IDLE), MessageReported(S, "a", DONE))
+    assert status_of(index, "a") is Status.COMPLETED
+    index.update(fleet.apply(SessionSeen(SessionKey(S, "a")), 2000))
+    index.update(fleet.apply(MessageReported(S, "a", DONE), 3000))
+    assert status_of(index, "a") is Status.IDLE
+
+
 def test_a_completed_turn_is_idle_after_an_hour() -> None:
     fleet, index = fleet_with(
         session("a"), ActivityReported(S, "a", BUSY), MessageReported(S, "a", DONE), ActivityReported(S, "a", IDLE)

@@ -53,7 +53,8 @@ def report_turn(state: FleetState, event: ActivityReported | SessionFailed | Mes
                 state.put_session(turns.with_failure(session, failure, at), at)
         case MessageReported(_, _, message):
             if session is not None:
-                state.put_session(user_actions.with_prompt(session, messages.with_message(session, message), at), at)
+                after = user_actions.with_prompt(session, messages.with_message(session, message), at)
+                state.put_session(turns.with_late_end(session, after), at)
         case _:
             assert_never(event)
 

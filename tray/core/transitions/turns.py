@@ -41,6 +41,14 @@ def with_failure(session: Session, failure: Failure, at: int) -> Session:
     return replace(session, failure=failure, outcome=Outcome.NONE, turn_ended=ended)
 
 
+def with_late_end(before: Session, after: Session) -> Session:
+    """Complete a turn whose last message ends after the turn: a network may change the order of frames."""
+    is_open = after.activity is Activity.IDLE and after.turn_ended > 0 and after.outcome is Outcome.NONE
+    if is_open and after.failure is None and not after.is_child and _is_finished(after) and not _is_finished(before):
+        return replace(after, outcome=Outcome.COMPLETED)
+    return after
+
+
 def marked_seen(session: Session) -> Session:
     """Clear an error or a finished turn that the user has seen."""
     outcome = Outcome.NONE if session.outcome is Outcome.COMPLETED else session.outcome
