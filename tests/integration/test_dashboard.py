@@ -155,6 +155,19 @@ def test_an_instance_without_posts_is_disconnected_until_its_next_post() -> None
     run(story)
 
 
+@pytest.mark.fault
+def test_an_instance_is_disconnected_when_the_clock_is_set_back_and_there_again_with_its_next_post() -> None:
+    async def story(at: RunningListener, poster: Poster) -> None:
+        await poster.timeline("user", "do it")
+        at.at -= 86_400_000
+        at.listener.sweep()
+        assert at.status(SES) == "disconnected"
+        await poster.timeline("tool", "ls", tool="bash")
+        assert at.status(SES) == "busy"
+
+    run(story)
+
+
 def test_posts_without_the_token_or_from_web_pages_are_refused() -> None:
     async def story(at: RunningListener, poster: Poster) -> None:
         for key in ("", "wrong", "\udcff"):

@@ -109,6 +109,18 @@ def test_a_request_is_announced_after_a_second() -> None:
     assert [(a.reason, a.title, a.body) for a in timeline.shown] == [(Reason.PERMISSION, "project — Work", "bash: ls")]
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("looking", [False, True])
+def test_a_clock_that_was_set_back_delays_no_notification(*, looking: bool) -> None:
+    timeline = Timeline()
+    timeline.looking = lambda at: looking and at < 86_400_000 + 2000 and at > 86_400_000
+    timeline.at(86_400_000, asked())
+    timeline.at(86_400_000 + (1500 if looking else 500))
+    assert timeline.shown == []
+    timeline.at(5000)
+    assert len(timeline.shown) == 1
+
+
 def test_a_request_that_a_rule_answers_is_never_announced() -> None:
     timeline = Timeline()
     timeline.at(100, asked())

@@ -53,6 +53,13 @@ def test_a_permission_is_shown_after_a_while_and_until_its_command_starts() -> N
     assert not waits.waits.is_waiting(PID)
 
 
+@pytest.mark.fault
+def test_a_clock_that_is_set_back_hides_no_permission() -> None:
+    waits = Waits()
+    waits.now = -86_400_000
+    assert waits.shown() == ["command: touch a.txt"]
+
+
 @pytest.mark.parametrize(
     "end",
     [

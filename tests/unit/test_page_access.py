@@ -60,6 +60,14 @@ def test_a_code_pairs_one_device_once(access: Access) -> None:
         run(access.pair(code, "Thief", "127.0.0.1"))
 
 
+@pytest.mark.fault
+def test_a_code_ends_when_the_clock_is_set_back(access: Access, clock: Clock) -> None:
+    code = access.new_code(Scope.ACT)
+    clock.now -= 86_400_000
+    with pytest.raises(AccessError, match="was used or is older"):
+        run(access.pair(code, "Firefox", "127.0.0.1"))
+
+
 def test_a_code_ends_after_a_minute(access: Access, clock: Clock) -> None:
     code = access.new_code(Scope.ACT)
     clock.now += CODE_LIFETIME

@@ -112,6 +112,17 @@ def test_a_refused_phone_and_one_without_a_decision_get_nothing(clock: Clock, mo
     run(test())
 
 
+@pytest.mark.fault
+def test_a_clock_that_is_set_back_does_not_prolong_a_pairing(clock: Clock) -> None:
+    code = clock.pairings.new_code()
+    shown, _ = clock.pairings.begin("a", "")
+    newer = clock.pairings.new_code()
+    clock.at -= 86_400_000
+    assert (clock.pairings.takes(code), clock.pairings.takes(newer), clock.pairings.pending) == (False, False, ())
+    with pytest.raises(PairingError, match="does not wait any more"):
+        clock.pairings.decide(shown.id, Scope.ACT)
+
+
 def test_another_phone_cannot_ask_for_the_decision(clock: Clock) -> None:
     async def test() -> None:
         shown, secret = clock.pairings.begin("a", "")

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tray.core.answers import read_only_reason
+from tray.core.deadlines import is_before
 from tray.core.session_index import SessionIndex, SessionRow, folder_of
 from tray.core.sessions import Request, RequestKind, SessionKey, Status
 from tray.core.transitions.user_actions import AUTO_ANSWERED_WITHIN
@@ -96,7 +97,7 @@ class _Held(msgspec.Struct, frozen=True):
 
     def is_over(self, rules: AlertRules, at: int) -> bool:
         """Whether the delay is over."""
-        return rules.when_looking is WhenLooking.HOLD and at >= self.since + LOOKED_AT
+        return rules.when_looking is WhenLooking.HOLD and not is_before(self.since + LOOKED_AT, at, LOOKED_AT)
 
 
 class Alerts:
@@ -116,7 +117,8 @@ class Alerts:
         While `silent` (everything is muted, or quiet hours), a finished turn or an error is recorded without a
         notification; a request is announced when the silence ends and it is still pending.
         """
-        due = {session_id for session_id, when in self._due.items() if when <= at}
+        longest = self._longest_wait
+        due = {session_id for session_id, when in self._due.items() if not is_before(when, at, longest)}
         effects: list[Effect] = []
         for session_id in due.union(session_ids):
             effects += self._effects(session_id, index, at, silent=silent)
@@ -137,6 +139,10 @@ class Alerts:
     def next_deadline(self) -> int | None:
         """Return when `update` has to be called even if nothing changes, or None."""
         return min(self._due.values(), default=None)
+
+    @property
+    def _longest_wait(self) -> int:
+        return self.rules.delay + max(self.rules.hold, LOOKED_AT)
 
     def _effects(
         self, session_id: str, index: SessionIndex, at: int, *, silent: bool, looking: bool | None = None
@@ -160,7 +166,7 @@ class Alerts:
             return ()
         self._handled.pop(session_id, None)
         effect: Effect | None = None
-        if wanted is not None and at < wanted.due:
+        if wanted is not None and is_before(wanted.due, at, self._longest_wait):
             self._due[session_id] = wanted.due
         elif wanted is not None and not wanted.reason.is_request and (silent or at - wanted.due > STALE_NEWS):
             self._handled[session_id] = wanted
@@ -186,7 +192,7 @@ class Alerts:
             return None
         if held is not None:
             self._held[session_id] = held
-            if at < held.check_at:
+            if is_before(held.check_at, at, LOOKED_AT):
                 self._due[session_id] = held.check_at
                 return None
         if session_id in self._checking:

@@ -128,7 +128,7 @@ def _with_times(before: Session | None, after: Session, at: int) -> Session:
         after = replace(after, status_since=_status_since(before, after, at))
     if after.tool and (before is None or before.tool != after.tool) and not _reports_tool_start(before, after):
         after = replace(after, tool_since=at)
-    if at - after.last_activity_at >= ACTIVITY_PRECISION:
+    if abs(at - after.last_activity_at) >= ACTIVITY_PRECISION:
         after = replace(after, last_activity_at=at)
     return after
 

@@ -179,7 +179,7 @@ class Discovery:
         if self._stopped:
             return
         host, now = own_host(), self._now()
-        current = [s for s in self._servers() if s.live or now - s.lost_at < RECONNECT_TIME]
+        current = [s for s in self._servers() if s.live or 0 <= now - s.lost_at < RECONNECT_TIME]
         if not all(server.live for server in current):
             self._look_in(RECONNECT_TIME / 1000)
         local = [server for server in current if server.verified and server.host == host and not server.key]

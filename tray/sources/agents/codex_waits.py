@@ -37,7 +37,9 @@ class PermissionWaits:
     def add(self, pid: int, hook: PermissionHook, hook_started: float, followed: Collection[int]) -> None:
         """Take what a hook reports. `followed` are the pids of the processes that are followed."""
         now = self._now()
-        self._waits = [wait for wait in self._waits if wait.pid in followed or now - wait.reported_at < CONFIRM_TIME]
+        self._waits = [
+            wait for wait in self._waits if wait.pid in followed or 0 <= now - wait.reported_at < CONFIRM_TIME
+        ]
         self._waits.append(_Wait(pid, hook, now, hook_started))
 
     def is_waiting(self, pid: int) -> bool:
@@ -55,7 +57,7 @@ class PermissionWaits:
         """
         asked: dict[str, tuple[Asked, ...]] = {}
         for wait in [wait for wait in self._waits if wait.pid == pid]:
-            if self._now() - wait.reported_at < CONFIRM_TIME:
+            if 0 <= self._now() - wait.reported_at < CONFIRM_TIME:
                 continue
             found = None
             if command_started <= wait.hook_started + START_MARGIN:

@@ -132,7 +132,7 @@ class Dashboard:
         """Disconnect the instances that have not posted for SILENCE."""
         now = self._now()
         for server_id, at in list(self._last_posts.items()):
-            if now - at > SILENCE:
+            if not 0 <= now - at <= SILENCE:
                 self._disconnect(server_id)
 
     def _connect(self, server_id: str, post: Post) -> None:

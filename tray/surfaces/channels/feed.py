@@ -91,7 +91,7 @@ class ChannelFeed:
         is_lost = row is not None and row.status is Status.DISCONNECTED
         if key is not None and self._context.fleet.request(key) is not None:
             return
-        if key is not None and is_lost and at < self._ending[session_id] + COMES_BACK_WITHIN:
+        if key is not None and is_lost and 0 <= at - self._ending[session_id] < COMES_BACK_WITHIN:
             return
         del self._ending[session_id]
         self._queue.close(session_id)
@@ -102,7 +102,7 @@ class ChannelFeed:
 
     def _set_timer(self, at: int) -> None:
         self.close()
-        lost = [since + COMES_BACK_WITHIN for since in self._ending.values() if since + COMES_BACK_WITHIN > at]
+        lost = [since + COMES_BACK_WITHIN for since in self._ending.values() if 0 <= at - since < COMES_BACK_WITHIN]
         due = min(filter(None, (self._alerts.next_deadline(), *lost)), default=None)
         if due is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0, due - at) / 1000, self._time_passed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tray.core.channel_settings import ChannelSettings
+from tray.core.deadlines import is_before
 from tray.core.devices import Device, PushSubscription, Scope, device_token, push_channel, push_channel_name
 from tray.core.errors import UserError
 from tray.core.text import shorten
@@ -115,7 +116,9 @@ class Access:
 
     def _drop_old_codes(self) -> None:
         now = self._now()
-        self._codes = {code: (scope, end) for code, (scope, end) in self._codes.items() if now < end}
+        self._codes = {
+            code: (scope, end) for code, (scope, end) in self._codes.items() if is_before(end, now, CODE_LIFETIME)
+        }
 
     # ------------------------------------------------------------------ devices
 

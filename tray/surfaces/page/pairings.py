@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tray.core.deadlines import is_before
 from tray.core.devices import Scope
 from tray.core.errors import UserError
 from tray.core.pairing import CODE_LIFETIME, PendingPairing
@@ -35,6 +36,10 @@ class _Pending(msgspec.Struct):
     decided: asyncio.Event
     scope: Scope | None = None  # None after a decision: refused
 
+    def waits(self, now: int) -> bool:
+        """Whether a decision would still count at `now`, in ms since the Unix epoch."""
+        return is_before(self.end, now, DECISION_TIME)
+
 
 class Pairings:
     """Lives on the event loop's thread."""
@@ -53,7 +58,7 @@ class Pairings:
     def pending(self) -> tuple[PendingPairing, ...]:
         """The phones that wait for a decision, oldest first."""
         now = self._now()
-        return tuple(each.shown for each in self._pending.values() if now < each.end and not each.decided.is_set())
+        return tuple(each.shown for each in self._pending.values() if each.waits(now) and not each.decided.is_set())
 
     def new_code(self) -> str:
         """Return a code of 128 random bits that one phone can use within CODE_LIFETIME. It replaces the one before."""
@@ -68,7 +73,7 @@ class Pairings:
 
     def takes(self, code: str) -> bool:
         """Whether a code is that of a phone and has not been used."""
-        if not self._code or self._now() >= self._code_end:
+        if not self._code or not is_before(self._code_end, self._now(), CODE_LIFETIME):
             return False
         given, typed = code.encode("utf-8", "replace"), re.sub(r"[\s-]", "", code).upper().encode("utf-8", "replace")
         return hmac.compare_digest(self._code.encode(), given) or hmac.compare_digest(self._typed.encode(), typed)
@@ -78,7 +83,7 @@ class Pairings:
         self._code = ""
         if len(self.pending) >= MAX_PENDING:
             raise PairingError("other phones wait for a decision at the desk")
-        self._pending = {key: each for key, each in self._pending.items() if self._now() < each.end}
+        self._pending = {key: each for key, each in self._pending.items() if each.waits(self._now())}
         shown = PendingPairing(
             secrets.token_hex(6), shorten(name, MAX_NAME) or "Phone", f"{secrets.randbelow(10_000):04}", address
         )
@@ -96,7 +101,7 @@ class Pairings:
             async with asyncio.timeout(POLL_TIME):
                 await found.decided.wait()
         except TimeoutError:
-            if self._now() < found.end:
+            if found.waits(self._now()):
                 return None
         if self._pending.pop(pairing_id, None) is None:
             raise PairingError(GONE)
@@ -107,7 +112,7 @@ class Pairings:
     def decide(self, pairing_id: str, scope: Scope | None) -> PendingPairing:
         """Allow a scope, or refuse with None. Raises PairingError if the phone does not wait any more."""
         found = self._pending.get(pairing_id)
-        if found is None or found.decided.is_set() or self._now() >= found.end:
+        if found is None or found.decided.is_set() or not found.waits(self._now()):
             raise PairingError("this phone does not wait any more; it has to scan the code again")
         found.scope = scope
         found.decided.set()
