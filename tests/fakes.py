@@ -78,7 +78,11 @@ class FakePlugin:
 
     async def receive(self) -> Any:
         """Return the next frame, or None if the listener has closed the connection."""
-        message = await asyncio.wait_for(self.socket.receive(), DEADLINE)
+        return await asyncio.wait_for(self.receive_later(), DEADLINE)
+
+    async def receive_later(self) -> Any:
+        """Return the next frame whenever it comes, or None if the connection has ended."""
+        message = await self.socket.receive()
         return message.json() if message.type is aiohttp.WSMsgType.TEXT else None
 
     def answer_pings(self) -> None:

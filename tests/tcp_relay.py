@@ -10,11 +10,21 @@ from ssl import SSLContext
 from typing import Any
 
 Accept = Callable[[StreamReader, StreamWriter], Awaitable[None]]
+Copy = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def relaying(port: int, tls: SSLContext | None = None, accept: Accept | None = None) -> AsyncIterator[int]:
-    """Pass connections on to a port of the loopback; yield the relay's port. `accept` talks to the client first."""
+async def relaying(
+    port: int,
+    tls: SSLContext | None = None,
+    accept: Accept | None = None,
+    forth: Copy | None = None,
+    back: Copy | None = None,
+) -> AsyncIterator[int]:
+    """Pass connections on to a port of the loopback; yield the relay's port. `accept` talks to the client first.
+
+    `forth` and `back` copy what the client and the port send, until they return; both ends are closed then.
+    """
     running: set[asyncio.Task[Any] | None] = set()
 
     async def relay(reader: StreamReader, writer: StreamWriter) -> None:
@@ -25,7 +35,7 @@ async def relaying(port: int, tls: SSLContext | None = None, accept: Accept | No
                 await accept(reader, writer)
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             writers.append(far_writer)
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            await asyncio.gather((forth or _copy)(reader, far_writer), (back or _copy)(far_reader, writer))
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:

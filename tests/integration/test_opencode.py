@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from model_server import TITLE, ModelServer
-from opencode import LAST_YEAR, NEWEST, OLDEST, PATCHING_MODEL, OpenCode
+from opencode import LAST_YEAR, NEWEST, OLDEST, PATCHING_MODEL
 from tray.storage.history.activity import file_kinds
 from tray.storage.history.selection import Selection
 from tray.system.local_day import day_number
-from tray_process import Home, free_port
+from tray_and_opencode import TrayAndOpenCode
+from tray_process import free_port
 from waiting import until
 
 pytestmark = pytest.mark.opencode
@@ -42,57 +43,6 @@ TODOS = [{"id": "1", "content": "Write the test", "status": "pending", "priority
 def model() -> Iterator[ModelServer]:
     with ModelServer() as server:
         yield server
-
-
-class TrayAndOpenCode:
-    """A tray, and an OpenCode with the plugin that reports to it."""
-
-    def __init__(self, version: str, folder: Path, model: ModelServer) -> None:
-        self.tray = Home(folder / "tray")
-        self.tray.path.mkdir()
-        self.process = self.tray.tray("--no-notify")
-        # The plugin reads the port from the endpoint file beside the token.
-        environment = {"OPENCODE_TRAY_TOKEN_FILE": str(self.tray.path / "data/opencode-tray/token")}
-        self.opencode = OpenCode(version, folder / "home", model.port, environment)
-
-    def close(self) -> None:
-        self.opencode.kill()
-        self.tray.stop()
-
-    def session(self, session: str, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """Return the session in the status report as soon as `wanted` is true for it."""
-        found: dict[str, Any] = {}
-
-        def look() -> bool:
-            found.clear()
-            found.update(self.tray.session(session))
-            return bool(found and wanted(found))
-
-        try:
-            until(look, deadline=20)
-        except BaseException:
-            print("the last report:", self.tray.status())
-            raise
-        return found
-
-    def status(self, session: str, status: str) -> dict[str, Any]:
-        return self.session(session, lambda found: found["status"] == status)
-
-    def request(self, session: str, kind: str = "permission") -> dict[str, Any]:
-        """Return the pending request once it is complete: OpenCode 1.1 reports the command later."""
-        waiting = "waiting_for_permission" if kind == "permission" else "waiting_for_answer"
-        found = self.session(session, lambda found: found["status"] == waiting and found["requests"][0]["complete"])
-        request: dict[str, Any] = found["requests"][0]
-        return request
-
-    def run(self, *words: str) -> tuple[int, str]:
-        """Return the exit code and the output of a command."""
-        done = self.tray.run(*words, "--port", str(self.tray.port))
-        return done.returncode, (done.stdout + done.stderr).strip()
-
-    def messages(self, session: str) -> str:
-        """Return the messages of the session as JSON."""
-        return json.dumps(self.opencode.call("GET", f"/session/{session}/message")).replace('\\"', '"')
 
 
 @pytest.fixture(scope="module", params=[NEWEST, LAST_YEAR, OLDEST])
