@@ -40,6 +40,7 @@ if sys.platform == "win32":
 STOP = float(os.environ.get("FAULT_STOP_SECONDS", "0"))
 RECOVERY = 10.0  # s; it takes at most 5 on a machine that has nothing else to do
 DAY = 86_400  # s
+MAX_THREADS = 40  # of a tray with all sources; asyncio's own pool grows to 32
 SERVER, ONCE = FRAMES["hello"]["instance"], Permit(Verdict.ONCE)
 VERSIONS = (NEWEST, LAST_YEAR, OLDEST)
 
@@ -165,10 +166,15 @@ class Desk:
         daemon = [self.codex.daemon_pid] if self.codex.daemon_pid else []
         return [psutil.Process(pid) for pid in (*(each.pid for each in self.opencodes), *terminals, *daemon)]
 
-    def used(self) -> tuple[int, int, int]:
-        """Return how many files, threads and children the tray has."""
+    def used(self) -> tuple[int, int]:
+        """Return how many files and child processes the tray has."""
         tray = psutil.Process(self.process.pid)
-        return tray.num_fds(), tray.num_threads(), len(tray.children(recursive=True))
+        return tray.num_fds(), len(tray.children(recursive=True))
+
+    def has_released(self, used: tuple[int, int]) -> None:
+        """Wait until the tray has no more files and processes than before, and no more threads than its pools have."""
+        until(lambda: all(now <= before for now, before in zip(self.used(), used, strict=True)), f"{used}")
+        assert psutil.Process(self.process.pid).num_threads() < MAX_THREADS
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +231,7 @@ def test_a_tray_that_was_stopped_shows_what_happened_meanwhile(desk: Desk) -> No
     for sessions in (answered_there, answered_here, asked_meanwhile):
         assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
     assert len(desk.answers()) == len(set(desk.answers())) == 7
-    until(lambda: all(now <= before for now, before in zip(desk.used(), used, strict=True)), f"{used}; {desk.used()}")
+    desk.has_released(used)
 
 
 @pytest.mark.opencode
@@ -251,7 +257,7 @@ def test_agents_that_were_stopped_are_shown_as_they_are_again(desk: Desk) -> Non
     for file in files:
         until(file.exists, "the command in the terminal")
     assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
-    until(lambda: all(now <= before for now, before in zip(desk.used(), used, strict=True)), f"{used}; {desk.used()}")
+    desk.has_released(used)
 
 
 @pytest.mark.opencode
@@ -313,7 +319,7 @@ def test_whatever_a_network_does_to_frames_the_report_is_true_afterwards(desk: D
     desk.settle(by_session)
     assert [desk.ran(opencode, session) for session, opencode in by_session.items()] == [1] * 6
     assert len(desk.answers()) == len(set(desk.answers()))
-    until(lambda: all(now <= before for now, before in zip(desk.used(), used, strict=True)), f"{used}; {desk.used()}")
+    desk.has_released(used)
 
 
 class SetClock:
