@@ -1,4 +1,4 @@
-"""OpenCode servers that attack whoever follows them: the memory is bounded, and other servers are not affected."""
+"""OpenCode servers that attack the tray that follows them: memory is bounded, and other servers are not affected."""
 
 from __future__ import annotations
 

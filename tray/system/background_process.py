@@ -44,7 +44,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
     def process(self) -> psutil.Process | None:
         """Return the process, or None once it has ended."""
         try:
-            process = psutil.Process(self.pid)  # before the comparison: whoever has the pid then has had it until then
+            process = psutil.Process(self.pid)  # before the comparison, so that it is this process that is compared
             is_zombie = process.status() == psutil.STATUS_ZOMBIE
         except psutil.Error:
             return None
