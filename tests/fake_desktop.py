@@ -72,6 +72,11 @@ class PrivateBus:
         assert self._process.stdout is not None
         assert self._process.stdout.readline()
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the bus."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """Kill the bus, which breaks all connections."""
         if self._process is not None:
@@ -139,6 +144,8 @@ class FakeDesktop:
         self.on_note: Callable[[], None] = lambda: None  # called before a notification is answered
         self.unresponsive = False  # receives calls and never replies, as a stopped process
         self.unanswered = 0
+        self.answers_late = False  # answers notifications when `answer_notes` is called
+        self._late_answers: list[Message] = []
         self._address = address
         self._capabilities = list(capabilities)
         self._name = name
@@ -235,6 +242,12 @@ class FakeDesktop:
         if note in self.notes:
             await self.close(note)
 
+    def answer_notes(self) -> None:
+        """Send the answers that were kept back."""
+        for answer in self._late_answers:
+            self.bus.send(answer)
+        self._late_answers.clear()
+
     async def close(self, note: int) -> None:
         """Close a notification as a user does."""
         self.notes.pop(note, None)
@@ -282,7 +295,11 @@ class FakeDesktop:
                 self.noted = body[1] or self.noted + 1
                 self.notes[self.noted] = unpack_variants(body)
                 self.on_note()
-                return Message.new_method_return(message, "u", [self.noted])
+                answer = Message.new_method_return(message, "u", [self.noted])
+                if self.answers_late:
+                    self._late_answers.append(answer)
+                    return Message.new_signal("/nowhere", "not.a", "Reply")
+                return answer
             case _, "CloseNotification", [note]:
                 self.notes.pop(note, None)
                 closed = [note, 3]

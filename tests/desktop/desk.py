@@ -166,6 +166,10 @@ class Desk:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a program that was started here."""
+        os.kill(self._processes[name].pid, number)
+
     def output(self, name: str) -> str:
         """Return the output of a program so far."""
         return (self._folder / f"{name}.log").read_text()

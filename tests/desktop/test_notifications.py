@@ -431,6 +431,39 @@ def test_an_unresponsive_daemon_does_not_block_later_notifications(
     run(test())
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_a_notification_that_a_daemon_shows_late_is_the_only_one_and_withdrawn_with_its_request(
+    bus: PrivateBus, monkeypatch: pytest.MonkeyPatch, *, is_withdrawn: bool
+) -> None:
+    """The daemon is stopped between what it was asked before and the notification itself."""
+    monkeypatch.setattr(notification_sender, "SEND_TIMEOUT", 0.2)
+
+    async def test() -> None:
+        desktop = await FakeDesktop(bus.address).start(panel=False)
+        async with running_notifications() as running:
+            desktop.answers_late = True
+            running.notifications.show(permission_alert("per_1", ONE))
+            await until_async(lambda: desktop.notes)
+            desktop.answers_late = False
+            running.notifications.show(alert(TWO, "other"))
+            await until_async(lambda: len(desktop.notes) == 2)  # the first one was given up
+            assert len(shown(desktop)) == 2
+            if is_withdrawn:
+                running.notifications.withdraw(ONE.session)
+                running.notifications.show(alert(TWO, "third"))
+                await until_async(lambda: ("project — Work", "third") in shown(desktop))
+            desktop.answer_notes()
+            if not is_withdrawn:
+                await until_async(lambda: running.notifications.count == 2)
+                running.notifications.withdraw(ONE.session)
+            await until_async(lambda: all("per_1" not in body for _, body in shown(desktop)))
+            assert len(desktop.notes) == running.notifications.count == 1
+        await desktop.stop()
+
+    run(test())
+
+
 def test_after_a_bus_restart_the_next_notification_is_shown(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)

@@ -58,6 +58,7 @@ class NotificationSender:
         self._connect = connect
         self._notifier: DesktopNotifier | None = None
         self._closed_bus: Any = None  # the connection on which we listen for NotificationClosed
+        self._unanswered: set[asyncio.Task[None]] = set()
 
     @property
     def is_disconnected(self) -> bool:
@@ -65,7 +66,11 @@ class NotificationSender:
         return self._bus is not None and not self._bus.connected
 
     async def send(self, toast: Toast, identifier: str, on_dispatched: Callable[[], None]) -> bool:
-        """Show a notification; return whether it was accepted. `on_dispatched` is called before any handler."""
+        """Show a notification; return whether it was accepted. `on_dispatched` is called before any handler.
+
+        A daemon on Linux that does not answer in time has the notification, and shows it when it goes on: that counts
+        as accepted, and `on_dispatched` is called then.
+        """
         for _ in range(ATTEMPTS):
             if await self._send(toast, identifier, on_dispatched):
                 return True
@@ -83,6 +88,8 @@ class NotificationSender:
                 await self._notifier.clear(identifier)
         except KeyError:
             pass  # closed by the user already
+        except TimeoutError:
+            log.debug("the notification daemon does not answer; it closes the notification when it goes on")
         except Exception as error:  # noqa: BLE001  # the daemon has ended, and its notifications with it
             log.debug("a notification could not be withdrawn: %s", error)
             if self._platform == "linux":
@@ -93,6 +100,8 @@ class NotificationSender:
         if self._permission is not None:
             self._permission.cancel()
         bus, self._notifier = self._bus, None
+        for sending in self._unanswered:
+            sending.cancel()
         if bus is not None:
             await notification_daemon.disconnect(bus)
 
@@ -121,12 +130,16 @@ class NotificationSender:
             reply_field=None if toast.field is None else ReplyField(),
             identifier=identifier,
         )
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await notifier.send_notification(notification)
+        sending = asyncio.create_task(_send_to(notifier, notification), name="notification")
+        await asyncio.wait({sending}, timeout=SEND_TIMEOUT)
         if self._bus is not None and self._bus is not self._closed_bus:
             self._closed_bus = self._bus
             notification_daemon.on_notification_closed(self._bus, self._handlers.any_closed)
+        if not sending.done() and self._platform == "linux":
+            self._unanswered.add(sending)
+            sending.add_done_callback(self._unanswered.discard)
+            return True
+        sending.cancel()
         return dispatched.is_set()
 
     async def _is_allowed(self, notifier: DesktopNotifier) -> bool:
@@ -175,6 +188,10 @@ class NotificationSender:
     def _bus(self) -> Any:
         """desktop-notifier's D-Bus connection, which it neither exposes nor closes; None if there is none."""
         return getattr(getattr(self._notifier, "_backend", None), "bus", None)
+
+
+async def _send_to(notifier: DesktopNotifier, notification: Notification) -> None:
+    await notifier.send_notification(notification)
 
 
 async def _ask(notifier: DesktopNotifier) -> bool:

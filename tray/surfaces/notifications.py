@@ -25,6 +25,7 @@ from tray.system.notification_daemon import APPLESCRIPT, BALLOON, NotificationDa
 
 log = logging.getLogger(__name__)
 
+SILENT_RETRY = 2.0  # s until a daemon that did not answer is asked again
 TEXT_KEY = None  # the key of the notification that belongs to no session
 
 Key = str | None  # a session ID, or TEXT_KEY
@@ -68,6 +69,9 @@ class Notifications:
         self._owner = ""  # bus name of the process that shows the live notifications
         self._new_owner: str | None = None  # bus name of the process that replaced it, until that is handled
         self._live: dict[Key, _Live] = {}
+        self._sent: dict[Key, _Live] = {}  # also those that the daemon has not confirmed yet
+        self._unwanted: list[_Live] = []  # that were replaced or withdrawn before the daemon has confirmed them
+        self._silenced: dict[Key, Toast] = {}  # to show once the daemon answers again
         self._persistent: dict[Key, Toast] = {}  # to show again on another daemon, until answered
         self._refused: dict[Key, Toast] = {}  # that the platform did not show
         self._queue: dict[Key, Toast | None] = {}  # to do, oldest first; None: withdraw
@@ -120,6 +124,7 @@ class Notifications:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._try(self._follow_daemon())
+                await self._try(self._withdraw_unwanted())
                 while self._queue:
                     key = next(iter(self._queue))
                     await self._try(self._process(key, self._queue.pop(key)))
@@ -144,6 +149,7 @@ class Notifications:
 
     async def _process(self, key: Key, toast: Toast | None) -> None:
         self._refused.pop(key, None)
+        self._silenced.pop(key, None)
         self._persistent.pop(key, None)  # first, so that a new daemon gets the new toast only
         if self._sender.is_disconnected:
             await self._forget_daemon()
@@ -158,6 +164,8 @@ class Notifications:
             self._persistent[key] = toast
         shown = as_shown_by(daemon or NotificationDaemon(""), toast)
         if daemon is None:
+            if self._daemons.is_silent:
+                self._show_later(key, toast)
             self._set_problem("no notification daemon is running; notifications are not shown", is_reported=False)
             return
         if daemon.reads_markup:
@@ -165,9 +173,14 @@ class Notifications:
         live = _Live(str(uuid4()), toast, shown)
 
         def on_dispatched() -> None:
-            self._live[key] = live
-            self._guard.appeared()
+            if self._sent.get(key) is live:
+                self._live[key] = live
+                self._guard.appeared()
+            else:
+                self._unwanted.append(live)
+                self._wake.set()
 
+        self._sent[key] = live
         if await self._sender.send(shown, live.identifier, on_dispatched):
             self._set_problem("")
             return
@@ -176,6 +189,20 @@ class Notifications:
         else:
             self._refused[key] = toast
             self._set_problem(self._sender.problem)
+
+    def _show_later(self, key: Key, toast: Toast) -> None:
+        """Try again after a while: the daemon has been stopped, or the bus."""
+        self._silenced[key] = toast
+        asyncio.get_running_loop().call_later(SILENT_RETRY, self._show_silenced)
+
+    def _show_silenced(self) -> None:
+        for key, toast in self._silenced.items() if not self._ending else ():
+            self._queue.setdefault(key, toast)
+        self._wake.set()
+
+    async def _withdraw_unwanted(self) -> None:
+        while self._unwanted:
+            await self._sender.withdraw(self._unwanted.pop().identifier)
 
     async def _show_without_buttons(self, key: Key, toast: Toast) -> bool:
         """Show the notification in the way that the platform has beside its notifications; False if it has none."""
@@ -213,6 +240,7 @@ class Notifications:
         found = [(key, live) for key, live in self._live.items() if live.identifier == identifier]
         for key, _ in found:
             del self._live[key]
+            self._sent.pop(key, None)
             self._persistent.pop(key, None)
             self._guard.closed()
         return found
@@ -221,6 +249,7 @@ class Notifications:
         if key in self._in_balloon and self._show_balloon is not None:
             self._in_balloon = ()
             self._show_balloon(None)
+        self._sent.pop(key, None)
         live = self._live.pop(key, None)
         if live is None or self._new_owner not in (None, self._owner):
             return  # for another daemon, its number may be another program's notification
@@ -256,6 +285,7 @@ class Notifications:
         """Forget an ended daemon, its notifications, and the sender's connection, which has cached its capabilities."""
         await self._sender.close()
         self._live.clear()
+        self._sent.clear()
         self._owner = ""
 
     def _set_problem(self, problem: str, *, is_reported: bool = True) -> None:

@@ -60,15 +60,20 @@ class DaemonMonitor:
     def __init__(self, on_owner: Callable[[str], None]) -> None:
         self._on_owner = on_owner
         self._bus: Any = None
+        self.is_silent = False  # whether the daemon, or the bus, did not answer the last time
 
     async def find(self) -> NotificationDaemon | None:
         """Return the daemon that runs now, or None. Queries it each time, because daemons start and stop."""
         if sys.platform != "linux":
             return NotificationDaemon(sys.platform)
+        self.is_silent = False
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 return await self._query()
-        except Exception:  # noqa: BLE001  # no bus, a closed bus or no reply
+        except TimeoutError:
+            self.is_silent = True
+            return None
+        except Exception:  # noqa: BLE001  # no bus, or a closed bus
             return None
 
     async def close(self) -> None:
