@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import wave
 from pathlib import Path
@@ -36,10 +37,20 @@ def test_play_returns_false_if_the_player_fails(tmp_path: Path) -> None:
     assert not asyncio.run(sound.play(Path("cue.wav"), [(program(tmp_path, "exit 3"),)]))
 
 
-def test_spoken_text_is_one_argument_and_never_an_option(tmp_path: Path) -> None:
-    voice = program(tmp_path, f'printf "%s|" "$@" > {tmp_path}/arguments')
-    assert asyncio.run(sound.speak("-w file; $(reboot)", [(voice, "--")]))
-    assert (tmp_path / "arguments").read_text(encoding="utf-8") == "--|-w file; $(reboot)|"
+def test_spoken_text_is_neither_an_argument_nor_a_command(tmp_path: Path) -> None:
+    """Every user of the machine sees arguments, and spd-say takes a line that begins with `!-!` for a command."""
+    voice = program(tmp_path, f'printf "%s|" "$@" > {tmp_path}/arguments; cat > {tmp_path}/input')
+    assert asyncio.run(sound.speak("!-!SET\n!-!QUIT; $(reboot)", [(voice, "--stdin")]))
+    assert (tmp_path / "arguments").read_text(encoding="utf-8") == "--stdin|"
+    assert (tmp_path / "input").read_text(encoding="utf-8") == " !-!SET !-!QUIT; $(reboot)"
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_espeak_reads_options_in_the_text_aloud(tmp_path: Path) -> None:
+    spoken, written = tmp_path / "spoken.wav", tmp_path / "written.wav"
+    assert asyncio.run(sound.speak(f"-w {written}", [("espeak-ng", "--stdin", "-w", str(spoken))]))
+    assert spoken.stat().st_size > 1000
+    assert not written.exists()
 
 
 @pytest.mark.parametrize("reason", [reason.value for reason in Reason])

@@ -21,8 +21,8 @@ _SPEAK_INPUT = (
     "(New-Object System.Speech.Synthesis.SpeechSynthesizer).Speak([Console]::In.ReadToEnd())"
 )
 SPEAKERS: dict[str, Sequence[Sequence[str]]] = {
-    "linux": (("spd-say", "--wait", "--"), ("espeak-ng", "--"), ("espeak", "--")),
-    "darwin": (("say", "--"),),
+    "linux": (("spd-say", "--wait", "--pipe-mode"), ("espeak-ng", "--stdin"), ("espeak", "--stdin")),
+    "darwin": (("say", "-f", "-"),),
     "win32": (("powershell", "-NoProfile", "-Command", _SPEAK_INPUT),),
 }
 
@@ -40,12 +40,11 @@ async def play(file: Path, players: Sequence[Sequence[str]] | None = None) -> bo
 async def speak(text: str, speakers: Sequence[Sequence[str]] | None = None) -> bool:
     """Speak the text with the first installed speech program. Returns False if there is none or it fails.
 
-    The text is an argument after `--` or standard input, never part of a script.
+    The text is standard input: every user of the machine can read the arguments of a program. spd-say takes a line that
+    begins with `!-!` for a command.
     """
     programs = SPEAKERS.get(sys.platform, ()) if speakers is None else speakers
-    if sys.platform == "win32":
-        return await _run_first(programs, [], text)
-    return await _run_first(programs, [text])
+    return await _run_first(programs, [], f" {' '.join(text.split())}")
 
 
 async def _run_first(programs: Sequence[Sequence[str]], arguments: list[str], stdin: str = "") -> bool:
