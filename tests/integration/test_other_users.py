@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from fake_codex import FakeDaemon
+from fake_opencode import FakeOpenCode
+from tray.agents.codex.home import CodexHome
+from tray.core.events import ServerConnected, SourceEvent
+from tray.opencode.api import ServerAddress
+from tray.sources.agents.codex_connection import connect
+from tray.sources.http.servers import HttpServers
 from tray.storage.history.database import backup, open_history
 from tray_process import Home
+from waiting import run
+from waiting import until_async as until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the folders of a user by their ACL")
 
+ANOTHER = 65534  # nobody, in the words of the system
+only_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can act as another user"
+)
 PROGRAM = ("/bin/sh", "-c", 'umask 000; exec "$@"', "sh", sys.executable, "-m", "tray")
 
 
@@ -74,3 +89,70 @@ def test_a_copy_of_the_history_is_never_written_to_a_file_or_link_that_waits_the
         connection.close()
     assert not waiting.stat().st_size
     assert not (tmp_path / "elsewhere.db").exists()
+
+
+# ------------------------------------------------------------------ ports and sockets of another user
+
+
+@contextmanager
+def as_another_user() -> Iterator[None]:
+    """Open sockets in the name of another user, as the system sees it."""
+    os.seteuid(ANOTHER)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@only_root
+@pytest.mark.parametrize(
+    ("password", "problem"), [("secret", "cannot connect: a program of another user listens there"), ("", "")]
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_password_is_not_sent_to_another_user_who_took_the_port_of_a_server(
+    host: str, password: str, problem: str
+) -> None:
+    """A server without a password may belong to another user."""
+
+    async def scenario() -> None:
+        found: list[str] = []
+
+        def report(event: SourceEvent) -> None:
+            if isinstance(event, ServerConnected):
+                found.append(event.server.problem)
+
+        servers, server = HttpServers(report, lambda: 0), FakeOpenCode()
+        try:
+            with as_another_user():
+                await server.__aenter__()
+            servers.follow([ServerAddress(f"http://{host}:{server.port}", password=password)])
+            await until(lambda: found, "the server")
+            assert found[0] == problem
+            assert bool(server.requests) is not bool(password)
+        finally:
+            await servers.stop()
+            await server.__aexit__()
+
+    run(scenario())
+
+
+@only_root
+def test_a_socket_that_another_user_made_in_place_of_codex_is_left_alone(socket_folder: Path) -> None:
+    control = socket_folder / "app-server-control"
+    control.mkdir()
+    for folder in (socket_folder, control):
+        folder.chmod(0o777)
+
+    async def scenario() -> None:
+        daemon = FakeDaemon(socket_folder)
+        try:
+            with as_another_user():
+                await daemon.start()
+            with pytest.raises(PermissionError):
+                async with connect(CodexHome(socket_folder).socket, lambda _: None):
+                    pass
+            assert daemon.calls == []
+        finally:
+            await daemon.stop()
+
+    run(scenario())

@@ -71,7 +71,7 @@ class Api:
         try:
             async with self._http.request(
                 method, self.address.url + path, params=params, json=body, headers=self._headers, timeout=timeout,
-                allow_redirects=False,
+                allow_redirects=False, trace_request_ctx=self.address,
             ) as response:  # fmt: skip
                 if _is_compressed(response):
                     raise CallError("the response is compressed: is this an OpenCode server?")
@@ -89,7 +89,7 @@ class Api:
         try:
             opening = self._http.get(
                 self.address.url + path, headers=self._headers, timeout=timeout, allow_redirects=False,
-                read_bufsize=2**20,
+                read_bufsize=2**20, trace_request_ctx=self.address,
             )  # fmt: skip
             async with asyncio.timeout(CALL_TIMEOUT):
                 response = await opening

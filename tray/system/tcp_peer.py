@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+LISTEN = "0A"  # TCP_LISTEN of include/net/tcp_states.h
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -21,15 +22,31 @@ def may_be_own_user(local: tuple[str, int], remote: tuple[str, int]) -> bool:
     return not uids or os.getuid() in uids
 
 
+def may_own_user_listen(port: int) -> bool:
+    """Whether no other user but root listens on a TCP port of this machine; True if the platform does not tell.
+
+    May block for some ms, as `may_be_own_user`.
+    """
+    if sys.platform != "linux":
+        return True
+    ending = f":{port:04X}"
+    sockets = (fields for path in TABLES for fields in _sockets(path) if fields[3] == LISTEN)
+    return {int(fields[7]) for fields in sockets if fields[1].endswith(ending)} <= {0, os.getuid()}
+
+
 def _uids(path: Path, address: tuple[str, int], peer: tuple[str, int]) -> list[int]:
-    """Return the owners of the sockets from `address` to `peer` (proc(5): local address, remote address, uid)."""
-    try:
-        lines = path.read_text(encoding="ascii").splitlines()[1:]
-    except OSError:
-        return []
+    """Return the owners of the sockets from `address` to `peer`."""
     is_ipv6 = path.name.endswith("6")
     wanted = [_encoded(address, is_ipv6=is_ipv6), _encoded(peer, is_ipv6=is_ipv6)]
-    return [int(fields[7]) for line in lines if (fields := line.split())[1:3] == wanted]
+    return [int(fields[7]) for fields in _sockets(path) if fields[1:3] == wanted]
+
+
+def _sockets(path: Path) -> list[list[str]]:
+    """Return the fields of each socket (proc(5)): 1 is the local address, 2 the remote one, 3 the state, 7 the uid."""
+    try:
+        return [line.split() for line in path.read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return []
 
 
 def _encoded(address: tuple[str, int], *, is_ipv6: bool) -> str:

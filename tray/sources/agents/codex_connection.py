@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from tray import __version__
 from tray.agents.codex.protocol import Frame, FrameId, Initialized, initialize_parameters
 from tray.core.lenient_json import JSON_ERRORS, decode, decode_or
 from tray.core.source_calls import CALL_TIMEOUT, CallError, CallErrorKind
+from tray.system.peer_user import is_own_user
 
 MAX_FRAME = 64 << 20  # bytes
 CONNECT_TIMEOUT = 5.0  # s
@@ -97,11 +99,16 @@ class DaemonConnection:
 
 @asynccontextmanager
 async def connect(path: Path, on_frame: Callable[[Frame], None]) -> AsyncIterator[DaemonConnection]:
-    """Connect to a daemon's socket. Raises OSError, which includes TimeoutError, and aiohttp.ClientError."""
+    """Connect to a daemon's socket. Raises OSError, which includes TimeoutError, and aiohttp.ClientError.
+
+    The socket is outside of the user's folders, where another user may make one once the daemon has ended.
+    """
     connector = aiohttp.UnixConnector(str(path))
     async with aiohttp.ClientSession(connector=connector) as session:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             socket = await session.ws_connect("http://localhost/", max_msg_size=MAX_FRAME)
+        if not is_own_user(socket.get_extra_info("socket")):
+            raise PermissionError(errno.EACCES, "a program of another user listens there", str(path))
         connection = DaemonConnection(socket, on_frame)
         try:
             yield connection

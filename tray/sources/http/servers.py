@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from tray.core.events import SourceEvent
+from tray.core.loopback import is_loopback
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import ServerAddress
 from tray.opencode.event_stream import SILENCE
 from tray.sources.http.connection import HttpConnection
 from tray.system.tasks import TaskSet
+from tray.system.tcp_peer import may_own_user_listen
 
 STOP_TIMEOUT = 0.5  # s
+DEFAULT_PORTS = {"http": 80, "https": 443}
 CONNECTIONS_PER_HOST = 10  # including the event stream
 
 
@@ -87,5 +93,25 @@ class HttpServers:
                 connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_HOST),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # `Api` refuses compressed responses
+                trace_configs=[password_guard()],
             )
         return self._http
+
+
+def password_guard() -> aiohttp.TraceConfig:
+    """Return what refuses connections on which another user of this machine would get a password.
+
+    While a server does not run, every user can listen on its port.
+    """
+
+    async def check(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
+        address: ServerAddress = context.trace_request_ctx
+        url = urlsplit(address.url)
+        if not address.password or not is_loopback(url.hostname or ""):
+            return
+        if not await asyncio.to_thread(may_own_user_listen, url.port or DEFAULT_PORTS[url.scheme]):
+            raise PermissionError(errno.EACCES, "a program of another user listens there")
+
+    guard = aiohttp.TraceConfig()
+    guard.on_connection_create_start.append(check)
+    return guard
