@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +44,7 @@ class Api:
         self._http = http
         login = b64encode(f"{address.username}:{address.password}".encode("utf-8", "surrogateescape")).decode()
         self._headers = {"Accept-Encoding": "identity"}  # the size of compressed data cannot be limited
+        self._secrets = (login, address.password) if address.password else ()
         if address.password:
             self._headers["Authorization"] = f"Basic {login}"
 
@@ -76,7 +77,7 @@ class Api:
                 if _is_compressed(response):
                     raise CallError("the response is compressed: is this an OpenCode server?")
                 limit = MAX_BODY if self.address.trusted else MAX_UNTRUSTED_BODY
-                return _decoded(response, await _body(response, limit))
+                return _decoded(response, await _body(response, limit), self._secrets)
         except TimeoutError:
             raise CallError(f"no answer in {CALL_TIMEOUT:g} s", CallErrorKind.SILENT) from None
         except (aiohttp.ClientError, OSError, UnicodeError) as error:  # UnicodeError: not a host name
@@ -128,28 +129,33 @@ class _Error(msgspec.Struct):
     data: _ErrorData = msgspec.field(default_factory=_ErrorData)
 
 
-def _raise_for_status(response: aiohttp.ClientResponse, body: bytes = b"") -> None:
+def _raise_for_status(response: aiohttp.ClientResponse, body: bytes = b"", secrets: Sequence[str] = ()) -> None:
     """Raise LockedError or CallError if the status is an error."""
     if response.status in (401, 403):
         raise LockedError
     if response.status == 404:
         raise CallError("not found in OpenCode", CallErrorKind.NOT_FOUND)
     if not 200 <= response.status < 300:
-        raise CallError(f"OpenCode refused the request ({response.status}){_reason(body)}")
+        raise CallError(f"OpenCode refused the request ({response.status}){_reason(body, secrets)}")
 
 
-def _reason(body: bytes) -> str:
-    """Return ": " and the error message of OpenCode in one line, or "" if it gives none."""
+def _reason(body: bytes, secrets: Sequence[str]) -> str:
+    """Return ": " and the error message of OpenCode in one line, or "" if it gives none.
+
+    An answer may repeat the request: secrets are left out.
+    """
     try:
         error = msgspec.json.decode(body, type=_Error)
     except JSON_ERRORS:
         return ""
-    message = clean(error.data.message or error.name)[:200]
-    return f": {message}" if message else ""
+    message = error.data.message or error.name
+    for secret in secrets:
+        message = message.replace(secret, "…")
+    return f": {clean(message)[:200]}" if message else ""
 
 
-def _decoded(response: aiohttp.ClientResponse, body: bytes) -> Any:
-    _raise_for_status(response, body)
+def _decoded(response: aiohttp.ClientResponse, body: bytes, secrets: Sequence[str]) -> Any:
+    _raise_for_status(response, body, secrets)
     if not body:
         return None
     if response.content_type != "application/json":  # for unknown paths it may return its web page

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -13,9 +15,11 @@ from tray.surfaces.channels.channel import ChannelError
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 MAX_ANSWER = 1_000_000  # bytes
+MAX_REASON = 2_000  # characters of the reason of a refusal that are read
 MAX_RETRY_AFTER = 3600.0  # s; a service that asks for more is asked again after this
 INVALID_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 PERMANENT = frozenset({400, 404, 405, 410, 413, 422})  # statuses of a message that is never taken
+_WORD = re.compile(r"[\w~-]{6,}")  # long enough to be a part of a secret
 REFUSED = frozenset({401, 402, 403, 407})  # statuses until the user has corrected something
 
 
@@ -25,7 +29,7 @@ async def call(
     """Return the JSON object of the answer; {} if it is none. Raises ChannelError. `options` are those of aiohttp."""
     with _channel_errors():
         async with http.request(method, url, timeout=timeout, allow_redirects=False, **options) as response:
-            return await _accepted(response)
+            return await _accepted(response, f"{url} {unquote(url)} {options}")
 
 
 @asynccontextmanager
@@ -36,7 +40,7 @@ async def stream(
     with _channel_errors():
         async with http.get(url, timeout=timeout, allow_redirects=False, **options) as response:
             if response.status >= 300:
-                await _accepted(response)
+                await _accepted(response, f"{url} {unquote(url)} {options}")
             yield aiter(response.content)
 
 
@@ -63,8 +67,11 @@ def _reason(error: Exception) -> str:
     return f"the connection was lost ({type(error).__name__})"
 
 
-async def _accepted(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """Return the JSON object of an answer of at most MAX_ANSWER bytes. Raises ChannelError for a refusal."""
+async def _accepted(response: aiohttp.ClientResponse, request: str) -> dict[str, Any]:
+    """Return the JSON object of an answer of at most MAX_ANSWER bytes. Raises ChannelError for a refusal.
+
+    `request` is the text of the request: its words are left out of the reason, because some of them are secrets.
+    """
     found = bytearray()
     async for part in response.content.iter_any():
         found += part
@@ -72,17 +79,17 @@ async def _accepted(response: aiohttp.ClientResponse) -> dict[str, Any]:
             break
     answer = decode_or(bytes(found), dict[str, Any], {})
     if response.status >= 300:
-        raise _refused(response.status, response.headers, answer)
+        raise _refused(response.status, response.headers, answer, request)
     return answer
 
 
-def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any]) -> ChannelError:
+def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any], request: str) -> ChannelError:
     parameters = fields.get("parameters")
     wait = headers.get("Retry-After") or fields.get("retry_after")
     if wait is None and isinstance(parameters, dict):
         wait = parameters.get("retry_after")
     reasons = [fields[name] for name in ("description", "error", "message") if isinstance(fields.get(name), str)]
-    text = f"{status} {reasons[0][:200]}" if reasons else f"it answered {status}"
+    text = f"{status} {_without(request, reasons[0])[:200]}" if reasons else f"it answered {status}"
     return ChannelError(
         text,
         status=status,
@@ -90,6 +97,12 @@ def _refused(status: int, headers: Mapping[str, str], fields: Mapping[str, Any])
         is_permanent=status in PERMANENT,
         is_refused=status in REFUSED or 300 <= status < 400,
     )
+
+
+def _without(request: str, reason: str) -> str:
+    """Return a reason with "…" in place of each word that the request contains."""
+    said = request.casefold()
+    return _WORD.sub(lambda word: "…" if word[0].casefold() in said else word[0], reason[:MAX_REASON])
 
 
 def _seconds(wait: Any) -> float:

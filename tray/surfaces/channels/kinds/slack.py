@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SERVER = "https://slack.com"
 GONE = ("message_not_found", "cant_update_message", "msg_too_long", "invalid_blocks", "edit_window_closed")
 TEMPORARY = frozenset({"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+_CODE = re.compile(r"[a-z_]{1,60}$")  # the form of Slack's errors: any other text might repeat a token
 HEARTBEAT = 30.0  # s
 
 
@@ -57,7 +58,7 @@ class Slack:
         headers = {"Authorization": f"Bearer {token or self._token}"}
         answer = await http.call(self._http, "POST", f"{self._server}/api/{method}", json=fields, headers=headers)
         if answer.get("ok") is not True:
-            reason = str(answer.get("error", ""))
+            reason = found[0] if (found := _CODE.match(str(answer.get("error", "")))) else ""
             is_gone, is_temporary = reason in GONE, reason in TEMPORARY or not reason
             text = reason or "its answer is not that of Slack"
             raise ChannelError(text, is_permanent=is_gone, is_refused=not (is_gone or is_temporary))
