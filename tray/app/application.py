@@ -25,6 +25,7 @@ from tray.app.current_view import CurrentView
 from tray.app.endpoint_publisher import EndpointPublisher
 from tray.app.history import History
 from tray.app.live_settings import LiveSettings
+from tray.app.open_file_limit import OpenFileLimit
 from tray.app.outside_ways import OutsideWays
 from tray.app.page import Page, PageChanged
 from tray.app.panel_notice import PanelNotice
@@ -84,6 +85,7 @@ class App:
         self._interval = interval
         self._clock = clock
         self._problems = Problems()
+        self._open_files = OpenFileLimit(self._problems, clock.monotonic)
         self._live = LiveSettings(paths.settings, settings, flags, self._problems)
         self.state = AppState(self._settings, partial(milliseconds, clock))
         self._cache = StateCache(paths.cache, self.state, self._problems, clock)
@@ -187,6 +189,7 @@ class App:
         `port` overrides the setting; 0 binds any free port.
         """
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._open_files.on_error)
         settings = self._settings()
         self.port = await self._sources.start(settings[HOST], settings[PORT] if port is None else port)
         self._history.start(self._surfaces.refresh)  # before any plugin has connected: its snapshot shows the gaps
@@ -219,6 +222,7 @@ class App:
             "repeat alerts in channels": self.channels.repeat,
             "check channels": self._check_channels,
             "close the tunnel": self._ways.close_if_due,
+            "check open files": self._open_files.check,
             "reload settings": self._reload_settings,
             "check setup": self._setup.refresh,
             "restore endpoint": self._endpoint.restore,
@@ -358,9 +362,9 @@ class App:
             self._show_message(f"{new.name} wants to pair", text)
         self._surfaces.refresh()
 
-    def _record_answer(self, entry: Mapping[str, Any]) -> None:
-        self._history.record_answer(entry)
+    async def _record_answer(self, entry: Mapping[str, Any]) -> None:
         self._outcomes.on_answer(entry)
+        await self._history.record_answer(entry)
 
     def _show_message(self, title: str, text: str) -> None:
         self._surfaces.show_message(title, text)

@@ -49,6 +49,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         options.words = [*options.words, *rest]
     try:
+        _check_home()
         return _run(options.run, options)
     except UserError as error:
         if getattr(options, "json", False):
@@ -66,6 +67,15 @@ def _keep_others_from_writing() -> None:
     """Let no user of the machine write to what is created: plugins, hooks and entries for the login run as this one."""
     umask = os.umask(0o022)
     os.umask(umask if umask & 0o002 else umask | 0o022)
+
+
+class NoHomeError(UserError):
+    """The user has no home folder, as in a container with a user ID that the system does not know."""
+
+
+def _check_home() -> None:
+    if os.path.expanduser("~") == "~":  # noqa: PTH111  # Path.home raises an error without a class of its own
+        raise NoHomeError("this user has no home folder; set HOME to a folder that only this user can write")
 
 
 def _report(error: UserError, options: argparse.Namespace) -> None:

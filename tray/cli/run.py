@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tray.app.application import App
+from tray.app.open_file_limit import raise_limit
 from tray.cli.client import call_tray
 from tray.cli.exit_codes import FAILED, OK, PORT_TAKEN
 from tray.cli.log_file import log_to
@@ -49,6 +50,7 @@ RESERVED = (
 def run(options: argparse.Namespace) -> int:
     """Run until stopped and return the exit code. Raises UserError."""
     refuse_sandbox()
+    raise_limit()
     paths = Paths.of(os.environ)
     flags = {
         HOST.key: options.host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import sys
@@ -21,6 +22,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
 
 from tray.system.tasks import call_on_loop
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
 log = logging.getLogger(__name__)
+
+POLL_INTERVAL = 2.0  # s between two looks at a folder for which the system gives no notifications
 
 EventKinds = tuple[type[FileSystemEvent], ...]
 
@@ -67,7 +71,7 @@ class FolderWatch(FileSystemEventHandler):
         if self._observer is None:
             self._loop = asyncio.get_running_loop()
             logging.getLogger("watchdog.observers.inotify").addFilter(_is_relevant)
-            self._observer = Observer()
+            self._observer = _new_observer()
             self._observer.start()
         self._reported = False
         wanted: dict[Path, EventKinds] = {}
@@ -82,7 +86,11 @@ class FolderWatch(FileSystemEventHandler):
             kinds = wanted[folder]
             try:
                 watched = self._observer.schedule(self, str(folder), event_filter=list(kinds))
-            except OSError as error:  # for example, no inotify watches left
+            except OSError as error:
+                if error.errno == errno.ENOSPC and not isinstance(self._observer, PollingObserver):
+                    self._poll(error)
+                    self.watch(folders)
+                    return
                 log.warning("cannot watch %s: %s", folder, error)
             else:
                 self._watches[folder] = kinds, watched
@@ -92,6 +100,13 @@ class FolderWatch(FileSystemEventHandler):
         if self._observer is not None:
             self._observer.unschedule_all()
             self._watches.clear()
+
+    def _poll(self, error: OSError) -> None:
+        """Look at the folders again and again from now on."""
+        self.pause()
+        self.stop()
+        self._observer = _polling_observer(error)
+        self._observer.start()
 
     def stop(self) -> None:
         """Stop the threads of watchdog."""
@@ -107,6 +122,20 @@ class FolderWatch(FileSystemEventHandler):
         if not self._reported:
             self._reported = True
             call_on_loop(self._loop, self._on_change)
+
+
+def _new_observer() -> BaseObserver:
+    try:
+        return Observer()
+    except OSError as error:  # Linux has a limit for each user
+        return _polling_observer(error)
+
+
+def _polling_observer(error: OSError) -> BaseObserver:
+    limits = "fs.inotify.max_user_instances and fs.inotify.max_user_watches"
+    text = f"%s; folders are read every %g s instead; to change that, raise {limits} (sysctl)"
+    log.warning(text, error.strerror, POLL_INTERVAL)
+    return PollingObserver(timeout=POLL_INTERVAL)
 
 
 def _too_wide() -> set[Path]:

@@ -225,7 +225,10 @@ class Listener:
         """Open a WebSocket that `stop` and `close_all` close."""
         self._authenticator.check_pending(request)
         ws = web.WebSocketResponse(heartbeat=SILENCE, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionResetError as error:  # the client has gone
+            raise web.HTTPBadRequest from error
         self._sockets.add(ws)
         try:
             yield ws
