@@ -379,6 +379,7 @@ def test_the_audit_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "audit.jsonl"
     written = audit.AuditLog(path)
     for number in range(20):
-        assert written.append({"number": number, "text": "x" * 40}) == ""
+        written.add({"number": number, "text": "x" * 40})
+        assert written.write() == ""
     assert {found.name for found in tmp_path.iterdir()} == {"audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"}
     assert json.loads(path.read_text().splitlines()[-1])["number"] == 19

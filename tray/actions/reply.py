@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, assert_never
 
 from tray.core.answers import (
@@ -47,7 +47,7 @@ class Replies:
         fleet: Fleet,
         apply: Callable[[Event], None],
         call: SourceCall,
-        record: Callable[[Mapping[str, Any]], None],
+        record: Callable[[Mapping[str, Any]], Awaitable[None] | None],
         now: Callable[[], int],
     ) -> None:
         """`apply` applies an event to the fleet; `record` appends to the audit log; `now` returns ms since 1970."""
@@ -98,7 +98,7 @@ class Replies:
     ) -> CommandResult:
         sent = self._sent[key] = _SentAnswer()
         self._apply(AnswerSent(key))
-        self._write(entry, SENDING)
+        await self._write(entry, SENDING)
         try:
             async with asyncio.timeout(CONFIRMATION_TIMEOUT):
                 result = await self._call_and_wait(key, request, answer, sent)
@@ -117,7 +117,7 @@ class Replies:
             del self._sent[key]
         if not result.ok:
             self._apply(AnswerFailed(key, result.message))
-        self._write(entry, ANSWERED if result.ok and result.as_requested else result.message)
+        await self._write(entry, ANSWERED if result.ok and result.as_requested else result.message)
         return result
 
     async def _call_and_wait(
@@ -132,8 +132,10 @@ class Replies:
             return CommandResult("The request was closed, but this answer was not confirmed", as_requested=False)
         return CommandResult(f"{describe(answer)}: {request.title}")
 
-    def _write(self, entry: Mapping[str, Any], result: str) -> None:
-        self._record({"at": self._now(), **entry, "result": result})
+    async def _write(self, entry: Mapping[str, Any], result: str) -> None:
+        recording = self._record({"at": self._now(), **entry, "result": result})
+        if recording is not None:
+            await recording
 
 
 def _not_pending(*, was_closed: bool) -> CommandResult:

@@ -24,7 +24,7 @@ from tray.core.ledger import Ledger
 from tray.core.settings import BUDGETS, HISTORY, HISTORY_DAYS, HISTORY_TEXT, ON_MACHINE, OTHER_AGENTS
 from tray.core.source_calls import SourceCall
 from tray.opencode.model_prices import ModelPrices
-from tray.storage.audit import AuditLog
+from tray.storage.audit import SLOW, AuditLog
 from tray.storage.history.database import HistoryError
 from tray.storage.history.usage import active_roots, usage
 from tray.storage.history.writer import HistoryWriter
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 TOPIC, AUDIT_TOPIC = "history", "audit log"
 WRITE_TIMEOUT = 5.0  # s
+AUDIT_TIMEOUT = 1.0  # s
 
 
 class HistoryNotWrittenError(UserError):
@@ -93,12 +94,22 @@ class History:
             self._writer.put(records)
         self._gaps.on_event(event)
 
-    def record_answer(self, entry: Mapping[str, Any]) -> None:
-        """Write an entry to the audit log, and record where a request was answered."""
-        self._problems.set(AUDIT_TOPIC, self._audit.append(entry))
+    async def record_answer(self, entry: Mapping[str, Any]) -> None:
+        """Write an entry to the audit log, within AUDIT_TIMEOUT, and record where a request was answered."""
+        self._audit.add(entry)
         if self._writer is not None and entry["result"] == ANSWERED:
             verdict, surface = entry.get("verdict", ""), entry["surface"]
             self._writer.put([RequestRecord(entry["request"], entry["session"], verdict=verdict, surface=surface)])
+        await self._write_audit_log()
+
+    async def _write_audit_log(self) -> None:
+        """Write what is waiting. An error is reported: the user can answer in any case."""
+        try:
+            async with asyncio.timeout(AUDIT_TIMEOUT):
+                problem = await asyncio.to_thread(self._audit.write)
+        except TimeoutError:
+            problem = f"answers are not recorded: the audit log {SLOW}"
+        self._problems.set(AUDIT_TOPIC, problem)
 
     async def write(self, records: list[HistoryRecord]) -> None:
         """Store what the user has changed. Raises HistoryNotWrittenError; the records are then kept for another try."""
@@ -115,7 +126,7 @@ class History:
 
     async def refresh(self) -> None:
         """Apply the settings, read new prices, begin a new day at midnight, and store what could not be stored."""
-        self._problems.set(AUDIT_TOPIC, self._audit.retry())
+        await self._write_audit_log()
         self._apply_settings()
         if self._writer is not None:
             prices = await asyncio.to_thread(self._prices.read)
@@ -148,7 +159,7 @@ class History:
 
     async def stop(self) -> None:
         """Record nothing more, and store what is waiting."""
-        self._audit.retry()
+        await self._write_audit_log()
         if (writer := self._end()) is not None:
             await asyncio.to_thread(writer.stop)
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import queue
+import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from itertools import pairwise
-from logging.handlers import RotatingFileHandler
+from logging.handlers import QueueHandler, RotatingFileHandler
 from pathlib import Path
 
+from tray.cli.exit_codes import FAILED
 from tray.regular_files import open_to_append
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 10_000  # records that are kept while they cannot be written
+END_TIMEOUT = 1.0  # s to write the last ones
 LOG_SIZE, LOG_BACKUPS = 1_000_000, 3  # bytes of a log file; number of rotated files that are kept
 
 
@@ -49,6 +56,34 @@ class LogFile(RotatingFileHandler):
             rotating.replace(older[0])
 
 
+class LogThread:
+    """Writes records on a thread of its own: a slow disk, or a terminal that was stopped, delays nothing else."""
+
+    def __init__(self, handlers: Sequence[logging.Handler]) -> None:
+        self._handlers = handlers
+        self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self.handler = QueueHandler(self._records)  # a record for which there is no space is dropped
+
+    def start(self) -> None:
+        """Write records from now on, until the program ends."""
+        self._thread.start()
+        atexit.register(self._end)
+
+    def _run(self) -> None:
+        while (record := self._records.get()) is not None:
+            for handler in self._handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+
+    def _end(self) -> None:
+        with suppress(queue.Full):
+            self._records.put_nowait(None)
+        self._thread.join(END_TIMEOUT)
+        if self._thread.is_alive():  # Python would wait for it: a terminal that was stopped may take no output for ever
+            os._exit(FAILED)
+
+
 def log_to(path: Path, *, debug: bool) -> None:
     """Log to a rotating file, and warnings to stderr. Neither ever has message texts or the token."""
     logging.raiseExceptions = False  # a full disk loses lines instead of printing tracebacks
@@ -60,11 +95,15 @@ def log_to(path: Path, *, debug: bool) -> None:
     warn = logging.StreamHandler()
     warn.setLevel(logging.DEBUG if debug else logging.WARNING)
     warn.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    root.addHandler(warn)
     file = LogFile(path, maxBytes=LOG_SIZE, backupCount=LOG_BACKUPS, encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    problem: OSError | None = None
     try:
         file.open()
     except OSError as error:
-        log.warning("cannot write the log file: %s", error)
-    root.addHandler(file)  # a file that cannot be opened now is opened once that is possible
+        problem = error
+    writer = LogThread((warn, file))  # a file that cannot be opened now is opened once that is possible
+    root.addHandler(writer.handler)
+    writer.start()
+    if problem:
+        log.warning("cannot write the log file: %s", problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from tray.regular_files import open_regular, open_to_append, read_regular
 from tray.storage.files import move
 
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
+SLOW = "does not respond; its disk is very slow"
+LOCK_TIMEOUT = 0.5  # s to wait for another thread that writes
 MAX_WAITING = 10_000  # entries kept while they cannot be written; the oldest are dropped
 BACKUPS = 2  # rotated files: audit.jsonl.1, the newer one, and audit.jsonl.2
 
@@ -25,24 +28,28 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._writing = threading.Lock()
 
-    def append(self, entry: Mapping[str, Any]) -> str:
-        """Append an entry; return why it cannot be written now, or ""."""
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry for the next `write`."""
         line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
         self._waiting.append(line.encode("utf-8", "replace"))
-        return self.retry()
 
-    def retry(self) -> str:
-        """Write what is waiting; return why that is not possible now, or ""."""
+    def write(self) -> str:
+        """Write what was added; return why that is not possible now, or "". Call it on a thread: a disk may be slow."""
+        if not self._writing.acquire(timeout=LOCK_TIMEOUT):
+            return f"answers are not recorded: {self._path} {SLOW}"
         try:
             while self._waiting:
-                self._write(self._waiting[0])
+                self._append(self._waiting[0])
                 self._waiting.popleft()
         except OSError as error:
             return f"answers are not recorded: cannot write {self._path}: {error.strerror}"
+        finally:
+            self._writing.release()
         return ""
 
-    def _write(self, line: bytes) -> None:
+    def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._path.exists() and self._path.stat().st_size + len(line) > MAX_SIZE:
             with suppress(OSError):  # Windows, while another program reads it: the next answer tries again
