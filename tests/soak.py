@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -79,7 +80,11 @@ class Soak:
             where = f"seed {self._options.seed}, action {self.result.actions}"
             log = self.fleet.log if self.fleet is not None else ()
             trace = "" if isinstance(error, Found) else "".join(traceback.format_exception(error)[-6:])
-            lines = [f"{where}: {type(error).__name__}: {error}", "the last actions:", *log, trace]
+            named = re.compile(
+                "|".join({rf"\b{name}\b" for name in re.findall(r"soak-[srce]\d+|\ba\d+", str(error))} or "^$")
+            )
+            older = [f"earlier: {line}" for line in list(log)[:-30] if named.search(line)]
+            lines = [f"{where}: {type(error).__name__}: {error}", "the last actions:", *older, *list(log)[-30:], trace]
             self.result.error = "\n  ".join(lines)
         self.result.digest = self._digest.hexdigest()[:16]
         return self.result
@@ -97,6 +102,8 @@ class Soak:
             else:
                 print("no dbus-daemon: notifications are not checked")
             home = SoakHome(self._folder / "home", address, is_traced=self._options.trace)
+            if self._options.keep is not None:
+                home.environment["OPENCODE_TRAY_LOG_DEBUG"] = "1"
             stack.callback(home.stop)
             await asyncio.to_thread(home.start_tray)
             http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(40)))
@@ -191,12 +198,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--actions", type=int, default=0, help="stop after this many actions, whatever the time")
     parser.add_argument("--rate", type=float, default=50, help="actions a second, at most")
     parser.add_argument("--cycle", type=int, default=1500, help="actions between two measurements")
+    parser.add_argument("--keep", type=Path, help="a folder for the files of the tray, with a detailed log")
     parser.add_argument("--trace", action="store_true", help="print which lines hold more memory, after each cycle")
     return parser.parse_args(arguments)
 
 
 def soak(options: argparse.Namespace) -> Result:
     """Run a soak in a folder of its own."""
+    if options.keep is not None:
+        options.keep.mkdir(parents=True)
+        return asyncio.run(Soak(options.keep, options).run())
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
         return asyncio.run(Soak(Path(folder), options).run())
 

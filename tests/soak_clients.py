@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -272,6 +273,15 @@ class Screen:
     def open(self) -> list[str]:
         """Return what the open notifications are about, sorted."""
         return sorted(filter(None, map(_token, self.desktop.notes.values())))
+
+    async def steady(self, seconds: float) -> None:
+        """Wait until nothing has appeared or closed for so long."""
+        before, since = None, time.monotonic()
+        while time.monotonic() < since + seconds:
+            now = self.desktop.noted, sorted(self.desktop.notes)
+            if now != before:
+                before, since = now, time.monotonic()
+            await asyncio.sleep(0.03)
 
     def buttons(self, token: str) -> tuple[int, dict[str, str]]:
         """Return the number of a notification, and its buttons."""

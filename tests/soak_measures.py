@@ -8,6 +8,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ class SoakHome(Home):
 
     def start_tray(self) -> None:
         self._tray = self.tray(*(() if self.has_screen else ("--no-notify",)))
+        threading.Thread(target=self._tray.communicate, name="output of the tray", daemon=True).start()
 
     def count(self) -> dict[str, Any]:
         """Have the tray collect its garbage, and return its counts."""

@@ -250,6 +250,7 @@ class Notices:
     def __init__(self) -> None:
         self.allowed: Counter[str] = Counter()
         self.shown: Counter[str] = Counter()
+        self.session_of: dict[str, str] = {}  # for messages
         self.others = 0  # results of commands
         self._wanted: dict[Session, str] = {}
 
@@ -259,6 +260,7 @@ class Notices:
             token = session.wanted()
             if token and token != self._wanted.get(session):
                 self.allowed[token] += 1
+                self.session_of[token] = f"{session.agent.name} {session.name}"
             self._wanted[session] = token
             if session.is_gone:
                 del self._wanted[session]
@@ -267,6 +269,7 @@ class Notices:
         """Note that the tray has lost what it knew of notifications."""
         self._wanted.clear()
 
-    def too_many(self) -> dict[str, tuple[int, int]]:
-        """Return the notifications that were shown too often."""
-        return {name: (n, self.allowed[name]) for name, n in self.shown.items() if n > self.allowed[name]}
+    def too_many(self) -> dict[str, tuple[str, int, int]]:
+        """Return the notifications that were shown too often, with their session."""
+        many = {name: n for name, n in self.shown.items() if n > self.allowed[name]}
+        return {name: (self.session_of.get(name, "?"), n, self.allowed[name]) for name, n in many.items()}
