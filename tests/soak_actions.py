@@ -284,7 +284,7 @@ class Fleet:
                 if agent is self.hook_agent:
                     expected = {**expected, "requests": [request["id"] for request in shown["requests"]]}
                 actual = reported(shown, expected)
-                if not agent.is_live and actual["status"] == "disconnected":
+                if not agent.is_live and shown["status"] == "disconnected":
                     continue
                 if actual != expected:
                     differences.append(f"{session.name} is {actual}, not {expected}")

@@ -124,13 +124,22 @@ class Session:
     @property
     def status(self) -> str:
         """The status in the tray's report."""
+        return self._status(self.own_status)
+
+    @property
+    def possible(self) -> set[str]:
+        """The statuses that the tray may report, if it cannot know how the last turn ended."""
+        is_unsure = self.is_unsure and self.own_status in RESTING
+        return {self._status(own) for own in RESTING} if is_unsure else {self.status}
+
+    def _status(self, own: str) -> str:
         if not self.agent.is_live:
             return "disconnected"
         if self.parent is not None:
-            return self.own_status
+            return own
         below = [child for child in self.tree() if child is not self and (child.waiting or child.activity != "idle")]
         states = [child.own_status if child.own_status != "error" else child.activity for child in below]
-        return min([self.own_status, *states], key=URGENCY.__getitem__)
+        return min([own, *states], key=URGENCY.__getitem__)
 
     @property
     def own_steps(self) -> list[Step]:
@@ -138,10 +147,9 @@ class Session:
 
     def shown(self) -> dict[str, Any]:
         """The session in the tray's report, as `reported` returns it."""
-        steps, status = self.own_steps, self.status
-        is_open = self.is_unsure and status in RESTING
+        steps = self.own_steps
         return {
-            "status": "resting" if is_open else status,
+            "status": self.possible,
             "requests": sorted(ask.id for part in self._asking() for ask in part.waiting),
             "input": sum(step.tokens[0] for step in steps),
             "cost": sum(step.cost for step in steps),
@@ -197,9 +205,9 @@ class Session:
 
 def reported(session: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
     """Return what the tray reports of a session, in the form of `Session.shown`."""
-    is_open = expected["status"] == "resting" and session["status"] in RESTING
+    status = session["status"]
     return {
-        "status": "resting" if is_open else session["status"],
+        "status": expected["status"] if status in expected["status"] else status,
         "requests": sorted(request["id"] for request in session["requests"]),
         "input": session["tokens"]["input"],
         "cost": round(session["cost"] * 1e6),
