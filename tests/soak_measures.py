@@ -26,6 +26,12 @@ from waiting import until
 
 TRAY = Path(__file__).with_name("soak_tray.py")
 MB = 2**20
+LONG = 30  # minutes; in less, tables with a limit are still being filled
+ENOUGH = 4  # samples for a slope
+ALLOWED = {"threads": 3, "files": 8, "children": 0, "tasks": 8}  # more than after the warm-up
+BLOCKS_PER_ACTION = 3.0
+MEGABYTES_PER_HOUR = 0.1
+CPU_RATIO = 1.25  # of the last third to the one before
 SUMS = ("input", "output", "reasoning", "cache_read", "cache_write", "reported", "estimated")
 GROUP = ("day", "place", "kind", "model", "agent", "sub")
 
@@ -117,15 +123,50 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else 0.0
 
 
-def last_third(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples of the last third of the time, all of the tray that runs now."""
+def last_life(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of the tray that ran last."""
+    return [sample for sample in samples if sample.life == samples[-1].life]
+
+
+def megabytes_per_hour(samples: Sequence[Sample]) -> float:
+    """Return the slope of memory in the last third of the time."""
     begun, ended = samples[0].at, samples[-1].at
-    return [s for s in samples if s.life == samples[-1].life and s.at >= ended - (ended - begun) / 3]
+    last = [sample for sample in last_life(samples) if sample.at >= ended - (ended - begun) / 3]
+    return slope([(sample.at / 3600, sample.memory / MB) for sample in last])
+
+
+def blocks_per_action(samples: Sequence[Sample]) -> float:
+    """Return the slope of the number of blocks of memory, after the first sample of the tray that ran last."""
+    return slope([(sample.actions, sample.blocks) for sample in last_life(samples)[1:]])
 
 
 def cpu_per_action(samples: Sequence[Sample]) -> list[float]:
-    """Return the CPU time in ms for each action between each two samples."""
-    return [(b.cpu - a.cpu) / (b.actions - a.actions) * 1000 for a, b in pairwise(samples) if a.life == b.life]
+    """Return the CPU time in ms for each action between each two samples of the tray that ran last."""
+    return [(b.cpu - a.cpu) / (b.actions - a.actions) * 1000 for a, b in pairwise(last_life(samples))]
+
+
+def growth(samples: Sequence[Sample], *, is_long: bool) -> list[str]:
+    """Return what has not returned to what it was after the warm-up, and what grows."""
+    life = last_life(samples)
+    first, last = life[0], life[-1]
+    counts = {name: (getattr(first, name), getattr(last, name)) for name in ALLOWED}
+    errors = [
+        f"{name}: {before} after the warm-up, {after} at the end"
+        for name, (before, after) in counts.items()
+        if after > before + ALLOWED[name]
+    ]
+    if last.tasks > first.tasks + ALLOWED["tasks"]:
+        errors.append(f"more tasks: {(last.task_names - first.task_names).most_common(10)}")
+    if len(life) > ENOUGH and (blocks := blocks_per_action(samples)) > BLOCKS_PER_ACTION:
+        errors.append(f"memory grows by {blocks:.1f} blocks with each action")
+    if is_long and (megabytes := megabytes_per_hour(samples)) > MEGABYTES_PER_HOUR:
+        errors.append(f"memory grows by {megabytes:.2f} MB an hour")
+    cpu = cpu_per_action(samples)
+    if is_long:
+        before, after = (statistics.mean(part) for part in (cpu[len(cpu) // 3 : -len(cpu) // 3], cpu[-len(cpu) // 3 :]))
+        if after > before * CPU_RATIO:
+            errors.append(f"CPU time grows: {before:.2f} ms an action, and {after:.2f} ms in the last third")
+    return errors
 
 
 def history_errors(path: Path, steps: Sequence[tuple[Session, Step]]) -> list[str]:
