@@ -367,10 +367,12 @@ def test_the_audit_log_contains_labels_and_verdicts_but_no_typed_text(at_work: A
 def test_a_line_of_the_audit_log_that_is_not_valid_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     written = audit.AuditLog(log)
-    written.append({"result": "first"})
+    written.add({"result": "first"})
+    assert written.write() == ""
     with log.open("ab") as file:
         file.write(b"[" * 10_000 + b"\n" + b"\xff\x00{\n")
-    written.append({"result": "second"})
+    written.add({"result": "second"})
+    assert written.write() == ""
     assert [entry["result"] for entry in audit.newest(log, 5)] == ["second", "first"]
 
 
