@@ -759,6 +759,26 @@ def test_an_invalid_answer_is_a_call_error() -> None:
     run(test())
 
 
+@pytest.mark.fault
+def test_a_client_that_has_gone_before_its_request_is_read_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """As many plugins do while the tray is stopped."""
+
+    async def test() -> None:
+        async with running_listener() as running:
+            request = (
+                f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            )
+            key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", running.port)) as gone:
+                    gone.sendall((request + key).encode())
+            async with connection(running.url) as peer:
+                await peer.authenticate()
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+    run(test())
+
+
 def test_a_tcp_connection_without_a_request_is_aborted() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as peer:

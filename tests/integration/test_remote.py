@@ -6,10 +6,12 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from model_server import ModelServer
@@ -20,6 +22,9 @@ from waiting import until
 
 if sys.platform != "linux":
     pytest.skip("network namespaces are Linux's", allow_module_level=True)
+
+STOP = float(os.environ.get("FAULT_STOP_SECONDS", "5"))
+RECOVERY = 10.0  # s; it takes at most 5 on a machine that has nothing else to do
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces and another user need root")
 
@@ -32,7 +37,12 @@ class Near:
         self.home.path.mkdir(parents=True, exist_ok=True)
         self.far = far
         self.home.environment["PATH"] = f"{far.client}:{self.home.environment.get('PATH', os.environ['PATH'])}"
-        self.home.tray("--no-notify")
+        self.process = self.home.tray("--no-notify")
+
+    def tunnels(self) -> list[psutil.Process]:
+        """Return the processes of ssh that this tray has started."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if child.name() == "ssh"]
 
     def run(self, *words: str) -> tuple[int, str]:
         done = self.home.run("remote", *words, "--port", str(self.home.port))
@@ -114,6 +124,24 @@ def test_the_tunnel_comes_back_after_a_pulled_cable_and_a_reboot(near: Near, far
     until(lambda: not near.is_connected(), "the tunnel is lost", 60)
     far.plug_cable()
     until(near.is_connected, "the tunnel is back", 90)
+
+
+@pytest.mark.fault
+def test_the_tunnel_comes_back_after_ssh_was_killed_and_stays_when_it_was_stopped(near: Near, far: FarMachine) -> None:
+    assert near.run("add", far.destination)[0] == 0
+    first = address(far)
+    (ssh,) = near.tunnels()
+    ssh.suspend()
+    time.sleep(STOP)
+    ssh.resume()
+    until(near.is_connected, "the tunnel that goes on", RECOVERY)
+    until(lambda: near.run("doctor", far.destination)[0] == 0, "the tunnel is used", RECOVERY)
+    (ssh,) = near.tunnels()
+    ssh.kill()
+    until(lambda: not near.is_connected(), "the tunnel is lost")
+    until(near.is_connected, "the tunnel is back", RECOVERY)
+    assert address(far) == first
+    until(lambda: len(near.tunnels()) == 1, "one ssh")
 
 
 @pytest.mark.opencode

@@ -193,7 +193,10 @@ class Listener:
         if self._is_tunnel(request) and not (is_upgrade and request.path == "/"):
             raise web.HTTPForbidden(text="refused: only plugins connect through a tunnel\n")
         if is_upgrade or (request.method, request.path) == ("POST", "/events"):
-            return await handler(request)
+            try:
+                return await handler(request)
+            except ConnectionError:  # the client has gone while the tray, or the machine, was stopped
+                return web.Response()
         is_browser = request.path == "/" and "text/html" in request.headers.get("Accept", "")
         if self.page and is_browser and is_loopback(request.remote or ""):
             return web.Response(status=303, headers={"Location": self.page})

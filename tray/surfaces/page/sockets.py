@@ -59,11 +59,11 @@ class Sockets:
         if len(pending) >= MAX_PENDING or (outside and len(pending & self._outside.keys()) >= MAX_PENDING_OUTSIDE):
             raise web.HTTPTooManyRequests(text="too many sockets wait for their first frame")
         ws = web.WebSocketResponse(heartbeat=HEARTBEAT, timeout=CLOSE_TIMEOUT, max_msg_size=MAX_FRAME)
-        await ws.prepare(request)
         self._open[ws] = ""
         if outside:
             self._outside[ws] = outside
         try:
+            await ws.prepare(request)
             await self._serve(ws, outside or request.remote or "")
         except (ConnectionError, ClientConnectionError):  # the browser is gone
             pass
