@@ -481,3 +481,36 @@ def test_whatever_a_network_does_to_frames_each_request_has_one_notification(tmp
 
 def requests_of(running: RunningApp) -> list[str]:
     return [request["id"] for session in running.app.status()["sessions"] for request in session["requests"]]
+
+
+@pytest.mark.opencode
+@pytest.mark.parametrize("version", [NEWEST, LAST_YEAR])  # OpenCode 1.0 is not followed over HTTP
+def test_a_server_without_the_plugin_that_was_stopped_is_shown_as_it_is_again(version: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / "tray")
+    home.path.mkdir()
+    with ModelServer() as model, ExitStack() as stack:
+        opencode = stack.enter_context(OpenCode(version, tmp_path / "home", model.port, {}, plugin=False))
+        home.environment |= {
+            "OPENCODE_TRAY_DISCOVERY_PROCESSES": "1",
+            "XDG_DATA_HOME": str(opencode.home / "data"),  # as for a user, shared by OpenCode and tray
+        }
+        stack.callback(home.stop)
+        home.tray("--no-notify")
+        opencode.serve()
+        sessions = [opencode.session() for _ in range(2)]
+        for session in sessions:
+            opencode.prompt(session, {"calls": [[["bash", {"command": "echo hi", "description": "hi"}]]], "words": 3})
+
+        def waiting() -> list[str]:
+            found = home.status()["sessions"]
+            return sorted(each["id"] for each in found if each["id"] in sessions and each["requests"])
+
+        until(lambda: waiting() == sorted(sessions), "both requests", 40)
+        stop_for(STOP or 4, [psutil.Process(opencode.pid)])
+        first, second = sessions
+        request = opencode.call("GET", "/permission")
+        for each in request:
+            if each["sessionID"] == first:
+                opencode.call("POST", f"/session/{first}/permissions/{each['id']}", {"response": "once"})
+        until(lambda: waiting() == [second], f"the request that is left; there are {waiting()}", RECOVERY)
+        until(lambda: home.session(first)["status"] == "completed", "the end of the turn", RECOVERY)

@@ -25,7 +25,10 @@ from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY, MAX_RETRY = 0.5, 30.0  # s between attempts to connect, doubled each time
+FIRST_RETRY, MAX_RETRY = (
+    0.5,
+    4.0,
+)  # s between attempts to connect, doubled each time; all is true 5 s after a server is back
 STABLE_AFTER = 20.0  # s after which a connection counts as stable: the next attempt follows after FIRST_RETRY again
 MAX_DIRECTORIES, MAX_UNTRUSTED_DIRECTORIES = 50, 2  # that are followed on one server
 MAX_DIRECTORY_LENGTH = 4096  # characters
