@@ -442,6 +442,7 @@ def test_each_mark_of_the_usage_leads_to_what_is_behind_it(with_sessions: Callab
     run(test())
 
 
+@pytest.mark.fault
 def test_a_tray_that_restarts_is_connected_again_with_the_same_token(
     tmp_path: Path, chromium: Callable[[], Any]
 ) -> None:

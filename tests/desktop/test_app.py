@@ -113,6 +113,7 @@ def test_a_hostile_title_is_shown_as_plain_text(tray: TrayWithIcon, daemon: str)
             assert "echo '&lt;a href=\"x\"&gt;' &amp; rm -rf /" in text  # as sent: dunst interprets markup
 
 
+@pytest.mark.fault
 def test_notifications_are_shown_again_after_the_daemon_was_restarted(tray: TrayWithIcon):
     need("dunst")
     desk = tray.desk
@@ -134,6 +135,7 @@ def test_notifications_are_shown_again_after_the_daemon_was_restarted(tray: Tray
         assert tray.process.poll() is None
 
 
+@pytest.mark.fault
 def test_a_killed_tray_shows_the_current_state_after_a_restart(tray: TrayWithIcon):
     desk = tray.desk
     with tray.plugin() as plugin:

@@ -408,6 +408,7 @@ def test_a_missing_daemon_is_logged_once_and_later_alerts_are_shown(
     run(test())
 
 
+@pytest.mark.fault
 def test_an_unresponsive_daemon_does_not_block_later_notifications(
     bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -464,6 +465,7 @@ def test_a_notification_that_a_daemon_shows_late_is_the_only_one_and_withdrawn_w
     run(test())
 
 
+@pytest.mark.fault
 def test_after_a_bus_restart_the_next_notification_is_shown(bus: PrivateBus) -> None:
     async def test() -> None:
         desktop = await FakeDesktop(bus.address).start(panel=False)
@@ -483,6 +485,7 @@ def test_after_a_bus_restart_the_next_notification_is_shown(bus: PrivateBus) -> 
     run(test())
 
 
+@pytest.mark.fault
 def test_a_replacing_daemon_shows_pending_requests_with_its_own_capabilities(bus: PrivateBus) -> None:
     """The first daemon has no default action; the second one has one, and clicks on it count."""
 

@@ -139,6 +139,7 @@ def test_an_open_menu_updates_its_labels_in_place(desk: Desk):
         until(lambda: commands == [OpenSession(SessionKey("server", "one"))], "the command")
 
 
+@pytest.mark.fault
 def test_the_icon_returns_after_a_panel_crash(desk: Desk):
     desk.start_panel()
     yellow, blue = colour(Status.WAITING_FOR_PERMISSION), colour(Status.BUSY)
@@ -152,6 +153,7 @@ def test_the_icon_returns_after_a_panel_crash(desk: Desk):
         until(lambda: commands == [Quit()], "the command")
 
 
+@pytest.mark.fault
 def test_the_icon_returns_after_a_session_bus_crash(desk: Desk):
     desk.start_panel()
     with shown(view(*ROWS)) as (_, commands):

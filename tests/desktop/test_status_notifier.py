@@ -575,6 +575,7 @@ def test_a_reply_of_an_ended_panel_does_not_count_as_a_running_panel(bus: Privat
         asyncio.run(main())
 
 
+@pytest.mark.fault
 def test_the_icon_registers_again_after_a_bus_restart(bus: PrivateBus):
     reports = Reports()
     icon = reports.icon(view(row("one")))

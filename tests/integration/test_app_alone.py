@@ -25,6 +25,7 @@ from tray.system import sound
 from waiting import run, until_async
 
 
+@pytest.mark.fault
 def test_after_sleep_every_plugin_is_asked_for_a_snapshot(at_work: Callable[..., Any]) -> None:
     slept = [0.0]
     clock = SimpleNamespace(

@@ -124,6 +124,7 @@ def test_an_api_error_is_shown_as_failed(claude: ClaudeCode) -> None:
     run(test(), 120)
 
 
+@pytest.mark.fault
 def test_a_killed_claude_code_is_disconnected_within_five_seconds_and_has_one_row_when_it_is_resumed(
     claude: ClaudeCode,
 ) -> None:

@@ -232,6 +232,7 @@ def test_a_subagent_asks_with_its_session_which_is_not_finished_before(codex: Co
     run(test(), 120)
 
 
+@pytest.mark.fault
 def test_a_session_whose_terminal_was_killed_can_still_be_answered(codex: Codex) -> None:
     async def test() -> None:
         async with tui(codex) as watch:
@@ -273,6 +274,7 @@ def test_two_terminals_share_the_daemon_and_have_a_session_each(codex: Codex) ->
     run(test(), 120)
 
 
+@pytest.mark.fault
 def test_a_killed_daemon_is_disconnected_and_the_next_one_is_followed(codex: Codex) -> None:
     async def test() -> None:
         async with tui(codex) as watch:
@@ -315,6 +317,7 @@ def test_a_run_without_terminal_appears_and_finishes(codex: Codex) -> None:
     run(test(), 120)
 
 
+@pytest.mark.fault
 def test_a_killed_run_is_disconnected_within_five_seconds(codex: Codex) -> None:
     async def test() -> None:
         async with following(codex.configuration) as watch:

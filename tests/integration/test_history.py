@@ -10,6 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from running_app import ASK, SES, RunningApp
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest, Surface
@@ -66,6 +68,7 @@ def test_today_is_in_the_menu_and_survives_a_restart(at_work: Callable[..., Any]
     run(test())
 
 
+@pytest.mark.fault
 def test_today_begins_again_at_midnight(at_work: Callable[..., Any]) -> None:
     passed = [0.0]
     clock = SimpleNamespace(

@@ -106,6 +106,7 @@ def test_a_hook_without_a_decision_prints_nothing(path: Path):
     run(test())
 
 
+@pytest.mark.fault
 def test_a_hook_is_silent_whatever_is_wrong_with_the_tray(path: Path):
     async def test() -> None:
         assert await run_hook(path) == (0, b"")  # no tray has run
@@ -121,6 +122,7 @@ def test_a_hook_is_silent_whatever_is_wrong_with_the_tray(path: Path):
     run(test())
 
 
+@pytest.mark.fault
 def test_a_hung_tray_holds_no_hook(path: Path):
     async def test() -> None:
         path.parent.mkdir()

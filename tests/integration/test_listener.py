@@ -248,6 +248,7 @@ def test_a_loss_with_goodbye_differs_from_one_without(goodbye: bool) -> None:
     run(test())
 
 
+@pytest.mark.fault
 def test_a_process_killed_in_the_middle_of_a_frame_is_disconnected() -> None:
     async def test() -> None:
         async with running_listener() as at, plugin(at) as peer:

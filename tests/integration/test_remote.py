@@ -112,6 +112,7 @@ def test_what_cannot_work_says_what_to_do(near: Near, far: FarMachine) -> None:
     assert (code, "connect once in a terminal" in said) == (1, True), said
 
 
+@pytest.mark.fault
 def test_the_tunnel_comes_back_after_a_pulled_cable_and_a_reboot(near: Near, far: FarMachine) -> None:
     assert near.run("add", far.destination)[0] == 0
     first = address(far)

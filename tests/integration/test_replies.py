@@ -219,6 +219,7 @@ def test_a_changed_question_discards_the_draft_answer(at_work: AtWork) -> None:
     run(test())
 
 
+@pytest.mark.fault
 def test_after_a_lost_connection_the_snapshot_decides_what_is_pending(at_work: AtWork) -> None:
     async def test() -> None:
         async with at_work() as (running, link):

@@ -241,6 +241,7 @@ def test_events_are_printed_until_the_server_ends(shell: Shell) -> None:
     }
 
 
+@pytest.mark.fault
 def test_twenty_servers_of_which_some_are_killed_hung_or_locked(old_shell: Shell) -> None:
     shell = old_shell
     names = [server["id"] for server in shell.started("--count", "20")]

@@ -255,6 +255,7 @@ async def payload_on(messages: Any, tray_id: str) -> bytes:
     raise AssertionError
 
 
+@pytest.mark.fault
 def test_after_a_restart_of_the_broker_everything_is_true_again(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (desk, far, link):
@@ -279,6 +280,7 @@ async def answered_meanwhile(desk: RunningApp, relay: PausableRelay, link: FakeP
     await until(lambda: status(desk) == "idle", "the state now", SHOWN_WITHIN)
 
 
+@pytest.mark.fault
 def test_a_tray_that_is_cut_off_is_shown_as_disconnected_until_it_is_back(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
         async with PausableRelay(broker.port) as relay, shared(tmp_path, broker.url, relay.url) as (desk, _, link):
@@ -291,6 +293,7 @@ def test_a_tray_that_is_cut_off_is_shown_as_disconnected_until_it_is_back(broker
     run(test())
 
 
+@pytest.mark.fault
 def test_a_desk_that_is_cut_off_shows_everything_as_disconnected(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
         async with PausableRelay(broker.port) as relay, shared(tmp_path, relay.url, broker.url) as (desk, _, link):
@@ -382,6 +385,7 @@ def test_a_tray_that_stops_says_goodbye_and_its_session_is_gone_when_the_setting
     run(test())
 
 
+@pytest.mark.fault
 def test_a_killed_tray_is_shown_as_disconnected_by_its_last_will(broker: Mosquitto, tmp_path: Path) -> None:
     far = Home(tmp_path / "home")
     far.path.mkdir()

@@ -98,6 +98,7 @@ def test_requests_of_web_pages_are_refused(at_work: AtWork, path: str, headers: 
     run(test())
 
 
+@pytest.mark.fault
 def test_rotation_closes_all_connections_and_accepts_the_new_token(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.tray("--no-notify")

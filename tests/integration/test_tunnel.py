@@ -108,6 +108,7 @@ def test_after_its_hours_the_tunnel_is_closed(programs: TunnelPrograms) -> None:
     with_desk(test)
 
 
+@pytest.mark.fault
 def test_hours_in_which_the_machine_sleeps_count(programs: TunnelPrograms) -> None:
     async def test(desk: Desk) -> None:
         await desk.tunnel.open("cloudflared", PORT, 4)

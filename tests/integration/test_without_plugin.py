@@ -166,6 +166,7 @@ def test_the_outcome_of_opencode_run_is_shown_after_its_process_ended(
         setup.close()
 
 
+@pytest.mark.fault
 def test_an_opencode_run_killed_during_a_turn_is_disconnected(tmp_path: Path, model: ModelServer) -> None:
     setup = TrayAndOpenCode(NEWEST, tmp_path, model)
     try:

@@ -167,8 +167,9 @@ def test_each_kind_of_channel_is_documented_with_its_fields(name: str) -> None:
         assert re.search(rf"\b{field}(_env)?\b", page), field
 
 
-def test_each_test_that_the_page_on_security_names_exists() -> None:
-    named = set(re.findall(r"`(test_\w+)`", PAGES["security.md"]))
+@pytest.mark.parametrize("page", ["security.md", "faults.md"])
+def test_each_test_that_a_page_names_exists(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGES[page]))
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 30
     assert not named - set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE))
