@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from tray.sources.http.servers import HttpServers
 from tray.storage.history.database import backup, open_history
 from tray_process import Home
 from waiting import run
+from waiting import until as until_true
 from waiting import until_async as until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the folders of a user by their ACL")
@@ -73,6 +76,18 @@ def test_the_umask_of_a_group_stays(tmp_path: Path) -> None:
     home = Home(tmp_path, program)
     assert home.run("install-plugin").returncode == 0
     assert files_below(home.path)["config/opencode/plugin/opencode-tray.js"] == 0o664
+
+
+def test_settings_to_which_every_user_can_write_are_refused_with_a_fix(home: Home) -> None:
+    """They name programs that are run."""
+    home.settings.parent.mkdir(parents=True)
+    home.settings.write_text('[attach]\nopencode = "/tmp/program"\n', encoding="utf-8")
+    home.settings.chmod(0o666)
+    done = home.run("config")
+    assert done.returncode == 2
+    assert f"run: chmod o-w {home.settings}" in done.stderr
+    home.settings.chmod(0o664)  # the group may be that of the user alone
+    assert home.run("config").returncode == 0
 
 
 def test_a_copy_of_the_history_is_never_written_to_a_file_or_link_that_waits_there(tmp_path: Path) -> None:
@@ -156,3 +171,75 @@ def test_a_socket_that_another_user_made_in_place_of_codex_is_left_alone(socket_
             await daemon.stop()
 
     run(scenario())
+
+
+# ------------------------------------------------------------------ what another user can look at
+
+LOOK = """
+import json, os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+found = {"read": [], "write": [], "arguments": [], "environment": [], "connected": []}
+for root in sys.argv[1:]:
+    for folder, folders, files in os.walk(root):
+        for name in files:
+            path = os.path.join(folder, name)
+            for kind, flags in (("read", os.O_RDONLY), ("write", os.O_WRONLY)):
+                try:
+                    os.close(os.open(path, flags | os.O_NONBLOCK)); found[kind].append(path)
+                except OSError:
+                    pass
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    for kind, name in (("arguments", "cmdline"), ("environment", "environ")):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                found[kind].append(file.read().decode("utf-8", "replace"))
+        except OSError:
+            pass
+with open("/proc/net/unix") as file:
+    names = [fields[7] for fields in map(str.split, file) if len(fields) > 7]
+for name in names:
+    if any(name.startswith(root) for root in sys.argv[1:]) or "opencode" in name:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect("\\0" + name[1:] if name[0] == "@" else name); found["connected"].append(name)
+        except OSError:
+            pass
+print(json.dumps(found))
+"""
+PASSWORD = "planted-password-0002"
+
+
+def seen_by_another_user(folder: Path) -> dict[str, list[str]]:
+    """Return the files below a folder, the processes and the sockets that another user can read or connect to."""
+    command = [sys.executable, "-c", LOOK, str(folder)]
+    looked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    found: dict[str, list[str]] = json.loads(looked.stdout)
+    return found
+
+
+@only_root
+def test_another_user_finds_no_secret_in_files_processes_and_sockets(socket_folder: Path) -> None:
+    """Modes, arguments, environments and sockets, while the tray runs and shows the session of a command."""
+    socket_folder.chmod(0o755)
+    home = Home(socket_folder, PROGRAM)
+    home.settings.parent.mkdir(parents=True)
+    home.settings.write_text(
+        '[[servers]]\nurl = "http://127.0.0.1:1"\npassword_env = "PLANTED_PASSWORD"\n', encoding="utf-8"
+    )
+    home.environment["PLANTED_PASSWORD"] = PASSWORD
+    try:
+        home.tray("--no-notify")
+        until_true((home.path / "data/opencode-tray/hooks/socket").exists, "the hook socket")
+        home.start("run-with", "sleep", "60")
+        until_true(lambda: home.status()["sessions"], "the session of run-with")
+        secrets = (PASSWORD, home.token)
+        found = seen_by_another_user(home.path)
+    finally:
+        home.stop()
+    data = (str(home.path / "data/opencode-tray"), str(home.path / "state"), str(home.path / "cache"))
+    assert [path for path in found["read"] if path.startswith(data)] == []
+    assert found["write"] == []
+    assert found["connected"] == []
+    text = "\n".join((*found["arguments"], *found["environment"]))
+    assert "run-with" in text  # arguments can be read
+    assert [secret for secret in secrets if secret in text] == []

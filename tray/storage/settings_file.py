@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
+import sys
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 
 from tray.core.errors import UserError
 from tray.core.settings import SETTINGS, Settings, parse_settings
-from tray.regular_files import read_regular
+from tray.regular_files import open_regular
 
 MAX_SIZE = 1_000_000  # bytes
 UNESCAPED_PATH = re.compile(r'"[A-Za-z]:\\(?!\\)')
@@ -31,7 +34,10 @@ def load_settings(path: Path, environment: Mapping[str, str], flags: Mapping[str
     """
     text = ""
     try:
-        text = read_regular(path, MAX_SIZE).decode("utf-8-sig")
+        with open_regular(path) as file:
+            if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:  # it names programs to run
+                raise SettingsFileError(f"every user of this machine can write to {path}; run: chmod o-w {path}")
+            text = file.read(MAX_SIZE).decode("utf-8-sig")
         table = _toml(text)
     except FileNotFoundError:
         table = {}
