@@ -6,11 +6,13 @@ import asyncio
 import gzip
 import json
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Self
 
+import aiohttp
 import psutil
 import pytest
 
@@ -20,6 +22,8 @@ from tray.core.fleet import Fleet
 from tray.core.sessions import Activity
 from tray.opencode.api import ServerAddress
 from tray.sources.http.servers import HttpServers
+from tray.surfaces.channels.channel import ChannelError
+from tray.surfaces.channels.http import call
 from waiting import until_async as until
 
 AT = 1_795_237_290_000
@@ -268,5 +272,22 @@ def test_a_hostile_list_of_sessions_harms_no_other_server(name: str) -> None:
         async with attacked_by(attacker) as (watch, _):
             pass
         assert len(watch.fleet.sessions) <= 1001
+
+    run(scenario)
+
+
+def test_a_compressed_answer_to_a_channel_fills_no_memory() -> None:
+    """Services of channels, the push services that browsers name, and the package index are called in the same way."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join([packer.compress(bytes(10_000_000)) for _ in range(50)]) + packer.flush()
+
+    async def scenario() -> None:
+        process = psutil.Process()
+        async with HostileServer("*", lambda: iter([answer(None, "content-encoding: gzip", body=bomb)])) as service:
+            before = process.memory_info().rss
+            async with aiohttp.ClientSession() as http:
+                with suppress(ChannelError):
+                    await call(http, "POST", service.url, data=b"{}")
+            assert process.memory_info().rss - before < 50e6
 
     run(scenario)

@@ -346,6 +346,36 @@ class MemberThatFailsAtTheEnd:
         pass
 
 
+class MemberThatReceives(MemberThatFailsAtTheEnd):
+    """Keeps the sizes of what others publish."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        self.sizes.append(len(payload))
+
+
+def test_a_huge_publication_of_a_member_does_not_reach_another(broker: Mosquitto) -> None:
+    async def test() -> None:
+        member = MemberThatReceives()
+        address = Broker("127.0.0.1", broker.port, is_encrypted=False, username="")
+        connection = BrokerConnection(address, "", "test", member)
+        task = asyncio.create_task(connection.run())
+        await asyncio.wait_for(member.works.wait(), SHOWN_WITHIN)
+        async with aiomqtt.Client("127.0.0.1", broker.port) as hostile:
+            await hostile.publish(member.topics[0], bytes(60_000_000), 1, retain=True)
+            await hostile.publish(member.topics[0], b"small", 1)
+        await until(lambda: member.sizes, "the small one", SHOWN_WITHIN)
+        assert member.sizes == [5]
+        connection.end()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(test())
+
+
 def test_a_connection_is_not_opened_again_if_its_end_fails(broker: Mosquitto) -> None:
     async def test() -> None:
         member = MemberThatFailsAtTheEnd()

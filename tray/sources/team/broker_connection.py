@@ -10,8 +10,11 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tray.core.team import MAX_PAYLOAD
 from tray.core.team_settings import Broker
 from tray.system.backoff import Backoff
 from tray.system.tasks import run_all
@@ -24,6 +27,7 @@ CALL_TIMEOUT = 4.0  # s for the broker to confirm
 KEEP_ALIVE = 2  # s; a broker takes a client for lost after one and a half times as long (MQTT 5, 3.1.2.10)
 GOODBYE_TIMEOUT = 0.5  # s
 AT_MOST_ONCE, AT_LEAST_ONCE = 0, 1  # qualities of service
+MAX_PACKET = MAX_PAYLOAD + 1024  # bytes, with the topic; MQTT itself allows 256 MB, which the library would collect
 FIRST_REFUSAL = 0x80  # of the reason codes (MQTT 5, 2.4)
 
 
@@ -133,6 +137,7 @@ class BrokerConnection:
             keepalive=KEEP_ALIVE,
             timeout=CALL_TIMEOUT,
             tls_context=tls,
+            properties=_connect_properties(),
             queue_type=_direct_queue(self._take),
         )
         async with client:
@@ -170,6 +175,13 @@ class BrokerConnection:
         with suppress(NotConnectedError, TimeoutError):
             async with asyncio.timeout(GOODBYE_TIMEOUT):
                 await self.publish(self._member.goodbye())
+
+
+def _connect_properties() -> Properties:
+    """Return what the broker is told at the start: it keeps larger packets of other members from this one."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = MAX_PACKET
+    return properties
 
 
 def _direct_queue(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
