@@ -6,6 +6,7 @@ The services, the push service and the OpenCode server answer with an error that
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -52,7 +53,8 @@ VARIABLES = {  # by the variable that holds a secret: what it is
 }
 API_KEY = "sk-ant-pl4nt-f00dfeed01"  # of an agent; the tray does not use it, and neither stores nor shows it
 WEBHOOK_SECRET = "pl4nt-webhook-6e5d4c3b2a"  # in the settings file
-CHANNELS = ("telegram", "ntfy", "gotify", "discord", "pushover", "slack", "webhook")
+RECORD = 'import json, os, sys; open(sys.argv[1], "a").write(json.dumps(dict(os.environ)) + "\\n")'
+CHANNELS = ("telegram", "ntfy", "gotify", "discord", "pushover", "slack", "apprise", "webhook")
 # The files that hold secrets, with the reason.
 ALLOWED = {
     "config/opencode-tray/settings.toml": ("webhook",),  # the user wrote it there
@@ -98,6 +100,7 @@ def settings_of(service: str, broker: Mosquitto) -> str:
         {"kind": "discord", "url_env": "DISCORD_URL", "delay": 0, "detail": "full"},
         {"kind": "pushover", "token_env": "PUSHOVER_TOKEN", "user": "u", **at},
         {"kind": "slack", "token_env": "SLACK_TOKEN", "app_token_env": "SLACK_APP_TOKEN", "user": "U1", **at},
+        {"kind": "apprise", "url_env": "APPRISE_URL", "delay": 0, "detail": "full"},
         {"kind": "webhook", "url": f"{service}/hook", "secret": WEBHOOK_SECRET, "delay": 0, "detail": "full"},
     )  # fmt: skip
     return f"""{channel_tables(*channels)}
@@ -134,31 +137,34 @@ class Scene:
         self.printed: list[str] = []  # by the tray and by the commands
         self.shown: list[Any] = []  # notifications
 
+    def inherited(self) -> list[dict[str, str]]:
+        """Return the environments of the programs that the tray has started."""
+        return [json.loads(line) for line in (self.home.path.parent / "environments").read_text().splitlines()]
+
     async def command(self, *words: str) -> str:
         done = await asyncio.to_thread(self.home.run, *words, "--port", str(self.home.port))
         self.printed.append(f"{words}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    async def use_channels(self) -> None:
-        for name in CHANNELS:
-            await self.command("channels", "test", name)
+    async def paired(self, session: aiohttp.ClientSession) -> PageClient:
+        """Pair a browser, turn on notifications, and call with a wrong token and a code that was used."""
+        page, _, code = (await self.command("open", "--print")).split()[0].partition("#c=")
+        client = PageClient(session, page)
+        _, answer = await client.call("POST", "/api/pair", {"code": code, "name": "Firefox"})
+        client.token = self.secrets.secrets["device"] = answer["token"]
+        endpoint = f"{self.service.origin}/push/{self.secrets.secrets['push']}"
+        status, answer = await client.call("PUT", "/api/push", PlayedBrowser().subscription(endpoint))
+        assert status == 200, answer
+        async with client.live() as live:
+            await live.read()
+        other = PageClient(session, page, client.token[:-4] + "AAAA")
+        assert (await other.call("GET", "/api/me"))[0] == 401
+        assert (await other.call("POST", "/api/pair", {"code": code, "name": "again"}))[0] >= 400
+        return client
 
-    async def use_page(self, address: str) -> None:
-        """Pair a browser, turn on notifications, and call with a wrong token and a wrong code."""
-        page, _, code = address.split(maxsplit=1)[0].partition("#c=")
-        async with aiohttp.ClientSession() as session:
-            client = PageClient(session, page)
-            _, answer = await client.call("POST", "/api/pair", {"code": code, "name": "Firefox"})
-            client.token = self.secrets.secrets["device"] = answer["token"]
-            endpoint = f"{self.service.origin}/push/{self.secrets.secrets['push']}"
-            status, answer = await client.call("PUT", "/api/push", PlayedBrowser().subscription(endpoint))
-            assert status == 200, answer
-            await client.call("POST", "/api/push/test", {})
-            async with client.live() as live:
-                await live.read()
-            other = PageClient(session, page, client.token[:-4] + "AAAA")
-            assert (await other.call("GET", "/api/me"))[0] == 401
-            await other.call("POST", "/api/pair", {"code": code, "name": "again"})
+    async def use_channels(self, page: PageClient) -> None:
+        for path in (*(f"/api/channels/{name}/test" for name in CHANNELS), "/api/push/test"):
+            self.printed.append(f"{path}: {await page.call('POST', path, {})}")
 
 
 @asynccontextmanager
@@ -168,8 +174,11 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     bus = PrivateBus(folder)
     bus.start()
     programs = Programs(folder / "bin")
-    for name in ("xdg-open", "git", "paplay", "canberra-gtk-play", "aplay", "pw-play", "tmux", "xdotool", "ssh"):
-        programs.add(name)
+    for name in ("xdg-open", "pw-play"):
+        program = programs.folder / name
+        record = f"{sys.executable} -I -c '{RECORD}' {folder / 'environments'}"
+        program.write_text(f"#!/bin/sh\n{record}\n", encoding="utf-8")
+        program.chmod(0o755)
     with broker_with_password(folder / "broker") as broker:
         async with serving(service.application()) as port, named_as_mozillas(service, folder) as proxy:
             address = f"http://127.0.0.1:{port}"
@@ -182,6 +191,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             )
             home.environment |= {
                 **VARIABLES, **proxy, "DISCORD_URL": f"{address}/api/webhooks/1/{VARIABLES['DISCORD_URL']}",
+                "APPRISE_URL": f"json://127.0.0.1:{port}/{VARIABLES['APPRISE_URL']}",
                 "ANTHROPIC_API_KEY": API_KEY, "DBUS_SESSION_BUS_ADDRESS": bus.address,
                 "PATH": f"{programs.folder}:{os.environ['PATH']}",
             }  # fmt: skip
@@ -211,17 +221,18 @@ async def drive(made: Scene) -> None:
     async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
         await plugin.authenticate(home.token, directory=str(home.path))
         await plugin.send(SNAPSHOT)
-        await until_async(lambda: made.service.asked, "a call of a service", 20)
-        await made.use_channels()
-        await made.use_page(await made.command("open", "--print"))
-        made.service.broken = True
-        await plugin.event("permission.asked", **ASK)
-        await until_async(lambda: made.shown, "a notification", 20)
-        await made.use_channels()
-        for words in (("status", "--json"), ("status",), ("channels",), ("config",), ("doctor",), ("serve", "list"),
-                      ("open",), ("devices",), ("usage",)):  # fmt: skip
+        async with aiohttp.ClientSession() as session:
+            page = await made.paired(session)
+            await made.use_channels(page)
+            made.service.broken = True
+            await plugin.event("permission.asked", **ASK)
+            await until_async(lambda: made.shown, "a notification", 20)
+            await made.use_channels(page)
+            for path in ("/api/channels", "/api/devices", "/api/me", "/api/audit"):
+                made.printed.append(str(await page.call("GET", path)))
+        for words in (("status", "--json"), ("channels",), ("channels", "test", "telegram"), ("config",), ("doctor",),
+                      ("serve", "list"), ("open",), ("token", "rotate")):  # fmt: skip
             await made.command(*words)
-        await made.command("token", "rotate")
         made.secrets.secrets["token after the rotation"] = home.token
     process.send_signal(signal.SIGABRT)  # a crash: its trace is printed, if there is one
     output, _ = await asyncio.to_thread(process.communicate, None, 20)
@@ -234,8 +245,9 @@ def test_no_secret_is_found_where_it_does_not_belong(tmp_path: Path) -> None:
             with ProcessWatch() as watch:
                 await drive(made)
             secrets = made.secrets
-            for name in CHANNELS:
-                assert any(name in text for text in made.printed)
+            asked = " ".join(made.service.asked)
+            for used in ("BOT_TOKEN", "DISCORD_URL", "APPRISE_URL", "push"):  # the others are in no path
+                assert secrets.secrets[used] in asked, asked
             allowed = {**ALLOWED, "data/opencode-tray/token": ("token", "token after the rotation")}
             leaks = dict.fromkeys(secrets.in_files(made.home.path, allowed))
             for text in made.printed:
@@ -244,6 +256,10 @@ def test_no_secret_is_found_where_it_does_not_belong(tmp_path: Path) -> None:
                 leaks |= dict.fromkeys(("notification", secret) for secret in secrets.found_in(note.encode()))
             for line in watch.arguments:
                 leaks |= dict.fromkeys((f"arguments of {line}", secret) for secret in secrets.found_in(line.encode()))
+            inherited = [environment for line, environment in watch.environments.items() if "-m tray" not in line]
+            for environment in (*inherited, *made.inherited()):
+                variables = "\n".join(environment.values()).encode()
+                leaks |= dict.fromkeys(("a child", secret) for secret in secrets.found_in(variables) - {"api_key"})
             assert not leaks, "\n".join(map(str, leaks))
 
     run(test(), 110)

@@ -39,6 +39,7 @@ from tray.storage.token import Token
 from tray.system.installation import installed_as, python_version
 from tray.system.open_file import open_file
 from tray.system.paths import Paths
+from tray.system.secret_variables import whole_environment
 from tray.system.text_dialog import Ask
 
 RELEASES = "https://pypi.org/project/opencode-tray/"
@@ -124,7 +125,9 @@ class AppActions:
         from tray.actions.doctor.finding import summary  # noqa: PLC0415  # loads psutil
         from tray.actions.doctor.runner import run_checks  # noqa: PLC0415  # loads psutil
 
-        return CommandResult(summary(await run_checks(self._paths, os.environ, self._status())), as_requested=False)
+        return CommandResult(
+            summary(await run_checks(self._paths, whole_environment(), self._status())), as_requested=False
+        )
 
 
 class SettingsFileError(UserError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
@@ -26,6 +25,7 @@ from tray.surfaces.channels.feed import FeedContext
 from tray.surfaces.channels.registry import kind_of, options_of
 from tray.surfaces.channels.running import RunningChannel
 from tray.system.paths import Paths
+from tray.system.secret_variables import whole_environment
 from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Channels:
             self._tasks.spawn(self._push.end_push(name), "end of notifications")
 
         try:
-            options = options_of(settings, os.environ)
+            options = options_of(settings, whole_environment())
             context = ChannelContext(
                 name, options, http, remember, recall, lambda: self._report(name, "answers", ""), ended
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tray.app.problems import Problems
 from tray.core.errors import UserError
-from tray.core.settings import PORT, Settings
+from tray.core.settings import PORT, Settings, secret_variables
 from tray.storage.settings_file import load_settings
+from tray.system.secret_variables import hide, whole_environment
 
 TOPIC = "settings"
 
@@ -24,6 +24,7 @@ class LiveSettings:
         self._flags = flags
         self._problems = problems
         self._report(settings, is_logged=True)
+        hide(secret_variables(settings))
 
     def fix_port(self, port: int) -> None:
         """Keep the port that is listened on, whatever the file says later."""
@@ -33,12 +34,13 @@ class LiveSettings:
     def reload(self) -> None:
         """Read the file again."""
         try:
-            settings = load_settings(self._path, os.environ, self._flags)
+            settings = load_settings(self._path, whole_environment(), self._flags)
         except UserError as error:
             self._problems.report(TOPIC, str(error))
             return
         self.current = settings
         self._report(settings)
+        hide(secret_variables(settings))
 
     def _report(self, settings: Settings, *, is_logged: bool = False) -> None:
         if settings.problems:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
-import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +32,7 @@ from tray.core.settings import (
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.team_settings import TrustedTray, broker_of, key_bytes
 from tray.storage.team_identity import begin
+from tray.system.secret_variables import whole_environment
 
 if TYPE_CHECKING:
     from tray.sources.team.team_source import TeamSource
@@ -187,6 +187,7 @@ def _team_key(wanted: _Wanted) -> bytes:
 
 def _variable(name: str, setting: str) -> str:
     """Return the value of an environment variable; "" without a name. Raises TeamSetupError if it is not set."""
-    if name and not os.environ.get(name):
+    value = whole_environment().get(name, "")
+    if name and not value:
         raise TeamSetupError(f"the environment variable {name} of {setting} is not set")
-    return os.environ.get(name, "") if name else ""
+    return value

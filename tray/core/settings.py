@@ -432,6 +432,18 @@ class Settings:
         return quiet_hours.is_quiet(self[QUIET_HOURS], minute_of_day)
 
 
+def secret_variables(settings: Settings) -> set[str]:
+    """Return the environment variables that contain the secrets of the settings."""
+    channels = [option for channel in settings[CHANNELS] for option in channel.options]
+    return {
+        *(server.password_env for server in settings[SERVERS]),
+        *(str(value) for name, value in channels if name.endswith("_env")),
+        settings[TEAM_PASSWORD_ENV],
+        settings[TEAM_KEY_ENV],
+        *TEAM_KEY.environment,
+    } - {""}
+
+
 def parse_settings(
     file: Mapping[str, Any], file_name: str, environment: Mapping[str, str], flags: Mapping[str, Any]
 ) -> Settings:

@@ -16,6 +16,7 @@ from tray.core.servers import AgentKind, Server, Source
 from tray.core.settings import HISTORY, HISTORY_TEXT, ON_MACHINE, ON_NETWORK, OTHER_AGENTS, SERVERS, Settings
 from tray.core.source_calls import CallError, CallErrorKind, SourceCall
 from tray.sources.plugin.listener import Listener, ServeClient
+from tray.system.secret_variables import whole_environment
 
 if TYPE_CHECKING:
     from tray.sources.agents.agent_sources import AgentSources
@@ -116,7 +117,7 @@ class SourceRouter:
             self._servers.values,
             self._started_servers,
             discovery_settings,
-            os.environ,
+            whole_environment(),
         )
         context = AgentContext(self._report, self._now, os.environ, Path.home(), lambda: self._settings()[OTHER_AGENTS])
         self._agents = AgentSources(context, self._hook_socket)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from tray.actions.attach.target import WSL
 from tray.core.remote_hosts import HttpServer
 from tray.core.settings import SERVERS, TERMINAL, Settings
 from tray.system.programs import command_words
+from tray.system.secret_variables import whole_environment
 from tray.system.terminals import open_terminal
 
 CONNECT_TIMEOUT = 1.0  # s for a connection to a server on another machine
@@ -25,20 +26,28 @@ class NewTerminal:
         self._settings = settings
         self._running = running
 
-    async def run(self, command: Sequence[str], folder: str = "", url: str | None = None) -> str | None:
+    async def run(
+        self,
+        command: Sequence[str],
+        folder: str = "",
+        url: str | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> str | None:
         """Run a command in a new terminal; return the terminal's name, or None if none could be opened.
 
-        The command finds the password of the server at `url`, and of no other server, in its environment.
+        `environment` is added to its own. It also has the password of the server at `url`, and of no other server.
         """
         if shutil.which(command[0]) is None:
             return None  # instead of a terminal that shows only this error
         account = await asyncio.to_thread(self._account, url) if url is not None else None
-        password = (account.password or os.environ.get(account.password_env, "")) if account is not None else ""
-        environment: dict[str, str] = {}
+        password = (
+            (account.password or whole_environment().get(account.password_env, "")) if account is not None else ""
+        )
+        variables = dict(environment)
         if account is not None and password:
-            environment = {"OPENCODE_SERVER_USERNAME": account.username, "OPENCODE_SERVER_PASSWORD": password}
+            variables |= {"OPENCODE_SERVER_USERNAME": account.username, "OPENCODE_SERVER_PASSWORD": password}
         preferred = command_words(self._settings()[TERMINAL])
-        return await open_terminal(command, folder=folder, environment=environment, preferred=preferred)
+        return await open_terminal(command, folder=folder, environment=variables, preferred=preferred)
 
     def _account(self, url: str) -> HttpServer | None:
         known = (*self._settings()[SERVERS], *self._running())

@@ -26,6 +26,7 @@ from tray.core.text import clean
 from tray.opencode.executable import opencode_program
 from tray.system.own_program import own_command
 from tray.system.programs import UnsafeArgumentError, shell_join
+from tray.system.secret_variables import hidden_variables
 
 SELECT_TIMEOUT = 2.0  # s that OpenCode gets to show the session in its terminal UI
 
@@ -101,7 +102,7 @@ class SessionOpener:
         """
         port = str(self._settings()[PORT])
         last = ["--", argument] if argument else []
-        return await self._terminal.run(own_command(*words, "--port", port, *last))
+        return await self._terminal.run(own_command(*words, "--port", port, *last), environment=hidden_variables())
 
     async def attach(self, url: str, directory: str) -> CommandResult:
         """Open OpenCode's terminal UI on the server at `url`, in a new terminal."""

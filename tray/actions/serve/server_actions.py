@@ -37,6 +37,7 @@ from tray.opencode.api import Api
 from tray.opencode.executable import opencode_program
 from tray.system.open_file import OpenFileError, open_file
 from tray.system.paths import Paths
+from tray.system.secret_variables import whole_environment
 from tray.system.text_dialog import Ask, NoDialogError
 
 
@@ -139,4 +140,4 @@ class ServerActions:
 
     async def _find(self) -> list[FoundServer]:
         accounts = self._settings()[SERVERS]
-        return await find_servers(self._paths, accounts, os.environ)
+        return await find_servers(self._paths, accounts, whole_environment())
