@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -13,6 +15,9 @@ from urllib.parse import quote
 import psutil
 
 INTERVAL = 0.02  # s between two looks at the processes
+SHARED = {"token-of-the-tests", "s3cret-of-the-service"}  # of many tests: `fakes.TOKEN` and `fake_services.SECRET`
+WRITTEN = ("tray.log", "audit.jsonl", "cache.json", "channels.json", "endpoint", "devices.json", "history.db")
+LEFT_OUT = {"node_modules", ".git", "site-packages"}
 
 
 def spellings(secret: str) -> set[bytes]:
@@ -74,3 +79,24 @@ class ProcessWatch:
                         self.environments[line] = process.environ()
                 except psutil.Error:
                     continue
+
+
+def left_tokens(base: Path) -> list[str]:
+    """Return the files of trays in temporary folders of tests that contain a token, other than the token's own file."""
+    tokens, files = set(SHARED), []
+    for folder, folders, names in os.walk(base):
+        folders[:] = [name for name in folders if name not in LEFT_OUT and not (Path(folder) / name).is_symlink()]
+        files += [Path(folder) / name for name in names if name.startswith(WRITTEN)]
+        if "token" in names and folder.endswith("opencode-tray"):
+            with suppress(OSError, UnicodeDecodeError):
+                tokens.add((Path(folder) / "token").read_text(encoding="utf-8").strip())
+    wanted = [token.encode() for token in tokens if len(token) > 15]
+    return [str(file) for file in files if _contains(file, wanted)]
+
+
+def _contains(file: Path, wanted: list[bytes]) -> bool:
+    try:
+        content = file.read_bytes() if file.is_file() else b""
+    except OSError:
+        return False
+    return any(token in content for token in wanted)

@@ -129,7 +129,7 @@ def broker_with_password(folder: Path) -> Iterator[Mosquitto]:
         yield running
 
 
-class Scene:
+class TrayAtWork:
     """A tray with everything that needs a secret, and what could be seen of it."""
 
     def __init__(self, home: Home, service: RepeatingService, secrets: PlantedSecrets, desktop: FakeDesktop) -> None:
@@ -168,7 +168,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
+async def tray_with_secrets(folder: Path) -> AsyncIterator[TrayAtWork]:
     service, home = RepeatingService(), Home(folder / "home")
     home.path.mkdir()
     bus = PrivateBus(folder)
@@ -199,7 +199,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             home.settings.write_text(settings_of(address, broker), encoding="utf-8")
             home.settings.chmod(0o600)
             desktop = await FakeDesktop(bus.address).start()
-            made = Scene(home, service, secrets, desktop)
+            made = TrayAtWork(home, service, secrets, desktop)
             desktop.on_note = lambda: made.shown.append(list(desktop.notes.values()))
             try:
                 yield made
@@ -209,7 +209,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
                 bus.stop()
 
 
-async def drive(made: Scene) -> None:
+async def drive(made: TrayAtWork) -> None:
     """Use each secret, with success, with an error that repeats it, and with a wrong one."""
     home = made.home
     process = await asyncio.to_thread(home.tray, "--debug")
@@ -241,7 +241,7 @@ async def drive(made: Scene) -> None:
 
 def test_no_secret_is_found_where_it_does_not_belong(tmp_path: Path) -> None:
     async def test() -> None:
-        async with scene(tmp_path) as made:
+        async with tray_with_secrets(tmp_path) as made:
             with ProcessWatch() as watch:
                 await drive(made)
             secrets = made.secrets
