@@ -254,7 +254,7 @@ class Fleet:
                 for step in each.steps:
                     step.is_sure = False
             frames.append(["session.deleted", {"info": {"id": each.id}}])
-        self.notices.update([session] if session.parent is None else [])
+            self.note(each)  # without its subagents, a session that is about to be deleted may have ended
         return frames
 
     def _ask(self, session: Session) -> Ask:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tray.app.budget_watch import BudgetWatch
 from tray.app.history_gaps import HistoryGaps
+from tray.app.paced_reading import PacedReading
 from tray.app.problems import Problems
 from tray.app.state import AppState
 from tray.core.answers import ANSWERED
@@ -72,8 +73,7 @@ class History:
         self._on_change: Callable[[], None] = lambda: None
         self._day = 0
         self._importing: asyncio.Task[None] | None = None  # None: not begun
-        self._reading: asyncio.Task[None] | None = None
-        self._is_stale = False  # whether `today` has to be read again
+        self._today = PacedReading(self._read_today, tasks, "usage of today")
 
     def start(self, on_change: Callable[[], None]) -> None:
         """Record from now on. `on_change` is called when `today` has changed."""
@@ -155,7 +155,7 @@ class History:
         if self._writer is not None:
             self._writer.retry()
             if self._day != day_number(self._now()):
-                self._changed()
+                self._today.changed()
 
     async def stop(self) -> None:
         """Record nothing more, and store what is waiting."""
@@ -178,7 +178,7 @@ class History:
             call_on_loop(loop, lambda: work() if self._writer is writer else None)
 
         writer = HistoryWriter(
-            self._path, lambda text: on_loop(partial(self._report, text)), lambda: on_loop(self._changed)
+            self._path, lambda text: on_loop(partial(self._report, text)), lambda: on_loop(self._today.changed)
         )
         writer.start()
         return writer
@@ -186,17 +186,6 @@ class History:
     def _report(self, problem: str) -> None:
         self._problems.set(TOPIC, problem, is_logged=True)
         self._on_change()
-
-    def _changed(self) -> None:
-        """Read the usage of today again, once more if this is called while it is read."""
-        self._is_stale = True
-        if self._reading is None or self._reading.done():
-            self._reading = self._tasks.spawn(self._read_while_stale(), "usage of today")
-
-    async def _read_while_stale(self) -> None:
-        while self._is_stale:
-            self._is_stale = False
-            await self._read_today()
 
     async def _read_today(self) -> None:
         day = day_number(self._now())
