@@ -20,10 +20,10 @@ from tray.agents.catalog import AGENTS
 from tray.app.lan_certificate import LanCertificate
 from tray.core.devices import Device, Scope
 from tray.core.remotes import Remote
+from tray.files.writing import write_privately
 from tray.storage.cache import encode_cache, write_cache
 from tray.storage.channel_store import ChannelRecord, encode_channels
 from tray.storage.devices import StoredDevices, write_devices
-from tray.storage.files import write_privately
 from tray.storage.history.database import open_history
 from tray.storage.remotes import write_remotes
 from tray.storage.servers import StartedServer, write_server

@@ -18,10 +18,10 @@ from running_app import ASK, SES, SNAPSHOT, RunningApp
 from small_disk import SmallDisk, missing, small_disk
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest
+from tray.files.writing import write_privately
 from tray.storage.audit import newest
 from tray.storage.cache import read_cache
 from tray.storage.devices import read_devices
-from tray.storage.files import write_privately
 from tray.surfaces.menu.items import walk
 from tray.system.entry_file import EntryFile
 from tray_process import Home, read_until

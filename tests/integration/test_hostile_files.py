@@ -31,6 +31,7 @@ from tray.agents.transcripts import MAX_READ, GrowingFile, last_lines
 from tray.cli.log_file import LogFile
 from tray.core.errors import UserError
 from tray.core.servers import AgentKind
+from tray.files.writing import write_privately
 from tray.opencode import sqlite
 from tray.opencode.configuration import npm_configuration
 from tray.opencode.model_prices import ModelPrices
@@ -44,7 +45,6 @@ from tray.storage.cache import read_cache, write_cache
 from tray.storage.channel_store import read_channels
 from tray.storage.devices import read_devices
 from tray.storage.endpoint import read_endpoint
-from tray.storage.files import write_privately
 from tray.storage.history.database import open_history
 from tray.storage.history.usage import open_for_reading
 from tray.storage.remotes import read_remotes

@@ -28,7 +28,7 @@ from waiting import until_async as until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the folders of a user by their ACL")
 
-ANOTHER = 65534  # nobody, in the words of the system
+ANOTHER = 65534  # the user with the fewest rights
 only_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can act as another user"
 )

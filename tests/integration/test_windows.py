@@ -14,7 +14,7 @@ from fakes import PluginThread
 from real_windows import only_windows, only_wine, open_wine_desktop
 from running_app import ASK, SES, SNAPSHOT
 from tray.cli.log_file import LogFile
-from tray.storage.files import RETRY_INTERVAL, write_privately
+from tray.files.writing import RETRY_INTERVAL, write_privately
 from tray.system.autostart import autostart
 from tray.system.own_program import own_command_without_console
 from tray_process import Home

@@ -12,9 +12,9 @@ import pytest
 from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
+from tray.files.writing import move, remove, set_aside
 from tray.storage.audit import AuditLog, newest
 from tray.storage.cache import encode_cache, read_cache, write_cache
-from tray.storage.files import move, remove, set_aside
 from tray.storage.token import TokenError, read_or_create_token, read_token, token_from_environment
 
 needs_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows protects the profile folder, not the file")

@@ -18,8 +18,8 @@ from tray.agents.hook_command import hook_command, python_hook_command
 from tray.agents.hook_file import HookCommand, HookFile
 from tray.agents.json_editor import InvalidJsonError
 from tray.core.agent_setup import AgentSetup, HookState
-from tray.regular_files import read_regular
-from tray.storage.files import write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import write_privately
 from tray.system.own_program import own_python
 from tray.system.paths import MAX_SOCKET_PATH
 

@@ -33,7 +33,7 @@ from tray.core.commands import (
 )
 from tray.core.errors import UserError
 from tray.core.settings import Settings
-from tray.storage.files import write_privately
+from tray.files.writing import write_privately
 from tray.storage.settings_file import template
 from tray.storage.token import Token
 from tray.system.installation import installed_as, python_version

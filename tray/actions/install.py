@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.errors import UserError
-from tray.regular_files import read_regular
-from tray.storage.files import move
+from tray.files.reading import read_regular
+from tray.files.writing import move
 from tray.system.application_entry import ApplicationEntry
 from tray.system.autostart import Autostart, is_same_command
 from tray.system.own_program import own_command_without_console

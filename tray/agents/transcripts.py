@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 MAX_READ = 50_000_000  # bytes; of a file that is or grew longer, only the end is read
 MAX_OUTPUT = 200  # characters kept of the last line of output

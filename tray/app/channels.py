@@ -18,8 +18,8 @@ from tray.core.commands import AnswerRequest, Command, CommandResult, Surface
 from tray.core.errors import UserError
 from tray.core.outcomes import UNKNOWN, Outcomes
 from tray.core.settings import CHANNELS, FINISHED_AFTER
+from tray.files.writing import write_privately
 from tray.storage.channel_store import ChannelRecord, encode_channels, read_channels
-from tray.storage.files import write_privately
 from tray.surfaces.channels.channel import ChannelContext, ChannelSetupError, Pressed
 from tray.surfaces.channels.feed import FeedContext
 from tray.surfaces.channels.registry import kind_of, options_of

@@ -8,8 +8,8 @@ import ssl
 from datetime import datetime
 from pathlib import Path
 
-from tray.regular_files import read_regular
-from tray.storage.files import write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import write_privately
 from tray.system.own_authority import (
     Signed,
     as_der,

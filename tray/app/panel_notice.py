@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from tray.storage.files import write_privately
+from tray.files.writing import write_privately
 from tray.system import tray_host
 from tray.system.display import has_display
 from tray.system.tasks import TaskSet

@@ -8,7 +8,7 @@ from pathlib import Path
 from tray.core.errors import UserError
 from tray.core.pairing import CODE_LIFETIME
 from tray.core.phone_ways import PhoneAddress
-from tray.storage.files import write_privately
+from tray.files.writing import write_privately
 from tray.system.picture_window import show_picture
 from tray.system.tasks import TaskSet
 

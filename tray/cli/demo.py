@@ -21,8 +21,8 @@ from tray.cli.run import Program
 from tray.core.handshake import Side
 from tray.core.servers import DEMO
 from tray.core.settings import ON_MACHINE, OTHER_AGENTS, PAGE_PORT, PORT
+from tray.files.writing import write_privately
 from tray.storage.endpoint import tray_address
-from tray.storage.files import write_privately
 from tray.storage.settings_file import load_settings
 from tray.storage.token import Token, read_token, token_from_environment
 from tray.system.paths import Paths

@@ -15,7 +15,7 @@ from logging.handlers import QueueHandler, RotatingFileHandler
 from pathlib import Path
 
 from tray.cli.exit_codes import FAILED
-from tray.regular_files import open_to_append
+from tray.files.reading import open_to_append
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from tray.actions.serve.errors import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import server_with_id
 from tray.core.text import clean
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 POLL_INTERVAL = 0.2  # s between two reads of a log that is followed
 MAX_READ = 2_000_000  # bytes at the end of a log in which the last lines are looked for

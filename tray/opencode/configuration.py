@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 NAMES = ("opencode.json", "opencode.jsonc")
 MAX_SIZE = 1_000_000  # bytes of a file; a longer one is not read

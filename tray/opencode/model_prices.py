@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 
 from tray.core.lenient_json import decode_or
 from tray.core.prices import Price
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 MAX_PRICE = 1e6  # US dollars for a million tokens; a larger or negative price is not known
 MAX_SIZE = 20_000_000  # bytes of the file; a larger one is not read

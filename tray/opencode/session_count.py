@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
+from tray.files.reading import read_regular
 from tray.opencode import sqlite
-from tray.regular_files import read_regular
 
 MAX_FILES = 2_000  # of the older JSON storage to read; the count of a larger storage is a lower bound
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tray.regular_files import open_regular, open_to_append, read_regular
-from tray.storage.files import move
+from tray.files.reading import open_regular, open_to_append, read_regular
+from tray.files.writing import move
 
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
 SLOW = "does not respond; its disk is very slow"

@@ -11,8 +11,8 @@ from tray.core.fleet import Fleet
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.servers import Server, Source
 from tray.core.sessions import Session
-from tray.regular_files import read_regular
-from tray.storage.files import set_aside_unreadable, write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import set_aside_unreadable, write_privately
 
 
 class _Cache(msgspec.Struct):

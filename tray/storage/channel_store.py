@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately, set_aside_unreadable
+from tray.files.writing import NotPrivateError, read_privately, set_aside_unreadable
 
 
 class ChannelRecord(msgspec.Struct):

@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.devices import Device
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately, set_aside_unreadable, write_privately
+from tray.files.writing import NotPrivateError, read_privately, set_aside_unreadable, write_privately
 
 
 class _File(msgspec.Struct):

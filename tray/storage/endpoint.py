@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from tray.core.loopback import connect_host
 from tray.core.settings import HOST, PORT
-from tray.regular_files import read_regular
-from tray.storage.files import write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import write_privately
 from tray.storage.settings_file import load_settings
 
 MAX_SIZE = 4096  # bytes

@@ -9,8 +9,8 @@ import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
 from tray.core.remotes import Remote
-from tray.regular_files import read_regular
-from tray.storage.files import set_aside_unreadable, write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import set_aside_unreadable, write_privately
 
 
 def read_remotes(path: Path) -> tuple[tuple[Remote, ...], str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tray.core.errors import UserError
 from tray.core.settings import SETTINGS, Settings, parse_settings
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 MAX_SIZE = 1_000_000  # bytes
 UNESCAPED_PATH = re.compile(r'"[A-Za-z]:\\(?!\\)')

@@ -8,8 +8,8 @@ import msgspec
 
 from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
-from tray.regular_files import read_regular
-from tray.storage.files import write_privately
+from tray.files.reading import read_regular
+from tray.files.writing import write_privately
 
 
 class TailnetEntryError(UserError):

@@ -11,7 +11,7 @@ import msgspec
 
 from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
-from tray.storage.files import NotPrivateError, read_privately, remove, write_privately
+from tray.files.writing import NotPrivateError, read_privately, remove, write_privately
 
 LENGTH = 32  # bytes of a private key (RFC 8032)
 

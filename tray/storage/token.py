@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tray.core.errors import UserError
-from tray.storage.files import NotPrivateError, read_privately, write_privately
+from tray.files.writing import NotPrivateError, read_privately, write_privately
 
 MIN_LENGTH = 16  # characters: what a file has after it was cut could be guessed
 ADVICE = "remove it and start the tray again, which makes a new one"

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from tray.regular_files import open_to_append
+from tray.files.reading import open_to_append
 from tray.system.process_start import process_stat
 from tray.system.programs import command_for
 

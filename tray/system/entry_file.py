@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 
 class EntryFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePath
 
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 MAX_GIT_FILE = 4096  # bytes; a `.git` file holds one path
 _LINKED = re.compile(r"gitdir: (.+)[\\/]worktrees[\\/][^\\/]+\s*")  # gitrepository-layout(5), "gitfile"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tray.core.command_line import split_command
 from tray.core.errors import UserError
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 if sys.platform == "win32":
     NO_WINDOW = subprocess.CREATE_NO_WINDOW  # else a program for a console opens one, which takes the focus

@@ -14,8 +14,8 @@ from tray.actions.doctor.finding import Finding, broken, fine, note
 from tray.actions.install import PLUGIN_SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
+from tray.files.reading import read_regular
 from tray.opencode.configuration import plugin_section
-from tray.regular_files import read_regular
 from tray.system.display import has_display
 from tray.system.notification_daemon import BALLOON
 from tray.system.paths import opencode_config

@@ -18,8 +18,8 @@ from tray.actions.install import install_autostart, install_plugin, read_plugin
 from tray.core.loopback import is_loopback
 from tray.core.settings import HOST, PORT
 from tray.core.text import clean
+from tray.files.reading import read_regular
 from tray.opencode.configuration import npm_configuration
-from tray.regular_files import read_regular
 from tray.storage.endpoint import read_endpoint
 from tray.storage.token import TokenError, read_or_create_token, read_token
 from tray.system.autostart import autostart as autostart_entry

@@ -14,9 +14,9 @@ import psutil
 from tray.actions.serve.errors import PortTakenError, ServeError
 from tray.core.source_calls import CallError
 from tray.core.text import clean
+from tray.files.reading import open_regular
 from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import listening_addresses
-from tray.regular_files import open_regular
 from tray.storage.servers import StartedServer
 from tray.system.background_process import ProcessIdentity
 

@@ -17,7 +17,7 @@ import msgspec
 from tray.agents.claude.usage import FileUsage
 from tray.agents.transcripts import MAX_READ, GrowingFile, milliseconds
 from tray.core.lenient_json import decode_or
-from tray.regular_files import open_regular, read_regular
+from tray.files.reading import open_regular, read_regular
 
 MAX_LINES, MAX_LINE = 100, 1_000_000  # that are read of a file's start, and bytes of each
 MAX_RELATED = 100  # files that are read

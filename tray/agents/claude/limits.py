@@ -14,7 +14,7 @@ from tray.agents.transcripts import milliseconds
 from tray.core.lenient_json import decode_or
 from tray.core.numbers import moment
 from tray.core.plan_limits import PlanLimit, window_name
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 MAX_AGE = 3600_000  # ms after which Claude Code does not use the values any more
 MAX_SIZE = 20_000_000  # bytes of the file; a larger one is not read

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 MAX_FILES = 500  # that are read; more are ignored
 ATTEMPTS, ATTEMPT_INTERVAL = 4, 0.01  # readings of invalid files, and s between two

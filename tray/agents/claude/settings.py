@@ -7,7 +7,7 @@ from pathlib import Path
 from tray.agents.claude.hooks import PERMISSION_REQUEST
 from tray.agents.hook_file import HookFile
 from tray.agents.json_editor import InvalidJsonError, parse
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 DAY = 86_400  # s; a request waits as long as its dialog, which Claude Code shows meanwhile
 

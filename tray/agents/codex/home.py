@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import decode_or
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 ROLLOUTS = "sessions/*/*/*/rollout-*-{}.jsonl"  # in Codex' folder, with the id of a thread or "*"
 MAX_PID_FILE = 10_000  # bytes

@@ -15,7 +15,7 @@ from typing import Any
 from tray.agents.codex.hooks import HOOK_FILE
 from tray.agents.hook_file import OwnHook
 from tray.agents.json_editor import InvalidJsonError
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 
 CONFIGURATION = "config.toml"
 DEFAULT_TIMEOUT = 600  # s, of Codex

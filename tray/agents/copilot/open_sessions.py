@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import decode_or
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 SESSIONS, EVENTS, WORKSPACE = "session-state", "events.jsonl", "workspace.yaml"
 TRANSCRIPTS = f"{SESSIONS}/{{}}/{EVENTS}"  # in Copilot CLI's folder, with the id of a session or "*"

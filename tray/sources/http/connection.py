@@ -25,10 +25,8 @@ from tray.system.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY, MAX_RETRY = (
-    0.5,
-    4.0,
-)  # s between attempts to connect, doubled each time; all is true 5 s after a server is back
+FIRST_RETRY = 0.5  # s until the second attempt to connect; the pause is doubled each time
+MAX_RETRY = 4.0  # s between two attempts: all is true 5 s after a server is back
 STABLE_AFTER = 20.0  # s after which a connection counts as stable: the next attempt follows after FIRST_RETRY again
 MAX_DIRECTORIES, MAX_UNTRUSTED_DIRECTORIES = 50, 2  # that are followed on one server
 MAX_DIRECTORY_LENGTH = 4096  # characters

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
-from tray.regular_files import read_regular
+from tray.files.reading import read_regular
 from tray.sources.local.records import MAX_MESSAGES, MAX_PARTS, MAX_SESSIONS, MAX_TODOS, StoredPart, StoredSession
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 
 FIRST_READ = 1024 * 1024  # bytes at the end of a shared log that are read first
 MAX_READ = 4 * 1024 * 1024  # bytes read at once; older ones are skipped

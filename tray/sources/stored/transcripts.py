@@ -21,7 +21,7 @@ from tray.agents.copilot.open_sessions import TRANSCRIPTS as COPILOT_TRANSCRIPTS
 from tray.core.history import SessionRecord
 from tray.core.lenient_json import decode_or
 from tray.core.servers import AgentKind
-from tray.regular_files import open_regular
+from tray.files.reading import open_regular
 from tray.sources.stored.imported_session import ChangedSession, ImportedSession, StoredSource
 
 MAX_LINES = 50  # of a transcript that are searched for its directory

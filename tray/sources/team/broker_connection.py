@@ -178,7 +178,7 @@ class BrokerConnection:
 
 
 def _connect_properties() -> Properties:
-    """Return what the broker is told at the start: it keeps larger packets of other members from this one."""
+    """Return what is sent to the broker at the start: it keeps larger packets of other members from this one."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = MAX_PACKET
     return properties

@@ -8,7 +8,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tray.storage.files import remove, set_aside
+from tray.files.writing import remove, set_aside
 from tray.storage.history.schema import MIGRATIONS, VERSION
 
 RETRY_INTERVAL = 0.02  # s

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from tray.regular_files import MAX_SIZE, open_regular
+from tray.files.reading import MAX_SIZE, open_regular
 
 # Windows cannot replace a file that another program reads, such as an antivirus program for some milliseconds.
 TRIES = 10 if sys.platform == "win32" else 1
