@@ -26,7 +26,7 @@ from fake_programs import Programs
 from fake_services import channel_tables
 from fakes import connection
 from mqtt_broker import Mosquitto
-from page_client import PageClient
+from page_client import PageClient, PairedDevice
 from planted_secrets import PlantedSecrets, ProcessWatch
 from push_service import PlayedBrowser, named_as_mozillas
 from running_app import ASK, SNAPSHOT
@@ -151,13 +151,14 @@ class TrayAtWork:
         page, _, code = (await self.command("open", "--print")).split()[0].partition("#c=")
         client = PageClient(session, page)
         _, answer = await client.call("POST", "/api/pair", {"code": code, "name": "Firefox"})
-        client.token = self.secrets.secrets["device"] = answer["token"]
+        await client.log_in(PairedDevice.of(answer))
+        self.secrets.secrets |= {"device": answer["token"], "login": client.login}
         endpoint = f"{self.service.origin}/push/{self.secrets.secrets['push']}"
         status, answer = await client.call("PUT", "/api/push", PlayedBrowser().subscription(endpoint))
         assert status == 200, answer
         async with client.live() as live:
             await live.read()
-        other = PageClient(session, page, client.token[:-4] + "AAAA")
+        other = PageClient(session, page, client.login[:-4] + "AAAA")
         assert (await other.call("GET", "/api/me"))[0] == 401
         assert (await other.call("POST", "/api/pair", {"code": code, "name": "again"}))[0] >= 400
         return client
