@@ -7,7 +7,6 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from itertools import pairwise
@@ -59,11 +58,12 @@ class LogFile(RotatingFileHandler):
 class LogThread:
     """Writes records on a thread of its own: a slow disk, or a terminal that was stopped, delays nothing else."""
 
-    def __init__(self, handlers: Sequence[logging.Handler]) -> None:
-        self._handlers = handlers
+    def __init__(self, writer: logging.Handler) -> None:
+        self._writer = writer
         self._records: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self.handler = QueueHandler(self._records)  # a record for which there is no space is dropped
+        self.handler.setLevel(writer.level)
 
     def start(self) -> None:
         """Write records from now on, until the program ends."""
@@ -72,9 +72,7 @@ class LogThread:
 
     def _run(self) -> None:
         while (record := self._records.get()) is not None:
-            for handler in self._handlers:
-                if record.levelno >= handler.level:
-                    handler.handle(record)
+            self._writer.handle(record)
 
     def _end(self) -> None:
         with suppress(queue.Full):
@@ -102,8 +100,9 @@ def log_to(path: Path, *, debug: bool) -> None:
         file.open()
     except OSError as error:
         problem = error
-    writer = LogThread((warn, file))  # a file that cannot be opened now is opened once that is possible
-    root.addHandler(writer.handler)
-    writer.start()
+    for writer in (warn, file):  # a file that cannot be opened now is opened once that is possible
+        thread = LogThread(writer)  # one for each: the file goes on while the terminal is stopped
+        root.addHandler(thread.handler)
+        thread.start()
     if problem:
         log.warning("cannot write the log file: %s", problem)
