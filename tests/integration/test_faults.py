@@ -78,8 +78,8 @@ class Desk:
             )
             for version, relay in zip(VERSIONS, self.relays, strict=True)
         ]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(OpenCode.serve, self.opencodes))
+        for opencode in self.opencodes:
+            opencode.serve()
         self.claude.tui()
         self.codex.tui()
         self._files = 0
@@ -397,8 +397,8 @@ def test_of_two_trays_of_one_opencode_each_shows_a_request_and_one_answers_it(tm
         opencodes = [
             stack.enter_context(OpenCode(version, tmp_path / version, model.port, environment)) for version in VERSIONS
         ]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(OpenCode.serve, opencodes))
+        for opencode in opencodes:
+            opencode.serve()
         sessions = [opencode.session() for opencode in opencodes]
         for opencode, session in zip(opencodes, sessions, strict=True):
             command = {"command": "echo ran >> ran.txt", "description": "run"}
@@ -520,8 +520,8 @@ def test_a_server_without_the_plugin_that_was_stopped_is_shown_as_it_is_again(tm
         home.environment["OPENCODE_TRAY_DISCOVERY_PROCESSES"] = "1"
         stack.callback(home.stop)
         home.tray("--no-notify")
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(OpenCode.serve, opencodes))
+        for opencode in opencodes:
+            opencode.serve()
         answered, waits = ([opencode.session() for opencode in opencodes] for _ in range(2))
         for opencode, *sessions in zip(opencodes, answered, waits, strict=True):
             for session in sessions:
