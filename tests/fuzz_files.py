@@ -18,6 +18,7 @@ import msgspec
 from fuzz import HOSTILE, IDS, TIMES, WORDS, Inputs
 from fuzz_fleet import FuzzedFleet, check_records
 from stored_sessions import TABLES
+from tray.agents.catalog import AGENTS
 from tray.agents.claude.inference import snapshot as claude_snapshot
 from tray.agents.claude.limits import LimitsFile, _Cached, _Window
 from tray.agents.claude.registry import RegistryEntry, read_registry
@@ -27,7 +28,9 @@ from tray.agents.copilot.events import Events
 from tray.agents.copilot.inference import snapshot as copilot_snapshot
 from tray.agents.copilot.open_sessions import OpenSessions
 from tray.agents.gemini import chat as gemini
+from tray.agents.hook_command import OWN_URL
 from tray.agents.hook_session import HookSession
+from tray.agents.json_editor import InvalidJsonError
 from tray.core.devices import Device
 from tray.core.events import SnapshotTaken, StepsReported
 from tray.core.history import HistoryRecord, SessionRecord, StepRecord, StepsExpired
@@ -352,6 +355,49 @@ def agent_files(seed: int, folder: Path) -> Feed:
         codex.daemon()
         fleet.look(AT)
         (home / "session_index.jsonl").unlink()
+
+    return feed
+
+
+def agent_settings(seed: int) -> Feed:
+    """The settings of agents: hooks are added and removed again without any other change, or the file is refused."""
+    inputs = Inputs(seed)
+    files = [agent.hooks for agent in AGENTS.values() if agent.hooks is not None]
+
+    def hook() -> Any:
+        command = inputs.random.choice(("notify-send hi", f"curl {OWN_URL}claude", inputs.text(), inputs.anything(1)))
+        return inputs.random.choice(({"type": "command", "command": command}, inputs.anything(1)))
+
+    def group() -> Any:
+        hooks = [hook() for _ in range(inputs.random.randrange(3))]
+        return inputs.random.choice(
+            ({"hooks": hooks}, {"matcher": "*", "hooks": hooks}, {"hooks": []}, inputs.anything(1))
+        )
+
+    def text(event: str) -> str:
+        groups = inputs.random.choice(([group() for _ in range(inputs.random.randrange(3))], inputs.anything(1)))
+        events = inputs.random.choice(({event: groups}, {inputs.text(): groups, event: []}, inputs.anything(2)))
+        content = inputs.random.choice(({"hooks": events}, {"a": 1, "hooks": events, "z": []}, inputs.anything(3)))
+        indent = inputs.random.choice((None, 2, "\t"))
+        raw = json.dumps(content, indent=indent, ensure_ascii=inputs.random.random() < 0.5)
+        if inputs.random.random() < 0.2:
+            raw = raw.replace(",", inputs.random.choice((", ", ",\r\n", ", // note\n", ",/* x */")))
+        return (
+            inputs.damaged(raw.encode("utf-8", "replace")).decode("utf-8", "replace")
+            if inputs.random.random() < 0.1
+            else raw
+        )
+
+    def feed() -> None:
+        file = inputs.random.choice(files)
+        before = text(inputs.random.choice(tuple(file.seconds)))
+        try:
+            cleaned = file.without_hooks(before)
+            changed = file.with_hooks(cleaned, lambda agent, limit: f"curl {OWN_URL}{agent} {limit}")
+        except InvalidJsonError:
+            return
+        assert file.installed(changed)
+        assert file.without_hooks(changed) == cleaned
 
     return feed
 

@@ -409,6 +409,7 @@ READERS: dict[str, Callable[[int], Callable[[], None]]] = {
     "storage": fuzz_files.opencode_storage,
     "logs": fuzz_files.opencode_logs,
     "agent-files": fuzz_files.agent_files,
+    "agent-settings": fuzz_files.agent_settings,
     "state": fuzz_files.state,
     "history": fuzz_files.history,
     "channels": fuzz_services.channels,

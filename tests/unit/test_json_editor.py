@@ -99,3 +99,14 @@ def test_any_object_is_restored(value: dict[str, Any], indent: int | str | None)
     assert parse(changed) == {**json.loads(text), "hooks": value.get("hooks", GROUP)}
     if "hooks" not in value:
         assert remove(changed, ("hooks",)) == text
+
+
+@pytest.mark.parametrize("depth", [900, 5_000])
+def test_a_text_that_is_nested_too_deeply_is_refused(depth: int):
+    """The parser of Python 3.12 and newer takes more levels than a function that calls itself."""
+    text = f'{{"a": {"[" * depth}{"]" * depth}}}'
+    if depth == 900:
+        assert parse(insert(text, ("b",), 1))["b"] == 1
+    else:
+        with pytest.raises(InvalidJsonError):
+            insert(text, ("b",), 1)

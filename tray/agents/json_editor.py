@@ -130,8 +130,11 @@ def _plain(text: str) -> str:
 
 
 def _root(text: str, *, comments: bool) -> Node:
-    parse(text, comments=comments)  # so that the reading below does not meet an error
-    return _read(iter(_tokens(text)))
+    parse(text, comments=comments)  # so that the reading below meets no other error
+    try:
+        return _read(iter(_tokens(text)))
+    except RecursionError as error:  # the parser of Python may take more levels
+        raise InvalidJsonError(str(error)) from error
 
 
 def _read(tokens: Iterator[Token], first: Token | None = None, key: str | int = "", start: int = -1) -> Node:
