@@ -59,7 +59,6 @@ CHANNELS = ("telegram", "ntfy", "gotify", "discord", "pushover", "slack", "appri
 ALLOWED = {
     "config/opencode-tray/settings.toml": ("webhook",),  # the user wrote it there
     "data/opencode-tray/token": ("token",),  # its own file
-    "data/opencode-tray/servers/4096.json": ("SERVER_PASSWORD",),
     "data/opencode-tray/devices.json": ("push",),  # who knows the address can only send sealed messages to it
 }
 
@@ -194,6 +193,7 @@ async def tray_with_secrets(folder: Path) -> AsyncIterator[TrayAtWork]:
                 **VARIABLES, **proxy, "DISCORD_URL": f"{address}/api/webhooks/1/{VARIABLES['DISCORD_URL']}",
                 "APPRISE_URL": f"json://127.0.0.1:{port}/{VARIABLES['APPRISE_URL']}",
                 "ANTHROPIC_API_KEY": API_KEY, "DBUS_SESSION_BUS_ADDRESS": bus.address,
+                "PYTHONFAULTHANDLER": "1",
                 "PATH": f"{programs.folder}:{os.environ['PATH']}",
             }  # fmt: skip
             home.settings.parent.mkdir(parents=True)
@@ -222,6 +222,7 @@ async def drive(made: TrayAtWork) -> None:
     async with connection(f"http://127.0.0.1:{home.port}/") as plugin:
         await plugin.authenticate(home.token, directory=str(home.path))
         await plugin.send(SNAPSHOT)
+        plugin.answer_pings()
         async with aiohttp.ClientSession() as session:
             page = await made.paired(session)
             await made.use_channels(page)
@@ -237,6 +238,7 @@ async def drive(made: TrayAtWork) -> None:
         made.secrets.secrets["token after the rotation"] = home.token
     process.send_signal(signal.SIGABRT)  # a crash: its trace is printed, if there is one
     output, _ = await asyncio.to_thread(process.communicate, None, 20)
+    assert "Fatal Python error" in output
     made.printed.append(output)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -331,6 +332,11 @@ def test_passwords_are_not_arguments_and_required_for_open_servers(old_shell: Sh
     shell.serve("start", "--password", "env:MINE", MINE="secret-of-mine")
     (name,) = shell.listed()
     assert shell.serve("password", name) == "secret-of-mine\n"
+    (holder,) = (path for path in shell.files() if b"secret-of-mine" in path.read_bytes())
+    assert (holder.name, stat.S_IMODE(holder.stat().st_mode)) == (f"{name}.json", 0o600)
+    shown = shell.serve("list") + shell.serve("list", "--json") + shell.serve("logs", name, "-n", "100")
+    shown += " ".join(word for process in shell.processes() for word in process.cmdline())
+    assert "secret-of-mine" not in shown
 
 
 @pytest.mark.parametrize(
