@@ -87,7 +87,8 @@ class Sample:
     files: int
     children: int
     tasks: int
-    blocks: int  # of memory that Python has allocated
+    blocks: int  # of memory that Python has allocated for small objects
+    malloc: int  # memory that the C library has handed out: large objects of Python, SQLite
     task_names: Counter[str]
 
     @classmethod
@@ -107,6 +108,7 @@ class Sample:
             children=len(process.children(recursive=True)),
             tasks=len(counts["tasks"]),
             blocks=counts["blocks"],
+            malloc=counts["malloc"],
             task_names=Counter(counts["tasks"]),
         )
 
@@ -114,7 +116,7 @@ class Sample:
         return (
             f"{self.actions:7} actions: {self.memory / MB:6.2f} MB (before: {self.before / MB:6.2f}), "
             f"{self.cpu:6.1f} s CPU, {self.threads} threads, {self.files} files, {self.children} children, "
-            f"{self.tasks} tasks, {self.blocks} blocks"
+            f"{self.tasks} tasks, {self.blocks} blocks, {self.malloc / MB:.2f} MB malloc"
         )
 
 

@@ -33,13 +33,43 @@ def remember(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[[], 
     return make
 
 
+class MallocInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    )
+
+
+def malloc_used() -> int:
+    """Return the bytes that the C library has handed out, after free memory was returned; 0 with another library."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.malloc_trim(0)
+        library.mallinfo2.restype = MallocInfo
+        info = library.mallinfo2()
+        return int(info.uordblks + info.hblkhd)
+    return 0
+
+
 def write_counts(*_: Any) -> None:
     """Collect garbage, return free memory to the system, and write the counts to the file that SOAK_COUNTS names."""
     path = Path(os.environ["SOAK_COUNTS"])
     gc.collect()
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
     counts: dict[str, Any] = {
+        "malloc": malloc_used(),
         "tasks": [task.get_name() for loop in loops if not loop.is_closed() for task in asyncio.all_tasks(loop)],
         "blocks": sys.getallocatedblocks(),
     }

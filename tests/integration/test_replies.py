@@ -371,10 +371,22 @@ def test_a_line_of_the_audit_log_that_is_not_valid_is_left_out(tmp_path: Path) -
     written.add({"result": "first"})
     assert written.write() == ""
     with log.open("ab") as file:
-        file.write(b"[" * 10_000 + b"\n" + b"\xff\x00{\n")
+        file.write(b"[" * 10_000 + b"\n" + b"\xff\x00{\n" + b"[]\n")
     written.add({"result": "second"})
     assert written.write() == ""
     assert [entry["result"] for entry in audit.newest(log, 5)] == ["second", "first"]
+
+
+def test_the_newest_entries_of_the_audit_log_are_read_from_both_files_whatever_they_contain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    asked = ["bash: echo a\u2028b", "bash: echo \x85", "write: \r\n", "bash: ls"]  # separators of lines for Python
+    for file, texts in ((tmp_path / "audit.jsonl.1", asked[:2]), (path, asked[2:])):
+        written = audit.AuditLog(file)
+        for text in texts:
+            written.add({"asked": text})
+        assert written.write() == ""
+    assert [entry["asked"] for entry in audit.newest(path, 200)] == asked[::-1]
+    assert [entry["asked"] for entry in audit.newest(path, 2)] == ["bash: ls", "write: \r\n"]
 
 
 def test_the_audit_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tray.files.reading import open_regular, open_to_append, read_regular
+from tray.files.reading import open_regular, open_to_append
 from tray.files.writing import move
 
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
@@ -70,20 +70,17 @@ def _ends_within_a_line(path: Path) -> bool:
 
 
 def newest(path: Path, count: int) -> list[dict[str, Any]]:
-    """Return the newest entries, the newest first. Lines that are not valid are left out."""
+    """Return at most the `count` newest entries, the newest first. Lines that are not valid are left out."""
+    lines: deque[bytes] = deque(maxlen=count)  # the files may have megabytes, and are never in memory as a whole
+    for file in (path.with_name(f"{path.name}.1"), path):
+        with suppress(OSError), open_regular(file) as opened:
+            lines.extend(opened)
     found: list[dict[str, Any]] = []
-    for file in (path, path.with_name(f"{path.name}.1")):
-        try:
-            lines = read_regular(file).decode("utf-8", "replace").splitlines()
-        except OSError:
-            continue
-        for line in reversed(lines):
-            if len(found) == count:
-                return found
-            with suppress(ValueError, RecursionError):
-                entry = json.loads(line)
-                if isinstance(entry, dict):
-                    found.append(entry)
+    for line in reversed(lines):
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line.decode("utf-8", "replace"))
+            if isinstance(entry, dict):
+                found.append(entry)
     return found
 
 
