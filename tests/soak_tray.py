@@ -33,24 +33,15 @@ def remember(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[[], 
     return make
 
 
+MALLOC_FIELDS = (
+    "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+)  # fmt: skip
+
+
 class MallocInfo(ctypes.Structure):
     """`struct mallinfo2` of glibc."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in MALLOC_FIELDS)
 
 
 def malloc_used() -> int:
