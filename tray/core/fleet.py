@@ -97,6 +97,10 @@ class Fleet:
         """Return the topmost known ancestor; the session itself if its parent is not known (yet)."""
         return self._state.table.root_of(key)
 
+    def path(self, key: SessionKey) -> list[SessionKey]:
+        """Return the session and its known ancestors, each once."""
+        return self._state.table.path(key)
+
     def tree(self, root: SessionKey) -> list[Session]:
         """Return the session and all its descendants, itself first."""
         return self._state.table.tree(root)

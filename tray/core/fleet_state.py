@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from heapq import nsmallest
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from tray.core.transitions import requests
 
 MAX_SESSIONS = 1000  # of one server; a new one replaces the idle session that was used least recently
 MAX_UNPROVEN_SESSIONS = 50  # the same of a server that has not proven the token: any program can be one
+ROOM = 50  # one in so many sessions makes room at once: all of them have to be compared for that
 ACTIVITY_PRECISION = 30_000  # ms; `last_activity_at` changes no more often than that: each change updates the views
 
 
@@ -118,7 +120,8 @@ class FleetState:
         idle = [key for key in self.table.of_server(server_id) if sessions[key].status in (Status.IDLE, Status.ABORTED)]
         if not idle:
             return False
-        self.remove_session(min(idle, key=lambda key: sessions[key].touched))
+        for key in nsmallest(limit // ROOM, idle, key=lambda key: sessions[key].touched):
+            self.remove_session(key)
         return True
 
 

@@ -87,11 +87,11 @@ class SessionIndex:
                     stale.add(self._fleet.root_of(after.key))
                     if change.before is None or change.before.parent != after.parent:
                         stale.update(self._fleet.children(after.key))
+                        stale.update(self._path_above(change.before))
                 case SessionRemoved(before):
                     stale.add(before.key)
                     stale.update(self._fleet.children(before.key))
-                    if before.parent is not None:
-                        stale.add(self._fleet.root_of(SessionKey(before.server, before.parent)))
+                    stale.update(self._path_above(before))
                 case ServerChanged(server_id, _):
                     stale.update(self._fleet.keys(server_id))  # removed sessions come as SessionRemoved
                 case MutesChanged():
@@ -139,6 +139,12 @@ class SessionIndex:
     def muted_rows(self) -> int:
         """The number of muted rows in all states."""
         return sum(self._muted.values())
+
+    def _path_above(self, before: Session | None) -> Iterable[SessionKey]:
+        """Return where the root of a session may have been: its former ancestors, one of them in a cycle of parents."""
+        if before is None or before.parent is None:
+            return ()
+        return self._fleet.path(SessionKey(before.server, before.parent))
 
     def _recompute(self, key: SessionKey) -> None:
         session = self._fleet.sessions.get(key)

@@ -68,15 +68,24 @@ class SessionTable:
         return tuple(self._children.get(key, ()))
 
     def root_of(self, key: SessionKey) -> SessionKey:
-        """The topmost known ancestor; the session itself if its parent is not known (yet)."""
-        visited = {key}
+        """The topmost known ancestor; the session itself if its parent is not known (yet).
+
+        In a cycle of parents it is the same session for all of them: each has to be in one tree.
+        """
+        path = self.path(key)
+        session = self.sessions.get(path[-1])
+        above = SessionKey(key.server, session.parent) if session is not None and session.parent is not None else None
+        return min(path[path.index(above) :]) if above in path else path[-1]
+
+    def path(self, key: SessionKey) -> list[SessionKey]:
+        """The session and its known ancestors, each once."""
+        found = {key: None}
         while (session := self.sessions.get(key)) is not None and session.parent is not None:
-            above = SessionKey(key.server, session.parent)
-            if above not in self.sessions or above in visited:
+            key = SessionKey(key.server, session.parent)
+            if key not in self.sessions or key in found:
                 break
-            visited.add(above)
-            key = above
-        return key
+            found[key] = None
+        return list(found)
 
     def tree(self, root: SessionKey) -> list[Session]:
         """The session and all its descendants, itself first."""

@@ -85,12 +85,10 @@ def _last_output(session: Session, status: Status) -> str:
 
 def _child(fleet: Fleet, row: SessionRow, session: Session) -> dict[str, Any]:
     status = session.status if row.server.live else Status.DISCONNECTED
-    depth, key = 1, session.key
-    while session.parent is not None and (parent := _parent(fleet, key)) is not None and parent != row.key:
-        key, depth = parent, depth + 1
+    path = fleet.path(session.key)
     return {
         "id": session.id,
-        "depth": depth,
+        "depth": path.index(row.key) if row.key in path else len(path),
         "title": shorten(title(session), MAX_TITLE),
         "agent": shorten(session.agent, MAX_TITLE),
         "status": status.value,
@@ -99,11 +97,6 @@ def _child(fleet: Fleet, row: SessionRow, session: Session) -> dict[str, Any]:
         "activity": shorten(session.tool or _last_output(session, status), MAX_TEXT),
         "cost": round(session.cost, 4),
     }
-
-
-def _parent(fleet: Fleet, key: SessionKey) -> SessionKey | None:
-    session = fleet.sessions.get(key)
-    return SessionKey(key.server, session.parent) if session is not None and session.parent else None
 
 
 def _request(fleet: Fleet, row: SessionRow, request: Request) -> dict[str, Any]:
