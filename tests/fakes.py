@@ -153,6 +153,11 @@ class PluginThread:
         assert self._plugin is not None
         return self._do(self._plugin.receive())
 
+    def answer_pings(self) -> None:
+        """Read and discard all frames from now on."""
+        assert self._plugin is not None
+        self._loop.call_soon_threadsafe(self._plugin.answer_pings)
+
     async def _connect(self) -> None:
         self._plugin = await self._open.enter_async_context(connection(f"http://127.0.0.1:{self._port}/"))
         await self._plugin.authenticate(self._token, **self._hello)

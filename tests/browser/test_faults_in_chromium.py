@@ -44,6 +44,7 @@ def test_a_browser_that_was_stopped_shows_what_is_true_and_one_that_was_killed_l
         life = asyncio.create_task(running.app.run_until_stopped())
         async with connection(f"http://127.0.0.1:{port}/") as link, chromium() as browser:
             await link.authenticate()
+            link.answer_pings()
             await link.send(SNAPSHOT)
             page = await browser.new_page()
             address = await new_address(running)

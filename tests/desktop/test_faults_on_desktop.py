@@ -45,6 +45,7 @@ def test_a_desktop_that_was_stopped_shows_the_icon_and_one_notification(tray: Tr
 
     desk.start_notifications("dunst")
     with tray.plugin() as plugin:
+        plugin.answer_pings()
         plugin.send(snapshot())
         tray.icon(BUSY)
         asks(1)

@@ -533,7 +533,7 @@ def test_a_server_without_the_plugin_that_was_stopped_is_shown_as_it_is_again(tm
             found = home.status()["sessions"]
             return sorted(each["id"] for each in found if each["id"] in answered + waits and each["requests"])
 
-        until(lambda: waiting() == sorted(answered + waits), "all requests", 40)
+        until(lambda: waiting() == sorted(answered + waits), "all requests", 60)
         stop_for(STOP or 4, [psutil.Process(opencode.pid) for opencode in opencodes])
         for opencode, session in zip(opencodes, answered, strict=True):
             for each in opencode.call("GET", "/permission"):
