@@ -16,11 +16,13 @@ from fake_opencode import FakeOpenCode
 from real_windows import needs_real_windows
 from tray.core.events import SourceEvent
 from tray.core.remote_hosts import HttpServer
+from tray.core.servers import Server, Source
 from tray.opencode.api import ServerAddress
 from tray.opencode.processes import OpenCodeProcess
 from tray.sources import discovery
 from tray.sources.discovery import Discovery, DiscoverySettings
 from tray.sources.http.addresses import server_addresses, url_of
+from tray.system.own_host import own_host
 from waiting import until_async as until
 from web_server import serving
 
@@ -97,6 +99,25 @@ def test_a_process_that_started_in_the_future_is_not_looked_at_for_ever(
         await asyncio.sleep(0.5)
         assert len(looks) == number
         await found.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("passed", [discovery.RECONNECT_TIME, -86_400_000])
+def test_a_server_whose_plugin_is_lost_is_followed_over_http_also_when_the_clock_is_set_back(passed: int) -> None:
+    at = 1_795_237_290_000
+
+    async def scenario() -> None:
+        async with FakeOpenCode() as fake:
+            lost = Server(
+                "s", "work", own_host(), "/work", source=Source.PLUGIN, url=fake.url, connected=False, lost_at=at
+            )
+            settings = DiscoverySettings(processes=False, network=False, servers=(HttpServer(fake.url),))
+            found = Discovery(lambda _: None, lambda: at + passed, lambda: [lost], list, lambda: settings, {})
+            await found.look()
+            await until(lambda: fake.requests["GET /global/health"], "its first request")
+            await found.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
