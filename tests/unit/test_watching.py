@@ -116,6 +116,20 @@ def test_only_changed_and_removed_rows_are_sent() -> None:
     assert {row["status"] for row in sent(watcher)["rows"]} == {"disconnected"}
 
 
+@pytest.mark.parametrize("parent", ["ses_2", "ses_0001"])
+def test_a_session_that_moves_to_another_parent_leaves_the_rows_of_the_first_one(parent: str) -> None:
+    """A hostile server may name a session as its own parent."""
+    fed, seen = Fed(*many(2)), Rows()
+    watcher = fed.watch(RowsWatcher(fed.fleet, fed.index))
+    fed.apply(SessionReported(S, SessionFacts("ses_2", title="Below", parent="ses_0000")))
+    seen.apply(sent(watcher))
+    fed.apply(SessionReported(S, SessionFacts("ses_2", parent=parent)))
+    seen.apply(sent(watcher))
+    fresh = Rows()
+    fresh.apply(sent(RowsWatcher(fed.fleet, fed.index)))
+    assert sorted(map(str, seen.sessions)) == sorted(map(str, fresh.sessions))
+
+
 @settings(deadline=None)
 @given(event_sequences)
 def test_applying_all_frames_gives_the_same_rows_as_a_fresh_connection(story: list[tuple[Event, int]]) -> None:
