@@ -82,7 +82,7 @@ def with_folder(reader: Callable[[int, Path], Feed]) -> Callable[[int], Feed]:
 
     @wraps(reader)
     def begin(seed: int) -> Feed:
-        folder = tempfile.TemporaryDirectory(prefix="fuzz-")
+        folder = tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True)
         feed = reader(seed, Path(folder.name))
         weakref.finalize(feed, folder.cleanup)
         return feed
