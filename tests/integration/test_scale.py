@@ -1,6 +1,6 @@
 """Large fleets, deep trees, large requests and floods: the report stays true, answers stay quick, memory comes back.
 
-`OPENCODE_TRAY_SCALE_SECONDS=60` makes the floods longer. Run with `-s`, each test prints what it measured.
+`SCALE_TEST_SECONDS=60` makes the floods longer. Run with `-s`, each test prints what it measured.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from waiting import run, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it counts open files, and stops processes")
 
-SECONDS = float(os.environ.get("OPENCODE_TRAY_SCALE_SECONDS", "3"))
+SECONDS = float(os.environ.get("SCALE_TEST_SECONDS", "3"))
 TRIES = 4
 WITHIN = 5.0  # s in which the report has to equal the truth
 POOL = min(32, (os.cpu_count() or 1) + 4)  # threads of asyncio that start when they are needed
