@@ -28,7 +28,7 @@ from waiting import until_async as until
 
 AT = 1_795_237_290_000
 EVIL = "/home/dev/evil"
-ATTACK_TIME = 1.0  # s
+ATTACK_TIME = 0.5  # s
 MAX_DELAY = 2.0  # s until an event of another server is shown
 MAX_GROWTH = 150e6  # bytes
 BLOCK = b"x" * 65_536

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -21,6 +22,7 @@ from tray.opencode.api import ServerAddress
 from tray.sources.agents.codex_connection import connect
 from tray.sources.http.servers import HttpServers
 from tray.storage.history.database import backup, open_history
+from tray.system.terminals import open_terminal
 from tray_process import Home
 from waiting import run
 from waiting import until as until_true
@@ -104,6 +106,26 @@ def test_a_copy_of_the_history_is_never_written_to_a_file_or_link_that_waits_the
         connection.close()
     assert not waiting.stat().st_size
     assert not (tmp_path / "elsewhere.db").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stat of GNU")
+def test_what_a_new_terminal_runs_is_private_in_the_shared_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold the password of a server. Without XDG_RUNTIME_DIR it is in /tmp."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv("DISPLAY", ":99")
+    terminal = tmp_path / "terminal"
+    look = 'for job; do :; done; stat -c "%a" "$(dirname "$job")" "$job"'
+    terminal.write_text(f'#!/bin/sh\n{look} > {tmp_path}/modes\nshift\nexec "$@"\n', encoding="utf-8")
+    terminal.chmod(0o755)
+    umask = os.umask(0)
+    try:
+        opened = asyncio.run(open_terminal(["true"], environment={"SECRET": "s"}, preferred=[str(terminal)]))
+    finally:
+        os.umask(umask)
+    assert opened == "terminal"
+    assert (tmp_path / "modes").read_text(encoding="utf-8").split() == ["700", "600"]
 
 
 # ------------------------------------------------------------------ ports and sockets of another user
