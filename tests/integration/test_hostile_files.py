@@ -223,8 +223,14 @@ def test_millions_of_empty_lines_fill_no_memory(tmp_path: Path) -> None:
     assert peak() - before < 12_000_000
 
 
+def write_audit_log(file: Path) -> None:
+    log = audit.AuditLog(file)
+    log.add({"answer": "once"})
+    log.write()
+
+
 WRITERS: dict[str, Callable[[Path], Any]] = {
-    "audit log": lambda file: audit.append(file, {"answer": "once"}),
+    "audit log": write_audit_log,
     "log": lambda file: LogFile(file).close(),
     "log of a server": lambda file: launch(["true"], folder="/", environment={}, log=file).wait(),
     "history": lambda file: open_history(file)[0].close(),
