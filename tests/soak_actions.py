@@ -327,7 +327,7 @@ class Fleet:
 
     def _pages_agree(self) -> None:
         for device in self.devices:
-            if device.may_read.is_set() and (device.live is None or device.live.socket.closed):
+            if device.may_read.is_set() and not device.is_open:
                 raise Found("a live view was closed")
 
     # ------------------------------------------------------------------ connections
@@ -768,7 +768,7 @@ class Fleet:
         await self.quiet()
         slow = [device for device in self.devices if not device.may_read.is_set()]
         for device in slow:
-            device.may_read.set()
+            await device.resume()
         if not slow:
             self.devices[self.rng.randrange(BROWSERS)].may_read.clear()
         return "a browser reads slowly" if not slow else "the browser reads again"
@@ -899,7 +899,7 @@ class Fleet:
             self._unsure_news(link.agent)
             self.note(*link.agent.sessions)
         for device in self.devices:
-            device.may_read.set()
+            await device.resume()
         for session in list(self.hooks):
             await self.end_hooks(session)
         await self.settle()

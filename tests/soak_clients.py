@@ -176,6 +176,17 @@ class Device:
         await self.live.read()
         self._reading = asyncio.create_task(self._read(self.live), name="live view")
 
+    async def resume(self) -> None:
+        """Read again. The tray closes a socket that does not answer its pings: a browser then opens another one."""
+        if not self.may_read.is_set():
+            self.may_read.set()
+            await self.open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the live view is read."""
+        return self._reading is not None and not self._reading.done()
+
     async def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
@@ -197,6 +208,7 @@ class Device:
         """Answer the request as it is shown. Raises LookupError if it was closed before."""
 
         def shown() -> str | None:
+            assert self.is_open, "the live view has ended"
             requests = self.live.requests if self.live is not None else []
             seen = next((str(request["seen"]) for request in requests if request["id"] == ask.id), None)
             return seen or (None if ask.is_open else "closed")
