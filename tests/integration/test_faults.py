@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -118,7 +119,10 @@ class Desk:
 
     def answer(self, request: str) -> str:
         """Allow a request once with the command line, and return what that says."""
-        done = self.home.run("reply", request, "once", "--port", str(self.home.port))
+        try:
+            done = self.home.run("reply", request, "once", "--port", str(self.home.port))
+        except subprocess.TimeoutExpired:
+            return "no answer from a tray that is stopped for long"
         return (done.stdout + done.stderr).strip()
 
     def shows(self, expected: dict[str, str], deadline: float = RECOVERY) -> None:
