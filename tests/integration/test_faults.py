@@ -39,7 +39,7 @@ if sys.platform == "win32":
     pytest.skip("Windows has no SIGSTOP", allow_module_level=True)
 
 STOP = float(os.environ.get("FAULT_STOP_SECONDS", "0"))
-RECOVERY = 10.0  # s; it takes at most 5 on a machine that has nothing else to do
+RECOVERY = 15.0  # s; it takes at most 5 on a machine that has nothing else to do
 DAY = 86_400  # s
 MAX_THREADS = 40  # of a tray with all sources; asyncio's own pool grows to 32
 SERVER, ONCE = FRAMES["hello"]["instance"], Permit(Verdict.ONCE)
@@ -148,7 +148,7 @@ class Desk:
                 print(session, self.answer(waits[session]))
             return all(self.home.session(session)["status"] == "completed" for session in sessions)
 
-        until(is_settled, f"the end of all turns; {[self.home.session(each) for each in sessions]}", RECOVERY)
+        until(is_settled, f"the end of all turns; {[self.home.session(each) for each in sessions]}", 40)
         print(f"settled after {time.monotonic() - started:.1f} s")
 
     def ran(self, opencode: OpenCode, session: str) -> int:
