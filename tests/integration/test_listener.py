@@ -9,6 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Coroutine
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -952,5 +953,21 @@ def test_a_question_is_reported_with_its_options() -> None:
             assert (request.kind, request.title, request.detail) == (RequestKind.QUESTION, "Colour", "Which?")
             assert [option.label for option in request.questions[0].options] == ["Red", "Blue"]
             assert request.questions[0].multiple
+
+    run(test())
+
+
+def test_a_plugin_that_floods_leaves_others_their_turn() -> None:
+    async def test() -> None:
+        async with running_listener() as at, plugin(at) as link:
+            await link.send({"type": "snapshot", "sessions": [{"id": "ses_1", "title": "Work"}], "status": {}})
+            await until(lambda: at.status("ses_1"))
+            sending = link.send(*[["session.status", {"sessionID": "ses_1", "status": {"type": "busy"}}]] * 400)
+            flooding, taken = asyncio.create_task(sending), [len(at.events)]
+            while taken[-1] < taken[0] + 400:
+                await asyncio.sleep(0)  # the turn of another task
+                taken.append(len(at.events))
+            assert flooding.done()
+            assert max(after - before for before, after in pairwise(taken)) <= plugin_connection.SHARE
 
     run(test())
