@@ -450,6 +450,7 @@ def main() -> int:
         WORKERS,
         "--dist",
         "loadfile",
+        "--no-loadscope-reorder",  # tests/conftest.py knows which files take long
         "-m",
         FAST if options.fast else "",  # with the slow ones, either way
         *options.pytest,
