@@ -29,10 +29,10 @@ from pathlib import Path
 import aiohttp
 
 from fake_desktop import FakeDesktop, PrivateBus
-from soak_actions import Fleet, Found
+from soak_actions import Actions
 from soak_clients import Screen
+from soak_fleet import Found
 from soak_measures import (
-    LONG,
     Sample,
     SoakHome,
     audit_errors,
@@ -70,7 +70,7 @@ class Soak:
         self._digest = hashlib.sha256()
         self._life = 0
         self.result = Result(options.seed)
-        self.fleet: Fleet | None = None
+        self.fleet: Actions | None = None
 
     async def run(self) -> Result:
         """Run until the time or the actions are over."""
@@ -107,14 +107,14 @@ class Soak:
             stack.callback(home.stop)
             await asyncio.to_thread(home.start_tray)
             http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(40)))
-            fleet = self.fleet = Fleet(self._options.seed, home, http, screen, notices)
+            fleet = self.fleet = Actions(self._options.seed, home, http, screen, notices)
             stack.push_async_callback(fleet.close)
             await fleet.connect_all(again=False)
             await fleet.pair_devices()
             await self._work(fleet, home)
             await self._finish(fleet, home)
 
-    async def _work(self, fleet: Fleet, home: SoakHome) -> None:
+    async def _work(self, fleet: Actions, home: SoakHome) -> None:
         options, result = self._options, self.result
         end = time.monotonic() + options.minutes * 60
         kill_at = options.cycle * KILL_CYCLE + fleet.rng.randrange(options.cycle // 4, options.cycle // 2)
@@ -150,7 +150,7 @@ class Soak:
             if self._options.trace:
                 print(*json.loads(home.counts.read_text(encoding="utf-8"))["grown"], sep="\n  ", flush=True)
 
-    async def _finish(self, fleet: Fleet, home: SoakHome) -> None:
+    async def _finish(self, fleet: Actions, home: SoakHome) -> None:
         result, data = self.result, home.path / "data/opencode-tray"
         errors = await asyncio.to_thread(history_errors, data / "history.db", fleet.steps)
         errors += audit_errors(data, fleet.answered)
@@ -203,7 +203,7 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     result = soak(options)
     print("\n".join(result.summary))
-    errors = [result.error] if result.error else growth(result.samples, is_long=options.minutes >= LONG)
+    errors = [result.error] if result.error else growth(result.samples)
     print("\n".join(errors) or "nothing found")
     return 1 if errors else 0
 

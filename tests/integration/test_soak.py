@@ -21,4 +21,4 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it
 def test_a_fleet_with_faults_is_shown_as_it_is_and_nothing_grows() -> None:
     result = soak(parse(["--minutes", str(MINUTES), "--cycle", str(CYCLE), "--seed", "20261128"]))
     assert not result.error, result.error
-    assert growth(result.samples, is_long=False) == []
+    assert growth(result.samples) == []
