@@ -218,8 +218,10 @@ class Fleet:
             frames = self._step(session, finish="stop", output=f"Done: {output}")
             session.outcome = "completed" if session.parent is None else "idle"
             session.output = output if session.parent is None else ""
+            session.past.append(output)
         elif how == "error":
             session.failure = self.name("e")
+            session.past.append(session.failure)
             error = {"name": "APIError", "data": {"message": f"Failed: {session.failure}", "statusCode": 500}}
             frames = [["session.error", {"sessionID": session.id, "error": error}]]
         else:
@@ -303,13 +305,16 @@ class Fleet:
         while True:
             roots = [session for session in self.sessions if session.parent is None]
             wanted = {token: session for session in roots if (token := session.wanted())}
+            older = {token for session in roots if session.is_unsure for token in session.past}
+            self.notices.tolerated |= older
             needed = {token for token, session in wanted.items() if not session.may_be_silent}
             shown = self.screen.open()
-            if len(shown) == len(set(shown)) and needed <= set(shown) <= set(wanted):
+            if len(shown) == len(set(shown)) and needed <= set(shown) <= older.union(wanted):
                 break
             if time.monotonic() > end:
-                missing, orphaned = needed - set(shown), set(shown) - set(wanted)
-                raise Found(f"notifications: missing {missing}, left over {orphaned}, shown {shown}")
+                missing, orphaned = needed - set(shown), set(shown) - older.union(wanted)
+                named = {name: self.notices.session_of.get(name, "?") for name in missing | orphaned}
+                raise Found(f"notifications: missing {missing}, left over {orphaned}; sessions: {named}")
             await asyncio.sleep(0.03)
         if many := self.notices.too_many():
             raise Found(f"notifications shown too often (session, times, allowed): {many}")

@@ -96,6 +96,7 @@ class Session:
     ended_at: float = 0.0  # when the last turn ended, monotonic
     is_optional: bool = False  # whether the end of the last turn may go without a notification
     is_gone: bool = False
+    past: list[str] = field(default_factory=list)  # the tokens of the ends of all turns
 
     @property
     def root(self) -> Session:
@@ -259,6 +260,7 @@ class Notices:
         self.allowed: Counter[str] = Counter()
         self.shown: Counter[str] = Counter()
         self.session_of: dict[str, str] = {}  # for messages
+        self.tolerated: set[str] = set()  # of sessions that had an end which the tray cannot know
         self.others = 0  # results of commands
         self._wanted: dict[Session, str] = {}
 
@@ -279,5 +281,5 @@ class Notices:
 
     def too_many(self) -> dict[str, tuple[str, int, int]]:
         """Return the notifications that were shown too often, with their session."""
-        many = {name: n for name, n in self.shown.items() if n > self.allowed[name]}
+        many = {name: n for name, n in self.shown.items() if n > self.allowed[name] and name not in self.tolerated}
         return {name: (self.session_of.get(name, "?"), n, self.allowed[name]) for name, n in many.items()}
