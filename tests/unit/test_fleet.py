@@ -216,6 +216,31 @@ def test_an_error_from_a_snapshot_has_the_age_and_text_of_its_message() -> None:
     assert known.failure == Failure("UnknownError", "JSON parsing failed")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "last", "status"),
+    [
+        ("msg_3", Message("msg_4", completed=8_000), Status.IDLE),
+        ("msg_3", Message("msg_4", error="APIError", completed=8_000), Status.ERROR),
+        ("msg_3", Message("msg_2", error="APIError", completed=4_000), Status.ERROR),  # no answer yet
+        ("msg_1", Message("msg_4", completed=8_000), Status.ERROR),  # the same turn
+    ],
+)
+def test_an_error_is_over_if_a_later_prompt_was_answered_while_the_server_was_away(
+    prompt: str, last: Message, status: Status
+) -> None:
+    asked = MessageReported(S, "a", Message("msg_1", role="user"))
+    failed = MessageReported(S, "a", Message("msg_2", error="APIError", completed=4_000))
+    error = SessionFailed(S, "a", Failure("APIError"))
+    fleet, _ = fleet_with(session("a"), asked, ActivityReported(S, "a", BUSY), failed, error)
+    fleet.apply(ActivityReported(S, "a", IDLE), 4_000)
+    assert fleet.sessions[SessionKey(S, "a")].status is Status.ERROR
+    fleet.apply(ServerLost(S), 5_000)
+    fleet.apply(ServerConnected(SERVER), 9_000)
+    digest = Digest(4, 0.0, Tokens(), last, prompt=prompt)
+    fleet.apply(SnapshotTaken(S, sessions=(SessionFacts("a", digest=digest),), activities={}), 9_000)
+    assert fleet.sessions[SessionKey(S, "a")].status is status
+
+
 RUN = replace(SERVER, runs_once=True)
 
 

@@ -34,6 +34,8 @@ def with_facts(session: Session, facts: SessionFacts) -> Session:
 def with_digest(session: Session, digest: Digest) -> Session:
     """Apply what the messages say. An error that was seen before and dismissed does not come back.
 
+    An error is over if the user has asked again meanwhile, and what the agent wrote then has none.
+
     Counts of the newest messages alone (`partial`) are applied only where less was known.
     """
     last = digest.last
@@ -62,6 +64,8 @@ def with_digest(session: Session, digest: Digest) -> Session:
         agent=last.agent or after.agent,
         model=last.model or after.model,
     )
+    if session.prompt and is_newer and last.id > digest.prompt and not last.error:
+        after = replace(after, failure=None)
     failure = Failure(last.error, last.error_text) if last.error and not is_inherited(last) else None
     if failure is None or failure.aborted or is_known:
         return after
