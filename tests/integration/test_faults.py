@@ -338,7 +338,7 @@ def test_a_terminal_that_reads_no_output_does_not_stop_the_tray(home: Home) -> N
         until(lambda: home.status()["attention"]["waiting"] == 1, "the last request", RECOVERY)
         assert home.log.stat().st_size > 1 << 16  # more than a pipe holds
     process.terminate()
-    process.wait(5)  # it ends, although lines wait to be printed
+    assert process.wait(5) == 0  # although lines wait to be printed
 
 
 class SetClock:

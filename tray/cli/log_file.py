@@ -68,22 +68,29 @@ class LogThread:
     def start(self) -> None:
         """Write records from now on, until the program ends."""
         self._thread.start()
-        atexit.register(self._end)
+        atexit.register(self.end)
 
     def _run(self) -> None:
         while (record := self._records.get()) is not None:
             self._writer.handle(record)
 
-    def _end(self) -> None:
+    def end(self, exit_code: int = FAILED) -> None:
+        """Write the last records. If they are not taken within END_TIMEOUT, end the process with this code.
+
+        Python would wait for them, and a terminal that was stopped may take no output for ever.
+        """
         with suppress(queue.Full):
             self._records.put_nowait(None)
         self._thread.join(END_TIMEOUT)
-        if self._thread.is_alive():  # Python would wait for it: a terminal that was stopped may take no output for ever
-            os._exit(FAILED)
+        if self._thread.is_alive():
+            os._exit(exit_code)
 
 
-def log_to(path: Path, *, debug: bool) -> None:
-    """Log to a rotating file, and warnings to stderr. Neither ever has message texts or the token."""
+def log_to(path: Path, *, debug: bool) -> tuple[LogThread, LogThread]:
+    """Log to a rotating file, and warnings to stderr; return what writes them.
+
+    Neither ever has message texts or the token.
+    """
     logging.raiseExceptions = False  # a full disk loses lines instead of printing tracebacks
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -100,9 +107,10 @@ def log_to(path: Path, *, debug: bool) -> None:
         file.open()
     except OSError as error:
         problem = error
-    for writer in (warn, file):  # a file that cannot be opened now is opened once that is possible
-        thread = LogThread(writer)  # one for each: the file goes on while the terminal is stopped
+    threads = LogThread(warn), LogThread(file)  # one for each: the file goes on while the terminal is stopped
+    for thread in threads:  # a file that cannot be opened now is opened once that is possible
         root.addHandler(thread.handler)
         thread.start()
     if problem:
         log.warning("cannot write the log file: %s", problem)
+    return threads

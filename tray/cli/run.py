@@ -60,10 +60,14 @@ def run(options: argparse.Namespace) -> int:
     }
     settings = load_settings(paths.settings, os.environ, flags)
     token = Token.of(os.environ, paths.token)
-    log_to(paths.log, debug=settings[DEBUG])
+    stderr, file = log_to(paths.log, debug=settings[DEBUG])
     for problem in settings.problems:
         log.warning("%s (ignored: an option or variable overrides it)", problem)
-    return Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify).run()
+    program = Program(paths, settings, flags, token, headless=options.headless, notify=not options.no_notify)
+    exit_code = program.run()
+    for thread in (file, stderr):
+        thread.end(exit_code)
+    return exit_code
 
 
 class Program:
