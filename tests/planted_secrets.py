@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import psutil
 
+from tray.files.reading import read_regular
+
 INTERVAL = 0.02  # s between two looks at the processes
 SHARED = {"token-of-the-tests", "s3cret-of-the-service"}  # of many tests: `fakes.TOKEN` and `fake_services.SECRET`
 WRITTEN = ("tray.log", "audit.jsonl", "cache.json", "channels.json", "endpoint", "devices.json", "history.db")
@@ -96,7 +98,7 @@ def left_tokens(base: Path) -> list[str]:
 
 def _contains(file: Path, wanted: list[bytes]) -> bool:
     try:
-        content = file.read_bytes() if file.is_file() else b""
+        content = read_regular(file)
     except OSError:
         return False
     return any(token in content for token in wanted)

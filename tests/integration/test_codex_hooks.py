@@ -56,7 +56,7 @@ def test_a_permission_without_daemon_is_shown_until_its_command_starts(codex: Co
             assert not (codex.project / "a.txt").exists()  # its command is still running
             row = await watch.shows(Status.COMPLETED)
             assert [limit.name for limit in row.server.plan_limits] == ["5 hours", "7 days"]
-            assert row.server.plan_limits[0] == PlanLimit("5 hours", 37.5, 4_102_444_800_000)
+            assert row.server.plan_limits[0] == PlanLimit("5 hours", 37.5, 4_000_000_000_000)
 
     run(test(), 120)
 

@@ -212,6 +212,7 @@ def test_a_press_after_a_restart_of_the_tray_counts_once(tmp_path: Path, at_work
                 await until_async(lambda: kept.exists() and code in kept.read_text(), "what is live")
             async with at_work(snapshot={**SNAPSHOT, "permissions": [ASK]}) as (running, link):
                 phone.client.address = (await new_address(running)).partition("/#")[0]
+                await phone.client.log_in(phone.client.device)
                 pressing = [asyncio.create_task(phone.press(code)) for _ in range(2)]
                 assert (await confirm(link, "once"))["reply"] == "once"
                 assert [status for status, _ in await asyncio.gather(*pressing)] == [200, 200]

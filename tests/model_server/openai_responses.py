@@ -21,10 +21,10 @@ USAGE = {
 LIMITS = {  # of the user's plan; the times are in s since the Unix epoch
     "x-codex-primary-used-percent": "37.5",
     "x-codex-primary-window-minutes": "300",
-    "x-codex-primary-reset-at": "4102444800",
+    "x-codex-primary-reset-at": "4000000000",
     "x-codex-secondary-used-percent": "9",
     "x-codex-secondary-window-minutes": "10080",
-    "x-codex-secondary-reset-at": "4102444800",
+    "x-codex-secondary-reset-at": "4000000000",
 }
 
 

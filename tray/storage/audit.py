@@ -74,7 +74,8 @@ def newest(path: Path, count: int) -> list[dict[str, Any]]:
     lines: deque[bytes] = deque(maxlen=count)  # the files may have megabytes, and are never in memory as a whole
     for file in (path.with_name(f"{path.name}.1"), path):
         with suppress(OSError), open_regular(file) as opened:
-            lines.extend(opened)
+            if os.fstat(opened.fileno()).st_size <= 2 * MAX_SIZE:  # else it is not ours
+                lines.extend(opened)
     found: list[dict[str, Any]] = []
     for line in reversed(lines):
         with suppress(ValueError, RecursionError):
