@@ -77,10 +77,10 @@ def _pins(lock: Path) -> Iterator[Locked]:
 
 def licence_of(fields: Message) -> str:
     """Return the SPDX expression of a package's metadata, or what else it calls its licence."""
-    if fields["License-Expression"]:
-        return str(fields["License-Expression"])
+    if expression := fields.get("License-Expression"):
+        return str(expression)
     classifiers = (each.rpartition(" :: ")[2] for each in fields.get_all("Classifier", ()) if "License ::" in each)
-    said = next(classifiers, None) or str(fields["License"] or "").split("\n")[0]
+    said = next(classifiers, None) or str(fields.get("License", "")).split("\n")[0]
     return NAMES.get(said, said)
 
 

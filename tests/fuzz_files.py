@@ -77,6 +77,11 @@ _NOT_NULL = re.compile(r" NOT NULL|PRIMARY KEY \(session_id, position\)|PRIMARY 
 Feed = Callable[[], None]
 
 
+def _remove(folder: tempfile.TemporaryDirectory[str]) -> None:
+    with suppress(OSError):  # Windows keeps a file that is still open
+        folder.cleanup()
+
+
 def with_folder(reader: Callable[[int, Path], Feed]) -> Callable[[int], Feed]:
     """Return a reader that has a temporary folder, which is removed with it."""
 
@@ -84,7 +89,7 @@ def with_folder(reader: Callable[[int, Path], Feed]) -> Callable[[int], Feed]:
     def begin(seed: int) -> Feed:
         folder = tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True)
         feed = reader(seed, Path(folder.name))
-        weakref.finalize(feed, folder.cleanup)
+        weakref.finalize(feed, _remove, folder)
         return feed
 
     return begin

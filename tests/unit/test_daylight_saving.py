@@ -15,13 +15,13 @@ from tray.core.commands import MuteSpan
 from tray.core.quiet_hours import is_quiet
 from tray.system.local_time import minute_of_day
 
+if not hasattr(time, "tzset"):
+    pytest.skip("Windows has no TZ variable, and no names of time zones", allow_module_level=True)
+
 ZONE = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = (2026, 3, 29), (2026, 10, 25)  # the days on which 02:00 is 03:00, and 03:00 is 02:00
 
-pytestmark = [
-    pytest.mark.fault,
-    pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no TZ variable"),
-]
+pytestmark = pytest.mark.fault
 
 
 @pytest.fixture(autouse=True)

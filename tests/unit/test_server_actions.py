@@ -174,7 +174,10 @@ class EndsMeanwhile(psutil.Process):
         return found
 
 
-@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="only root on Linux can choose the pid of a process")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not os.access(LAST_PID, os.W_OK),
+    reason="only root on Linux can choose the pid of a process",
+)
 def test_a_process_that_gets_the_id_while_a_signal_is_sent_does_not_get_the_signal() -> None:
     process = EndsMeanwhile(subprocess.Popen(["sleep", "60"]))
     send_signal(process, signal.SIGKILL)
