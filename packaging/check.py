@@ -94,6 +94,7 @@ WINE_TESTS = (
         "stored", "trust",
     )),
 )  # fmt: skip
+SLOW_UNDER_WINE = "tests/unit/test_fuzzing.py"  # opens thousands of files
 PACKAGES = CACHE / "packages"
 DEBIAN = "bookworm"  # in which the Debian package is tried
 FAILED_TESTS = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # written by pytest: {test: true}
@@ -343,7 +344,7 @@ def _wine(programs: Path, *, with_desktop: bool) -> bool:
         return True
     if missing and not _install(missing):
         return False
-    arguments = ("-n", WORKERS, "--dist", "loadfile", *WINE_TESTS)
+    arguments = ("-n", WORKERS, "--dist", "loadfile", f"--ignore={SLOW_UNDER_WINE}", *WINE_TESTS)
     desktop_option = ("--desktop",) if with_desktop else ()
     return run(programs / "python", ROOT / "packaging" / "wine.py", *desktop_option, "--", *arguments)
 
