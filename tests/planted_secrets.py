@@ -92,7 +92,7 @@ def left_tokens(base: Path) -> list[str]:
         if "token" in names and folder.endswith("opencode-tray"):
             with suppress(OSError, UnicodeDecodeError):
                 tokens.add((Path(folder) / "token").read_text(encoding="utf-8").strip())
-    wanted = [token.encode() for token in tokens if len(token) > 15]
+    wanted = [token.encode() for token in tokens if token.isprintable() and len(set(token)) > 4]  # not damaged ones
     return [str(file) for file in files if _contains(file, wanted)]
 
 
