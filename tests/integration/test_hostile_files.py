@@ -18,6 +18,7 @@ import pytest
 from stored_sessions import Database, assistant, user
 from tray.actions.agent_hooks import AgentHooks
 from tray.actions.install import install_plugin
+from tray.actions.serve.readiness import last_log_lines
 from tray.agents.catalog import AGENTS
 from tray.agents.claude.forks import related_files
 from tray.agents.claude.limits import LimitsFile
@@ -142,6 +143,7 @@ READERS: dict[str, tuple[str, Callable[[Path, Path], Any]]] = {
     "log of a database": ("opencode.db-wal", lambda home, _: with_database(home)),
     "journal of a database": ("opencode.db-journal", lambda home, _: with_database(home)),
     "log of OpenCode": ("log/opencode.log", lambda home, _: opencode_log(home)),
+    "log of a server": ("4096.log", lambda _, file: last_log_lines(file, 0)),
     "repository": (".git", lambda home, _: repository_of(str(home))),
     "plugin": ("plugin/opencode-tray.js", lambda _, file: install_plugin(file)),
     "hooks": ("claude/settings.json", lambda home, _: planned_hooks(home)),

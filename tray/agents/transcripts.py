@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from tray.files.reading import open_regular
+from tray.files.reading import open_regular, seek_near_end
 
 MAX_READ = 50_000_000  # bytes; of a file that is or grew longer, only the end is read
 MAX_OUTPUT = 200  # characters kept of the last line of output
@@ -59,8 +59,7 @@ class GrowingFile(Generic[Content]):
                 self.content = self._empty()
                 self._identity = identity
                 self._offset = 0
-            self._offset = max(self._offset, status.st_size - MAX_READ)
-            stream.seek(self._offset)
+            self._offset = seek_near_end(stream, MAX_READ, self._offset)
             for line in stream:  # one at a time: a list of 50 MB of empty lines would be 400 MB long
                 if self._offset >= status.st_size or not line.endswith(b"\n"):
                     break
@@ -71,8 +70,7 @@ class GrowingFile(Generic[Content]):
 def last_lines(path: Path, size: int) -> list[bytes]:
     """Return the complete lines in the last `size` bytes of a file. Raises OSError."""
     with open_regular(path) as stream:
-        start = max(0, os.fstat(stream.fileno()).st_size - size)
-        stream.seek(start)
+        start = seek_near_end(stream, size)
         lines = stream.read(size).split(b"\n")
     return lines[1 if start else 0 : -1]
 

@@ -11,7 +11,7 @@ from tray.actions.serve.errors import ServeError
 from tray.cli.exit_codes import OK
 from tray.cli.serve_common import server_with_id
 from tray.core.text import clean
-from tray.files.reading import open_regular
+from tray.files.reading import open_regular, seek_near_end
 
 POLL_INTERVAL = 0.2  # s between two reads of a log that is followed
 MAX_READ = 2_000_000  # bytes at the end of a log in which the last lines are looked for
@@ -25,7 +25,8 @@ async def logs(options: argparse.Namespace) -> int:
     path = Path(server.log)
     try:
         with open_regular(path) as stream:
-            *lines, partial = stream.read()[-MAX_READ:].split(b"\n")
+            seek_near_end(stream, MAX_READ)
+            *lines, partial = stream.read(MAX_READ).split(b"\n")
             if partial and not options.follow:
                 lines.append(partial)
             _print(lines[-options.lines :])

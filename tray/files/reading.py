@@ -32,11 +32,21 @@ def open_regular(path: Path) -> BinaryIO:
 def read_regular(path: Path, limit: int = MAX_SIZE) -> bytes:
     """Return the content of a file. Raises OSError, also if it is longer than `limit` bytes or not a regular file."""
     with open_regular(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        content = stream.read(limit + 1) if size <= limit else b""
+        return read_whole(stream, path, limit)
+
+
+def read_whole(stream: BinaryIO, path: Path, limit: int = MAX_SIZE) -> bytes:
+    """Return the content of a file that is open. Raises OSError, also if it is longer than `limit` bytes."""
+    size = os.fstat(stream.fileno()).st_size
+    content = stream.read(limit + 1) if size <= limit else b""
     if max(size, len(content)) > limit:
         raise OSError(errno.EFBIG, f"longer than {limit} bytes", str(path))
     return content
+
+
+def seek_near_end(stream: BinaryIO, size: int, start: int = 0) -> int:
+    """Go to the last `size` bytes of a file, but not before `start`; return the position."""
+    return stream.seek(max(start, os.fstat(stream.fileno()).st_size - size))
 
 
 def open_to_append(path: Path) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from tray.files.reading import MAX_SIZE, open_regular
+from tray.files.reading import open_regular, read_whole
 
 # Windows cannot replace a file that another program reads, such as an antivirus program for some milliseconds.
 TRIES = 10 if sys.platform == "win32" else 1
@@ -95,4 +95,4 @@ def read_privately(path: Path) -> bytes:
     with open_regular(path) as file:
         if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & 0o077:
             raise NotPrivateError(errno.EACCES, "other users can read it", str(path))
-        return file.read(MAX_SIZE)
+        return read_whole(file, path)

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tray.files.reading import open_regular, open_to_append
+from tray.files.reading import open_regular, open_to_append, seek_near_end
 from tray.files.writing import move
 
 MAX_SIZE = 5_000_000  # bytes; a larger file is rotated
@@ -63,7 +63,7 @@ class AuditLog:
 def _ends_within_a_line(path: Path) -> bool:
     try:
         with open_regular(path) as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 1, 0))
+            seek_near_end(file, 1)
             return file.read(1) not in (b"", b"\n")
     except FileNotFoundError:
         return False

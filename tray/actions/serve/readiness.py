@@ -14,7 +14,7 @@ import psutil
 from tray.actions.serve.errors import PortTakenError, ServeError
 from tray.core.source_calls import CallError
 from tray.core.text import clean
-from tray.files.reading import open_regular
+from tray.files.reading import open_regular, seek_near_end
 from tray.opencode.api import Api, LockedError, ServerAddress
 from tray.opencode.processes import listening_addresses
 from tray.storage.servers import StartedServer
@@ -24,6 +24,7 @@ READY_TIMEOUT = 30.0  # s
 POLL_INTERVAL = 0.05  # s
 HEALTH_TIMEOUT = 0.5  # s for one answer of a server that has just started
 LOG_LINES = 20  # lines of the log in the error message
+MAX_READ = 20_000  # bytes at the end of the log in which they are looked for
 
 
 async def wait_until_ready(
@@ -41,13 +42,13 @@ async def wait_until_ready(
             if process.poll() is not None:
                 if await asyncio.to_thread(is_taken, server.hostname, port):
                     raise PortTakenError
-                raise ServeError(f"the server ended at once ({process.returncode}):\n{_last_lines(log, log_start)}")
+                raise ServeError(f"the server ended at once ({process.returncode}):\n{last_log_lines(log, log_start)}")
             listener = await asyncio.to_thread(_listener, process.pid, port)
             if listener is not None and await _is_healthy(server, http):
                 return listener
             await asyncio.sleep(POLL_INTERVAL)
     hint = "; OpenCode before 1.1 has no health check: run opencode upgrade" if listener is not None else ""
-    raise ServeError(f"the server did not answer within {READY_TIMEOUT:g} s{hint}:\n{_last_lines(log, log_start)}")
+    raise ServeError(f"the server did not answer within {READY_TIMEOUT:g} s{hint}:\n{last_log_lines(log, log_start)}")
 
 
 async def _is_healthy(server: StartedServer, http: aiohttp.ClientSession) -> bool:
@@ -87,12 +88,12 @@ def is_taken(hostname: str, port: int) -> bool:
     return False
 
 
-def _last_lines(log: Path, log_start: int) -> str:
+def last_log_lines(log: Path, log_start: int) -> str:
     """Return the last lines that this start has written to the log, as plain text."""
     try:
         with open_regular(log) as stream:
-            stream.seek(log_start)
-            text = stream.read()[-20_000:].decode("utf-8", "replace")
+            seek_near_end(stream, MAX_READ, log_start)
+            text = stream.read(MAX_READ).decode("utf-8", "replace")
     except OSError:
         return ""
     lines = [shown for line in text.splitlines() if (shown := clean(line))]

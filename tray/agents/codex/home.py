@@ -5,7 +5,6 @@ All of it is internal to Codex: every file and field may be absent.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import decode_or
-from tray.files.reading import open_regular
+from tray.files.reading import open_regular, seek_near_end
 
 ROLLOUTS = "sessions/*/*/*/rollout-*-{}.jsonl"  # in Codex' folder, with the id of a thread or "*"
 MAX_PID_FILE = 10_000  # bytes
@@ -87,7 +86,7 @@ def _end_of(path: Path, size: int) -> bytes:
     """Return the last bytes of a file; none if it cannot be read."""
     try:
         with open_regular(path) as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
+            seek_near_end(stream, size)
             return stream.read(size)
     except OSError:
         return b""
