@@ -29,7 +29,10 @@ class Watch(AgentWatch):
         self.hooks = HookServer(self.socket, {"/hook/claude": self._on_hook})
         self.hook_times: dict[str, float] = {}  # how long the longest hook of each event was held, in s
         self.audit: list[Mapping[str, Any]] = []
-        self._replies = Replies(self.fleet, self.take, self.claude.call, self.audit.append, now)
+        self._replies = Replies(self.fleet, self.take, self.claude.call, self._record, now)
+
+    async def _record(self, entry: Mapping[str, Any]) -> None:
+        self.audit.append(entry)
 
     def take(self, event: Event) -> None:
         super().take(event)

@@ -27,6 +27,10 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+async def _record(_: object) -> None:
+    """Keep no audit log."""
+
+
 class Watch:
     """The sessions that a follower reports."""
 
@@ -38,7 +42,7 @@ class Watch:
         self.seen: list[Status] = []  # all states of all sessions, in their order
         context = AgentContext(self._take, now, {"CODEX_HOME": str(folder)}, folder, lambda: self.is_enabled)
         self.codex = CodexSessions(context)
-        self._replies = Replies(self.fleet, self._take, self.codex.call, lambda entry: None, now)
+        self._replies = Replies(self.fleet, self._take, self.codex.call, _record, now)
 
     def _take(self, event: Event) -> None:
         self.index.update(self.fleet.apply(event, now()))

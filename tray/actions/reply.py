@@ -47,7 +47,7 @@ class Replies:
         fleet: Fleet,
         apply: Callable[[Event], None],
         call: SourceCall,
-        record: Callable[[Mapping[str, Any]], Awaitable[None] | None],
+        record: Callable[[Mapping[str, Any]], Awaitable[None]],
         now: Callable[[], int],
     ) -> None:
         """`apply` applies an event to the fleet; `record` appends to the audit log; `now` returns ms since 1970."""
@@ -133,9 +133,7 @@ class Replies:
         return CommandResult(f"{describe(answer)}: {request.title}")
 
     async def _write(self, entry: Mapping[str, Any], result: str) -> None:
-        recording = self._record({"at": self._now(), **entry, "result": result})
-        if recording is not None:
-            await recording
+        await self._record({"at": self._now(), **entry, "result": result})
 
 
 def _not_pending(*, was_closed: bool) -> CommandResult:
