@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Self
 
 from fakes import TOKEN
 from tray.app.application import App
@@ -64,6 +65,17 @@ class RunningApp:
         self.app = App(
             self.paths, settings, flags, Token(TOKEN), notifications=self.notifications, interval=INTERVAL, clock=clock
         )
+
+    async def __aenter__(self) -> Self:
+        """Start the app."""
+        await self.app.start()
+        self._life = asyncio.create_task(self.app.run_until_stopped())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop it."""
+        self.app.stop()
+        await asyncio.wait_for(self._life, 5)
 
     @property
     def waiting(self) -> int:

@@ -72,19 +72,20 @@ def with_sessions(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], A
 
     @asynccontextmanager
     async def start(*arguments: str) -> AsyncIterator[OpenPage]:
-        running = RunningApp(tmp_path)
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
-            async with sample_sessions(running) as plugins, chromium(*arguments) as browser:
-                opened = OpenPage(running, browser, plugins)
-                yield opened
-                assert opened.errors == []
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
+        async with (
+            RunningApp(tmp_path) as running,
+            sample_sessions(running) as plugins,
+            chromium(*arguments) as browser,
+        ):
+            opened = OpenPage(running, browser, plugins)
+            yield opened
+            assert opened.errors == []
 
     return start
+
+
+def port_of(page: Any) -> int:
+    return int(page.url.split(":")[2].split("/")[0])
 
 
 def asked(running: RunningApp) -> set[str]:
@@ -447,25 +448,15 @@ def test_a_tray_that_restarts_is_connected_again_with_the_same_token(
     tmp_path: Path, chromium: Callable[[], Any]
 ) -> None:
     async def test() -> None:
-        first = RunningApp(tmp_path)
-        await first.app.start()
-        life = asyncio.create_task(first.app.run_until_stopped())
         async with chromium() as browser:
             page = await browser.new_page()
-            await page.goto(await new_address(first))
-            await page.wait_for_selector("text=No sessions yet")
-            first.app.stop()
-            await life
+            async with RunningApp(tmp_path) as first:
+                await page.goto(await new_address(first))
+                await page.wait_for_selector("text=No sessions yet")
             await page.wait_for_selector(".lost")
-            port = int(page.url.split(":")[2].split("/")[0])
-            second = RunningApp(tmp_path, page_port=port)
-            await second.app.start()
-            life = asyncio.create_task(second.app.run_until_stopped())
-            async with sample_sessions(second):
+            async with RunningApp(tmp_path, page_port=port_of(page)) as second, sample_sessions(second):
                 await page.wait_for_selector(".lost", state="detached")
                 await page.wait_for_selector(".card")
-            second.app.stop()
-            await life
 
     run(test())
 
@@ -537,20 +528,15 @@ def test_a_program_that_takes_the_port_while_the_tray_is_stopped_learns_nothing(
 
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", impostor)
-        first = RunningApp(tmp_path)
-        await first.app.start()
-        life = asyncio.create_task(first.app.run_until_stopped())
         async with chromium() as browser:
             page = await browser.new_page()
-            await page.goto(await new_address(first))
-            await page.wait_for_selector("text=No sessions yet")
-            assert await page.evaluate(READ_KEY) == "InvalidAccessError"  # no script can read it
-            login = await page.evaluate(READ_LOGIN)
-            (device,) = (await first.choose(ListDevices())).result
-            first.app.stop()
-            await life
-            port = int(page.url.split(":")[2].split("/")[0])
-            async with serving(application, port=port):
+            async with RunningApp(tmp_path) as first:
+                await page.goto(await new_address(first))
+                await page.wait_for_selector("text=No sessions yet")
+                assert await page.evaluate(READ_KEY) == "InvalidAccessError"  # no script can read it
+                login = await page.evaluate(READ_LOGIN)
+                (device,) = (await first.choose(ListDevices())).result
+            async with serving(application, port=port_of(page)):
                 await page.wait_for_selector("text=Another program has the tray")
                 await page.evaluate("location.hash = '#/devices'")
                 await page.wait_for_selector(".records .problem, .records .warning, .records [role=alert]")
@@ -560,13 +546,9 @@ def test_a_program_that_takes_the_port_while_the_tray_is_stopped_learns_nothing(
                 assert "Authorization" not in headers
                 assert device_token(TOKEN, device["id"]) not in str((headers, body))
                 assert login not in str((headers, body))
-            second = RunningApp(tmp_path, page_port=port)
-            await second.app.start()
-            life = asyncio.create_task(second.app.run_until_stopped())
-            await page.wait_for_selector(".lost", state="detached")
-            assert await page.evaluate(READ_LOGIN) not in ("", login)
-            second.app.stop()
-            await life
+            async with RunningApp(tmp_path, page_port=port_of(page)):
+                await page.wait_for_selector(".lost", state="detached")
+                assert await page.evaluate(READ_LOGIN) not in ("", login)
 
     run(test())
 

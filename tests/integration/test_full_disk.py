@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -101,9 +100,9 @@ def test_what_could_not_be_written_is_reported_and_written_as_soon_as_that_is_po
 
 
 @pytest.fixture
-def disk_home() -> Iterator[tuple[SmallDisk, Home]]:
-    """Return a small disk, and a home folder on it. Its path is short: that of a socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="tray-") as folder, small_disk(Path(folder) / "disk") as disk:
+def disk_home(socket_folder: Path) -> Iterator[tuple[SmallDisk, Home]]:
+    """Return a small disk, and a home folder on it."""
+    with small_disk(socket_folder / "disk") as disk:
         home = Home(disk.folder)
         yield disk, home
         home.stop()
