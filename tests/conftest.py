@@ -1,6 +1,11 @@
-"""Files of tests that take minutes begin first, and no tray leaves its token in another file."""
+"""Files of tests that take minutes begin first, no tray leaves its token in another file, and a fixture for scripts."""
 
 from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -15,6 +20,25 @@ LONG = (  # of minutes: the others fill the time beside them
     "test_scale.py",
     "test_remote.py",
 )
+
+
+PACKAGING = Path(__file__).parents[1] / "packaging"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Return a function that imports a script of the folder packaging, which is no package, by its name."""
+    monkeypatch.syspath_prepend(str(PACKAGING))  # as for a script that runs
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, PACKAGING / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -67,6 +67,12 @@ class Measured:
                 return report
             assert time.monotonic() < end, f"not within {WITHIN:g} s: {what}"
 
+    async def is_emptied(self, *links: FakePlugin) -> None:
+        """Let these plugins report no session, and wait until none is shown."""
+        for link in links:
+            await link.send(snapshot([]))
+        await self.becomes(lambda report: not shown(report), "no sessions")
+
     async def settles(self) -> float:
         """Wait until memory does not shrink any more, and return it (MB)."""
         least = self.megabytes()
@@ -154,9 +160,7 @@ def test_three_hundred_servers_with_twenty_sessions_each(tray: Measured) -> None
                 f"300 x 20: {connecting:.1f} s to connect, {tray.cpu() - cpu:.1f} s of CPU, status in {latency:.2f} s, "
                 f"{tray.megabytes():.0f} MB"
             )
-            for link in links:
-                await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(*links)
         return measured
 
     run(twice(tray, load), 120)
@@ -180,8 +184,7 @@ def test_a_tree_of_fifty_and_a_cycle_of_parents_show_the_request_at_their_end(tr
                 await link.event("permission.replied", sessionID=session, requestID=f"per_{number}", reply="once")
             await tray.becomes(lambda report: report["attention"]["waiting"] == 0, "no request")
             _, latency = await tray.report()
-            await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(link)
         return f"tree of 50: status in {latency:.2f} s"
 
     run(twice(tray, load))
@@ -205,8 +208,7 @@ def test_of_five_thousand_sessions_in_one_server_those_that_matter_are_shown(tra
             assert len(statuses) <= 1001
             _, latency = await tray.report()
             measured = f"5,000 sessions: shown in {took:.1f} s, status in {latency:.2f} s, {tray.megabytes():.0f} MB"
-            await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(link)
         return measured
 
     run(twice(tray, load))
@@ -234,8 +236,7 @@ def test_two_hundred_requests_are_all_shown_and_each_gets_its_own_answer(tray: M
                 assert (await replying).stdout == "Allowed once: bash\n"
             report, latency = await tray.report()
             assert sum(len(session["requests"]) for session in report["sessions"]) == 197
-            await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(link)
         return f"200 requests: status in {latency:.2f} s"
 
     run(twice(tray, load))
@@ -255,8 +256,7 @@ def test_requests_of_a_megabyte_are_cut_and_marked_as_incomplete(tray: Measured)
             assert len(json.dumps(report)) < 100_000
             requests = [request for session in report["sessions"] for request in session["requests"]]
             assert {(request["complete"], len(request["detail"])) for request in requests} == {(False, 2000)}
-            await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(link)
         return measured
 
     run(twice(tray, load))
@@ -317,9 +317,7 @@ def test_five_thousand_events_a_second_leave_the_report_true(tray: Measured) -> 
                 f"most, true {time.monotonic() - ended:.1f} s after the last event, {tray.megabytes():.0f} MB"
             )
             assert max(latencies) < 2 * WITHIN  # the machine is busy with the flood
-            for link in links:
-                await link.send(snapshot([]))
-            await tray.becomes(lambda report: not shown(report), "no sessions")
+            await tray.is_emptied(*links)
         return measured
 
     run(twice(tray, load), 60 + 4 * SECONDS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +14,8 @@ WANTED = {"aiohttp": "3.14.5", "attrs": "26.1.0"}
 
 
 @pytest.fixture
-def audit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "packaging"))
-    spec = importlib.util.spec_from_file_location("audit", ROOT / "packaging/audit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def audit(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("audit")
 
 
 def printed(*dependencies: object) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -23,14 +23,8 @@ LIBRARIES = {"LGPL-2.1-or-later", "LGPL-3.0-only"}  # allowed as long as they ca
 
 
 @pytest.fixture
-def licences(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "packaging"))
-    spec = importlib.util.spec_from_file_location("licences", ROOT / "packaging/licences.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def licences(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("licences")
 
 
 def test_the_page_lists_each_locked_package_with_its_version(licences: ModuleType) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,22 +20,8 @@ ROOT = Path(__file__).parents[2]
 HOME = "https://example.org/tray"
 
 
-@pytest.fixture(autouse=True)
-def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "packaging"))  # as for a script that runs
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"packaging/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def texts(tmp_path: Path) -> dict[str, str]:
+def texts(tmp_path: Path, script: Callable[[str], ModuleType]) -> dict[str, str]:
     writer = script("write_manifests")
     for end in writer.ARCHIVES.values():
         (tmp_path / f"opencode-tray-{__version__}-{end}").write_text(end, encoding="utf-8")
@@ -47,7 +33,9 @@ def checksum(end: str) -> str:
     return hashlib.sha256(end.encode()).hexdigest()
 
 
-def test_each_manifest_has_the_version_and_only_checksums_of_the_archives(texts: dict[str, str]) -> None:
+def test_each_manifest_has_the_version_and_only_checksums_of_the_archives(
+    texts: dict[str, str], script: Callable[[str], ModuleType]
+) -> None:
     known = {checksum(end) for end in script("write_manifests").ARCHIVES.values()}
     for name, text in texts.items():
         assert __version__ in text, name
@@ -79,12 +67,12 @@ def test_the_build_file_of_arch_linux_is_read_by_bash(texts: dict[str, str], tmp
     assert done.stdout.strip() == f"opencode-tray-bin {__version__} {address}"
 
 
-def test_a_missing_archive_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_archive_is_an_error(tmp_path: Path, script: Callable[[str], ModuleType]) -> None:
     with pytest.raises(FileNotFoundError):
         script("write_manifests").manifests(tmp_path, HOME)
 
 
-def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
+def test_the_notes_of_a_release_are_its_section_of_the_changelog(script: Callable[[str], ModuleType]) -> None:
     section = script("release_notes").section
     changelog = (
         "# Changelog\n\n## [Unreleased]\n\nNew\n\n## [1.0] - 2026-01-01\n\n### Added\n\n- One\n\n## [0.9]\n\nOld\n"
@@ -97,5 +85,7 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog() -> None:
 @pytest.mark.parametrize(
     ("number", "expected"), [("0.1.0", "0.1.0.0"), ("1.2.3rc1", "1.2.3.0"), ("1.2.dev3", "1.2.0.0")]
 )
-def test_the_setup_program_has_a_version_of_four_numbers(number: str, expected: str) -> None:
+def test_the_setup_program_has_a_version_of_four_numbers(
+    number: str, expected: str, script: Callable[[str], ModuleType]
+) -> None:
     assert script("build_setup").file_version(number) == expected
