@@ -16,7 +16,6 @@ import pytest
 
 from tray import __version__
 
-ROOT = Path(__file__).parents[2]
 HOME = "https://example.org/tray"
 
 
