@@ -14,7 +14,7 @@ from tray.core.errors import UserError
 from tray.surfaces.page.access import Access, AccessError
 from tray.surfaces.page.pairings import PairingError, Pairings
 from tray.surfaces.page.request_body import decode_body
-from tray.surfaces.page.security import Hosts, outside_host
+from tray.surfaces.page.security import Hosts, outside_host, peer_of
 from tray.system.tcp_peer import may_be_own_user
 
 
@@ -77,7 +77,7 @@ class PairingRoutes:
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         """Prove to a paired browser that this is the tray. The browser's own proof is then the key of its calls."""
-        peer = outside_host(request, self._https_hosts()) or request.remote or ""
+        peer = peer_of(request, self._https_hosts())
         body = await decode_body(request, LoginBody)
         offer = self._access.offer_login(body.device, request.headers.get("Host", ""), body.nonce)
         if offer is None:
@@ -87,7 +87,7 @@ class PairingRoutes:
     async def wait_for_decision(self, request: web.Request) -> web.StreamResponse:
         """Answer a phone: 202 as long as the user at the desk has not decided."""
         body = await decode_body(request, WaitBody)
-        peer = outside_host(request, self._https_hosts()) or request.remote or ""
+        peer = peer_of(request, self._https_hosts())
         try:
             found = await self._pairings.decision(body.pending, body.secret)
             if found is None:

@@ -86,6 +86,11 @@ def outside_host(request: web.Request, https_hosts: Collection[str]) -> str:
     return "a proxy" if https_hosts and any(name in request.headers for name in FORWARDED) else ""
 
 
+def peer_of(request: web.Request, https_hosts: Collection[str]) -> str:
+    """Return the address that failures are counted for. Strangers behind a tunnel share one of their own."""
+    return outside_host(request, https_hosts) or request.remote or ""
+
+
 def _is_browser(request: web.Request) -> bool:
     return "Sec-Fetch-Mode" in request.headers or "Mozilla" in request.headers.get("User-Agent", "")
 

@@ -26,7 +26,7 @@ from tray.surfaces.page.pairings import Pairings
 from tray.surfaces.page.push_routes import PressBody, PushRoutes, SubscriptionBody
 from tray.surfaces.page.rates import Rate
 from tray.surfaces.page.request_body import decode_body
-from tray.surfaces.page.security import MAX_BODY, add_headers, checks, outside_host
+from tray.surfaces.page.security import MAX_BODY, add_headers, checks, peer_of
 from tray.surfaces.page.services import PageServices
 from tray.surfaces.page.session_routes import CommandBody, ConfirmBody, SessionRoutes
 from tray.surfaces.page.sockets import Sockets
@@ -175,7 +175,7 @@ class PageServer:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             kind, _, login = request.headers.get("Authorization", "").partition(" ")
-            peer = self._peer(request)
+            peer = peer_of(request, self._https_hosts())
             device = self._authenticate(login if kind == "Bearer" else "", peer)
             if device is None:
                 self._check_failures(peer)
@@ -208,10 +208,6 @@ class PageServer:
         """Count a failed pairing. Raises HTTPTooManyRequests."""
         self._failures.add(peer)
         self._check_failures(peer)
-
-    def _peer(self, request: web.Request) -> str:
-        """Return the address that failures are counted for. Strangers behind a tunnel share one of their own."""
-        return outside_host(request, self._https_hosts()) or request.remote or ""
 
     # ------------------------------------------------------------------ calls
 

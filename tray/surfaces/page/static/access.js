@@ -72,9 +72,9 @@ async function prove() {
   const nonce = hex(crypto.getRandomValues(new Uint8Array(16)));
   const { id, key } = device;
   const answer = await send("POST", "/api/login", { device: id, nonce });
-  const prove = (side) => proof(key, [`opencode-tray ${side}`, location.host, nonce, answer.nonce].join("\n"));
-  if (answer.proof !== (await prove("page"))) throw new CallError("Another program has the tray’s address", MISDIRECTED);
-  login = await prove("browser");
+  const proofOf = (side) => proof(key, [`opencode-tray ${side}`, location.host, nonce, answer.nonce].join("\n"));
+  if (answer.proof !== (await proofOf("page"))) throw new CallError("Another program has the tray’s address", MISDIRECTED);
+  login = await proofOf("browser");
 }
 
 export class CallError extends Error {
