@@ -254,7 +254,7 @@ class App:
         try:
             is_new = await asyncio.to_thread(self._token.reread)
         except TokenError as error:
-            self._problems.report("token", f"{error}; until then, only what is connected now is shown in full")
+            self._problems.report("token", f"{error}; until then, plugins and commands that start anew are refused")
             return
         self._problems.clear("token")
         if is_new:

@@ -141,7 +141,7 @@ class SessionIndex:
         return sum(self._muted.values())
 
     def _path_above(self, before: Session | None) -> Iterable[SessionKey]:
-        """Return where the root of a session may have been: its former ancestors, one of them in a cycle of parents."""
+        """Return the former ancestors of a session. Each may have been its root, also one within a cycle of parents."""
         if before is None or before.parent is None:
             return ()
         return self._fleet.path(SessionKey(before.server, before.parent))

@@ -65,7 +65,7 @@ def set_aside(path: Path, *endings: str) -> Path:
 
 
 def set_aside_unreadable(path: Path, error: Exception) -> str:
-    """Set aside a file that cannot be read, and return a clause about it for the user."""
+    """Set aside a file that cannot be read; return the first part of a sentence that says so to the user."""
     try:
         return f"cannot read {path} ({error}); it was renamed to {set_aside(path).name}"
     except OSError:  # a read-only file system: nothing overwrites it either

@@ -23,14 +23,14 @@ Json = dict[str, Any]
 
 
 class Turn:
-    """The time in which a task works on many events without a break."""
+    """The time that a task may work on events before other tasks of the event loop get theirs."""
 
     def __init__(self) -> None:
         self._time = asyncio.get_running_loop().time
         self._end = self._time() + TURN
 
     async def give_way(self) -> None:
-        """Let other tasks work if the time is over. A server that sends events without a pause stops no other one."""
+        """Let other tasks work if the time is over, so that a server which sends without a pause delays no other."""
         if self._time() > self._end:
             await asyncio.sleep(0)
             self._end = self._time() + TURN
