@@ -15,16 +15,21 @@ from typing import Any, Self
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
 
 from fake_opencode import HERE, FakeOpenCode
 from tray.core.events import SourceEvent
 from tray.core.fleet import Fleet
 from tray.core.sessions import Activity
-from tray.opencode.api import ServerAddress
+from tray.core.source_calls import CallError
+from tray.opencode.api import Api, ServerAddress
 from tray.sources.http.servers import HttpServers
 from tray.surfaces.channels.channel import ChannelError
 from tray.surfaces.channels.http import call
 from waiting import until_async as until
+from web_server import serving
+
+PASSWORD = "pl4nt-password-of-a-server"
 
 AT = 1_795_237_290_000
 EVIL = "/home/dev/evil"
@@ -274,6 +279,23 @@ def test_a_hostile_list_of_sessions_harms_no_other_server(name: str) -> None:
         assert len(watch.fleet.sessions) <= 1001
 
     run(scenario)
+
+
+def test_an_error_that_repeats_the_request_shows_no_password() -> None:
+    async def repeat(request: web.Request) -> web.Response:
+        said = f"{request.headers['Authorization']} is not {PASSWORD}: the password"
+        return web.json_response({"name": "Error", "data": {"message": said}}, status=500)
+
+    async def test() -> None:
+        application = web.Application()
+        application.router.add_get("/session", repeat)
+        async with serving(application) as port, aiohttp.ClientSession() as http:
+            api = Api(ServerAddress(f"http://127.0.0.1:{port}", password=PASSWORD), http)
+            with pytest.raises(CallError) as refused:
+                await api.get("/session")
+            assert str(refused.value) == "OpenCode refused the request (500): Basic … is not …: the password"
+
+    asyncio.run(test())
 
 
 def test_a_compressed_answer_to_a_channel_fills_no_memory() -> None:
