@@ -118,6 +118,12 @@ def test_an_update_whose_number_is_none_does_not_end_the_answers(phone: Callable
             telegram.press(number, telegram.buttons(number)["Allow once"])
             await at.confirm()
             await at.shows(number, "Allowed once by kim (telegram)")
+            await at.link.event("permission.asked", **SECOND)
+            second = await at.message("bash: pwd")
+            telegram.press(second, telegram.buttons(second)["Allow once"])
+            await at.confirm("per_2")
+            await at.shows(second, "Allowed once by kim (telegram)")
+            assert telegram.calls.count("getUpdates") < 20  # the update that is never confirmed comes with each answer
 
     run(test())
 

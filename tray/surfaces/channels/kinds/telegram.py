@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 SERVER = "https://api.telegram.org"
 POLL_TIMEOUT = 50  # s that the server waits for updates
 POLL_CLIENT_TIMEOUT = aiohttp.ClientTimeout(total=POLL_TIMEOUT + 15)
+EMPTY_PAUSE = 1.0  # s after an answer without a new update: a faulty server may give such answers at once
 HANDLED_WITHIN = 5.0  # s; an answer that takes longer is confirmed to the service before it is known
 CONFIRMED_WITHIN = 3.0  # s after which a button says that it was pressed
 CHAT, OFFSET = "chat", "offset"  # names of the values that are kept
@@ -126,9 +127,12 @@ class Telegram:
             tasks = [handling.spawn(self._take(update, press, handling), "update of Telegram") for update in updates]
             if tasks:
                 await asyncio.wait(tasks, timeout=HANDLED_WITHIN)
-                numbers = [number for update in updates if isinstance(number := update.get("update_id"), int)]
-                offset = max(offset, *(number + 1 for number in numbers), 0)
-                self._context.remember(OFFSET, str(offset))
+            numbers = [number for update in updates if isinstance(number := update.get("update_id"), int)]
+            following = max([offset, *(number + 1 for number in numbers)])
+            if following > offset:
+                self._context.remember(OFFSET, str(following))
+            else:
+                await asyncio.sleep(EMPTY_PAUSE)
 
     async def _take(self, update: dict[str, Any], press: Press, handling: TaskSet) -> None:
         try:
