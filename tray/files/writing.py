@@ -49,6 +49,19 @@ def remove(path: Path, *, tries: int = TRIES) -> None:
     _retry(lambda: path.unlink(missing_ok=True), tries)
 
 
+def place(source: Path, path: Path) -> None:
+    """Give a new file its name, but never replace another one. Raises FileExistsError if there is one, and OSError.
+
+    The link that replaces nothing on POSIX would be a second name on Windows, and one of two names of a file that
+    another program reads cannot be removed there.
+    """
+    if sys.platform == "win32":
+        _retry(lambda: source.rename(path), TRIES)
+    else:
+        os.link(source, path)
+        source.unlink()
+
+
 def set_aside(path: Path, *endings: str) -> Path:
     """Rename a file that cannot be used, so that nothing overwrites it; return its new path. Raises OSError.
 

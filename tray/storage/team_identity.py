@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from pathlib import Path
@@ -11,7 +10,7 @@ import msgspec
 
 from tray.core.errors import UserError
 from tray.core.lenient_json import JSON_ERRORS
-from tray.files.writing import NotPrivateError, read_privately, remove, write_privately
+from tray.files.writing import NotPrivateError, place, read_privately, write_privately
 
 LENGTH = 32  # bytes of a private key (RFC 8032)
 
@@ -56,13 +55,13 @@ def _create(path: Path) -> StoredIdentity:
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     created = _write(temporary, StoredIdentity(secrets.token_hex(LENGTH)))
     try:
-        os.link(temporary, path)
+        place(temporary, path)
     except FileExistsError:
         return read_identity(path)
     except OSError:  # a file system without hard links
         return _write(path, created)
     finally:
-        remove(temporary)  # Windows: another process may be reading it under its other name
+        temporary.unlink(missing_ok=True)
     return created
 
 
