@@ -164,11 +164,11 @@ class Soak:
         notes = (
             f"{sum(shown.values())} notifications of {len(shown)} events, {fleet.notices.others} results of commands"
         )
-        memory = f"memory: {megabytes_per_hour(result.samples):+.3f} MB an hour in the last third"
+        grown = {name: str(megabytes_per_hour(result.samples, name)) for name in ("memory", "handed_out")}
         result.summary = [
             f"seed {result.seed}, {result.actions} actions: {dict(sorted(fleet.done.items()))}",
             f"{answers}, {notes}",
-            f"{memory}, {blocks_per_action(result.samples):+.3f} blocks an action",
+            f"MB an hour in the last third: {grown}, {blocks_per_action(result.samples)} blocks an action",
             f"CPU: {' '.join(f'{ms:.2f}' for ms in cpu)} ms an action",
         ]
         if errors:
