@@ -18,7 +18,7 @@ from tray.agents.hook_command import hook_command, python_hook_command
 from tray.agents.hook_file import HookCommand, HookFile
 from tray.agents.json_editor import InvalidJsonError
 from tray.core.agent_setup import AgentSetup, HookState
-from tray.files.reading import read_regular
+from tray.files.reading import is_folder, read_regular
 from tray.files.writing import write_privately
 from tray.system.own_program import own_python
 from tray.system.paths import MAX_SOCKET_PATH
@@ -52,7 +52,7 @@ class AgentHooks:
     def is_found(self, agent: Agent) -> bool:
         """Whether an agent is installed, or has been used."""
         is_program = shutil.which(agent.program, path=self._environment.get("PATH")) is not None
-        return is_program or agent.folder(self._environment, self._home).is_dir()
+        return is_program or is_folder(agent.folder(self._environment, self._home))
 
     def found(self) -> tuple[Agent, ...]:
         """Return the agents that are installed, or have been used."""

@@ -9,12 +9,45 @@ import errno
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 MAX_SIZE = 64_000_000  # bytes
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _FLAGS = os.O_RDONLY | _WITHOUT_WAITING | getattr(os, "O_BINARY", 0)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether the file exists. Raises OSError if that cannot be found out, or if it is not a regular file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return True
+
+
+def exists(path: Path) -> bool:
+    """Whether a file or folder is known to exist. `Path.exists` raises OSError in a folder of others, up to 3.13."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is known to be a folder. `Path.is_dir` raises OSError in a folder of others, up to Python 3.13."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Return what matches a pattern of `Path.glob`, as far as it can be read.
+
+    `glob` raises OSError for a folder that is removed meanwhile and, up to Python 3.12, in a folder of others.
+    """
+    found: list[Path] = []
+    with suppress(OSError):
+        found.extend(folder.glob(pattern))
+    return found
 
 
 def open_regular(path: Path) -> BinaryIO:

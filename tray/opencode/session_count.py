@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS
-from tray.files.reading import read_regular
+from tray.files.reading import find_files, read_regular
 from tray.opencode import sqlite
 
 MAX_FILES = 2_000  # of the older JSON storage to read; the count of a larger storage is a lower bound
@@ -29,7 +29,7 @@ def count_sessions(data: Path, directory: str) -> int:
             count += sqlite.read(database, lambda connection: _count(connection, directory))
     if databases:
         return count
-    for _, file in zip(range(MAX_FILES), data.glob("storage/session/*/*.json"), strict=False):
+    for _, file in zip(range(MAX_FILES), find_files(data, "storage/session/*/*.json"), strict=False):
         with suppress(OSError, *JSON_ERRORS):
             session = msgspec.json.decode(read_regular(file), type=_Session)
             count += session.directory == directory and session.parent is None

@@ -9,6 +9,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from tray.files.reading import exists, find_files, is_regular
+
 BUSY_TIMEOUT = 0.2  # s; in WAL mode a reader waits only for the end of a checkpoint
 TRIES = 5  # the WAL file appears when the first OpenCode opens the database and disappears when the last closes it
 RETRY_INTERVAL = 0.02  # s
@@ -21,8 +23,8 @@ T = TypeVar("T")
 def databases(data: Path, name: str = "") -> list[Path]:
     """Return the databases in OpenCode's data folder: `name` (OPENCODE_DB), else one for each release channel."""
     if name:
-        return [data / name] if name != ":memory:" and (data / name).is_file() else []
-    return sorted(data.glob("opencode*.db"))
+        return [data / name] if name != ":memory:" and exists(data / name) else []
+    return sorted(find_files(data, "opencode*.db"))
 
 
 def read(database: Path, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -50,11 +52,11 @@ def _read(database: Path, work: Callable[[sqlite3.Connection], T], end: float) -
 
 
 def _open(database: Path) -> sqlite3.Connection:
-    for file in (database, *(database.with_name(f"{database.name}-{kind}") for kind in ("wal", "shm", "journal"))):
-        if file.exists() and not file.is_file():  # opening a pipe blocks
-            raise sqlite3.OperationalError(f"not a regular file: {file}")
-    in_use = database.with_name(f"{database.name}-wal").exists()
-    uri = f"{database.absolute().as_uri()}?mode=ro&{'readonly_shm' if in_use else 'immutable'}=1"
+    try:  # opening a pipe blocks
+        present = {end: is_regular(database.with_name(database.name + end)) for end in ("", "-wal", "-shm", "-journal")}
+    except OSError as error:
+        raise sqlite3.OperationalError(f"cannot read {error.filename}: {error.strerror}") from error
+    uri = f"{database.absolute().as_uri()}?mode=ro&{'readonly_shm' if present['-wal'] else 'immutable'}=1"
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT)
     connection.row_factory = sqlite3.Row
     connection.text_factory = lambda text: text.decode("utf-8", "replace")  # one invalid title is not an error

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import platformdirs
 
+from tray.files.reading import exists
 from tray.system import resources
 from tray.system.autostart import desktop_entry
 from tray.system.entry_file import EntryFile
@@ -40,7 +41,7 @@ class DesktopMenuEntry(EntryFile):
     def __init__(self, folder: Path, system_folders: Sequence[Path], icon: Path | None) -> None:
         """The folders are those of desktop entries."""
         super().__init__(folder / f"{NAME}.desktop")
-        self.is_for_all = any((other / self.path.name).exists() for other in system_folders)
+        self.is_for_all = any(exists(other / self.path.name) for other in system_folders)
         self._icon = icon
 
     def write(self, command: Sequence[str]) -> bool:

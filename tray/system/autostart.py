@@ -22,6 +22,7 @@ from xml.parsers.expat import ExpatError
 
 import platformdirs
 
+from tray.files.reading import exists
 from tray.system.entry_file import EntryFile
 from tray.system.paths import NAME, TITLE
 from tray.system.systemd_unit import SystemdUnit
@@ -130,7 +131,7 @@ class DesktopEntry(EntryFile):
     def __init__(self, path: Path, system_folders: Sequence[Path] = ()) -> None:
         """`system_folders` are those of the entries for all users, the most important one first."""
         super().__init__(path)
-        self._for_all = next((file for folder in system_folders if (file := folder / path.name).exists()), None)
+        self._for_all = next((file for folder in system_folders if exists(file := folder / path.name)), None)
 
     @property
     def place(self) -> str:

@@ -78,7 +78,7 @@ def _on_path(name: str) -> str | None:
     extensions = ["", *os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(";")]
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         for path in (Path(folder) / f"{name}{extension}" for extension in extensions):
-            if path.is_absolute() and path.is_file() and os.access(path, os.X_OK):
+            if path.is_absolute() and os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113  # as `which`
                 return str(path)
     raise UnsafeArgumentError(f"{name} is not on the PATH, only in the current folder; install it")
 

@@ -14,7 +14,7 @@ from tray.actions.doctor.finding import Finding, broken, fine, note
 from tray.actions.install import PLUGIN_SIGNATURE
 from tray.core.settings import NOTIFY, TERMINAL
 from tray.core.text import clean
-from tray.files.reading import read_regular
+from tray.files.reading import find_files, read_regular
 from tray.opencode.configuration import plugin_section
 from tray.system.display import has_display
 from tray.system.notification_daemon import BALLOON
@@ -74,7 +74,7 @@ def duplicates(context: DoctorContext) -> Iterator[Finding]:
             yield note("duplicates", "OpenCode itself notifies as well", fix)
         for found in NAMED_NOTIFIER.findall(plugin_section(text)):
             yield note("duplicates", f"the plugin {clean(found)} notifies as well", f"remove it from {folder / name}")
-    for file in (*folder.glob("plugin/*.[jt]s"), *folder.glob("plugins/*.[jt]s")):
+    for file in (*find_files(folder, "plugin/*.[jt]s"), *find_files(folder, "plugins/*.[jt]s")):
         text = _text(file)
         if PLUGIN_SIGNATURE not in text[:500] and NOTIFIERS.search(text):
             fix = f"remove {file}, or switch off its notifications or the tray's"

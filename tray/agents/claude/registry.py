@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
-from tray.files.reading import read_regular
+from tray.files.reading import find_files, read_regular
 
 MAX_FILES = 500  # that are read; more are ignored
 ATTEMPTS, ATTEMPT_INTERVAL = 4, 0.01  # readings of invalid files, and s between two
@@ -50,7 +50,7 @@ def read_registry(folder: Path) -> list[RegistryEntry]:
 
     Blocks for up to 30 ms while files are invalid: Claude Code rewrites them in place.
     """
-    files = sorted((folder / "sessions").glob("*.json"))[:MAX_FILES]
+    files = sorted(find_files(folder / "sessions", "*.json"))[:MAX_FILES]
     entries: list[RegistryEntry] = []
     for attempt in range(ATTEMPTS):
         if attempt and files:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from tray.files.reading import find_files
 from tray.opencode.processes import OpenCodeProcess
 from tray.opencode.sqlite import databases
 
@@ -33,17 +34,10 @@ def file_stamps(processes: Iterable[OpenCodeProcess]) -> dict[Path, Stamp]:
     """Return the sizes and times of the databases and logs of these processes, which change with each write."""
     processes = list(processes)
     bases = database_files(processes)
-    logs = [log for data in {process.data for process in processes} for log in _log_files(data / "log")]
+    logs = [log for data in {process.data for process in processes} for log in find_files(data / "log", "*.log")]
     stamps = {}
     for file in (*bases, *(base.with_name(f"{base.name}-wal") for base in bases), *logs):
         with suppress(OSError):
             status = file.stat()
             stamps[file] = (status.st_size, status.st_mtime_ns)
     return stamps
-
-
-def _log_files(folder: Path) -> list[Path]:
-    try:
-        return list(folder.glob("*.log"))
-    except OSError:
-        return []

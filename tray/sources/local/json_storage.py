@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from tray.core.lenient_json import JSON_ERRORS, decode
-from tray.files.reading import read_regular
+from tray.files.reading import find_files, read_regular
 from tray.sources.local.records import MAX_MESSAGES, MAX_PARTS, MAX_SESSIONS, MAX_TODOS, StoredPart, StoredSession
 from tray.sources.protocol.schema import MessageInfo, SessionInfo, TodoInfo
 
@@ -39,7 +39,7 @@ def read_sessions(
 def session_files(storage: Path, since: int) -> list[tuple[Path, int]]:
     """Return the files of all sessions that changed since a time (ms), and when, the oldest first."""
     times = {}
-    for file in storage.glob("session/*/*.json"):
+    for file in find_files(storage, "session/*/*.json"):
         with suppress(OSError):
             changed = max(file.stat().st_mtime, _changed_at(storage / "message" / file.stem))
             times[file] = int(changed * 1000)
@@ -65,7 +65,7 @@ def read_whole_session(file: Path) -> tuple[SessionInfo, list[MessageInfo]] | No
 
 def _infos(storage: Path, since: int, session_ids: Collection[str]) -> Iterator[SessionInfo]:
     """Yield the sessions whose file was written since then. Other files are not opened."""
-    for file in storage.glob("session/*/*.json"):
+    for file in find_files(storage, "session/*/*.json"):
         with suppress(OSError):
             if file.stem in session_ids or file.stat().st_mtime * 1000 >= since:
                 info = _read(SessionInfo, file)

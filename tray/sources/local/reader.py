@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from tray.files.reading import is_folder
 from tray.opencode.processes import OpenCodeProcess
 from tray.sources.local import database, json_storage
 from tray.sources.local.files import database_files
@@ -95,7 +96,7 @@ class StoredSessionReader:
                 log.debug("cannot read %s: %s", file, error)
                 reading.was_locked |= isinstance(error, sqlite3.OperationalError)
             _merge(sessions, stored.get(file, ()))
-        if (data / "storage" / "session").is_dir():
+        if is_folder(data / "storage" / "session"):
             _merge(sessions, json_storage.read_sessions(data / "storage", directories, since, session_ids))
         return list(sessions.values())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tray.core.history import SessionRecord
+from tray.files.reading import is_folder
 from tray.opencode import sqlite
 from tray.sources.local import database as stored_database
 from tray.sources.local import json_storage
@@ -22,7 +23,7 @@ def opencode_sources(data: Path, host: str) -> Iterator[StoredSource]:
     for database in sqlite.databases(data):
         yield StoredSource(str(database), partial(_find, database), partial(_read, database, host))
     storage = data / "storage"
-    if (storage / "session").is_dir():
+    if is_folder(storage / "session"):
         yield StoredSource(str(storage), partial(_find_files, storage), partial(_read_file, host))
 
 

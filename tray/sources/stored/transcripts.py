@@ -21,7 +21,7 @@ from tray.agents.copilot.open_sessions import TRANSCRIPTS as COPILOT_TRANSCRIPTS
 from tray.core.history import SessionRecord
 from tray.core.lenient_json import decode_or
 from tray.core.servers import AgentKind
-from tray.files.reading import open_regular
+from tray.files.reading import find_files, open_regular
 from tray.sources.stored.imported_session import ChangedSession, ImportedSession, StoredSource
 
 MAX_LINES = 50  # of a transcript that are searched for its directory
@@ -55,7 +55,7 @@ def _source(folder: Path, pattern: str, read: Read) -> StoredSource:
 def _changed(folder: Path, pattern: str, since: int) -> list[ChangedSession]:
     """Return the files that changed since a time (ms), the oldest first: a fork is newer than its parent."""
     found = []
-    for path in folder.glob(pattern):
+    for path in find_files(folder, pattern):
         with suppress(OSError):
             found.append(ChangedSession(str(path), int(os.stat(path).st_mtime * 1000)))  # noqa: PTH116  # many files
     return sorted((each for each in found if each.changed >= since), key=lambda each: each.changed)

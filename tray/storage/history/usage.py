@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tray.files.reading import is_regular
 from tray.storage.history.schema import VERSION
 
 # By what usage can be grouped: the column, and the table that it is joined from.
@@ -70,10 +71,11 @@ def plain(sums: UsageSums) -> dict[str, int | float]:
 
 def open_for_reading(path: Path) -> sqlite3.Connection | None:
     """Return a connection that cannot write; None if there is no history yet. Raises sqlite3.Error."""
-    if not path.exists():
-        return None
-    if not path.is_file():  # opening a pipe blocks
-        raise sqlite3.OperationalError(f"not a regular file: {path}")
+    try:
+        if not is_regular(path):  # opening a pipe blocks
+            return None
+    except OSError as error:
+        raise sqlite3.OperationalError(f"cannot read {path}: {error.strerror}") from error
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
