@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -34,6 +37,8 @@ from tray_process import free_port
 from waiting import run, until_async
 
 AtWork = Callable[[], Any]
+MASKED_TEXT = b"\x81\x82\x00\x00\x00\x00{}"  # a first frame without a login
+MASKED_CLOSE = b"\x88\x80\x00\x00\x00\x00"
 REPLIED = {"sessionID": SES, "requestID": "per_1", "reply": "once"}
 
 
@@ -491,6 +496,36 @@ def test_sockets_without_a_device_leave_room_for_those_with_one(with_page: AtWor
             await connect()  # there is a place again
 
     run(test())
+
+
+@pytest.mark.fault
+def test_browsers_that_end_within_a_request_leave_neither_an_error_nor_a_socket(
+    with_page: AtWork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with with_page() as (_, __, client):
+            address = urlsplit(client.address)
+            upgrade = (
+                f"GET /ws HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            cut = b"\x81\xfe\x00"  # the beginning of a frame
+            body = (
+                f"POST /api/login HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
+                "Content-Length: 200\r\n\r\n{"
+            )
+            begun = [*(upgrade.encode() + rest for rest in (b"", cut, MASKED_TEXT, MASKED_CLOSE)), body.encode()]
+            for _ in range(MAX_PENDING):
+                for sent in begun:
+                    with socket.create_connection((address.hostname, address.port)) as browser:
+                        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+                        browser.sendall(sent)
+                        await asyncio.sleep(0)
+            async with client.live() as live:
+                assert (await live.read())["type"] == "view"
+
+    run(test())
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize(

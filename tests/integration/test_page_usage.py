@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from datetime import date
@@ -241,3 +242,26 @@ def test_an_export_that_a_browser_does_not_read_ends_and_only_one_is_sent_at_a_t
                     await stalled.read()
 
     run(test())
+
+
+@pytest.mark.fault
+def test_an_export_that_the_browser_cancels_is_no_error(
+    with_history: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with with_history() as (client, paths):
+            with closing(open_history(paths.history)[0]) as connection:
+                Recorder(connection).store([SessionRecord("ses_past_1", title="x" * 5_000_000)])
+
+            async def can_export() -> bool:
+                return (await client.call("GET", f"/api/export.csv?{PERIOD}&program=claude"))[0] == 200
+
+            async with client.session.get(
+                f"{client.address}/api/export.json?{PERIOD}", headers=client.headers
+            ) as answer:
+                await answer.content.readany()
+                answer.close()
+            await until_async(can_export)
+
+    run(test())
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

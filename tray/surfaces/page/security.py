@@ -110,6 +110,8 @@ def checks(port: Callable[[], int], address: Callable[[], str], https_hosts: Hos
             return _error(400, str(error))
         except web.HTTPException as error:
             return _error(error.status, error.text or error.reason)
+        except ConnectionError:  # the browser is gone: nothing that is sent arrives
+            return _error(503, "the connection was lost")
         except Exception:  # a bug must not end the connection without an answer
             log.exception("%s %s failed", request.method, request.match_info.route.name or "request")
             return _error(500, "internal error; see the tray's log")

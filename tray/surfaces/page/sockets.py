@@ -53,7 +53,7 @@ class Sockets:
         self._tasks = TaskSet()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Serve a socket until it is closed."""
+        """Serve a socket until it is closed. Raises ConnectionError if the browser is gone."""
         outside = outside_host(request, self._https_hosts())
         pending = {ws for ws, owner in self._open.items() if not owner}
         if len(pending) >= MAX_PENDING or (outside and len(pending & self._outside.keys()) >= MAX_PENDING_OUTSIDE):
@@ -65,8 +65,6 @@ class Sockets:
         try:
             await ws.prepare(request)
             await self._serve(ws, outside or request.remote or "")
-        except (ConnectionError, ClientConnectionError):  # the browser is gone
-            pass
         finally:
             del self._open[ws]
             self._outside.pop(ws, None)

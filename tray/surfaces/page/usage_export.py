@@ -15,7 +15,7 @@ STALL_TIMEOUT = 30.0  # s for a browser to take a part; then the database is rel
 
 
 async def send_steps(request: web.Request, path: Path, chosen: Selection, *, as_csv: bool) -> web.StreamResponse:
-    """Send the steps of a selection, until the browser takes no more of them. Raises sqlite3.Error."""
+    """Send the steps of a selection, as long as the browser takes them. Raises sqlite3.Error and ConnectionError."""
     response = web.StreamResponse()
     response.content_type = "text/csv" if as_csv else "application/jsonl"
     response.charset = "utf-8"
