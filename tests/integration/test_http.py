@@ -21,7 +21,10 @@ from tray.core.session_index import SessionIndex, SessionRow
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import ServerAddress
 from tray.opencode.services import MAX_SERVICES
+from tray.sources.http import connection
 from tray.sources.http.servers import HttpServers
+from tray.system.backoff import Backoff
+from tray_process import free_port
 from waiting import until_async as until
 from web_server import serving
 
@@ -424,6 +427,27 @@ def test_a_server_that_starts_late_replaces_its_connection_problem() -> None:
                 assert watch.problems == []
 
     run(scenario())
+
+
+@pytest.mark.fault
+def test_a_server_that_is_away_for_long_is_looked_for_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    delays: list[float] = []
+
+    class RecordedBackoff(Backoff):
+        def next_delay(self) -> float:
+            delays.append(super().next_delay())
+            return 0.0
+
+    monkeypatch.setattr(connection, "Backoff", RecordedBackoff)
+
+    async def scenario() -> None:
+        async with watching() as watch:
+            watch.http.follow([ServerAddress(f"http://127.0.0.1:{free_port()}")])
+            await until(lambda: len(delays) >= 20)
+
+    run(scenario())
+    assert delays[0] <= 0.5
+    assert all(2.0 <= delay <= 4.0 for delay in delays[6:])
 
 
 def test_a_server_whose_heartbeats_stop_is_disconnected() -> None:

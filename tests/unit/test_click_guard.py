@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from tray.core.answers import RequestKey
@@ -53,3 +56,21 @@ def test_each_device_of_the_page_has_a_pointer_of_its_own():
     assert guard.may_answer(Surface.PAGE, ONE, AT, "desk")
     assert guard.may_answer(Surface.PAGE, OTHER, AT + 100, "phone")
     assert not guard.may_answer(Surface.PAGE, OTHER, AT + 200, "desk")
+
+
+class RequestId(str):
+    """An ID that can be watched until nothing holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_answers_of_devices_are_forgotten_after_the_pause():
+    guard, request = ClickGuard(), RequestId("per_1")
+    held = weakref.ref(request)
+    guard.may_answer(Surface.PAGE, RequestKey("s", request), AT, "a phone that was used once")
+    del request
+    gc.collect()
+    assert held() is not None
+    guard.may_answer(Surface.PAGE, OTHER, AT + SETTLE, "desk")
+    gc.collect()
+    assert held() is None

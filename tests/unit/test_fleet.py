@@ -39,7 +39,7 @@ from tray.core.fleet import (
     REMOVED_IF_UNPROVEN,
     Fleet,
 )
-from tray.core.fleet_state import MAX_SESSIONS, MAX_UNPROVEN_SESSIONS, ROOM
+from tray.core.fleet_state import ACTIVITY_PRECISION, MAX_SESSIONS, MAX_UNPROVEN_SESSIONS, ROOM
 from tray.core.messages import Message, Tokens
 from tray.core.servers import AgentKind, Server
 from tray.core.session_index import SessionIndex
@@ -196,6 +196,21 @@ def test_the_age_of_a_new_idle_session_is_that_of_its_last_activity() -> None:
     fleet.apply(SnapshotTaken(S, sessions=facts, activities={}), 600_000)
     since = {key.session: session.status_since for key, session in fleet.sessions.items()}
     assert since == {"a": 3_000, "b": 600_000, "c": 600_000}  # a clock that is ahead tells no time
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("later", "known"), [(ACTIVITY_PRECISION - 1, 100_000), (ACTIVITY_PRECISION, 130_000)])
+def test_the_time_of_the_last_activity_is_exact_to_half_a_minute(later: int, known: int) -> None:
+    fleet, _ = fleet_with(session("a"), at=100_000)
+    fleet.apply(session("a", title="new"), 100_000 + later)
+    assert fleet.sessions[SessionKey(S, "a")].last_activity_at == known
+
+
+@pytest.mark.fault
+def test_a_clock_that_was_set_back_sets_back_the_time_of_the_last_activity() -> None:
+    fleet, _ = fleet_with(session("a"), at=90_000_000)
+    fleet.apply(session("a", title="new"), 3_600_000)
+    assert fleet.sessions[SessionKey(S, "a")].last_activity_at == 3_600_000
 
 
 def test_a_dismissed_session_is_idle_since_its_turn_ended() -> None:
