@@ -273,6 +273,26 @@ def test_after_a_restart_of_the_broker_everything_is_true_again(broker: Mosquitt
     run(test())
 
 
+@pytest.mark.fault
+def test_after_the_broker_was_stopped_and_went_on_everything_is_true_again(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test() -> None:
+        async with shared(tmp_path, broker.url) as (desk, far, link):
+            broker.pause()
+            await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
+            assert "no connection to the broker" in problems(desk)
+            result = await desk.choose(AnswerRequest(shared_request(desk), ONCE))
+            assert not result.ok
+            await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
+            await link.event("session.status", sessionID=SES, status={"type": "busy"})
+            await until(lambda: status(far) == "busy")
+            broker.resume()
+            await until(lambda: status(desk) == "busy", "the state now", SHOWN_WITHIN)
+            assert session(desk)["requests"] == []
+            await until(lambda: "no connection to the broker" not in problems(desk))
+
+    run(test())
+
+
 async def answered_meanwhile(desk: RunningApp, relay: PausableRelay, link: FakePlugin) -> None:
     """Answer the request while the desk cannot know it, resume, and wait until the desk shows it."""
     await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
