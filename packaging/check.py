@@ -22,7 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opencode-tray-tests"
-OPENCODE_VERSIONS = ("1.18.33", "1.1.65", "1.0.185")  # the newest measured, last year's, and the oldest that is tested
+# The newest measured, the last one that ends without telling its plugins, last year's, and the oldest that is tested.
+OPENCODE_VERSIONS = ("1.18.33", "1.14.41", "1.1.65", "1.0.185")
 CLAUDE_CODE_VERSION = "2.1.332"
 CODEX_VERSION = "0.171.0"
 COPILOT_CLI_VERSION = "1.0.102"

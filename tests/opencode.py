@@ -22,6 +22,7 @@ from agent_program import AgentProgram, installation_folder, make_repository, re
 from waiting import at_most_every, until
 
 NEWEST, LAST_YEAR, OLDEST = "1.18.33", "1.1.65", "1.0.185"
+WITHOUT_DISPOSE = "1.14.41"  # the last one known that does not tell plugins that it ends
 PATCHING_MODEL = "gpt-5-fake"  # OpenCode gives models of this name `apply_patch` instead of `edit` and `write`
 ALLOW = "Allow once"  # in the dialog of a permission
 PLUGIN = Path(__file__).parent.parent / "plugin" / "opencode-tray.js"

@@ -28,7 +28,7 @@ from codex import Codex, touch
 from fakes import FRAMES, FakePlugin, PluginThread, connection
 from faulty_relay import SWAP_WITHIN, Fault, FaultyRelay
 from model_server import ModelServer
-from opencode import LAST_YEAR, NEWEST, OLDEST, OpenCode
+from opencode import LAST_YEAR, NEWEST, OLDEST, WITHOUT_DISPOSE, OpenCode
 from running_app import ASK, SES, SNAPSHOT, RunningApp
 from tray.core.answers import Permit, RequestKey, Verdict
 from tray.core.commands import AnswerRequest
@@ -43,13 +43,14 @@ RECOVERY = 15.0  # s; it takes at most 5 on a machine that has nothing else to d
 DAY = 86_400  # s
 MAX_THREADS = 40  # of a tray with all sources; asyncio's own pool grows to 32
 SERVER, ONCE = FRAMES["hello"]["instance"], Permit(Verdict.ONCE)
-VERSIONS = (NEWEST, LAST_YEAR, OLDEST)
+VERSIONS = (NEWEST, WITHOUT_DISPOSE, LAST_YEAR, OLDEST)
+ONCE_EACH = [1] * len(VERSIONS)  # how often a command ran in each version
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(240 + 2 * STOP)]
 
 
 class Desk:
-    """A tray, three versions of OpenCode, Claude Code and Codex."""
+    """A tray, each tested version of OpenCode, Claude Code and Codex."""
 
     def __init__(self, folder: Path, model: ModelServer, stack: ExitStack) -> None:
         self.home = Home(folder / "tray")
@@ -208,7 +209,7 @@ def stop_for(seconds: float, processes: list[psutil.Process], meanwhile: Any = N
 def test_a_tray_that_was_stopped_shows_what_happened_meanwhile(desk: Desk) -> None:
     answered_there, answered_here = desk.ask(*desk.opencodes), desk.ask(*desk.opencodes)
     files = desk.ask_in_terminals()
-    until(lambda: len(desk.waits()) == 8, f"all requests; there are {desk.waits()}", 40)
+    until(lambda: len(desk.waits()) == 2 * len(VERSIONS) + 2, f"all requests; there are {desk.waits()}", 40)
     waits, used = desk.waits(), desk.used()
     asked_meanwhile: list[str] = []
 
@@ -233,8 +234,8 @@ def test_a_tray_that_was_stopped_shows_what_happened_meanwhile(desk: Desk) -> No
     until(files[1].exists, "Codex' command")
     desk.shows(dict.fromkeys([*answered_there, *answered_here, *asked_meanwhile], "completed"))
     for sessions in (answered_there, answered_here, asked_meanwhile):
-        assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
-    assert len(desk.answers()) == len(set(desk.answers())) == 7
+        assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == ONCE_EACH
+    assert len(desk.answers()) == len(set(desk.answers())) == 2 * len(VERSIONS) + 1
     desk.has_released(used)
 
 
@@ -244,7 +245,7 @@ def test_a_tray_that_was_stopped_shows_what_happened_meanwhile(desk: Desk) -> No
 def test_agents_that_were_stopped_are_shown_as_they_are_again(desk: Desk) -> None:
     sessions = desk.ask(*desk.opencodes)
     files = desk.ask_in_terminals()
-    until(lambda: len(desk.waits()) == 5, f"all requests; there are {desk.waits()}", 40)
+    until(lambda: len(desk.waits()) == len(VERSIONS) + 2, f"all requests; there are {desk.waits()}", 40)
     waits, used = desk.waits(), desk.used()
     late: list[str] = []
 
@@ -260,7 +261,7 @@ def test_agents_that_were_stopped_are_shown_as_they_are_again(desk: Desk) -> Non
         desk.answer(request)
     for file in files:
         until(file.exists, "the command in the terminal")
-    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
+    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == ONCE_EACH
     desk.has_released(used)
 
 
@@ -280,7 +281,7 @@ def test_a_machine_that_was_suspended_during_an_answer_gives_it_once(desk: Desk)
         stop_for(STOP or 4, [psutil.Process(desk.process.pid), *agents])
         print([each.result() for each in said])
     desk.settle(dict(zip(sessions, desk.opencodes, strict=True)))
-    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
+    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == ONCE_EACH
 
 
 @pytest.mark.opencode
@@ -288,7 +289,7 @@ def test_a_machine_that_was_suspended_during_an_answer_gives_it_once(desk: Desk)
 @pytest.mark.codex
 def test_a_tray_that_was_killed_shows_everything_after_its_next_start(desk: Desk) -> None:
     sessions, files = desk.ask(*desk.opencodes), desk.ask_in_terminals()
-    until(lambda: len(desk.waits()) == 5, f"all requests; there are {desk.waits()}", 40)
+    until(lambda: len(desk.waits()) == len(VERSIONS) + 2, f"all requests; there are {desk.waits()}", 40)
     waits = desk.waits()
     desk.home.kill()
     time.sleep(STOP or 8)  # the plugins have waited for the longest time between two attempts
@@ -299,7 +300,7 @@ def test_a_tray_that_was_killed_shows_everything_after_its_next_start(desk: Desk
     desk.shows(dict.fromkeys(sessions, "completed"))
     for file in files:
         until(file.exists, "the command in the terminal")
-    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == [1, 1, 1]
+    assert [desk.ran(*each) for each in zip(desk.opencodes, sessions, strict=True)] == ONCE_EACH
 
 
 @pytest.mark.opencode
@@ -321,7 +322,7 @@ def test_whatever_a_network_does_to_frames_the_report_is_true_afterwards(desk: D
     by_session = dict(zip(before, desk.opencodes, strict=True)) | dict(zip(meanwhile, desk.opencodes, strict=True))
     until(lambda: set(meanwhile) <= set(desk.waits()), "the new requests", RECOVERY)
     desk.settle(by_session)
-    assert [desk.ran(opencode, session) for session, opencode in by_session.items()] == [1] * 6
+    assert [desk.ran(opencode, session) for session, opencode in by_session.items()] == 2 * ONCE_EACH
     assert len(desk.answers()) == len(set(desk.answers()))
     desk.has_released(used)
 
