@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -256,28 +256,17 @@ async def payload_on(messages: Any, tray_id: str) -> bytes:
 
 
 @pytest.mark.fault
-def test_after_a_restart_of_the_broker_everything_is_true_again(broker: Mosquitto, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "begin"),
+    [(Mosquitto.kill, Mosquitto.start), (Mosquitto.pause, Mosquitto.resume)],
+    ids=["killed and started", "stopped and going on"],
+)
+def test_after_the_broker_was_away_everything_is_true_again(
+    broker: Mosquitto, tmp_path: Path, end: Callable[[Mosquitto], None], begin: Callable[[Mosquitto], None]
+) -> None:
     async def test() -> None:
         async with shared(tmp_path, broker.url) as (desk, far, link):
-            broker.kill()
-            await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
-            assert "no connection to the broker" in problems(desk)
-            await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
-            await link.event("session.status", sessionID=SES, status={"type": "busy"})
-            await until(lambda: status(far) == "busy")
-            broker.start()
-            await until(lambda: status(desk) == "busy", "the state now", SHOWN_WITHIN)
-            assert session(desk)["requests"] == []
-            assert "no connection to the broker" not in problems(desk)
-
-    run(test())
-
-
-@pytest.mark.fault
-def test_after_the_broker_was_stopped_and_went_on_everything_is_true_again(broker: Mosquitto, tmp_path: Path) -> None:
-    async def test() -> None:
-        async with shared(tmp_path, broker.url) as (desk, far, link):
-            broker.pause()
+            end(broker)
             await until(lambda: status(desk) == "disconnected", "the loss", SHOWN_WITHIN)
             assert "no connection to the broker" in problems(desk)
             result = await desk.choose(AnswerRequest(shared_request(desk), ONCE))
@@ -285,7 +274,7 @@ def test_after_the_broker_was_stopped_and_went_on_everything_is_true_again(broke
             await link.event("permission.replied", sessionID=SES, requestID="per_1", reply="once")
             await link.event("session.status", sessionID=SES, status={"type": "busy"})
             await until(lambda: status(far) == "busy")
-            broker.resume()
+            begin(broker)
             await until(lambda: status(desk) == "busy", "the state now", SHOWN_WITHIN)
             assert session(desk)["requests"] == []
             await until(lambda: "no connection to the broker" not in problems(desk))
