@@ -49,19 +49,19 @@ async def main() -> None:
     application = web.Application()
     application.router.add_get("/", empty_page)
     with tempfile.TemporaryDirectory() as folder:
-        running = RunningApp(Path(folder))
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
         arguments = ["--no-sandbox", f"--remote-debugging-port={port}"]
-        async with sample_sessions(running), serving(application) as empty, async_playwright() as driver:
+        async with (
+            RunningApp(Path(folder)) as running,
+            sample_sessions(running),
+            serving(application) as empty,
+            async_playwright() as driver,
+        ):
             browser = await driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
             print(f"{'':22}{'score':>8}" + "".join(f"{name:>10}" for name in ("FCP ms", "LCP ms", "TBT ms")))
             for preset in ("desktop", "mobile"):
                 await measure("empty page", f"http://127.0.0.1:{empty}/", port, preset)
                 await measure("our page", await new_address(running), port, preset)
             await browser.close()
-        running.app.stop()
-        await life
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ def test_a_browser_that_was_stopped_shows_what_is_true_and_one_that_was_killed_l
     tmp_path: Path, chromium: Callable[[], Any]
 ) -> None:
     async def test() -> None:
-        running = RunningApp(tmp_path)
-        port = await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        async with connection(f"http://127.0.0.1:{port}/") as link, chromium() as browser:
+        async with (
+            RunningApp(tmp_path) as running,
+            connection(f"http://127.0.0.1:{running.app.port}/") as link,
+            chromium() as browser,
+        ):
             await link.authenticate()
             link.answer_pings()
             await link.send(SNAPSHOT)
@@ -70,7 +71,5 @@ def test_a_browser_that_was_stopped_shows_what_is_true_and_one_that_was_killed_l
             for process in browser_processes():
                 process.kill()
             await until_async(lambda: connected_to(page_port) == 0, "the end of its connections", RECOVERY)
-        running.app.stop()
-        await asyncio.wait_for(life, 5)
 
     run(test(), 60 + STOP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,8 @@ def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) 
     async def test() -> None:
         running = RunningApp(tmp_path / "tray")
         fill_history(running.paths.history)
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
         (tmp_path / "profile").mkdir()
-        async with sample_sessions(running), run_firefox(program, tmp_path / "profile") as firefox:
+        async with running, sample_sessions(running), run_firefox(program, tmp_path / "profile") as firefox:
             await firefox.open(await new_address(running))
             await firefox.shows(".card", "pnpm prisma migrate deploy")
             assert "c=" not in await firefox.evaluate("location.href")
@@ -55,8 +52,6 @@ def test_firefox_pairs_answers_by_keyboard_and_shows_every_page(tmp_path: Path) 
             await firefox.reload()  # the token is kept
             await firefox.shows(".devices li", "Firefox on Linux")
             assert firefox.errors == []
-        running.app.stop()
-        await asyncio.wait_for(life, 5)
 
     run(test(), 110)
 
@@ -80,24 +75,20 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
     monkeypatch.setattr(push_routes, "check_endpoint", allow)
 
     async def test() -> None:
-        running = RunningApp(tmp_path / "tray")
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
         (tmp_path / "profile").mkdir()
         async with (
             running_push_service() as push,
             run_firefox(program, tmp_path / "profile", push_port=push.port) as firefox,
         ):
-            address = await new_address(running)
-            port = int(address.split(":")[2].partition("/")[0])
-            await firefox.open(address)
-            await firefox.evaluate("(location.hash = '#/devices')")
-            await firefox.shows("button", "Turn on")
-            await firefox.click("Turn on")
-            await firefox.shows("button", "Turn off")
-            assert '"endpoint"' in running.paths.devices.read_text()
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
+            async with RunningApp(tmp_path / "tray") as running:
+                address = await new_address(running)
+                port = int(address.split(":")[2].partition("/")[0])
+                await firefox.open(address)
+                await firefox.evaluate("(location.hash = '#/devices')")
+                await firefox.shows("button", "Turn on")
+                await firefox.click("Turn on")
+                await firefox.shows("button", "Turn off")
+                assert '"endpoint"' in running.paths.devices.read_text()
             await firefox.reload()
             await firefox.shows(".lost", "Not connected to the tray")
             tunnel = web.Application()
@@ -108,11 +99,7 @@ def test_the_page_opens_without_a_connection_once_its_worker_runs(
             stored = running.paths.devices.read_text()
             assert '"scope": "act"' in stored
             running.paths.devices.write_text(stored.replace('"scope": "act"', '"scope": "answer"'))
-            running = RunningApp(tmp_path / "tray", page_port=port)
-            await running.app.start()
-            life = asyncio.create_task(running.app.run_until_stopped())
-            await until_async(lambda: firefox.evaluate(SCOPE), "the scope after a start without a connection")
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
+            async with RunningApp(tmp_path / "tray", page_port=port):
+                await until_async(lambda: firefox.evaluate(SCOPE), "the scope after a start without a connection")
 
     run(test(), 110)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import ssl
@@ -44,16 +43,10 @@ def on_network(tmp_path: Path, chromium: Callable[[], Any]) -> Callable[[], Any]
     @asynccontextmanager
     async def opened() -> AsyncIterator[tuple[RunningApp, Any]]:
         (tmp_path / "settings.toml").write_text("[page]\nlan = true\n")
-        running = RunningApp(tmp_path)
-        await running.app.start()
-        running.app.show_on(running.views.append)
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
+        async with RunningApp(tmp_path) as running:
+            running.app.show_on(running.views.append)
             async with sample_sessions(running), chromium() as browser:
                 yield running, browser
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
 
     return opened
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -73,19 +72,13 @@ def at_work(tmp_path: Path) -> Callable[..., Any]:
     async def work(
         clock: Clock = time, snapshot: Mapping[str, Any] = SNAPSHOT
     ) -> AsyncIterator[tuple[RunningApp, FakePlugin]]:
-        running = RunningApp(tmp_path, clock)
-        port = await running.app.start()
-        running.app.show_on(running.views.append)
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
-            async with connection(f"http://127.0.0.1:{port}/") as link:
+        async with RunningApp(tmp_path, clock) as running:
+            running.app.show_on(running.views.append)
+            async with connection(f"http://127.0.0.1:{running.app.port}/") as link:
                 await link.authenticate()
                 await link.send(snapshot)
                 await until_async(lambda: running.app.status()["sessions"])
                 yield running, link
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 2)
 
     return work
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import sqlite3
@@ -132,17 +131,11 @@ def test_with_every_file_damaged_the_tray_runs_says_so_and_keeps_them(
     damaged = {name: damage(path, how) for name, path in files.items()}
 
     async def test() -> None:
-        port = await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
-            async with connection(f"http://127.0.0.1:{port}/") as link:
-                await link.authenticate()
-                await link.send(SNAPSHOT)
-                await until_async(lambda: running.app.status()["sessions"], "the sessions")
-                await until_async(lambda: all(text in problems(running) for text in SAID.values()), "the messages", 5)
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
+        async with running, connection(f"http://127.0.0.1:{running.app.port}/") as link:
+            await link.authenticate()
+            await link.send(SNAPSHOT)
+            await until_async(lambda: running.app.status()["sessions"], "the sessions")
+            await until_async(lambda: all(text in problems(running) for text in SAID.values()), "the messages", 5)
 
     run(test())
     write_remotes(paths.remotes, [])  # later, the user adds a machine, pairs a device and starts a server

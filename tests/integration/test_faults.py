@@ -477,34 +477,30 @@ class NumberingPlugin:
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
 def test_whatever_a_network_does_to_frames_each_request_has_one_notification(tmp_path: Path, fault: Fault) -> None:
     async def test() -> None:
-        running = RunningApp(tmp_path)
-        port = await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        toasts = running.notifications
-        with FaultyRelay(port) as relay:
-            plugin = NumberingPlugin(relay.port)
-            task = asyncio.create_task(plugin.run())
-            await until_async(lambda: running.app.status()["sessions"])
-            await plugin.ask("per_1")
-            await until_async(lambda: len(toasts.shown) == 1, "the first notification", RECOVERY)
-            relay.spoil(fault)
-            for act, name in ((plugin.reply, "per_1"), (plugin.ask, "per_2"), (plugin.reply, "per_2")):
-                await act(name)
-            await plugin.ask("per_3")
-            await until_async(lambda: relay.forth.spoiled[fault], "a spoiled frame")
-            await asyncio.sleep(2 * SWAP_WITHIN)  # it spoils more of them
-            relay.spoil(None)
-            await until_async(
-                lambda: requests_of(running) == ["per_3"], f"the request; {requests_of(running)}", RECOVERY
-            )
-            await until_async(lambda: len(toasts.shown) == 2, "the second notification", RECOVERY)
-            await plugin.reply("per_3")
-            await until_async(lambda: toasts.withdrawn[-1:] == [SES] and not running.waiting, "its end", RECOVERY)
-            task.cancel()
-        shown = [alert.identity.split()[1] for alert in toasts.shown]
-        assert shown == ["per_1", "per_3"]
-        running.app.stop()
-        await asyncio.wait_for(life, 2)
+        async with RunningApp(tmp_path) as running:
+            toasts = running.notifications
+            with FaultyRelay(running.app.port) as relay:
+                plugin = NumberingPlugin(relay.port)
+                task = asyncio.create_task(plugin.run())
+                await until_async(lambda: running.app.status()["sessions"])
+                await plugin.ask("per_1")
+                await until_async(lambda: len(toasts.shown) == 1, "the first notification", RECOVERY)
+                relay.spoil(fault)
+                for act, name in ((plugin.reply, "per_1"), (plugin.ask, "per_2"), (plugin.reply, "per_2")):
+                    await act(name)
+                await plugin.ask("per_3")
+                await until_async(lambda: relay.forth.spoiled[fault], "a spoiled frame")
+                await asyncio.sleep(2 * SWAP_WITHIN)  # it spoils more of them
+                relay.spoil(None)
+                await until_async(
+                    lambda: requests_of(running) == ["per_3"], f"the request; {requests_of(running)}", RECOVERY
+                )
+                await until_async(lambda: len(toasts.shown) == 2, "the second notification", RECOVERY)
+                await plugin.reply("per_3")
+                await until_async(lambda: toasts.withdrawn[-1:] == [SES] and not running.waiting, "its end", RECOVERY)
+                task.cancel()
+            shown = [alert.identity.split()[1] for alert in toasts.shown]
+            assert shown == ["per_1", "per_3"]
 
     run(test())
 

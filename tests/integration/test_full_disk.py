@@ -71,21 +71,19 @@ def test_what_could_not_be_written_is_reported_and_written_as_soon_as_that_is_po
     async def test(disk: SmallDisk) -> None:
         running = RunningApp(disk.folder)
         break_it(disk)
-        port = await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
-            async with connection(f"http://127.0.0.1:{port}/") as link, aiohttp.ClientSession() as http:
-                await link.authenticate()
-                await link.send(SNAPSHOT)
-                await until_async(lambda: running.app.status()["sessions"], "the sessions")
-                await answer(running, link)
-                await PageClient.pair(http, running)
-                await until_async(lambda: all(text in problems(running) for text in SAID), "the messages", RECOVERY)
-                repair(disk)
-                await until_async(lambda: not problems(running), "the end of the problems", RECOVERY)
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 5)
+        async with (
+            running,
+            connection(f"http://127.0.0.1:{running.app.port}/") as link,
+            aiohttp.ClientSession() as http,
+        ):
+            await link.authenticate()
+            await link.send(SNAPSHOT)
+            await until_async(lambda: running.app.status()["sessions"], "the sessions")
+            await answer(running, link)
+            await PageClient.pair(http, running)
+            await until_async(lambda: all(text in problems(running) for text in SAID), "the messages", RECOVERY)
+            repair(disk)
+            await until_async(lambda: not problems(running), "the end of the problems", RECOVERY)
         paths = running.paths
         restored, problem = read_cache(paths.cache)
         assert restored is not None, problem

@@ -633,16 +633,11 @@ def test_a_port_in_use_is_a_problem_not_an_error(tmp_path: Path) -> None:
     async def test() -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
-            running = RunningApp(tmp_path, page_port=port)
-            await running.app.start()
-            life = asyncio.create_task(running.app.run_until_stopped())
-            labels = [item.label for item in walk(running.app.view().menu)]
-            assert any(
-                f"port {port} cannot be used" in label and f"(pid {os.getpid()}) has it" in label for label in labels
-            )
-            with pytest.raises(AssertionError, match="no page"):
-                await new_address(running)
-            running.app.stop()
-            await asyncio.wait_for(life, 2)
+            async with RunningApp(tmp_path, page_port=port) as running:
+                labels = [item.label for item in walk(running.app.view().menu)]
+                owner = f"(pid {os.getpid()}) has it"
+                assert any(f"port {port} cannot be used" in label and owner in label for label in labels)
+                with pytest.raises(AssertionError, match="no page"):
+                    await new_address(running)
 
     run(test())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import urllib.error
@@ -102,12 +101,9 @@ def test_devices_are_listed_and_revoked_while_the_page_is_turned_off(tmp_path: P
         running = RunningApp(tmp_path)
         device = Device("ab12", "Phone", Scope.ACT, 1, 1, "127.0.0.1")
         write_devices(running.paths.devices, TOKEN, StoredDevices((device,)))
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        assert [each["id"] for each in (await running.choose(ListDevices())).result] == ["ab12"]
-        assert (await running.choose(RevokeDevice("ab12"))).ok
-        running.app.stop()
-        await asyncio.wait_for(life, 2)
+        async with running:
+            assert [each["id"] for each in (await running.choose(ListDevices())).result] == ["ab12"]
+            assert (await running.choose(RevokeDevice("ab12"))).ok
         assert read_devices(running.paths.devices, TOKEN) == (StoredDevices(), "")
 
     run(test())
@@ -116,14 +112,10 @@ def test_devices_are_listed_and_revoked_while_the_page_is_turned_off(tmp_path: P
 def test_a_page_that_is_turned_off_is_not_in_the_menu(tmp_path: Path) -> None:
     async def test() -> None:
         (tmp_path / "settings.toml").write_text("[page]\nenabled = false\n", encoding="utf-8")
-        running = RunningApp(tmp_path)
-        await running.app.start()
-        life = asyncio.create_task(running.app.run_until_stopped())
-        assert not running.app.state.settings()[PAGE]
-        assert "dashboard" not in {item.key for item in walk(running.app.view().menu)}
-        result = await running.choose(OpenDashboard())
-        assert (result.ok, "page.enabled" in result.message) == (False, True)
-        running.app.stop()
-        await asyncio.wait_for(life, 2)
+        async with RunningApp(tmp_path) as running:
+            assert not running.app.state.settings()[PAGE]
+            assert "dashboard" not in {item.key for item in walk(running.app.view().menu)}
+            result = await running.choose(OpenDashboard())
+            assert (result.ok, "page.enabled" in result.message) == (False, True)
 
     run(test())

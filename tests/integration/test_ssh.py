@@ -128,18 +128,13 @@ def test_a_list_that_cannot_be_read_is_no_problem_any_more_after_the_next_machin
         running = RunningApp(tmp_path)
         running.paths.remotes.parent.mkdir(parents=True, exist_ok=True)
         running.paths.remotes.write_text("{")
-        await running.app.start()
-        running.app.show_on(running.views.append)
-        life = asyncio.create_task(running.app.run_until_stopped())
-        try:
+        async with running:
+            running.app.show_on(running.views.append)
             await until_async(lambda: "cannot read" in str(running.views[-1:]), "the problem in the menu")
             result = await running.choose(AddRemote("far"))
             assert (result.ok, "start OpenCode there" in result.message) == (True, True), result
             await until_async(lambda: "cannot read" not in str(running.views[-1:]), "the end of the problem")
             (state,) = (await running.choose(ListRemotes())).result
             assert (state["is_connected"], state["host"], state["sessions"]) == (True, "far", 0)
-        finally:
-            running.app.stop()
-            await asyncio.wait_for(life, 10)
 
     run(test())

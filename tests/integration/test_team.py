@@ -54,18 +54,6 @@ def join(running: RunningApp, url: str, answers: tuple[str, ...] = (), **more: A
 
 
 @asynccontextmanager
-async def tray(folder: Path) -> AsyncIterator[RunningApp]:
-    running = RunningApp(folder)
-    await running.app.start()
-    life = asyncio.create_task(running.app.run_until_stopped())
-    try:
-        yield running
-    finally:
-        running.app.stop()
-        await asyncio.wait_for(life, 2)
-
-
-@asynccontextmanager
 async def plugin(running: RunningApp, **hello: Any) -> AsyncIterator[FakePlugin]:
     async with connection(f"http://127.0.0.1:{running.app.port}/") as link:
         await link.authenticate(**hello)
@@ -109,7 +97,7 @@ def broker(tmp_path: Path) -> Any:
 
 def test_a_session_of_another_tray_is_shown_with_its_host_and_is_read_only(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far:
+        async with RunningApp(tmp_path / "desk") as desk, RunningApp(tmp_path / "far") as far:
             join(desk, broker.url)
             async with plugin(far) as link:
                 join(far, broker.url)
@@ -134,7 +122,7 @@ async def shared(
     tmp_path: Path, url: str, far_url: str = ""
 ) -> AsyncIterator[tuple[RunningApp, RunningApp, FakePlugin]]:
     """Run a desk and another tray, whose request the desk shows and may answer."""
-    async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far:
+    async with RunningApp(tmp_path / "desk") as desk, RunningApp(tmp_path / "far") as far:
         join(desk, url)
         async with plugin(far) as link:
             join(far, far_url or url, (f"anna {key_of(desk)}",))
@@ -195,7 +183,7 @@ def test_a_question_is_answered_and_a_permission_rejected_with_a_message(broker:
 
 def test_another_member_of_the_team_cannot_answer(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with shared(tmp_path, broker.url) as (_, far, _link), tray(tmp_path / "other") as other:
+        async with shared(tmp_path, broker.url) as (_, far, _link), RunningApp(tmp_path / "other") as other:
             join(other, broker.url)
             await until(lambda: session(other), "the session", SHOWN_WITHIN)
             result = await other.choose(AnswerRequest(shared_request(other), ONCE))
@@ -315,9 +303,9 @@ def test_a_desk_that_is_cut_off_shows_everything_as_disconnected(broker: Mosquit
 
 def test_a_tray_that_is_cut_off_stops_within_two_seconds(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with PausableRelay(broker.port) as relay, tray(tmp_path / "desk") as desk:
+        async with PausableRelay(broker.port) as relay, RunningApp(tmp_path / "desk") as desk:
             join(desk, broker.url)
-            async with tray(tmp_path / "far") as far, plugin(far):
+            async with RunningApp(tmp_path / "far") as far, plugin(far):
                 join(far, relay.url)
                 await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 relay.pause()
@@ -406,9 +394,9 @@ def test_a_tray_that_stops_says_goodbye_and_its_session_is_gone_when_the_setting
     broker: Mosquitto, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        async with tray(tmp_path / "desk") as desk:
+        async with RunningApp(tmp_path / "desk") as desk:
             join(desk, broker.url)
-            async with tray(tmp_path / "far") as far, plugin(far):
+            async with RunningApp(tmp_path / "far") as far, plugin(far):
                 join(far, broker.url)
                 await until(lambda: session(desk), "the session", SHOWN_WITHIN)
                 join(far, broker.url, publish=False)
@@ -432,7 +420,7 @@ def test_a_killed_tray_is_shown_as_disconnected_by_its_last_will(broker: Mosquit
     far.tray("--no-notify")
 
     async def test() -> None:
-        async with tray(tmp_path / "desk") as desk, connection(f"http://127.0.0.1:{far.port}/") as link:
+        async with RunningApp(tmp_path / "desk") as desk, connection(f"http://127.0.0.1:{far.port}/") as link:
             join(desk, broker.url)
             await link.authenticate(far.token)
             await link.send(SNAPSHOT)
@@ -448,7 +436,7 @@ def test_a_killed_tray_is_shown_as_disconnected_by_its_last_will(broker: Mosquit
 
 def test_a_tray_with_another_key_sees_nothing_and_says_so(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far, plugin(far):
+        async with RunningApp(tmp_path / "desk") as desk, RunningApp(tmp_path / "far") as far, plugin(far):
             join(desk, broker.url, key="1" * 64)
             join(far, broker.url)
             await until(lambda: "cannot be opened" in problems(desk), "the problem", SHOWN_WITHIN)
@@ -462,7 +450,7 @@ def test_a_tray_with_another_key_sees_nothing_and_says_so(broker: Mosquitto, tmp
 
 def test_three_trays_show_a_session_once_and_from_the_best_source(broker: Mosquitto, tmp_path: Path) -> None:
     async def test() -> None:
-        async with shared(tmp_path, broker.url) as (desk, _, _link), tray(tmp_path / "third") as third:
+        async with shared(tmp_path, broker.url) as (desk, _, _link), RunningApp(tmp_path / "third") as third:
             join(third, broker.url)
             await until(lambda: session(third), "the session", SHOWN_WITHIN)
             async with plugin(third):
@@ -501,7 +489,7 @@ def test_a_broker_that_wants_a_password_gets_it_and_no_one_else(
     monkeypatch.setenv("TEAM_KEY", team_key)
 
     async def test(url: str) -> None:
-        async with tray(tmp_path / "desk") as desk, tray(tmp_path / "far") as far, plugin(far):
+        async with RunningApp(tmp_path / "desk") as desk, RunningApp(tmp_path / "far") as far, plugin(far):
             more = {"key": "", "key_env": "TEAM_KEY", "password_env": "BROKER_PASSWORD"}
             join(desk, url, **more)
             await until(lambda: "no connection to the broker" in problems(desk), "the problem", SHOWN_WITHIN)
@@ -527,7 +515,7 @@ def test_a_broker_that_wants_a_password_gets_it_and_no_one_else(
 )
 def test_settings_that_cannot_work_say_what_is_missing(more: dict[str, str], problem: str, tmp_path: Path) -> None:
     async def test() -> None:
-        async with tray(tmp_path) as desk:
+        async with RunningApp(tmp_path) as desk:
             join(desk, "mqtt://127.0.0.1:1", **more)
             await until(lambda: problem in problems(desk), "the problem", SHOWN_WITHIN)
 
@@ -538,7 +526,7 @@ def test_without_the_library_the_menu_says_what_to_install(tmp_path: Path, monke
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
 
     async def test() -> None:
-        async with tray(tmp_path) as desk:
+        async with RunningApp(tmp_path) as desk:
             join(desk, "mqtt://127.0.0.1:1")
             await until(lambda: "opencode-tray[team]" in problems(desk), "the problem", SHOWN_WITHIN)
 
