@@ -28,6 +28,7 @@ TRAY = Path(__file__).with_name("soak_tray.py")
 MB = 2**20
 LONG = 30  # minutes of one run of the tray; in less, tables with a limit are still being filled
 ENOUGH = 4  # samples for a slope
+SQLITE = 8 * MB  # the cache of four connections
 ALLOWED = {"threads": 3, "files": 8, "children": 0, "tasks": 8}  # more than after the warm-up; measured: 2, 5, 0, 3
 # Measured: 0.9 in the first 9,000 actions, while tables with a limit are filled, then 0.2, and 0 after 30,000. A list
 # that kept each event added 12.
@@ -91,7 +92,8 @@ class Sample:
     children: int
     tasks: int
     blocks: int  # of memory that Python has allocated for small objects
-    handed_out: int  # memory that Python and the C library have handed out, in use: without their free lists
+    handed_out: int  # memory that Python and the C library have handed out, without SQLite's
+    sqlite: int  # memory of SQLite, which keeps pages of the history up to a limit
     task_names: Counter[str]
 
     @classmethod
@@ -112,6 +114,7 @@ class Sample:
             tasks=len(counts["tasks"]),
             blocks=counts["blocks"],
             handed_out=counts["handed_out"],
+            sqlite=counts["sqlite"],
             task_names=Counter(counts["tasks"]),
         )
 
@@ -119,7 +122,8 @@ class Sample:
         return (
             f"{self.actions:7} actions: {self.memory / MB:6.2f} MB (before: {self.before / MB:6.2f}), "
             f"{self.cpu:6.1f} s CPU, {self.threads} threads, {self.files} files, {self.children} children, "
-            f"{self.tasks} tasks, {self.blocks} blocks, {self.handed_out / MB:.2f} MB handed out"
+            f"{self.tasks} tasks, {self.blocks} blocks, {self.handed_out / MB:.2f} MB handed out, "
+            f"{self.sqlite / MB:.2f} MB SQLite"
         )
 
 
@@ -182,6 +186,8 @@ def growth(samples: Sequence[Sample]) -> list[str]:
     ]
     if last.tasks > first.tasks + ALLOWED["tasks"]:
         errors.append(f"more tasks: {(last.task_names - first.task_names).most_common(10)}")
+    if last.sqlite > SQLITE:
+        errors.append(f"SQLite uses {last.sqlite / MB:.1f} MB")
     if len(life) > ENOUGH and (blocks := blocks_per_action(samples).value) > BLOCKS_PER_ACTION:
         errors.append(f"memory grows by {blocks:.1f} blocks with each action")
     if last.at - first.at >= LONG * 60:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _sqlite3
 import asyncio
 import ctypes
 import gc
@@ -57,6 +58,15 @@ def malloc_used() -> int:
     return 0
 
 
+def sqlite_used() -> int:
+    """Return the bytes that SQLite uses: up to 2 MB for each connection, for the pages of its database."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_sqlite3.__file__)  # finds the functions of the libraries that it needs, too
+        library.sqlite3_memory_used.restype = ctypes.c_int64
+        return int(library.sqlite3_memory_used())
+    return 0
+
+
 def python_used() -> int:
     """Return the bytes that Python has handed out for small objects, which are not the C library's.
 
@@ -81,7 +91,8 @@ def write_counts(*_: Any) -> None:
     path = Path(os.environ["SOAK_COUNTS"])
     gc.collect()
     counts: dict[str, Any] = {
-        "handed_out": malloc_used() + python_used(),
+        "handed_out": malloc_used() + python_used() - sqlite_used(),
+        "sqlite": sqlite_used(),
         "tasks": [task.get_name() for loop in loops if not loop.is_closed() for task in asyncio.all_tasks(loop)],
         "blocks": sys.getallocatedblocks(),
     }
