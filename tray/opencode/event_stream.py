@@ -13,27 +13,12 @@ from tray.core.lenient_json import JSON_ERRORS, decode
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
 from tray.opencode.sse import Decoder, TooBigError
+from tray.opencode.turn import Turn
 
 SILENCE = 30.0  # s without a byte, after which the server has to show that it is alive; newer ones send one every 10 s
-
-TURN = 0.01  # s of work on the events of one server, after which everything else on the event loop gets its turn
 SLICE = 16_384  # bytes that are decoded at once
 
 Json = dict[str, Any]
-
-
-class Turn:
-    """The time that a task may work on events before other tasks of the event loop get theirs."""
-
-    def __init__(self) -> None:
-        self._time = asyncio.get_running_loop().time
-        self._end = self._time() + TURN
-
-    async def give_way(self) -> None:
-        """Let other tasks work if the time is over, so that a server which sends without a pause delays no other."""
-        if self._time() > self._end:
-            await asyncio.sleep(0)
-            self._end = self._time() + TURN
 
 
 @asynccontextmanager

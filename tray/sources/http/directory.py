@@ -13,8 +13,8 @@ from tray.core.servers import Server
 from tray.core.sessions import RequestKind
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.opencode.api import Api
-from tray.opencode.event_stream import Turn
 from tray.opencode.services import read_services
+from tray.opencode.turn import Turn
 from tray.sources.http.output_stream import Delta, OutputStream, Part
 from tray.sources.http.permission_command import lacks_command, with_command
 from tray.sources.protocol.events import decode_event

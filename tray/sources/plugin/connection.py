@@ -16,6 +16,7 @@ from tray.core.lenient_json import JSON_ERRORS, replace_lone_surrogates
 from tray.core.servers import Server
 from tray.core.source_calls import CallError, CallErrorKind
 from tray.core.text import shorten
+from tray.opencode.turn import Turn
 from tray.sources.plugin.close_codes import CloseCode, RejectedError, encode_reason
 from tray.sources.protocol.events import ABSENT, FrameError, decode_numbered_event
 from tray.sources.protocol.snapshot import decode_snapshot
@@ -23,7 +24,6 @@ from tray.sources.protocol.snapshot import decode_snapshot
 log = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 30.0  # s (the value of opencode-monitor)
-SHARE = 50  # frames after which other connections have their turn: a read may bring thousands
 MAX_BAD_FRAMES = 100  # within BAD_FRAME_WINDOW; one more closes the connection
 BAD_FRAME_WINDOW = 60.0  # s
 MAX_HELD = 5_000  # events held back while a snapshot is read
@@ -95,11 +95,9 @@ class PluginConnection:
     async def serve(self) -> None:
         """Receive frames until the socket is closed. Raises RejectedError for what the protocol forbids."""
         try:
-            frames = 0
+            turn = Turn()  # a read may bring thousands of frames
             async for message in self._socket:
-                frames += 1
-                if frames % SHARE == 0:
-                    await asyncio.sleep(0)
+                await turn.give_way()
                 if message.type is WSMsgType.TEXT:
                     self._receive(message.data.encode())
                 elif message.type is WSMsgType.BINARY:
