@@ -116,6 +116,15 @@ def test_waiting_counts_once_and_only_within_turns(path: Path) -> None:
     assert activity.waits(path, Selection(DAY, DAY, model="p/m")) is None
 
 
+def test_a_request_after_the_end_of_the_turn_waited_in_none(tmp_path: Path) -> None:
+    turn = TurnRecord("root", at(14), at(15), DAY)
+    requests = request(1, "root", 14, 14.2), request(2, "root", 15.5, 15.6)
+    path = stored(tmp_path / "history.db", (SessionRecord("root"), turn, *requests))
+    found = activity.waits(path, BOTH)
+    assert found is not None
+    assert (found.answers, found.waited) == (2, round(0.2 * HOUR))
+
+
 def test_a_series_has_a_value_for_each_day_and_the_largest_group_first(path: Path) -> None:
     large, small = analytics.series(path, BOTH, "model", "estimated")
     assert (large.sums.group, large.values, large.sums.steps) == ("p/large", [2_000, 0], 2)

@@ -6,7 +6,8 @@ All functions raise sqlite3.Error. A history that does not exist is empty.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -14,7 +15,7 @@ from statistics import median
 import msgspec
 
 from tray.core.history import TurnOutcome
-from tray.storage.history.analytics import TOKENS, rows
+from tray.storage.history.analytics import TOKENS, each_row, rows
 from tray.storage.history.schema import REMOVED
 from tray.storage.history.selection import Selection, midnight
 
@@ -82,14 +83,21 @@ def waits(path: Path, selection: Selection) -> Waits | None:
     """Return how long requests waited; None for a model: requests have none."""
     if selection.model is not None:
         return None
-    found = rows(path, _requests(selection), selection.parameters)
-    times = [time for _, _, _, time, is_answered in found if is_answered]
-    waited = _covered(row[:3] for row in found if row[1] is not None)
+    times = array("q")
+
+    def spans() -> Iterator[tuple[int, int, int]]:
+        for session, begin, end, time, is_answered in each_row(path, _requests(selection), selection.parameters):
+            if is_answered:
+                times.append(time)
+            if begin is not None:
+                yield session, begin, end
+
+    waited = _covered(spans())
     return Waits(len(times), round(median(times)) if times else None, waited)
 
 
 def _requests(selection: Selection) -> str:
-    """Return a query of closed requests, each with its part of the turn that it was closed in or after."""
+    """Return a query of closed requests, sorted, each with its part of the turn that it was closed in or after."""
     join = "JOIN session ON session.id = request.session" if selection.is_of_place else ""
     last_turn = """SELECT {} FROM turn WHERE turn.session = IFNULL(root, request.session) AND started < closed
         ORDER BY started DESC LIMIT 1"""
@@ -102,17 +110,19 @@ def _requests(selection: Selection) -> str:
         ) SELECT IFNULL(root, request.session), max(asked, ({last_turn.format("started")})),
         min(closed, ({last_turn.format("ended")})), closed - asked, verdict != '' OR surface != ''
         FROM request {join} LEFT JOIN subagent ON subagent.id = request.session
-        WHERE closed >= :begin AND closed < :end AND asked > 0 AND closed >= asked AND {selection.of("session")}"""
+        WHERE closed >= :begin AND closed < :end AND asked > 0 AND closed >= asked AND {selection.of("session")}
+        ORDER BY 1, 2, 3"""
 
 
 def _covered(spans: Iterable[tuple[int, int, int]]) -> int:
-    """Return the time that intervals of sessions cover. Those that end before they begin are empty."""
+    """Return the time that sorted intervals of sessions cover. Those that end before they begin are empty."""
     covered, current, until = 0, -1, 0
-    for session, begin, end in sorted(spans):
+    for session, begin, end in spans:
         if session != current:
             current, until = session, begin
-        if end > until:
-            covered += end - (max(until, begin))
+        begin = max(begin, until)
+        if end > begin:
+            covered += end - begin
             until = end
     return covered
 

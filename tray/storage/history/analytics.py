@@ -6,7 +6,7 @@ All functions raise sqlite3.Error. A history that does not exist is empty.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,15 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def rows(path: Path, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the rows of a query; none if there is no history."""
+    return list(each_row(path, query, parameters))
+
+
+def each_row(path: Path, query: str, parameters: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query; none if there is no history. Use it where a long history has many."""
     connection = open_for_reading(path)
-    if connection is None:
-        return []
-    with closing(connection):
-        return connection.execute(query, parameters).fetchall()
+    if connection is not None:
+        with closing(connection):
+            yield from connection.execute(query, parameters)
 
 
 def sums_of(path: Path, selection: Selection) -> UsageSums:
