@@ -120,9 +120,9 @@ def _covered(spans: Iterable[tuple[int, int, int]]) -> int:
     for session, begin, end in spans:
         if session != current:
             current, until = session, begin
-        begin = max(begin, until)
-        if end > begin:
-            covered += end - begin
+        since = max(begin, until)
+        if end > since:
+            covered += end - since
             until = end
     return covered
 
