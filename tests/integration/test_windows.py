@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,10 @@ from fakes import PluginThread
 from real_windows import only_windows, only_wine, open_wine_desktop
 from running_app import ASK, SES, SNAPSHOT
 from tray.cli.log_file import LogFile
-from tray.files.writing import RETRY_INTERVAL, write_privately
+from tray.files import retrying
+from tray.files.reading import read_regular
+from tray.files.retrying import RETRY_INTERVAL
+from tray.files.writing import write_privately
 from tray.system.autostart import autostart
 from tray.system.own_program import own_command_without_console
 from tray_process import Home
@@ -82,6 +87,18 @@ def test_a_file_is_replaced_once_another_process_has_closed_it(tmp_path: Path) -
         assert reader.wait(10) == 0
     assert path.read_text(encoding="utf-8") == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_another_program_uses_for_a_moment_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is being renamed."""
+    winapi: Any = importlib.import_module("_winapi")
+    path = tmp_path / "token"
+    path.write_text("text")
+    unshared = winapi.CreateFile(str(path), winapi.GENERIC_READ, 0, 0, winapi.OPEN_EXISTING, 0, 0)
+    with pytest.raises(PermissionError):
+        path.read_bytes()
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: winapi.CloseHandle(unshared))
+    assert read_regular(path) == b"text"
 
 
 def test_a_file_that_stays_open_is_kept_and_reported(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from replay import played
 from tray.core.events import MuteSet
 from tray.core.fleet import Fleet
+from tray.files.retrying import retry
 from tray.files.writing import move, remove, set_aside
 from tray.storage.audit import AuditLog, newest
 from tray.storage.cache import encode_cache, read_cache, write_cache
@@ -148,6 +149,24 @@ def test_remove_tries_again_while_another_program_reads_the_file(
     monkeypatch.setattr(Path, "unlink", refuse)
     remove(file, tries=3)
     assert not file.exists()
+
+
+def test_what_is_refused_for_a_moment_is_tried_again_and_nothing_else() -> None:
+    answers: list[object] = [PermissionError(), PermissionError(), "done"]
+
+    def work() -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert retry(work, tries=3, interval=0) == "done"
+    answers[:] = [PermissionError(), PermissionError(), "not reached"]
+    with pytest.raises(PermissionError):
+        retry(work, tries=2, interval=0)
+    answers[:] = [FileNotFoundError(), "not reached"]
+    with pytest.raises(FileNotFoundError):
+        retry(work, tries=2, interval=0)
 
 
 def test_move_retries_while_another_program_reads_the_file(tmp_path: Path) -> None:

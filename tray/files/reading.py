@@ -13,8 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from tray.files.retrying import retry
+
 MAX_SIZE = 64_000_000  # bytes
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+OPEN_INTERVAL = 0.01  # s between two attempts to open a file on Windows: the file may be one that stays in use
 _FLAGS = os.O_RDONLY | _WITHOUT_WAITING | getattr(os, "O_BINARY", 0)
 
 
@@ -52,7 +55,7 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading, without waiting. Raises OSError, also if it is not a regular file."""
-    handle = os.open(path, _FLAGS)
+    handle = retry(lambda: os.open(path, _FLAGS), interval=OPEN_INTERVAL)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))

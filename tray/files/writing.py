@@ -13,10 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from tray.files.reading import open_regular, read_whole
-
-# Windows cannot replace a file that another program reads, such as an antivirus program for some milliseconds.
-TRIES = 10 if sys.platform == "win32" else 1
-RETRY_INTERVAL = 0.05  # s
+from tray.files.retrying import TRIES, retry
 
 
 def write_privately(path: Path, content: str | bytes, *, keep_mode: bool = False) -> None:
@@ -41,12 +38,12 @@ def write_privately(path: Path, content: str | bytes, *, keep_mode: bool = False
 
 def move(source: str, path: Path, *, tries: int = TRIES, replace: Callable[[str, Path], object] = os.replace) -> None:
     """Replace `path` with the file `source`; retry while another program reads `path`. Raises OSError."""
-    _retry(lambda: replace(source, path), tries)
+    retry(lambda: replace(source, path), tries)
 
 
 def remove(path: Path, *, tries: int = TRIES) -> None:
     """Remove a file if it exists; retry while another program reads it. Raises OSError."""
-    _retry(lambda: path.unlink(missing_ok=True), tries)
+    retry(lambda: path.unlink(missing_ok=True), tries)
 
 
 def place(source: Path, path: Path) -> None:
@@ -56,7 +53,7 @@ def place(source: Path, path: Path) -> None:
     another program reads cannot be removed there.
     """
     if sys.platform == "win32":
-        _retry(lambda: source.rename(path), TRIES)
+        retry(lambda: source.rename(path))
     else:
         os.link(source, path)
         source.unlink()
@@ -83,17 +80,6 @@ def set_aside_unreadable(path: Path, error: Exception) -> str:
         return f"cannot read {path} ({error}); it was renamed to {set_aside(path).name}"
     except OSError:  # a read-only file system: nothing overwrites it either
         return f"cannot read {path} ({error})"
-
-
-def _retry(work: Callable[[], object], tries: int) -> None:
-    for _ in range(tries - 1):
-        try:
-            work()
-        except PermissionError:
-            time.sleep(RETRY_INTERVAL)
-        else:
-            return
-    work()
 
 
 class NotPrivateError(PermissionError):
