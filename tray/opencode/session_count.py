@@ -29,7 +29,7 @@ def count_sessions(data: Path, directory: str) -> int:
             count += sqlite.read(database, lambda connection: _count(connection, directory))
     if databases:
         return count
-    for _, file in zip(range(MAX_FILES), find_files(data, "storage/session/*/*.json"), strict=False):
+    for file in find_files(data, "storage/session/*/*.json")[:MAX_FILES]:
         with suppress(OSError, *JSON_ERRORS):
             session = msgspec.json.decode(read_regular(file), type=_Session)
             count += session.directory == directory and session.parent is None

@@ -225,13 +225,10 @@ class Listener:
 
     @contextlib.asynccontextmanager
     async def _socket(self, request: web.Request) -> AsyncIterator[web.WebSocketResponse]:
-        """Open a WebSocket that `stop` and `close_all` close."""
+        """Open a WebSocket that `stop` and `close_all` close. Raises ConnectionError if the client has gone."""
         self._authenticator.check_pending(request)
         ws = web.WebSocketResponse(heartbeat=SILENCE, max_msg_size=MAX_FRAME, compress=False, timeout=CLOSE_TIMEOUT)
-        try:
-            await ws.prepare(request)
-        except ConnectionResetError as error:  # the client has gone
-            raise web.HTTPBadRequest from error
+        await ws.prepare(request)
         self._sockets.add(ws)
         try:
             yield ws
