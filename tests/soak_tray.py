@@ -90,9 +90,10 @@ def write_counts(*_: Any) -> None:
     """Collect garbage, return free memory to the system, and write the counts to the file that SOAK_COUNTS names."""
     path = Path(os.environ["SOAK_COUNTS"])
     gc.collect()
+    sqlite = sqlite_used()
     counts: dict[str, Any] = {
-        "handed_out": malloc_used() + python_used() - sqlite_used(),
-        "sqlite": sqlite_used(),
+        "handed_out": malloc_used() + python_used() - sqlite,
+        "sqlite": sqlite,
         "tasks": [task.get_name() for loop in loops if not loop.is_closed() for task in asyncio.all_tasks(loop)],
         "blocks": sys.getallocatedblocks(),
     }
