@@ -305,6 +305,11 @@ def test_plugins_and_settings_that_do_not_notify_are_not_reported(context: Docto
     assert found(desktop.duplicates, context) == []
 
 
+def test_a_configuration_of_opencode_that_cannot_be_looked_up_has_no_plugins(context: DoctorContext) -> None:
+    folder = {"OPENCODE_CONFIG_DIR": "/" + "a" * 300}  # pathlib raises OSError, as in a folder of another user
+    assert found(desktop.duplicates, replace(context, environment=folder)) == []
+
+
 @pytest.mark.parametrize(
     ("server", "level", "word"),
     [

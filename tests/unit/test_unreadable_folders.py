@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tray.actions.agent_hooks import AgentHooks
+from tray.agents.catalog import AGENTS
 from tray.agents.claude.registry import read_registry
+from tray.core.servers import AgentKind
 from tray.files.reading import exists, is_folder, is_regular
 from tray.files.writing import place
 from tray.opencode import sqlite
@@ -46,8 +49,10 @@ def test_whether_a_file_is_regular_is_not_guessed(unreadable: Path, tmp_path: Pa
         is_regular(unreadable)
 
 
-def test_sessions_of_claude_code_that_cannot_be_looked_up_are_none(unreadable: Path) -> None:
+def test_claude_code_whose_folder_cannot_be_looked_up_has_no_sessions(unreadable: Path, tmp_path: Path) -> None:
     assert read_registry(unreadable) == []
+    hooks = AgentHooks({"CLAUDE_CONFIG_DIR": str(unreadable), "PATH": ""}, tmp_path, tmp_path / "socket")
+    assert not hooks.is_found(AGENTS[AgentKind.CLAUDE])
 
 
 def test_the_data_of_opencode_that_cannot_be_looked_up_is_an_error_of_the_database(unreadable: Path) -> None:
